@@ -1,0 +1,37 @@
+# Vigie's daily commands. `make help` lists them.
+VENV := .venv
+BIN := $(VENV)/bin
+export VIGIE_ROOT := $(CURDIR)
+
+.PHONY: help setup demo run test bench lint lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## install what is missing: system packages, virtual environment, front-end assets
+	@.ci/setup
+
+demo: setup ## the console over three real KVM hosts on this machine (Ctrl-C stops and cleans all)
+	@exec $(BIN)/vigie demo
+
+run: setup ## the server alone, on SQLite in ./var
+	@VIGIE_DATA_DIR=$${VIGIE_DATA_DIR:-$(CURDIR)/var} exec $(BIN)/vigie serve
+
+test: setup ## every test, on the lab's real hosts and both databases
+	@exec $(BIN)/python -m pytest --durations=25
+
+bench: setup ## speed and memory against bare libvirt; prints the tables of docs/performance.md
+	@exec $(BIN)/vigie bench
+
+lint: setup ## format check, lint, types, layers
+	@$(BIN)/ruff format --check app tests migrations hatch_build.py
+	@$(BIN)/ruff check app tests migrations hatch_build.py
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lock: ## renew the lock files from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements-dev.lock
+	uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -c requirements-dev.lock -o requirements.lock
+
+clean: ## remove the virtual environment, fetched assets and caches
+	rm -rf $(VENV) .make static/vendor .pytest_cache .mypy_cache .ruff_cache .hypothesis
