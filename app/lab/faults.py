@@ -1,0 +1,160 @@
+"""What can go wrong on a host, on demand. Each fault can be undone, but for the kill of a VM."""
+
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.lab import hostfiles, namespace, network
+from app.lab.errors import LabError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from app.lab.state import HostState, LabState
+
+FILL_FILE = ".vigie-lab-fill"
+DAEMON = "libvirtd"
+
+
+class Faults:
+    """The faults of a lab host; mixed into `LabHost`, which says where the host is."""
+
+    if TYPE_CHECKING:
+        state: LabState
+        host: HostState
+
+        @property
+        def name(self) -> str: ...
+        @property
+        def init_pid(self) -> int: ...
+        @property
+        def switch_pid(self) -> int: ...
+        @property
+        def run_directory(self) -> Path: ...
+        def exec(
+            self, *command: str, timeout_s: float = 30, check: bool = True
+        ) -> subprocess.CompletedProcess[str]: ...
+        def virsh(self, *arguments: str, timeout_s: float = 30) -> str: ...
+        def start_daemon(self) -> None: ...
+        def start_sshd(self) -> None: ...
+
+    def daemon_pids(self) -> list[int]:
+        """Pids, on the machine, of the host's libvirtd."""
+        return [each.pid for each in namespace.processes(self.init_pid) if each.command == DAEMON]
+
+    def stop_daemon(self) -> None:
+        """Stop libvirtd as an admin would; VMs go on."""
+        self._end_daemon(signal.SIGTERM)
+
+    def kill_daemon(self) -> None:
+        """Kill libvirtd with signal 9; VMs go on."""
+        self._end_daemon(signal.SIGKILL)
+
+    def freeze(self, *, everything: bool = False) -> None:
+        """Stop libvirtd in its tracks (SIGSTOP), or every process of the host, sshd and VMs included."""
+        self._signal_all(signal.SIGSTOP, everything=everything)
+
+    def thaw(self) -> None:
+        """Let all that `freeze` stopped go on."""
+        self._signal_all(signal.SIGCONT, everything=True)
+
+    def cut(self) -> None:
+        """Cut the cable: nothing passes either way, and nobody is told."""
+        network.set_link(self.host, self.switch_pid, up=False)
+
+    def cut_in(self) -> None:
+        """Drop what comes in: the host can send and hears nothing."""
+        network.drop(self.init_pid, "INPUT")
+
+    def cut_out(self) -> None:
+        """Drop what goes out: the host hears and cannot answer."""
+        network.drop(self.init_pid, "OUTPUT")
+
+    def heal(self) -> None:
+        """Undo every cut."""
+        network.set_link(self.host, self.switch_pid, up=True)
+        network.allow(self.init_pid, "INPUT")
+        network.allow(self.init_pid, "OUTPUT")
+
+    def qemu_pid(self, vm: str) -> int:
+        """Pid, on the machine, of the QEMU of a running VM, by its name. Raises LabError when it does not run."""
+        pid_file = self.run_directory / "libvirt/qemu" / f"{vm}.pid"
+        inner = int(pid_file.read_text()) if pid_file.exists() else None
+        for each in namespace.processes(self.init_pid):
+            if each.inner_pid == inner:
+                return each.pid
+        raise LabError(f"No VM named {vm!r} runs on {self.name}; `vigie lab status` lists those that do.")
+
+    def kill_qemu(self, vm: str) -> None:
+        """Kill the QEMU of a running VM with signal 9. Raises LabError when it does not run."""
+        namespace.send(self.qemu_pid(vm), signal.SIGKILL)
+
+    def freeze_qemu(self, vm: str) -> None:
+        """Stop the QEMU of a running VM in its tracks; `thaw` undoes it. Raises LabError when it does not run."""
+        namespace.send(self.qemu_pid(vm), signal.SIGSTOP)
+
+    def kill_host(self) -> None:
+        """Pull cable and power at once: every process of the host ends, its address is silent."""
+        pid = self.init_pid
+        network.unplug_host(self.host, self.switch_pid)
+        namespace.kill(pid)
+
+    def fill_pool(self, pool: str) -> None:
+        """Take all free space of a pool. Raises LabError for a pool that the lab did not make."""
+        directory = self._pool_directory(pool)
+        free = self.exec("stat", "-f", "-c", "%a %S", directory).stdout.split()
+        size = int(free[0]) * int(free[1])
+        target = f"{directory}/{FILL_FILE}"
+        # The file's own bookkeeping takes a little as well: give up a megabyte at a time until it fits.
+        while size > 0 and self.exec("fallocate", "-l", str(size), target, check=False).returncode != 0:
+            size -= 1024**2
+        self.exec("dd", "if=/dev/zero", f"of={target}.rest", "bs=4096", "count=4096", check=False)
+        self.virsh("pool-refresh", pool)
+
+    def free_pool(self, pool: str) -> None:
+        """Undo `fill_pool`."""
+        target = f"{self._pool_directory(pool)}/{FILL_FILE}"
+        self.exec("rm", "-f", target, f"{target}.rest")
+        self.virsh("pool-refresh", pool)
+
+    def new_identity(self) -> None:
+        """Give the host a new SSH key and TLS certificate, and restart what shows them; VMs go on."""
+        hostfiles.renew_identity(self.state, self.host, Path(f"/proc/{self.init_pid}/root/etc"))
+        self.stop_daemon()
+        pid_file = self.run_directory / "sshd.pid"
+        listener = pid_file.read_text().strip()
+        self.exec("kill", listener)
+        self._wait_until_ended([each.pid for each in self._inner(int(listener))])
+        self.start_sshd()
+        self.start_daemon()
+
+    def _inner(self, inner_pid: int) -> list[namespace.Process]:
+        return [each for each in namespace.processes(self.init_pid) if each.inner_pid == inner_pid]
+
+    def _signal_all(self, number: signal.Signals, *, everything: bool) -> None:
+        for each in namespace.processes(self.init_pid):
+            if everything or each.command == DAEMON:
+                namespace.send(each.pid, number)
+
+    def _end_daemon(self, number: signal.Signals) -> None:
+        pids = self.daemon_pids()
+        for pid in pids:
+            namespace.send(pid, number)
+            # A frozen daemon would never see the signal.
+            namespace.send(pid, signal.SIGCONT)
+        self._wait_until_ended(pids)
+
+    def _wait_until_ended(self, pids: list[int], timeout_s: float = 20) -> None:
+        deadline = time.monotonic() + timeout_s
+        while {each.pid for each in namespace.processes(self.init_pid)} & set(pids):
+            if time.monotonic() > deadline:
+                raise LabError(f"A daemon of {self.name} did not end within {timeout_s:g} s; kill the host.")
+            time.sleep(0.01)
+
+    def _pool_directory(self, pool: str) -> str:
+        try:
+            return hostfiles.POOLS[pool]
+        except KeyError:
+            known = ", ".join(hostfiles.POOLS)
+            raise LabError(f"The lab made no pool {pool!r}; it has {known}.") from None
