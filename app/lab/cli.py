@@ -1,28 +1,25 @@
 """`vigie lab`: labs from the command line."""
 
-import functools
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated
 
 import typer
 
-from app.lab import namespace
+from app.lab import fleet_cli, namespace
 from app.lab import state as states
-from app.lab.errors import LabError
-from app.lab.lab import Lab, parse_range, require_root
+from app.lab.errors import LabError, plain_errors
+from app.lab.lab import Lab, parse_range, registry, require_root
 from app.lab.process import SYSTEM_ENVIRONMENT
 from app.lab.status import LabStatus, lab_status
+from app.lab.sweep import sweep
 
 app = typer.Typer(
     no_args_is_help=True, help="Real KVM hosts on this machine, for tests and demos. Needs root."
 )
-
-P = ParamSpec("P")
-R = TypeVar("R")
+app.add_typer(fleet_cli.app, name="fleet")
 
 Id = Annotated[str | None, typer.Option("--id", help="Which lab, when there are several.")]
 Directory = Annotated[Path | None, typer.Option("--dir", help="Where disks, keys and logs go.")]
@@ -42,20 +39,6 @@ PLAIN: tuple[str, ...] = (
 PLAIN += ("new-identity",)
 FAULTS = ("freeze", *PLAIN, "boot-host", *TARGETED)
 HostName = Annotated[str, typer.Argument(metavar="HOST", help="Name of a host, such as kvm-01.")]
-
-
-def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Show a LabError as one line and end with status 1."""
-
-    @functools.wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except LabError as error:
-            typer.echo(f"vigie lab: {error}", err=True)
-            raise typer.Exit(1) from error
-
-    return wrapped
 
 
 @app.command()
@@ -88,6 +71,8 @@ def down(
         labs = [states.find_lab(lab_id, directory)]
     for state in labs:
         Lab(state).down()
+    with registry():
+        sweep()
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,10 @@ class Faults:
         """Pids, on the machine, of the host's libvirtd."""
         return [each.pid for each in namespace.processes(self.init_pid) if each.command == DAEMON]
 
+    def sshd_pids(self) -> list[int]:
+        """Pids, on the machine, of the host's SSH server and its sessions."""
+        return [each.pid for each in namespace.processes(self.init_pid) if each.command == "sshd"]
+
     def stop_daemon(self) -> None:
         """Stop libvirtd as an admin would; VMs go on."""
         self._end_daemon(signal.SIGTERM)
@@ -53,7 +58,9 @@ class Faults:
 
     def freeze(self, *, everything: bool = False) -> None:
         """Stop libvirtd in its tracks (SIGSTOP), or every process of the host, sshd and VMs included."""
-        self._signal_all(signal.SIGSTOP, everything=everything)
+        chosen = self._signal_all(signal.SIGSTOP, everything=everything)
+        # The kernel stops the threads of a process one by one, soon after.
+        self._wait_until(lambda: not self._moving() & chosen, "stop")
 
     def thaw(self) -> None:
         """Let all that `freeze` stopped go on."""
@@ -78,13 +85,14 @@ class Faults:
         network.allow(self.init_pid, "OUTPUT")
 
     def qemu_pid(self, vm: str) -> int:
-        """Pid, on the machine, of the QEMU of a running VM, by its name. Raises LabError when it does not run."""
-        pid_file = self.run_directory / "libvirt/qemu" / f"{vm}.pid"
-        inner = int(pid_file.read_text()) if pid_file.exists() else None
+        """Pid, on the machine, of the QEMU of a running VM, by name or UUID; libvirtd is not asked.
+
+        Raises LabError when it does not run.
+        """
         for each in namespace.processes(self.init_pid):
-            if each.inner_pid == inner:
+            if _is_qemu_of(namespace.command_line(each.pid), vm):
                 return each.pid
-        raise LabError(f"No VM named {vm!r} runs on {self.name}; `vigie lab status` lists those that do.")
+        raise LabError(f"No VM {vm!r} runs on {self.name}; `vigie lab status` lists those that do.")
 
     def kill_qemu(self, vm: str) -> None:
         """Kill the QEMU of a running VM with signal 9. Raises LabError when it does not run."""
@@ -132,10 +140,16 @@ class Faults:
     def _inner(self, inner_pid: int) -> list[namespace.Process]:
         return [each for each in namespace.processes(self.init_pid) if each.inner_pid == inner_pid]
 
-    def _signal_all(self, number: signal.Signals, *, everything: bool) -> None:
-        for each in namespace.processes(self.init_pid):
-            if everything or each.command == DAEMON:
-                namespace.send(each.pid, number)
+    def _signal_all(self, number: signal.Signals, *, everything: bool) -> set[int]:
+        chosen = {
+            each.pid for each in namespace.processes(self.init_pid) if everything or each.command == DAEMON
+        }
+        for pid in chosen:
+            namespace.send(pid, number)
+        return chosen
+
+    def _moving(self) -> set[int]:
+        return {each.pid for each in namespace.processes(self.init_pid) if not each.stopped}
 
     def _end_daemon(self, number: signal.Signals) -> None:
         pids = self.daemon_pids()
@@ -145,12 +159,19 @@ class Faults:
             namespace.send(pid, signal.SIGCONT)
         self._wait_until_ended(pids)
 
-    def _wait_until_ended(self, pids: list[int], timeout_s: float = 20) -> None:
+    def _wait_until_ended(self, pids: list[int]) -> None:
+        self._wait_until(
+            lambda: not {each.pid for each in namespace.processes(self.init_pid)} & set(pids), "end"
+        )
+
+    def _wait_until(self, done: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
         deadline = time.monotonic() + timeout_s
-        while {each.pid for each in namespace.processes(self.init_pid)} & set(pids):
+        while not done():
             if time.monotonic() > deadline:
-                raise LabError(f"A daemon of {self.name} did not end within {timeout_s:g} s; kill the host.")
-            time.sleep(0.01)
+                raise LabError(
+                    f"A process of {self.name} did not {what} within {timeout_s:g} s; kill the host."
+                )
+            time.sleep(0.005)
 
     def _pool_directory(self, pool: str) -> str:
         try:
@@ -158,3 +179,10 @@ class Faults:
         except KeyError:
             known = ", ".join(hostfiles.POOLS)
             raise LabError(f"The lab made no pool {pool!r}; it has {known}.") from None
+
+
+def _is_qemu_of(words: list[str], vm: str) -> bool:
+    """Whether this command line is that of the VM's QEMU (which doubles the commas of a name)."""
+    options = dict(zip(words, words[1:], strict=False))
+    named = options.get("-name", "").startswith(f"guest={vm.replace(',', ',,')},")
+    return "-name" in options and (named or options.get("-uuid") == vm)

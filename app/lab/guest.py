@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import TypedDict
 from xml.etree import ElementTree
 
 from app.lab.hostfiles import ASSETS, POOLS
@@ -11,6 +12,21 @@ from app.lab.state import Accelerator
 KERNEL = f"{ASSETS}/vmlinuz"
 INITRD = f"{ASSETS}/initrd"
 CONSOLE = "console=tty0 console=ttyS0 quiet nokaslr"
+
+
+class GuestOptions(TypedDict, total=False):
+    """What a caller may choose of a GuestSpec, beside its name."""
+
+    memory_mib: int
+    vcpus: int
+    disk_mib: int
+    pool: str
+    network: str
+    uuid: str
+    mac: str
+    deaf: bool
+    agent: bool
+    description: str
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,19 @@
 """One host of a lab: where it is, how to reach it, booting it, guests on it. Its faults are in `faults`."""
 
-import os
 import re
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 from uuid import uuid4
 
 from app.lab import namespace, network
 from app.lab.assets import Assets
 from app.lab.errors import LabError
 from app.lab.faults import Faults
-from app.lab.guest import GuestSpec, domain_xml
-from app.lab.hostfiles import ASSETS, LOCAL_POOL, SHARED_POOL, SSH_USER, host_directory
+from app.lab.guest import GuestOptions, GuestSpec, domain_xml
+from app.lab.hostfiles import ASSETS, LOCAL_POOL, POOLS, SHARED_POOL, SSH_USER, host_directory
+from app.lab.loops import wait_until_released
 from app.lab.process import run
 from app.lab.state import HostState, LabState
 
@@ -122,7 +121,7 @@ class LabHost(Faults):
             raise LabError(
                 f"{self.name} is up already; kill it first: vigie lab fault {self.name} kill-host."
             )
-        self._wait_for_images()
+        wait_until_released(self.directory / "local.img")
         self._clear_run_directory()
         config = {
             "name": self.name,
@@ -143,6 +142,29 @@ class LabHost(Faults):
         network.connect_host(self.host, self._known_init, self.switch_pid)
         self.start_sshd()
         self.start_daemon()
+
+    def restore(self) -> None:
+        """Undo every fault: the host is up, its daemons answer, its cable is whole. VMs stay as they are."""
+        if not self.is_alive:
+            self.boot()
+        self.thaw()
+        self.heal()
+        if not self.sshd_pids():
+            self.start_sshd()
+        self.start_daemon()
+        for pool in POOLS:
+            self.free_pool(pool)
+
+    def remove_guests(self) -> None:
+        """Force off and undefine every VM, and delete the disks that lie in the host's pools."""
+        for uuid in self.virsh("list", "--uuid").split():
+            self.virsh("destroy", uuid)
+        flags = ["--managed-save", "--snapshots-metadata", "--checkpoints-metadata", "--nvram"]
+        for uuid in self.virsh("list", "--all", "--uuid").split():
+            self.virsh("undefine", uuid, *flags)
+        for pool, directory in POOLS.items():
+            self.exec("find", directory, "-maxdepth", "1", "-type", "f", "-delete")
+            self.virsh("pool-refresh", pool)
 
     def start_sshd(self) -> None:
         """Start the SSH server."""
@@ -202,8 +224,8 @@ class LabHost(Faults):
         """
         return run(["virsh", "-q", "-c", self.virsh_uri, *arguments], timeout_s=timeout_s).stdout.strip()
 
-    def create_guest(self, name: str, *, start: bool = False, **options: Any) -> GuestSpec:
-        """Make a disk and define a guest on it with virsh; `options` are the fields of GuestSpec.
+    def create_guest(self, name: str, *, start: bool = False, **options: Unpack[GuestOptions]) -> GuestSpec:
+        """Make a disk and define a guest on it with virsh, in the pool that the options name.
 
         Raises LabError with virsh's words when the host refuses it.
         """
@@ -246,21 +268,3 @@ class LabHost(Faults):
         run(["rm", "-rf", "--one-file-system", self.run_directory])
         for name in ("lock", "sshd", "libvirt"):
             (self.run_directory / name).mkdir(parents=True)
-
-    def _wait_for_images(self, timeout_s: float = 10) -> None:
-        """Wait until the kernel has let go of the disk image of the host that was killed."""
-        image = os.fsencode(self.directory / "local.img")
-        deadline = time.monotonic() + timeout_s
-        while image in _images_in_use():
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}'s pool is still mounted after {timeout_s:g} s; try again.")
-            time.sleep(0.02)
-
-
-def _images_in_use() -> set[bytes]:
-    """Backing files of all loop devices."""
-    found = set()
-    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
-        with suppress(OSError):  # the device was released just now
-            found.add(path.read_bytes().strip())
-    return found

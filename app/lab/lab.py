@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 from uuid import uuid4
 
 from app.lab import assets as asset_cache
@@ -16,9 +16,11 @@ from app.lab import hostfiles, namespace, network
 from app.lab import state as states
 from app.lab.accelerator import detect_accelerator
 from app.lab.errors import LabError
-from app.lab.guest import GuestSpec, domain_xml
+from app.lab.guest import GuestOptions, GuestSpec, domain_xml
 from app.lab.host import LabHost
+from app.lab.loops import wait_until_released
 from app.lab.state import HostState, LabState
+from app.lab.sweep import sweep
 
 MAX_HOSTS = 60
 
@@ -49,7 +51,7 @@ class Lab:
             raise LabError(f"A lab has 1 to {MAX_HOSTS} hosts, not {hosts}.")
         assets = asset_cache.prepare()
         accelerator = detect_accelerator(assets)
-        with _registry():
+        with registry():
             identity = states.new_id(lab_id)
             chosen = address_range or default_range()
             subnet = states.free_subnet(chosen)
@@ -84,14 +86,11 @@ class Lab:
         configs = [host.config_path for host in self.hosts] + [self._switch_config]
         _in_parallel([partial(_end, path) for path in configs])
         network.disconnect_machine(self.state)
+        wait_until_released(self.state.data)
         shutil.rmtree(self.state.data, ignore_errors=True)
-        base = self.state.data.parent
-        if base == states.DATA_ROOT and base.is_dir() and not any(base.iterdir()):
-            base.rmdir()
-        with _registry():
+        with registry():
             shutil.rmtree(self.state.run, ignore_errors=True)
-            if all(other.address_range != self.state.address_range for other in states.all_labs()):
-                network.open_range(self.state.address_range)
+            sweep()
 
     def host(self, name: str) -> LabHost:
         """The host of this name. Raises LabError when there is none."""
@@ -102,9 +101,18 @@ class Lab:
             f"This lab has no host {name!r}; it has {', '.join(host.name for host in self.hosts)}."
         )
 
-    def domain_xml(self, name: str, **options: object) -> str:
-        """XML of a guest that boots on these hosts; `options` are the fields of GuestSpec."""
-        return domain_xml(GuestSpec(name=name, accelerator=self.state.accelerator, **options))  # type: ignore[arg-type]
+    def domain_xml(self, name: str, **options: Unpack[GuestOptions]) -> str:
+        """XML of a guest that boots on these hosts. The disk that it names must be made before it can start."""
+        return domain_xml(GuestSpec(name=name, accelerator=self.state.accelerator, **options))
+
+    def restore(self) -> None:
+        """Undo every fault of every host."""
+        _in_parallel([host.restore for host in self.hosts])
+
+    def remove_guests(self) -> None:
+        """Remove every VM and disk of every host, so that a next test finds an empty lab."""
+        for host in self.hosts:
+            host.remove_guests()
 
     @property
     def _switch_config(self) -> Path:
@@ -154,7 +162,7 @@ def _new_host(subnet: IPv4Network, number: int) -> HostState:
 
 
 @contextmanager
-def _registry() -> Iterator[None]:
+def registry() -> Iterator[None]:
     """Hold the lock under which labs come and go."""
     with asset_cache.locked(states.RUN_ROOT / "lock"):
         yield

@@ -74,6 +74,14 @@ def find(config_path: Path) -> int | None:
     return None
 
 
+def with_argument(path: Path) -> list[int]:
+    """Pids, as the machine counts, of all living processes that have this path as a word of their command."""
+    wanted = os.fsencode(path)
+    return [
+        pid for pid in _all_pids() if wanted in _read(pid, "cmdline").split(b"\0") and not _is_zombie(pid)
+    ]
+
+
 def is_at(pid: int, config_path: Path) -> bool:
     """Whether `pid` still is the first process of that host (pids are used again)."""
     return os.fsencode(config_path) in _read(pid, "cmdline").split(b"\0") and _is_first(pid)
@@ -90,6 +98,11 @@ def processes(init_pid: int) -> list[Process]:
                 stopped = status["State"].startswith("T")
                 found.append(Process(pid, int(status["NSpid"].split()[-1]), status["Name"], stopped))
     return found
+
+
+def command_line(pid: int) -> list[str]:
+    """The words of a process's command; none when it is gone."""
+    return _read(pid, "cmdline").decode(errors="surrogateescape").split("\0")[:-1]
 
 
 def kill(init_pid: int, *, timeout_s: float = 10) -> None:

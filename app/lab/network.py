@@ -13,8 +13,9 @@ from app.lab.process import run
 from app.lab.state import HostState, LabState
 
 # Marks our routes in `ip route` (a number of the range that no routing daemon has).
-ROUTE_PROTOCOL = "186"
+ROUTE_PROTOCOL = "249"
 BRIDGE = "br0"
+CABLE_PREFIX = "vlab-"
 RULE_COMMENT = "vigie-lab-cut"
 
 
@@ -35,15 +36,17 @@ def close_range(address_range: IPv4Network) -> None:
     run(["ip", "route", "replace", "blackhole", str(address_range), "proto", ROUTE_PROTOCOL])
 
 
-def open_range(address_range: IPv4Network) -> None:
-    """Take the blackhole away again. No error when there is none."""
-    command = ["ip", "route", "del", "blackhole", str(address_range), "proto", ROUTE_PROTOCOL]
-    run(command, check=False)
+def open_ranges_but(kept: set[str]) -> None:
+    """Take away every blackhole of ours but those of the ranges in `kept`."""
+    for route in _routes():
+        if route.get("protocol") == ROUTE_PROTOCOL and route["dst"] not in kept:
+            command = ["ip", "route", "del", "blackhole", route["dst"], "proto", ROUTE_PROTOCOL]
+            run(command, check=False)
 
 
 def machine_cable(state: LabState) -> str:
     """Name of the machine's own end of the cable into the lab."""
-    return f"vlab-{state.id}"
+    return f"{CABLE_PREFIX}{state.id}"
 
 
 def connect_machine(state: LabState, switch_pid: int) -> None:
@@ -130,10 +133,10 @@ def _ip(pid: int, *words: str) -> None:
 
 
 def _routes() -> list[dict[str, Any]]:
-    listed = run(["ip", "-json", "-4", "route", "show", "table", "all"]).stdout
+    listed = run(["ip", "-json", "-N", "-4", "route", "show", "table", "all"]).stdout
     routes: list[dict[str, Any]] = json.loads(listed or "[]")
     return routes
 
 
 def _is_lab_cable(route: dict[str, Any]) -> bool:
-    return str(route.get("dev", "")).startswith("vlab-")
+    return str(route.get("dev", "")).startswith(CABLE_PREFIX)

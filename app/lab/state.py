@@ -3,12 +3,13 @@
 import os
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from app.lab.errors import LabError
 
@@ -63,7 +64,11 @@ class LabState(BaseModel):
 
 def all_labs() -> list[LabState]:
     """Every lab that is written down on this machine, running or not, oldest first."""
-    states = [LabState.model_validate_json(path.read_text()) for path in RUN_ROOT.glob(f"*/{STATE_FILE}")]
+    states = []
+    for path in RUN_ROOT.glob(f"*/{STATE_FILE}"):
+        # What does not read as a state is of another version, or gone since: `sweep` removes such leftovers.
+        with suppress(OSError, ValidationError):
+            states.append(LabState.model_validate_json(path.read_text()))
     return sorted(states, key=lambda state: state.created_at)
 
 

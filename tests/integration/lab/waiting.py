@@ -1,0 +1,34 @@
+"""Wait for something that happens by itself."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.lab.errors import LabError
+from app.lab.host import LabHost
+
+T = TypeVar("T")
+
+
+def wait_for(look: Callable[[], T], what: str, timeout_s: float = 30) -> T:
+    """Return the first true answer of `look`; a LabError of it counts as not yet."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            if found := look():
+                return found
+        except LabError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {timeout_s:g} s")
+
+
+def wait_for_agent(host: LabHost, uuid: str) -> None:
+    """Wait until the guest's agent answers."""
+    ping = '{"execute": "guest-ping"}'
+    wait_for(lambda: host.virsh("qemu-agent-command", uuid, ping), "guest agent")
+
+
+def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) -> None:
+    """Wait until virsh says this state of the VM."""
+    wait_for(lambda: host.virsh("domstate", uuid) == state, f"state {state}", timeout_s)
