@@ -1,1 +1,1 @@
-"""The lab: real KVM hosts, and simulated fleets, on one machine. Nothing else in Vigie imports this package."""
+"""The lab: real KVM hosts, and simulated fleets, on one machine. The rest of Vigie never imports it."""

@@ -1,4 +1,4 @@
-"""KVM or software emulation? Decided by booting the guest once: /dev/kvm may be there and yet boot nothing."""
+"""KVM or software emulation? Decided by booting the guest once: /dev/kvm may exist and boot nothing."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ READY = b"vigie-guest: ready"
 
 
 def detect_accelerator(assets: Assets) -> Accelerator:
-    """`kvm` when the lab's guest boots under KVM within 10 s, else `qemu`. Tried once per boot of the machine."""
+    """`kvm` when the lab's guest boots under KVM within 10 s, else `qemu`. Tried once per boot."""
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     cache = cache_directory() / "accelerator.json"
     with locked(cache.with_suffix(".lock")):

@@ -1,4 +1,4 @@
-"""What a lab needs beside Debian's installed packages, built once and kept in a cache: kernel, initrd, sshd."""
+"""What a lab needs beside installed packages, built once and kept in a cache: kernel, initrd, sshd."""
 
 import fcntl
 import hashlib
@@ -15,6 +15,7 @@ from pathlib import Path
 from app.lab.errors import LabError
 from app.lab.initrd import build_initrd
 from app.lab.process import run
+from app.lab.state import all_labs
 
 ROOTFS = Path(__file__).parent / "rootfs"
 # Raise when the way of building changes, so that no older cache is taken for a new one.
@@ -83,12 +84,21 @@ def _build_once(directory: Path, build: Callable[[Path], None]) -> None:
             build(scratch)
             scratch.chmod(0o755)
             scratch.rename(directory)
+            _remove_older(directory)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _remove_older(current: Path) -> None:
+    """Remove assets of other versions, but for those that a lab still boots from."""
+    used = {state.assets for state in all_labs()}
+    for path in current.parent.glob("assets-*"):
+        if path != current and path not in used:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _stamp() -> str:
-    """A short hash of all that the assets are made from; the kernel's version is not part of it (any will do)."""
+    """A short hash of all that the assets are made from; any version of the kernel will do."""
     digest = hashlib.sha256(BUILD.encode())
     for path in sorted(ROOTFS.rglob("*")):
         if path.is_file():

@@ -66,10 +66,7 @@ def down(
 ) -> None:
     """End a lab and remove every trace of it, also after a crash. Nothing to do is no error."""
     require_root()
-    labs = states.all_labs()
-    if not everything and labs:
-        labs = [states.find_lab(lab_id, directory)]
-    for state in labs:
+    for state in states.choose_labs(lab_id, directory, everything=everything):
         Lab(state).down()
     with registry():
         sweep()
@@ -109,7 +106,7 @@ def guest(
     name: Annotated[str, typer.Argument(help="Name of the VM; anything that libvirt takes.")],
     start: Annotated[bool, typer.Option(help="Start it as well.")] = False,
     pool: Annotated[str, typer.Option(help="local, or shared by all hosts.")] = "local",
-    memory_mib: Annotated[int, typer.Option(min=64)] = 128,
+    memory_mib: Annotated[int, typer.Option(min=96, help="Memory.")] = 128,
     deaf: Annotated[bool, typer.Option(help="It ignores the power button.")] = False,
     lab_id: Id = None,
 ) -> None:

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ class Faults:
         namespace.send(self.qemu_pid(vm), signal.SIGKILL)
 
     def freeze_qemu(self, vm: str) -> None:
-        """Stop the QEMU of a running VM in its tracks; `thaw` undoes it. Raises LabError when it does not run."""
+        """Stop the QEMU of a running VM in its tracks; `thaw` undoes it. LabError when it does not run."""
         namespace.send(self.qemu_pid(vm), signal.SIGSTOP)
 
     def kill_host(self) -> None:
@@ -183,6 +184,6 @@ class Faults:
 
 def _is_qemu_of(words: list[str], vm: str) -> bool:
     """Whether this command line is that of the VM's QEMU (which doubles the commas of a name)."""
-    options = dict(zip(words, words[1:], strict=False))
+    options = dict(pairwise(words))
     named = options.get("-name", "").startswith(f"guest={vm.replace(',', ',,')},")
     return "-name" in options and (named or options.get("-uuid") == vm)

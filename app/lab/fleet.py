@@ -1,8 +1,8 @@
 """Simulated fleets: thousands of hosts served by a few libvirtd with their test driver, without root.
 
 One libvirtd could serve all, but what it does grows with the square of its clients: with 2,500 of them each
-call waits more than 1 ms for its poll(). So hosts are dealt to daemons, 250 each by default. A part of the hosts,
-the victims, have a libvirtd of their own, which can be frozen or killed.
+call waits more than 1 ms for its poll(). So hosts are dealt to daemons, 250 each by default. Some hosts, the
+victims, have a libvirtd of their own, which can be frozen or killed.
 """
 
 import os
@@ -43,7 +43,7 @@ log_outputs = "3:file:{log}"
 
 
 class FleetState(BaseModel):
-    """A fleet on disk. The last `victims` of its hosts share a daemon; the others have one per `share` hosts."""
+    """A fleet on disk. Its last `victims` hosts share a daemon; the others have one per `share` hosts."""
 
     id: str
     directory: Path
@@ -178,7 +178,7 @@ class Fleet:
             str(home / "pid"),
         ]
         if os.geteuid() == 0:
-            # Not as root, or it would be the machine's own libvirtd; yet it must reach files in closed directories.
+            # As root it would be the machine's own libvirtd; yet it must reach closed directories.
             caps = "+dac_read_search"
             who = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
             command = [*who, f"--inh-caps={caps}", f"--ambient-caps={caps}", *command]

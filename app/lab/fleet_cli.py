@@ -95,8 +95,7 @@ def _show(fleet: Fleet, as_json: bool) -> None:
         ]
         typer.echo(json.dumps({**state.model_dump(mode="json"), "members": hosts}))
         return
-    typer.echo(
-        f"Fleet {state.id}: {state.hosts} hosts of {state.vms} VMs ({state.victims} victims), {state.directory}"
-    )
+    size = f"{state.hosts} hosts of {state.vms} VMs, {state.victims} victims"
+    typer.echo(f"Fleet {state.id}: {size}, files in {state.directory}")
     typer.echo(f"  first: {fleet.uri(1)}")
     typer.echo(f"  last:  {fleet.uri(state.hosts)}")

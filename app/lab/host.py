@@ -116,7 +116,7 @@ class LabHost(Faults):
         return self._find_init() is not None
 
     def boot(self) -> None:
-        """Start the host, with the identity and the disks that it had. Raises LabError when it is up already."""
+        """Start the host, with the identity and the disks that it had. LabError when it is up already."""
         if self.is_alive:
             raise LabError(
                 f"{self.name} is up already; kill it first: vigie lab fault {self.name} kill-host."

@@ -155,7 +155,7 @@ def _write_names(etc: Path, host: HostState) -> None:
 
 
 def _write_accounts(etc: Path) -> None:
-    """The machine's accounts, and ours: one that logs in by key and may reach libvirt, one for sshd itself."""
+    """The machine's accounts, and ours: one that logs in and may reach libvirt, one for sshd itself."""
     ours = {SSH_USER, "sshd", "libvirt", "libvirt-qemu", "kvm"}
 
     def others(path: str) -> str:

@@ -1,6 +1,6 @@
 """First process of a lab host: lay out its private file system, then reap whatever ends.
 
-Run by `unshare` as a script of its own (standard library only, no import of Vigie), with the path of a JSON file:
+Run by `unshare` as a script (standard library only, nothing of Vigie), with the path of a JSON file:
 {"name", "etc", "etc_work", "var", "run", "dev", "devices": [name], "binds": {source: place},
 "loops": {image: place}, "ready"}; places are under /var.
 A switch (which only holds a network namespace) has just "name" and "ready".
@@ -21,11 +21,12 @@ LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd
 
 
 def mount(*arguments: str) -> None:
+    """Run mount(8)."""
     subprocess.run(["mount", *arguments], check=True, timeout=MOUNT_TIMEOUT_S)
 
 
 def mount_image(image: str, place: str) -> None:
-    """Mount a disk image by a loop device. Hosts that share an image must get one loop device: hence the lock."""
+    """Mount a disk image. Hosts that share one must share its loop device too: hence the lock."""
     with open(f"{image}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         mount("-o", "loop", image, place)

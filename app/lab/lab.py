@@ -19,7 +19,7 @@ from app.lab.errors import LabError
 from app.lab.guest import GuestOptions, GuestSpec, domain_xml
 from app.lab.host import LabHost
 from app.lab.loops import wait_until_released
-from app.lab.state import HostState, LabState
+from app.lab.state import Accelerator, HostState, LabState
 from app.lab.sweep import sweep
 
 MAX_HOSTS = 60
@@ -52,20 +52,10 @@ class Lab:
         assets = asset_cache.prepare()
         accelerator = detect_accelerator(assets)
         with registry():
-            identity = states.new_id(lab_id)
-            chosen = address_range or default_range()
-            subnet = states.free_subnet(chosen)
-            state = LabState(
-                id=identity,
-                created_at=states.now(),
-                data=(base_dir or states.DATA_ROOT).resolve() / f"lab-{identity}",
-                address_range=chosen,
-                subnet=subnet,
-                accelerator=accelerator,
-                assets=assets.directory,
-                hosts=[_new_host(subnet, number) for number in range(1, hosts + 1)],
+            state = _plan(
+                hosts, base_dir, lab_id, address_range or default_range(), accelerator, assets.directory
             )
-            network.close_range(chosen)
+            network.close_range(state.address_range)
             state.save()
         lab = cls(state)
         try:
@@ -77,7 +67,7 @@ class Lab:
 
     @classmethod
     def attach(cls, lab_id: str | None = None, base_dir: Path | None = None) -> Self:
-        """The lab with this id, under this directory, or the only one. Raises LabError when none or several fit."""
+        """The lab with this id, under this directory, or the only one. LabError when none or several fit."""
         return cls(states.find_lab(lab_id, base_dir))
 
     def down(self) -> None:
@@ -102,7 +92,7 @@ class Lab:
         )
 
     def domain_xml(self, name: str, **options: Unpack[GuestOptions]) -> str:
-        """XML of a guest that boots on these hosts. The disk that it names must be made before it can start."""
+        """XML of a guest that boots on these hosts. Its disk must be made before it can start."""
         return domain_xml(GuestSpec(name=name, accelerator=self.state.accelerator, **options))
 
     def restore(self) -> None:
@@ -138,7 +128,7 @@ def require_root() -> None:
 
 
 def default_range() -> IPv4Network:
-    """VIGIE_LAB_RANGE, or the benchmark range. Raises LabError when the variable is no network of /24 or more."""
+    """VIGIE_LAB_RANGE, or the benchmark range. LabError when that is no network of /24 or more."""
     text = os.environ.get("VIGIE_LAB_RANGE")
     if not text:
         return states.DEFAULT_RANGE
@@ -154,6 +144,29 @@ def parse_range(text: str) -> IPv4Network:
     if chosen.prefixlen > 24:
         raise LabError(f"{text} is too small: a lab takes a /24 of its range.")
     return chosen
+
+
+def _plan(
+    hosts: int,
+    base_dir: Path | None,
+    lab_id: str | None,
+    address_range: IPv4Network,
+    accelerator: Accelerator,
+    assets: Path,
+) -> LabState:
+    """The state of a lab that is to be made: an id, a subnet and identities that no other has."""
+    identity = states.new_id(lab_id)
+    subnet = states.free_subnet(address_range)
+    return LabState(
+        id=identity,
+        created_at=states.now(),
+        data=(base_dir or states.DATA_ROOT).resolve() / f"lab-{identity}",
+        address_range=address_range,
+        subnet=subnet,
+        accelerator=accelerator,
+        assets=assets,
+        hosts=[_new_host(subnet, number) for number in range(1, hosts + 1)],
+    )
 
 
 def _new_host(subnet: IPv4Network, number: int) -> HostState:

@@ -65,7 +65,7 @@ def start(config_path: Path, config: Mapping[str, object], log: Path, *, timeout
 
 
 def find(config_path: Path) -> int | None:
-    """The pid, as the machine counts, of the first process of the host with this configuration; None if dead."""
+    """The machine's pid of the first process of the host with this configuration; None if it is dead."""
     wanted = [os.fsencode(INIT_SCRIPT.name), os.fsencode(config_path)]
     for pid in _all_pids():
         words = _read(pid, "cmdline").split(b"\0")[:-1]
@@ -128,7 +128,7 @@ def send(pid: int, signal_number: signal.Signals) -> None:
 
 
 def inside_command(init_pid: int, command: Sequence[str | Path], *, network_only: bool = False) -> list[str]:
-    """The command line that runs `command` in the host, or in its network alone (with the machine's files)."""
+    """The command line that runs `command` in the host, or in its network alone."""
     which = ["--net"] if network_only else ["--mount", "--uts", "--ipc", "--net", "--pid"]
     return ["nsenter", "--target", str(init_pid), *which, "--", *(os.fspath(word) for word in command)]
 

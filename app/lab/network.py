@@ -69,7 +69,7 @@ def disconnect_machine(state: LabState) -> None:
 
 
 def connect_host(host: HostState, host_pid: int, switch_pid: int) -> None:
-    """Plug the host into the switch and give it its address. It gets no default route: nothing lies beyond."""
+    """Plug the host into the switch and give it its address. No default route: nothing lies beyond."""
     port = port_name(host)
     _ip(switch_pid, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(host_pid))
     _ip(switch_pid, "link", "set", port, "master", BRIDGE)

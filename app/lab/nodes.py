@@ -1,7 +1,7 @@
 """Files of simulated hosts, for libvirt's test driver: one XML per host with its VMs, pools and networks.
 
-The driver takes no host name and no host UUID from a file (libvirt 9.0: `virsh hostname` is the machine's, and
-capabilities have no UUID), so a host is told apart by its file alone.
+The driver takes no host name and no host UUID from a file (libvirt 9.0: `virsh hostname` is the machine's,
+and capabilities have no UUID), so a host is told apart by its file alone.
 """
 
 from pathlib import Path
@@ -18,10 +18,11 @@ NODE = """\
 <cores>{cores}</cores><threads>2</threads></cpu>
 <memory>{memory_kib}</memory>
 {domains}<network><name>default</name><uuid>{default_uuid}</uuid><forward mode='nat'/><bridge name='virbr0'/>\
-<ip address='192.168.122.1' netmask='255.255.255.0'><dhcp><range start='192.168.122.2' end='192.168.122.254'/>\
-</dhcp></ip></network>
+<ip address='192.168.122.1' netmask='255.255.255.0'>\
+<dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp></ip></network>
 <network><name>lan</name><uuid>{lan_uuid}</uuid><forward mode='bridge'/><bridge name='br0'/></network>
-<pool type='dir'><name>local</name><uuid>{local_uuid}</uuid><target><path>/var/lib/libvirt/images</path></target>
+<pool type='dir'><name>local</name><uuid>{local_uuid}</uuid>\
+<target><path>/var/lib/libvirt/images</path></target>
 {volumes}</pool>
 <pool type='netfs'><name>shared</name><uuid>{shared_uuid}</uuid><source><host name='nas.invalid'/>\
 <dir path='/export/vms'/><format type='nfs'/></source><target><path>/mnt/shared</path></target></pool>
@@ -29,12 +30,14 @@ NODE = """\
 """
 
 DOMAIN = """\
-<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'><name>{name}</name><uuid>{uuid}</uuid>\
+<domain type='test' xmlns:test='http://libvirt.org/schemas/domain/test/1.0'>\
+<name>{name}</name><uuid>{uuid}</uuid>\
 <title>{title}</title><memory unit='MiB'>{memory_mib}</memory><vcpu>{vcpus}</vcpu>\
 <os><type arch='x86_64'>hvm</type></os><features><acpi/></features><devices>\
 <disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
 <source file='/var/lib/libvirt/images/{name}.qcow2'/><target dev='vda' bus='virtio'/></disk>\
-<interface type='network'><mac address='{mac}'/><source network='{network}'/><model type='virtio'/></interface>\
+<interface type='network'><mac address='{mac}'/><source network='{network}'/>\
+<model type='virtio'/></interface>\
 <graphics type='vnc' port='-1' autoport='yes'/></devices><test:runstate>{state}</test:runstate></domain>
 """
 
@@ -55,7 +58,7 @@ def host_uuid(number: int) -> UUID:
 
 
 def write_node(path: Path, number: int, vms: int) -> None:
-    """Write the file of the nth host (from 1) with so many VMs. The same numbers always give the same file."""
+    """Write the file of the nth host (from 1) with so many VMs. Equal numbers give equal files."""
     host = host_uuid(number)
     names = [f"{ROLES[(number + index) % len(ROLES)]}-{number:04d}-{index + 1:02d}" for index in range(vms)]
     path.write_text(

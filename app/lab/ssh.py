@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 
 def make_key(path: Path, comment: str) -> None:
-    """Write an ed25519 key pair in OpenSSH's form: `path` (mode 0600) and `path`.pub. Replaces an older one."""
+    """Write an ed25519 key pair in OpenSSH's form, `path` (0600) and `path`.pub, over an older one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     key = ed25519.Ed25519PrivateKey.generate()
     private = key.private_bytes(

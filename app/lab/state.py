@@ -1,4 +1,4 @@
-"""What the lab writes down about itself, before it makes anything, so that everything can be found and removed."""
+"""What the lab writes down about itself before it makes anything, so that all of it can be removed."""
 
 import os
 import re
@@ -33,7 +33,7 @@ class HostState(BaseModel):
 
 
 class LabState(BaseModel):
-    """One lab. `accelerator` is the libvirt domain type that boots here; `data` holds disks, keys and logs."""
+    """One lab. `accelerator` is the domain type that boots here; `data` holds disks, keys and logs."""
 
     id: str
     created_at: datetime
@@ -72,10 +72,12 @@ def all_labs() -> list[LabState]:
     return sorted(states, key=lambda state: state.created_at)
 
 
-def find_lab(lab_id: str | None = None, directory: Path | None = None) -> LabState:
-    """The lab with this id, or under this directory, or the only one there is.
+def choose_labs(
+    lab_id: str | None = None, directory: Path | None = None, *, everything: bool = False
+) -> list[LabState]:
+    """The labs with this id, or under this directory, or the only one there is, or all; none is no error.
 
-    Raises LabError when none fits, or several do.
+    Raises LabError when several are up and nothing says which.
     """
     found = [
         state
@@ -83,12 +85,16 @@ def find_lab(lab_id: str | None = None, directory: Path | None = None) -> LabSta
         if (lab_id is None or state.id == lab_id)
         and (directory is None or state.data.parent == directory.resolve())
     ]
+    if len(found) > 1 and not everything:
+        raise LabError(f"Several labs are up; choose with --id: {', '.join(state.id for state in found)}.")
+    return found
+
+
+def find_lab(lab_id: str | None = None, directory: Path | None = None) -> LabState:
+    """The lab with this id, or under this directory, or the only one. LabError when none or several fit."""
+    found = choose_labs(lab_id, directory)
     if not found:
         raise LabError("There is no such lab; `vigie lab status` lists labs, `vigie lab up` makes one.")
-    if len(found) > 1:
-        raise LabError(
-            f"Several labs are up; choose one with --id: {', '.join(state.id for state in found)}."
-        )
     return found[0]
 
 

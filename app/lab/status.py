@@ -26,6 +26,8 @@ class HostStatus(BaseModel):
     alive: bool
     daemon: str
     ssh: bool
+    ssh_host_key: str | None
+    tls_port: int
     virsh_uri: str
     guests: list[GuestStatus] | None
 
@@ -70,6 +72,8 @@ def host_status(host: LabHost) -> HostStatus:
         alive=host.is_alive,
         daemon=daemon,
         ssh=any(each.command == "sshd" and not each.stopped for each in inside),
+        ssh_host_key=host.ssh_host_key if host.is_alive else None,
+        tls_port=host.tls_port,
         virsh_uri=host.virsh_uri,
         guests=_guests(host) if daemon == "running" else None,
     )

@@ -12,7 +12,7 @@ OTHERS = ("fleets", "lock")
 
 
 def sweep() -> None:
-    """Remove processes, cables, routes and directories without a lab. The caller holds the registry's lock."""
+    """Remove processes, cables, routes and directories without a lab. Hold the registry's lock."""
     labs = all_labs()
     known = {lab.id for lab in labs}
     for path in list(RUN_ROOT.iterdir()) if RUN_ROOT.is_dir() else []:

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from app.lab.errors import LabError
 from app.lab.state import now
 
 VALID = timedelta(days=30)
@@ -43,7 +44,8 @@ def make_server(directory: Path, authority: Path, name: str, address: IPv4Addres
 def _issue(directory: Path, authority: Path, kind: str, name: str, names: list[x509.GeneralName]) -> None:
     ca_key = serialization.load_pem_private_key((authority / "cakey.pem").read_bytes(), password=None)
     ca = x509.load_pem_x509_certificate((authority / "cacert.pem").read_bytes())
-    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)  # make_authority wrote it
+    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
+        raise LabError(f"{authority} holds no key of the lab; run `vigie lab down` and `vigie lab up` again.")
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
