@@ -43,7 +43,7 @@ def test_kill_9_of_everything_then_down_leaves_nothing(tmp_path: Path) -> None:
     lab = Lab.up(1, tmp_path, address_range=RANGE)
     host = lab.hosts[0]
     host.create_guest("running", start=True)
-    with pytest.raises(OSError, match=r"."), socket.create_connection(("198.19.243.9", 80), 2):
+    with pytest.raises(OSError), socket.create_connection(("198.19.243.9", 80), 2):
         pass
     everybody = [each.pid for each in namespace.processes(host.init_pid)]
     everybody += [host.init_pid, host.switch_pid]
@@ -77,13 +77,8 @@ def test_two_labs_live_side_by_side(lab: Lab) -> None:
 
 
 def test_range_in_use_is_refused() -> None:
-    taken = "192.0.2.0/24"
-    subprocess.run(["ip", "route", "add", "unreachable", taken], timeout=5, check=False)
-    try:
-        with pytest.raises(LabError, match="in use"):
-            Lab.up(1, address_range=IPv4Network(taken))
-    finally:
-        subprocess.run(["ip", "route", "del", "unreachable", taken], timeout=5, check=False)
+    with pytest.raises(LabError, match="in use"):
+        Lab.up(1, address_range=IPv4Network("127.8.0.0/16"))
 
 
 def test_status_and_exec_by_command_line(lab: Lab) -> None:
