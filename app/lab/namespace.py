@@ -21,6 +21,9 @@ INIT_SCRIPT = Path(__file__).with_name("hostinit.py")
 NAMESPACES = ("--net", "--mount", "--uts", "--ipc", "--pid")
 
 
+_children: list[subprocess.Popen[bytes]] = []
+
+
 @dataclass(frozen=True)
 class Process:
     """A process of a host: `pid` as the machine counts, `inner_pid` as the host does."""
@@ -51,6 +54,7 @@ def start(config_path: Path, config: Mapping[str, object], log: Path, *, timeout
             env=SYSTEM_ENVIRONMENT,
             start_new_session=True,
         )
+    _children.append(child)
     deadline = time.monotonic() + timeout_s
     while not ready.exists():
         if child.poll() is not None or time.monotonic() > deadline:
@@ -117,6 +121,8 @@ def kill(init_pid: int, *, timeout_s: float = 10) -> None:
         if time.monotonic() > deadline:
             raise LabError(f"The host with process {init_pid} did not end within {timeout_s:g} s.")
         time.sleep(0.005)
+    # Those that this very process started would stay as zombies.
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def send(pid: int, signal_number: signal.Signals) -> None:
