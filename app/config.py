@@ -1,0 +1,158 @@
+"""Settings: each typed, defaulted and documented; from the environment (`VIGIE_…`) or a TOML file.
+
+The environment wins over the file. A wrong value stops the start with the name of the setting; values of
+secrets are never shown.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+DEFAULT_FILE = Path("/etc/vigie/vigie.toml")
+
+
+class SettingsError(Exception):
+    """A setting is wrong or unknown; the text names it."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. docs/settings.md is made from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", extra="forbid", frozen=True)
+
+    data_dir: Annotated[Path, Field(description="Folder of the database, the task log and the key file.")] = Path(
+        "~/.local/share/vigie"
+    )
+    database_url: Annotated[
+        SecretStr | None,
+        Field(description="SQLAlchemy URL of the database: postgresql+psycopg://… or unset for SQLite in data_dir."),
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        Field(description="File with the key that encrypts credentials; made on first start. Unset: data_dir/vigie.key."),
+    ] = None
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8600
+    public_url: Annotated[
+        str | None,
+        Field(description="URL that browsers use, when a proxy stands in front: https://vigie.example.org"),
+    ] = None
+    proxy_addresses: Annotated[
+        str, Field(description="Addresses of proxies whose X-Forwarded-* headers are believed, by commas.")
+    ] = "127.0.0.1"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], Field(description="Log lines for people or for machines.")] = "text"
+    lab: Annotated[
+        bool, Field(description="Allow simulated hosts. For tests and benchmarks only.")
+    ] = False
+
+    refresh_s: Annotated[PositiveFloat, Field(description="Seconds between two readings of a host's state and usage.")] = 20.0
+    resync_s: Annotated[PositiveFloat, Field(description="Seconds between two complete readings of a host.")] = 900.0
+    ping_s: Annotated[PositiveFloat, Field(description="Seconds between two signs of life asked of a host.")] = 3.0
+    call_deadline_s: Annotated[
+        PositiveFloat, Field(description="Seconds after which a host that does not answer a call counts as hung.")
+    ] = 5.0
+    connect_deadline_s: Annotated[PositiveFloat, Field(description="Seconds to make a connection to a host.")] = 10.0
+    reconnect_max_s: Annotated[
+        PositiveFloat, Field(description="Longest pause between two attempts to reach a lost host.")
+    ] = 3.0
+    workers: Annotated[PositiveInt, Field(description="Hosts that are read at the same time.")] = 8
+    tasks_per_host: Annotated[PositiveInt, Field(description="Tasks that run on one host at the same time.")] = 4
+    tasks_total: Annotated[PositiveInt, Field(description="Tasks that run at the same time.")] = 32
+
+    session_idle_s: Annotated[PositiveInt, Field(description="Seconds without use after which a login ends.")] = 8 * 3600
+    session_max_s: Annotated[PositiveInt, Field(description="Seconds after which a login ends in any case.")] = 7 * 86400
+    login_attempts: Annotated[
+        PositiveInt, Field(description="Failed logins allowed per name, and per address, in five minutes.")
+    ] = 10
+    max_body_bytes: Annotated[PositiveInt, Field(description="Largest request body.")] = 1_048_576
+    event_days: Annotated[PositiveInt, Field(description="Days for which events, tasks and their logs are kept.")] = 90
+    audit_days: Annotated[PositiveInt, Field(description="Days for which audit entries are kept.")] = 730
+
+    @field_validator("data_dir", "key_file")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin_only(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        value = value.rstrip("/")
+        if not value.startswith(("https://", "http://")) or value.count("/") != 2:
+            raise ValueError("must be scheme://host[:port] without a path")
+        return value
+
+    @cached_property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database."""
+        if self.database_url:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'vigie.db'}"
+
+    @cached_property
+    def task_database(self) -> str:
+        """SQLAlchemy URL of the task log: a SQLite file of its own, or the database when that is PostgreSQL."""
+        if self.database.startswith("postgresql"):
+            return self.database
+        return f"sqlite:///{self.data_dir / 'tasks.db'}"
+
+    @cached_property
+    def key_path(self) -> Path:
+        """File of the key that encrypts credentials."""
+        return self.key_file or self.data_dir / "vigie.key"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file named by VIGIE_CONFIG (or /etc/vigie/vigie.toml)."""
+        named = os.environ.get("VIGIE_CONFIG")
+        file = Path(named) if named else DEFAULT_FILE
+        if named and not file.is_file():
+            raise SettingsError(f"VIGIE_CONFIG names {file}, which is not a file.")
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file.is_file() else sources
+
+
+# Read by the program itself, not settings of the server.
+OTHER_VARIABLES = frozenset({"VIGIE_CONFIG", "VIGIE_ROOT", "VIGIE_LAB_RANGE"})
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read all settings. Raises SettingsError naming every one that is wrong, unknown ones included."""
+    known = {f"VIGIE_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    unknown = sorted(name for name in os.environ if name.startswith("VIGIE_") and name not in known)
+    if unknown:
+        raise SettingsError(f"Unknown setting: {', '.join(unknown)}. docs/settings.md lists them all.")
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [f"VIGIE_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        raise SettingsError("Wrong setting: " + "; ".join(lines)) from None

@@ -1,0 +1,202 @@
+"""Where a host is, as validated fields. A URI that a person pastes is only ever parsed into these.
+
+Libvirt's remote URIs can run commands (`?command=`, `ext://`), pick sockets, keys and netcat programs, and
+reach test drivers that read files; none of that has a way in: everything not named here is refused.
+URI syntax: https://libvirt.org/uri.html
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from app.core.errors import InvalidInput
+from app.core.states import Transport
+
+DEFAULT_PORTS = {Transport.SSH: 22, Transport.TLS: 16514}
+SYSTEM_SOCKET = "/var/run/libvirt/libvirt-sock"
+
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?", re.IGNORECASE)
+_NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,63}")
+_SCHEMES = {"qemu+ssh": Transport.SSH, "qemu+tls": Transport.TLS, "qemu": Transport.TLS, "qemu+unix": Transport.LOCAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How to reach one host. `socket` is the libvirt socket's path on the host (ssh, local, simulated).
+
+    For a simulated host `address` is the path of its node file, which only the lab may set.
+    """
+
+    transport: Transport
+    address: str = ""
+    port: int = 0
+    user: str = ""
+    socket: str = SYSTEM_SOCKET
+
+    def __str__(self) -> str:
+        if self.transport is Transport.LOCAL:
+            return f"local {self.socket}"
+        if self.transport is Transport.SIMULATED:
+            return f"simulated {self.address}"
+        login = f"{self.user}@" if self.user else ""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.transport}://{login}{host}:{self.port}"
+
+
+def check_address(value: str, field: str = "address") -> str:
+    """Return `value` when it is a host name or an IP address; raise InvalidInput otherwise."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    labels = value.rstrip(".").split(".")
+    if len(value) > 253 or not value or not all(_LABEL.fullmatch(label) for label in labels):
+        raise InvalidInput(
+            field,
+            "must be a host name or an IP address",
+            hint="Write only the name, such as kvm-01.example.org; port and login have fields of their own.",
+        )
+    if re.fullmatch(r"[0-9.]+", value):
+        raise InvalidInput(field, "looks like an IP address but is not a valid one")
+    return value.lower()
+
+
+def check_user(value: str, field: str = "user") -> str:
+    """Return `value` when it can be a POSIX account name; raise InvalidInput otherwise."""
+    if not _USER.fullmatch(value):
+        raise InvalidInput(field, "must be an account name: a letter or _, then letters, digits, . _ -, up to 32")
+    return value
+
+
+def check_host_name(value: str, field: str = "name") -> str:
+    """Return the trimmed display name: 1 to 63 characters, no control characters, no slash."""
+    name = value.strip()
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(field, "must be 1 to 63 characters, without control characters or /")
+    return name
+
+
+def check_port(value: int, field: str = "port") -> int:
+    """Return `value` when it is a TCP port; raise InvalidInput otherwise."""
+    if not 1 <= value <= 65535:
+        raise InvalidInput(field, "must be between 1 and 65535")
+    return value
+
+
+def check_socket(value: str, field: str = "socket") -> str:
+    """Return `value` when it is an absolute, plain path of at most 107 bytes (the kernel's limit for sockets)."""
+    if not value.startswith("/") or len(value.encode()) > 107 or re.search(r"[\x00-\x1f\x7f]", value):
+        raise InvalidInput(field, "must be an absolute path of at most 107 bytes")
+    return value
+
+
+def make_endpoint(
+    transport: Transport,
+    *,
+    address: str = "",
+    port: int | None = None,
+    user: str | None = None,
+    socket: str | None = None,
+) -> Endpoint:
+    """Check each field for the transport and return the endpoint. Raises InvalidInput naming the field."""
+    if transport is Transport.LOCAL:
+        if address:
+            raise InvalidInput("address", "must be empty for a local host")
+        return Endpoint(transport, socket=check_socket(socket or SYSTEM_SOCKET))
+    if transport is Transport.SIMULATED:
+        return Endpoint(transport, address=check_socket(address, "address"), socket=check_socket(socket or "", "socket"))
+    checked = check_address(address)
+    number = check_port(DEFAULT_PORTS[transport] if port is None else port)
+    if transport is Transport.TLS:
+        if user:
+            raise InvalidInput("user", "is not used with TLS: the client certificate says who Vigie is")
+        return Endpoint(transport, checked, number)
+    return Endpoint(
+        transport, checked, number, check_user(user or "root"), check_socket(socket) if socket else SYSTEM_SOCKET
+    )
+
+
+def parse_uri(text: str) -> Endpoint:
+    """Parse a pasted libvirt URI into fields.
+
+    Accepted: qemu+ssh://[user@]host[:port]/system, qemu+tls://host[:port]/system, qemu:///system and
+    qemu+unix:///system, the unix and ssh forms with `?socket=PATH` at most. Raises InvalidInput("uri", ...)
+    with the reason for anything else.
+    """
+    parts = _split(text)
+    scheme = parts.scheme.lower()
+    if scheme not in _SCHEMES:
+        raise InvalidInput(
+            "uri",
+            f"scheme {_quote(scheme)} is not supported",
+            hint="Use qemu+ssh://user@host/system or qemu+tls://host/system.",
+        )
+    if parts.path != "/system":
+        raise InvalidInput("uri", "must end in /system: Vigie manages the system instance of libvirt")
+    if parts.fragment:
+        raise InvalidInput("uri", "must not have a fragment (#...)")
+    transport = _SCHEMES[scheme]
+    address, port, user = _authority(parts.netloc)
+    if not address and scheme in ("qemu", "qemu+unix"):
+        transport = Transport.LOCAL
+    elif transport is Transport.LOCAL:
+        raise InvalidInput("uri", "qemu+unix does not take a host name")
+    socket = _only_socket(parts.query, transport)
+    return make_endpoint(transport, address=address, port=port, user=user, socket=socket)
+
+
+class _Split:
+    """The five parts of a URI."""
+
+    def __init__(self, text: str) -> None:
+        parts = urlsplit(text)
+        self.scheme, self.netloc, self.path = parts.scheme, parts.netloc, parts.path
+        self.query, self.fragment = parts.query, parts.fragment
+
+
+def _split(text: str) -> _Split:
+    if len(text) > 500 or re.search(r"[\x00-\x20\x7f\\]", text.strip()):
+        raise InvalidInput("uri", "must be one URI without spaces or control characters")
+    try:
+        return _Split(text.strip())
+    except ValueError:
+        raise InvalidInput("uri", "is not a URI") from None
+
+
+def _authority(netloc: str) -> tuple[str, int | None, str | None]:
+    """Split `[user@]host[:port]`, with IPv6 in brackets."""
+    user, at, rest = netloc.rpartition("@")
+    if at and ":" in user:
+        raise InvalidInput("uri", "must not hold a password", hint="Store it as a credential and choose it in the form.")
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?", rest)
+    if not match:
+        raise InvalidInput("uri", "has a malformed host or port")
+    address = match[1].removeprefix("[").removesuffix("]")
+    return unquote(address), int(match[2]) if match[2] else None, unquote(user) if at else None
+
+
+def _only_socket(query: str, transport: Transport) -> str | None:
+    if not query:
+        return None
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+    except ValueError:
+        raise InvalidInput("uri", "has a malformed query") from None
+    for key, _ in pairs:
+        if key != "socket" or transport is Transport.TLS:
+            raise InvalidInput(
+                "uri",
+                f"parameter {_quote(key)} is not supported",
+                hint="Remove it: keys, programs and sockets are set in Vigie, never by a URI.",
+            )
+    if len(pairs) > 1:
+        raise InvalidInput("uri", "names socket more than once")
+    return pairs[0][1]
+
+
+def _quote(text: str) -> str:
+    return "“" + re.sub(r"[^A-Za-z0-9_.+-]", "?", text)[:40] + "”"

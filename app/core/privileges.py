@@ -1,0 +1,48 @@
+"""Privileges (`noun.verb`) and the built-in roles that hold them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+VIEW = frozenset(
+    {
+        "host.view",
+        "vm.view",
+        "pool.view",
+        "network.view",
+        "task.view",
+        "event.view",
+        "datacenter.view",
+    }
+)
+OPERATE = VIEW | {"vm.power", "vm.configure", "vm.annotate", "task.cancel"}
+ADMINISTER = OPERATE | {
+    "host.add",
+    "host.edit",
+    "host.remove",
+    "host.confirm",
+    "host.diagnose",
+    "datacenter.edit",
+    "credential.view",
+    "credential.edit",
+    "user.view",
+    "user.edit",
+    "token.edit_any",
+    "audit.view",
+    "system.view",
+}
+
+PRIVILEGES = ADMINISTER
+
+
+class Role(StrEnum):
+    """Built-in roles; each holds all that the one before holds."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+
+    @property
+    def privileges(self) -> frozenset[str]:
+        """The privileges that this role holds everywhere."""
+        return {Role.VIEWER: VIEW, Role.OPERATOR: OPERATE, Role.ADMINISTRATOR: ADMINISTER}[self]

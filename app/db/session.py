@@ -1,0 +1,131 @@
+"""Connections and transactions. The only commit of the program is in `Database.begin`.
+
+SQLite runs in WAL mode: readers never wait. Its writers take the lock at once (BEGIN IMMEDIATE), so that a
+read-then-write cannot fail half-way; a lock that stays taken becomes `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.core.errors import Unavailable
+
+BUSY_TIMEOUT_MS = 5000
+
+
+class Database:
+    """One database: SQLite file or PostgreSQL."""
+
+    def __init__(self, url: str, *, pool_size: int = 20, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+        self.url = sa.make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 20, "pool_timeout": 5}
+        if not self.is_sqlite:
+            options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+        self.engine = sa.create_engine(self.url, **options)
+        if self.is_sqlite:
+            _set_up_sqlite(self.engine, busy_timeout_ms)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that is rolled back at the end. Raises Unavailable when the database cannot be reached."""
+        with _as_unavailable(), self._sessions() as session:
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """A session that is committed at the end, or rolled back on any error.
+
+        Functions put with `after_commit` run once the commit is done, in order. Raises Unavailable when the
+        database is locked, full or gone.
+        """
+        with _as_unavailable(), self._sessions() as session:
+            if self.is_sqlite:
+                session.connection(execution_options={"vigie_write": True})
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+            todo: list[Callable[[], None]] = session.info.pop("after_commit", [])
+        for each in todo:
+            each()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def after_commit(session: Session, effect: Callable[[], None]) -> None:
+    """Run `effect` once the transaction of `session` is committed; never when it is rolled back."""
+    session.info.setdefault("after_commit", []).append(effect)
+
+
+def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, by name
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            f"busy_timeout={busy_timeout_ms}",
+            "foreign_keys=ON",
+            "cache_size=-16384",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("vigie_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, sa.exc.TimeoutError) as error:
+        told = _unavailable(error)
+        if told is None:
+            raise
+        raise told from error
+
+
+def _unavailable(error: Exception) -> Unavailable | None:
+    """What to tell people about a database error that is not a fault of the program; None when it is one."""
+    said = str(getattr(error, "orig", error)).lower()
+    if "locked" in said or "busy" in said:
+        return Unavailable(
+            "The database is busy.",
+            why="Another program holds its lock.",
+            hint="Try again in a moment; if it stays, look for a backup or a shell that holds the file open.",
+            code="database_locked",
+        )
+    if "full" in said or "no space" in said or "disk i/o" in said:
+        return Unavailable(
+            "The disk of the database is full.",
+            why="The last write did not fit.",
+            hint="Free space in the data directory; nothing was changed.",
+            code="storage_full",
+        )
+    if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or getattr(error, "connection_invalidated", False):
+        return Unavailable(
+            "The database cannot be reached.",
+            hint="Check that it runs and that VIGIE_DATABASE_URL is right.",
+            code="database_gone",
+        )
+    return None

@@ -1,0 +1,90 @@
+"""Who asks, with which rights, in which transaction. Every service function takes a `Ctx` first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.config import Settings
+from app.core.errors import NotAllowed
+from app.core.privileges import PRIVILEGES, Role
+from app.db.session import Database
+from app.services.notices import Hub, notify
+
+if TYPE_CHECKING:
+    from app.services.vault import Vault
+
+Via = Literal["page", "api", "cli", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every service function may need of the running program; made once by `main` or the command line."""
+
+    settings: Settings
+    database: Database
+    hub: Hub
+    vault: Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `user_id` is None for the program itself."""
+
+    user_id: str | None
+    name: str
+    role: Role
+    via: Via
+    remote: str | None = None
+    login_id: str | None = None
+    token_id: str | None = None
+
+
+def _same(text: str) -> str:
+    return text
+
+
+@dataclass(slots=True)
+class Ctx:
+    """One request or one step of a task: an open transaction, an actor, and the program around it.
+
+    `translate` turns a message id into the asker's language (services answer with sentences, not ids).
+    """
+
+    services: Services
+    session: Session
+    actor: Actor
+    translate: Callable[[str], str] = _same
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def can(self, privilege: str, obj: object = None) -> bool:
+        """Whether the actor holds the privilege on the object (on anything, when None)."""
+        if privilege not in PRIVILEGES:
+            raise ValueError(f"unknown privilege {privilege!r}")
+        return privilege in self.actor.role.privileges
+
+    def require(self, privilege: str, obj: object = None) -> None:
+        """Raise NotAllowed unless the actor holds the privilege on the object."""
+        if not self.can(privilege, obj):
+            raise NotAllowed(
+                self.translate("You may not do this."),
+                why=self.translate("The privilege %(privilege)s is missing.") % {"privilege": privilege},
+                hint=self.translate("Ask an administrator for a role that holds it."),
+            )
+
+    def visible(self, query: sa.Select[Any], privilege: str) -> sa.Select[Any]:
+        """The query, limited in SQL to the objects on which the actor holds the privilege."""
+        return query if self.can(privilege) else query.where(sa.false())
+
+    def say(self, message: str, params: dict[str, Any] | None = None) -> str:
+        """A message id in the asker's language, with its parameters filled in."""
+        return self.translate(message) % params if params else self.translate(message)
+
+    def notify(self, *topics: str) -> None:
+        """Publish topics once the transaction is committed."""
+        notify(self.session, self.services.hub, *topics)
