@@ -169,7 +169,7 @@ class ListQuery(Spec):
     """What every list takes. `sort` is a column of the list, `-` before it reverses."""
 
     limit: int = Field(50, ge=1, le=MAX_LIMIT)
-    cursor: str | None = Field(None, max_length=500)
+    cursor: str | None = Field(None, max_length=4000)
     sort: str | None = Field(None, pattern=r"^-?[a-z_]{1,32}$")
     q: str | None = Field(None, max_length=200, description="Text that must occur.")
 

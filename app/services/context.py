@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -19,6 +19,7 @@ from app.services.notices import Hub, notify
 if TYPE_CHECKING:
     from app.services.vault import Vault
 
+Ts = TypeVarTuple("Ts")
 Via = Literal["page", "api", "cli", "system"]
 
 
@@ -77,7 +78,7 @@ class Ctx:
                 hint=self.translate("Ask an administrator for a role that holds it."),
             )
 
-    def visible(self, query: sa.Select[Any], privilege: str) -> sa.Select[Any]:
+    def visible(self, query: sa.Select[*Ts], privilege: str) -> sa.Select[*Ts]:
         """The query, limited in SQL to the objects on which the actor holds the privilege."""
         return query if self.can(privilege) else query.where(sa.false())
 

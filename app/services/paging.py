@@ -1,0 +1,191 @@
+"""Lists in parts, by keyset: a cursor names the last row shown, so that every part costs the same.
+
+Rows are sorted by one column and then by a unique one. Rows without a value come last, in both directions and
+on both databases: they are a list of their own that follows, so that each half can use a plain index.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar, TypeVarTuple, cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.errors import InvalidInput
+from app.core.folding import fold
+from app.core.messages import N_
+from app.core.records import Page
+from app.core.specs import ListQuery
+from app.services.context import Ctx
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+Value = str | int | float | bool | datetime
+Column = InstrumentedAttribute[Any] | sa.ColumnElement[Any]
+AnySelect = sa.Select[*tuple[Any, ...]]
+MAX_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a list can be sorted: columns by the name that `sort` takes, the default, and a unique column.
+
+    The default may start with `-`. A name may stand for the unique column itself (the log lists do this).
+    """
+
+    columns: Mapping[str, Column]
+    default: str
+    unique: Column
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    """The order that was asked for."""
+
+    name: str
+    column: Column
+    unique: Column
+    descending: bool
+
+    @property
+    def keys(self) -> tuple[Column, ...]:
+        return (self.column,) if self.column is self.unique else (self.column, self.unique)
+
+    def after(self, keys: Sequence[Column], values: Sequence[Value]) -> sa.ColumnElement[bool]:
+        left = sa.tuple_(*keys)
+        right = sa.tuple_(*(sa.literal(value, key.type) for key, value in zip(keys, values, strict=True)))
+        return left < right if self.descending else left > right
+
+    def ordered(self, query: AnySelect, keys: Sequence[Column]) -> AnySelect:
+        return query.order_by(None).order_by(*(key.desc() if self.descending else key.asc() for key in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a part ended: the sort value of its last row (None: it had none) and the unique one."""
+
+    value: Value | None
+    unique: Value
+
+
+def page(
+    ctx: Ctx,
+    query: sa.Select[*Ts],
+    asked: ListQuery,
+    order: Order,
+    to_records: Callable[[Sequence[tuple[*Ts]]], Sequence[R]],
+    *,
+    counted: AnySelect | None = None,
+) -> Page[R]:
+    """Return the part of `query` that was asked for, and how many rows all parts have.
+
+    `query` selects what `to_records` needs, filtered by everything but cursor, sort and limit; `to_records` gets
+    all rows of the part at once. `counted` is the same filter with fewer joins, when that is cheaper to count.
+    Raises InvalidInput for an unknown sort or a bad cursor.
+    """
+    sort = _sort(ctx, asked, order)
+    place = _read_cursor(asked.cursor, sort) if asked.cursor else None
+    rows = _rows(ctx, query, sort, place, asked.limit + 1)
+    total = _total(ctx, query if counted is None else counted, order.unique)
+    more = len(rows) > asked.limit
+    rows = rows[: asked.limit]
+    following = _write_cursor(sort, _Place(*rows[-1][-2:])) if more else None
+    selected = [cast("tuple[*Ts]", row[:-2]) for row in rows]
+    return Page(items=list(to_records(selected)), next=following, total=total)
+
+
+def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
+    """Whether a folded column (`search_text`, `name_key`) holds the text, whatever its case; no wildcards."""
+    if not _storable(text):
+        return sa.false()
+    return column.contains(fold(text), autoescape=True)
+
+
+def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:
+    wanted = asked.sort or order.default
+    name = wanted.removeprefix("-")
+    if name not in order.columns:
+        allowed = {"names": ", ".join(sorted(order.columns))}
+        raise InvalidInput("sort", ctx.say(N_("must be one of: %(names)s; - before it reverses"), allowed))
+    return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
+
+
+def _rows(
+    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int
+) -> list[tuple[Any, ...]]:
+    query = query.add_columns(sort.column.label("sort_value"), sort.unique.label("sort_unique"))
+    nullable = bool(getattr(sort.column, "nullable", True)) and sort.column is not sort.unique
+    rows: list[tuple[Any, ...]] = []
+    if place is None or place.value is not None:
+        valued = query.where(sort.column.is_not(None)) if nullable else query
+        if place is not None and place.value is not None:
+            valued = valued.where(sort.after(sort.keys, (place.value, place.unique)[: len(sort.keys)]))
+        rows += ctx.session.execute(sort.ordered(valued, sort.keys).limit(wanted)).tuples()
+    if nullable and len(rows) < wanted:
+        empty = query.where(sort.column.is_(None))
+        if place is not None and place.value is None:
+            empty = empty.where(sort.after((sort.unique,), (place.unique,)))
+        empty = sort.ordered(empty, (sort.unique,)).limit(wanted - len(rows))
+        rows += ctx.session.execute(empty).tuples()
+    return rows
+
+
+def _total(ctx: Ctx, query: AnySelect, unique: Column) -> int:
+    keys = query.order_by(None).with_only_columns(unique, maintain_column_froms=True)
+    return ctx.session.scalar(sa.select(sa.func.count()).select_from(keys.subquery())) or 0
+
+
+def _write_cursor(sort: _Sort, place: _Place) -> str:
+    parts = [
+        sort.name,
+        *(each.isoformat() if isinstance(each, datetime) else each for each in (place.value, place.unique)),
+    ]
+    text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, sort: _Sort) -> _Place:
+    """Read what `_write_cursor` wrote. People can write anything here: every value is checked by its column."""
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        name, value, unique = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if name != sort.name:
+            raise ValueError("of another sort")
+        return _Place(None if value is None else _typed(value, sort.column), _typed(unique, sort.unique))
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
+        raise InvalidInput(
+            "cursor",
+            N_("is not a cursor of this list in this order"),
+            hint=N_("Start again without a cursor."),
+        ) from None
+
+
+def _typed(value: object, column: Column) -> Value:
+    """The value as the column's type; raises ValueError, TypeError or OverflowError when it cannot be one."""
+    kind = column.type.python_type
+    if kind is datetime and isinstance(value, str):
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None or not 1 < moment.year < 9999:
+            raise ValueError("not a time that was stored")
+        return moment
+    if kind is str and isinstance(value, str) and _storable(value):
+        return value
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and type(value) is int and abs(value) <= MAX_INTEGER:
+        return value
+    if kind is float and type(value) in (int, float) and math.isfinite(value):  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
+    raise TypeError("not of the column's type")
+
+
+def _storable(text: str) -> bool:
+    """Whether the databases can compare with the text: no NUL (PostgreSQL), no lone surrogates (UTF-8)."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
