@@ -451,7 +451,11 @@ class Audit(Base):
     """Who asked for what, and how it ended. Never holds secrets."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_at", "at"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("ix_audit_at", "at"),
+        Index("ix_audit_object_id_id", "object_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True

@@ -1,0 +1,114 @@
+"""Who asked for what, and how it ended. Details name fields and ids, never secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+import structlog
+
+from app.core.errors import HostError, Unavailable, VigieError
+from app.core.ids import kind_of
+from app.core.records import AuditRecord, Page, Ref
+from app.core.specs import AuditQuery
+from app.core.states import ObjectKind
+from app.db.models import Audit
+from app.services.context import Actor, Ctx, Services
+from app.services.paging import Order, contains, page
+
+log = structlog.get_logger(__name__)
+ORDER = Order({"at": Audit.id}, default="-at", unique=Audit.id)
+
+
+def record(
+    ctx: Ctx,
+    action: str,
+    *,
+    target: Ref | None = None,
+    outcome: str = "ok",
+    code: str | None = None,
+    **detail: str | int | bool | None,
+) -> None:
+    """Write an entry in the transaction of what it tells about: both are kept, or neither."""
+    row = _row(ctx.actor, action, outcome, ctx.now)
+    row.code = code
+    row.detail = detail
+    if target is not None:
+        row.object_kind, row.object_id, row.object_name = target.kind, target.id, target.name
+    ctx.session.add(row)
+
+
+def record_refusal(
+    services: Services, actor: Actor, action: str, error: VigieError, target_id: str | None = None
+) -> None:
+    """Write that something asked for was refused or failed, in a transaction of its own.
+
+    It never raises: a database that cannot take the entry has already been told to the asker, and is logged.
+    """
+    failed = error.status >= 500 or isinstance(error, HostError)
+    row = _row(actor, action, "failed" if failed else "refused", datetime.now(UTC))
+    row.code = error.code
+    kind = kind_of(target_id) if target_id else None
+    if kind is not None:
+        row.object_kind, row.object_id = kind, target_id
+    try:
+        with services.database.begin() as session:
+            session.add(row)
+    except Unavailable as unavailable:
+        log.warning("audit_lost", action=action, actor=actor.name, code=error.code, reason=unavailable.code)
+
+
+def list_audit(ctx: Ctx, asked: AuditQuery) -> Page[AuditRecord]:
+    """The audit, newest first."""
+    ctx.require("audit.view")
+    query = sa.select(Audit)
+    if asked.actor:
+        query = query.where(Audit.actor_name == asked.actor)
+    if asked.target:
+        query = query.where(Audit.object_id == asked.target)
+    if asked.outcome:
+        query = query.where(Audit.outcome == asked.outcome)
+    if asked.q:
+        searched = (Audit.action, Audit.actor_name, Audit.object_name)
+        query = query.where(sa.or_(*(contains(sa.func.lower(each), asked.q) for each in searched)))
+    return page(ctx, query, asked, ORDER, _records)
+
+
+def _row(actor: Actor, action: str, outcome: str, at: datetime) -> Audit:
+    return Audit(
+        at=at,
+        actor_id=actor.user_id,
+        actor_name=actor.name,
+        via=actor.via,
+        action=action,
+        outcome=outcome,
+        detail={},
+        remote=actor.remote,
+    )
+
+
+def _records(rows: Sequence[tuple[Audit]]) -> list[AuditRecord]:
+    return [
+        AuditRecord.model_validate(
+            {
+                "id": row.id,
+                "at": row.at,
+                "actor": row.actor_name,
+                "via": row.via,
+                "action": row.action,
+                "target": _target(row),
+                "outcome": row.outcome,
+                "code": row.code,
+                "detail": row.detail,
+                "remote": row.remote,
+            }
+        )
+        for (row,) in rows
+    ]
+
+
+def _target(row: Audit) -> Ref | None:
+    if row.object_id is None or row.object_kind is None:
+        return None
+    return Ref(kind=ObjectKind(row.object_kind), id=row.object_id, name=row.object_name or row.object_id)

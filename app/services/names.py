@@ -1,0 +1,64 @@
+"""Names that are unique whatever their case, and edits that do not overwrite each other."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped
+
+from app.core.errors import Conflict, EditConflict
+from app.core.folding import fold
+from app.core.messages import N_
+from app.services.context import Ctx
+
+
+class Named(Protocol):
+    """A row with a unique name."""
+
+    id: Mapped[str]
+    name: Mapped[str]
+    name_key: Mapped[str]
+
+
+class Versioned(Protocol):
+    """A row that people edit."""
+
+    version: Mapped[int]
+
+
+def save_named(ctx: Ctx, row: Named, name: str) -> None:
+    """Give the row its name and write it. Raises Conflict (name_taken) when another row has the same name."""
+    model = type(row)
+    row.name, row.name_key = name, fold(name)
+    with ctx.session.no_autoflush:
+        taken = ctx.session.scalar(
+            sa.select(model.id).where(model.name_key == row.name_key, model.id != row.id)
+        )
+    if taken is None:
+        try:
+            ctx.session.add(row)
+            ctx.session.flush()
+        except IntegrityError as error:
+            # PostgreSQL: somebody else was quicker. Any other broken rule is a fault of ours.
+            if "name_key" not in str(error.orig):
+                raise
+        else:
+            return
+    raise Conflict(
+        N_("The name is taken."),
+        why=ctx.say(N_("There is a “%(name)s” already; case makes no difference."), {"name": name}),
+        hint=N_("Choose another name."),
+        code="name_taken",
+    )
+
+
+def check_version(row: Versioned, expected: int | None) -> None:
+    """Raise EditConflict when the row is not the version that the asker saw (None: whatever it is)."""
+    if expected is not None and row.version != expected:
+        raise EditConflict(
+            N_("Somebody changed this in between."),
+            why=N_("The version that you edited is not the current one."),
+            hint=N_("Load it again and repeat your change."),
+        )
