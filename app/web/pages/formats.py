@@ -1,0 +1,174 @@
+"""Numbers, sizes, rates, times and names of states, as people of a language write them. Filters of the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from babel import Locale
+from babel.dates import format_datetime, format_time
+from babel.numbers import format_decimal
+
+from app.core.actions import HOST_STATE_TITLES, VM_STATE_TITLES
+from app.core.messages import N_
+from app.core.states import HostState, TaskState, Verdict, VmState
+
+ABSENT = "–"
+_BYTE_UNITS = {"en": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "fr": ("o", "Kio", "Mio", "Gio", "Tio", "Pio")}
+_SPACE = "\u202f"  # narrow, not breaking: between a number and its unit
+_SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86400
+
+TASK_STATE_TITLES: dict[TaskState, str] = {
+    TaskState.QUEUED: N_("Waiting"),
+    TaskState.RUNNING: N_("Under way"),
+    TaskState.CANCELLING: N_("Cancelling"),
+    TaskState.SUCCEEDED: N_("Done"),
+    TaskState.FAILED: N_("Failed"),
+    TaskState.CANCELLED: N_("Cancelled"),
+}
+VERDICT_TITLES: dict[Verdict, str] = {
+    Verdict.PASS: N_("Good"),
+    Verdict.WARN: N_("Warning"),
+    Verdict.FAIL: N_("Fault"),
+}
+OTHER_TITLES: dict[str, str] = {
+    "info": N_("Information"),
+    "warning": N_("Warning"),
+    "error": N_("Error"),
+    "active": N_("Active"),
+    "inactive": N_("Inactive"),
+    "building": N_("Being built"),
+    "degraded": N_("Degraded"),
+    "inaccessible": N_("Out of reach"),
+    "observe": N_("Observe only"),
+    "managed": N_("Managed"),
+}
+_TITLES: dict[str, str] = {
+    **OTHER_TITLES,
+    **{state.value: title for state, title in TASK_STATE_TITLES.items()},
+    **{state.value: title for state, title in VERDICT_TITLES.items()},
+    **{state.value: title for state, title in HOST_STATE_TITLES.items()},
+    **{state.value: title for state, title in VM_STATE_TITLES.items()},
+}
+_RUNNING_TASK = TaskState.RUNNING.value
+_TONES: dict[str, str] = {
+    **dict.fromkeys(("connected", "succeeded", "pass", "active", "ok"), "ok"),
+    VmState.RUNNING.value: "ok",
+    **dict.fromkeys(("paused", "suspended", "missing", "unknown", "maintenance", "warn", "warning", "degraded"), "warn"),
+    **dict.fromkeys(("crashed", "failed", "fail", "error", "inaccessible"), "bad"),
+    **dict.fromkeys(("not_answering", "auth_failed", "identity_changed", "refused"), "bad"),
+    **dict.fromkeys(("queued", "cancelling", "connecting", "info", "building", "saved"), "busy"),
+    HostState.DISABLED.value: "off",
+}
+
+
+def tone(state: str | None) -> str:
+    """The colour family of a state: ok, warn, bad, busy or off."""
+    return _TONES.get(str(state), "off")
+
+
+def level(percent: float | None) -> str:
+    """How full something is: unknown, ok, warn (from 75 %) or bad (from 90 %)."""
+    if percent is None:
+        return "unknown"
+    return "bad" if percent >= 90 else "warn" if percent >= 75 else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """The filters of one language. None is shown as a dash everywhere."""
+
+    language: str
+    translate: Callable[[str], str]
+
+    @property
+    def locale(self) -> Locale:
+        """Babel's locale; English dates are written as in Britain: day before month, 24 hours."""
+        return Locale("en", "GB") if self.language == "en" else Locale(self.language)
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """A number with at most `digits` decimals, grouped."""
+        if value is None:
+            return ABSENT
+        return format_decimal(round(value, digits), format=f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale)
+
+    def percent(self, value: float | None) -> str:
+        """0 to 100, without decimals."""
+        return ABSENT if value is None else f"{self.number(value)}{_SPACE}%"
+
+    def bytes(self, value: float | None) -> str:
+        """A size in binary units, with three significant digits."""
+        if value is None:
+            return ABSENT
+        units = _BYTE_UNITS.get(self.language, _BYTE_UNITS["en"])
+        size, unit = float(value), 0
+        while abs(size) >= 1000 and unit < len(units) - 1:
+            size, unit = size / 1024, unit + 1
+        digits = 0 if unit == 0 or abs(size) >= 100 else 1 if abs(size) >= 10 else 2
+        return f"{self.number(size, digits)}{_SPACE}{units[unit]}"
+
+    def rate(self, value: float | None) -> str:
+        """Bytes per second."""
+        return ABSENT if value is None else f"{self.bytes(value)}/s"
+
+    def duration(self, seconds: float | None) -> str:
+        """A length of time by its two largest units: 41 d 6 h, 2 min 5 s."""
+        if seconds is None:
+            return ABSENT
+        left = max(0, int(seconds))
+        day = "j" if self.language == "fr" else "d"
+        parts: list[str] = []
+        for size, unit in ((_DAY, day), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
+            count, left = divmod(left, size)
+            if count or parts or unit == "s":
+                parts.append(f"{count}{_SPACE}{unit}")
+            if len(parts) == 2:
+                break
+        return " ".join(part for part in parts if not (part.startswith("0") and len(parts) > 1))
+
+    def ago(self, at: datetime | None) -> str:
+        """How long ago, by the largest unit: 38 s ago. The browser lets it tick."""
+        if at is None:
+            return self.translate("never")
+        seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
+        day = "j" if self.language == "fr" else "d"
+        for size, unit in ((_DAY, day), (_HOUR, "h"), (_MINUTE, "min")):
+            if seconds >= size:
+                return self.translate("%(time)s ago") % {"time": f"{seconds // size}{_SPACE}{unit}"}
+        return self.translate("%(time)s ago") % {"time": f"{seconds}{_SPACE}s"}
+
+    def datetime(self, at: datetime | None) -> str:
+        """A point in time with its date, UTC."""
+        return ABSENT if at is None else format_datetime(at, "d MMM y HH:mm:ss", locale=self.locale) + " UTC"
+
+    def time(self, at: datetime | None) -> str:
+        """A point in time of today, UTC."""
+        return ABSENT if at is None else format_time(at, "HH:mm:ss", locale=self.locale)
+
+    def state_title(self, state: str | None, kind: str = "vm") -> str:
+        """The name of a state of any object. Tasks and VMs both run: `kind` tells them apart."""
+        if kind == "task" and state == _RUNNING_TASK:
+            return self.translate(TASK_STATE_TITLES[TaskState.RUNNING])
+        title = _TITLES.get(str(state))
+        return self.translate(title) if title else str(state or ABSENT)
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """All of it by the names that templates use."""
+        return {
+            "number": self.number,
+            "percent": self.percent,
+            "bytes": self.bytes,
+            "rate": self.rate,
+            "duration": self.duration,
+            "ago": self.ago,
+            "datetime": self.datetime,
+            "time": self.time,
+            "state_title": self.state_title,
+            "tone": tone,
+            "level": level,
+        }
+
+
+# Said by templates and scripts through `Formats.ago`.
+AGES = (N_("%(time)s ago"), N_("never"))
