@@ -1,12 +1,13 @@
-"""A host: some thirty verbs over its libvirt, all thread-safe, each with a deadline."""
+"""A host: the verbs over its libvirt. Thread-safe; each call blocks, with a deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Literal, Self
 
-from app.core.endpoints import Endpoint
-from app.core.errors import VigieError
+import libvirt
+
+from app.core.errors import HypervisorRefused, VigieError
 from app.core.views import (
     GuestInfo,
     Hint,
@@ -18,18 +19,36 @@ from app.core.views import (
     UsageSample,
     VmObservation,
 )
+from app.hypervisor import facts, guest, listing, screen
+from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.targets import Target
+from app.hypervisor.wiring import Wiring, see_identity
 
 StopMethod = Literal["auto", "agent", "acpi"]
 
+# What changes a VM may wait for slow storage, a hook script, or (60 s) for a guest agent. A host that is
+# gone or frozen is noticed sooner, and ends these calls.
+VERB_DEADLINE_S = 75.0
 
-def see_identity(endpoint: Endpoint, *, deadline_s: float) -> str | None:
-    """The fingerprint that the host shows; no credential is sent. None for local and simulated hosts."""
-    raise NotImplementedError
+_SHUTDOWN = {
+    "auto": 0,
+    "agent": libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT,
+    "acpi": libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN,
+}
+_REBOOT = {
+    "auto": 0,
+    "agent": libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT,
+    "acpi": libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN,
+}
 
 
 class Host:
-    """An open host. All calls block, each with a deadline, and raise `core.errors` only."""
+    """An open host. Every call raises `core.errors` only: HostNotAnswering past its deadline or when the
+    connection is lost, VmGone for a VM that the host does not have, HypervisorRefused for libvirt's errors.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
 
     @classmethod
     def open(
@@ -41,98 +60,148 @@ class Host:
         on_hint: Callable[[Hint], None] | None = None,
         on_lost: Callable[[VigieError], None] | None = None,
     ) -> Self:
-        """Connect. `on_hint` and `on_lost` are called from any thread and must only queue."""
-        raise NotImplementedError
+        """Connect and log in. Raises HostUnreachable, HostNotAnswering, HostIdentityChanged, HostAuthFailed.
+
+        `on_hint` is called for each event; `on_lost` once, when the connection ends by itself or is cut after
+        a passed deadline. Both are called from any thread and must only queue.
+        """
+        wiring = Wiring(
+            target, connect_deadline_s=connect_deadline_s, call_deadline_s=call_deadline_s, on_lost=on_lost
+        )
+        wiring.open(on_hint)
+        return cls(wiring)
 
     def close(self) -> None:
-        """Close at once, whatever the host does."""
-        raise NotImplementedError
+        """Close at once, whatever the host does. Calls in progress raise HostNotAnswering."""
+        self._wiring.close()
 
     @property
     def is_open(self) -> bool:
         """False once closed or lost."""
-        raise NotImplementedError
+        return self._wiring.is_open
 
     def ping(self) -> None:
-        """One cheap round trip."""
-        raise NotImplementedError
+        """One cheap round trip to the daemon. Raises HostNotAnswering."""
+        watch = self._wiring.watch
+        watch.call(watch.raw.getLibVersion)
 
     def read_facts(self) -> HostFacts:
-        """What the host is."""
-        raise NotImplementedError
+        """What the host is: hardware, versions, what it can do. None where it cannot be told."""
+        return facts.read_facts(self._wiring.watch, self._wiring.link)
 
     def read_all(self) -> HostSnapshot:
-        """VMs with definitions, pools without volumes, networks."""
-        raise NotImplementedError
+        """A complete reading: VMs with definitions, pools without volumes, networks."""
+        watch = self._wiring.watch
+        return HostSnapshot(
+            vms=listing.list_vms(watch, definitions=True),
+            pools=listing.list_pools(watch, volumes=False),
+            networks=listing.list_networks(watch),
+        )
 
     def poll(self) -> tuple[HostSnapshot, UsageSample]:
-        """States of all VMs and counters, by bulk calls."""
-        raise NotImplementedError
+        """States of all VMs, without definitions, and counters; at most seven round trips."""
+        vms, sample = listing.list_vms_with_counters(self._wiring.watch)
+        return HostSnapshot(vms=vms), sample
 
     def read_vm(self, uuid: str) -> VmObservation:
-        """One VM with its definition. VmGone."""
-        raise NotImplementedError
+        """One VM with its definition. Raises VmGone."""
+        return listing.read_vm(self._wiring.watch, uuid)
 
     def read_pools(self, *, volumes: bool) -> tuple[PoolObservation, ...]:
-        """Storage pools, with their volumes when asked."""
-        raise NotImplementedError
+        """Storage pools; with `volumes`, those of running pools too, which takes a round trip each."""
+        if not volumes:
+            return listing.list_pools(self._wiring.watch, volumes=False)
+        with self._wiring.work() as work:
+            return listing.list_pools(work, volumes=True)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""
-        raise NotImplementedError
+        return listing.list_networks(self._wiring.watch)
 
     def guest_info(self, uuid: str) -> GuestInfo:
-        """What the guest says of itself."""
-        raise NotImplementedError
+        """What the guest says of itself through its agent, or its DHCP leases. Raises VmGone."""
+        with self._wiring.work() as work:
+            return guest.read_guest(work, uuid)
 
     def screenshot(self, uuid: str, *, max_width: int = 640) -> Picture:
-        """The VM's screen now."""
-        raise NotImplementedError
+        """The VM's screen now, as PNG, no wider than `max_width` pixels. Raises VmGone, HypervisorRefused."""
+        with self._wiring.work() as work:
+            return screen.take(work, uuid, max_width)
 
     def start(self, uuid: str) -> None:
         """Start a VM that is off."""
-        raise NotImplementedError
+        self._do(uuid, lambda vm: vm.createWithFlags(0))
 
     def restore(self, uuid: str) -> None:
-        """Start a VM from its saved memory."""
-        raise NotImplementedError
+        """Start a VM with the memory that `save` wrote; takes as long as reading it does."""
+        self._do(uuid, lambda vm: vm.createWithFlags(0), NO_DEADLINE)
 
     def shutdown(self, uuid: str, method: StopMethod = "auto") -> None:
-        """Ask the guest to shut down; returns when asked, not when done."""
-        raise NotImplementedError
+        """Ask the guest to shut down; returns once asked. `auto` asks the agent first, then by ACPI."""
+        self._do(uuid, lambda vm: vm.shutdownFlags(_SHUTDOWN[method]))
 
     def reboot(self, uuid: str, method: StopMethod = "auto") -> None:
-        """Ask the guest to reboot."""
-        raise NotImplementedError
+        """Ask the guest to reboot; returns once asked."""
+        self._do(uuid, lambda vm: vm.reboot(_REBOOT[method]))
 
     def reset(self, uuid: str) -> None:
-        """Press the reset button."""
-        raise NotImplementedError
+        """Reset the VM as its reset button would; the guest is not asked."""
+        self._do(uuid, lambda vm: vm.reset(0))
 
     def force_off(self, uuid: str) -> None:
-        """Pull the plug."""
-        raise NotImplementedError
+        """Switch the VM off; the guest is not asked."""
+        self._do(uuid, lambda vm: vm.destroyFlags(0))
 
     def pause(self, uuid: str) -> None:
-        """Stop the vCPUs."""
-        raise NotImplementedError
+        """Stop the VM's CPUs; its memory stays."""
+        self._do(uuid, lambda vm: vm.suspend())
 
     def resume(self, uuid: str) -> None:
-        """Let the vCPUs go on, or wake the guest."""
-        raise NotImplementedError
+        """Let a paused VM go on, or wake a sleeping guest."""
+
+        def wake_or_resume(vm: libvirt.virDomain) -> None:
+            if vm.state(0)[0] == libvirt.VIR_DOMAIN_PMSUSPENDED:
+                vm.pMWakeup(0)
+            else:
+                vm.resume()
+
+        self._do(uuid, wake_or_resume)
 
     def save(self, uuid: str) -> None:
-        """Write the memory to the host's disk and stop. May take minutes; see job_progress and abort_job."""
-        raise NotImplementedError
+        """Write the VM's memory to the host's disk and stop it.
+
+        Takes as long as it takes; ends with HostNotAnswering when the host is lost. See `job_progress` and
+        `abort_job`.
+        """
+        self._do(uuid, lambda vm: vm.managedSave(0), NO_DEADLINE)
 
     def set_autostart(self, uuid: str, on: bool) -> None:
-        """Start with the host, or not."""
-        raise NotImplementedError
+        """Have the VM started with its host, or not."""
+        self._do(uuid, lambda vm: vm.setAutostart(int(on)))
 
     def abort_job(self, uuid: str) -> None:
-        """Abort what `job_progress` shows. No error when there is none."""
-        raise NotImplementedError
+        """Abort what `job_progress` shows. No error when nothing is in progress."""
+        try:
+            self._do(uuid, lambda vm: vm.abortJob())
+        except HypervisorRefused as error:
+            if error.code != "wrong_state":
+                raise
 
     def job_progress(self, uuid: str) -> int | None:
-        """Percent of a save in progress; None when no job runs."""
-        raise NotImplementedError
+        """Percent done of the VM's job, such as a save; None when there is none."""
+        with self._wiring.work() as work:
+            stats = work.call(listing.find_vm(work, uuid).jobStats)
+        if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
+            return None
+        total = stats.get("data_total") or stats.get("memory_total") or 0
+        left = stats.get("data_remaining", stats.get("memory_remaining", total))
+        return max(0, min(99, round(100 * (total - left) / total))) if total else 0
+
+    def _do(
+        self, uuid: str, change: Callable[[libvirt.virDomain], object], deadline_s: float = VERB_DEADLINE_S
+    ) -> None:
+        with self._wiring.work() as work:
+            work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
+
+
+__all__ = ["Host", "StopMethod", "see_identity"]

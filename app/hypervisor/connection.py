@@ -1,0 +1,155 @@
+"""One libvirt connection through a relay of ours, with a deadline on every call.
+
+A call that passes its deadline has its relay cut: libvirt then fails at once, and so does all else that
+waits on this connection, which is lost. No thread is left behind in a hung call.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeVar
+
+import libvirt
+
+from app.core.errors import HypervisorRefused, VigieError
+from app.core.views import Hint
+from app.hypervisor import events, faults
+from app.hypervisor.links import Link
+from app.hypervisor.loop import link_loop
+from app.hypervisor.relay import Relay
+
+T = TypeVar("T")
+# For calls that may take as long as they need. They end when the connection does: see `keep_alive`.
+NO_DEADLINE = math.inf
+# The daemon is asked for a sign of life this often, and given up after COUNT + 1 of these without one.
+KEEPALIVE_S = 5
+KEEPALIVE_COUNT = 2
+_UNSUPPORTED = ("not_supported", "invalid_argument")
+
+
+class Connection:
+    """An open libvirt connection. `call` may be used from any thread; `raw` only inside it."""
+
+    def __init__(self, link: Link, call_deadline_s: float, on_end: Callable[[VigieError], None]) -> None:
+        self._loop = link_loop()
+        self._link = link
+        self._deadline_s = call_deadline_s
+        self._on_end = on_end
+        self._relay = Relay(self._loop, self._ended)
+        self._subscriptions = events.Subscriptions()
+        self._unsupported: set[str] = set()
+        self._raw: libvirt.virConnect | None = None
+
+    def open(self, deadline_s: float) -> None:
+        """Connect through the link, which must be open. Raises HostError and its kinds."""
+        events.start_event_loop()
+        try:
+            self._loop.run(self._prepare(deadline_s), deadline_s)
+        except TimeoutError:
+            self._relay.end(faults.deadline_passed(deadline_s))
+            raise faults.deadline_passed(deadline_s) from None
+        except VigieError as error:
+            self._relay.end(error)
+            raise
+        uri = self._link.uri.format(socket=self._relay.path)
+        self._raw = self.call(libvirt.open, uri, deadline_s=deadline_s)
+
+    @property
+    def raw(self) -> libvirt.virConnect:
+        """The libvirt connection."""
+        if self._raw is None:
+            raise faults.closed()
+        return self._raw
+
+    @property
+    def is_open(self) -> bool:
+        """False once cut, lost or closed."""
+        return self._relay.cause is None
+
+    def call(self, function: Callable[..., T], *args: object, deadline_s: float | None = None) -> T:
+        """Call a libvirt function within the deadline. Raises core errors only."""
+        limit = self._deadline_s if deadline_s is None else deadline_s
+        key = self._loop.arm(limit, partial(self._pass_deadline, limit))
+        try:
+            if self._relay.cause:
+                raise self._relay.cause.with_traceback(None)
+            return function(*args)
+        except libvirt.libvirtError as error:
+            raise self._error(error) from None
+        finally:
+            self._loop.disarm(key)
+
+    def optional(self, key: str, function: Callable[..., T], *args: object) -> T | None:
+        """As `call`, but None where the host does not support it; then it is not asked again."""
+        if key in self._unsupported:
+            return None
+        try:
+            return self.call(function, *args)
+        except HypervisorRefused as error:
+            if error.code not in _UNSUPPORTED:
+                raise
+            self._unsupported.add(key)
+            return None
+
+    def keep_alive(self) -> None:
+        """Have the daemon asked for signs of life, so that a call without a deadline ends with a dead host."""
+        self.call(self.raw.setKeepAlive, KEEPALIVE_S, KEEPALIVE_COUNT)
+
+    def subscribe(self, on_hint: Callable[[Hint], None]) -> None:
+        """Have events queued as hints, from any thread."""
+        for register in events.registrations(self.raw, on_hint, self._subscriptions):
+            self.optional(register.key, register.call)
+
+    def end(self, cause: VigieError) -> None:
+        """Cut it, from any thread; returns at once. Calls in progress raise `cause`."""
+        self._relay.end(cause)
+
+    async def _prepare(self, deadline_s: float) -> None:
+        await self._link.connect(self._relay, deadline_s)
+        self._relay.listen()
+
+    def _pass_deadline(self, limit: float) -> None:
+        self._relay.end(faults.deadline_passed(limit))
+
+    def _error(self, error: libvirt.libvirtError) -> VigieError:
+        return self._relay.cause.with_traceback(None) if self._relay.cause else faults.translate(error)
+
+    def _ended(self, cause: VigieError) -> None:
+        funeral().put(self._bury)
+        self._on_end(cause)
+
+    def _bury(self) -> None:
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            self._subscriptions.cancel(raw)
+            raw.close()
+
+
+_making = threading.Lock()
+
+
+def funeral() -> queue.SimpleQueue[Callable[[], None]]:
+    """Where ended connections are queued to be freed."""
+    with _making:
+        return _funeral()
+
+
+@cache
+def _funeral() -> queue.SimpleQueue[Callable[[], None]]:
+    """Ended connections, freed in a thread of their own: libvirt locks, and the link loop must never wait."""
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        while True:
+            try:
+                waiting.get()()
+            except libvirt.libvirtError:
+                # It could not tell the host, to which it is not connected any more.
+                continue
+
+    threading.Thread(target=work, name="libvirt-closing", daemon=True).start()
+    return waiting

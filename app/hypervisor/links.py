@@ -1,0 +1,125 @@
+"""Ways to a host's libvirt: one link per open host, which relays go through. Links live in the link loop.
+
+A link connects the far side of a relay. Errors are core errors that say which step failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from app.core.endpoints import Endpoint
+from app.core.messages import N_
+from app.hypervisor import faults
+from app.hypervisor.relay import Relay
+
+
+class Link(ABC):
+    """A way to a host. `uri` is what libvirt opens, with a place for the private socket's path."""
+
+    uri = "qemu+unix:///system?socket={socket}"
+    has_shell: ClassVar[bool] = False
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    async def open(self, deadline_s: float) -> None:  # noqa: B027 -- most links have nothing to prepare
+        """Log in. Raises HostUnreachable, HostIdentityChanged, HostAuthFailed."""
+
+    @abstractmethod
+    async def connect(self, relay: Relay, deadline_s: float) -> None:
+        """Connect the far side of a relay to the host's libvirt."""
+
+    async def run(self, command: str, max_bytes: int) -> bytes | None:
+        """What a command on the host prints; None when it fails, prints more, or there is no shell."""
+        return None
+
+    def close(self) -> None:  # noqa: B027
+        """Close what `open` opened; relays end with it."""
+
+
+class UnixLink(Link):
+    """A unix socket of this machine."""
+
+    async def connect(self, relay: Relay, deadline_s: float) -> None:
+        """Connect the far side of a relay to the socket."""
+        try:
+            await asyncio.get_running_loop().create_unix_connection(lambda: relay.far, self.endpoint.socket)
+        except PermissionError as error:
+            raise faults.not_permitted(str(error)) from None
+        except OSError as error:
+            raise faults.no_socket(str(error)) from None
+
+
+class LocalLink(UnixLink):
+    """This machine's own libvirt."""
+
+    has_shell = True
+
+    async def run(self, command: str, max_bytes: int) -> bytes | None:
+        """What a fixed command prints; None when it fails or prints more."""
+        process = await asyncio.create_subprocess_shell(
+            command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            output, _ = await process.communicate()
+        except BaseException:
+            process.kill()
+            raise
+        return output if process.returncode == 0 and len(output) <= max_bytes else None
+
+
+class SimulatedLink(UnixLink):
+    """A host of libvirt's test driver, behind a daemon's socket. Only for labs."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self.uri = f"test+unix://{endpoint.address}?socket={{socket}}"
+
+
+async def dial(endpoint: Endpoint, deadline_s: float) -> socket.socket:
+    """A TCP connection to the first of the name's addresses that accepts one. Raises HostUnreachable."""
+    try:
+        # A little less than all the time there is, to tell a silent address from a silent server.
+        async with asyncio.timeout(deadline_s * 0.9):
+            return await _first_of(endpoint)
+    except TimeoutError:
+        raise faults.unreachable(N_("No answer came to the attempt to connect.")) from None
+
+
+async def _first_of(endpoint: Endpoint) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise faults.unreachable(N_("Its name does not resolve."), str(error)) from None
+    last: OSError | None = None
+    for family, kind, protocol, _, where in found:
+        connection = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(connection, where)
+        except OSError as error:
+            connection.close()
+            last = error
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise faults.unreachable(_why_not_connected(last), str(last))
+
+
+def _why_not_connected(error: OSError | None) -> str:
+    number = error.errno if error else None
+    if number == errno.ECONNREFUSED:
+        return N_("Nothing listens on the port.")
+    if number in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return N_("There is no route to its address.")
+    return N_("The attempt to connect failed.")

@@ -1,0 +1,339 @@
+"""Reading what a host has: VMs, pools, networks, counters. Bulk calls, at most one more per object."""
+
+from __future__ import annotations
+
+import time
+
+import libvirt
+
+from app.core.errors import HypervisorRefused, VmGone
+from app.core.messages import N_
+from app.core.states import VmState
+from app.core.views import (
+    HostCounters,
+    NetworkObservation,
+    PoolObservation,
+    UsageSample,
+    VmCounters,
+    VmDefinition,
+    VmObservation,
+    VolumeObservation,
+)
+from app.hypervisor import faults
+from app.hypervisor.connection import Connection
+from app.hypervisor.xml import read
+
+# What getAllDomainStats answers of one VM: libvirt's typed parameters by name.
+Stats = dict[str, int | str | bool]
+
+_NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+_COUNTERS = (
+    libvirt.VIR_DOMAIN_STATS_STATE
+    | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_VCPU
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+_KIB = 1024
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: VmState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: VmState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: VmState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: VmState.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTOFF: VmState.SHUTOFF,
+    libvirt.VIR_DOMAIN_CRASHED: VmState.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: VmState.SUSPENDED,
+}
+# Names of the reasons, by libvirt's numbers; 0 is always "unknown".
+_REASONS: dict[int, tuple[str, ...]] = {
+    libvirt.VIR_DOMAIN_RUNNING: (
+        "unknown", "booted", "migrated", "restored", "from_snapshot", "unpaused", "migration_canceled",
+        "save_canceled", "wakeup", "crashed", "postcopy", "postcopy_failed",
+    ),
+    libvirt.VIR_DOMAIN_PAUSED: (
+        "unknown", "user", "migration", "save", "dump", "io_error", "watchdog", "from_snapshot",
+        "shutting_down", "snapshot", "crashed", "starting_up", "postcopy", "postcopy_failed",
+    ),
+    libvirt.VIR_DOMAIN_SHUTDOWN: ("shutting_down", "shutting_down"),
+    libvirt.VIR_DOMAIN_SHUTOFF: (
+        "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from_snapshot", "daemon",
+    ),
+    libvirt.VIR_DOMAIN_CRASHED: ("unknown", "panicked"),
+}  # fmt: skip
+_POOL_STATES = ("inactive", "building", "running", "degraded", "inaccessible")
+
+
+def list_vms(connection: Connection, *, definitions: bool) -> tuple[VmObservation, ...]:
+    """All VMs. One that goes away meanwhile is left out."""
+    return _observe(
+        connection, _all_stats(connection, libvirt.VIR_DOMAIN_STATS_STATE), definitions=definitions
+    )
+
+
+def list_vms_with_counters(connection: Connection) -> tuple[tuple[VmObservation, ...], UsageSample]:
+    """All VMs without definitions, and the counters of those that run."""
+    taken_at = time.monotonic()
+    listed = _all_stats(connection, _COUNTERS)
+    sample = UsageSample(
+        taken_at_s=taken_at,
+        host=_host_counters(connection),
+        vms=tuple(_vm_counters(vm, stats) for vm, stats in listed if vm.ID() != -1),
+    )
+    return _observe(connection, listed, definitions=False), sample
+
+
+def find_vm(connection: Connection, uuid: str) -> libvirt.virDomain:
+    """libvirt's handle of a VM. Raises VmGone."""
+    found: libvirt.virDomain = connection.call(connection.raw.lookupByUUIDString, uuid)
+    return found
+
+
+def read_vm(connection: Connection, uuid: str) -> VmObservation:
+    """One VM with its definition. Raises VmGone."""
+    vm = find_vm(connection, uuid)
+    state, reason = connection.call(vm.state, 0)
+    persistent = bool(connection.call(vm.isPersistent))
+    saved = bool(connection.optional("managed save", vm.hasManagedSaveImage, 0)) if persistent else False
+    autostart = bool(connection.optional("autostart", vm.autostart)) if persistent else False
+    definition = read_definition(connection, vm)
+    return _observation(vm, state, reason, persistent, autostart, saved, definition)
+
+
+def read_definition(connection: Connection, vm: libvirt.virDomain) -> VmDefinition:
+    """A VM's XML, live when it runs, without secrets. Raises VmGone, HypervisorRefused."""
+    xml = connection.call(vm.XMLDesc, 0)
+    try:
+        return read.read_vm(xml)
+    except read.UnreadableXml as error:
+        raise unreadable(error) from None
+
+
+def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservation, ...]:
+    """All storage pools; with their volumes where these can be listed."""
+    raw = connection.raw
+    pools: list[libvirt.virStoragePool] = connection.optional("pools", raw.listAllStoragePools, 0) or []
+    if not pools:
+        return ()
+    autostart = _names(
+        connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART)
+    )
+    transient = _names(
+        connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT)
+    )
+    return tuple(
+        seen
+        for pool in pools
+        if (seen := _pool(connection, pool, pool.name() in autostart, pool.name() not in transient, volumes))
+    )
+
+
+def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
+    """All virtual networks."""
+    raw = connection.raw
+    networks: list[libvirt.virNetwork] = connection.optional("networks", raw.listAllNetworks, 0) or []
+    if not networks:
+        return ()
+    inactive = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_INACTIVE))
+    autostart = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
+    transient = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_TRANSIENT))
+    found = []
+    for each in networks:
+        try:
+            xml = connection.call(each.XMLDesc, 0)
+        except HypervisorRefused as error:
+            if error.code == "no_such_network":
+                continue
+            raise
+        name = each.name()
+        try:
+            found.append(
+                read.read_network(
+                    xml,
+                    each.UUIDString(),
+                    name,
+                    active=name not in inactive,
+                    autostart=name in autostart,
+                    persistent=name not in transient,
+                )
+            )
+        except read.UnreadableXml as error:
+            raise unreadable(error) from None
+    return tuple(found)
+
+
+def _all_stats(connection: Connection, groups: int) -> list[tuple[libvirt.virDomain, Stats]]:
+    """Statistics of all VMs; of one whose QEMU hangs, only what needs no QEMU."""
+    raw = connection.raw
+    found = connection.optional("stats without waiting", raw.getAllDomainStats, groups, _NOWAIT)
+    if found is None:
+        found = connection.call(raw.getAllDomainStats, groups, 0)
+    return found
+
+
+def _observe(
+    connection: Connection, listed: list[tuple[libvirt.virDomain, Stats]], *, definitions: bool
+) -> tuple[VmObservation, ...]:
+    raw = connection.raw
+    flags = [
+        _uuids(connection.optional(f"list {flag}", raw.listAllDomains, flag) or [])
+        for flag in (
+            libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT,
+            libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART,
+            libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
+        )
+    ]
+    transient, autostart, saved = flags
+    seen = []
+    for vm, stats in listed:
+        uuid = vm.UUIDString()
+        try:
+            definition = read_definition(connection, vm) if definitions else None
+        except VmGone:
+            continue
+        seen.append(
+            _observation(
+                vm,
+                int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)),
+                int(stats.get("state.reason", 0)),
+                uuid not in transient,
+                uuid in autostart,
+                uuid in saved,
+                definition,
+            )
+        )
+    return tuple(seen)
+
+
+def _observation(
+    vm: libvirt.virDomain,
+    state: int,
+    reason: int,
+    persistent: bool,
+    autostart: bool,
+    saved: bool,
+    definition: VmDefinition | None,
+) -> VmObservation:
+    names = _REASONS.get(state, ())
+    why = names[reason] if 0 <= reason < len(names) else "unknown"
+    ours = _STATES.get(state, VmState.UNKNOWN)
+    if ours is VmState.SHUTOFF:
+        if saved:
+            ours = VmState.SAVED
+        elif why in ("crashed", "failed"):
+            ours = VmState.CRASHED
+    number = vm.ID()
+    return VmObservation(
+        uuid=vm.UUIDString(),
+        name=vm.name(),
+        state=ours,
+        state_reason=None if why == "unknown" else why,
+        domain_id=None if number == -1 else number,
+        persistent=persistent,
+        autostart=autostart,
+        has_managed_save=saved,
+        # A VM that comes in is transient until it has arrived; the one that leaves is paused for a moment too.
+        is_migration_target=ours is VmState.PAUSED and why == "migration" and not persistent,
+        definition=definition,
+    )
+
+
+def _vm_counters(vm: libvirt.virDomain, stats: Stats) -> VmCounters:
+    def number(name: str, unit: int = 1) -> int | None:
+        value = stats.get(name)
+        return None if value is None else int(value) * unit
+
+    def total(group: str, name: str) -> int | None:
+        count = stats.get(f"{group}.count")
+        if count is None:
+            return None
+        values = [stats.get(f"{group}.{index}.{name}") for index in range(int(count))]
+        known = [int(value) for value in values if value is not None]
+        return sum(known) if known or not values else None
+
+    return VmCounters(
+        uuid=vm.UUIDString(),
+        domain_id=vm.ID(),
+        cpu_time_ns=number("cpu.time"),
+        vcpus=number("vcpu.current"),
+        memory_bytes=number("balloon.current", _KIB),
+        memory_unused_bytes=number("balloon.unused", _KIB),
+        memory_rss_bytes=number("balloon.rss", _KIB),
+        disk_read_bytes=total("block", "rd.bytes"),
+        disk_write_bytes=total("block", "wr.bytes"),
+        disk_read_requests=total("block", "rd.reqs"),
+        disk_write_requests=total("block", "wr.reqs"),
+        net_rx_bytes=total("net", "rx.bytes"),
+        net_tx_bytes=total("net", "tx.bytes"),
+    )
+
+
+def _host_counters(connection: Connection) -> HostCounters:
+    raw = connection.raw
+    cpu = connection.optional("host cpu", raw.getCPUStats, libvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+    memory = connection.optional(
+        "host memory", raw.getMemoryStats, libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0
+    )
+    busy = total = None
+    if cpu:
+        busy = sum(cpu.get(name, 0) for name in ("kernel", "user", "intr"))
+        total = busy + sum(cpu.get(name, 0) for name in ("idle", "iowait"))
+    free = None
+    if memory:
+        free = sum(memory.get(name, 0) for name in ("free", "buffers", "cached")) * _KIB
+    return HostCounters(busy, total, memory["total"] * _KIB if memory and "total" in memory else None, free)
+
+
+def _pool(
+    connection: Connection, pool: libvirt.virStoragePool, autostart: bool, persistent: bool, volumes: bool
+) -> PoolObservation | None:
+    try:
+        state, capacity, allocation, available = connection.call(pool.info)
+        kind, path = read.read_pool(connection.call(pool.XMLDesc, 0))
+        named = _POOL_STATES[state] if 0 <= state < len(_POOL_STATES) else "inaccessible"
+        listed = (_volumes(connection, pool) if named == "running" else ()) if volumes else None
+    except HypervisorRefused as error:
+        if error.code == "no_such_pool":
+            return None
+        raise
+    except read.UnreadableXml as error:
+        raise unreadable(error) from None
+    return PoolObservation(
+        uuid=pool.UUIDString(),
+        name=pool.name(),
+        kind=kind,
+        state=named,
+        autostart=autostart,
+        persistent=persistent,
+        capacity_bytes=capacity,
+        allocation_bytes=allocation,
+        available_bytes=available,
+        target_path=path,
+        volumes=listed,
+    )
+
+
+def _volumes(connection: Connection, pool: libvirt.virStoragePool) -> tuple[VolumeObservation, ...] | None:
+    found = []
+    for volume in connection.optional("volumes", pool.listAllVolumes, 0) or []:
+        try:
+            found.append(read.read_volume(connection.call(volume.XMLDesc, 0)))
+        except HypervisorRefused as error:
+            if error.code != "no_such_volume":
+                raise
+    return tuple(found)
+
+
+def unreadable(error: read.UnreadableXml) -> HypervisorRefused:
+    """The host's answer makes no sense."""
+    return HypervisorRefused(
+        N_("The host's answer cannot be read."), code="unreadable_answer", detail=faults.clean(error)
+    )
+
+
+def _names(things: list[libvirt.virStoragePool] | list[libvirt.virNetwork]) -> frozenset[str]:
+    return frozenset(thing.name() for thing in things)
+
+
+def _uuids(vms: list[libvirt.virDomain]) -> frozenset[str]:
+    return frozenset(vm.UUIDString() for vm in vms)

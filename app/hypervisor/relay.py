@@ -1,0 +1,163 @@
+"""A private socket for one libvirt connection, and the copying of bytes between it and the host.
+
+libvirt connects to the socket (`path`); the other side was connected before by a link. Ending the relay
+makes every libvirt call that waits on the connection fail at once, `open` included. All methods but `end`
+run in the link loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import itertools
+import os
+import shutil
+import socket
+import struct
+import tempfile
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import Protocol, cast
+
+from app.core.errors import VigieError
+from app.hypervisor import faults
+from app.hypervisor.loop import LinkLoop
+
+# The kernel's limit for the path of a unix socket, less room for the number.
+MAX_DIRECTORY = 90
+_numbers = itertools.count(1)
+
+
+class Side(Protocol):
+    """What a relay asks of a transport or an SSH channel."""
+
+    def write(self, data: bytes) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Half(asyncio.Protocol):
+    """One side of a relay: what it receives goes to the other, no faster than that takes it.
+
+    The methods are those of asyncio's protocols and asyncssh's sessions both.
+    """
+
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        self.side: Side | None = None
+        self.other: Half | None = None
+        self.on_lost = on_lost
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The side is connected."""
+        self.side = cast(Side, transport)
+
+    def data_received(self, data: bytes, datatype: object = None) -> None:
+        """Bytes came: pass them on. A host that talks before libvirt does breaks the protocol."""
+        if self.other and self.other.side:
+            self.other.side.write(data)
+        else:
+            self.on_lost()
+
+    def pause_writing(self) -> None:
+        """This side takes no more for now."""
+        if self.other and self.other.side:
+            self.other.side.pause_reading()
+
+    def resume_writing(self) -> None:
+        """This side takes bytes again."""
+        if self.other and self.other.side:
+            self.other.side.resume_reading()
+
+    def eof_received(self) -> bool:
+        """The peer will send no more: libvirt's protocol has no half-closed state, so this is the end."""
+        self.on_lost()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.side = None
+        self.on_lost()
+
+
+class Relay:
+    """The pair of a libvirt connection and its host. `cause` says why it ended."""
+
+    def __init__(self, loop: LinkLoop, on_end: Callable[[VigieError], None]) -> None:
+        self._loop = loop
+        self._on_end = on_end
+        self._listener: socket.socket | None = None
+        self.cause: VigieError | None = None
+        self.path = ""
+        self.far: Half = Half(self.lost)
+        self._near = Half(self.lost)
+
+    def listen(self) -> None:
+        """Open the private socket; the far side must be connected."""
+        if self.cause:
+            raise self.cause
+        self.path = f"{_directory()}/{next(_numbers)}"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._listener = listener
+        listener.bind(self.path)
+        listener.listen(1)
+        asyncio.get_running_loop().add_reader(listener, partial(self._accept, listener))
+
+    def lost(self) -> None:
+        """One of the sides is gone."""
+        self._end(faults.connection_ended())
+
+    def end(self, cause: VigieError) -> None:
+        """Cut both sides, from any thread. The first cause counts."""
+        self._loop.soon(partial(self._end, cause))
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        if _peer_pid(connection) != os.getpid():
+            connection.close()
+            return
+        connection.setblocking(False)
+        self._stop_listening()
+        self._near.other, self.far.other = self.far, self._near
+        loop = asyncio.get_running_loop()
+        # The loop holds the task until it is done, and it does not wait for anything but itself.
+        self._connecting = loop.create_task(self._connect_near(connection))
+
+    async def _connect_near(self, connection: socket.socket) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self._near, connection)
+        if self.cause and self._near.side:
+            self._near.side.abort()
+
+    def _stop_listening(self) -> None:
+        if self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+            Path(self.path).unlink(missing_ok=True)
+
+    def _end(self, cause: VigieError) -> None:
+        if self.cause:
+            return
+        self.cause = cause
+        self._stop_listening()
+        for half in (self._near, self.far):
+            if half.side:
+                half.side.abort()
+        self._on_end(cause)
+
+
+@cache
+def _directory() -> str:
+    """This process's folder for sockets, closed to other users and removed at exit."""
+    path = tempfile.mkdtemp(prefix="vigie-")
+    if len(path) > MAX_DIRECTORY:
+        Path(path).rmdir()
+        path = tempfile.mkdtemp(prefix="vigie-", dir="/tmp")  # noqa: S108 -- mkdtemp makes it private
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def _peer_pid(connection: socket.socket) -> int:
+    pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(pid)

@@ -1,0 +1,166 @@
+"""Links over SSH: one connection per host, with the host's key pinned; no file of ~/.ssh and no agent is used."""
+
+from __future__ import annotations
+
+
+import asyncssh
+
+from app.core.endpoints import Endpoint
+from app.core.errors import VigieError
+from app.core.messages import N_
+from app.hypervisor import faults
+from app.hypervisor.links import Link, dial
+from app.hypervisor.relay import Half, Relay
+from app.hypervisor.targets import SshKey, SshPassword, Target
+
+# Fixed, so that a host that has several keys always shows the same one.
+HOST_KEY_ALGORITHMS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+# A host that is gone is noticed after 15 s by these, if nothing was asked of it before.
+KEEPALIVE_S = 5
+KEEPALIVE_COUNT = 2
+_NO_KNOWN_HOSTS: tuple[list[asyncssh.SSHKey], ...] = ([], [], [])
+
+
+async def see_host_key(endpoint: Endpoint, deadline_s: float) -> str:
+    """Fingerprint of the key that an SSH server shows. Nothing but the key exchange is done."""
+    connection = await dial(endpoint, deadline_s)
+    try:
+        key = await asyncssh.get_server_host_key(
+            sock=connection, server_host_key_algs=list(HOST_KEY_ALGORITHMS), config=None
+        )
+    except (asyncssh.Error, OSError) as error:
+        raise _translate(error) from None
+    if key is None:
+        raise faults.wrong_protocol(N_("The SSH server shows no key of a known kind."))
+    return key.get_fingerprint()
+
+
+class SshLink(Link):
+    """An SSH connection that carries relays to the host's libvirt socket, and fixed commands."""
+
+    has_shell = True
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.endpoint)
+        self._fingerprint = target.fingerprint
+        self._login = _login_options(target)
+        self._connection: asyncssh.SSHClientConnection | None = None
+
+    async def open(self, deadline_s: float) -> None:
+        """Connect, check the host's key and log in."""
+        connection = await dial(self.endpoint, deadline_s)
+        checker = _KeyChecker(self._fingerprint)
+        try:
+            self._connection = await asyncssh.connect(
+                sock=connection,
+                client_factory=lambda: checker,
+                username=self.endpoint.user,
+                config=None,
+                known_hosts=_NO_KNOWN_HOSTS,
+                x509_trusted_certs=None,
+                server_host_key_algs=list(HOST_KEY_ALGORITHMS),
+                agent_path=None,
+                gss_host=None,
+                keepalive_interval=KEEPALIVE_S,
+                keepalive_count_max=KEEPALIVE_COUNT,
+                compression_algs=None,
+                **self._login,
+            )
+        except asyncssh.HostKeyNotVerifiable as error:
+            if checker.seen is None:
+                raise _translate(error) from None
+            raise faults.identity_changed(checker.seen) from None
+        except (asyncssh.Error, OSError) as error:
+            raise _translate(error) from None
+
+    async def connect(self, relay: Relay, deadline_s: float) -> None:
+        """Open a channel to the libvirt socket for a relay."""
+        half = SshHalf(relay.lost)
+        try:
+            await self._open().create_unix_connection(lambda: half, self.endpoint.socket)
+        except asyncssh.ChannelOpenError as error:
+            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise faults.no_forwarding(faults.clean(error.reason)) from None
+            raise faults.no_socket(faults.clean(error.reason)) from None
+        except (asyncssh.Error, OSError) as error:
+            raise faults.connection_ended(faults.clean(error)) from None
+        relay.far = half
+
+    async def run(self, command: str, max_bytes: int) -> bytes | None:
+        """What a fixed command prints; None when it fails, is not allowed, or prints more."""
+        try:
+            async with self._open().create_process(
+                command, encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
+            ) as process:
+                output = await process.stdout.read(max_bytes + 1)
+                if len(output) > max_bytes:
+                    return None
+                await process.wait_closed()
+                return output if process.exit_status == 0 else None
+        except (asyncssh.Error, OSError):
+            return None
+
+    def close(self) -> None:
+        """Close at once."""
+        if self._connection:
+            self._connection.abort()
+
+    def _open(self) -> asyncssh.SSHClientConnection:
+        if self._connection is None or self._connection.is_closed():
+            raise faults.connection_ended()
+        return self._connection
+
+
+class SshHalf(Half, asyncssh.SSHUNIXSession[bytes]):
+    """The far side of a relay, at the end of an SSH channel."""
+
+
+class _KeyChecker(asyncssh.SSHClient):
+    """Accepts the confirmed host key only, and remembers what was shown."""
+
+    def __init__(self, fingerprint: str | None) -> None:
+        self._fingerprint = fingerprint
+        self.seen: str | None = None
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        """Whether this is the confirmed key."""
+        self.seen = key.get_fingerprint()
+        return self.seen == self._fingerprint
+
+
+def _login_options(target: Target) -> dict[str, object]:
+    """The only credential to offer. Raises HostAuthFailed when a key cannot be read."""
+    secret = target.secret
+    if isinstance(secret, SshPassword):
+        return {
+            "client_keys": None,
+            "password": secret.password,
+            "preferred_auth": "password,keyboard-interactive",
+        }
+    if not isinstance(secret, SshKey):
+        raise faults.credential_unreadable(N_("This host needs an SSH key or a password."))
+    try:
+        key = asyncssh.import_private_key(secret.private_key, secret.passphrase)
+    except asyncssh.KeyEncryptionError:
+        raise faults.credential_unreadable(N_("The key's passphrase is missing or wrong.")) from None
+    except (asyncssh.KeyImportError, ValueError):
+        raise faults.credential_unreadable(N_("The text is not a private key in a known form.")) from None
+    return {"client_keys": [key], "password": None, "preferred_auth": "publickey"}
+
+
+def _translate(error: Exception) -> VigieError:
+    detail = faults.clean(error)
+    if isinstance(error, asyncssh.PermissionDenied):
+        return faults.credential_refused(
+            N_("The SSH server does not accept this account with this key or password."), detail
+        )
+    if isinstance(error, (asyncssh.ConnectionLost, OSError)):
+        return faults.wrong_protocol(N_("The connection was closed before the SSH login was done."), detail)
+    return faults.wrong_protocol(N_("What answers there is not a usable SSH server."), detail)

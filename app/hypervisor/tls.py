@@ -1,0 +1,137 @@
+"""Links over TLS to libvirt's own listener, with a client certificate; the server's certificate is pinned.
+
+After the handshake the daemon checks the client's certificate and sends one byte: 1 when it is let in.
+https://libvirt.org/tlscerts.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import ssl
+
+from app.core.endpoints import Endpoint
+from app.core.messages import N_
+from app.hypervisor import faults
+from app.hypervisor.links import Link, dial
+from app.hypervisor.relay import Half, Relay
+from app.hypervisor.targets import Target, TlsIdentity
+
+WELCOME = b"\x01"
+
+
+async def see_certificate(endpoint: Endpoint, deadline_s: float) -> str:
+    """Fingerprint of the certificate that a TLS server shows. No certificate of ours is sent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    transport = await _handshake(endpoint, context, asyncio.Protocol(), deadline_s)
+    try:
+        return _fingerprint(transport)
+    finally:
+        transport.abort()
+
+
+class TlsLink(Link):
+    """Each relay is a TLS connection of its own."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.endpoint)
+        self._context = _context(target.secret)
+        self._pinned = target.fingerprint
+
+    async def connect(self, relay: Relay, deadline_s: float) -> None:
+        """Open a TLS connection for a relay and wait until the daemon lets it in."""
+        half = _TlsHalf(relay)
+        transport = await _handshake(self.endpoint, self._context, half, deadline_s)
+        try:
+            seen = _fingerprint(transport)
+            if seen != self._pinned:
+                raise faults.identity_changed(seen)
+            if not await half.welcomed:
+                raise faults.credential_refused(N_("libvirt does not accept Vigie's certificate."))
+        except BaseException:
+            transport.abort()
+            raise
+        relay.far = half
+
+
+class _TlsHalf(Half):
+    """The far side of a relay over TLS; takes the daemon's welcome off the front."""
+
+    def __init__(self, relay: Relay) -> None:
+        super().__init__(relay.lost)
+        self.welcomed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes, datatype: object = None) -> None:
+        """The welcome first, then what the relay is for."""
+        if self.welcomed.done():
+            super().data_received(data)
+        else:
+            self.welcomed.set_result(data == WELCOME)
+
+    def eof_received(self) -> bool:
+        """The end; before the welcome it means that the daemon refused our certificate."""
+        self._refuse()
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end; before the welcome it means that the daemon refused our certificate."""
+        self._refuse()
+        super().connection_lost(exc)
+
+    def _refuse(self) -> None:
+        if not self.welcomed.done():
+            self.welcomed.set_result(False)
+
+
+async def _handshake(
+    endpoint: Endpoint, context: ssl.SSLContext, half: asyncio.Protocol, deadline_s: float
+) -> asyncio.Transport:
+    connection = await dial(endpoint, deadline_s)
+    try:
+        # The name is for SNI only: the certificate is pinned, which says more than a name.
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            lambda: half, sock=connection, ssl=context, server_hostname=endpoint.address
+        )
+    except ssl.SSLCertVerificationError as error:
+        raise faults.certificate_untrusted(error.verify_message) from None
+    except (ssl.SSLError, OSError) as error:
+        raise faults.wrong_protocol(
+            N_("What answers there is not libvirt's TLS listener."), faults.clean(error)
+        ) from None
+    return transport
+
+
+def _context(secret: object) -> ssl.SSLContext:
+    """Trust in the credential's authority, and its certificate to show."""
+    if not isinstance(secret, TlsIdentity):
+        raise faults.credential_unreadable(N_("This host needs a TLS certificate."))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    try:
+        context.load_verify_locations(cadata=secret.ca_certificate)
+        _load_chain(context, f"{secret.certificate}\n{secret.private_key}\n")
+    except (ssl.SSLError, ValueError):
+        raise faults.credential_unreadable(
+            N_("The certificates and the key are not PEM texts that belong together.")
+        ) from None
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, pem: str) -> None:
+    """Python reads a certificate's key from a file only; this one exists in memory alone."""
+    descriptor = os.memfd_create("vigie")
+    try:
+        os.write(descriptor, pem.encode())
+        # A callback, or OpenSSL would ask for the passphrase of an encrypted key on the terminal.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: "")
+    finally:
+        os.close(descriptor)
+
+
+def _fingerprint(transport: asyncio.Transport) -> str:
+    shown = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(shown).digest()).decode().rstrip("=")

@@ -1,0 +1,153 @@
+"""The connections of one host: its link, `watch` for reading and events, `work` for all else.
+
+libvirtd serves only five calls of a client at a time, so what may take long must not stand before what must
+not wait. `work` is opened when first needed and closed after a minute without use. All end with `watch`: the
+engine asks it for signs of life every few seconds, so a call without a deadline ends with the host.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+
+from app.core.endpoints import Endpoint
+from app.core.errors import VigieError
+from app.core.states import Transport
+from app.core.views import Hint
+from app.hypervisor import faults
+from app.hypervisor.connection import Connection
+from app.hypervisor.links import Link, LocalLink, SimulatedLink
+from app.hypervisor.loop import T, link_loop
+from app.hypervisor.ssh import SshLink, see_host_key
+from app.hypervisor.targets import Target
+from app.hypervisor.tls import TlsLink, see_certificate
+
+IDLE_S = 60.0
+
+
+def see_identity(endpoint: Endpoint, *, deadline_s: float) -> str | None:
+    """The fingerprint that a host shows on first contact; no credential is sent.
+
+    None for local and simulated hosts, which have none. Raises HostUnreachable and HostNotAnswering.
+    """
+    if endpoint.transport is Transport.SSH:
+        return _within(deadline_s, see_host_key(endpoint, deadline_s))
+    if endpoint.transport is Transport.TLS:
+        return _within(deadline_s, see_certificate(endpoint, deadline_s))
+    return None
+
+
+class Wiring:
+    """Link, `watch` and `work` of one host; `open` before anything else."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        connect_deadline_s: float,
+        call_deadline_s: float,
+        on_lost: Callable[[VigieError], None] | None,
+    ) -> None:
+        self.link = _link(target)
+        self.watch = Connection(self.link, call_deadline_s, self._watch_ended)
+        self._connect_deadline_s = connect_deadline_s
+        self._call_deadline_s = call_deadline_s
+        self._on_lost = on_lost
+        self._announce = False
+        self._closed = False
+        self._work: Connection | None = None
+        self._users = 0
+        self._idle_timer: object | None = None
+        self._counting = threading.Lock()
+        self._opening = threading.Lock()
+
+    def open(self, on_hint: Callable[[Hint], None] | None) -> None:
+        """Log in, open `watch`, and have events queued. Raises HostError and its kinds."""
+        started = time.monotonic()
+        try:
+            _within(self._connect_deadline_s, self.link.open(self._connect_deadline_s))
+            self.watch.open(max(0.1, self._connect_deadline_s - (time.monotonic() - started)))
+            self._announce = True
+            if on_hint:
+                self.watch.subscribe(on_hint)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Cut all; returns at once."""
+        self._announce = False
+        self._closed = True
+        self.watch.end(faults.closed())
+
+    @property
+    def is_open(self) -> bool:
+        """False once closed or lost."""
+        return not self._closed and self.watch.is_open
+
+    @contextmanager
+    def work(self) -> Iterator[Connection]:
+        """The `work` connection, opened if need be, and kept open while in use."""
+        loop = link_loop()
+        with self._counting:
+            self._users += 1
+            timer, self._idle_timer = self._idle_timer, None
+        loop.disarm(timer)
+        try:
+            yield self._opened_work()
+        finally:
+            with self._counting:
+                self._users -= 1
+                if self._users == 0 and self._work:
+                    self._idle_timer = loop.arm(IDLE_S, self._close_idle)
+
+    def _opened_work(self) -> Connection:
+        with self._opening:
+            if self._work is None or not self._work.is_open:
+                work = Connection(self.link, self._call_deadline_s, _ignore)
+                self._work = work
+                if not self.is_open:
+                    work.end(faults.connection_ended())
+                work.open(self._connect_deadline_s)
+                work.keep_alive()
+            return self._work
+
+    def _close_idle(self) -> None:
+        with self._counting:
+            if self._users == 0 and self._work:
+                self._work.end(faults.closed())
+                self._work = None
+
+    def _watch_ended(self, cause: VigieError) -> None:
+        if self._work:
+            self._work.end(cause)
+        self.link.close()
+        if self._announce:
+            self._announce = False
+            if self._on_lost:
+                self._on_lost(cause)
+
+
+def _ignore(_: VigieError) -> None:
+    """`work` may end by itself; its next user opens another."""
+
+
+def _within(deadline_s: float, step: Coroutine[object, object, T]) -> T:
+    try:
+        return link_loop().run(step, deadline_s)
+    except TimeoutError:
+        raise faults.deadline_passed(deadline_s) from None
+
+
+def _link(target: Target) -> Link:
+    """The link for a target. Raises HostAuthFailed when its secret cannot be used."""
+    transport = target.endpoint.transport
+    if transport is Transport.SSH:
+        return SshLink(target)
+    if transport is Transport.TLS:
+        return TlsLink(target)
+    if transport is Transport.LOCAL:
+        return LocalLink(target.endpoint)
+    return SimulatedLink(target.endpoint)

@@ -1,0 +1,364 @@
+"""Reading libvirt's XML into views. What hosts send is hostile: no entities, no network, no huge trees."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+from lxml import etree
+
+from app.core.views import (
+    DeviceView,
+    DiskView,
+    GraphicsView,
+    NetworkObservation,
+    NicView,
+    VmDefinition,
+    VolumeObservation,
+)
+
+Element = etree._Element  # noqa: SLF001 -- lxml has no public name for the type
+
+AGENT_CHANNEL = "org.qemu.guest_agent.0"
+_OSINFO_ID = "{*}libosinfo/{*}os"
+_UNITS = {
+    "b": 1, "bytes": 1, "KB": 10**3, "k": 2**10, "KiB": 2**10, "MB": 10**6, "M": 2**20, "MiB": 2**20,
+    "GB": 10**9, "G": 2**30, "GiB": 2**30, "TB": 10**12, "T": 2**40, "TiB": 2**40,
+    "PB": 10**15, "P": 2**50, "PiB": 2**50, "EB": 10**18, "E": 2**60, "EiB": 2**60,
+}  # fmt: skip
+
+
+class UnreadableXml(ValueError):
+    """The text is not XML, or not what was asked for."""
+
+
+class _Parsers(threading.local):
+    """A parser per thread: one alone would make threads wait for each other."""
+
+    def __init__(self) -> None:
+        self.parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            remove_pis=True,
+        )
+
+
+_parsers = _Parsers()
+
+
+def parse(xml: str, root: str) -> Element:
+    """The tree of a document whose root is `root`. Raises UnreadableXml."""
+    try:
+        tree = etree.fromstring(xml, _parsers.parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise UnreadableXml(f"not XML: {error}") from None
+    if tree.tag != root:
+        raise UnreadableXml(f"not a {root}")
+    return tree
+
+
+def read_vm(xml: str) -> VmDefinition:
+    """What a domain's XML says. Raises UnreadableXml."""
+    tree = parse(xml, "domain")
+    system, cpu, vcpu = tree.find("os"), tree.find("cpu"), tree.find("vcpu")
+    kind = None if system is None else system.find("type")
+    maximum = _number(None if vcpu is None else vcpu.text, 1)
+    memory_max = _bytes(tree.find("memory"))
+    os_info = tree.find(f"metadata/{_OSINFO_ID}")
+    disks, nics, graphics, devices, has_agent = _read_devices(tree.find("devices"))
+    return VmDefinition(
+        xml=xml,
+        digest=hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest(),
+        os_type=_text(kind) or "",
+        arch=_get(kind, "arch") or "",
+        machine=_get(kind, "machine") or "",
+        firmware=_firmware(system),
+        hypervisor=tree.get("type", ""),
+        vcpus=_number(_get(vcpu, "current"), maximum),
+        vcpus_max=maximum,
+        cpu_mode=_get(cpu, "mode") or ("default" if cpu is None or cpu.find("model") is None else "custom"),
+        cpu_model=None if cpu is None else cpu.findtext("model"),
+        memory_bytes=_bytes(tree.find("currentMemory")) or memory_max,
+        memory_max_bytes=memory_max,
+        title=tree.findtext("title"),
+        description=tree.findtext("description"),
+        os_id=_get(os_info, "id"),
+        has_agent_channel=has_agent,
+        disks=disks,
+        nics=nics,
+        graphics=graphics,
+        devices=devices,
+    )
+
+
+def is_agent_connected(xml: str) -> bool:
+    """Whether a running domain's XML says that a guest agent is there. Raises UnreadableXml."""
+    targets = parse(xml, "domain").iterfind("devices/channel/target")
+    return any(each.get("name") == AGENT_CHANNEL and each.get("state") == "connected" for each in targets)
+
+
+def read_volume(xml: str) -> VolumeObservation:
+    """What a storage volume's XML says. Raises UnreadableXml."""
+    tree = parse(xml, "volume")
+    return VolumeObservation(
+        name=tree.findtext("name") or "",
+        path=tree.findtext("target/path") or tree.findtext("key") or "",
+        kind=tree.get("type", "file"),
+        format=_get(tree.find("target/format"), "type"),
+        capacity_bytes=_bytes(tree.find("capacity"), default_unit="bytes"),
+        allocation_bytes=_bytes(tree.find("allocation"), default_unit="bytes"),
+        backing_path=tree.findtext("backingStore/path"),
+    )
+
+
+def read_pool(xml: str) -> tuple[str, str | None]:
+    """A storage pool's kind and target path. Raises UnreadableXml."""
+    tree = parse(xml, "pool")
+    return tree.get("type", ""), tree.findtext("target/path")
+
+
+def read_network(
+    xml: str, uuid: str, name: str, *, active: bool, autostart: bool, persistent: bool
+) -> NetworkObservation:
+    """A network, from its XML and what listings say of it. Raises UnreadableXml."""
+    tree = parse(xml, "network")
+    forward = tree.find("forward")
+    addresses = tree.findall("ip")
+    return NetworkObservation(
+        uuid=uuid,
+        name=name,
+        active=active,
+        autostart=autostart,
+        persistent=persistent,
+        bridge=_get(tree.find("bridge"), "name"),
+        forward_mode="isolated" if forward is None else forward.get("mode", "nat"),
+        addresses=tuple(_cidr(address) for address in addresses if address.get("address")),
+        dhcp=any(address.find("dhcp") is not None for address in addresses),
+    )
+
+
+Parts = tuple[
+    tuple[DiskView, ...], tuple[NicView, ...], tuple[GraphicsView, ...], tuple[DeviceView, ...], bool
+]
+
+
+def _read_devices(parent: Element | None) -> Parts:
+    disks, nics, graphics, devices, has_agent = [], [], [], [], False
+    for each in () if parent is None else parent:
+        tag = each.tag
+        if tag == "disk":
+            disks.append(_disk(each))
+        elif tag == "interface":
+            nics.append(_nic(each))
+        elif tag == "graphics":
+            graphics.append(_graphics(each))
+        elif tag != "emulator":
+            devices.append(DeviceView(tag, _SUMMARIES.get(tag, _plain)(each)))
+            has_agent = has_agent or (
+                tag == "channel" and _attribute(each, "target", "name") == AGENT_CHANNEL
+            )
+    return tuple(disks), tuple(nics), tuple(graphics), tuple(devices), has_agent
+
+
+def _disk(disk: Element) -> DiskView:
+    source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
+    return DiskView(
+        target=_get(target, "dev") or "",
+        device=disk.get("device", "disk"),
+        bus=_get(target, "bus") or "",
+        source=None if source is None else _disk_source(disk.get("type", ""), source),
+        format=_get(driver, "type"),
+        readonly=disk.find("readonly") is not None,
+    )
+
+
+def _disk_source(kind: str, source: Element) -> str | None:
+    if kind == "volume":
+        return f"{source.get('pool', '')}/{source.get('volume', '')}"
+    if kind == "network":
+        host = source.find("host")
+        where = "" if host is None else f"{host.get('name', '')}{_prefixed(':', host.get('port'))}"
+        return f"{source.get('protocol', '')}://{where}/{source.get('name', '')}"
+    for name in ("file", "dev", "dir", "path"):
+        if source.get(name):
+            return source.get(name)
+    return _get(source.find("address"), "type")
+
+
+def _nic(nic: Element) -> NicView:
+    source = nic.find("source")
+    names = ("network", "bridge", "dev", "path", "name", "portgroup")
+    found = None if source is None else next((source.get(name) for name in names if source.get(name)), None)
+    return NicView(
+        mac=_attribute(nic, "mac", "address") or "",
+        kind=nic.get("type", ""),
+        source=found,
+        model=_attribute(nic, "model", "type"),
+        target=_attribute(nic, "target", "dev"),
+    )
+
+
+def _graphics(graphics: Element) -> GraphicsView:
+    port = _number(graphics.get("port"), -1)
+    listen = graphics.get("listen")
+    if listen is None:
+        listen = _attribute(graphics, "listen", "address") or _attribute(graphics, "listen", "socket")
+    return GraphicsView(graphics.get("type", ""), listen, port if port > 0 else None)
+
+
+def _firmware(system: Element | None) -> str:
+    if system is None:
+        return "bios"
+    if system.find("kernel") is not None:
+        return "direct"
+    loader = system.find("loader")
+    efi = (
+        system.get("firmware") == "efi"
+        or system.find("nvram") is not None
+        or _get(loader, "type") == "pflash"
+    )
+    return "efi" if efi else "bios"
+
+
+def _plain(device: Element) -> str:
+    """The kind and model of a device that says no more: `model type='virtio'`, `controller type='usb'`."""
+    words = [
+        device.get("type"),
+        device.get("model"),
+        _attribute(device, "model", "type"),
+        _attribute(device, "model", "name"),
+    ]
+    return _line(*words, _attribute(device, "target", "type"))
+
+
+def _controller(device: Element) -> str:
+    return _line(device.get("type"), device.get("model"), _prefixed("#", device.get("index")))
+
+
+def _hostdev(device: Element) -> str:
+    address = device.find("source/address")
+    if device.get("type") == "usb":
+        vendor = _attribute(device, "source/vendor", "id")
+        product = _attribute(device, "source/product", "id")
+        if vendor:
+            return _line("usb", f"{vendor}:{product}")
+        return _line("usb", f"bus {_get(address, 'bus')} device {_get(address, 'device')}")
+    if device.get("type") == "mdev":
+        return _line("mdev", device.get("model"), _get(address, "uuid"))
+    if address is None:
+        return _line(device.get("type"), _attribute(device, "source", "protocol"))
+    parts = [_number(address.get(name), 0) for name in ("domain", "bus", "slot", "function")]
+    return _line(device.get("type"), "{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
+
+
+def _filesystem(device: Element) -> str:
+    source = device.find("source")
+    path = None if source is None else source.get("dir") or source.get("file") or source.get("socket")
+    driver = _attribute(device, "driver", "type") or device.get("type")
+    return _line(driver, path, _prefixed("as ", _attribute(device, "target", "dir")))
+
+
+def _tpm(device: Element) -> str:
+    backend = device.find("backend")
+    return _line(device.get("model"), _get(backend, "type"), _prefixed("version ", _get(backend, "version")))
+
+
+def _rng(device: Element) -> str:
+    return _line(device.get("model"), _attribute(device, "backend", "model"), device.findtext("backend"))
+
+
+def _channel(device: Element) -> str:
+    target = device.find("target")
+    state = _get(target, "state")
+    return _line(
+        device.get("type"),
+        _get(target, "name") or _get(target, "type"),
+        _prefixed("", state and f"({state})"),
+    )
+
+
+def _video(device: Element) -> str:
+    model = device.find("model")
+    vram = _number(_get(model, "vram"), 0)
+    heads = _get(model, "heads")
+    return _line(
+        _get(model, "type"),
+        f"{vram // 1024} MiB" if vram else None,
+        heads and heads != "1" and f"{heads} heads" or None,
+    )
+
+
+def _watchdog(device: Element) -> str:
+    return _line(device.get("model"), _prefixed("action ", device.get("action")))
+
+
+def _input(device: Element) -> str:
+    return _line(device.get("type"), device.get("bus"))
+
+
+def _redirection(device: Element) -> str:
+    return _line(device.get("bus"), device.get("type"))
+
+
+_SUMMARIES: dict[str, Callable[[Element], str]] = {
+    "controller": _controller,
+    "hostdev": _hostdev,
+    "filesystem": _filesystem,
+    "tpm": _tpm,
+    "rng": _rng,
+    "channel": _channel,
+    "video": _video,
+    "watchdog": _watchdog,
+    "input": _input,
+    "redirdev": _redirection,
+}
+
+
+def _line(*words: str | None) -> str:
+    return " ".join(word.strip() for word in dict.fromkeys(words) if word and word.strip())
+
+
+def _prefixed(prefix: str, word: str | None) -> str | None:
+    return f"{prefix}{word}" if word else None
+
+
+def _cidr(address: Element) -> str:
+    if address.get("prefix"):
+        return f"{address.get('address')}/{address.get('prefix')}"
+    mask = address.get("netmask")
+    if not mask:
+        return address.get("address", "")
+    bits = sum(_number(part, 0).bit_count() for part in mask.split("."))
+    return f"{address.get('address')}/{bits}"
+
+
+def _bytes(element: Element | None, default_unit: str = "KiB") -> int:
+    if element is None:
+        return 0
+    return _number(element.text, 0) * _UNITS.get(element.get("unit", default_unit), 1)
+
+
+def _number(text: str | None, default: int) -> int:
+    """An integer as libvirt writes them, decimal or 0x…; `default` when there is none or it is absurd."""
+    if not text or len(text) > 20:
+        return default
+    try:
+        return int(text, 0)
+    except ValueError:
+        return default
+
+
+def _text(element: Element | None) -> str | None:
+    return None if element is None else element.text
+
+
+def _get(element: Element | None, name: str) -> str | None:
+    return None if element is None else element.get(name)
+
+
+def _attribute(parent: Element, path: str, name: str) -> str | None:
+    return _get(parent.find(path), name)
