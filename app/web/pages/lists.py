@@ -1,0 +1,236 @@
+"""The list machinery: from a request to a filtered, sorted part of a table, its links, and its CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+from urllib.parse import urlencode
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.core.errors import InvalidInput
+from app.core.ids import kind_of
+from app.core.records import Page
+from app.core.specs import MAX_LIMIT, ListQuery
+from app.services.context import Ctx
+from app.web.pages.render import is_htmx, render
+from app.web.pages.tables import Column, Table
+
+R = TypeVar("R")
+Q = TypeVar("Q", bound=ListQuery)
+
+TRAIL = 20  # how many parts "previous" can go back; beyond, it leads to the first
+ALL = 100_000  # a CSV never holds more rows
+
+
+@dataclass(frozen=True, slots=True)
+class ListView(Generic[R]):
+    """A list as it is drawn: the rows of one part and every link around them."""
+
+    table: Table[R]
+    columns: tuple[Column[R], ...]
+    rows: list[R]
+    total: int
+    first: int
+    params: tuple[tuple[str, str], ...]  # the filters, without place and order
+    sort: str
+    trail: tuple[str, ...]
+    cursor: str
+    next: str | None
+    base: str  # address of the list; a host's VMs live under the host
+    fixed: tuple[tuple[str, str], ...]  # filters that the address says already
+    dom_id: str
+
+    @property
+    def last(self) -> int:
+        """Number of the last row shown."""
+        return self.first + len(self.rows) - 1
+
+    @property
+    def filtered(self) -> bool:
+        """Whether some filter narrows the list."""
+        return bool(self.params)
+
+    @property
+    def url(self) -> str:
+        """The address of exactly this part."""
+        return self._url(cursor=self.cursor, trail=self.trail, at=self.first)
+
+    @property
+    def next_url(self) -> str | None:
+        """The following part, or None."""
+        if self.next is None:
+            return None
+        return self._url(cursor=self.next, trail=(*self.trail, self.cursor)[-TRAIL:], at=self.last + 1)
+
+    @property
+    def previous_url(self) -> str | None:
+        """The part before, or None on the first."""
+        if not self.cursor:
+            return None
+        if not self.trail or not self.trail[-1]:
+            return self._url()
+        size = len(self.rows) if self.next else 0
+        at = max(1, self.first - size) if size else self.first - 1
+        return self._url(cursor=self.trail[-1], trail=self.trail[:-1], at=at)
+
+    @property
+    def csv_url(self) -> str:
+        """All rows that the filters let through, as CSV."""
+        pairs = [*self.params, *([("sort", self.sort)] if self.sort else [])]
+        return f"{self.table.path}.csv?{urlencode([*pairs, *self.fixed])}"
+
+    @property
+    def plain_url(self) -> str:
+        """The list without any filter."""
+        return self.base
+
+    def sorted_url(self, column: Column[R]) -> str:
+        """The list sorted by the column; by the same column again it is reversed."""
+        return replace(self, sort=f"-{column.sort}" if self.sort == column.sort else column.sort or "")._url()
+
+    def direction(self, column: Column[R]) -> str | None:
+        """`ascending` or `descending` when the list is sorted by the column."""
+        if column.sort is None or self.sort.removeprefix("-") != column.sort:
+            return None
+        return "descending" if self.sort.startswith("-") else "ascending"
+
+    def value(self, key: str) -> str:
+        """The value of a filter, empty when it is not set."""
+        return next((value for name, value in self.params if name == key), "")
+
+    def _url(self, *, cursor: str = "", trail: tuple[str, ...] = (), at: int = 1) -> str:
+        pairs = [*self.params]
+        if self.sort:
+            pairs.append(("sort", self.sort))
+        if cursor:
+            pairs += [("cursor", cursor), ("at", str(at)), *(("trail", each) for each in trail)]
+        return f"{self.base}?{urlencode(pairs)}" if pairs else self.base
+
+
+def asked(request: Request, query: type[Q], **fixed: object) -> Q:
+    """The query of a list from the address; parameters of the page itself and empty fields are passed over."""
+    found: dict[str, object] = {}
+    for name, about in query.model_fields.items():
+        values = [value for value in request.query_params.getlist(name) if value]
+        if values:
+            found[name] = values if "list[" in str(about.annotation) else values[-1]
+    try:
+        return query.model_validate({**found, **fixed})
+    except ValidationError as error:
+        where = ".".join(str(each) for each in error.errors()[0]["loc"])
+        raise InvalidInput(where, error.errors()[0]["msg"]) from None
+
+
+def view(
+    request: Request,
+    table: Table[R],
+    page: Page[R],
+    query: ListQuery,
+    *,
+    base: str | None = None,
+    fixed: dict[str, str] | None = None,
+) -> ListView[R]:
+    """What the template draws of one part of a list. `base` and `fixed`: a list inside another object's page."""
+    filters = set(type(query).model_fields) - {"cursor", "sort", "limit"}
+    hidden = set(fixed or {})
+    params = [
+        (name, value)
+        for name, value in request.query_params.multi_items()
+        if value and name in filters - hidden
+    ]
+    at = request.query_params.get("at", "1")
+    return ListView(
+        table=table,
+        columns=table.columns_of(chosen_columns(request, table)),
+        rows=page.items,
+        total=page.total,
+        first=int(at) if at.isdecimal() and query.cursor and len(at) < 10 else 1,
+        params=tuple(params),
+        sort=query.sort or "",
+        trail=tuple(request.query_params.getlist("trail"))[-TRAIL:] if query.cursor else (),
+        cursor=query.cursor or "",
+        next=page.next,
+        base=base or table.path,
+        fixed=tuple((fixed or {}).items()),
+        dom_id=f"list-{table.key}",
+    )
+
+
+def show(request: Request, ctx: Ctx, template: str, view_: ListView[R], **context: object) -> Response:
+    """The page of a list; only the list itself when a filter, a sort, a part or a live change asks for it."""
+    alone = is_htmx(request) and request.headers.get("hx-target", "").endswith(f"#{view_.dom_id}")
+    response = render(request, ctx, "_list/list.html" if alone else template, list=view_, **context)
+    remember_columns(request, view_.table, response)
+    return response
+
+
+def rows(request: Request, ctx: Ctx, table: Table[R], found: list[R], ids: list[str]) -> Response:
+    """The rows with these ids, each to be put in its place; rows of objects that are gone are taken away."""
+    there = {str(getattr(row, "id", "")) for row in found}
+    return render(
+        request,
+        ctx,
+        "_list/rows.html",
+        table=table,
+        columns=table.columns_of(chosen_columns(request, table)),
+        rows=found,
+        gone=[each for each in ids if each not in there],
+    )
+
+
+def ids_of(request: Request) -> list[str]:
+    """The ids that a live update asks for: `?ids=a,b`, or repeated."""
+    found = [each for value in request.query_params.getlist("ids") for each in value.split(",")]
+    return [each for each in dict.fromkeys(found) if kind_of(each)][:MAX_LIMIT]
+
+
+def chosen_columns(request: Request, table: Table[R]) -> list[str]:
+    """The columns that this browser chose: in the address when it just did, else in its cookie."""
+    if named := request.query_params.getlist("columns"):
+        return named
+    return request.cookies.get(_cookie(table), "").split(".")
+
+
+def remember_columns(request: Request, table: Table[R], response: Response) -> None:
+    """Keep a choice of columns that came in the address. It is a matter of the screen, so a cookie holds it."""
+    if named := request.query_params.getlist("columns"):
+        known = [column.key for column in table.columns if column.key in named]
+        response.set_cookie(_cookie(table), ".".join(known), max_age=365 * 86400, samesite="lax", path="/")
+
+
+def _cookie(table: Table[R]) -> str:
+    return f"vigie_columns_{table.key}"
+
+
+def as_csv(ctx: Ctx, table: Table[R], query: Q, read: Callable[[Ctx, Q], Page[R]]) -> Response:
+    """All rows of a list, every column, UTF-8. Text that a spreadsheet would run as a formula is defused."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    columns = [column for column in table.columns if column.title]
+    writer.writerow([ctx.translate(column.title) for column in columns])
+    asked_for = query.model_copy(update={"limit": MAX_LIMIT, "cursor": None})
+    written = 0
+    while written < ALL:
+        page = read(ctx, asked_for)
+        writer.writerows([_defused(column.text(row)) for column in columns] for row in page.items)
+        written += len(page.items)
+        if page.next is None:
+            break
+        asked_for = asked_for.model_copy(update={"cursor": page.next})
+    return Response(
+        "\ufeff" + buffer.getvalue(),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="vigie-{table.key}.csv"'},
+    )
+
+
+def _defused(value: str | int | float | None) -> str | int | float | None:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value
