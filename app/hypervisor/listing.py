@@ -165,7 +165,9 @@ def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
 def _all_stats(connection: Connection, groups: int) -> list[tuple[libvirt.virDomain, Stats]]:
     """Statistics of all VMs; of one whose QEMU hangs, only what needs no QEMU."""
     raw = connection.raw
-    found = connection.optional("stats without waiting", raw.getAllDomainStats, groups, _NOWAIT)
+    found: list[tuple[libvirt.virDomain, Stats]] | None = connection.optional(
+        "stats without waiting", raw.getAllDomainStats, groups, _NOWAIT
+    )
     if found is None:
         found = connection.call(raw.getAllDomainStats, groups, 0)
     return found

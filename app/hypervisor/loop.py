@@ -63,7 +63,7 @@ class LinkLoop:
         now = time.monotonic()
         # dict.copy is one step under the interpreter's lock; other threads arm and disarm meanwhile.
         for key, (deadline, on_passed) in self._armed.copy().items():
-            if deadline <= now and self._armed.pop(key, None):
+            if deadline <= now and self._armed.pop(key, None) is not None:
                 on_passed()
         self._loop.call_later(TICK_S, self._tick)
 

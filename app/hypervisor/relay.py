@@ -49,7 +49,7 @@ class Half(asyncio.Protocol):
         self.other: Half | None = None
         self.on_lost = on_lost
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: object) -> None:
         """The side is connected."""
         self.side = cast(Side, transport)
 
@@ -153,7 +153,7 @@ def _directory() -> str:
     path = tempfile.mkdtemp(prefix="vigie-")
     if len(path) > MAX_DIRECTORY:
         Path(path).rmdir()
-        path = tempfile.mkdtemp(prefix="vigie-", dir="/tmp")  # noqa: S108 -- mkdtemp makes it private
+        path = tempfile.mkdtemp(prefix="vigie-", dir="/tmp")
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
 

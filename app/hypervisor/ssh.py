@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import asyncssh
 
 from app.core.endpoints import Endpoint

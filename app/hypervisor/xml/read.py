@@ -18,7 +18,7 @@ from app.core.views import (
     VolumeObservation,
 )
 
-Element = etree._Element  # noqa: SLF001 -- lxml has no public name for the type
+Element = etree._Element
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 _OSINFO_ID = "{*}libosinfo/{*}os"
@@ -288,7 +288,7 @@ def _video(device: Element) -> str:
     return _line(
         _get(model, "type"),
         f"{vram // 1024} MiB" if vram else None,
-        heads and heads != "1" and f"{heads} heads" or None,
+        (heads and heads != "1" and f"{heads} heads") or None,
     )
 
 
