@@ -150,20 +150,24 @@ def _sick_host_figures(rest: Rest, lab: Lab, samples: int) -> SickHostFigures:
     frozen = server_times(rest, samples)
     host.thaw()
     until(lambda: _state(rest, host_id) == "connected", "return noticed", 60)
-    seen: list[list[float]] = [[], [], [], []]
+    frozen_ms, thawed_ms, dead_ms, returned_ms = (list[float]() for _ in range(4))
     for _ in range(5):
-        for kind, (act, state) in enumerate(
-            (
-                (host.freeze, "not_answering"),
-                (host.thaw, "connected"),
-                (host.kill_daemon, "not_answering"),
-                (host.start_daemon, "connected"),
-            )
-        ):
-            act()
-            seen[kind].append(_seen_ms(rest, host_id, state))
-    spreads = [Spread(tuple(each)) for each in seen]
-    return SickHostFigures(*spreads, healthy_times=healthy, frozen_times=frozen)
+        host.freeze()
+        frozen_ms.append(_seen_ms(rest, host_id, "not_answering"))
+        host.thaw()
+        thawed_ms.append(_seen_ms(rest, host_id, "connected"))
+        host.kill_daemon()
+        dead_ms.append(_seen_ms(rest, host_id, "not_answering"))
+        host.start_daemon()
+        returned_ms.append(_seen_ms(rest, host_id, "connected"))
+    return SickHostFigures(
+        frozen_seen=Spread(tuple(frozen_ms)),
+        thawed_seen=Spread(tuple(thawed_ms)),
+        dead_seen=Spread(tuple(dead_ms)),
+        returned_seen=Spread(tuple(returned_ms)),
+        healthy_times=healthy,
+        frozen_times=frozen,
+    )
 
 
 def _seen_ms(rest: Rest, host_id: str, state: str) -> float:
