@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from lxml import etree
 
@@ -64,12 +65,15 @@ def parse(xml: str, root: str) -> Element:
 def read_vm(xml: str) -> VmDefinition:
     """What a domain's XML says. Raises UnreadableXml."""
     tree = parse(xml, "domain")
-    system, cpu, vcpu = tree.find("os"), tree.find("cpu"), tree.find("vcpu")
+    # Looking up children by name once is several times faster than a search for each: there are 45,000 VMs.
+    top = {child.tag: child for child in tree}
+    system, cpu, vcpu = top.get("os"), top.get("cpu"), top.get("vcpu")
     kind = None if system is None else system.find("type")
-    maximum = _number(None if vcpu is None else vcpu.text, 1)
-    memory_max = _bytes(tree.find("memory"))
-    os_info = tree.find(f"metadata/{_OSINFO_ID}")
-    disks, nics, graphics, devices, has_agent = _read_devices(tree.find("devices"))
+    cpu_model = None if cpu is None else cpu.findtext("model")
+    maximum = _number(_text(vcpu), 1)
+    memory_max = _bytes(top.get("memory"))
+    metadata = top.get("metadata")
+    parts = _read_devices(top.get("devices"))
     return VmDefinition(
         xml=xml,
         digest=hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest(),
@@ -80,18 +84,18 @@ def read_vm(xml: str) -> VmDefinition:
         hypervisor=tree.get("type", ""),
         vcpus=_number(_get(vcpu, "current"), maximum),
         vcpus_max=maximum,
-        cpu_mode=_get(cpu, "mode") or ("default" if cpu is None or cpu.find("model") is None else "custom"),
-        cpu_model=None if cpu is None else cpu.findtext("model"),
-        memory_bytes=_bytes(tree.find("currentMemory")) or memory_max,
+        cpu_mode=_get(cpu, "mode") or ("custom" if cpu_model else "default"),
+        cpu_model=cpu_model,
+        memory_bytes=_bytes(top.get("currentMemory")) or memory_max,
         memory_max_bytes=memory_max,
-        title=tree.findtext("title"),
-        description=tree.findtext("description"),
-        os_id=_get(os_info, "id"),
-        has_agent_channel=has_agent,
-        disks=disks,
-        nics=nics,
-        graphics=graphics,
-        devices=devices,
+        title=_text(top.get("title")),
+        description=_text(top.get("description")),
+        os_id=None if metadata is None else _attribute(metadata, _OSINFO_ID, "id"),
+        has_agent_channel=parts.has_agent_channel,
+        disks=tuple(parts.disks),
+        nics=tuple(parts.nics),
+        graphics=tuple(parts.graphics),
+        devices=tuple(parts.devices),
     )
 
 
@@ -141,38 +145,44 @@ def read_network(
     )
 
 
-Parts = tuple[
-    tuple[DiskView, ...], tuple[NicView, ...], tuple[GraphicsView, ...], tuple[DeviceView, ...], bool
-]
+@dataclass(slots=True)
+class _Devices:
+    """The devices of a domain, by kind."""
+
+    disks: list[DiskView] = field(default_factory=list)
+    nics: list[NicView] = field(default_factory=list)
+    graphics: list[GraphicsView] = field(default_factory=list)
+    devices: list[DeviceView] = field(default_factory=list)
+    has_agent_channel: bool = False
 
 
-def _read_devices(parent: Element | None) -> Parts:
-    disks, nics, graphics, devices, has_agent = [], [], [], [], False
+def _read_devices(parent: Element | None) -> _Devices:
+    found = _Devices()
     for each in () if parent is None else parent:
         tag = each.tag
         if tag == "disk":
-            disks.append(_disk(each))
+            found.disks.append(_disk(each))
         elif tag == "interface":
-            nics.append(_nic(each))
+            found.nics.append(_nic(each))
         elif tag == "graphics":
-            graphics.append(_graphics(each))
+            found.graphics.append(_graphics(each))
         elif tag != "emulator":
-            devices.append(DeviceView(tag, _SUMMARIES.get(tag, _plain)(each)))
-            has_agent = has_agent or (
-                tag == "channel" and _attribute(each, "target", "name") == AGENT_CHANNEL
-            )
-    return tuple(disks), tuple(nics), tuple(graphics), tuple(devices), has_agent
+            found.devices.append(DeviceView(tag, _SUMMARIES.get(tag, _plain)(each)))
+            if tag == "channel" and _attribute(each, "target", "name") == AGENT_CHANNEL:
+                found.has_agent_channel = True
+    return found
 
 
 def _disk(disk: Element) -> DiskView:
-    source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
+    parts = {child.tag: child for child in disk}
+    source, target = parts.get("source"), parts.get("target")
     return DiskView(
         target=_get(target, "dev") or "",
         device=disk.get("device", "disk"),
         bus=_get(target, "bus") or "",
         source=None if source is None else _disk_source(disk.get("type", ""), source),
-        format=_get(driver, "type"),
-        readonly=disk.find("readonly") is not None,
+        format=_get(parts.get("driver"), "type"),
+        readonly="readonly" in parts,
     )
 
 
@@ -190,15 +200,16 @@ def _disk_source(kind: str, source: Element) -> str | None:
 
 
 def _nic(nic: Element) -> NicView:
-    source = nic.find("source")
-    names = ("network", "bridge", "dev", "path", "name", "portgroup")
+    parts = {child.tag: child for child in nic}
+    source = parts.get("source")
+    names = ("network", "bridge", "dev", "path", "name")
     found = None if source is None else next((source.get(name) for name in names if source.get(name)), None)
     return NicView(
-        mac=_attribute(nic, "mac", "address") or "",
+        mac=_get(parts.get("mac"), "address") or "",
         kind=nic.get("type", ""),
         source=found,
-        model=_attribute(nic, "model", "type"),
-        target=_attribute(nic, "target", "dev"),
+        model=_get(parts.get("model"), "type"),
+        target=_get(parts.get("target"), "dev"),
     )
 
 
