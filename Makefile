@@ -1,7 +1,8 @@
 # Vigie's daily commands. `make help` lists them.
 VENV := .venv
 BIN := $(VENV)/bin
-export VIGIE_ROOT := $(CURDIR)
+# The lab makes namespaces and mounts.
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help setup demo run test bench lint lock clean
 
@@ -12,7 +13,7 @@ setup: ## install what is missing: system packages, virtual environment, front-e
 	@.ci/setup
 
 demo: setup ## the console over three real KVM hosts on this machine (Ctrl-C stops and cleans all)
-	@exec $(BIN)/vigie demo
+	@exec $(ROOT) $(BIN)/vigie demo
 
 run: setup ## the server alone, on SQLite in ./var
 	@VIGIE_DATA_DIR=$${VIGIE_DATA_DIR:-$(CURDIR)/var} exec $(BIN)/vigie serve
@@ -20,8 +21,8 @@ run: setup ## the server alone, on SQLite in ./var
 test: setup ## every test, on the lab's real hosts and both databases
 	@exec $(BIN)/python -m pytest --durations=25
 
-bench: setup ## speed and memory against bare libvirt; prints the tables of docs/performance.md
-	@exec $(BIN)/vigie bench
+bench: setup ## speed and memory against bare libvirt; prints tables and writes docs/performance.md
+	@exec $(ROOT) $(BIN)/vigie bench --write docs/performance.md
 
 lint: setup ## format check, lint, types, layers
 	@$(BIN)/ruff format --check app tests migrations hatch_build.py

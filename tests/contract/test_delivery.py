@@ -3,6 +3,7 @@
 import configparser
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,13 @@ def test_unit_is_hardened_and_serves() -> None:
     assert service["CapabilityBoundingSet"] == ""
     for name in ("NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices", "RestrictNamespaces"):
         assert service[name] == "yes", name
+
+
+def test_a_clone_has_every_folder_that_the_package_is_built_from() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for folder in [*wheel["packages"], *wheel["force-include"]]:
+        listed = subprocess.run(
+            ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+        assert listed.stdout.strip(), f"git keeps no file of {folder}/, so a clone lacks the folder"
