@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # The lab makes namespaces and mounts.
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo run test bench lint lock clean
+.PHONY: help setup demo run test bench lint docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ lint: setup ## format check, lint, types, layers
 	@$(BIN)/ruff check app tests migrations hatch_build.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+docs: setup ## renew docs/settings.md and, from a running demo, docs/screenshots
+	@$(BIN)/python -m tests.contract.settings_page > docs/settings.md
+	@$(ROOT) $(BIN)/python -m app.lab.screenshots docs/screenshots
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements-dev.lock

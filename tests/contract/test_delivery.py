@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from app.config import OTHER_VARIABLES, Settings
+from tests.contract.settings_page import page
 
 ROOT = Path(__file__).parents[2]
 KNOWN = {f"VIGIE_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
@@ -110,3 +111,7 @@ def test_a_clone_has_every_folder_that_the_package_is_built_from() -> None:
             ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
         )
         assert listed.stdout.strip(), f"git keeps no file of {folder}/, so a clone lacks the folder"
+
+
+def test_settings_page_is_made_from_the_settings() -> None:
+    assert (ROOT / "docs/settings.md").read_text() == page(), "make docs writes it anew"
