@@ -1,0 +1,39 @@
+"""The REST API: one module per noun, each handler calls one service."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from app.web.api import (
+    audit,
+    credentials,
+    datacenters,
+    events,
+    hosts,
+    networks,
+    overview,
+    sessions,
+    storage,
+    system,
+    tasks,
+    tokens,
+    users,
+    vms,
+)
+from app.web.api.openapi import install_openapi
+
+PREFIX = "/api/v1"
+_NOUNS = (
+    sessions, overview, datacenters, hosts, vms, storage, networks, tasks, events, audit, users, tokens, credentials
+)  # fmt: skip
+
+
+def install_api(app: FastAPI) -> None:
+    """Add all routes of the API, its description, and the doors of monitoring."""
+    router = APIRouter(prefix=PREFIX)
+    for noun in _NOUNS:
+        router.include_router(noun.router)
+    app.include_router(router)
+    app.include_router(system.router)
+    app.include_router(system.open_router)
+    install_openapi(app, f"{PREFIX}/openapi.json")

@@ -1,0 +1,263 @@
+"""What the operations of the API have in common: declared problems, preconditions, repeats, lists and their CSV."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi import Path as PathParameter
+from fastapi.dependencies.utils import get_flat_dependant
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from app.core.errors import EditConflict, InvalidInput
+from app.core.ids import ID_PATTERN
+from app.core.messages import N_
+from app.core.records import Page, Record, TaskRecord
+from app.core.specs import MAX_LIMIT, ListQuery
+from app.services import idempotency
+from app.services.context import Ctx
+from app.web.deps import SignedRoute
+from app.web.errors import PROBLEM_JSON
+
+R = TypeVar("R", bound=Record)
+Responses = dict[int | str, dict[str, Any]]
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_MEANINGS = {
+    401: "Nobody is signed in, or the session or token has ended.",
+    403: "The privilege is missing, or a browser sent this from a foreign page.",
+    404: "There is no such object, or none that you may see.",
+    409: "The object's state forbids this; `code`, `why` and `hint` say more.",
+    412: "Somebody changed the object since you read it: If-Match names an old version.",
+    413: "The request body is too large.",
+    422: "A field or parameter breaks a rule, or is unknown.",
+    429: "Too many attempts; Retry-After says when to go on.",
+    503: "A host or the database does not answer now; Retry-After says when to try again.",
+}
+
+
+def problems(*statuses: int, signed: bool = True) -> Responses:
+    """The problems that an operation can answer with; those that any can are added."""
+    always = (401, 403, 422, 503) if signed else ()
+    return {
+        status: {"description": _MEANINGS[status], "content": {PROBLEM_JSON: {"schema": PROBLEM}}}
+        for status in sorted({*statuses, *always})
+    }
+
+
+class ApiRoute(SignedRoute):
+    """A signed-in route of the API, which refuses query parameters that it does not know."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+        self._known = set(_query_names(self))
+
+    def check_query(self, request: Request) -> None:
+        """Raise InvalidInput naming a query parameter that this operation does not have."""
+        for name in request.query_params:
+            if name not in self._known:
+                raise InvalidInput(name[:64], N_("is not a parameter of this operation"))
+
+
+def _query_names(route: SignedRoute) -> Iterator[str]:
+    for parameter in get_flat_dependant(route.dependant).query_params:
+        annotation = parameter.field_info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from annotation.model_fields
+        else:
+            yield parameter.alias
+
+
+def api_router(tag: str) -> APIRouter:
+    """The router of one noun."""
+    return APIRouter(tags=[tag], route_class=ApiRoute)
+
+
+ObjectPath = Annotated[
+    str,
+    PathParameter(pattern=ID_PATTERN, description="Identifier of the object, such as vm_7k2m4q6s5t3u2v4w."),
+]
+
+
+def _if_match(
+    if_match: Annotated[
+        str | None,
+        Header(
+            max_length=64,
+            description='The ETag of the version that you read, such as `"3"`: refused (412) when it is old.',
+        ),
+    ] = None,
+) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tag = if_match.strip().strip('"')
+    if not tag.isdecimal() or len(tag) > 18:
+        raise EditConflict(
+            N_("The object has changed since you read it."),
+            why=N_("If-Match names no version of this object."),
+            hint=N_("Read the object again and use its ETag."),
+        )
+    return int(tag)
+
+
+IfMatch = Annotated[int | None, Depends(_if_match)]
+"""The version that the caller read, or None when the caller does not care."""
+
+
+def tagged(record: R, version: int) -> Response:
+    """The record with its version as ETag."""
+    return _answer(record, HTTPStatus.OK, {"ETag": f'"{version}"'})
+
+
+def created(record: R, location: str, version: int | None = None) -> Response:
+    """201 with the address of what was made."""
+    headers = {"Location": f"/api/v1{location}"}
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    return _answer(record, HTTPStatus.CREATED, headers)
+
+
+def accepted(task: TaskRecord) -> Response:
+    """202 with the task to follow."""
+    return _answer(task, HTTPStatus.ACCEPTED, {"Location": f"/api/v1/tasks/{task.id}"})
+
+
+def _answer(record: BaseModel, status: HTTPStatus, headers: dict[str, str]) -> Response:
+    return Response(record.model_dump_json(), int(status), headers, media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """What Idempotency-Key asks for: a request sent twice is done once and answered twice."""
+
+    key: str | None
+    request_sha256: str
+
+    def earlier(self, ctx: Ctx) -> Response | None:
+        """The answer of the first time. Raises Conflict when the key was used for something else."""
+        found = idempotency.remembered(ctx, self.key, self.request_sha256) if self.key else None
+        if found is None:
+            return None
+        return Response(found["body"], found["status"], found["headers"], media_type="application/json")
+
+    def keep(self, ctx: Ctx, response: Response) -> Response:
+        """Remember the answer for the next time."""
+        if self.key:
+            headers = {
+                name: response.headers[name] for name in ("location", "etag") if name in response.headers
+            }
+            body = bytes(response.body).decode()
+            answer = {"status": response.status_code, "headers": headers, "body": body}
+            idempotency.remember(ctx, self.key, self.request_sha256, answer)
+        return response
+
+    def once(self, ctx: Ctx, act: Callable[[], Response]) -> Response:
+        """Do it, unless it was done before."""
+        return self.earlier(ctx) or self.keep(ctx, act())
+
+
+async def _repeat(
+    request: Request,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Any text of your own; the same request with the same key is done once.",
+        ),
+    ] = None,
+) -> Repeat:
+    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + await request.body())
+    return Repeat(idempotency_key, digest.hexdigest())
+
+
+Once = Annotated[Repeat, Depends(_repeat)]
+"""The Idempotency-Key of the request."""
+
+
+class Exported(BaseModel):
+    """Mixed into the queries of lists that can be had as CSV."""
+
+    format: Literal["json", "csv"] | None = Field(
+        None,
+        description="csv gives the whole list as a table (so does `Accept: text/csv`), or one part with `limit`.",
+    )
+
+
+def listed(
+    request: Request, ctx: Ctx, query: ListQuery, fetch: Callable[[Ctx, Any], Page[R]], row: type[R]
+) -> Response:
+    """A part of a list as JSON, or the list as CSV when that is asked for."""
+    wanted = getattr(query, "format", None) or ("csv" if _prefers_csv(request) else "json")
+    if wanted == "json":
+        return Response(fetch(ctx, query).model_dump_json(), media_type="application/json")
+    name = request.url.path.rsplit("/", 1)[-1]
+    return Response(
+        _csv(ctx, query, fetch, row),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
+
+
+def _prefers_csv(request: Request) -> bool:
+    return request.headers.get("accept", "").split(",")[0].partition(";")[0].strip().lower() == "text/csv"
+
+
+def _csv(ctx: Ctx, query: ListQuery, fetch: Callable[[Ctx, Any], Page[R]], row: type[R]) -> bytes:
+    out = io.StringIO(newline="")
+    columns = list(_columns(row))
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    whole = not {"limit", "cursor"} & query.model_fields_set
+    part = query.model_copy(update={"limit": MAX_LIMIT}) if whole else query
+    while True:
+        page = fetch(ctx, part)
+        for item in page.items:
+            flat = _flat(item.model_dump(mode="json"))
+            writer.writerow([_cell(flat.get(column)) for column in columns])
+        if not whole or page.next is None:
+            return out.getvalue().encode()
+        part = part.model_copy(update={"cursor": page.next})
+
+
+def _columns(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, about in model.model_fields.items():
+        nested = next((each for each in _types(about.annotation) if issubclass(each, BaseModel)), None)
+        if nested is None:
+            yield prefix + name
+        else:
+            yield from _columns(nested, f"{prefix}{name}.")
+
+
+def _types(annotation: object) -> list[type]:
+    """The classes that an annotation names directly, of a union each."""
+    return [each for each in getattr(annotation, "__args__", (annotation,)) if isinstance(each, type)]
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, each in value.items():
+        if isinstance(each, dict) and each:
+            flat |= _flat(each, f"{prefix}{name}.")
+            flat[prefix + name] = json.dumps(each)
+        else:
+            flat[prefix + name] = each
+    return flat
+
+
+def _cell(value: object) -> object:
+    """A value as spreadsheets may see it: text that they would take for a formula gets a quote before it."""
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return f"'{value}"
+    return value

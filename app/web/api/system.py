@@ -1,0 +1,109 @@
+"""For those who watch Vigie itself: alive, ready, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.errors import Unavailable
+from app.core.messages import N_
+from app.core.records import Overview, Record
+from app.services import overview
+from app.web.api.shapes import api_router, problems
+from app.web.deps import Program, Reader
+
+Health = Callable[[], Mapping[str, object]]
+"""How the engine is: numbers, and numbers by state; `running` is False while it cannot work."""
+
+router = api_router("system")
+open_router = APIRouter(tags=["system"])
+
+
+class Status(Record):
+    """An answer at all says that it is so."""
+
+    status: str
+
+
+@open_router.get("/healthz", name="system.alive")
+async def healthz() -> Status:
+    """Vigie runs. Asks nothing of the database or of hosts; needs no token."""
+    return Status(status="alive")
+
+
+@open_router.get("/readyz", name="system.ready", responses=problems(503, signed=False))
+def readyz(request: Request, services: Program) -> Status:
+    """The database answers and the engine works; needs no token."""
+    with services.database.read() as session:
+        session.connection()
+    health: Health = request.app.state.health
+    if not health().get("running", True):
+        raise Unavailable(
+            N_("Vigie is starting or stopping."), hint=N_("Try again in a moment."), code="not_running"
+        )
+    return Status(status="ready")
+
+
+@router.get(
+    "/metrics",
+    name="system.metrics",
+    response_class=Response,
+    responses=problems()
+    | {
+        200: {
+            "description": "Prometheus text.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+def metrics(request: Request, ctx: Reader) -> Response:
+    """Metrics for Prometheus: hosts, VMs, capacity, the engine and the time of requests. A viewer's token is enough."""
+    ctx.require("host.view")
+    health: Health = request.app.state.health
+    here = CollectorRegistry()
+    here.register(_Now(overview.overview(ctx), health()))
+    own: CollectorRegistry = request.app.state.registry
+    return Response(generate_latest(here) + generate_latest(own), media_type=CONTENT_TYPE_LATEST)
+
+
+class _Now:
+    """What is so at the moment of the scrape."""
+
+    def __init__(self, seen: Overview, health: Mapping[str, object]) -> None:
+        self.seen = seen
+        self.health = health
+
+    def collect(self) -> Iterator[Metric]:
+        """One family per figure."""
+        seen = self.seen
+        yield _by_state("vigie_hosts", "Hosts by state.", seen.hosts)
+        yield _by_state("vigie_vms", "VMs by state.", seen.vms)
+        for name, about, value in (
+            ("vigie_stale_vms", "VMs whose host has not been heard of for too long.", seen.stale_vms),
+            ("vigie_cpus", "Threads of all hosts.", seen.cpus),
+            ("vigie_cpus_used", "Threads in use.", seen.cpu.used),
+            ("vigie_vcpus_promised", "vCPUs of running VMs.", seen.vcpus_promised),
+            ("vigie_memory_bytes", "Memory of all hosts.", seen.memory.total),
+            ("vigie_memory_used_bytes", "Memory in use.", seen.memory.used),
+            ("vigie_memory_promised_bytes", "Memory of running VMs.", seen.memory_promised_bytes),
+            ("vigie_storage_bytes", "Capacity of all pools.", seen.storage.total),
+            ("vigie_storage_used_bytes", "Storage in use.", seen.storage.used),
+        ):
+            yield GaugeMetricFamily(name, about, value=value)
+        for key, figure in self.health.items():
+            if isinstance(figure, Mapping):
+                yield _by_state(f"vigie_engine_{key}", "Of the engine.", figure)
+            elif isinstance(figure, (int, float)):
+                yield GaugeMetricFamily(f"vigie_engine_{key}", "Of the engine.", value=float(figure))
+
+
+def _by_state(name: str, about: str, figures: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, about, labels=["state"])
+    for state, figure in sorted(figures.items()):
+        family.add_metric([state], figure)
+    return family

@@ -1,0 +1,59 @@
+"""People who may sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.records import Page, UserRecord
+from app.core.specs import ListQuery, UserPatch, UserSpec
+from app.services import accounts
+from app.web.api.shapes import Exported, IfMatch, ObjectPath, api_router, created, listed, problems, tagged
+from app.web.deps import Reader, Writer
+
+router = api_router("users")
+
+
+class UserList(ListQuery, Exported):
+    """Filters of the list."""
+
+
+@router.get("/users", name="user.list", response_model=Page[UserRecord], responses=problems())
+def list_users(request: Request, query: Annotated[UserList, Query()], ctx: Reader) -> Response:
+    """All users."""
+    return listed(request, ctx, query, accounts.list_users, UserRecord)
+
+
+@router.post(
+    "/users", name="user.create", status_code=201, response_model=UserRecord, responses=problems(409, 413)
+)
+def create_user(spec: UserSpec, ctx: Writer) -> Response:
+    """Let somebody sign in."""
+    made = accounts.create_user(ctx, spec)
+    return created(made, f"/users/{made.id}", made.version)
+
+
+@router.get("/users/{id}", name="user.show", response_model=UserRecord, responses=problems(404))
+def show_user(id: ObjectPath, ctx: Reader) -> Response:
+    """One user."""
+    found = accounts.show_user(ctx, id)
+    return tagged(found, found.version)
+
+
+@router.patch(
+    "/users/{id}", name="user.update", response_model=UserRecord, responses=problems(404, 409, 412, 413)
+)
+def update_user(id: ObjectPath, patch: UserPatch, ctx: Writer, version: IfMatch) -> Response:
+    """Change a user; what is left out stays. Disabling, or a new password, ends the user's logins."""
+    changed = accounts.update_user(ctx, id, patch, version)
+    return tagged(changed, changed.version)
+
+
+@router.delete("/users/{id}", name="user.delete", status_code=204, responses=problems(404, 409))
+def delete_user(id: ObjectPath, ctx: Writer) -> Response:
+    """Delete a user with all logins and tokens."""
+    accounts.delete_user(ctx, id)
+    return Response(status_code=204)

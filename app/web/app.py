@@ -1,0 +1,41 @@
+"""The web application: doors, layers around them, files. Made once by `app.main`, which owns the lifespan."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Histogram
+from starlette.staticfiles import StaticFiles
+
+from app.services.context import Services
+from app.web import live, pages
+from app.web.api import install_api
+from app.web.api.system import Health
+from app.web.errors import install_errors
+from app.web.middleware import install_middleware
+from app.web.pages.environment import resources
+
+
+def create_web(services: Services, health: Health) -> FastAPI:
+    """Pages, REST API, live stream and files over the services. `health` tells how the engine is."""
+    app = FastAPI(title="Vigie", version=version("vigie"), openapi_url=None, docs_url=None, redoc_url=None)
+    registry = CollectorRegistry()
+    durations = Histogram(
+        "vigie_request_seconds",
+        "Time to answer a request.",
+        ("method", "handler", "status"),
+        registry=registry,
+        buckets=(0.005, 0.01, 0.02, 0.04, 0.1, 0.25, 1, 5, 30),
+    )
+    app.state.services = services
+    app.state.health = health
+    app.state.registry = registry
+    app.state.limiters = {}
+    install_middleware(app, services.settings, durations)
+    install_errors(app)
+    install_api(app)
+    app.include_router(live.router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=resources("static")), name="static")
+    return app

@@ -1,0 +1,147 @@
+"""Who is at the door: session cookie or bearer token, and whether a browser's request came from our own pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.errors import NotAllowed, NotSignedIn
+from app.core.messages import N_
+from app.services import accounts
+from app.services.context import Actor, Services
+from app.web.i18n import Translate, negotiate, translator
+
+COOKIE = "vigie_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is signed in: what a handler needs to call services that open their own transactions."""
+
+    services: Services
+    actor: Actor
+    language: str
+    translate: Translate
+
+
+def services_of(request: Request) -> Services:
+    """The program that this request was made to."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def remote_of(request: Request) -> str | None:
+    """The address of the caller; the server already put a trusted proxy's word in its place."""
+    return request.client.host if request.client else None
+
+
+def bearer_of(request: Request) -> str | None:
+    """The secret of the Authorization header, or None when there is none of our kind."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+
+def identify(request: Request) -> Visitor:
+    """Find out who calls. Reads the database, so never call it in the event loop.
+
+    Raises NotSignedIn, and NotAllowed for a state change that a browser sends from a foreign page.
+    """
+    services, remote = services_of(request), remote_of(request)
+    spoken = negotiate(request.headers.get("accept-language"))
+    if token := bearer_of(request):
+        actor = accounts.actor_of_token(services, token, remote, via="api")
+        return _visitor(request, services, actor, spoken)
+    secret = request.cookies.get(COOKIE)
+    if not secret:
+        raise NotSignedIn(
+            N_("You are not signed in."), hint=N_("Sign in, or send a token: Authorization: Bearer vigie_…")
+        )
+    if request.method not in SAFE_METHODS:
+        require_same_origin(request)
+    actor, language = accounts.actor_of_session(services, secret, remote)
+    return _visitor(request, services, actor, language or spoken)
+
+
+def _visitor(request: Request, services: Services, actor: Actor, language: str) -> Visitor:
+    visitor = Visitor(services, actor, language, translator(language))
+    request.state.visitor = visitor
+    return visitor
+
+
+def visitor_of(request: Request) -> Visitor | None:
+    """Who was identified for this request, or None when nobody was (yet)."""
+    visitor = getattr(request.state, "visitor", None)
+    return visitor if isinstance(visitor, Visitor) else None
+
+
+def language_of(request: Request) -> str:
+    """The language to answer in: of the signed-in user, else of the browser."""
+    visitor = visitor_of(request)
+    return visitor.language if visitor else negotiate(request.headers.get("accept-language"))
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise NotAllowed unless a browser says that the request comes from one of our own pages.
+
+    For what cookies authenticate (and for the login form itself). Sec-Fetch-Site is believed when it is there,
+    else Origin or Referer must name our own origin.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        same = site in ("same-origin", "none")
+    else:
+        came_from = request.headers.get("origin") or request.headers.get("referer") or ""
+        same = _origin(came_from) in _own_origins(request)
+    if not same:
+        raise NotAllowed(
+            N_("This request did not come from Vigie's own pages."),
+            why=N_("A browser sent it from another site."),
+            hint=N_("Open Vigie and do it there; programs send a token instead of the session cookie."),
+            code="cross_origin",
+        )
+
+
+def _origin(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
+
+
+def _own_origins(request: Request) -> set[str | None]:
+    public = services_of(request).settings.public_url
+    if public:
+        return {public.lower()}
+    host = request.headers.get("host", "")
+    return {f"{request.url.scheme}://{host}".lower()} if host else set()
+
+
+def is_https(request: Request) -> bool:
+    """Whether browsers reach us encrypted, so that cookies may demand it."""
+    public = services_of(request).settings.public_url
+    return public.startswith("https://") if public else request.url.scheme == "https"
+
+
+def set_session(request: Request, response: Response, signed: accounts.SignIn) -> None:
+    """Put the session cookie of a fresh login on the response."""
+    response.set_cookie(
+        COOKIE,
+        signed.secret,
+        max_age=max(0, int((signed.expires_at - datetime.now(UTC)).total_seconds())),
+        httponly=True,
+        samesite="lax",
+        secure=is_https(request),
+        path="/",
+    )
+
+
+def end_session(request: Request, response: Response) -> None:
+    """Take the session cookie back."""
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=is_https(request), path="/")

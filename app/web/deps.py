@@ -1,0 +1,240 @@
+"""How a handler gets its transaction.
+
+    router = SignedRouter(tags=["vms"])
+
+    @router.get("/vms/{id}")
+    def show_vm(id: str, ctx: Reader) -> …          # one read transaction
+    @router.post("/vms/{id}/…")
+    def act(id: str, ctx: Writer) -> …              # committed before the answer is made
+    @router.post("/hosts")
+    def add_host(spec: HostSpec, visitor: HostCaller) -> …   # no transaction; may wait for a host
+
+Every route of a `SignedRouter` first finds out who calls, before it looks at anything else of the request. A
+plain `def` handler then runs from the opening of its transaction to its end in one thread, so that a waiting
+request never holds a transaction while it waits for a thread. Readers, writers and callers of hosts have
+separate numbers of threads: a locked database or hung hosts cannot keep readers out.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Coroutine
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote_plus
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app.core.errors import InvalidInput, NotFound, VigieError
+from app.core.messages import N_
+from app.services import audit
+from app.services.context import Ctx, Services
+from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.types import Receive, Scope
+
+MAX_JSON_DEPTH = 32
+
+
+class Mode(Enum):
+    """What a handler needs around it, and how many handlers of the kind may run at the same time."""
+
+    READ = 32
+    WRITE = 16
+    HOST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """What a dependency leaves in the arguments: the handler's thread turns it into a Ctx."""
+
+    visitor: Visitor
+    mode: Mode
+
+    @contextmanager
+    def opened(self) -> Iterator[Ctx]:
+        services = self.visitor.services
+        transaction = services.database.begin if self.mode is Mode.WRITE else services.database.read
+        with transaction() as session:
+            yield Ctx(services, session, self.visitor.actor, self.visitor.translate)
+
+
+def _known(request: Request) -> Visitor:
+    visitor = visitor_of(request)
+    assert visitor is not None, "this dependency works on routes of a SignedRouter only"
+    return visitor
+
+
+async def _reader(request: Request) -> _Entry:
+    return _Entry(_known(request), Mode.READ)
+
+
+async def _writer(request: Request) -> _Entry:
+    return _Entry(_known(request), Mode.WRITE)
+
+
+async def _host_caller(request: Request) -> Visitor:
+    return _known(request)
+
+
+async def _visitor(request: Request) -> Visitor:
+    return _known(request)
+
+
+async def _services(request: Request) -> Services:
+    return services_of(request)
+
+
+_host_dependency = Depends(_host_caller)
+
+Reader = Annotated[Ctx, Depends(_reader)]
+"""A read transaction for somebody who is signed in."""
+Writer = Annotated[Ctx, Depends(_writer)]
+"""A transaction that is committed when the handler returns, before anything is answered."""
+HostCaller = Annotated[Visitor, _host_dependency]
+"""Somebody who is signed in; the handler may wait for a host, and opens transactions through services."""
+Signed = Annotated[Visitor, Depends(_visitor)]
+"""Somebody who is signed in; no transaction."""
+Program = Annotated[Services, Depends(_services)]
+"""The program itself, for doors that nobody must be signed in for, such as the login page."""
+
+
+class SignedRoute(APIRoute):
+    """A route for which somebody must be signed in, with its transaction in one thread (see the module)."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, _in_one_thread(endpoint, options.get("status_code")), **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Identify the caller, then parse strictly, then handle; refused changes go to the audit."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                await anyio.to_thread.run_sync(identify, request, limiter=_limiter(request, Mode.READ))
+                _refuse_nul(request)
+                return await handle(_StrictRequest(request.scope, request.receive))
+            except VigieError as error:
+                await _audit_refusal(request, error)
+                raise
+
+        return handler
+
+
+SignedRouter = functools.partial(APIRouter, route_class=SignedRoute)
+"""An APIRouter whose routes are all `SignedRoute`s."""
+
+
+def _limiter(request: Request, mode: Mode) -> CapacityLimiter:
+    limiters: dict[Mode, CapacityLimiter] = request.app.state.limiters
+    if mode not in limiters:
+        limiters[mode] = CapacityLimiter(mode.value)  # made here: limiters belong to a running event loop
+    return limiters[mode]
+
+
+def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(endpoint):
+        return endpoint
+    signature = inspect.signature(endpoint, eval_str=True)
+    waits_for_hosts = any(
+        _host_dependency in getattr(each.annotation, "__metadata__", ())
+        for each in signature.parameters.values()
+    )
+
+    def work(values: dict[str, Any]) -> Any:
+        name, entry = next(((n, v) for n, v in values.items() if isinstance(v, _Entry)), (None, None))
+        if name is None or entry is None:
+            return _as_response(endpoint(**values), status)
+        with entry.opened() as ctx:
+            answer = endpoint(**{**values, name: ctx})
+        return _as_response(answer, status)
+
+    async def run(*, _request: Request, **values: Any) -> Any:
+        entry = next((value for value in values.values() if isinstance(value, _Entry)), None)
+        mode = Mode.HOST if waits_for_hosts else entry.mode if entry else Mode.READ
+        return await anyio.to_thread.run_sync(work, values, limiter=_limiter(_request, mode))
+
+    functools.update_wrapper(run, endpoint)
+    ours = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), ours])  # type: ignore[attr-defined]
+    return run
+
+
+def _as_response(answer: object, status: int | None) -> object:
+    """Records become JSON here, in the handler's thread: a second validation by FastAPI would cost more than the query."""
+    if isinstance(answer, BaseModel):
+        return Response(answer.model_dump_json(), status_code=status or 200, media_type="application/json")
+    return answer
+
+
+async def _audit_refusal(request: Request, error: VigieError) -> None:
+    visitor = visitor_of(request)
+    if visitor is None or request.method in SAFE_METHODS:
+        return
+    parameters = request.path_params
+    name: str = request.scope["route"].name
+    action = f"vm.{parameters['verb']}" if "verb" in parameters else name
+    target = parameters.get("id")
+    record = functools.partial(audit.record_refusal, visitor.services, visitor.actor, action, error, target)
+    await anyio.to_thread.run_sync(record, limiter=_limiter(request, Mode.WRITE))
+
+
+def _refuse_nul(request: Request) -> None:
+    """No text of ours holds NUL, and databases stumble over it."""
+    if "\x00" in request.url.path or "\x00" in unquote_plus(request.url.path):
+        raise NotFound(N_("There is nothing at this address."))
+    query: bytes = request.scope["query_string"]
+    if "\x00" in unquote_plus(query.decode("latin-1")):
+        raise InvalidInput("query", N_("must not contain NUL characters"))
+
+
+_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class _StrictRequest(Request):
+    """A request whose JSON must be UTF-8, at most `MAX_JSON_DEPTH` deep, without NaN, Infinity and NUL.
+
+    Problems are raised as ValueError, which FastAPI reports as an unreadable body.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope, receive)
+
+    async def json(self) -> Any:
+        """The parsed body."""
+        body = await self.body()
+        if _ESCAPED_NUL.search(body):
+            raise ValueError("NUL in a text")
+        parsed = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        if _depth(parsed) > MAX_JSON_DEPTH:
+            raise ValueError("too deep")
+        return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(value: object) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return depth

@@ -1,0 +1,128 @@
+"""Live updates: `GET /live` tells an open page which objects changed; the page reads them again by plain GETs.
+
+event: changed      data: {"topics": ["vm_…", "tasks"]}
+event: resync       the listener fell behind: read everything again
+event: signed-out   the login ended; the stream ends, too
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import anyio.to_thread
+from fastapi import Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.core.errors import NotSignedIn, Unavailable
+from app.services import notices
+from app.services.context import Actor
+from app.services.notices import Hub
+from app.web.auth import Visitor, identify
+from app.web.deps import Signed, SignedRouter
+
+COALESCE_S = 0.15
+HEARTBEAT_S = 15
+RECHECK_S = 60.0  # a login that ran out is noticed this late at most; one that was ended, at once
+SEND_TIMEOUT_S = 30.0  # a browser that takes nothing for so long is gone
+MAX_WAITING = 2000
+
+router = SignedRouter(include_in_schema=False)
+
+
+class Inbox:
+    """Topics waiting for one listener; bounded. Filled from any thread, emptied in the event loop."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready = asyncio.Event()
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+        self._overflown = False
+        self._stop = hub.listen(self._hear)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._stop()
+
+    async def take(self, timeout_s: float) -> frozenset[str] | None:
+        """What changed since the last call, waiting for it; empty after the timeout; None when too much did."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
+        except TimeoutError:
+            return frozenset()
+        with self._lock:
+            self._ready.clear()
+            taken = None if self._overflown else frozenset(self._waiting)
+            self._waiting.clear()
+            self._overflown = False
+        return taken
+
+    def _hear(self, topics: frozenset[str]) -> None:
+        with self._lock:
+            first = not self._waiting and not self._overflown
+            if not self._overflown:
+                self._waiting |= topics
+                if len(self._waiting) > MAX_WAITING:
+                    self._overflown = True
+                    self._waiting.clear()
+        if first:
+            try:
+                self._loop.call_soon_threadsafe(self._ready.set)
+            except RuntimeError:  # the loop ended while a thread of the engine was still publishing
+                self._stop()
+
+
+def visible_topics(actor: Actor, topics: frozenset[str]) -> list[str]:
+    """What of the topics the actor may hear of. All roles may view all objects; the program's own talk is left out."""
+    return sorted(
+        topic
+        for topic in topics
+        if not topic.startswith((notices.SCREEN, notices.USER)) and topic not in (notices.WORK, notices.HOSTS)
+    )
+
+
+async def still_signed_in(request: Request) -> bool:
+    """Whether the login or token of a stream still counts."""
+    try:
+        await anyio.to_thread.run_sync(identify, request)
+    except NotSignedIn:
+        return False
+    except Unavailable:
+        return True  # a locked database signs nobody out; the next look will tell
+    return True
+
+
+@router.get("/live", name="live")
+async def live(request: Request, visitor: Signed) -> EventSourceResponse:
+    """The stream of changes for one open page."""
+    return EventSourceResponse(_changes(request, visitor), ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S)
+
+
+async def _changes(request: Request, visitor: Visitor) -> AsyncIterator[ServerSentEvent]:
+    actor = visitor.actor
+    inbox = Inbox(visitor.services.hub)
+    mine = notices.USER + (actor.user_id or "")
+    checked = time.monotonic()
+    try:
+        yield ServerSentEvent(comment="listening", retry=1000)
+        while True:
+            topics = await inbox.take(max(0.0, checked + RECHECK_S - time.monotonic()))
+            if topics is None or mine in topics or time.monotonic() >= checked + RECHECK_S:
+                checked = time.monotonic()
+                if not await still_signed_in(request):
+                    yield ServerSentEvent(event="signed-out", data="{}")
+                    return
+            if topics is None:
+                yield ServerSentEvent(event="resync", data="{}")
+            elif shown := visible_topics(actor, topics):
+                yield ServerSentEvent(event="changed", data=json.dumps({"topics": shown}))
+            else:
+                continue
+            await asyncio.sleep(COALESCE_S)  # the first change went out at once; the next ones gather
+    finally:
+        inbox.close()
