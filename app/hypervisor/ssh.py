@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import asyncssh
 
 from app.core.endpoints import Endpoint
@@ -85,9 +87,7 @@ class SshLink(Link):
         try:
             await self._open().create_unix_connection(lambda: half, self.endpoint.socket)
         except asyncssh.ChannelOpenError as error:
-            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
-                raise faults.no_forwarding(faults.clean(error.reason)) from None
-            raise faults.no_socket(faults.clean(error.reason)) from None
+            raise await self._why_no_channel(error) from None
         except (asyncssh.Error, OSError) as error:
             raise faults.connection_ended(faults.clean(error)) from None
         relay.far = half
@@ -110,6 +110,19 @@ class SshLink(Link):
         """Close at once."""
         if self._connection:
             self._connection.abort()
+
+    async def _why_no_channel(self, error: asyncssh.ChannelOpenError) -> VigieError:
+        """OpenSSH says the same of a missing socket, a closed one, and forbidden forwarding: look at the socket."""
+        detail, path = faults.clean(error.reason), shlex.quote(self.endpoint.socket)
+        if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+            return faults.no_forwarding(detail)
+        if await self.run(f"test -w {path}", 0) is not None:
+            # It may be opened, yet not from here; or nobody listens on it.
+            listening = await self.run(f'grep -qF "$(readlink -f {path})" /proc/net/unix', 0)
+            return faults.no_socket(detail) if listening is None else faults.no_forwarding(detail)
+        if await self.run(f"test -S {path}", 0) is not None:
+            return faults.not_permitted(detail)
+        return faults.no_socket(detail)
 
     def _open(self) -> asyncssh.SSHClientConnection:
         if self._connection is None or self._connection.is_closed():
