@@ -54,11 +54,6 @@ class Form:
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
 
-    def must_repeat(self, name: str, expected: str) -> None:
-        """Raise FormInvalid unless the field repeats a name, as asked before something is destroyed."""
-        if self[name].strip() != expected.strip():
-            raise FormInvalid({name: N_("Write the name exactly as it is shown.")})
-
     def read(self, spec: type[S], **given: object) -> S:
         """The spec that the form fills in; `given` wins over the fields. Raises FormInvalid."""
         found: dict[str, object] = {}
@@ -102,12 +97,22 @@ Posted = Annotated[Form, Depends(_posted)]
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """An error of the whole form, in the reader's language."""
+
+    title: str
+    why: str | None
+    hint: str | None
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A form as it is drawn: its values, the sentence beside each wrong field, and the error of the whole."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
-    problem: VigieError | None = None
+    problem: Told | None = None
 
     def value(self, name: str, default: object = "") -> str:
         """What to put in a field: what was typed, else the default."""
@@ -118,7 +123,7 @@ class Shown:
     def status(self) -> int:
         """HTTP status of a page that shows this form."""
         if self.problem is not None:
-            return int(self.problem.status)
+            return self.problem.status
         return 422 if self.errors else 200
 
 
@@ -129,7 +134,13 @@ def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
     if isinstance(error, InvalidInput):
         text = " ".join(visitor.translate(part) for part in (error.rule, error.hint) if part)
         return Shown(form.values, {error.field: text[:1].upper() + text[1:]})
-    return Shown(form.values, {}, error)
+    said = Told(
+        visitor.translate(error.title),
+        visitor.translate(error.why) if error.why else None,
+        visitor.translate(error.hint) if error.hint else None,
+        int(error.status),
+    )
+    return Shown(form.values, {}, said)
 
 
 @contextmanager

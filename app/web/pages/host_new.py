@@ -13,14 +13,17 @@ from typing import Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.endpoints import Endpoint, make_endpoint, parse_uri
 from app.core.errors import IdentityUnconfirmed, VigieError
 from app.core.messages import N_
 from app.core.records import HostCheck, HostDetail
-from app.core.specs import CredentialSpec, HostSpec, HostTarget, ListQuery
-from app.services import audit, credentials, datacenters, hosts
+from app.core.specs import CredentialSpec, HostSpec, HostTarget
+from app.core.states import Transport
+from app.services import audit, credentials, hosts
 from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, SignedRouter
+from app.web.pages.choices import credential_options, datacenter_options
 from app.web.pages.forms import Form, Posted, Shown, reading, refused, transaction
 from app.web.pages.render import go, is_htmx, render
 
@@ -38,6 +41,7 @@ class Wizard:
     step: Step
     form: Shown
     fingerprint: str | None = None
+    endpoint: Endpoint | None = None
     check: HostCheck | None = None
 
 
@@ -45,7 +49,8 @@ class Wizard:
 def ask(request: Request, ctx: Reader) -> Response:
     """The empty form."""
     ctx.require("host.add")
-    return _draw(request, ctx, Wizard("where", Shown({"way": "uri", "sign_in": ""})))
+    start = {"way": "uri", "sign_in": "", "datacenter_id": request.query_params.get("datacenter_id", "")}
+    return _draw(request, ctx, Wizard("where", Shown(start)))
 
 
 @router.post("/hosts/new", name="host.add")
@@ -78,12 +83,25 @@ def _look(visitor: Visitor, form: Form) -> Wizard:
     try:
         check = hosts.check_host(visitor.services, visitor.actor, visitor.translate, target)
     except IdentityUnconfirmed as seen:
-        return Wizard("identity", Shown(form.values), fingerprint=seen.fingerprint)
+        return Wizard("identity", Shown(form.values), seen.fingerprint, _endpoint(target))
     values = dict(form.values)
     values.setdefault("name", check.hostname.partition(".")[0])
     if not values["name"]:
         values["name"] = check.hostname.partition(".")[0]
     return Wizard("check", Shown(values), check=check)
+
+
+def _endpoint(target: HostTarget) -> Endpoint:
+    """Where the target is, for the commands that compare identities; it was checked before."""
+    if target.uri:
+        return parse_uri(target.uri)
+    return make_endpoint(
+        Transport(target.transport or Transport.SSH),
+        address=target.address or "",
+        port=target.port,
+        user=target.user,
+        socket=target.socket,
+    )
 
 
 def _after_error(visitor: Visitor, form: Form, error: VigieError) -> Wizard:
@@ -125,9 +143,6 @@ def _spec(form: Form) -> HostSpec:
 
 def _draw(request: Request, ctx: Ctx, wizard: Wizard) -> Response:
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#host-new")
-    chosen = (
-        credentials.list_credentials(ctx, ListQuery(limit=500)).items if ctx.can("credential.view") else []
-    )
     return render(
         request,
         ctx,
@@ -135,6 +150,6 @@ def _draw(request: Request, ctx: Ctx, wizard: Wizard) -> Response:
         status=wizard.form.status,
         wizard=wizard,
         form=wizard.form,
-        credentials=chosen,
-        datacenters=datacenters.list_datacenters(ctx, ListQuery(limit=500)).items,
+        credentials=credential_options(ctx),
+        datacenters=datacenter_options(ctx),
     )

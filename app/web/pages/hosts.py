@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import Request
 from starlette.responses import Response
@@ -14,15 +14,15 @@ from app.core.specs import (
     HostPatch,
     HostQuery,
     IdentitySpec,
-    ListQuery,
     PoolQuery,
     TaskQuery,
     VmQuery,
 )
-from app.services import credentials, datacenters, events, hosts, networks, storage, tasks, vms
+from app.services import events, hosts, networks, storage, tasks, vms
 from app.services.context import Ctx
 from app.web.deps import Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
+from app.web.pages.choices import credential_options, datacenter_options
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import done, go, is_htmx, render, with_toast
 from app.web.pages.tables import HOSTS, NETWORKS, POOLS, VMS
@@ -120,7 +120,13 @@ def host_header(request: Request, id: str, ctx: Reader) -> Response:
     return render(request, ctx, "hosts/_header.html", host=hosts.show_host(ctx, id), tab=tab)
 
 
-def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: object) -> Response:
+@router.get("/hosts/{id}/notices")
+def host_notices(request: Request, id: str, ctx: Reader) -> Response:
+    """What is wrong with the host, if anything."""
+    return render(request, ctx, "hosts/_notices.html", host=hosts.show_host(ctx, id))
+
+
+def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Response:
     """A tab of the host's page; only its live part when a change of the host asks for it."""
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith(f"#host-{tab}")
     template = f"hosts/_{tab}.html" if alone else "hosts/show.html"
@@ -145,15 +151,9 @@ def _form(request: Request, ctx: Ctx, host: HostDetail, form: Shown) -> Response
         status=form.status,
         host=host,
         form=form,
-        credentials=_credentials(ctx),
-        datacenters=datacenters.list_datacenters(ctx, ListQuery(limit=500)).items,
+        credentials=credential_options(ctx),
+        datacenters=datacenter_options(ctx),
     )
-
-
-def _credentials(ctx: Ctx) -> list[object]:
-    if not ctx.can("credential.view"):
-        return []
-    return list(credentials.list_credentials(ctx, ListQuery(limit=500)).items)
 
 
 @router.post("/hosts/{id}/edit", name="host.edit")
@@ -196,8 +196,7 @@ def _answer(request: Request, ctx: Ctx, id: str, said: str) -> Response:
 @router.get("/hosts/{id}/identity")
 def ask_identity(request: Request, id: str, ctx: Reader) -> Response:
     """Both identities side by side, and how to compare them."""
-    template = "hosts/_identity.html" if is_htmx(request) else "hosts/identity.html"
-    return render(request, ctx, template, host=hosts.show_host(ctx, id))
+    return render(request, ctx, "hosts/identity.html", host=hosts.show_host(ctx, id))
 
 
 @router.post("/hosts/{id}/identity", name="host.confirm")
@@ -207,29 +206,9 @@ def confirm_identity(request: Request, id: str, form: Posted, ctx: Writer) -> Re
     return go(request, f"/hosts/{id}", toast=("ok", ctx.translate(N_("The new identity is confirmed."))))
 
 
-@router.get("/hosts/{id}/remove")
-def ask_remove(request: Request, id: str, ctx: Reader) -> Response:
-    """What goes when the host is removed; asks for its name."""
-    template = "hosts/_remove.html" if is_htmx(request) else "hosts/remove.html"
-    return render(request, ctx, template, host=hosts.show_host(ctx, id), form=Shown())
-
-
 @router.post("/hosts/{id}/remove", name="host.remove")
-def remove(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
-    """Forget the host, once its name was typed. The host and its VMs are left alone."""
-
-    def work(ctx: Ctx) -> str:
-        name = hosts.show_host(ctx, id).name
-        form.must_repeat("confirm", name)
-        hosts.remove_host(ctx, id)
-        return name
-
-    answer = attempt(visitor, form, "host.remove", work, target=id)
-    if isinstance(answer, Shown):
-        template = "hosts/_remove.html" if is_htmx(request) else "hosts/remove.html"
-        with reading(visitor) as ctx:
-            return render(
-                request, ctx, template, status=answer.status, host=hosts.show_host(ctx, id), form=answer
-            )
-    said = visitor.translate(N_("Vigie has forgotten %(name)s.")) % {"name": answer}
-    return go(request, "/hosts", toast=("ok", said))
+def remove(request: Request, id: str, ctx: Writer) -> Response:
+    """Forget the host; the page asked for its name first. The host and its VMs are left alone."""
+    name = hosts.show_host(ctx, id).name
+    hosts.remove_host(ctx, id)
+    return go(request, "/hosts", toast=("ok", ctx.say(N_("Vigie has forgotten %(name)s."), {"name": name})))

@@ -6,20 +6,21 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.core.actions import VM_ACTIONS
 from app.core.errors import InvalidInput
 from app.core.ids import kind_of
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.context import Ctx
 from app.web.pages.render import is_htmx, render
-from app.web.pages.tables import Column, Table
+from app.web.pages.table import Column, Table
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=ListQuery)
@@ -90,15 +91,43 @@ class ListView(Generic[R]):
         """The list without any filter."""
         return self.base
 
-    def sorted_url(self, column: Column[R]) -> str:
-        """The list sorted by the column; by the same column again it is reversed."""
-        return replace(self, sort=f"-{column.sort}" if self.sort == column.sort else column.sort or "")._url()
+    @property
+    def first_url(self) -> str | None:
+        """The first part, or None when this is it."""
+        return self._url() if self.cursor else None
 
-    def direction(self, column: Column[R]) -> str | None:
-        """`ascending` or `descending` when the list is sorted by the column."""
-        if column.sort is None or self.sort.removeprefix("-") != column.sort:
-            return None
-        return "descending" if self.sort.startswith("-") else "ascending"
+    def sort_url(self, sort: str) -> str:
+        """The list sorted another way, from its beginning."""
+        return replace(self, sort=sort)._url()
+
+    def column_choices(self, translate: Callable[[str], str]) -> list[tuple[str, str, bool]]:
+        """Key, title and whether it is shown, of each column that people may hide."""
+        shown = set(self.columns)
+        return [
+            (each.key, translate(each.title), each in shown)
+            for each in self.table.columns
+            if not each.pinned and each.title
+        ]
+
+    def bulk_buttons(self, translate: Callable[[str], str]) -> list[tuple[str, dict[str, str]]]:
+        """Title and attributes of each button that acts on the selected rows."""
+        buttons = []
+        for verb in self.table.verbs:
+            attributes = {
+                "hx-post": f"{self.table.path}/actions/{verb.value}",
+                "hx-include": f"#{self.dom_id} [data-check]:checked",
+                "hx-target": "#bulk-result",
+                "hx-swap": "outerHTML",
+            }
+            if VM_ACTIONS[verb].confirm:
+                attributes["data-ask"] = f"#ask-bulk-{verb.value}"
+            buttons.append((translate(VM_ACTIONS[verb].title), attributes))
+        return buttons
+
+    def bulk_questions(self, translate: Callable[[str], str]) -> list[tuple[str, str]]:
+        """Element id and title of the question before each bulk verb that may lose data."""
+        asking = [verb for verb in self.table.verbs if VM_ACTIONS[verb].confirm]
+        return [(f"ask-bulk-{verb.value}", translate(VM_ACTIONS[verb].title)) for verb in asking]
 
     def value(self, key: str) -> str:
         """The value of a filter, empty when it is not set."""
@@ -162,7 +191,7 @@ def view(
     )
 
 
-def show(request: Request, ctx: Ctx, template: str, view_: ListView[R], **context: object) -> Response:
+def show(request: Request, ctx: Ctx, template: str, view_: ListView[R], **context: Any) -> Response:
     """The page of a list; only the list itself when a filter, a sort, a part or a live change asks for it."""
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith(f"#{view_.dom_id}")
     response = render(request, ctx, "_list/list.html" if alone else template, list=view_, **context)
@@ -194,7 +223,7 @@ def chosen_columns(request: Request, table: Table[R]) -> list[str]:
     """The columns that this browser chose: in the address when it just did, else in its cookie."""
     if named := request.query_params.getlist("columns"):
         return named
-    return request.cookies.get(_cookie(table), "").split(".")
+    return request.cookies.get(_cookie(table), "").replace(",", ".").split(".")
 
 
 def remember_columns(request: Request, table: Table[R], response: Response) -> None:

@@ -1,4 +1,4 @@
-"""Every list of the console, declared once: its columns, filters, live rows and bulk verbs.
+"""Every list of the console.
 
 A column's `key` names the macro in the table's `cells` template that draws it; `sort` is the name that the
 service knows it by; `text` is what the CSV holds. Titles are message ids.
@@ -20,6 +20,7 @@ from app.core.records import (
     HostRecord,
     NetworkRecord,
     PoolRecord,
+    Ref,
     TaskRecord,
     TokenRecord,
     UserRecord,
@@ -38,72 +39,7 @@ from app.core.specs import (
 )
 from app.core.states import Severity
 from app.web.pages.formats import TASK_STATE_TITLES
-
-R = TypeVar("R")
-Plain = str | int | float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[R]):
-    """One column. A `pinned` one is always shown; one that is not `shown` must be chosen first."""
-
-    key: str
-    title: str
-    text: Callable[[R], Plain]
-    sort: str | None = None
-    shown: bool = True
-    pinned: bool = False
-    number: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A filter with a closed set of values."""
-
-    key: str
-    title: str
-    values: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Empty:
-    """What a list without rows says, and where to go from there. `privilege` is needed for the link."""
-
-    title: str
-    hint: str
-    label: str | None = None
-    url: str | None = None
-    privilege: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table(Generic[R]):
-    """A list: where it lives, what it shows, and how people narrow it.
-
-    `live` is the topic that makes the whole list read itself again (something came or went); rows of a table
-    with `rows_path` are renewed one by one, each by its own id.
-    """
-
-    key: str
-    title: str
-    path: str
-    cells: str
-    query: type[ListQuery]
-    columns: tuple[Column[R], ...]
-    empty: Empty
-    choices: tuple[Choice, ...] = ()
-    searchable: bool = True
-    rows_path: str | None = None
-    live: str | None = None
-    verbs: tuple[VmVerb, ...] = ()
-    privileges: frozenset[str] = field(default_factory=frozenset)  # needed for bulk work
-
-    def columns_of(self, keys: list[str]) -> tuple[Column[R], ...]:
-        """The columns to draw for these chosen keys, in declared order; the default set when none is known."""
-        known = {column.key for column in self.columns} & set(keys)
-        if not known:
-            return tuple(column for column in self.columns if column.shown or column.pinned)
-        return tuple(column for column in self.columns if column.key in known or column.pinned)
+from app.web.pages.table import Choice, Column, Empty, Table
 
 
 def _titled(titles: dict[Any, str]) -> tuple[tuple[str, str], ...]:
@@ -131,6 +67,10 @@ MODE_TITLES = {"managed": N_("Managed"), "observe": N_("Observed")}
 
 def _when(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _name(ref: Ref | None) -> str | None:
+    return None if ref is None else ref.name
 
 
 def _yes(value: bool) -> str:
@@ -183,7 +123,6 @@ VMS: Table[VmRecord] = Table(
         VmVerb.RESET,
         VmVerb.FORCE_OFF,
     ),
-    privileges=frozenset({"vm.power"}),
     empty=Empty(
         N_("No virtual machines yet."),
         N_("Add a host: every VM on it appears here by itself, and none is restarted."),
@@ -214,7 +153,9 @@ HOSTS: Table[HostRecord] = Table(
         Column("mode", N_("Mode"), lambda host: host.mode.value),
         Column("address", N_("Address"), lambda host: host.address, sort="address", shown=False),
         Column("versions", N_("Versions"), lambda host: host.libvirt_version, shown=False),
-        Column("check", N_("Compatibility"), lambda host: host.worst_check and host.worst_check.value),
+        Column(
+            "check", N_("Compatibility"), lambda host: host.worst_check.value if host.worst_check else None
+        ),
         Column("tags", N_("Tags"), lambda host: " ".join(host.tags), shown=False),
         Column("seen", N_("Seen"), lambda host: _when(host.observed_at)),
     ),
@@ -322,13 +263,13 @@ TASKS: Table[TaskRecord] = Table(
     live="tasks",
     columns=(
         Column("title", N_("Task"), lambda task: task.title, pinned=True),
-        Column("target", N_("Target"), lambda task: task.target and task.target.name),
+        Column("target", N_("Target"), lambda task: _name(task.target)),
         Column("state", N_("State"), lambda task: task.state.value),
         Column("actor", N_("By"), lambda task: task.actor),
-        Column("host", N_("Host"), lambda task: task.host and task.host.name),
+        Column("host", N_("Host"), lambda task: _name(task.host)),
         Column("created", N_("Asked"), lambda task: _when(task.created_at)),
         Column("took", N_("Took"), lambda task: _when(task.finished_at), number=True),
-        Column("action", "", lambda task: task.error and task.error.title),
+        Column("action", "", lambda task: task.error.title if task.error else None),
     ),
     choices=(Choice("state", N_("State"), _titled(TASK_STATE_TITLES)),),
     empty=Empty(
@@ -350,8 +291,8 @@ EVENTS: Table[EventRecord] = Table(
         Column("at", N_("When"), lambda event: _when(event.at)),
         Column("severity", N_("Severity"), lambda event: event.severity.value, shown=False),
         Column("message", N_("Event"), lambda event: event.message, pinned=True),
-        Column("target", N_("Object"), lambda event: event.target and event.target.name),
-        Column("host", N_("Host"), lambda event: event.host and event.host.name),
+        Column("target", N_("Object"), lambda event: _name(event.target)),
+        Column("host", N_("Host"), lambda event: _name(event.host)),
         Column("actor", N_("By"), lambda event: event.actor),
     ),
     choices=(Choice("severity", N_("Severity"), _titled(SEVERITY_TITLES)),),
@@ -371,7 +312,7 @@ AUDIT: Table[AuditRecord] = Table(
         Column("at", N_("When"), lambda entry: _when(entry.at)),
         Column("actor", N_("Who"), lambda entry: entry.actor, pinned=True),
         Column("action", N_("Action"), lambda entry: entry.action),
-        Column("target", N_("Object"), lambda entry: entry.target and entry.target.name),
+        Column("target", N_("Object"), lambda entry: _name(entry.target)),
         Column("outcome", N_("Outcome"), lambda entry: entry.outcome),
         Column(
             "detail",

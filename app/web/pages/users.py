@@ -10,7 +10,7 @@ from app.core.records import UserRecord
 from app.core.specs import ListQuery, UserPatch, UserSpec
 from app.services import accounts
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter
+from app.web.deps import Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, render
@@ -72,19 +72,8 @@ def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response
 
 
 @router.post("/users/{id}/delete", name="user.delete")
-def delete(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
-    """Delete a user, once the name was typed."""
-
-    def work(ctx: Ctx) -> str:
-        name = accounts.show_user(ctx, id).name
-        form.must_repeat("confirm", name)
-        accounts.delete_user(ctx, id)
-        return name
-
-    answer = attempt(visitor, form, "user.delete", work, target=id)
-    if isinstance(answer, Shown):
-        with reading(visitor) as ctx:
-            user = accounts.show_user(ctx, id)
-            return render(request, ctx, "users/show.html", status=answer.status, user=user, form=answer)
-    said = visitor.translate(N_("%(name)s is deleted.")) % {"name": answer}
-    return go(request, "/users", toast=("ok", said))
+def delete(request: Request, id: str, ctx: Writer) -> Response:
+    """Delete a user; the page asked for the name first."""
+    name = accounts.show_user(ctx, id).name
+    accounts.delete_user(ctx, id)
+    return go(request, "/users", toast=("ok", ctx.say(N_("%(name)s is deleted."), {"name": name})))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import Request
 from starlette.responses import Response
 
 from app.core.actions import VM_ACTIONS, VmVerb
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.records import VmDetail
 from app.core.specs import ActionOptions, BulkAction, EventQuery, TaskQuery, VmPatch, VmQuery
@@ -53,23 +53,12 @@ def vm_rows(request: Request, ctx: Reader) -> Response:
 @router.post("/vms/actions/{verb}", name="vm.bulk")
 def act_many(request: Request, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
     """One verb on the VMs that were chosen in the list: says how many started and why others did not."""
-    ids = form.lists.get("ids", [])
+    ids = list(dict.fromkeys(form.lists.get("ids", [])))
     if not ids:
         raise InvalidInput("ids", N_("Choose at least one VM first."))
     answer = vms.act_many(ctx, form.read(BulkAction, ids=ids, verb=verb))
     template = "vms/_bulk_result.html" if is_htmx(request) else "vms/bulk.html"
     return render(request, ctx, template, result=answer, action=VM_ACTIONS[verb])
-
-
-@router.get("/vms/{id}/actions/{verb}")
-def ask_action(request: Request, id: str, verb: VmVerb, ctx: Reader) -> Response:
-    """The question before a verb: what may be lost, and the options of a shutdown."""
-    vm = vms.show_vm(ctx, id)
-    record = next((each for each in vm.actions if each.verb == verb.value), None)
-    if record is None:
-        raise NotFound(N_("There is no such action."))
-    template = "vms/_action.html" if is_htmx(request) else "vms/action.html"
-    return render(request, ctx, template, vm=vm, action=record)
 
 
 @router.post("/vms/{id}/actions/{verb}", name="vm.action")
@@ -115,7 +104,7 @@ def vm_xml(request: Request, id: str, ctx: Reader) -> Response:
     return _page(request, ctx, id, "xml", xml=xml, pieces=list(pieces(xml)))
 
 
-def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: object) -> Response:
+def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Response:
     """A tab of the VM's page; only its live part when a change of the VM asks for it."""
     vm = vms.show_vm(ctx, id)
     target = request.headers.get("hx-target", "")

@@ -1,0 +1,25 @@
+"""What select fields offer: (id, name) pairs of the things that a host can be given."""
+
+from __future__ import annotations
+
+from app.core.specs import MAX_LIMIT, ListQuery
+from app.services import credentials, datacenters
+from app.services.context import Ctx
+
+Options = list[tuple[str, str]]
+
+
+def credential_options(ctx: Ctx) -> Options:
+    """The saved credentials, for those who may see them."""
+    if not ctx.can("credential.view"):
+        return []
+    return [
+        (each.id, each.name) for each in credentials.list_credentials(ctx, ListQuery(limit=MAX_LIMIT)).items
+    ]
+
+
+def datacenter_options(ctx: Ctx) -> Options:
+    """All datacenters."""
+    return [
+        (each.id, each.name) for each in datacenters.list_datacenters(ctx, ListQuery(limit=MAX_LIMIT)).items
+    ]
