@@ -19,6 +19,7 @@ _PREFIX = {
     ObjectKind.USER: "user",
     ObjectKind.TOKEN: "tok",
     ObjectKind.CREDENTIAL: "cred",
+    ObjectKind.LOGIN: "login",
 }
 ID_PATTERN = r"^[a-z]{2,5}_[a-z2-7]{16}$"
 

@@ -88,6 +88,7 @@ class ObjectKind(StrEnum):
     USER = "user"
     TOKEN = "token"
     CREDENTIAL = "credential"
+    LOGIN = "login"
 
 
 class Verdict(StrEnum):

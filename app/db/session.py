@@ -45,15 +45,17 @@ class Database:
             session.rollback()
 
     @contextmanager
-    def begin(self) -> Iterator[Session]:
+    def begin(self, *, wait_ms: int | None = None) -> Iterator[Session]:
         """A session that is committed at the end, or rolled back on any error.
+
+        `wait_ms`: how long SQLite waits for its lock, when that is less than usual.
 
         Functions put with `after_commit` run once the commit is done, in order. Raises Unavailable when the
         database is locked, full or gone.
         """
         with _as_unavailable(), self._sessions() as session:
             if self.is_sqlite:
-                session.connection(execution_options={"vigie_write": True})
+                session.connection(execution_options={"vigie_write": True, "vigie_wait_ms": wait_ms})
             try:
                 yield session
                 session.commit()
@@ -90,8 +92,13 @@ def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("vigie_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get("vigie_write"):
+            connection.exec_driver_sql("BEGIN")
+            return
+        wait_ms = options.get("vigie_wait_ms")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_timeout_ms if wait_ms is None else int(wait_ms)}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped
 
 from app.core.errors import Conflict, EditConflict
 from app.core.folding import fold
 from app.core.messages import N_
+from app.db.models import Credential, Datacenter, Host, User, Vm
 from app.services.context import Ctx
 
-
-class Named(Protocol):
-    """A row with a unique name."""
-
-    id: Mapped[str]
-    name: Mapped[str]
-    name_key: Mapped[str]
-
-
-class Versioned(Protocol):
-    """A row that people edit."""
-
-    version: Mapped[int]
+Named = User | Credential | Datacenter | Host
+Versioned = Named | Vm
 
 
 def save_named(ctx: Ctx, row: Named, name: str) -> None:

@@ -103,7 +103,7 @@ def page(
 
 def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
     """Whether a folded column (`search_text`, `name_key`) holds the text, whatever its case; no wildcards."""
-    if not _storable(text):
+    if not storable(text):
         return sa.false()
     return column.contains(fold(text), autoescape=True)
 
@@ -175,7 +175,7 @@ def _typed(value: object, column: Column) -> Value:
         if moment.tzinfo is None or not 1 < moment.year < 9999:
             raise ValueError("not a time that was stored")
         return moment
-    if kind is str and isinstance(value, str) and _storable(value):
+    if kind is str and isinstance(value, str) and storable(value):
         return value
     if kind is bool and isinstance(value, bool):
         return value
@@ -186,6 +186,6 @@ def _typed(value: object, column: Column) -> Value:
     raise TypeError("not of the column's type")
 
 
-def _storable(text: str) -> bool:
+def storable(text: str) -> bool:
     """Whether the databases can compare with the text: no NUL (PostgreSQL), no lone surrogates (UTF-8)."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,82 @@
+"""Bringing the schema up to date, and checking that it is. Alembic, set up in code: there is no alembic.ini."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.core.errors import Unavailable
+from app.core.messages import N_
+from app.db.models import Base
+from app.db.session import Database
+from app.resources import resource
+
+# One number for all of Vigie: two programs that start at the same time upgrade one after the other.
+_LOCK = 0x5649474945
+
+
+def upgrade(database: Database) -> None:
+    """Run every migration that is missing, in one transaction. Doing it twice is harmless."""
+    scripts = _scripts()
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            connection = connection.execution_options(vigie_write=True)
+        with connection.begin():
+            if not database.is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            _run(scripts, connection)
+
+
+def check(database: Database) -> None:
+    """Raise Unavailable (schema_outdated) unless the schema is exactly the one that this version needs."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        known = context.get_current_revision()
+        head = _scripts().get_current_head()
+        if known != head:
+            raise _outdated(f"{known or '-'} ≠ {head}")
+        different = differences(connection)
+        if different:
+            raise _outdated("; ".join(str(each[0]) for each in different[:5]))
+
+
+def differences(connection: sa.Connection) -> Sequence[Any]:
+    """What would have to change for the schema to match the models; empty when it does."""
+    options = {"compare_type": True, "compare_server_default": True, "include_name": _is_ours}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+
+
+def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
+    """Other tables may live in the same database, such as those of the task log."""
+    return kind != "table" or name in Base.metadata.tables
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(resource("migrations")).replace("%", "%%"))
+    return ScriptDirectory.from_config(config)
+
+
+def _run(scripts: ScriptDirectory, connection: sa.Connection) -> None:
+    def steps(revision: Any, _context: MigrationContext) -> Any:  # noqa: ANN401  alembic's own types
+        return scripts._upgrade_revs("head", revision)
+
+    with EnvironmentContext(Config(), scripts) as environment:
+        environment.configure(connection, target_metadata=Base.metadata, fn=steps, transactional_ddl=False)
+        environment.run_migrations()
+
+
+def _outdated(why: str) -> Unavailable:
+    return Unavailable(
+        N_("The database does not fit this version of Vigie."),
+        why=why,
+        hint=N_("Make a backup, then run: vigie db upgrade"),
+        code="schema_outdated",
+    )

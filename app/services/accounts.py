@@ -1,0 +1,334 @@
+"""People: signing in and out, their logins, and the users that administrators keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from app.core.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from app.core.folding import fold
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.privileges import Role
+from app.core.records import Page, Ref, SessionRecord, UserRecord
+from app.core.specs import LanguageName, ListQuery, PasswordChange, UserPatch, UserSpec
+from app.core.states import ObjectKind
+from app.db.models import Login, Token, User
+from app.services import audit
+from app.services.context import Actor, Ctx, Services, Via
+from app.services.logins import TOUCHES, digest, hash_password, limited, new_secret, verify_password
+from app.services.names import check_version, save_named
+from app.services.notices import USER
+from app.services.paging import Order, contains, page, storable
+
+ORDER = Order(
+    {
+        "name": User.name_key,
+        "role": User.role,
+        "created_at": User.created_at,
+        "last_login_at": User.last_login_at,
+    },
+    default="name",
+    unique=User.id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A login that was just made. `secret` goes into the cookie and is kept nowhere else."""
+
+    secret: str = field(repr=False)
+    login_id: str
+    expires_at: datetime
+    user: UserRecord
+
+
+def sign_in(
+    services: Services, name: str, password: str, *, remote: str | None, user_agent: str | None
+) -> SignIn:
+    """Check a name and a password and make a login.
+
+    Raises NotSignedIn for a wrong name or password, or a disabled account; TooManyRequests after too many.
+    """
+    with limited(services, name, remote) as failed:
+        user = _user_named(services, name)
+        if not verify_password(password, user.password_hash if user else None) or user is None:
+            failed()
+            who = Actor(
+                user.id if user else None, user.name if user else _shown(name), Role.VIEWER, "page", remote
+            )
+            error = NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
+            audit.record_refusal(services, who, "login", error)
+            raise error
+    actor = Actor(user.id, user.name, Role(user.role), "page", remote)
+    if user.disabled:
+        disabled = NotSignedIn(
+            N_("This account is disabled."), hint=N_("Ask an administrator."), code="account_disabled"
+        )
+        audit.record_refusal(services, actor, "login", disabled)
+        raise disabled
+    return _make_login(services, actor, user_agent)
+
+
+def _user_named(services: Services, name: str) -> User | None:
+    if len(name) > 63 or not storable(name):
+        return None
+    with services.database.read() as session:
+        return session.scalar(sa.select(User).where(User.name_key == fold(name)))
+
+
+def _shown(name: str) -> str:
+    """What somebody typed as a name, made fit for the audit. It may be a password in the wrong field: cut short."""
+    return "".join(each if each.isprintable() else "?" for each in name)[:63]
+
+
+def _make_login(services: Services, actor: Actor, user_agent: str | None) -> SignIn:
+    secret = new_secret()
+    with services.database.begin() as session:
+        ctx = Ctx(services, session, actor)
+        user = session.get(User, actor.user_id, populate_existing=True)
+        if user is None or user.disabled:
+            raise NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
+        session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
+        login = Login(
+            id=new_id(ObjectKind.LOGIN),
+            secret_sha256=digest(secret),
+            user_id=user.id,
+            created_at=ctx.now,
+            last_seen_at=ctx.now,
+            expires_at=ctx.now + timedelta(seconds=services.settings.session_max_s),
+            remote=actor.remote,
+            user_agent=_shown(user_agent)[:200] if user_agent else None,
+        )
+        session.add(login)
+        user.last_login_at = ctx.now
+        audit.record(ctx, "login", target=_ref(user))
+        return SignIn(secret, login.id, login.expires_at, _record(user))
+
+
+def actor_of_session(services: Services, secret: str, remote: str | None) -> tuple[Actor, str | None]:
+    """Return whose login this is, and the language chosen. Raises NotSignedIn when it ended."""
+    now = datetime.now(UTC)
+    idle = timedelta(seconds=services.settings.session_idle_s)
+    with services.database.read() as session:
+        query = sa.select(Login, User).join(User, User.id == Login.user_id)
+        row = session.execute(query.where(Login.secret_sha256 == digest(secret))).tuples().one_or_none()
+    if row is None or row[1].disabled or now >= row[0].expires_at or now - row[0].last_seen_at > idle:
+        raise NotSignedIn(N_("Your session has ended."), hint=N_("Sign in again."), code="session_ended")
+    login, user = row
+    seen = sa.update(Login).where(Login.id == login.id).values(last_seen_at=now)
+    _touch(services, login.id, now - login.last_seen_at, seen)
+    return Actor(user.id, user.name, Role(user.role), "page", remote, login_id=login.id), user.language
+
+
+def actor_of_token(services: Services, token: str, remote: str | None, via: Via = "api") -> Actor:
+    """Return whose token this is. Raises NotSignedIn when it is unknown, revoked or expired."""
+    now = datetime.now(UTC)
+    with services.database.read() as session:
+        query = sa.select(Token, User).join(User, User.id == Token.user_id)
+        row = session.execute(query.where(Token.secret_sha256 == digest(token))).tuples().one_or_none()
+    if row is None or row[1].disabled or (row[0].expires_at is not None and now >= row[0].expires_at):
+        raise NotSignedIn(
+            N_("The token is not valid."),
+            why=N_("It is unknown, revoked or expired, or its user is disabled."),
+            hint=N_("Make a new token."),
+            code="token_invalid",
+        )
+    known, user = row
+    used = sa.update(Token).where(Token.id == known.id).values(last_used_at=now)
+    _touch(
+        services, known.id, timedelta.max if known.last_used_at is None else now - known.last_used_at, used
+    )
+    return Actor(user.id, user.name, Role(user.role), via, remote, token_id=known.id)
+
+
+def _touch(services: Services, identifier: str, age: timedelta, update: sa.Update) -> None:
+    def write() -> None:
+        with services.database.begin(wait_ms=50) as session:
+            session.execute(update)
+
+    TOUCHES.write(identifier, age.total_seconds(), write)
+
+
+def sign_out(ctx: Ctx) -> None:
+    """End the login with which this is asked."""
+    if ctx.actor.login_id is None:
+        return
+    ctx.session.execute(sa.delete(Login).where(Login.id == ctx.actor.login_id))
+    audit.record(ctx, "logout")
+    ctx.notify(f"{USER}{ctx.actor.user_id}")
+
+
+def list_sessions(ctx: Ctx) -> list[SessionRecord]:
+    """The asker's own logins, the latest used first."""
+    idle = ctx.now - timedelta(seconds=ctx.services.settings.session_idle_s)
+    query = sa.select(Login).where(Login.user_id == ctx.actor.user_id, Login.expires_at > ctx.now)
+    rows = ctx.session.scalars(
+        query.where(Login.last_seen_at >= idle).order_by(Login.last_seen_at.desc(), Login.id)
+    )
+    return [
+        SessionRecord(
+            id=row.id,
+            created_at=row.created_at,
+            last_seen_at=row.last_seen_at,
+            expires_at=row.expires_at,
+            remote=row.remote,
+            user_agent=row.user_agent,
+            current=row.id == ctx.actor.login_id,
+        )
+        for row in rows
+    ]
+
+
+def end_session(ctx: Ctx, login_id: str) -> None:
+    """End a login of the asker, or with user.edit of anybody."""
+    login = ctx.session.get(Login, login_id)
+    if login is None or (login.user_id != ctx.actor.user_id and not ctx.can("user.edit")):
+        raise NotFound(N_("There is no such session."))
+    ctx.session.delete(login)
+    audit.record(ctx, "session.end", session=login_id)
+    ctx.notify(f"{USER}{login.user_id}")
+
+
+def list_users(ctx: Ctx, asked: ListQuery) -> Page[UserRecord]:
+    """The users."""
+    ctx.require("user.view")
+    query = sa.select(User)
+    if asked.q:
+        query = query.where(
+            sa.or_(contains(User.name_key, asked.q), contains(sa.func.lower(User.display), asked.q))
+        )
+    return page(ctx, query, asked, ORDER, _records)
+
+
+def show_user(ctx: Ctx, user_id: str) -> UserRecord:
+    """One user; everybody may see themselves."""
+    if user_id != ctx.actor.user_id:
+        ctx.require("user.view")
+    return _record(_get(ctx, user_id))
+
+
+def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
+    """Make a user who can sign in at once."""
+    ctx.require("user.edit")
+    user = User(
+        id=new_id(ObjectKind.USER),
+        display=spec.display or spec.name,
+        password_hash=hash_password(spec.password.get_secret_value()),
+        role=spec.role,
+        language=spec.language,
+        disabled=False,
+        created_at=ctx.now,
+        version=1,
+    )
+    save_named(ctx, user, spec.name)
+    audit.record(ctx, "user.create", target=_ref(user), role=user.role)
+    return _record(user)
+
+
+def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int | None = None) -> UserRecord:
+    """Change a user. A new password, or disabling, ends all logins of the user."""
+    ctx.require("user.edit")
+    user = _get(ctx, user_id, lock=True)
+    check_version(user, expected_version)
+    changed = sorted(patch.model_fields_set)
+    ends = patch.disabled or patch.password is not None
+    if patch.disabled or (patch.role is not None and patch.role != Role.ADMINISTRATOR.value):
+        _keep_an_administrator(ctx, user)
+    if patch.password is not None:
+        user.password_hash = hash_password(patch.password.get_secret_value())
+    if "language" in changed:
+        user.language = patch.language
+    user.display = patch.display or user.display
+    user.role = patch.role or user.role
+    user.disabled = user.disabled if patch.disabled is None else patch.disabled
+    user.version += 1
+    if ends:
+        _end_logins(ctx, user.id)
+    audit.record(
+        ctx,
+        "user.update",
+        target=_ref(user),
+        fields=", ".join(changed),
+        role=user.role,
+        disabled=user.disabled,
+    )
+    ctx.notify(f"{USER}{user.id}")
+    return _record(user)
+
+
+def delete_user(ctx: Ctx, user_id: str) -> None:
+    """Remove a user with all logins and tokens. The audit keeps the name."""
+    ctx.require("user.edit")
+    user = _get(ctx, user_id, lock=True)
+    _keep_an_administrator(ctx, user)
+    ctx.session.delete(user)
+    audit.record(ctx, "user.delete", target=_ref(user))
+    ctx.notify(f"{USER}{user.id}")
+
+
+def change_password(ctx: Ctx, change: PasswordChange) -> None:
+    """Give oneself a new password. Every other login of oneself ends."""
+    user = _get(ctx, ctx.actor.user_id or "", lock=True)
+    with limited(ctx.services, user.name, ctx.actor.remote) as failed:
+        if not verify_password(change.current.get_secret_value(), user.password_hash):
+            failed()
+            raise InvalidInput("current", N_("is not your password"), code="wrong_password")
+    user.password_hash = hash_password(change.new.get_secret_value())
+    user.version += 1
+    _end_logins(ctx, user.id, but=ctx.actor.login_id)
+    audit.record(ctx, "user.password", target=_ref(user))
+    ctx.notify(f"{USER}{user.id}")
+
+
+def set_language(ctx: Ctx, language: LanguageName | None) -> None:
+    """Choose the language of one's pages; None follows the browser."""
+    user = _get(ctx, ctx.actor.user_id or "")
+    user.language = language
+
+
+def first_user(services: Services, name: str, password: str, role: Role = Role.ADMINISTRATOR) -> UserRecord:
+    """Make a user on behalf of the program itself, for the command line and the demo."""
+    spec = UserSpec.model_validate({"name": name, "password": password, "role": role.value})
+    with services.database.begin() as session:
+        return create_user(Ctx(services, session, Actor(None, "vigie", Role.ADMINISTRATOR, "system")), spec)
+
+
+def _get(ctx: Ctx, user_id: str, *, lock: bool = False) -> User:
+    user = ctx.session.get(User, user_id, with_for_update=lock or None)
+    if user is None:
+        raise NotFound(N_("There is no such user."))
+    return user
+
+
+def _keep_an_administrator(ctx: Ctx, user: User) -> None:
+    """Refuse what would leave nobody who can manage users. The rows are locked: two cannot both be the last."""
+    query = sa.select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled.is_(False))
+    others = set(ctx.session.scalars(query.order_by(User.id).with_for_update())) - {user.id}
+    if user.role == Role.ADMINISTRATOR and not user.disabled and not others:
+        raise Conflict(
+            N_("This is the last administrator."),
+            why=N_("Without one, nobody could manage users and hosts."),
+            hint=N_("Make another user an administrator first."),
+            code="last_administrator",
+        )
+
+
+def _end_logins(ctx: Ctx, user_id: str, *, but: str | None = None) -> None:
+    query = sa.delete(Login).where(Login.user_id == user_id)
+    ctx.session.execute(query if but is None else query.where(Login.id != but))
+
+
+def _ref(user: User) -> Ref:
+    return Ref(kind=ObjectKind.USER, id=user.id, name=user.name)
+
+
+def _records(rows: Sequence[tuple[User]]) -> list[UserRecord]:
+    return [_record(user) for (user,) in rows]
+
+
+def _record(user: User) -> UserRecord:
+    return UserRecord.model_validate({name: getattr(user, name) for name in UserRecord.model_fields})

@@ -1,0 +1,80 @@
+"""API tokens: secrets for programs, with the rights of their user. Kept only as their SHA-256."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from app.core.errors import InvalidInput, NotFound
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.records import NewToken, Ref, TokenRecord
+from app.core.specs import TokenSpec
+from app.core.states import ObjectKind
+from app.db.models import Token, User
+from app.services import audit
+from app.services.context import Ctx
+from app.services.logins import digest, new_secret
+
+PREFIX = "vigie_"
+
+
+def list_tokens(ctx: Ctx) -> list[TokenRecord]:
+    """The asker's own tokens, or with token.edit_any those of all users; the newest first."""
+    query = sa.select(Token, User.name).join(User, User.id == Token.user_id)
+    if not ctx.can("token.edit_any"):
+        query = query.where(Token.user_id == ctx.actor.user_id)
+    rows = ctx.session.execute(query.order_by(Token.created_at.desc(), Token.id)).tuples()
+    return [_record(token, user_name) for token, user_name in rows]
+
+
+def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewToken:
+    """Make a token for oneself, or with token.edit_any for another user. It is shown this once."""
+    owner_id = user_id or ctx.actor.user_id
+    if owner_id is None:
+        raise InvalidInput("user_id", N_("must name the user whose rights the token has"))
+    if owner_id != ctx.actor.user_id:
+        ctx.require("token.edit_any")
+    user = ctx.session.get(User, owner_id)
+    if user is None:
+        raise NotFound(N_("There is no such user."))
+    secret = PREFIX + new_secret()
+    token = Token(
+        id=new_id(ObjectKind.TOKEN),
+        user_id=user.id,
+        name=spec.name,
+        prefix=secret[: len(PREFIX) + 6],
+        secret_sha256=digest(secret),
+        created_at=ctx.now,
+        expires_at=ctx.now + timedelta(days=spec.expires_in_days) if spec.expires_in_days else None,
+    )
+    ctx.session.add(token)
+    audit.record(ctx, "token.create", target=_ref(token), user=user.name)
+    return NewToken(**_record(token, user.name).model_dump(), token=secret)
+
+
+def revoke_token(ctx: Ctx, token_id: str) -> None:
+    """End a token of oneself, or with token.edit_any of anybody."""
+    token = ctx.session.get(Token, token_id)
+    if token is None or (token.user_id != ctx.actor.user_id and not ctx.can("token.edit_any")):
+        raise NotFound(N_("There is no such token."))
+    ctx.session.delete(token)
+    audit.record(ctx, "token.revoke", target=_ref(token))
+
+
+def _ref(token: Token) -> Ref:
+    return Ref(kind=ObjectKind.TOKEN, id=token.id, name=token.name)
+
+
+def _record(token: Token, user_name: str) -> TokenRecord:
+    return TokenRecord(
+        id=token.id,
+        name=token.name,
+        prefix=token.prefix,
+        user_id=token.user_id,
+        user_name=user_name,
+        created_at=token.created_at,
+        expires_at=token.expires_at,
+        last_used_at=token.last_used_at,
+    )
