@@ -12,6 +12,7 @@ from app.services.context import Services
 from app.web import live, pages
 from app.web.api import install_api
 from app.web.api.system import Health
+from app.web.error_pages import error_page
 from app.web.errors import install_errors
 from app.web.middleware import install_middleware
 from app.web.pages.environment import resources
@@ -19,7 +20,14 @@ from app.web.pages.environment import resources
 
 def create_web(services: Services, health: Health) -> FastAPI:
     """Pages, REST API, live stream and files over the services. `health` tells how the engine is."""
-    app = FastAPI(title="Vigie", version=version("vigie"), openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Vigie",
+        version=version("vigie"),
+        openapi_url=None,  # served by install_api
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name.replace(".", "_"),
+    )
     registry = CollectorRegistry()
     durations = Histogram(
         "vigie_request_seconds",
@@ -33,7 +41,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     app.state.registry = registry
     app.state.limiters = {}
     install_middleware(app, services.settings, durations)
-    install_errors(app)
+    install_errors(app, error_page)
     install_api(app)
     app.include_router(live.router)
     app.include_router(pages.router)

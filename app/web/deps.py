@@ -118,6 +118,9 @@ class SignedRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, _in_one_thread(endpoint, options.get("status_code")), **options)
 
+    def check_query(self, request: Request) -> None:
+        """Refuse a query before it is parsed; pages ignore parameters that they do not know."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Identify the caller, then parse strictly, then handle; refused changes go to the audit."""
         handle = super().get_route_handler()
@@ -126,6 +129,7 @@ class SignedRoute(APIRoute):
             try:
                 await anyio.to_thread.run_sync(identify, request, limiter=_limiter(request, Mode.READ))
                 _refuse_nul(request)
+                self.check_query(request)
                 return await handle(_StrictRequest(request.scope, request.receive))
             except VigieError as error:
                 await _audit_refusal(request, error)

@@ -6,9 +6,9 @@ were sent are never echoed, and an unexpected failure shows nothing but a refere
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI
@@ -32,13 +32,13 @@ from app.core.messages import N_
 from app.core.records import FieldProblem, Problem
 from app.web.auth import language_of, visitor_of
 from app.web.i18n import Translate, translator
-from app.web.pages.render import is_htmx, leave, render, with_toast
 
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
 MAX_FIELDS = 50
+ErrorPage = Callable[[Request, VigieError, Problem], Response]
 _PROGRAM_PATHS = ("/api/", "/metrics", "/healthz", "/readyz", "/live")
 
 
@@ -74,8 +74,9 @@ class Internal(VigieError):
         self.reference = reference
 
 
-def install_errors(app: FastAPI) -> None:
-    """Answer every error of handlers and routing in our own shape."""
+def install_errors(app: FastAPI, page: ErrorPage) -> None:
+    """Answer every error of handlers and routing in our own shape; `page` makes the answers for browsers."""
+    app.state.error_page = page
     app.add_exception_handler(VigieError, _on_vigie_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -101,7 +102,8 @@ def answer(request: Request, error: VigieError) -> Response:
             problem.model_dump_json(exclude_none=True), problem.status, media_type=PROBLEM_JSON
         )
     else:
-        response = _page(request, error, problem)
+        page: ErrorPage = request.app.state.error_page
+        response = page(request, error, problem)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after_s)
     elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -153,19 +155,6 @@ def _fields(error: VigieError, _: Translate) -> list[FieldProblem] | None:
     if isinstance(error, InvalidInput):
         return [FieldProblem(field=error.field, rule=_(error.rule))]
     return None
-
-
-def _page(request: Request, error: VigieError, problem: Problem) -> Response:
-    """A sign-in page, a toast in the open page, or a page of its own."""
-    if isinstance(error, NotSignedIn):
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return leave(request, f"/login?next={quote(back, safe='')}" if request.method == "GET" else "/login")
-    if is_htmx(request):
-        said = " ".join(part for part in (problem.why, problem.hint) if part)
-        response = with_toast(Response(status_code=problem.status), "bad", problem.title, said)
-        response.headers["HX-Reswap"] = "none"
-        return response
-    return render(request, visitor_of(request), "error.html", status=problem.status, problem=problem)
 
 
 def _of_validation(error: RequestValidationError) -> VigieError:

@@ -96,6 +96,7 @@ def _finish_operations(paths: Json) -> None:
         for operation in operations.values():
             if path in _OPEN:
                 operation["security"] = []
+            operation["summary"] = operation["description"].partition(".")[0].partition("\n")[0]
             _add_headers(operation["responses"])
             schema = _list_schema(operation)
             if schema is not None:

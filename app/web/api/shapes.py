@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi import Path as PathParameter
-from fastapi.dependencies.utils import get_flat_dependant
+from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
@@ -58,7 +58,7 @@ class ApiRoute(SignedRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        self._known = set(_query_names(self))
+        self._known = frozenset(_query_names(self.dependant))
 
     def check_query(self, request: Request) -> None:
         """Raise InvalidInput naming a query parameter that this operation does not have."""
@@ -67,13 +67,15 @@ class ApiRoute(SignedRoute):
                 raise InvalidInput(name[:64], N_("is not a parameter of this operation"))
 
 
-def _query_names(route: SignedRoute) -> Iterator[str]:
-    for parameter in get_flat_dependant(route.dependant).query_params:
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for parameter in dependant.query_params:
         annotation = parameter.field_info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from annotation.model_fields
         else:
             yield parameter.alias
+    for each in dependant.dependencies:
+        yield from _query_names(each)
 
 
 def api_router(tag: str) -> APIRouter:

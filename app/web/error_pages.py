@@ -1,0 +1,26 @@
+"""Errors as browsers see them: the way to the sign-in page, a toast in the open page, or a page of its own."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.errors import NotSignedIn, VigieError
+from app.core.records import Problem
+from app.web.auth import visitor_of
+from app.web.pages.render import is_htmx, leave, render, with_toast
+
+
+def error_page(request: Request, error: VigieError, problem: Problem) -> Response:
+    """The answer to a browser that asked for a page or a part of one."""
+    if isinstance(error, NotSignedIn):
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return leave(request, f"/login?next={quote(back, safe='')}" if request.method == "GET" else "/login")
+    if is_htmx(request):
+        said = " ".join(part for part in (problem.why, problem.hint) if part)
+        response = with_toast(Response(status_code=problem.status), "bad", problem.title, said)
+        response.headers["HX-Reswap"] = "none"  # htmx 4 would put error answers into the page
+        return response
+    return render(request, visitor_of(request), "error.html", status=problem.status, problem=problem)

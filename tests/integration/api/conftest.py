@@ -1,0 +1,268 @@
+"""The web application over a real database that holds a small inventory; no engine, no hosts behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from app.config import Settings
+from app.core.ids import new_id
+from app.core.privileges import Role
+from app.core.specs import TokenSpec
+from app.core.states import HostMode, HostState, ObjectKind, TaskState, Transport, VmState
+from app.db import models
+from app.db.session import Database
+from app.services import accounts, tokens
+from app.services.context import Actor, Ctx, Services
+from app.services.notices import Hub
+from app.services.vault import Vault
+from app.web import create_web
+
+PASSWORD = "correct horse battery"
+HEALTH = {"running": True, "hosts": {"connected": 2}, "writer_lag_s": 0.1, "threads": 12}
+
+
+@dataclass
+class Inventory:
+    """Ids of what the database holds."""
+
+    datacenter: str
+    hosts: list[str]
+    vms: list[str]
+    pool: str
+    volume: str
+    network: str
+    task: str
+
+
+@dataclass
+class Console:
+    """The application, and ways to call it."""
+
+    app: FastAPI
+    services: Services
+    inventory: Inventory
+    tokens: dict[Role, str]
+    clients: list[TestClient] = field(default_factory=list)
+
+    def client(self, role: Role | None = Role.ADMINISTRATOR) -> TestClient:
+        """A program with a token of the role, or without any."""
+        headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
+        client = TestClient(self.app, headers=headers, follow_redirects=False)
+        self.clients.append(client)
+        return client
+
+    def browser(self, role: Role = Role.ADMINISTRATOR) -> TestClient:
+        """A browser that is signed in, on our own pages."""
+        signed = accounts.sign_in(
+            self.services, role.value, PASSWORD, remote="testclient", user_agent="Tests"
+        )
+        client = TestClient(
+            self.app,
+            cookies={"vigie_session": signed.secret},
+            headers={"Sec-Fetch-Site": "same-origin"},
+            follow_redirects=False,
+        )
+        self.clients.append(client)
+        return client
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[Console]:
+    """A console of its own for each test that changes things."""
+    yield from make_console(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console for all tests of a module that only look."""
+    yield from make_console(tmp_path_factory.mktemp("console"))
+
+
+def make_console(folder: Path) -> Iterator[Console]:
+    settings = Settings(data_dir=folder)
+    database = Database(settings.database)
+    models.Base.metadata.create_all(database.engine)
+    services = Services(settings, database, Hub(), Vault(settings.key_path))
+    made = {role: _user_with_token(services, role) for role in Role}
+    console = Console(create_web(services, lambda: HEALTH), services, fill(services), made)
+    yield console
+    for client in console.clients:
+        client.close()
+    database.close()
+
+
+def _user_with_token(services: Services, role: Role) -> str:
+    user = accounts.first_user(services, role.value, PASSWORD, role.value)
+    with services.database.begin() as session:
+        actor = Actor(user.id, user.name, role, "cli")
+        return tokens.create_token(Ctx(services, session, actor), TokenSpec(name="tests")).token
+
+
+def fill(services: Services, vms_per_host: int = 6) -> Inventory:
+    """Two hosts, one of them silent, with VMs in several states, storage, networks, tasks and events."""
+    now = datetime.now(UTC)
+    with services.database.begin() as session:
+        datacenter = models.Datacenter(
+            id=new_id(ObjectKind.DATACENTER), name="Paris", name_key="paris", created_at=now
+        )
+        session.add(datacenter)
+        session.flush()
+        hosts = [_host(number, datacenter.id, now) for number in range(2)]
+        session.add_all(hosts)
+        session.flush()
+        vms = [_vm(host, number, now) for host in hosts for number in range(vms_per_host)]
+        pool, network = _pool(hosts[0]), _network(hosts[0])
+        session.add_all(
+            [*vms, pool, network, _event(vms[0], hosts[0], now), task := _task(vms[0], hosts[0], now)]
+        )
+        session.flush()
+        session.add(volume := _volume(pool))
+        session.add_all(_definition(vm, now) for vm in vms)
+        return Inventory(
+            datacenter.id,
+            [host.id for host in hosts],
+            [vm.id for vm in vms],
+            pool.id,
+            volume.id,
+            network.id,
+            task.id,
+        )
+
+
+def _host(number: int, datacenter_id: str, now: datetime) -> models.Host:
+    silent = number == 1
+    name = f"kvm-{number:02}"
+    return models.Host(
+        id=new_id(ObjectKind.HOST),
+        datacenter_id=datacenter_id,
+        name=name,
+        name_key=name,
+        transport=Transport.SSH,
+        address=f"192.0.2.{number + 1}",
+        port=22,
+        user="root",
+        socket="/var/run/libvirt/libvirt-sock",
+        mode=HostMode.MANAGED,
+        state=HostState.NOT_ANSWERING if silent else HostState.CONNECTED,
+        observed_at=now - timedelta(hours=1) if silent else now,
+        libvirt_uuid=f"00000000-0000-4000-8000-{number:012}",
+        cpus=8,
+        memory_bytes=64 << 30,
+        search_text=name,
+        created_at=now,
+    )
+
+
+def _vm(host: models.Host, number: int, now: datetime) -> models.Vm:
+    states = (
+        VmState.RUNNING,
+        VmState.SHUTOFF,
+        VmState.PAUSED,
+        VmState.CRASHED,
+        VmState.SAVED,
+        VmState.MISSING,
+    )
+    name = f"web-{host.name[-2:]}-{number:02}"
+    return models.Vm(
+        id=new_id(ObjectKind.VM),
+        host_id=host.id,
+        uuid=f"00000000-0000-4000-9000-{int(host.name[-2:]):06}{number:06}",
+        name=name,
+        name_key=name,
+        state=states[number % len(states)],
+        persistent=True,
+        autostart=False,
+        vcpus=2,
+        memory_bytes=1 << 30,
+        addresses=[["52:54:00:00:00:01", "192.0.2.10"]],
+        search_text=name,
+        seen_at=now if states[number % len(states)] is VmState.MISSING else None,
+        created_at=now,
+    )
+
+
+def _definition(vm: models.Vm, now: datetime) -> models.VmDefinition:
+    return models.VmDefinition(
+        vm_id=vm.id, digest="d", xml=f"<domain><name>{vm.name}</name></domain>", parsed={}, read_at=now
+    )
+
+
+def _pool(host: models.Host) -> models.Pool:
+    return models.Pool(
+        id=new_id(ObjectKind.POOL),
+        host_id=host.id,
+        uuid="00000000-0000-4000-a000-000000000001",
+        name="default",
+        kind="dir",
+        state="running",
+        autostart=True,
+        persistent=True,
+        capacity_bytes=100,
+        allocation_bytes=40,
+        available_bytes=60,
+    )
+
+
+def _volume(pool: models.Pool) -> models.Volume:
+    return models.Volume(
+        id=new_id(ObjectKind.VOLUME),
+        pool_id=pool.id,
+        name="web.qcow2",
+        path="/images/web.qcow2",
+        kind="file",
+        format="qcow2",
+        capacity_bytes=10,
+        allocation_bytes=4,
+    )
+
+
+def _network(host: models.Host) -> models.Network:
+    return models.Network(
+        id=new_id(ObjectKind.NETWORK),
+        host_id=host.id,
+        uuid="00000000-0000-4000-b000-000000000001",
+        name="default",
+        active=True,
+        autostart=True,
+        persistent=True,
+        forward_mode="nat",
+    )
+
+
+def _task(vm: models.Vm, host: models.Host, now: datetime) -> models.Task:
+    return models.Task(
+        id=new_id(ObjectKind.TASK),
+        kind="vm.start",
+        title="Start",
+        state=TaskState.SUCCEEDED,
+        progress=100,
+        target_kind="vm",
+        target_id=vm.id,
+        target_name=vm.name,
+        host_id=host.id,
+        host_name=host.name,
+        actor_name="administrator",
+        created_at=now,
+        finished_at=now,
+    )
+
+
+def _event(vm: models.Vm, host: models.Host, now: datetime) -> models.Event:
+    return models.Event(
+        at=now,
+        kind="vm.state",
+        severity="info",
+        message="The VM is running.",
+        object_kind="vm",
+        object_id=vm.id,
+        object_name=vm.name,
+        host_id=host.id,
+        host_name=host.name,
+    )

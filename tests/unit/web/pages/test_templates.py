@@ -1,0 +1,300 @@
+"""Every page draws with every kind of object, in both languages, and hostile names stay text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from app.core.actions import VM_ACTIONS, VmVerb
+from app.core.endpoints import parse_uri
+from app.core.privileges import Role
+from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
+from app.core.states import HostState, ObjectKind, TaskState, VmState
+from app.services.context import Actor
+from app.web.pages import tables
+from app.web.pages.environment import environment
+from app.web.pages.forms import Shown, Told
+from app.web.pages.host_new import Wizard
+from app.web.pages.lists import ListView
+from app.web.pages.table import Table
+from app.web.pages.xmlview import pieces
+from tests.unit.web.pages import samples
+
+ADMIN = Actor(user_id="user_aaaaaaaaaaaaaaaa", name="admin", role=Role.ADMINISTRATOR, via="page")
+VIEWER = Actor(user_id="user_bbbbbbbbbbbbbbbb", name="ana", role=Role.VIEWER, via="page")
+FAILED = Shown(
+    {"name": samples.HTML}, {"name": samples.HTML}, Told("It failed.", samples.HTML, "Try again.", 409)
+)
+
+
+def draw(template: str, *, actor: Actor = ADMIN, language: str = "en", **context: object) -> str:
+    """The template as the main part of a page."""
+    return (
+        environment(language)
+        .get_template(template)
+        .render(
+            layout="_shell/main_only.html",
+            actor=actor,
+            can=lambda privilege: privilege in actor.role.privileges,
+            theme="light",
+            path="/",
+            request_url="/",
+            **context,
+        )
+    )
+
+
+def listed(
+    table: Table[Any], rows: list[Any], *, columns: list[str] | None = None, base: str | None = None
+) -> ListView[Any]:
+    """A list with these rows and every column."""
+    keys = [column.key for column in table.columns] if columns is None else columns
+    return ListView(
+        table=table,
+        columns=table.columns_of(keys),
+        rows=rows,
+        total=len(rows),
+        first=1,
+        params=(),
+        sort="name",
+        trail=(),
+        cursor="",
+        next="abc",
+        base=base or table.path,
+        fixed=(),
+        dom_id=f"list-{table.key}",
+    )
+
+
+ROWS: list[tuple[Table[Any], str, Callable[[str], Any], dict[str, object]]] = [
+    (tables.VMS, "vms/list.html", samples.vm, {}),
+    (tables.HOSTS, "hosts/list.html", samples.host, {}),
+    (tables.POOLS, "storage/list.html", samples.pool, {"tab": "pools"}),
+    (tables.VOLUMES, "storage/list.html", samples.volume, {"tab": "volumes"}),
+    (tables.NETWORKS, "networks/list.html", samples.network, {}),
+    (tables.TASKS, "tasks/list.html", lambda name: samples.task(name=name), {}),
+    (tables.EVENTS, "events/list.html", samples.event, {}),
+    (tables.AUDIT, "audit/list.html", samples.audit, {}),
+    (tables.USERS, "users/list.html", samples.user, {}),
+    (tables.TOKENS, "tokens/list.html", samples.token, {"form": Shown(), "made": None}),
+    (tables.CREDENTIALS, "credentials/list.html", samples.credential, {}),
+    (tables.DATACENTERS, "datacenters/list.html", samples.datacenter, {"form": Shown()}),
+]
+
+
+class _Tags(HTMLParser):
+    """Collects what a browser would make of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handlers: list[str] = []
+        self.images: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name.startswith("on") or name == "style":
+                self.handlers.append(f"{tag} {name}={value}")
+            if name == "id" and value:
+                self.ids.append(value)
+            if tag == "img" and name == "src" and value:
+                self.images.append(value)
+
+
+def assert_harmless(html: str) -> None:
+    """No text of a host or guest became markup, and no id occurs twice."""
+    tags = _Tags()
+    tags.feed(html)
+    assert tags.handlers == []
+    assert all(source.startswith("/vms/") for source in tags.images)
+    assert sorted(tags.ids) == sorted(set(tags.ids))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(("table", "template", "make", "context"), ROWS, ids=[row[0].key for row in ROWS])
+def test_a_list_draws_every_column_of_hostile_rows(
+    table: Table[Any], template: str, make: Callable[[str], Any], context: dict[str, object], language: str
+) -> None:
+    view = listed(table, [make(name) for name in samples.HOSTILE])
+    html = draw(template, language=language, list=view, **context)
+    assert_harmless(html)
+    assert html.count("<tr") >= 4
+
+
+@pytest.mark.parametrize(("table", "template", "make", "context"), ROWS, ids=[row[0].key for row in ROWS])
+def test_an_empty_list_says_what_to_do(
+    table: Table[Any], template: str, make: Callable[[str], Any], context: dict[str, object]
+) -> None:
+    html = draw(template, list=listed(table, []), **context)
+    assert table.empty.hint.split(";")[0] in html
+    assert "<tbody" not in html
+
+
+def test_a_viewer_is_offered_no_bulk_actions() -> None:
+    view = listed(tables.VMS, [samples.vm()])
+    assert "data-bulk" in draw("vms/list.html", list=view)
+    assert "data-bulk" not in draw("vms/list.html", actor=VIEWER, list=view)
+    assert "data-check" not in draw("vms/list.html", actor=VIEWER, list=view)
+
+
+def test_changed_rows_are_put_in_their_place_and_gone_ones_taken_away() -> None:
+    vm = samples.vm(samples.HTML)
+    html = draw(
+        "_list/rows.html", table=tables.VMS, columns=tables.VMS.columns_of([]), rows=[vm], gone=["vm_gone"]
+    )
+    assert f'hx-target="#row-{vm.id}" hx-swap="outerMorph"' in html
+    assert 'hx-target="#row-vm_gone" hx-swap="delete"' in html
+    assert_harmless(html)
+
+
+VM_TABS = {
+    "summary": {},
+    "hardware": {},
+    "tasks": {
+        "tasks": Page(items=[samples.task(TaskState.FAILED, samples.HTML)], total=1),
+        "events": Page(items=[samples.event(samples.RTL)], total=1),
+    },
+    "xml": {
+        "pieces": list(pieces(f"<domain type='kvm'><name>{samples.LONG}</name><!-- & --></domain>")),
+        "xml": "",
+    },
+}
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("tab", list(VM_TABS))
+@pytest.mark.parametrize("state", list(VmState))
+def test_a_vm_draws_in_every_state_and_tab(tab: str, state: VmState, language: str) -> None:
+    for name in samples.HOSTILE:
+        last = samples.task(TaskState.FAILED, name)
+        vm = samples.vm(name, state)
+        assert_harmless(
+            draw("vms/show.html", language=language, vm=vm, tab=tab, last_task=last, **VM_TABS[tab])
+        )
+
+
+def test_a_refused_action_says_why_and_a_viewer_is_offered_none() -> None:
+    vm = samples.vm(state=VmState.SHUTOFF)
+    html = draw("vms/_header.html", vm=vm, tab="summary", last_task=None)
+    assert "The VM is off." in html
+    assert f'hx-post="/vms/{vm.id}/actions/start"' in html
+    assert f'hx-post="/vms/{vm.id}/actions/force-off"' not in html
+    assert "/actions/" not in draw("vms/_header.html", actor=VIEWER, vm=vm, tab="summary", last_task=None)
+
+
+def test_a_failed_task_offers_what_goes_further() -> None:
+    html = draw("tasks/_banner.html", task=samples.task(TaskState.FAILED))
+    assert "It was asked by ACPI and still ran after 120 s." in html
+    assert "/actions/force-off" in html
+
+
+def test_a_stale_vm_says_that_it_is_the_last_known() -> None:
+    html = draw("vms/_summary.html", vm=samples.vm(stale=True), last_task=None)
+    assert "This is what was last seen." in html
+    assert 'hx-trigger="every 2s"' not in html
+
+
+@pytest.mark.parametrize("state", list(HostState))
+@pytest.mark.parametrize(
+    "tab", ["summary", "hardware", "compatibility", "vms", "storage", "networks", "tasks"]
+)
+def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostState) -> None:
+    lists = {
+        "vms": listed(tables.VMS, [samples.vm(samples.HTML, stale=True)]),
+        "storage": listed(tables.POOLS, [samples.pool(samples.LONG)]),
+        "networks": listed(tables.NETWORKS, [samples.network(samples.RTL)]),
+    }
+    context = {**VM_TABS["tasks"], "list": lists.get(tab)}
+    for name in samples.HOSTILE:
+        assert_harmless(draw("hosts/show.html", host=samples.host(name, state), tab=tab, **context))
+
+
+def test_a_changed_identity_shows_both_fingerprints() -> None:
+    host = samples.host(state=HostState.IDENTITY_CHANGED)
+    for template in ("hosts/_notices.html", "hosts/identity.html"):
+        html = draw(template, host=host)
+        assert host.fingerprint in html
+        assert host.fingerprint_seen in html
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("known", [False, True])
+def test_each_step_of_adding_a_host_keeps_what_was_typed(language: str, known: bool) -> None:
+    values = {"way": "uri", "uri": "qemu+ssh://root@kvm-01:2222/system", "name": samples.HTML, "sign_in": ""}
+    seen = "SHA256:47DEQpj8HBSa"
+    for wizard in (
+        Wizard("where", Shown(values, {"uri": samples.HTML}, FAILED.problem)),
+        Wizard("identity", Shown(values), seen, parse_uri(values["uri"])),
+        Wizard("check", Shown({**values, "fingerprint": seen}), check=samples.host_check(known=known)),
+    ):
+        html = draw(
+            "hosts/new.html",
+            language=language,
+            wizard=wizard,
+            form=wizard.form,
+            credentials=[("cred_1", samples.HTML)],
+            datacenters=[("dc_1", "Paris")],
+        )
+        assert_harmless(html)
+        assert values["uri"] in html
+    assert ("already" in html) is known or language == "fr"
+
+
+def test_secrets_are_never_sent_back() -> None:
+    form = Shown(
+        {"private_key": "SECRET-KEY", "password": "SECRET-WORD", "passphrase": "SECRET-PHRASE", "name": "x"}
+    )
+    assert "SECRET" not in draw("credentials/form.html", credential=None, form=form)
+    wizard = Wizard("where", form)
+    assert "SECRET" not in draw("hosts/new.html", wizard=wizard, form=form, credentials=[], datacenters=[])
+
+
+def test_other_pages_draw_with_their_errors() -> None:
+    token = NewToken(**samples.token(samples.HTML).model_dump(), token="vigie_secret")
+    refusal = BulkRefusal(
+        vm=Ref(kind=ObjectKind.VM, id=samples.vm().id, name=samples.HTML),
+        problem=Problem(type="urn:x", title="No.", status=409, code="wrong_state", why=samples.HTML),
+    )
+    bulk = BulkRecord(batch_id="b", tasks=[samples.task()], refused=[refusal] * 12)
+    pages: list[tuple[str, dict[str, object]]] = [
+        ("users/new.html", {"form": FAILED}),
+        ("users/show.html", {"form": FAILED, "user": samples.user(samples.HTML)}),
+        ("credentials/form.html", {"form": FAILED, "credential": samples.credential(samples.HTML)}),
+        ("credentials/form.html", {"form": FAILED, "credential": None}),
+        (
+            "datacenters/show.html",
+            {
+                "form": FAILED,
+                "datacenter": samples.datacenter(samples.HTML),
+                "list": listed(tables.HOSTS, []),
+            },
+        ),
+        (
+            "account/show.html",
+            {"form": FAILED, "sessions": [samples.session()], "tokens": [samples.token(samples.HTML)]},
+        ),
+        ("tokens/list.html", {"form": FAILED, "made": token, "list": listed(tables.TOKENS, [])}),
+        (
+            "hosts/edit.html",
+            {"form": FAILED, "host": samples.host(samples.HTML), "credentials": [], "datacenters": []},
+        ),
+        ("storage/pool.html", {"pool": samples.pool(samples.HTML), "list": listed(tables.VOLUMES, [])}),
+        ("storage/volume.html", {"volume": samples.volume(samples.HTML)}),
+        ("networks/show.html", {"network": samples.network(samples.HTML)}),
+        ("vms/bulk.html", {"result": bulk, "action": VM_ACTIONS[VmVerb.START]}),
+        ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
+        *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
+    ]
+    for template, context in pages:
+        for language in ("en", "fr"):
+            assert_harmless(draw(template, language=language, **context))
+
+
+def test_coloured_xml_is_the_xml() -> None:
+    xml = "<domain type='kvm' id=\"3\"><!-- a > b --><name>x &lt;b&gt;</name>\n  <on_off/></domain>"
+    assert "".join(text for _, text in pieces(xml)) == xml
+    assert ("value", "'kvm'") in list(pieces(xml))
+    assert ("comment", "<!-- a > b -->") in list(pieces(xml))
