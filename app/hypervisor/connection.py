@@ -7,10 +7,9 @@ waits on this connection, which is lost. No thread is left behind in a hung call
 from __future__ import annotations
 
 import math
-import queue
 import threading
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TypeVar
 
 import libvirt
@@ -39,10 +38,12 @@ class Connection:
         self._link = link
         self._deadline_s = call_deadline_s
         self._on_end = on_end
-        self._relay = Relay(self._loop, self._ended)
+        self._relay = Relay(self._loop, lambda: bool(self._calls), self._ended, link.released)
         self._subscriptions = events.Subscriptions()
         self._unsupported: set[str] = set()
         self._raw: libvirt.virConnect | None = None
+        self._calls: set[object] = set()
+        self._burying = threading.Lock()
 
     def open(self, deadline_s: float) -> None:
         """Connect through the link, which must be open. Raises HostError and its kinds."""
@@ -56,7 +57,7 @@ class Connection:
             self._relay.end(error)
             raise
         uri = self._link.uri.format(socket=self._relay.path)
-        self._raw = self.call(libvirt.open, uri, deadline_s=deadline_s)
+        self.call(self._open_raw, uri, deadline_s=deadline_s)
 
     @property
     def raw(self) -> libvirt.virConnect:
@@ -74,6 +75,8 @@ class Connection:
         """Call a libvirt function within the deadline. Raises core errors only."""
         limit = self._deadline_s if deadline_s is None else deadline_s
         key = self._loop.arm(limit, partial(self._pass_deadline, limit))
+        # In this order: once buried, no call gets past the look at the cause.
+        self._calls.add(key)
         try:
             if self._relay.cause:
                 raise self._relay.cause.with_traceback(None)
@@ -82,6 +85,9 @@ class Connection:
             raise self._error(error) from None
         finally:
             self._loop.disarm(key)
+            self._calls.discard(key)
+            if self._relay.cause:
+                self._bury_when_idle()
 
     def optional(self, key: str, function: Callable[..., T], *args: object) -> T | None:
         """As `call`, but None where the host does not support it; then it is not asked again."""
@@ -108,7 +114,11 @@ class Connection:
         """Cut it, from any thread; returns at once. Calls in progress raise `cause`."""
         self._relay.end(cause)
 
+    def _open_raw(self, uri: str) -> None:
+        self._raw = libvirt.open(uri)
+
     async def _prepare(self, deadline_s: float) -> None:
+        self._link.users += 1
         await self._link.connect(self._relay, deadline_s)
         self._relay.listen()
 
@@ -119,37 +129,21 @@ class Connection:
         return self._relay.cause.with_traceback(None) if self._relay.cause else faults.translate(error)
 
     def _ended(self, cause: VigieError) -> None:
-        funeral().put(self._bury)
+        self._bury_when_idle()
         self._on_end(cause)
 
-    def _bury(self) -> None:
-        raw, self._raw = self._raw, None
-        if raw is not None:
-            self._subscriptions.cancel(raw)
+    def _bury_when_idle(self) -> None:
+        """Free the libvirt connection once no call is inside it."""
+        with self._burying:
+            if self._calls or self._raw is None:
+                return
+            raw, self._raw = self._raw, None
+        events.in_event_loop(partial(self._bury, raw))
+
+    def _bury(self, raw: libvirt.virConnect) -> None:
+        self._subscriptions.cancel(raw)
+        try:
             raw.close()
-
-
-_making = threading.Lock()
-
-
-def funeral() -> queue.SimpleQueue[Callable[[], None]]:
-    """Where ended connections are queued to be freed."""
-    with _making:
-        return _funeral()
-
-
-@cache
-def _funeral() -> queue.SimpleQueue[Callable[[], None]]:
-    """Ended connections, freed in a thread of their own: libvirt locks, and the link loop must never wait."""
-    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-
-    def work() -> None:
-        while True:
-            try:
-                waiting.get()()
-            except libvirt.libvirtError:
-                # It could not tell the host, to which it is not connected any more.
-                continue
-
-    threading.Thread(target=work, name="libvirt-closing", daemon=True).start()
-    return waiting
+        except libvirt.libvirtError:
+            # It could not tell the host, to which it is not connected any more.
+            return

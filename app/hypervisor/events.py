@@ -117,6 +117,19 @@ def _start_once() -> None:
     threading.Thread(target=work, name="libvirt-events", daemon=True).start()
 
 
+def in_event_loop(action: Callable[[], None]) -> None:
+    """Have `action` called in the event loop's thread.
+
+    Connections are closed there: libvirt's client frees memory that an event in progress elsewhere still uses.
+    """
+
+    def work(timer: int, _: object) -> None:
+        libvirt.virEventRemoveTimeout(timer)
+        action()
+
+    libvirt.virEventAddTimeout(0, work, None)
+
+
 def _hint(kind: str, thing: object, what: str, detail: str | None = None) -> Hint:
     uuid = thing.UUIDString()  # type: ignore[attr-defined]
     return Hint(kind, uuid, what, detail, time.monotonic())

@@ -25,6 +25,9 @@ class Link(ABC):
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        # Relays whose far side is open, and whether the link ends with the last of them.
+        self.users = 0
+        self._closing = False
 
     async def open(self, deadline_s: float) -> None:  # noqa: B027 -- most links have nothing to prepare
         """Log in. Raises HostUnreachable, HostIdentityChanged, HostAuthFailed."""
@@ -37,8 +40,20 @@ class Link(ABC):
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""
         return None
 
-    def close(self) -> None:  # noqa: B027
-        """Close what `open` opened; relays end with it."""
+    def close(self) -> None:
+        """Close what `open` opened, once no relay uses it any more."""
+        self._closing = True
+        if self.users <= 0:
+            self.abort()
+
+    def released(self) -> None:
+        """A relay is done with the link."""
+        self.users -= 1
+        if self._closing and self.users <= 0:
+            self.abort()
+
+    def abort(self) -> None:  # noqa: B027
+        """Close what `open` opened, at once."""
 
 
 class UnixLink(Link):

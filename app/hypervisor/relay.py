@@ -26,6 +26,8 @@ from app.hypervisor.loop import LinkLoop
 
 # The kernel's limit for the path of a unix socket, less room for the number.
 MAX_DIRECTORY = 90
+LINGER_S = 60.0
+QUIET_S = 0.2
 _numbers = itertools.count(1)
 
 
@@ -48,17 +50,19 @@ class Half(asyncio.Protocol):
         self.side: Side | None = None
         self.other: Half | None = None
         self.on_lost = on_lost
+        self.on_unwanted: Callable[[], object] = on_lost
+        self.released = False
 
     def connection_made(self, transport: object) -> None:
         """The side is connected."""
         self.side = cast(Side, transport)
 
     def data_received(self, data: bytes, datatype: object = None) -> None:
-        """Bytes came: pass them on. A host that talks before libvirt does breaks the protocol."""
+        """Bytes came: pass them on. When nobody is there to take them, as before libvirt asked, that is the end."""
         if self.other and self.other.side:
             self.other.side.write(data)
         else:
-            self.on_lost()
+            self.on_unwanted()
 
     def pause_writing(self) -> None:
         """This side takes no more for now."""
@@ -84,9 +88,17 @@ class Half(asyncio.Protocol):
 class Relay:
     """The pair of a libvirt connection and its host. `cause` says why it ended."""
 
-    def __init__(self, loop: LinkLoop, on_end: Callable[[VigieError], None]) -> None:
+    def __init__(
+        self,
+        loop: LinkLoop,
+        is_busy: Callable[[], bool],
+        on_end: Callable[[VigieError], None],
+        on_gone: Callable[[], None],
+    ) -> None:
         self._loop = loop
+        self._is_busy = is_busy
         self._on_end = on_end
+        self._on_gone = on_gone
         self._listener: socket.socket | None = None
         self.cause: VigieError | None = None
         self.path = ""
@@ -141,10 +153,33 @@ class Relay:
             return
         self.cause = cause
         self._stop_listening()
-        for half in (self._near, self.far):
-            if half.side:
-                half.side.abort()
+        if self._near.side:
+            self._near.side.abort()
+        if self._is_busy() and self.far.side:
+            self._linger(self.far)
+        else:
+            self._release(self.far)
         self._on_end(cause)
+
+    def _linger(self, far: Half) -> None:
+        """Keep the host's side open until it has answered, or for a minute, and throw the answer away.
+
+        libvirt 9.0's daemon may crash when a client leaves while its call is answered: it then frees the
+        client's event callbacks twice.
+        """
+        loop = asyncio.get_running_loop()
+        far.other = None
+        far.on_lost = partial(self._release, far)
+        far.on_unwanted = lambda: loop.call_later(QUIET_S, self._release, far)
+        loop.call_later(LINGER_S, self._release, far)
+
+    def _release(self, far: Half) -> None:
+        if far.released:
+            return
+        far.released = True
+        if far.side:
+            far.side.abort()
+        self._on_gone()
 
 
 @cache

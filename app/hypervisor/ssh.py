@@ -106,7 +106,7 @@ class SshLink(Link):
         except (asyncssh.Error, OSError):
             return None
 
-    def close(self) -> None:
+    def abort(self) -> None:
         """Close at once."""
         if self._connection:
             self._connection.abort()

@@ -210,7 +210,7 @@ def test_rounds_of_freezing_leave_nothing_behind(fresh_lab: Lab, open_host: Open
         lab_host.thaw()
         with pytest.raises(HostNotAnswering):
             opened.host.poll()
-        time.sleep(0.15)
+        time.sleep(0.5)
         counts.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
     assert counts[-1] == counts[2], counts
 
