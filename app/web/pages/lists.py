@@ -100,16 +100,18 @@ class ListView(Generic[R]):
         """The list sorted another way, from its beginning."""
         return replace(self, sort=sort)._url()
 
-    def column_choices(self, translate: Callable[[str], str]) -> list[tuple[str, str, bool]]:
+    @property
+    def column_choices(self) -> list[tuple[str, str, bool]]:
         """Key, title and whether it is shown, of each column that people may hide."""
         shown = set(self.columns)
         return [
-            (each.key, translate(each.title), each in shown)
+            (each.key, each.title, each in shown)
             for each in self.table.columns
             if not each.pinned and each.title
         ]
 
-    def bulk_buttons(self, translate: Callable[[str], str]) -> list[tuple[str, dict[str, str]]]:
+    @property
+    def bulk_buttons(self) -> list[tuple[str, dict[str, str]]]:
         """Title and attributes of each button that acts on the selected rows."""
         buttons = []
         for verb in self.table.verbs:
@@ -121,13 +123,14 @@ class ListView(Generic[R]):
             }
             if VM_ACTIONS[verb].confirm:
                 attributes["data-ask"] = f"#ask-bulk-{verb.value}"
-            buttons.append((translate(VM_ACTIONS[verb].title), attributes))
+            buttons.append((VM_ACTIONS[verb].title, attributes))
         return buttons
 
-    def bulk_questions(self, translate: Callable[[str], str]) -> list[tuple[str, str]]:
+    @property
+    def bulk_questions(self) -> list[tuple[str, str]]:
         """Element id and title of the question before each bulk verb that may lose data."""
         asking = [verb for verb in self.table.verbs if VM_ACTIONS[verb].confirm]
-        return [(f"ask-bulk-{verb.value}", translate(VM_ACTIONS[verb].title)) for verb in asking]
+        return [(f"ask-bulk-{verb.value}", VM_ACTIONS[verb].title) for verb in asking]
 
     def value(self, key: str) -> str:
         """The value of a filter, empty when it is not set."""

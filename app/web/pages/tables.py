@@ -6,9 +6,7 @@ service knows it by; `text` is what the CSV holds. Titles are message ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from app.core.actions import HOST_STATE_TITLES, VM_STATE_TITLES, VmVerb
 from app.core.messages import N_

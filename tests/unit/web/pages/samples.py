@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from app.core.ids import new_id
 from app.core.records import (
@@ -39,6 +40,7 @@ LONG = "n" * 250
 HOSTILE = (HTML, RTL, LONG)
 
 NOW = datetime.now(UTC)
+_NUMBERS = count(1)
 HOST_ID = new_id(ObjectKind.HOST)
 USAGE = UsageRecord(
     cpu_percent=41.5,
@@ -177,7 +179,7 @@ def host(name: str = "kvm-par-01", state: HostState = HostState.CONNECTED) -> Ho
     """A host."""
     stale = state is not HostState.CONNECTED
     return HostDetail(
-        id=HOST_ID,
+        id=new_id(ObjectKind.HOST),
         name=name,
         datacenter_id=new_id(ObjectKind.DATACENTER),
         datacenter_name=name,
@@ -278,7 +280,7 @@ def task(state: TaskState = TaskState.RUNNING, name: str = "web-01") -> TaskReco
 def event(name: str = "web-01") -> EventRecord:
     """An event."""
     return EventRecord(
-        id=1,
+        id=next(_NUMBERS),
         at=NOW - timedelta(minutes=3),
         kind="vm.crashed",
         severity=Severity.ERROR,
@@ -291,7 +293,7 @@ def event(name: str = "web-01") -> EventRecord:
 def audit(name: str = "admin") -> AuditRecord:
     """An audit entry."""
     return AuditRecord(
-        id=1,
+        id=next(_NUMBERS),
         at=NOW,
         actor=name,
         via="page",
