@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.labfixture"]
+pytest_plugins = ["tests.databases", "tests.labfixture"]

@@ -50,7 +50,8 @@ def check(database: Database) -> None:
 def differences(connection: sa.Connection) -> Sequence[Any]:
     """What would have to change for the schema to match the models; empty when it does."""
     options = {"compare_type": True, "compare_server_default": True, "include_name": _is_ours}
-    return compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+    return found
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
@@ -65,7 +66,7 @@ def _scripts() -> ScriptDirectory:
 
 
 def _run(scripts: ScriptDirectory, connection: sa.Connection) -> None:
-    def steps(revision: Any, _context: MigrationContext) -> Any:  # noqa: ANN401  alembic's own types
+    def steps(revision: Any, _context: MigrationContext) -> Any:
         return scripts._upgrade_revs("head", revision)
 
     with EnvironmentContext(Config(), scripts) as environment:

@@ -77,7 +77,9 @@ def _user_named(services: Services, name: str) -> User | None:
     if len(name) > 63 or not storable(name):
         return None
     with services.database.read() as session:
-        return session.scalar(sa.select(User).where(User.name_key == fold(name)))
+        user = session.scalar(sa.select(User).where(User.name_key == fold(name)))
+        session.expunge_all()  # read outside the transaction, which must not wait for a hash
+    return user
 
 
 def _shown(name: str) -> str:
@@ -115,7 +117,8 @@ def actor_of_session(services: Services, secret: str, remote: str | None) -> tup
     idle = timedelta(seconds=services.settings.session_idle_s)
     with services.database.read() as session:
         query = sa.select(Login, User).join(User, User.id == Login.user_id)
-        row = session.execute(query.where(Login.secret_sha256 == digest(secret))).tuples().one_or_none()
+        row = session.execute(query.where(Login.secret_sha256 == digest(secret))).one_or_none()
+        session.expunge_all()
     if row is None or row[1].disabled or now >= row[0].expires_at or now - row[0].last_seen_at > idle:
         raise NotSignedIn(N_("Your session has ended."), hint=N_("Sign in again."), code="session_ended")
     login, user = row
@@ -129,7 +132,8 @@ def actor_of_token(services: Services, token: str, remote: str | None, via: Via 
     now = datetime.now(UTC)
     with services.database.read() as session:
         query = sa.select(Token, User).join(User, User.id == Token.user_id)
-        row = session.execute(query.where(Token.secret_sha256 == digest(token))).tuples().one_or_none()
+        row = session.execute(query.where(Token.secret_sha256 == digest(token))).one_or_none()
+        session.expunge_all()
     if row is None or row[1].disabled or (row[0].expires_at is not None and now >= row[0].expires_at):
         raise NotSignedIn(
             N_("The token is not valid."),

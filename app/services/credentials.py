@@ -159,7 +159,7 @@ def _ref(row: Credential) -> Ref:
 def _records(ctx: Ctx, rows: Sequence[Credential]) -> list[CredentialRecord]:
     wanted = [row.id for row in rows]
     used = sa.select(Host.credential_id, sa.func.count()).where(Host.credential_id.in_(wanted))
-    counts = dict(ctx.session.execute(used.group_by(Host.credential_id)).tuples().all())
+    counts = {row[0]: row[1] for row in ctx.session.execute(used.group_by(Host.credential_id))}
     return [
         CredentialRecord.model_validate(
             {

@@ -95,7 +95,7 @@ def _records(ctx: Ctx, rows: Sequence[Datacenter]) -> list[DatacenterRecord]:
     wanted = [row.id for row in rows]
     hosts = sa.select(Host.datacenter_id, sa.func.count(), sa.func.sum(Host.vm_count))
     query = hosts.where(Host.datacenter_id.in_(wanted)).group_by(Host.datacenter_id)
-    counts = {each: (number, vms) for each, number, vms in ctx.session.execute(query).tuples()}
+    counts = {each: (number, vms) for each, number, vms in ctx.session.execute(query)}
     return [
         DatacenterRecord(
             id=row.id,

@@ -127,13 +127,13 @@ def _rows(
         valued = query.where(sort.column.is_not(None)) if nullable else query
         if place is not None and place.value is not None:
             valued = valued.where(sort.after(sort.keys, (place.value, place.unique)[: len(sort.keys)]))
-        rows += ctx.session.execute(sort.ordered(valued, sort.keys).limit(wanted)).tuples()
+        rows += ctx.session.execute(sort.ordered(valued, sort.keys).limit(wanted))
     if nullable and len(rows) < wanted:
         empty = query.where(sort.column.is_(None))
         if place is not None and place.value is None:
             empty = empty.where(sort.after((sort.unique,), (place.unique,)))
         empty = sort.ordered(empty, (sort.unique,)).limit(wanted - len(rows))
-        rows += ctx.session.execute(empty).tuples()
+        rows += ctx.session.execute(empty)
     return rows
 
 

@@ -25,7 +25,7 @@ def list_tokens(ctx: Ctx) -> list[TokenRecord]:
     query = sa.select(Token, User.name).join(User, User.id == Token.user_id)
     if not ctx.can("token.edit_any"):
         query = query.where(Token.user_id == ctx.actor.user_id)
-    rows = ctx.session.execute(query.order_by(Token.created_at.desc(), Token.id)).tuples()
+    rows = ctx.session.execute(query.order_by(Token.created_at.desc(), Token.id))
     return [_record(token, user_name) for token, user_name in rows]
 
 

@@ -1,0 +1,37 @@
+"""Migrations make exactly the schema of the models, on both databases."""
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Unavailable
+from app.db import migrate
+from app.db.models import Base
+from app.db.session import Database
+
+
+def test_migrations_make_the_models_schema(database: Database) -> None:
+    with database.engine.connect() as connection:
+        assert list(migrate.differences(connection)) == []
+        found = set(sa.inspect(connection).get_table_names())
+    assert found == {*Base.metadata.tables, "alembic_version"}
+    migrate.check(database)
+
+
+def test_upgrade_twice_is_harmless(database: Database) -> None:
+    migrate.upgrade(database)
+    migrate.check(database)
+
+
+def test_check_names_the_command_when_a_column_is_missing(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE vm DROP COLUMN notes")
+    with pytest.raises(Unavailable) as told:
+        migrate.check(database)
+    assert told.value.code == "schema_outdated"
+    assert "vigie db upgrade" in (told.value.hint or "")
+    assert "remove_column" in (told.value.why or "") or "add_column" in (told.value.why or "")
+
+
+def test_check_refuses_an_empty_database(tmp_path) -> None:
+    with pytest.raises(Unavailable, match="does not fit"):
+        migrate.check(Database(f"sqlite:///{tmp_path / 'new.db'}"))

@@ -1,0 +1,200 @@
+"""Signing in, sessions and users, on both databases."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotSignedIn, TooManyRequests
+from app.core.specs import ListQuery, PasswordChange, TokenSpec, UserPatch, UserSpec
+from app.db.models import Audit, Login, Token
+from app.services import accounts, tokens
+from app.services.context import Ctx, Services
+
+PASSWORD = "correct horse battery"
+
+
+def sign_in(services: Services, name: str = "ada", password: str = PASSWORD, remote: str = "192.0.2.7"):
+    return accounts.sign_in(services, name, password, remote=remote, user_agent="a browser")
+
+
+@pytest.fixture
+def ada(services: Services):
+    return accounts.first_user(services, "Ada", PASSWORD)
+
+
+def spec(name: str, role: str = "viewer") -> UserSpec:
+    return UserSpec.model_validate({"name": name, "password": PASSWORD, "role": role})
+
+
+def test_sign_in_whatever_the_case_of_the_name(services: Services, ada) -> None:
+    signed = sign_in(services, "ADA")
+    found, _language = accounts.actor_of_session(services, signed.secret, "192.0.2.7")
+    assert (found.user_id, found.name, found.role) == (ada.id, "Ada", "administrator")
+    assert signed.secret not in repr(signed)
+    with services.database.read() as session:
+        assert signed.secret not in session.scalars(sa.select(Login.secret_sha256)).one()
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "a" * 5000, "nul\0", "\ud800", "' OR 1=1 --", "<img src=x>"])
+def test_hostile_names_and_unknown_users_are_told_the_same(services: Services, ada, name: str) -> None:
+    with pytest.raises(NotSignedIn) as told:
+        sign_in(services, name)
+    assert told.value.code == "wrong_password"
+
+
+@pytest.mark.parametrize("password", ["", "wrong", "x" * 100_000, "\ud800", PASSWORD + " "])
+def test_wrong_passwords(services: Services, ada, password: str) -> None:
+    with pytest.raises(NotSignedIn, match="wrong"):
+        sign_in(services, password=password)
+
+
+def test_guesses_are_limited_by_name(services: Services, ada) -> None:
+    for number in range(services.settings.login_attempts):
+        with pytest.raises(NotSignedIn):
+            sign_in(services, password="wrong", remote=f"192.0.2.{number}")
+    with pytest.raises(TooManyRequests) as told:
+        sign_in(services, remote="198.51.100.1")
+    assert 1 <= told.value.retry_after_s <= 300
+
+
+def test_guesses_are_limited_by_address_and_others_can_sign_in(services: Services, ada) -> None:
+    for number in range(services.settings.login_attempts):
+        with pytest.raises(NotSignedIn):
+            sign_in(services, name=f"user{number}")
+    with pytest.raises(TooManyRequests):
+        sign_in(services)
+    assert sign_in(services, remote="198.51.100.1").user.id == ada.id
+
+
+def test_right_passwords_are_not_counted(services: Services, ada) -> None:
+    for _ in range(services.settings.login_attempts + 2):
+        sign_in(services)
+
+
+def test_disabling_ends_logins_and_tokens(services: Services, ctx, ada) -> None:
+    other = accounts.create_user(ctx(), spec("bob"))
+    token = tokens.create_token(ctx(), TokenSpec(name="ci"), user_id=other.id).token
+    ctx.commit()
+    signed = sign_in(services, "bob")
+    accounts.update_user(ctx(), other.id, UserPatch(disabled=True))
+    ctx.commit()
+    with pytest.raises(NotSignedIn, match="ended"):
+        accounts.actor_of_session(services, signed.secret, None)
+    with pytest.raises(NotSignedIn) as told:
+        accounts.actor_of_token(services, token, None)
+    assert told.value.code == "token_invalid"
+    with pytest.raises(NotSignedIn, match="disabled"):
+        sign_in(services, "bob")
+
+
+@pytest.mark.parametrize("patch", [{"disabled": True}, {"role": "operator"}])
+def test_the_last_administrator_stays(ctx, ada, patch) -> None:
+    with pytest.raises(Conflict) as told:
+        accounts.update_user(ctx(), ada.id, UserPatch.model_validate(patch))
+    assert told.value.code == "last_administrator"
+    with pytest.raises(Conflict):
+        accounts.delete_user(ctx(), ada.id)
+    accounts.create_user(ctx(), spec("eve", "administrator"))
+    accounts.update_user(ctx(), ada.id, UserPatch.model_validate(patch))
+
+
+def test_sessions_end_by_disuse_and_by_age(services: Services, ada) -> None:
+    for change in (
+        {"last_seen_at": Login.last_seen_at - timedelta(seconds=services.settings.session_idle_s + 60)},
+        {"expires_at": Login.created_at - timedelta(seconds=1)},
+    ):
+        signed = sign_in(services)
+        with services.database.begin() as session:
+            row = session.get_one(Login, signed.login_id)
+            (name,) = change
+            seconds = services.settings.session_idle_s + 60
+            setattr(row, name, row.created_at - timedelta(seconds=seconds))
+        with pytest.raises(NotSignedIn, match="ended"):
+            accounts.actor_of_session(services, signed.secret, None)
+
+
+def test_a_new_password_ends_the_other_logins(services: Services, ctx, ada) -> None:
+    here, there = sign_in(services), sign_in(services)
+    me, _ = accounts.actor_of_session(services, here.secret, None)
+    with services.database.begin() as session:
+        mine = Ctx(services, session, me)
+        with pytest.raises(InvalidInput) as told:
+            accounts.change_password(mine, PasswordChange.model_validate({"current": "no", "new": PASSWORD}))
+        assert told.value.field == "current"
+        accounts.change_password(
+            mine, PasswordChange.model_validate({"current": PASSWORD, "new": "another long one"})
+        )
+        assert [each.current for each in accounts.list_sessions(mine)] == [True]
+    accounts.actor_of_session(services, here.secret, None)
+    with pytest.raises(NotSignedIn):
+        accounts.actor_of_session(services, there.secret, None)
+    with pytest.raises(NotSignedIn):
+        sign_in(services)
+
+
+def test_sign_out(services: Services, ada) -> None:
+    signed = sign_in(services)
+    me, _ = accounts.actor_of_session(services, signed.secret, None)
+    told: list[frozenset[str]] = []
+    services.hub.listen(told.append)
+    with services.database.begin() as session:
+        accounts.sign_out(Ctx(services, session, me))
+    assert told == [frozenset({f"session:{ada.id}"})]
+    with pytest.raises(NotSignedIn):
+        accounts.actor_of_session(services, signed.secret, None)
+
+
+def test_names_are_unique_whatever_their_case(ctx, ada) -> None:
+    with pytest.raises(Conflict) as told:
+        accounts.create_user(ctx(), spec("aDA"))
+    assert told.value.code == "name_taken"
+
+
+def test_lost_edits_are_refused(ctx, ada) -> None:
+    accounts.update_user(ctx(), ada.id, UserPatch(display="A"), ada.version)
+    with pytest.raises(EditConflict):
+        accounts.update_user(ctx(), ada.id, UserPatch(display="B"), ada.version)
+
+
+def test_privileges(ctx, ada) -> None:
+    for call in (
+        lambda c: accounts.list_users(c, ListQuery()),
+        lambda c: accounts.create_user(c, spec("x")),
+        lambda c: accounts.show_user(c, ada.id),
+        lambda c: accounts.delete_user(c, ada.id),
+    ):
+        with pytest.raises(NotAllowed):
+            call(ctx("operator"))
+
+
+def test_tokens_expire_and_are_revoked(services: Services, ctx, ada) -> None:
+    made = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci", expires_in_days=1))
+    ctx.commit()
+    assert made.token.startswith("vigie_")
+    assert len(made.token) == 49
+    assert accounts.actor_of_token(services, made.token, None).user_id == ada.id
+    with services.database.begin() as session:
+        row = session.get_one(Token, made.id)
+        assert made.token not in (row.secret_sha256, row.prefix)
+        assert row.last_used_at is not None
+        row.expires_at = row.created_at - timedelta(seconds=1)
+    with pytest.raises(NotSignedIn):
+        accounts.actor_of_token(services, made.token, None)
+    second = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci"))
+    tokens.revoke_token(ctx(), second.id)
+    ctx.commit()
+    with pytest.raises(NotSignedIn):
+        accounts.actor_of_token(services, second.token, None)
+
+
+def test_the_audit_says_who_tried(services: Services, ada) -> None:
+    with pytest.raises(NotSignedIn):
+        sign_in(services, password="wrong")
+    sign_in(services)
+    with services.database.read() as session:
+        rows = session.scalars(sa.select(Audit).where(Audit.action == "login").order_by(Audit.id)).all()
+        assert [(row.outcome, row.code, row.remote) for row in rows] == [
+            ("refused", "wrong_password", "192.0.2.7"),
+            ("ok", None, "192.0.2.7"),
+        ]
