@@ -1,0 +1,88 @@
+"""The compatibility report: each shortcoming is named, with its mend; what is not known never passes."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.core.compatibility import report
+from app.core.states import Verdict, VmState
+from app.core.views import HostFacts, HostSnapshot, PoolObservation, VmDefinition, VmObservation
+
+KEYS = (
+    "virtualization", "slat", "iommu", "kvm", "cpu", "versions", "lock_manager", "clock", "space", "migration",
+    "passthrough",
+)  # fmt: skip
+GOOD = HostFacts(
+    libvirt_uuid="u", hostname="h", hypervisor="QEMU", libvirt_version="9.0.0", hypervisor_version="7.2.0",
+    arch="x86_64", cpu_vendor="Intel", cpu_model="Skylake-Server", cpu_name=None, sockets=1, cores_per_socket=8,
+    threads_per_core=2, cpus=16, memory_bytes=2**36, virtualization="vmx", slat=True, iommu=True, kvm=True,
+    lock_manager="lockd", clock_skew_s=0.1, migration_port_open=True,
+)  # fmt: skip
+UNKNOWN = replace(
+    GOOD, slat=None, iommu=None, kvm=None, lock_manager=None, clock_skew_s=None, migration_port_open=None,
+    cpu_model=None,
+)  # fmt: skip
+
+
+def pool(available: int) -> PoolObservation:
+    return PoolObservation("u", "images", "dir", "running", True, True, 100, 100 - available, available, "/p")
+
+
+def verdicts(facts: HostFacts, *pools: PoolObservation) -> dict[str, str]:
+    checks = report(facts, HostSnapshot(vms=(), pools=pools or (pool(50),)))
+    assert all(check.reason % check.params for check in checks)
+    assert all(check.mend for check in checks if check.verdict != Verdict.PASS)
+    return {check.key: check.verdict for check in checks}
+
+
+def test_a_good_host_passes_all() -> None:
+    assert tuple(verdicts(GOOD)) == KEYS
+    assert set(verdicts(GOOD).values()) == {Verdict.PASS}
+
+
+def test_what_is_not_known_never_passes() -> None:
+    found = verdicts(UNKNOWN)
+    unknown = {"slat", "iommu", "kvm", "cpu", "lock_manager", "clock", "migration"}
+    assert {key for key, verdict in found.items() if verdict == Verdict.WARN} == unknown
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "verdict"),
+    [
+        ({"virtualization": None, "kvm": False}, "virtualization", Verdict.FAIL),
+        ({"slat": False}, "slat", Verdict.FAIL),
+        ({"iommu": False}, "iommu", Verdict.WARN),
+        ({"kvm": False}, "kvm", Verdict.FAIL),
+        ({"libvirt_version": "5.9.0"}, "versions", Verdict.FAIL),
+        ({"libvirt_version": "8.0.0"}, "versions", Verdict.WARN),
+        ({"libvirt_version": "12.8.0"}, "versions", Verdict.PASS),
+        ({"libvirt_version": ""}, "versions", Verdict.FAIL),
+        ({"lock_manager": "none"}, "lock_manager", Verdict.WARN),
+        ({"clock_skew_s": -5.0}, "clock", Verdict.WARN),
+        ({"clock_skew_s": 3600.0}, "clock", Verdict.FAIL),
+        ({"migration_port_open": False}, "migration", Verdict.FAIL),
+    ],
+)
+def test_each_shortcoming_is_named(change: dict[str, object], key: str, verdict: Verdict) -> None:
+    assert verdicts(replace(GOOD, **change))[key] == verdict  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("free", "verdict"), [(50, Verdict.PASS), (9, Verdict.WARN), (1, Verdict.FAIL)])
+def test_the_fullest_pool_counts(free: int, verdict: Verdict) -> None:
+    assert verdicts(GOOD, pool(80), pool(free))["space"] == verdict
+
+
+def test_space_is_not_known_without_a_running_pool() -> None:
+    assert verdicts(GOOD, replace(pool(50), state="inactive"))["space"] == Verdict.WARN
+
+
+def test_vms_that_are_tied_to_the_processor() -> None:
+    definition = VmDefinition(
+        "", "", "hvm", "x86_64", "pc", "bios", "kvm", 1, 1, "host-passthrough", None, 1, 1
+    )
+    vm = VmObservation(
+        "u", "<b>tied</b>", VmState.RUNNING, None, 1, True, False, False, definition=definition
+    )
+    check = report(GOOD, HostSnapshot(vms=(vm,), pools=()))[-1]
+    assert (check.key, check.verdict) == ("passthrough", Verdict.WARN)
+    assert check.params == {"count": 1, "names": "<b>tied</b>"}

@@ -1,0 +1,92 @@
+"""Fields of hosts and pasted URIs: what is taken, and that everything else is refused by the field's name."""
+
+import pytest
+
+from app.core.endpoints import SYSTEM_SOCKET, Endpoint, make_endpoint, parse_uri
+from app.core.errors import InvalidInput
+from app.core.states import Transport
+
+
+@pytest.mark.parametrize(
+    ("uri", "endpoint"),
+    [
+        ("qemu+ssh://root@kvm-01/system", Endpoint(Transport.SSH, "kvm-01", 22, "root")),
+        (
+            "qemu+ssh://kvm-01.Example.org:2222/system",
+            Endpoint(Transport.SSH, "kvm-01.example.org", 2222, "root"),
+        ),
+        (
+            "qemu+ssh://a@[2001:db8::1]/system?socket=/run/x",
+            Endpoint(Transport.SSH, "2001:db8::1", 22, "a", "/run/x"),
+        ),
+        ("qemu+tls://10.0.0.1/system", Endpoint(Transport.TLS, "10.0.0.1", 16514)),
+        ("qemu://10.0.0.1/system", Endpoint(Transport.TLS, "10.0.0.1", 16514)),
+        ("qemu:///system", Endpoint(Transport.LOCAL, socket=SYSTEM_SOCKET)),
+        ("qemu+unix:///system?socket=/run/y", Endpoint(Transport.LOCAL, socket="/run/y")),
+    ],
+)
+def test_uris_that_are_taken(uri: str, endpoint: Endpoint) -> None:
+    assert parse_uri(uri) == endpoint
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "kvm-01",
+        "test:///etc/passwd",
+        "test+unix:///x?socket=/y",
+        "qemu+ext://h/system?command=/bin/sh",
+        "qemu+ssh://h/system?command=/bin/sh",
+        "qemu+ssh://h/system?netcat=/bin/sh",
+        "qemu+ssh://h/system?keyfile=/root/.ssh/id",
+        "qemu+ssh://h/system?no_verify=1",
+        "qemu+ssh://h/system?socket=/a&socket=/b",
+        "qemu+ssh://h/system?socket=relative",
+        "qemu+tls://h/system?socket=/a",
+        "qemu+tls://h/system?pkipath=/tmp",
+        "qemu+tcp://h/system",
+        "qemu+libssh2://h/system",
+        "qemu+ssh://h/session",
+        "qemu+ssh://h/",
+        "qemu+ssh://-oProxyCommand=x/system",
+        "qemu+ssh://-l@h/system",
+        "qemu+ssh://u:secret@h/system",
+        "qemu+ssh://h:99999/system",
+        "qemu+ssh://h:x/system",
+        "qemu+ssh://%2doProxyCommand/system",
+        "qemu+ssh://h/system#x",
+        "qemu+ssh://h\\@evil/system",
+        "qemu+ssh://h /system",
+        "qemu+ssh:///system",
+        "qemu+ssh://[::1/system",
+        "qemu+ssh://1.2.3/system",
+        "vbox:///session",
+        "qemu+ssh://" + "a" * 600 + "/system",
+    ],
+)
+def test_uris_that_are_refused(uri: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_uri(uri)
+    assert refused.value.why
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"transport": Transport.SSH}, "address"),
+        ({"transport": Transport.SSH, "address": "a b"}, "address"),
+        ({"transport": Transport.SSH, "address": "-x"}, "address"),
+        ({"transport": Transport.SSH, "address": "h", "port": 0}, "port"),
+        ({"transport": Transport.SSH, "address": "h", "user": "-x"}, "user"),
+        ({"transport": Transport.SSH, "address": "h", "socket": "/" + "s" * 108}, "socket"),
+        ({"transport": Transport.TLS, "address": "h", "user": "root"}, "user"),
+        ({"transport": Transport.LOCAL, "address": "h"}, "address"),
+        ({"transport": Transport.SIMULATED, "address": "relative", "socket": "/s"}, "address"),
+    ],
+)
+def test_fields_that_are_refused(fields: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        make_endpoint(**fields)  # type: ignore[arg-type]
+    assert refused.value.field == named
