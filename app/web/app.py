@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Histogram
@@ -22,7 +22,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     """Pages, REST API, live stream and files over the services. `health` tells how the engine is."""
     app = FastAPI(
         title="Vigie",
-        version=version("vigie"),
+        version=_version(),
         openapi_url=None,  # served by install_api
         docs_url=None,  # these pages load scripts from elsewhere
         redoc_url=None,
@@ -47,3 +47,10 @@ def create_web(services: Services, health: Health) -> FastAPI:
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=resources("static")), name="static")
     return app
+
+
+def _version() -> str:
+    try:
+        return version("vigie")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "0"

@@ -99,7 +99,7 @@ def make_console(folder: Path) -> Iterator[Console]:
 
 
 def _user_with_token(services: Services, role: Role) -> str:
-    user = accounts.first_user(services, role.value, PASSWORD, role.value)
+    user = accounts.first_user(services, role.value, PASSWORD, role)
     with services.database.begin() as session:
         actor = Actor(user.id, user.name, role, "cli")
         return tokens.create_token(Ctx(services, session, actor), TokenSpec(name="tests")).token
