@@ -153,10 +153,12 @@ def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable
     if inspect.iscoroutinefunction(endpoint):
         return endpoint
     signature = inspect.signature(endpoint, eval_str=True)
+    parameters = list(signature.parameters.values())
     waits_for_hosts = any(
-        _host_dependency in getattr(each.annotation, "__metadata__", ())
-        for each in signature.parameters.values()
+        _host_dependency in getattr(each.annotation, "__metadata__", ()) for each in parameters
     )
+    # FastAPI gives the request to one parameter only: to the handler's own, where it has one.
+    its_request = next((each.name for each in parameters if each.annotation is Request), None)
 
     def work(values: dict[str, Any]) -> Any:
         name, entry = next(((n, v) for n, v in values.items() if isinstance(v, _Entry)), (None, None))
@@ -166,14 +168,16 @@ def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable
             answer = endpoint(**{**values, name: ctx})
         return _as_response(answer, status)
 
-    async def run(*, _request: Request, **values: Any) -> Any:
+    async def run(**values: Any) -> Any:
+        request = values[its_request] if its_request else values.pop("_request")
         entry = next((value for value in values.values() if isinstance(value, _Entry)), None)
         mode = Mode.HOST if waits_for_hosts else entry.mode if entry else Mode.READ
-        return await anyio.to_thread.run_sync(work, values, limiter=_limiter(_request, mode))
+        return await anyio.to_thread.run_sync(work, values, limiter=_limiter(request, mode))
 
     functools.update_wrapper(run, endpoint)
-    ours = inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request)
-    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), ours])  # type: ignore[attr-defined]
+    if its_request is None:
+        parameters.append(inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request))
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
 
 

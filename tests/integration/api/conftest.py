@@ -18,6 +18,7 @@ from app.core.specs import TokenSpec
 from app.core.states import HostMode, HostState, ObjectKind, TaskState, Transport, VmState
 from app.db import models
 from app.db.session import Database
+from app.logs import set_up_logs
 from app.services import accounts, tokens
 from app.services.context import Actor, Ctx, Services
 from app.services.notices import Hub
@@ -71,6 +72,12 @@ class Console:
         )
         self.clients.append(client)
         return client
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """Log as the server does: structlog's default shows every local variable of a failure, which takes seconds."""
+    set_up_logs("error", "text")
 
 
 @pytest.fixture
