@@ -20,7 +20,6 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-import re
 from collections.abc import Callable, Coroutine
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_o
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from starlette.types import Receive, Scope
 
 MAX_JSON_DEPTH = 32
 
@@ -209,26 +206,18 @@ def _refuse_nul(request: Request) -> None:
         raise InvalidInput("query", N_("must not contain NUL characters"))
 
 
-_ESCAPED_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-
-
 class _StrictRequest(Request):
-    """A request whose JSON must be UTF-8, at most `MAX_JSON_DEPTH` deep, without NaN, Infinity and NUL.
+    """A request whose JSON must be UTF-8, at most `MAX_JSON_DEPTH` deep, without NaN, Infinity and text that no
+    database takes (NUL, halves of surrogate pairs).
 
     Problems are raised as ValueError, which FastAPI reports as an unreadable body.
     """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        super().__init__(scope, receive)
-
     async def json(self) -> Any:
         """The parsed body."""
         body = await self.body()
-        if _ESCAPED_NUL.search(body):
-            raise ValueError("NUL in a text")
         parsed = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        if _depth(parsed) > MAX_JSON_DEPTH:
-            raise ValueError("too deep")
+        _check_json(parsed)
         return parsed
 
 
@@ -236,13 +225,20 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _depth(value: object) -> int:
-    depth, level = 0, [value]
-    while level:
-        depth += 1
-        level = [
-            inner
-            for each in level
-            for inner in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-        ]
-    return depth
+def _check_json(parsed: object) -> None:
+    level = [parsed]
+    for _ in range(MAX_JSON_DEPTH):
+        below: list[object] = []
+        for each in level:
+            if isinstance(each, str):
+                if "\x00" in each:
+                    raise ValueError("NUL in a text")
+                each.encode()  # raises UnicodeEncodeError, a ValueError
+            elif isinstance(each, dict):
+                below += each.keys()
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        level = below
+    if level:
+        raise ValueError("too deep")

@@ -39,7 +39,7 @@ PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
 MAX_FIELDS = 50
 ErrorPage = Callable[[Request, VigieError, Problem], Response]
-_PROGRAM_PATHS = ("/api/", "/metrics", "/healthz", "/readyz", "/live")
+_PROGRAM_PATHS = ("/api/", "/metrics", "/healthz", "/readyz", "/live", "/static/")
 
 
 class MethodNotAllowed(VigieError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,9 +24,11 @@ from app.db.session import Database
 from app.logs import set_up_logs
 from app.services import accounts, tokens
 from app.services.context import Actor, Ctx, Services
+from app.services.logins import hash_password
 from app.services.notices import Hub
 from app.services.vault import Vault
 from app.web import create_web
+from tests.databases import Cluster
 
 PASSWORD = "correct horse battery"
 HEALTH = {"running": True, "hosts": {"connected": 2}, "writer_lag_s": 0.1, "threads": 12}
@@ -81,33 +86,68 @@ def _quiet() -> None:
 
 
 @pytest.fixture
-def console(tmp_path: Path) -> Iterator[Console]:
-    """A console of its own for each test that changes things."""
-    yield from make_console(tmp_path)
+def console(services: Services) -> Iterator[Console]:
+    """A console of its own for each test that changes things, on both databases."""
+    with made_console(services) as console:
+        yield console
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console for all tests of a module that only look."""
-    yield from make_console(tmp_path_factory.mktemp("console"))
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console for all tests of a module that only look, on both databases."""
+    folder = tmp_path_factory.mktemp("console")
+    url = None
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_sqlite"), folder / "vigie.db")
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        cluster.execute(f"CREATE DATABASE {folder.name} TEMPLATE empty STRATEGY FILE_COPY")
+        url = cluster.url(folder.name)
+    with opened_console(folder, url) as console:
+        yield console
+    if url:
+        cluster.execute(f"DROP DATABASE {folder.name} WITH (FORCE)")
 
 
-def make_console(folder: Path) -> Iterator[Console]:
-    settings = Settings(data_dir=folder)
+@contextmanager
+def opened_console(folder: Path, url: str | None = None) -> Iterator[Console]:
+    """A console over a migrated database: the one of the URL, or the file in the folder."""
+    settings = Settings(data_dir=folder, database_url=url)  # type: ignore[arg-type]
     database = Database(settings.database)
-    models.Base.metadata.create_all(database.engine)
-    services = Services(settings, database, Hub(), Vault(settings.key_path))
+    with made_console(Services(settings, database, Hub(), Vault(settings.key_path))) as console:
+        yield console
+    database.close()
+
+
+@contextmanager
+def made_console(services: Services) -> Iterator[Console]:
+    """The application over the services, with users and a small inventory."""
     made = {role: _user_with_token(services, role) for role in Role}
     console = Console(create_web(services, lambda: HEALTH), services, fill(services), made)
     yield console
     for client in console.clients:
         client.close()
-    database.close()
+
+
+@cache
+def _password_hash() -> str:
+    return hash_password(PASSWORD)  # slow on purpose: once is enough
 
 
 def _user_with_token(services: Services, role: Role) -> str:
-    user = accounts.first_user(services, role.value, PASSWORD, role)
+    now = datetime.now(UTC)
+    user = models.User(
+        id=new_id(ObjectKind.USER),
+        name=role.value,
+        name_key=role.value,
+        display=role.value.title(),
+        password_hash=_password_hash(),
+        role=role.value,
+        created_at=now,
+    )
     with services.database.begin() as session:
+        session.add(user)
+        session.flush()
         actor = Actor(user.id, user.name, role, "cli")
         return tokens.create_token(Ctx(services, session, actor), TokenSpec(name="tests")).token
 

@@ -72,6 +72,7 @@ def test_rate_limits_say_when_to_go_on(broken: Console) -> None:
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "17")
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_locked_database_refuses_writers_and_serves_readers(console: Console) -> None:
     lock = sqlite3.connect(console.services.settings.data_dir / "vigie.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")

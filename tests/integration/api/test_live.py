@@ -1,0 +1,294 @@
+"""The live stream and the stream of events, over a real server: at once, gathered, resumable, and ending in time."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx2
+import pytest
+import uvicorn
+
+from app.core.privileges import Role
+from app.core.specs import UserPatch
+from app.db import models
+from app.services import accounts, notices
+from app.services.context import Actor, Ctx
+from app.web import live
+from tests.integration.api.conftest import PASSWORD, Console
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@dataclass
+class Stream:
+    """What arrives on one stream."""
+
+    arrived: queue.Queue[tuple[str, str, str]] = field(default_factory=queue.Queue)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def next(self, timeout_s: float = 5) -> tuple[str, str, str]:
+        """The next event: name, data, id."""
+        return self.arrived.get(timeout=timeout_s)
+
+    def topics(self, timeout_s: float = 5) -> list[str]:
+        name, data, _ = self.next(timeout_s)
+        assert name == "changed"
+        return json.loads(data)["topics"]
+
+    def read(self, url: str, headers: dict[str, str]) -> None:
+        event = {"event": "", "data": "", "id": ""}
+        try:
+            with httpx2.stream("GET", url, headers=headers, timeout=30) as response:
+                assert response.status_code == 200, response.read()
+                for line in response.iter_lines():
+                    name, _, value = line.partition(": ")
+                    if name in event:
+                        event[name] = value
+                    elif line.startswith(":"):
+                        self.arrived.put(("comment", line, ""))
+                    elif not line and event["event"]:
+                        self.arrived.put((event["event"], event["data"], event["id"]))
+                        event = dict.fromkeys(event, "")
+        except httpx2.RemoteProtocolError:
+            pass  # cut by the end of the server
+        finally:
+            self.ended.set()
+
+
+class Server(uvicorn.Server):
+    """A server in a thread: signals are for the main one."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@pytest.fixture
+def served(console: Console) -> Iterator[tuple[Console, str, Server]]:
+    config = uvicorn.Config(
+        console.app, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1
+    )
+    server = Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield console, f"http://127.0.0.1:{port}", server
+    server.should_exit = True
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def listen(url: str, **headers: str) -> Stream:
+    stream = Stream()
+    threading.Thread(target=stream.read, args=(url, headers), daemon=True).start()
+    assert stream.next()[0] == "comment"
+    return stream
+
+
+def bearer(console: Console, role: Role = Role.VIEWER) -> str:
+    return f"Bearer {console.tokens[role]}"
+
+
+def sign_in(console: Console, role: Role = Role.VIEWER) -> str:
+    signed = accounts.sign_in(console.services, role.value, PASSWORD, remote=None, user_agent=None)
+    return f"vigie_session={signed.secret}"
+
+
+def test_the_first_change_comes_at_once_and_the_next_ones_together(
+    served: tuple[Console, str, Server],
+) -> None:
+    console, url, _ = served
+    stream = listen(f"{url}/live", Authorization=bearer(console))
+    started = time.monotonic()
+    console.services.hub.publish(["vm_a"])
+    assert stream.topics() == ["vm_a"]
+    assert time.monotonic() - started < 0.1
+    for number in range(20):
+        console.services.hub.publish([f"vm_{number}", "tasks"])
+        time.sleep(0.002)
+    assert len(stream.topics()) == 21
+    with pytest.raises(queue.Empty):
+        stream.next(0.4)
+
+
+def test_internal_talk_stays_inside(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    stream = listen(f"{url}/live", Authorization=bearer(console))
+    console.services.hub.publish(
+        [notices.WORK, notices.HOSTS, f"{notices.SCREEN}vm_a", f"{notices.USER}user_x"]
+    )
+    console.services.hub.publish(["vm_b"])
+    assert stream.topics() == ["vm_b"]
+
+
+def test_who_falls_behind_is_told_to_read_again(
+    served: tuple[Console, str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, url, _ = served
+    monkeypatch.setattr(live, "COALESCE_S", 1.0)
+    stream = listen(f"{url}/live", Authorization=bearer(console))
+    console.services.hub.publish(["vm_a"])
+    assert stream.topics() == ["vm_a"]
+    for number in range(live.MAX_WAITING + 1):
+        console.services.hub.publish([f"vm_{number}"])
+    assert stream.next()[0] == "resync"
+    console.services.hub.publish(["vm_b"])
+    assert stream.topics() == ["vm_b"]
+
+
+def test_heartbeats(served: tuple[Console, str, Server], monkeypatch: pytest.MonkeyPatch) -> None:
+    console, url, _ = served
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.2)
+    stream = listen(f"{url}/live", Authorization=bearer(console))
+    assert stream.next(2)[0] == "comment"
+
+
+def test_nobody_hears_nothing(served: tuple[Console, str, Server]) -> None:
+    answer = httpx2.get(f"{served[1]}/live")
+    assert answer.status_code == 401
+
+
+def test_signing_out_ends_the_stream(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    cookie = sign_in(console)
+    stream, other = (
+        listen(f"{url}/live", Cookie=cookie),
+        listen(f"{url}/live", Cookie=sign_in(console, Role.OPERATOR)),
+    )
+    started = time.monotonic()
+    httpx2.delete(f"{url}/api/v1/session", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
+    assert stream.next()[0] == "signed-out"
+    assert stream.ended.wait(1)
+    assert time.monotonic() - started < 1
+    assert not other.ended.is_set()
+
+
+def test_disabling_a_user_ends_streams_of_cookie_and_token(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    streams = [
+        listen(f"{url}/live", Cookie=sign_in(console)),
+        listen(f"{url}/live", Authorization=bearer(console)),
+        listen(f"{url}/api/v1/events/stream", Authorization=bearer(console)),
+    ]
+    with console.services.database.begin() as session:
+        ctx = Ctx(console.services, session, Actor(None, "tests", Role.ADMINISTRATOR, "cli"))
+        viewer = session.query(models.User).filter_by(name="viewer").one()
+        accounts.update_user(ctx, viewer.id, UserPatch(disabled=True), None)
+    for stream in streams:
+        assert stream.next()[0] == "signed-out"
+        assert stream.ended.wait(1)
+
+
+def test_an_expired_session_ends_the_stream(
+    served: tuple[Console, str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, url, _ = served
+    monkeypatch.setattr(live, "RECHECK_S", 0.3)
+    stream = listen(f"{url}/live", Cookie=sign_in(console))
+    with console.services.database.begin() as session:
+        session.query(models.Login).update({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)})
+    assert stream.next(3)[0] == "signed-out"
+
+
+def test_streams_end_within_a_second_of_sigterm(console: Console) -> None:
+    services = console.services
+    environment = {
+        **os.environ,
+        "VIGIE_DATA_DIR": str(services.settings.data_dir),
+        "VIGIE_DATABASE_URL": services.settings.database,
+        "VIGIE_PORT": "0",
+    }
+    program = "from app.config import load_settings; from app.main import serve; raise SystemExit(serve(load_settings()))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+        streams = [listen(f"{url}/live", Authorization=bearer(console)) for _ in range(5)]
+        streams.append(listen(f"{url}/api/v1/events/stream", Authorization=bearer(console)))
+        started = time.monotonic()
+        process.terminate()
+        for stream in streams:
+            assert stream.ended.wait(5)
+        took = time.monotonic() - started
+        assert process.wait(10) == 0
+    assert took < 1.2
+
+
+def test_gone_browsers_are_forgotten(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    before = len(console.services.hub._listeners)
+    with httpx2.stream("GET", f"{url}/live", headers={"Authorization": bearer(console)}) as response:
+        next(response.iter_lines())
+        assert len(console.services.hub._listeners) == before + 1
+    deadline = time.monotonic() + 5
+    while len(console.services.hub._listeners) > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(console.services.hub._listeners) == before
+
+
+def write_event(console: Console, kind: str) -> int:
+    with console.services.database.begin() as session:
+        event = models.Event(at=datetime.now(UTC), kind=kind, severity="info", message="It happened.")
+        session.add(event)
+        notices.notify(session, console.services.hub, notices.EVENTS)
+        session.flush()
+        return event.id
+
+
+def test_events_can_be_resumed(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    stream = listen(f"{url}/api/v1/events/stream", Authorization=bearer(console))
+    first = write_event(console, "test.first")
+    name, data, identifier = stream.next()
+    assert (name, int(identifier), json.loads(data)["kind"]) == ("event", first, "test.first")
+    second, third = write_event(console, "test.second"), write_event(console, "test.third")
+    resumed = listen(
+        f"{url}/api/v1/events/stream?seconds=1",
+        Authorization=bearer(console),
+        **{"Last-Event-ID": str(first)},
+    )
+    assert [int(resumed.next()[2]), int(resumed.next()[2])] == [second, third]
+    assert resumed.ended.wait(3)
+
+
+def test_waiting_for_a_task(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    headers = {"Authorization": bearer(console, Role.OPERATOR)}
+    started = httpx2.post(
+        f"{url}/api/v1/vms/{console.inventory.vms[1]}/actions/start", json={}, headers=headers
+    )
+    answers: list[tuple[str, float]] = []
+
+    def wait() -> None:
+        begun = time.monotonic()
+        answer = httpx2.get(f"{url}{started.headers['location']}?wait=20", headers=headers, timeout=30)
+        answers.append((answer.json()["state"], time.monotonic() - begun))
+
+    waiters = [threading.Thread(target=wait) for _ in range(60)]  # more than there are threads for handlers
+    for waiter in waiters:
+        waiter.start()
+    time.sleep(1)
+    assert httpx2.get(f"{url}/api/v1/vms", headers=headers).status_code == 200
+    with console.services.database.begin() as session:
+        task = session.get(models.Task, started.json()["id"])
+        assert task is not None
+        task.state, task.finished_at = "succeeded", datetime.now(UTC)
+        notices.notify(session, console.services.hub, task.id, notices.TASKS)
+    for waiter in waiters:
+        waiter.join()
+    assert {state for state, _ in answers} == {"succeeded"}
+    assert len(answers) == 60
+    assert all(took < 10 for _, took in answers)

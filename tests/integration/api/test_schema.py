@@ -1,0 +1,123 @@
+"""Schemathesis over the whole description, as each role: no 5xx, nothing undocumented, answers as described."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.core.ids import new_id
+from app.core.privileges import Role
+from app.core.states import ObjectKind
+from tests.integration.api.conftest import Console, opened_console
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+MAX_EXAMPLES = {Role.ADMINISTRATOR: 12, Role.OPERATOR: 4, Role.VIEWER: 3}
+KINDS = {
+    "datacenters": ObjectKind.DATACENTER,
+    "hosts": ObjectKind.HOST,
+    "vms": ObjectKind.VM,
+    "pools": ObjectKind.POOL,
+    "volumes": ObjectKind.VOLUME,
+    "networks": ObjectKind.NETWORK,
+    "tasks": ObjectKind.TASK,
+}
+
+
+@pytest.fixture(scope="module", params=list(Role))
+def asked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Role, Console]]:
+    """A console of its own for each role, since what is generated also changes and deletes."""
+    folder = tmp_path_factory.mktemp("schema")
+    shutil.copy(request.getfixturevalue("empty_sqlite"), folder / "vigie.db")
+    with opened_console(folder) as console:
+        yield request.param, console
+
+
+def test_api_keeps_its_word(asked: tuple[Role, Console]) -> None:
+    role, console = asked
+    schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", console.app)
+    tried = [try_operation(found.ok(), role, console) for found in schema.get_all_operations()]
+    assert len(tried) >= 50
+    assert all(tried), "an operation was not called at all"
+    assert console.client(role).get("/api/v1/session").status_code == 200
+
+
+def try_operation(operation: schemathesis.APIOperation, role: Role, console: Console) -> int:
+    """Call an operation with good and bad requests; return how many there were."""
+    ids = itertools.cycle(real_ids(console, operation.path))
+    count = 0
+
+    @settings(
+        max_examples=MAX_EXAMPLES[role],
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
+    @given(case=st.one_of(strategies(operation)))
+    def try_one(case: schemathesis.Case) -> None:
+        nonlocal count
+        count += 1
+        if "id" in (case.path_parameters or {}) and count % 3:
+            case.path_parameters["id"] = next(ids)
+        bound(case)
+        response = case.call(headers={"Authorization": f"Bearer {console.tokens[role]}"})
+        case.validate_response(response, checks=CHECKS)
+
+    try_one()
+    return count
+
+
+def strategies(operation: schemathesis.APIOperation) -> list[st.SearchStrategy[schemathesis.Case]]:
+    """Requests as described, and ones with something wrong where something can be."""
+    modes = [GenerationMode.POSITIVE]
+    if operation.body or operation.query or operation.headers or operation.path_parameters:
+        modes.append(GenerationMode.NEGATIVE)
+    return [operation.as_strategy(generation_mode=mode) for mode in modes]
+
+
+def real_ids(console: Console, path: str) -> list[str]:
+    """Objects that exist, for the `{id}` of a path: most random ids name nothing."""
+    inventory = console.inventory
+    known = {
+        "datacenters": [inventory.datacenter],
+        "hosts": inventory.hosts,
+        "vms": inventory.vms,
+        "pools": [inventory.pool],
+        "volumes": [inventory.volume],
+        "networks": [inventory.network],
+        "tasks": [inventory.task],
+        "tree": [inventory.hosts[0], inventory.vms[0], inventory.datacenter],
+    }
+    noun = path.split("/")[3] if path.count("/") > 2 else ""
+    return known.get(noun) or [new_id(KINDS.get(noun, ObjectKind.USER))]
+
+
+def bound(case: schemathesis.Case) -> None:
+    """Streams and waits may be as long as the caller likes: here they are short."""
+    if case.path.endswith("/events/stream"):
+        case.query = {**(case.query or {}), "seconds": "1"}
+    if case.path.endswith("/tasks/{id}") and case.query and "wait" in case.query:
+        case.query["wait"] = "0"
