@@ -12,6 +12,7 @@ from starlette.responses import Response
 from app.core.errors import NotAllowed, NotSignedIn
 from app.core.messages import N_
 from app.services import accounts
+from app.services.accounts import SignIn
 from app.services.context import Actor, Services
 from app.web.i18n import Translate, negotiate, translator
 
@@ -129,7 +130,7 @@ def is_https(request: Request) -> bool:
     return public.startswith("https://") if public else request.url.scheme == "https"
 
 
-def set_session(request: Request, response: Response, signed: accounts.SignIn) -> None:
+def set_session(request: Request, response: Response, signed: SignIn) -> None:
     """Put the session cookie of a fresh login on the response."""
     response.set_cookie(
         COOKIE,

@@ -8,7 +8,9 @@ event: signed-out   the login ended; the stream ends, too
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import math
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -29,6 +31,8 @@ HEARTBEAT_S = 15
 RECHECK_S = 60.0  # a login that ran out is noticed this late at most; one that was ended, at once
 SEND_TIMEOUT_S = 30.0  # a browser that takes nothing for so long is gone
 MAX_WAITING = 2000
+RETRY_MS = 1000
+SIGNED_OUT = ServerSentEvent(event="signed-out", data="{}")
 
 router = SignedRouter(include_in_schema=False)
 
@@ -86,15 +90,33 @@ def visible_topics(actor: Actor, topics: frozenset[str]) -> list[str]:
     )
 
 
-async def still_signed_in(request: Request) -> bool:
-    """Whether the login or token of a stream still counts."""
-    try:
-        await anyio.to_thread.run_sync(identify, request)
-    except NotSignedIn:
-        return False
-    except Unavailable:
-        return True  # a locked database signs nobody out; the next look will tell
-    return True
+class Listener:
+    """The inbox of somebody who is signed in, for as long as they are."""
+
+    def __init__(self, request: Request, visitor: Visitor) -> None:
+        self._request = request
+        self._mine = notices.USER + (visitor.actor.user_id or "")
+        self._checked = time.monotonic()
+        self._inbox = Inbox(visitor.services.hub)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        self._inbox.close()
+
+    async def take(self, until: float = math.inf) -> frozenset[str] | None:
+        """What changed, as `Inbox.take`; empty at the monotonic time `until`, or earlier.
+
+        Raises NotSignedIn once the login or token does not count any more.
+        """
+        due = self._checked + RECHECK_S
+        topics = await self._inbox.take(max(0.0, min(due, until) - time.monotonic()))
+        if topics is None or self._mine in topics or time.monotonic() >= due:
+            self._checked = time.monotonic()
+            with contextlib.suppress(
+                Unavailable
+            ):  # a locked database signs nobody out; the next look will tell
+                await anyio.to_thread.run_sync(identify, self._request)
+        return topics
 
 
 @router.get("/live", name="live")
@@ -104,25 +126,19 @@ async def live(request: Request, visitor: Signed) -> EventSourceResponse:
 
 
 async def _changes(request: Request, visitor: Visitor) -> AsyncIterator[ServerSentEvent]:
-    actor = visitor.actor
-    inbox = Inbox(visitor.services.hub)
-    mine = notices.USER + (actor.user_id or "")
-    checked = time.monotonic()
+    listener = Listener(request, visitor)
     try:
-        yield ServerSentEvent(comment="listening", retry=1000)
+        yield ServerSentEvent(comment="listening", retry=RETRY_MS)
         while True:
-            topics = await inbox.take(max(0.0, checked + RECHECK_S - time.monotonic()))
-            if topics is None or mine in topics or time.monotonic() >= checked + RECHECK_S:
-                checked = time.monotonic()
-                if not await still_signed_in(request):
-                    yield ServerSentEvent(event="signed-out", data="{}")
-                    return
+            topics = await listener.take()
             if topics is None:
                 yield ServerSentEvent(event="resync", data="{}")
-            elif shown := visible_topics(actor, topics):
+            elif shown := visible_topics(visitor.actor, topics):
                 yield ServerSentEvent(event="changed", data=json.dumps({"topics": shown}))
             else:
                 continue
             await asyncio.sleep(COALESCE_S)  # the first change went out at once; the next ones gather
+    except NotSignedIn:
+        yield SIGNED_OUT
     finally:
-        inbox.close()
+        listener.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -12,6 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.core.errors import NotSignedIn
 from app.core.records import EventRecord, Page
 from app.core.specs import EventQuery
 from app.services import events, notices
@@ -19,7 +22,7 @@ from app.services.context import Ctx
 from app.web.api.shapes import Exported, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed
-from app.web.live import HEARTBEAT_S, RECHECK_S, SEND_TIMEOUT_S, Inbox, still_signed_in
+from app.web.live import COALESCE_S, HEARTBEAT_S, RETRY_MS, SEND_TIMEOUT_S, SIGNED_OUT, Listener
 
 router = api_router("events")
 
@@ -62,7 +65,7 @@ async def stream_events(
 ) -> EventSourceResponse:
     """Events as they happen. Browsers and other readers of server-sent events resume by Last-Event-ID."""
     last = await anyio.to_thread.run_sync(_newest, visitor) if last_event_id is None else last_event_id
-    ends_at = time.monotonic() + seconds if seconds else float("inf")
+    ends_at = time.monotonic() + seconds if seconds else math.inf
     return EventSourceResponse(
         _stream(request, visitor, last, ends_at), ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S
     )
@@ -71,29 +74,21 @@ async def stream_events(
 async def _stream(
     request: Request, visitor: Visitor, last: int, ends_at: float
 ) -> AsyncIterator[ServerSentEvent]:
-    inbox = Inbox(visitor.services.hub)
-    checked = time.monotonic()
+    listener = Listener(request, visitor)
+    topics: frozenset[str] | None = None
     try:
-        yield ServerSentEvent(comment="listening", retry=1000)
-        while True:
-            for event in await anyio.to_thread.run_sync(_after, visitor, last):
-                last = event.id
-                yield ServerSentEvent(event="event", id=str(event.id), data=event.model_dump_json())
-            topics = await inbox.take(max(0.0, min(checked + RECHECK_S, ends_at) - time.monotonic()))
-            now = time.monotonic()
-            if (
-                topics is None
-                or notices.USER + (visitor.actor.user_id or "") in topics
-                or now >= checked + RECHECK_S
-            ):
-                checked = now
-                if not await still_signed_in(request):
-                    yield ServerSentEvent(event="signed-out", data="{}")
-                    return
-            if now >= ends_at:
-                return
+        yield ServerSentEvent(comment="listening", retry=RETRY_MS)
+        while time.monotonic() < ends_at:
+            if topics is None or notices.EVENTS in topics:
+                for event in await anyio.to_thread.run_sync(_after, visitor, last):
+                    last = event.id
+                    yield ServerSentEvent(event="event", id=str(event.id), data=event.model_dump_json())
+                await asyncio.sleep(COALESCE_S)
+            topics = await listener.take(ends_at)
+    except NotSignedIn:
+        yield SIGNED_OUT
     finally:
-        inbox.close()
+        listener.close()
 
 
 def _newest(visitor: Visitor) -> int:

@@ -45,6 +45,8 @@ class Inventory:
     volume: str
     network: str
     task: str
+    credential: str
+    user: str
 
 
 @dataclass
@@ -135,16 +137,7 @@ def _password_hash() -> str:
 
 
 def _user_with_token(services: Services, role: Role) -> str:
-    now = datetime.now(UTC)
-    user = models.User(
-        id=new_id(ObjectKind.USER),
-        name=role.value,
-        name_key=role.value,
-        display=role.value.title(),
-        password_hash=_password_hash(),
-        role=role.value,
-        created_at=now,
-    )
+    user = _user(role.value, role, datetime.now(UTC))
     with services.database.begin() as session:
         session.add(user)
         session.flush()
@@ -172,15 +165,43 @@ def fill(services: Services, vms_per_host: int = 6) -> Inventory:
         session.flush()
         session.add(volume := _volume(pool))
         session.add_all(_definition(vm, now) for vm in vms)
+        session.add_all([credential := _credential(services, now), spare := _user("spare", Role.VIEWER, now)])
         return Inventory(
-            datacenter.id,
-            [host.id for host in hosts],
-            [vm.id for vm in vms],
-            pool.id,
-            volume.id,
-            network.id,
-            task.id,
+            datacenter=datacenter.id,
+            hosts=[host.id for host in hosts],
+            vms=[vm.id for vm in vms],
+            pool=pool.id,
+            volume=volume.id,
+            network=network.id,
+            task=task.id,
+            credential=credential.id,
+            user=spare.id,
         )
+
+
+def _user(name: str, role: Role, now: datetime) -> models.User:
+    return models.User(
+        id=new_id(ObjectKind.USER),
+        name=name,
+        name_key=name,
+        display=name.title(),
+        password_hash=_password_hash(),
+        role=role.value,
+        created_at=now,
+    )
+
+
+def _credential(services: Services, now: datetime) -> models.Credential:
+    return models.Credential(
+        id=new_id(ObjectKind.CREDENTIAL),
+        name="old key",
+        name_key="old key",
+        kind="ssh_password",
+        summary="root password",
+        sealed=services.vault.seal({"password": "not this one"}),
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _host(number: int, datacenter_id: str, now: datetime) -> models.Host:

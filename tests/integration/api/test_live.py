@@ -231,7 +231,8 @@ def test_gone_browsers_are_forgotten(served: tuple[Console, str, Server]) -> Non
     console, url, _ = served
     before = len(console.services.hub._listeners)
     with httpx2.stream("GET", f"{url}/live", headers={"Authorization": bearer(console)}) as response:
-        next(response.iter_lines())
+        lines = response.iter_lines()  # kept: the stream is closed with it
+        next(lines)
         assert len(console.services.hub._listeners) == before + 1
     deadline = time.monotonic() + 5
     while len(console.services.hub._listeners) > before and time.monotonic() < deadline:
