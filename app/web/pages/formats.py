@@ -55,7 +55,9 @@ _RUNNING_TASK = TaskState.RUNNING.value
 _TONES: dict[str, str] = {
     **dict.fromkeys(("connected", "succeeded", "pass", "active", "ok"), "ok"),
     VmState.RUNNING.value: "ok",
-    **dict.fromkeys(("paused", "suspended", "missing", "unknown", "maintenance", "warn", "warning", "degraded"), "warn"),
+    **dict.fromkeys(
+        ("paused", "suspended", "missing", "unknown", "maintenance", "warn", "warning", "degraded"), "warn"
+    ),
     **dict.fromkeys(("crashed", "failed", "fail", "error", "inaccessible"), "bad"),
     **dict.fromkeys(("not_answering", "auth_failed", "identity_changed", "refused"), "bad"),
     **dict.fromkeys(("queued", "cancelling", "connecting", "info", "building", "saved"), "busy"),
@@ -91,7 +93,9 @@ class Formats:
         """A number with at most `digits` decimals, grouped."""
         if value is None:
             return ABSENT
-        return format_decimal(round(value, digits), format=f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale)
+        return format_decimal(
+            round(value, digits), format=f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale
+        )
 
     def percent(self, value: float | None) -> str:
         """0 to 100, without decimals."""

@@ -81,10 +81,12 @@ class ListView(Generic[R]):
         return self._url(cursor=self.trail[-1], trail=self.trail[:-1], at=at)
 
     @property
-    def csv_url(self) -> str:
-        """All rows that the filters let through, as CSV."""
-        pairs = [*self.params, *([("sort", self.sort)] if self.sort else [])]
-        return f"{self.table.path}.csv?{urlencode([*pairs, *self.fixed])}"
+    def csv_url(self) -> str | None:
+        """All rows that the filters let through, as CSV; None for a list that is not exported."""
+        if not self.table.exportable:
+            return None
+        pairs = [*self.params, *([("sort", self.sort)] if self.sort else []), *self.fixed]
+        return f"{self.table.path}.csv" + (f"?{urlencode(pairs)}" if pairs else "")
 
     @property
     def plain_url(self) -> str:

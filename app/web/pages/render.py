@@ -34,7 +34,10 @@ THEMES = ("system", "light", "dark")
 
 def is_htmx(request: Request) -> bool:
     """Whether htmx asked, for the open page."""
-    return request.headers.get("hx-request") == "true" and request.headers.get("hx-history-restore-request") != "true"
+    return (
+        request.headers.get("hx-request") == "true"
+        and request.headers.get("hx-history-restore-request") != "true"
+    )
 
 
 def wants_main_only(request: Request) -> bool:
@@ -55,16 +58,22 @@ def render(
     """The template as an answer. Templates always have: actor, can(privilege), language, theme, path, layout."""
     theme = request.cookies.get(THEME_COOKIE, "system")
     actor = ctx.actor if ctx else None
-    html = environment(page_language(request)).get_template(template).render(
-        layout="_shell/main_only.html" if wants_main_only(request) else "base.html",
-        actor=actor,
-        can=lambda privilege: actor is not None and privilege in actor.role.privileges,
-        theme=theme if theme in THEMES else "system",
-        path=request.url.path,
-        request_url=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-        **context,
+    html = (
+        environment(page_language(request))
+        .get_template(template)
+        .render(
+            layout="_shell/main_only.html" if wants_main_only(request) else "base.html",
+            actor=actor,
+            can=lambda privilege: actor is not None and privilege in actor.role.privileges,
+            theme=theme if theme in THEMES else "system",
+            path=request.url.path,
+            request_url=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+            **context,
+        )
     )
-    return HTMLResponse(html, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request, HX-Target, Cookie"})
+    return HTMLResponse(
+        html, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request, HX-Target, Cookie"}
+    )
 
 
 def done() -> Response:
@@ -87,7 +96,9 @@ def go(request: Request, url: str, *, toast: Toast | None = None) -> Response:
             response.set_cookie(TOAST_COOKIE, said, max_age=30, samesite="lax", path="/")
         return response
     response = Response(status_code=204)
-    response.headers["HX-Location"] = json.dumps({"path": url, "target": "#main", "select": "#main", "swap": "outerHTML"})
+    response.headers["HX-Location"] = json.dumps(
+        {"path": url, "target": "#main", "select": "#main", "swap": "outerHTML"}
+    )
     return with_toast(response, *toast) if toast else response
 
 

@@ -15,7 +15,10 @@ Plain = str | int | float | None
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[R]):
-    """One column. A `pinned` one is always shown; one that is not `shown` must be chosen first."""
+    """One column: `sort` is the name that the service knows it by, `text` what the CSV holds; titles are message ids.
+
+    A `pinned` one is always shown; one that is not `shown` must be chosen first.
+    """
 
     key: str
     title: str
@@ -63,6 +66,7 @@ class Table(Generic[R]):
     empty: Empty
     choices: tuple[Choice, ...] = ()
     searchable: bool = True
+    exportable: bool = True  # as CSV, at `path`.csv
     rows_path: str | None = None
     live: str | None = None
     verbs: tuple[VmVerb, ...] = ()

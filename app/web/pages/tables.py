@@ -1,8 +1,4 @@
-"""Every list of the console.
-
-A column's `key` names the macro in the table's `cells` template that draws it; `sort` is the name that the
-service knows it by; `text` is what the CSV holds. Titles are message ids.
-"""
+"""Every list of the console. A column's `key` names the macro in the table's `cells` template that draws it."""
 
 from __future__ import annotations
 
@@ -50,16 +46,6 @@ SEVERITY_TITLES: dict[Severity, str] = {
     Severity.ERROR: N_("Error"),
 }
 OUTCOME_TITLES = {"ok": N_("Done"), "refused": N_("Refused"), "failed": N_("Failed")}
-ROLE_TITLES = {
-    "viewer": N_("Viewer"),
-    "operator": N_("Operator"),
-    "administrator": N_("Administrator"),
-}
-CREDENTIAL_TITLES = {
-    "ssh_key": N_("SSH key"),
-    "ssh_password": N_("SSH password"),
-    "tls": N_("TLS certificate"),
-}
 MODE_TITLES = {"managed": N_("Managed"), "observe": N_("Observed")}
 
 
@@ -214,7 +200,7 @@ VOLUMES: Table[VolumeRecord] = Table(
         Column(
             "capacity", N_("Capacity"), lambda volume: volume.capacity_bytes, sort="capacity", number=True
         ),
-        Column("path", N_("Path"), lambda volume: volume.path),
+        Column("path", N_("Path"), lambda volume: volume.path, sort="path"),
         Column("backing", N_("Backing file"), lambda volume: volume.backing_path, shown=False),
         Column("seen", N_("Seen"), lambda volume: _when(volume.observed_at)),
     ),
@@ -237,7 +223,7 @@ NETWORKS: Table[NetworkRecord] = Table(
         Column("name", N_("Network"), lambda network: network.name, sort="name", pinned=True),
         Column("state", N_("State"), lambda network: "active" if network.active else "inactive"),
         Column("host", N_("Host"), lambda network: network.host_name, sort="host"),
-        Column("mode", N_("Forwarding"), lambda network: network.forward_mode),
+        Column("mode", N_("Forwarding"), lambda network: network.forward_mode, sort="mode"),
         Column("bridge", N_("Bridge"), lambda network: network.bridge),
         Column("addresses", N_("Addresses"), lambda network: " ".join(network.addresses)),
         Column("dhcp", N_("DHCP"), lambda network: _yes(network.dhcp)),
@@ -265,7 +251,7 @@ TASKS: Table[TaskRecord] = Table(
         Column("state", N_("State"), lambda task: task.state.value),
         Column("actor", N_("By"), lambda task: task.actor),
         Column("host", N_("Host"), lambda task: _name(task.host)),
-        Column("created", N_("Asked"), lambda task: _when(task.created_at)),
+        Column("created", N_("Asked"), lambda task: _when(task.created_at), sort="created_at"),
         Column("took", N_("Took"), lambda task: _when(task.finished_at), number=True),
         Column("action", "", lambda task: task.error.title if task.error else None),
     ),
@@ -286,7 +272,7 @@ EVENTS: Table[EventRecord] = Table(
     query=EventQuery,
     live="events",
     columns=(
-        Column("at", N_("When"), lambda event: _when(event.at)),
+        Column("at", N_("When"), lambda event: _when(event.at), sort="at"),
         Column("severity", N_("Severity"), lambda event: event.severity.value, shown=False),
         Column("message", N_("Event"), lambda event: event.message, pinned=True),
         Column("target", N_("Object"), lambda event: _name(event.target)),
@@ -307,7 +293,7 @@ AUDIT: Table[AuditRecord] = Table(
     cells="audit/_cells.html",
     query=AuditQuery,
     columns=(
-        Column("at", N_("When"), lambda entry: _when(entry.at)),
+        Column("at", N_("When"), lambda entry: _when(entry.at), sort="at"),
         Column("actor", N_("Who"), lambda entry: entry.actor, pinned=True),
         Column("action", N_("Action"), lambda entry: entry.action),
         Column("target", N_("Object"), lambda entry: _name(entry.target)),
@@ -336,9 +322,11 @@ USERS: Table[UserRecord] = Table(
     columns=(
         Column("name", N_("Name"), lambda user: user.name, sort="name", pinned=True),
         Column("display", N_("Shown as"), lambda user: user.display),
-        Column("role", N_("Role"), lambda user: user.role),
+        Column("role", N_("Role"), lambda user: user.role, sort="role"),
         Column("state", N_("State"), lambda user: "disabled" if user.disabled else "enabled"),
-        Column("last_login", N_("Last sign-in"), lambda user: _when(user.last_login_at)),
+        Column(
+            "last_login", N_("Last sign-in"), lambda user: _when(user.last_login_at), sort="last_login_at"
+        ),
         Column("created", N_("Created"), lambda user: _when(user.created_at), shown=False),
     ),
     empty=Empty(N_("No users."), N_("Create one for each person, so that the audit can say who did what.")),
@@ -351,6 +339,7 @@ TOKENS: Table[TokenRecord] = Table(
     cells="tokens/_cells.html",
     query=ListQuery,
     searchable=False,
+    exportable=False,
     columns=(
         Column("name", N_("Name"), lambda token: token.name, pinned=True),
         Column("prefix", N_("Begins with"), lambda token: token.prefix),
@@ -374,7 +363,7 @@ CREDENTIALS: Table[CredentialRecord] = Table(
     query=ListQuery,
     columns=(
         Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
-        Column("kind", N_("Kind"), lambda each: each.kind),
+        Column("kind", N_("Kind"), lambda each: each.kind, sort="kind"),
         Column("summary", N_("Identity"), lambda each: each.summary),
         Column("hosts", N_("Hosts"), lambda each: each.host_count, number=True),
         Column("updated", N_("Changed"), lambda each: _when(each.updated_at)),
@@ -396,6 +385,7 @@ DATACENTERS: Table[DatacenterRecord] = Table(
     cells="datacenters/_cells.html",
     query=ListQuery,
     searchable=False,
+    exportable=False,
     live="tree",
     columns=(
         Column("name", N_("Name"), lambda each: each.name, pinned=True),

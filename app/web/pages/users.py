@@ -61,7 +61,8 @@ def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response
     """Change name, role, language, password, or whether the user may sign in."""
 
     def work(ctx: Ctx) -> UserRecord:
-        return accounts.update_user(ctx, id, form.read(UserPatch), int(form["version"] or 0))
+        given = {"language": form["language"] or None} if "language" in form.values else {}
+        return accounts.update_user(ctx, id, form.read(UserPatch, **given), int(form["version"] or 0))
 
     answer = attempt(visitor, form, "user.update", work, target=id)
     if isinstance(answer, Shown):

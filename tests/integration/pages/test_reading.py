@@ -1,0 +1,163 @@
+"""Every page answers a plain GET for everyone who may see it, with its filters, sorts and columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+
+from app.core.privileges import Role
+from app.web.pages import tables
+from app.web.pages.table import Table
+from tests.integration.api.conftest import Console, Inventory
+
+SECTIONS = [
+    "",
+    "/hardware",
+    "/compatibility",
+    "/vms",
+    "/storage",
+    "/networks",
+    "/tasks",
+    "/header",
+    "/notices",
+]
+EVERYONE = [
+    "/vms",
+    "/hosts",
+    "/storage",
+    "/storage/volumes",
+    "/networks",
+    "/tasks",
+    "/events",
+    "/account",
+    "/tokens",
+    "/datacenters",
+]
+ADMINISTRATORS = ["/audit", "/users", "/users/new", "/credentials", "/credentials/new", "/hosts/new"]
+LISTS: list[Table[Any]] = [
+    tables.VMS,
+    tables.HOSTS,
+    tables.POOLS,
+    tables.VOLUMES,
+    tables.NETWORKS,
+    tables.TASKS,
+    tables.EVENTS,
+    tables.AUDIT,
+    tables.USERS,
+    tables.CREDENTIALS,
+]
+
+
+def pages_of(made: Inventory) -> list[str]:
+    """The pages of single objects."""
+    vm = made.vms[0]
+    return [
+        *(f"/vms/{vm}{tab}" for tab in ("", "/hardware", "/tasks", "/xml", "/header", "/notes", "/screen")),
+        *(f"/hosts/{host}{tab}" for host in made.hosts for tab in SECTIONS),
+        f"/storage/{made.pool}",
+        f"/storage/volumes/{made.volume}",
+        f"/networks/{made.network}",
+        f"/tasks/{made.task}",
+        f"/datacenters/{made.datacenter}",
+    ]
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_every_page_answers(shared: Console, role: Role) -> None:
+    browser = shared.browser(role)
+    for path in EVERYONE + pages_of(shared.inventory):
+        answer = browser.get(path)
+        assert answer.status_code == 200, path
+        assert "no-store" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", ADMINISTRATORS)
+def test_pages_of_administrators_are_refused_to_others(shared: Console, path: str) -> None:
+    assert shared.browser(Role.ADMINISTRATOR).get(path).status_code == 200
+    assert shared.browser(Role.OPERATOR).get(path).status_code == 403
+
+
+def test_a_stranger_is_sent_to_the_door_and_back(shared: Console) -> None:
+    answer = shared.client(None).get("/vms?q=web&sort=-name")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=%2Fvms%3Fq%3Dweb%26sort%3D-name"
+
+
+@pytest.mark.parametrize("table", LISTS, ids=lambda table: table.key)
+def test_a_list_sorts_by_each_column_that_offers_it(shared: Console, table: Table[Any]) -> None:
+    browser = shared.browser()
+    for column in table.columns:
+        if column.sort:
+            for sort in (column.sort, f"-{column.sort}"):
+                assert browser.get(table.path, params={"sort": sort}).status_code == 200, sort
+
+
+@pytest.mark.parametrize("table", LISTS, ids=lambda table: table.key)
+def test_a_list_comes_as_csv_with_every_column(shared: Console, table: Table[Any]) -> None:
+    answer = shared.browser().get(f"{table.path}.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff"))))
+    assert len(rows[0]) == len([column for column in table.columns if column.title])
+
+
+def test_filters_choose_and_paging_goes_both_ways(shared: Console) -> None:
+    browser = shared.browser()
+    page = browser.get("/vms?state=running").text
+    assert len(set(re.findall(r'id="row-(vm_\w+)"', page))) == 2
+    first = browser.get("/vms?limit=5&sort=name").text
+    assert "1–5 of 12" in first
+    second = browser.get(_link(first, "next")).text
+    assert "of 12" in second
+    assert "6–" in second
+    assert "1–" in browser.get(_link(second, "prev")).text
+
+
+def _link(page: str, rel: str) -> str:
+    found = re.search(rf'href="([^"]+)" rel="{rel}"', page)
+    assert found, f"no link rel={rel}"
+    return found[1].replace("&amp;", "&")
+
+
+def test_chosen_columns_are_kept_by_the_browser(shared: Console) -> None:
+    browser = shared.browser()
+    assert 'title="UUID"' not in browser.get("/vms").text
+    chosen = browser.get("/vms?columns=uuid&columns=state")
+    assert chosen.cookies["vigie_columns_vms"] == "state.uuid"
+    again = browser.get("/vms").text
+    assert "00000000-0000-4000-9000-" in again
+    assert ">Addresses<" not in again.split("<table")[1]
+
+
+def test_changed_rows_come_alone_and_unknown_ones_go(shared: Console) -> None:
+    vm = shared.inventory.vms[0]
+    gone = "vm_aaaaaaaaaaaaaaaa"
+    html = shared.browser().get(f"/vms/rows?ids={vm},{gone},%3Cscript%3E").text
+    assert f'hx-target="#row-{vm}" hx-swap="outerMorph"' in html
+    assert f'hx-target="#row-{gone}" hx-swap="delete"' in html
+    assert "script" not in html
+
+
+def test_a_part_is_only_the_part(shared: Console) -> None:
+    vm = shared.inventory.vms[0]
+    headers = {"HX-Request": "true", "HX-Target": "div#vm-summary"}
+    html = shared.browser().get(f"/vms/{vm}", headers=headers).text
+    assert html.lstrip().startswith('<div class="vg-body" id="vm-summary"')
+    headers["HX-Target"] = "section#list-vms"
+    assert (
+        shared.browser()
+        .get("/vms", headers=headers)
+        .text.lstrip()
+        .startswith('<section class="card" id="list-vms"')
+    )
+
+
+def test_wrong_filters_are_refused_and_unknown_objects_are_not_there(shared: Console) -> None:
+    browser = shared.browser()
+    for path in ("/vms?state=flying", "/vms?sort=uptime", "/vms?cursor=%00x", "/vms?limit=0"):
+        assert browser.get(path).status_code == 422, path
+    for path in ("/vms/vm_aaaaaaaaaaaaaaaa", "/hosts/host_aaaaaaaaaaaaaaaa/vms", "/tasks/x", "/users/none"):
+        assert browser.get(path).status_code == 404, path
