@@ -215,6 +215,15 @@ def show_user(ctx: Ctx, user_id: str) -> UserRecord:
     return _record(_get(ctx, user_id))
 
 
+def find_user(ctx: Ctx, name: str) -> UserRecord:
+    """The user with this sign-in name, in any case. Raises NotFound."""
+    ctx.require("user.view")
+    user = ctx.session.scalar(sa.select(User).where(User.name_key == fold(name)))
+    if user is None:
+        raise NotFound(N_("There is no such user."))
+    return _record(user)
+
+
 def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
     """Make a user who can sign in at once."""
     ctx.require("user.edit")

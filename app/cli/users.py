@@ -1,0 +1,117 @@
+"""`vigie user` and `vigie token`: who may sign in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.runtime import AsJson, plain_errors, read_password, reading, show, writing
+from app.core.records import Page, UserRecord
+from app.core.specs import MAX_LIMIT, ListQuery, TokenSpec, UserPatch, UserSpec
+from app.services import accounts, tokens
+from app.services.context import Ctx
+
+users = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+token = typer.Typer(no_args_is_help=True, help="Tokens for programs; each has the rights of its user.")
+
+Name = Annotated[str, typer.Argument(help="Sign-in name.")]
+Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
+USER_COLUMNS = ("name", "role", "display", "disabled", "last_login_at")
+TOKEN_COLUMNS = ("id", "name", "user_name", "prefix", "expires_at", "last_used_at")
+
+
+@users.command("add")
+@plain_errors
+def add(
+    name: Name,
+    role: Annotated[str, typer.Option(help="viewer, operator or administrator.")] = "viewer",
+    display: Annotated[str | None, typer.Option(help="Name to show.")] = None,
+    password_stdin: Stdin = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a user; the password is asked for."""
+    password = read_password(password_stdin)
+    spec = UserSpec.model_validate({"name": name, "password": password, "role": role, "display": display})
+    with writing() as ctx:
+        made = accounts.create_user(ctx, spec)
+    show(made, USER_COLUMNS, as_json=as_json)
+
+
+@users.command("list")
+@plain_errors
+def list_(as_json: AsJson = False) -> None:
+    """List the users."""
+    with reading() as ctx:
+        show(_all_users(ctx), USER_COLUMNS, as_json=as_json)
+
+
+@users.command("password")
+@plain_errors
+def password(name: Name, password_stdin: Stdin = False) -> None:
+    """Give a user a new password; all logins of the user end."""
+    patch = UserPatch.model_validate({"password": read_password(password_stdin)})
+    with writing() as ctx:
+        accounts.update_user(ctx, accounts.find_user(ctx, name).id, patch)
+
+
+@users.command("disable")
+@plain_errors
+def disable(name: Name) -> None:
+    """Keep a user from signing in, and end all logins and tokens' use."""
+    with writing() as ctx:
+        accounts.update_user(ctx, accounts.find_user(ctx, name).id, UserPatch(disabled=True))
+
+
+@users.command("enable")
+@plain_errors
+def enable(name: Name) -> None:
+    """Let a disabled user sign in again."""
+    with writing() as ctx:
+        accounts.update_user(ctx, accounts.find_user(ctx, name).id, UserPatch(disabled=False))
+
+
+@token.command("create")
+@plain_errors
+def create_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    user: Annotated[str, typer.Option("--user", help="Whose rights it has.")],
+    days: Annotated[int | None, typer.Option("--days", help="Days until it expires; unset: never.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and print it; it is shown this once."""
+    with writing() as ctx:
+        made = tokens.create_token(
+            ctx, TokenSpec(name=name, expires_in_days=days), accounts.find_user(ctx, user).id
+        )
+    if as_json:
+        show(made, (), as_json=True)
+    else:
+        typer.echo(made.token)
+
+
+@token.command("list")
+@plain_errors
+def list_tokens(as_json: AsJson = False) -> None:
+    """List all tokens, without their secrets."""
+    with reading() as ctx:
+        show(tokens.list_tokens(ctx), TOKEN_COLUMNS, as_json=as_json)
+
+
+@token.command("revoke")
+@plain_errors
+def revoke_token(token_id: Annotated[str, typer.Argument(help="Its id, from `vigie token list`.")]) -> None:
+    """End a token."""
+    with writing() as ctx:
+        tokens.revoke_token(ctx, token_id)
+
+
+def _all_users(ctx: Ctx) -> list[UserRecord]:
+    found: list[UserRecord] = []
+    cursor: str | None = None
+    while True:
+        part: Page[UserRecord] = accounts.list_users(ctx, ListQuery(limit=MAX_LIMIT, cursor=cursor))
+        found += part.items
+        cursor = part.next
+        if cursor is None:
+            return found

@@ -1,0 +1,105 @@
+"""What happened: the event log. Texts are kept as message ids and read in the asker's language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.ids import kind_of
+from app.core.records import EventRecord, Page, Ref
+from app.core.specs import EventQuery
+from app.core.states import ObjectKind, Severity
+from app.db.models import Event
+from app.services.context import Ctx
+from app.services.notices import EVENTS, Hub, notify
+from app.services.paging import Order, contains, page
+
+ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
+
+
+def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
+    """Events, newest first; those of a host include its VMs, pools and networks."""
+    query = ctx.visible(sa.select(Event), "event.view")
+    if asked.target:
+        of_host = kind_of(asked.target) is ObjectKind.HOST
+        query = query.where((Event.host_id if of_host else Event.object_id) == asked.target)
+    if asked.severity:
+        query = query.where(Event.severity.in_([each.value for each in asked.severity]))
+    if asked.kind:
+        query = query.where(Event.kind == asked.kind)
+    if asked.q:
+        searched = (Event.kind, Event.object_name, Event.host_name, Event.actor_name)
+        query = query.where(sa.or_(*(contains(sa.func.lower(each), asked.q) for each in searched)))
+    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+
+
+def events_after(ctx: Ctx, event_id: int, limit: int = 200) -> list[EventRecord]:
+    """The events that followed one, oldest first; for streams that resume."""
+    query = ctx.visible(sa.select(Event).where(Event.id > event_id), "event.view")
+    return _records(ctx, list(ctx.session.scalars(query.order_by(Event.id).limit(limit))))
+
+
+def record_event(
+    session: Session,
+    hub: Hub,
+    kind: str,
+    message: str,
+    params: dict[str, Any],
+    *,
+    severity: Severity = Severity.INFO,
+    target: Ref | None = None,
+    host: Ref | None = None,
+    task_id: str | None = None,
+    actor: str | None = None,
+) -> None:
+    """Write an event in the transaction of what it tells about."""
+    session.add(
+        Event(
+            at=datetime.now(UTC),
+            kind=kind,
+            severity=severity.value,
+            message=message,
+            params=params,
+            object_kind=target.kind.value if target else None,
+            object_id=target.id if target else None,
+            object_name=target.name if target else None,
+            host_id=host.id if host else None,
+            host_name=host.name if host else None,
+            task_id=task_id,
+            actor_name=actor,
+        )
+    )
+    notify(session, hub, EVENTS)
+
+
+def _records(ctx: Ctx, rows: Sequence[Event]) -> list[EventRecord]:
+    return [
+        EventRecord(
+            id=row.id,
+            at=row.at,
+            kind=row.kind,
+            severity=Severity(row.severity),
+            message=ctx.say(row.message, row.params),
+            target=_target(row),
+            host=_host(row),
+            task_id=row.task_id,
+            actor=row.actor_name,
+        )
+        for row in rows
+    ]
+
+
+def _target(row: Event) -> Ref | None:
+    if row.object_kind is None or row.object_id is None:
+        return None
+    return Ref(kind=ObjectKind(row.object_kind), id=row.object_id, name=row.object_name or row.object_id)
+
+
+def _host(row: Event) -> Ref | None:
+    if row.host_id is None:
+        return None
+    return Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name or row.host_id)

@@ -1,0 +1,146 @@
+"""A first look at a host, before it is added: who it is, what it can do, what is on it.
+
+The one place where a request talks to a host. It happens outside of any transaction, with deadlines, and only
+so many at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.compatibility import report
+from app.core.endpoints import Endpoint, make_endpoint, parse_uri
+from app.core.errors import IdentityUnconfirmed, InvalidInput, Unavailable
+from app.core.messages import N_
+from app.core.specs import HostTarget
+from app.core.states import Transport
+from app.core.views import Check, HostFacts, HostSnapshot
+from app.db.models import Credential
+from app.hypervisor import Host, Target, see_identity
+from app.hypervisor.targets import Secret
+from app.services.context import Actor, Ctx, Services
+from app.services.credentials import secret_of
+
+AT_ONCE = 8
+_slots = threading.BoundedSemaphore(AT_ONCE)
+_FIELDS = ("transport", "address", "port", "user", "socket")
+_KINDS = {Transport.SSH: ("ssh_key", "ssh_password"), Transport.TLS: ("tls",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen of a host."""
+
+    endpoint: Endpoint
+    fingerprint: str | None
+    facts: HostFacts
+    snapshot: HostSnapshot
+    checks: tuple[Check, ...]
+
+
+def endpoint_of(services: Services, target: HostTarget) -> Endpoint:
+    """Where the host is, every field checked. Raises InvalidInput naming the field."""
+    given = [name for name in _FIELDS if getattr(target, name) is not None]
+    if target.uri is not None:
+        if given:
+            raise InvalidInput(given[0], N_("must not be given beside uri"))
+        return parse_uri(target.uri)
+    if target.transport is None:
+        raise InvalidInput("uri", N_("is needed, or transport and address in its place"))
+    if target.transport == Transport.SIMULATED and not services.settings.lab:
+        raise InvalidInput(
+            "transport", N_("simulated hosts are for tests"), hint=N_("Use ssh, tls or local.")
+        )
+    return make_endpoint(
+        Transport(target.transport),
+        address=target.address or "",
+        port=target.port,
+        user=target.user,
+        socket=target.socket,
+    )
+
+
+def where_columns(endpoint: Endpoint) -> dict[str, Any]:
+    """Columns of a host that say where it is."""
+    return {
+        "transport": endpoint.transport.value,
+        "address": endpoint.address,
+        "port": endpoint.port,
+        "user": endpoint.user,
+        "socket": endpoint.socket,
+    }
+
+
+def look_at(services: Services, actor: Actor, translate: Callable[[str], str], target: HostTarget) -> Look:
+    """Connect and read. Raises IdentityUnconfirmed when the target names no fingerprint, HostError and its kinds."""
+    endpoint = endpoint_of(services, target)
+    with services.database.read() as session:
+        ctx = Ctx(services, session, actor, translate)
+        ctx.require("host.add")
+        secret = _secret(ctx, endpoint, target.credential_id)
+    if not _slots.acquire(blocking=False):
+        raise Unavailable(
+            translate(N_("Too many hosts are being looked at.")),
+            why=translate(N_("At most %(count)d at a time.")) % {"count": AT_ONCE},
+            hint=translate(N_("Try again in a few seconds.")),
+            code="too_many_looks",
+        )
+    try:
+        return _look(services, endpoint, secret, _identity(services, translate, endpoint, target.fingerprint))
+    finally:
+        _slots.release()
+
+
+def _secret(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> Secret | None:
+    kinds = _KINDS.get(endpoint.transport)
+    if kinds is None:
+        return None
+    if credential_id is None:
+        raise InvalidInput(
+            "credential_id",
+            ctx.translate(N_("is needed to sign in to the host")),
+            hint=ctx.translate(N_("Make a credential first: an SSH key, or a TLS certificate.")),
+        )
+    credential = ctx.session.get(Credential, credential_id)
+    if credential is None:
+        raise InvalidInput("credential_id", ctx.translate(N_("names no credential")))
+    if credential.kind not in kinds:
+        raise InvalidInput(
+            "credential_id", ctx.translate(N_("is of a kind that this transport does not use"))
+        )
+    return secret_of(ctx.session, ctx.services.vault, credential_id)
+
+
+def _identity(
+    services: Services, translate: Callable[[str], str], endpoint: Endpoint, confirmed: str | None
+) -> str | None:
+    """The confirmed fingerprint; where none is, show the one seen and ask. None for hosts that have none."""
+    if endpoint.transport not in _KINDS:
+        return None
+    if confirmed is not None:
+        return confirmed
+    seen = see_identity(endpoint, deadline_s=services.settings.connect_deadline_s)
+    raise IdentityUnconfirmed(
+        translate(N_("The host's identity must be confirmed first.")),
+        fingerprint=seen or "",
+        why=translate(N_("It shows %(seen)s.")) % {"seen": seen},
+        hint=translate(
+            N_("Compare it with what the host itself says, then ask again with this fingerprint.")
+        ),
+    )
+
+
+def _look(services: Services, endpoint: Endpoint, secret: Secret | None, fingerprint: str | None) -> Look:
+    host = Host.open(
+        Target(endpoint, secret, fingerprint),
+        connect_deadline_s=services.settings.connect_deadline_s,
+        call_deadline_s=services.settings.call_deadline_s,
+    )
+    try:
+        facts, snapshot = host.read_facts(), host.read_all()
+    finally:
+        host.close()
+    return Look(endpoint, fingerprint, facts, snapshot, report(facts, snapshot))

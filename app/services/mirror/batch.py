@@ -1,0 +1,141 @@
+"""Everything that one transaction of the mirror writes: collected first, written in bulk, told after commit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.states import ACTIVE_TASK_STATES, ObjectKind, Severity
+from app.db import models
+from app.services.notices import EVENTS
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+# A finished task still explains what a reading shows for this long.
+JUST_FINISHED = timedelta(seconds=15)
+
+# Which tasks explain which event; anything else that is seen happened outside Vigie.
+EXPLAINS: Mapping[str, frozenset[str]] = {
+    "vm.started": frozenset({"vm.start", "vm.restore"}),
+    "vm.stopped": frozenset({"vm.shutdown", "vm.force-off", "vm.save"}),
+    "vm.saved": frozenset({"vm.save"}),
+    "vm.paused": frozenset({"vm.pause", "vm.save"}),
+    "vm.resumed": frozenset({"vm.resume", "vm.restore"}),
+    "vm.rebooted": frozenset({"vm.reboot", "vm.reset"}),
+    "vm.autostart": frozenset({"vm.autostart-on", "vm.autostart-off"}),
+}
+
+
+def table(model: type[models.Base]) -> sa.Table:
+    """The Core table of a model: bulk statements on it skip the ORM."""
+    found = model.__table__
+    assert isinstance(found, sa.Table)
+    return found
+
+
+def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """Parts of at most `size`: `IN` lists stay within what both databases like."""
+    held = list(items)
+    for start in range(0, len(held), size):
+        yield held[start : start + size]
+
+
+class Batch:
+    """Rows to insert, update and delete, events to write and topics to publish."""
+
+    def __init__(self, session: Session, now: datetime) -> None:
+        self.session = session
+        self.now = now
+        self.topics: set[str] = set()
+        self._events: list[Row] = []
+        self._inserts: dict[sa.Table, list[Row]] = defaultdict(list)
+        self._updates: dict[tuple[sa.Table, str, tuple[str, ...]], list[Row]] = defaultdict(list)
+        self._deletes: dict[tuple[sa.Table, str], list[str]] = defaultdict(list)
+
+    def insert(self, model: type[models.Base], row: Row) -> None:
+        """Insert a row; rows of one table must all have the same columns."""
+        self._inserts[table(model)].append(row)
+
+    def update(self, model: type[models.Base], key: str, changes: Row, *, by: str = "id") -> None:
+        """Change the columns of the row whose column `by` is `key`."""
+        self._updates[table(model), by, tuple(changes)].append({"row_key": key, **changes})
+
+    def delete(self, model: type[models.Base], key: str, *, by: str = "id") -> None:
+        """Delete the rows whose column `by` is `key`."""
+        self._deletes[table(model), by].append(key)
+
+    def tell(
+        self,
+        kind: str,
+        message: str,
+        params: Row,
+        *,
+        object_kind: ObjectKind,
+        object_id: str,
+        object_name: str,
+        host: tuple[str, str],
+        severity: Severity = Severity.INFO,
+    ) -> None:
+        """Write an event about an object on a host (id and name of the host)."""
+        event = {
+            "at": self.now,
+            "kind": kind,
+            "severity": severity.value,
+            "message": message,
+            "params": params,
+        }
+        event |= {"object_kind": object_kind.value, "object_id": object_id, "object_name": object_name}
+        event |= {"host_id": host[0], "host_name": host[1], "task_id": None, "actor_name": None}
+        self._events.append(event)
+
+    def write(self) -> None:
+        """Write what was collected so far: deletes make room for updates, updates for inserts."""
+        connection = self.session.connection()
+        for (target, by), keys in self._deletes.items():
+            for some in chunks(keys):
+                connection.execute(sa.delete(target).where(target.c[by].in_(some)))
+        for (target, by, _columns), rows in self._updates.items():
+            columns = [name for name in rows[0] if name != "row_key"]
+            change = sa.update(target).where(target.c[by] == sa.bindparam("row_key"))
+            connection.execute(change.values({name: sa.bindparam(name) for name in columns}), rows)
+        for target, rows in self._inserts.items():
+            connection.execute(sa.insert(target), rows)
+        self._deletes.clear()
+        self._updates.clear()
+        self._inserts.clear()
+        self._write_events(connection)
+
+    def _write_events(self, connection: sa.Connection) -> None:
+        if not self._events:
+            return
+        explainable = [each for each in self._events if each["kind"] in EXPLAINS]
+        tasks = self._explaining_tasks(explainable)
+        for event in explainable:
+            kinds = EXPLAINS[event["kind"]]
+            for task in (task for task in tasks.get(event["object_id"], ()) if task.kind in kinds):
+                event |= {"task_id": task.id, "actor_name": task.actor_name}
+                break
+        connection.execute(sa.insert(table(models.Event)), self._events)
+        self.topics.add(EVENTS)
+        self._events = []
+
+    def _explaining_tasks(self, events: Sequence[Row]) -> dict[str, list[sa.Row[Any]]]:
+        """Tasks that run or have just ended on the objects of these events, newest first."""
+        found: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+        task = table(models.Task).c
+        recent = sa.or_(
+            task.state.in_([state.value for state in ACTIVE_TASK_STATES]),
+            task.finished_at >= self.now - JUST_FINISHED,
+        )
+        for some in chunks({each["object_id"] for each in events}):
+            query: sa.Select[Any] = sa.select(task.id, task.kind, task.target_id, task.actor_name)
+            query = query.where(task.target_id.in_(some), recent, task.started_at.is_not(None))
+            for row in self.session.execute(query.order_by(task.created_at.desc())):
+                found[row.target_id].append(row)
+        return found

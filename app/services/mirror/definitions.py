@@ -1,0 +1,129 @@
+"""VM definitions and what follows from them: hardware columns, disk sizes, the text that searches look through."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from app.core.folding import fold
+from app.core.views import VmDefinition
+from app.db import models
+from app.services.mirror.batch import Batch, Row, chunks, table
+
+DEFINITION = TypeAdapter(VmDefinition)
+MAX_INTEGER = 2**63 - 1
+
+# What changes by itself while a VM runs; a change of these is no change of the definition.
+_RUNTIME = {
+    "disks": ("capacity_bytes", "allocation_bytes"),
+    "nics": ("target",),
+    "graphics": ("listen", "port"),
+}
+
+
+def parsed(definition: VmDefinition) -> Row:
+    """What is stored beside the XML: all that was read from it."""
+    return DEFINITION.dump_python(definition, mode="json", exclude={"xml"})  # type: ignore[no-any-return]
+
+
+def load(stored: Mapping[str, Any]) -> VmDefinition:
+    """The definition as it was stored, without its XML."""
+    return DEFINITION.validate_python({**stored, "xml": ""})
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Names of the parts of a definition that somebody changed."""
+    names = [name for name in after if name != "digest"]
+    return [name for name in names if _lasting(name, before.get(name)) != _lasting(name, after[name])]
+
+
+def _lasting(name: str, value: Any) -> Any:
+    hidden = _RUNTIME.get(name)
+    if hidden is None or not isinstance(value, list):
+        return value
+    return [{key: each for key, each in part.items() if key not in hidden} for part in value]
+
+
+def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int]) -> Row:
+    """Columns of a VM that its definition fills. `volumes`: capacities of its host's volumes by path."""
+    disks = ((disk.device, disk.source, disk.capacity_bytes) for disk in definition.disks)
+    return {
+        "title": definition.title,
+        "vcpus": min(definition.vcpus, 2**31 - 1),
+        "memory_bytes": min(definition.memory_bytes, MAX_INTEGER),
+        "disk_bytes": disk_bytes(disks, volumes),
+    }
+
+
+def disk_bytes(disks: Iterable[tuple[str, str | None, int | None]], volumes: Mapping[str, int]) -> int | None:
+    """Capacity of all disks (device, source, capacity) whose size is known; None when none is."""
+    sizes = [
+        size if size is not None else volumes.get(source or "")
+        for device, source, size in disks
+        if device in ("disk", "lun")
+    ]
+    known = [size for size in sizes if size is not None]
+    return min(sum(known), MAX_INTEGER) if known else None
+
+
+def vm_search_text(
+    name: str,
+    uuid: str,
+    title: str | None,
+    macs: Iterable[str],
+    addresses: Iterable[Sequence[str]],
+    guest_hostname: str | None,
+    tags: Iterable[str],
+) -> str:
+    """What the search of VMs looks through: one word or name a line, folded."""
+    parts = [name, uuid, title, *macs, *(each[1] for each in addresses), guest_hostname, *tags]
+    return fold("\n".join(part for part in parts if part))
+
+
+def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Capacities of the volumes of each host, by path."""
+    sizes: dict[str, dict[str, int]] = defaultdict(dict)
+    pool, volume = table(models.Pool).c, table(models.Volume).c
+    for some in chunks(host_ids):
+        query = sa.select(pool.host_id, volume.path, volume.capacity_bytes)
+        query = query.join_from(table(models.Pool), table(models.Volume)).where(pool.host_id.in_(some))
+        for host_id, path, capacity in session.execute(query):
+            sizes[host_id][path] = capacity
+    return sizes
+
+
+def refresh_search(batch: Batch, vm_ids: Iterable[str]) -> None:
+    """Fold the search text of these VMs anew from their rows and definitions, as written so far."""
+    vm, definition = table(models.Vm).c, table(models.VmDefinition).c
+    columns = (vm.id, vm.name, vm.uuid, vm.title, vm.addresses, vm.guest_hostname, vm.tags, vm.search_text)
+    joined = table(models.Vm).outerjoin(table(models.VmDefinition))
+    for some in chunks(vm_ids):
+        query = sa.select(*columns, definition.parsed).select_from(joined).where(vm.id.in_(some))
+        for row in batch.session.execute(query).all():
+            macs = [nic["mac"] for nic in (row.parsed or {}).get("nics", ())]
+            text = vm_search_text(
+                row.name, row.uuid, row.title, macs, row.addresses, row.guest_hostname, row.tags
+            )
+            if text != row.search_text:
+                batch.update(models.Vm, row.id, {"search_text": text})
+
+
+def refresh_disk_bytes(batch: Batch, host_ids: Iterable[str]) -> None:
+    """Add up the disks of the VMs of these hosts anew: their volumes have other sizes now."""
+    hosts = list(host_ids)
+    sizes = volume_sizes(batch.session, hosts)
+    vm, definition = table(models.Vm).c, table(models.VmDefinition).c
+    joined = table(models.Vm).join(table(models.VmDefinition))
+    for some in chunks(hosts, 50):
+        query = sa.select(vm.id, vm.host_id, vm.disk_bytes, definition.parsed).select_from(joined)
+        for row in batch.session.execute(query.where(vm.host_id.in_(some))).all():
+            disks = [(disk["device"], disk["source"], disk["capacity_bytes"]) for disk in row.parsed["disks"]]
+            total = disk_bytes(disks, sizes.get(row.host_id, {}))
+            if total != row.disk_bytes:
+                batch.update(models.Vm, row.id, {"disk_bytes": total})
+                batch.topics.add(row.id)

@@ -1,0 +1,62 @@
+"""What guests say of themselves. It is hostile: only short, clean text of it is kept."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
+
+from app.core.views import GuestInfo
+from app.db import models
+from app.services.mirror.batch import Batch, Row, chunks, table
+from app.services.mirror.copies import Copy
+from app.services.mirror.news import News
+
+MAX_TEXT = 255
+MAX_ADDRESSES = 64
+
+
+def observe_guests(batch: Batch, pairs: Iterable[tuple[News, Mapping[str, Copy]]]) -> set[str]:
+    """Write what the guests say now; return the ids of the VMs for which it is something else than before."""
+    wanted = {
+        copy.id: _columns(info)
+        for news, copies in pairs
+        for uuid, info in news.guests.items()
+        if (copy := copies.get(uuid)) is not None
+    }
+    changed: set[str] = set()
+    vm = table(models.Vm).c
+    for some in chunks(wanted):
+        query = sa.select(vm.id, vm.agent_connected, vm.guest_hostname, vm.os_name, vm.addresses)
+        before = {row.id: dict(row._mapping) for row in batch.session.execute(query.where(vm.id.in_(some)))}
+        for vm_id in some:
+            if before.get(vm_id) != {"id": vm_id, **wanted[vm_id]}:
+                batch.update(models.Vm, vm_id, wanted[vm_id])
+                changed.add(vm_id)
+    batch.topics |= changed
+    return changed
+
+
+def _columns(info: GuestInfo) -> Row:
+    return {
+        "agent_connected": info.agent_connected,
+        "guest_hostname": _clean(info.hostname),
+        "os_name": _clean(info.os_name),
+        "addresses": [[mac[:17], ip] for mac, ip in info.addresses[:MAX_ADDRESSES] if _is_address(ip)],
+    }
+
+
+def _clean(text: str | None) -> str | None:
+    """Printable text of bounded length; databases refuse NUL and lone surrogates."""
+    if text is None:
+        return None
+    return "".join(character for character in text if character.isprintable())[:MAX_TEXT].strip() or None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

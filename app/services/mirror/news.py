@@ -1,0 +1,111 @@
+"""What is new of one host: its reports of one batch, folded into one, later ones over earlier ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from app.core.states import HostState
+from app.core.views import (
+    Check,
+    GuestInfo,
+    Hint,
+    HostFacts,
+    HostReport,
+    NetworkObservation,
+    PoolObservation,
+    Usage,
+    VmObservation,
+)
+
+
+@dataclass(slots=True)
+class News:
+    """Reports of one host as one. `complete`: a VM that is not `listed` is not on the host."""
+
+    host_id: str
+    host_name: str = ""
+    seen_at: datetime | None = None
+    state: HostState | None = None
+    state_reason: str | None = None
+    state_params: dict[str, str] = field(default_factory=dict)
+    fingerprint_seen: str | None = None
+    facts: HostFacts | None = None
+    checks: tuple[Check, ...] | None = None
+    listed: dict[str, VmObservation] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    complete: bool = False
+    pools: tuple[PoolObservation, ...] | None = None
+    networks: tuple[NetworkObservation, ...] | None = None
+    host_usage: Usage | None = None
+    vm_usage: dict[str, Usage] | None = None
+    guests: dict[str, GuestInfo] = field(default_factory=dict)
+    hints: list[Hint] = field(default_factory=list)
+    first: bool = False  # the host was never read before
+
+    @property
+    def host(self) -> tuple[str, str]:
+        """Id and name of the host."""
+        return self.host_id, self.host_name
+
+    @property
+    def has_definitions(self) -> bool:
+        """Whether every listed VM came with its XML: a complete reading, not a poll."""
+        return self.complete and all(vm.definition for vm in self.listed.values())
+
+    def lacks(self, uuid: str) -> bool:
+        """Whether the host says that it does not have the VM."""
+        return uuid in self.gone or (self.complete and uuid not in self.listed)
+
+    def hinted(self, uuid: str, what: str, detail: str = "") -> bool:
+        """Whether an event of the host said this of the VM."""
+        return any(
+            hint.uuid == uuid and hint.what == what and detail in (hint.detail or "") for hint in self.hints
+        )
+
+    def add(self, report: HostReport) -> None:
+        """Fold a later report in."""
+        self.seen_at = report.seen_at or self.seen_at
+        if report.state is not None:
+            self.state, self.state_reason = report.state, report.state_reason
+            self.state_params = report.state_params
+        self.fingerprint_seen = report.fingerprint_seen or self.fingerprint_seen
+        self.facts = report.facts or (report.snapshot and report.snapshot.facts) or self.facts
+        self.checks = report.checks if report.checks is not None else self.checks
+        self._add_vms(report)
+        if report.snapshot is not None and report.snapshot.pools is not None:
+            self.pools = report.snapshot.pools
+        if report.snapshot is not None and report.snapshot.networks is not None:
+            self.networks = report.snapshot.networks
+        self.host_usage = report.host_usage or self.host_usage
+        self.vm_usage = report.vm_usage if report.vm_usage is not None else self.vm_usage
+        self.guests.update(report.guests)
+        self.hints += report.hints
+
+    def _add_vms(self, report: HostReport) -> None:
+        known = self.listed
+        if report.snapshot is not None and report.snapshot.vms is not None:
+            self.complete, self.listed = True, {}
+            self.gone.clear()
+            self._list(report.snapshot.vms, known)
+        self._list(report.vms, known)
+        for uuid in report.gone_vms:
+            self.gone.add(uuid)
+            self.listed.pop(uuid, None)
+
+    def _list(self, vms: Iterable[VmObservation], known: dict[str, VmObservation]) -> None:
+        for vm in vms:
+            before = known.get(vm.uuid)
+            if before is not None and vm.definition is None and before.definition is not None:
+                vm = replace(vm, definition=before.definition)
+            self.gone.discard(vm.uuid)
+            self.listed[vm.uuid] = vm
+
+
+def gather(reports: Iterable[HostReport]) -> dict[str, News]:
+    """The news of each host, by its id."""
+    found: dict[str, News] = {}
+    for report in reports:
+        found.setdefault(report.host_id, News(report.host_id)).add(report)
+    return found

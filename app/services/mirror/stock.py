@@ -1,0 +1,248 @@
+"""Storage pools, volumes and networks of hosts. What a listing lacks is deleted: nobody owns anything of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.states import ObjectKind, Severity
+from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
+from app.db import models
+from app.services.mirror.batch import Batch, Row, table
+from app.services.mirror.definitions import MAX_INTEGER, refresh_disk_bytes
+from app.services.mirror.news import News
+from app.services.notices import TREE
+
+_VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
+
+
+def observe_stock(batch: Batch, news: Iterable[News]) -> None:
+    """Write what the hosts' listings say of pools, volumes and networks."""
+    told = list(news)
+    pools = {each.host_id: each for each in told if each.pools is not None}
+    networks = {each.host_id: each for each in told if each.networks is not None}
+    read: list[tuple[str, str, Sequence[VolumeObservation]]] = []
+    if pools:
+        before = _before(batch, models.Pool, pools)
+        for each in pools.values():
+            _observe_pools(batch, each, before.get(each.host_id, {}), read)
+    if networks:
+        before = _before(batch, models.Network, networks)
+        for each in networks.values():
+            _observe_networks(batch, each, before.get(each.host_id, {}))
+    _observe_volumes(batch, read)
+
+
+def _before(
+    batch: Batch, model: type[models.Base], host_ids: Iterable[str]
+) -> dict[str, dict[str, sa.Row[Any]]]:
+    found: dict[str, dict[str, sa.Row[Any]]] = {}
+    rows = table(model)
+    for row in batch.session.execute(sa.select(rows).where(rows.c.host_id.in_(list(host_ids)))):
+        found.setdefault(row.host_id, {})[row.uuid] = row
+    return found
+
+
+def _observe_pools(
+    batch: Batch,
+    news: News,
+    before: dict[str, sa.Row[Any]],
+    read: list[tuple[str, str, Sequence[VolumeObservation]]],
+) -> None:
+    assert news.pools is not None
+    for pool in {each.uuid: each for each in news.pools}.values():
+        row = before.pop(pool.uuid, None)
+        pool_id = row.id if row is not None else new_id(ObjectKind.POOL)
+        wanted = _pool_columns(pool)
+        if row is None:
+            extra = {"volume_count": 0, "volumes_read_at": None}
+            batch.insert(
+                models.Pool, {"id": pool_id, "host_id": news.host_id, "uuid": pool.uuid, **wanted, **extra}
+            )
+            _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
+        else:
+            _update(batch, news, ObjectKind.POOL, row, wanted)
+            if row.state != pool.state:
+                text = N_("Storage pool %(name)s on host %(host)s is %(state)s now.")
+                _tell(batch, news, ObjectKind.POOL, pool_id, pool.name, "pool.state", text, state=pool.state)
+        if pool.volumes is not None:
+            read.append((news.host_id, pool_id, pool.volumes))
+    for row in before.values():
+        _vanished(batch, news, ObjectKind.POOL, row)
+
+
+def _pool_columns(pool: PoolObservation) -> Row:
+    return {
+        "name": pool.name,
+        "kind": pool.kind,
+        "state": pool.state,
+        "autostart": pool.autostart,
+        "persistent": pool.persistent,
+        "capacity_bytes": min(pool.capacity_bytes, MAX_INTEGER),
+        "allocation_bytes": min(pool.allocation_bytes, MAX_INTEGER),
+        "available_bytes": min(pool.available_bytes, MAX_INTEGER),
+        "target_path": pool.target_path,
+    }
+
+
+def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]]) -> None:
+    assert news.networks is not None
+    for network in {each.uuid: each for each in news.networks}.values():
+        row = before.pop(network.uuid, None)
+        wanted = _network_columns(network)
+        if row is None:
+            network_id = new_id(ObjectKind.NETWORK)
+            batch.insert(
+                models.Network, {"id": network_id, "host_id": news.host_id, "uuid": network.uuid, **wanted}
+            )
+            _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name)
+            continue
+        _update(batch, news, ObjectKind.NETWORK, row, wanted)
+        if row.active != network.active:
+            on, off = (
+                N_("Network %(name)s on host %(host)s was started."),
+                N_("Network %(name)s on host %(host)s stopped."),
+            )
+            _tell(
+                batch,
+                news,
+                ObjectKind.NETWORK,
+                row.id,
+                network.name,
+                "network.state",
+                on if network.active else off,
+            )
+    for row in before.values():
+        _vanished(batch, news, ObjectKind.NETWORK, row)
+
+
+def _network_columns(network: NetworkObservation) -> Row:
+    return {
+        "name": network.name,
+        "active": network.active,
+        "autostart": network.autostart,
+        "persistent": network.persistent,
+        "bridge": network.bridge,
+        "forward_mode": network.forward_mode,
+        "addresses": list(network.addresses),
+        "dhcp": network.dhcp,
+    }
+
+
+_MODELS: dict[ObjectKind, type[models.Base]] = {
+    ObjectKind.POOL: models.Pool,
+    ObjectKind.NETWORK: models.Network,
+}
+_APPEARED = {
+    ObjectKind.POOL: N_("Storage pool %(name)s appeared on host %(host)s."),
+    ObjectKind.NETWORK: N_("Network %(name)s appeared on host %(host)s."),
+}
+_VANISHED = {
+    ObjectKind.POOL: N_("Storage pool %(name)s is no longer on host %(host)s."),
+    ObjectKind.NETWORK: N_("Network %(name)s is no longer on host %(host)s."),
+}
+
+
+def _update(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any], wanted: Row) -> None:
+    changes = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+    if changes:
+        batch.update(_MODELS[kind], row.id, changes)
+        batch.topics |= {row.id, news.host_id}
+        if "name" in changes:
+            batch.topics.add(TREE)
+
+
+def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str) -> None:
+    batch.topics |= {object_id, news.host_id, TREE}
+    if not news.first:
+        _tell(batch, news, kind, object_id, name, f"{kind.value}.appeared", _APPEARED[kind])
+
+
+def _vanished(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any]) -> None:
+    batch.delete(_MODELS[kind], row.id)
+    batch.topics |= {row.id, news.host_id, TREE}
+    _tell(
+        batch,
+        news,
+        kind,
+        row.id,
+        row.name,
+        f"{kind.value}.vanished",
+        _VANISHED[kind],
+        severity=Severity.WARNING,
+    )
+
+
+def _tell(
+    batch: Batch,
+    news: News,
+    kind: ObjectKind,
+    object_id: str,
+    name: str,
+    event: str,
+    message: str,
+    *,
+    severity: Severity = Severity.INFO,
+    **params: str,
+) -> None:
+    batch.tell(
+        event,
+        message,
+        {"name": name, "host": news.host_name, **params},
+        object_kind=kind,
+        object_id=object_id,
+        object_name=name,
+        host=news.host,
+        severity=severity,
+    )
+
+
+def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObservation]]]) -> None:
+    """Write the volumes of the pools that were read with them, and what follows for the sizes of VMs."""
+    if not read:
+        return
+    batch.write()  # new pools must be there before their volumes and counts
+    rows = table(models.Volume)
+    query = sa.select(rows).where(rows.c.pool_id.in_([pool_id for _, pool_id, _ in read]))
+    before: dict[str, dict[str, sa.Row[Any]]] = {}
+    for row in batch.session.execute(query):
+        before.setdefault(row.pool_id, {})[row.name] = row
+    resized: set[str] = set()
+    for host_id, pool_id, volumes in read:
+        if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {})):
+            resized.add(host_id)
+        counted = {"volume_count": len(volumes), "volumes_read_at": batch.now}
+        batch.update(models.Pool, pool_id, counted)
+    if resized:
+        batch.write()
+        refresh_disk_bytes(batch, resized)
+
+
+def _observe_volumes_of(
+    batch: Batch, pool_id: str, volumes: Sequence[VolumeObservation], before: dict[str, sa.Row[Any]]
+) -> bool:
+    """Write the volumes of one pool; return whether any was added, removed or resized."""
+    resized = False
+    for volume in {each.name: each for each in volumes}.values():
+        wanted = {name: getattr(volume, name) for name in _VOLUME}
+        wanted |= {name: min(wanted[name], MAX_INTEGER) for name in ("capacity_bytes", "allocation_bytes")}
+        row = before.pop(volume.name, None)
+        if row is None:
+            key = {"id": new_id(ObjectKind.VOLUME), "pool_id": pool_id, "name": volume.name}
+            batch.insert(models.Volume, key | wanted)
+            resized = True
+            continue
+        changes = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+        if changes:
+            batch.update(models.Volume, row.id, changes)
+            batch.topics.add(pool_id)
+            resized |= "capacity_bytes" in changes or "path" in changes
+    for row in before.values():
+        batch.delete(models.Volume, row.id)
+    if resized or before:
+        batch.topics.add(pool_id)
+    return resized or bool(before)

@@ -1,0 +1,448 @@
+"""VMs: which rows the listings of hosts speak of, what changed in them, and which copy counts.
+
+A VM is known by its UUID, its host is an attribute. During a live migration two hosts list it: the incoming
+copy is ignored until it runs, then the row moves. Two copies that both stay are two rows, marked duplicate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.folding import fold
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.states import ObjectKind, Severity, VmState
+from app.core.views import VmDefinition, VmObservation
+from app.db import models
+from app.services.mirror import definitions
+from app.services.mirror.batch import Batch, Row, chunks, table
+from app.services.mirror.changes import Change, state_change
+from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
+from app.services.mirror.guests import observe_guests
+from app.services.mirror.news import News
+from app.services.mirror.usage import COLUMNS as USAGE
+from app.services.mirror.usage import UNKNOWN, rounded
+from app.services.notices import TREE
+
+
+def observe_vms(batch: Batch, news: dict[str, News]) -> None:
+    """Write what the hosts' listings say of their VMs."""
+    spoken = {
+        host_id: each
+        for host_id, each in news.items()
+        if each.complete or each.listed or each.gone or each.guests or each.vm_usage is not None
+    }
+    if spoken:
+        _Mirror(batch, spoken).run()
+
+
+class _Mirror:
+    """One pass over the news of several hosts. First what is there, then what is not."""
+
+    def __init__(self, batch: Batch, news: dict[str, News]) -> None:
+        self.batch = batch
+        self.news = news
+        self.here = load_copies(batch.session, news)
+        self.twins = self._load_twins()
+        self.defined: list[tuple[News, Copy, VmDefinition]] = []
+        self.sizes = self._load_sizes()
+        self.search: set[str] = set()  # rows whose search text may be another now
+        self.counted: set[str] = set()  # hosts whose number of VMs may be another now
+
+    def run(self) -> None:
+        """Compare and write."""
+        for each in self.news.values():
+            copies = self.here[each.host_id]
+            for uuid, vm in each.listed.items():
+                copy = copies.get(uuid)
+                if copy is None:
+                    self._arrive(each, vm)
+                elif not vm.is_migration_target:
+                    self._compare(each, copy, vm)
+        for each in self.news.values():
+            self._usage(each)
+        for each in self.news.values():
+            for copy in [copy for copy in self.here[each.host_id].values() if each.lacks(copy.uuid)]:
+                self._depart(each, copy)
+            self._rebooted(each)
+        self._define()
+        self.search |= observe_guests(
+            self.batch, [(each, self.here[each.host_id]) for each in self.news.values()]
+        )
+        self.batch.write()
+        definitions.refresh_search(self.batch, self.search)
+        self._count()
+
+    def _load_twins(self) -> dict[str, list[Copy]]:
+        """Rows on other hosts of VMs that are new here or known to be duplicate, by UUID."""
+        wanted = {
+            uuid
+            for each in self.news.values()
+            for uuid, vm in each.listed.items()
+            if uuid not in self.here[each.host_id] and not vm.is_migration_target
+        }
+        wanted |= {copy.uuid for copies in self.here.values() for copy in copies.values() if copy.duplicate}
+        return load_twins(self.batch.session, wanted, self.here)
+
+    def _load_sizes(self) -> dict[str, dict[str, int]]:
+        hosts = [
+            host_id
+            for host_id, each in self.news.items()
+            if any(vm.definition for vm in each.listed.values())
+        ]
+        return definitions.volume_sizes(self.batch.session, hosts)
+
+    # What is there
+
+    def _compare(self, news: News, copy: Copy, vm: VmObservation) -> None:
+        seen = observed(vm)
+        if seen != copy.seen or copy.gone:
+            self._changed(news, copy, vm, seen)
+        if copy.duplicate and not any(not twin.gone for twin in self._others(copy)):
+            self._clear_duplicate(news, copy)
+        if vm.definition is not None:
+            self.defined.append((news, copy, vm.definition))
+
+    def _changed(self, news: News, copy: Copy, vm: VmObservation, seen: tuple[Any, ...]) -> None:
+        changes: Row = {
+            name: after for name, before, after in zip(SEEN, copy.seen, seen, strict=True) if before != after
+        }
+        if copy.name != vm.name:
+            changes["name_key"] = fold(vm.name)
+            self._tell(
+                news,
+                copy.id,
+                vm.name,
+                Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s.")),
+                old=copy.name,
+            )
+            self.search.add(copy.id)
+            self.batch.topics.add(TREE)
+        before = VmState(copy.state)
+        if vm.state is not before:
+            changes["state_since"] = news.seen_at or self.batch.now
+            self.counted.add(news.host_id)
+        change = state_change(before, vm.state, vm.state_reason)
+        if change and vm.state is not before:
+            self._tell(news, copy.id, vm.name, change)
+        elif vm.state.is_active and copy.domain_id not in (None, vm.domain_id):
+            again = Change("vm.started", N_("VM %(name)s was stopped and started again."))
+            self._tell(news, copy.id, vm.name, again)
+        if vm.autostart != copy.autostart and before is not VmState.MISSING:
+            on, off = (
+                N_("VM %(name)s starts with its host now."),
+                N_("VM %(name)s does not start with its host any more."),
+            )
+            self._tell(news, copy.id, vm.name, Change("vm.autostart", on if vm.autostart else off))
+        if copy.gone:
+            changes["seen_at"] = None
+            copy.gone = False
+        copy.seen = seen
+        self.batch.update(models.Vm, copy.id, changes)
+        self.batch.topics.add(copy.id)
+
+    def _usage(self, news: News) -> None:
+        if news.vm_usage is None:
+            return
+        for uuid, copy in self.here[news.host_id].items():
+            usage = news.vm_usage.get(uuid)
+            wanted = rounded(usage) if usage is not None else UNKNOWN
+            if wanted != copy.usage:
+                copy.usage = wanted
+                self.batch.update(models.Vm, copy.id, dict(zip(USAGE, wanted, strict=True)))
+                self.batch.topics.add(copy.id)
+
+    def _rebooted(self, news: News) -> None:
+        for hint in news.hints:
+            copy = self.here[news.host_id].get(hint.uuid or "")
+            if hint.kind == "vm" and hint.what == "rebooted" and copy is not None:
+                self._tell(news, copy.id, copy.name, Change("vm.rebooted", N_("VM %(name)s was rebooted.")))
+                self.batch.topics.add(copy.id)
+
+    # Which copy counts
+
+    def _arrive(self, news: News, vm: VmObservation) -> None:
+        """A VM that has no row on this host: new, moved here, or a second copy."""
+        if vm.is_migration_target:
+            return
+        others = self.twins[vm.uuid]
+        for other in others:
+            if self._gives_way(news, other, vm):
+                self._move(news, other, vm)
+                return
+        present = [other for other in others if not other.gone]
+        if not vm.state.is_active and any(VmState(self._latest(other).state).is_active for other in present):
+            return  # a definition left behind: the copy that runs elsewhere is the VM
+        copy = self._insert(news, vm, duplicate=bool(present))
+        for other in present:
+            self._mark_duplicate(news, copy, other)
+        self.twins[vm.uuid].append(copy)
+
+    def _gives_way(self, news: News, other: Copy, vm: VmObservation) -> bool:
+        """Whether the row on another host is of the VM that is listed here now."""
+        elsewhere = self.news.get(other.host_id)
+        if other.gone or (elsewhere is not None and elsewhere.lacks(vm.uuid)):
+            return True
+        latest = self._latest(other)
+        if not vm.state.is_active:
+            return False
+        if not VmState(latest.state).is_active:
+            return True
+        leaving = latest.state == VmState.PAUSED and (latest.state_reason or "").startswith("migrat")
+        arrived = (vm.state_reason or "").startswith("migrat") and vm.state is VmState.RUNNING
+        newer = other.state_since is None or news.seen_at is None or other.state_since <= news.seen_at
+        return leaving or (arrived and newer)
+
+    def _latest(self, copy: Copy) -> Copy:
+        """The copy as its host lists it in this very batch, where it does."""
+        elsewhere = self.news.get(copy.host_id)
+        vm = elsewhere.listed.get(copy.uuid) if elsewhere else None
+        return copy if vm is None else copy.as_seen(vm)
+
+    def _move(self, news: News, copy: Copy, vm: VmObservation) -> None:
+        source = (copy.host_id, copy.host_name)
+        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
+        changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
+        changes["host_id"] = news.host_id
+        since = copy.state_since if copy.state == vm.state else news.seen_at or self.batch.now
+        self.batch.update(models.Vm, copy.id, changes | {"state_since": since})
+        moved = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
+        self._tell(news, copy.id, vm.name, moved, source=source[1])
+        copy.host_id, copy.host_name = news.host
+        copy.seen, copy.gone, copy.state_since = observed(vm), False, since
+        self.here[news.host_id][vm.uuid] = copy
+        self.counted |= {source[0], news.host_id}
+        self.search.add(copy.id)
+        self.batch.topics |= {copy.id, TREE}
+        if vm.definition is not None:
+            self.defined.append((news, copy, vm.definition))
+
+    def _mark_duplicate(self, news: News, copy: Copy, other: Copy) -> None:
+        if not other.duplicate:
+            self.batch.update(models.Vm, other.id, {"duplicate": True})
+            self.batch.topics.add(other.id)
+            other.duplicate = True
+        twice = N_("VM %(name)s is on two hosts, %(host)s and %(other)s, with the same UUID.")
+        self._tell(
+            news, copy.id, copy.name, Change("vm.duplicate", twice, Severity.WARNING), other=other.host_name
+        )
+
+    def _clear_duplicate(self, news: News, copy: Copy) -> None:
+        copy.duplicate = False
+        self.batch.update(models.Vm, copy.id, {"duplicate": False})
+        self.batch.topics.add(copy.id)
+        only = Change("vm.duplicate_ended", N_("VM %(name)s is on host %(host)s only again."))
+        self._tell(news, copy.id, copy.name, only)
+
+    def _others(self, copy: Copy) -> list[Copy]:
+        return [twin for twin in self.twins[copy.uuid] if twin.id != copy.id]
+
+    def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
+        hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None}
+        if vm.definition is not None:
+            hardware = definitions.hardware_columns(vm.definition, self.sizes.get(news.host_id, {}))
+        macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
+        copy = Copy(
+            new_id(ObjectKind.VM),
+            *news.host,
+            vm.uuid,
+            observed(vm),
+            duplicate,
+            False,
+            UNKNOWN,
+            None,
+            new=True,
+        )
+        row: Row = {
+            "id": copy.id,
+            "host_id": news.host_id,
+            "uuid": vm.uuid,
+            **dict(zip(SEEN, copy.seen, strict=True)),
+        }
+        row |= hardware | dict.fromkeys(USAGE)
+        row |= {"name_key": fold(vm.name), "duplicate": duplicate, "state_since": None, "seen_at": None}
+        row |= {
+            "os_name": None,
+            "guest_hostname": None,
+            "agent_connected": False,
+            "addresses": [],
+            "tags": [],
+        }
+        row |= {"notes": "", "created_at": self.batch.now, "version": 1}
+        row["search_text"] = definitions.vm_search_text(
+            vm.name, vm.uuid, hardware["title"], macs, (), None, ()
+        )
+        self.batch.insert(models.Vm, row)
+        if vm.definition is not None:
+            self._insert_definition(copy.id, vm.definition)
+        if not news.first:
+            self._tell(
+                news, copy.id, vm.name, Change("vm.defined", N_("VM %(name)s appeared on host %(host)s."))
+            )
+        self.here[news.host_id][vm.uuid] = copy
+        self.counted.add(news.host_id)
+        self.batch.topics |= {copy.id, TREE}
+        return copy
+
+    # What is not there
+
+    def _depart(self, news: News, copy: Copy) -> None:
+        """A VM that its host does not list: gone over to its twin, ended, or missing."""
+        twins = [twin for twin in self._others(copy) if not twin.gone]
+        if copy.duplicate and twins:
+            self._fold(news, copy, twins[0])
+        elif copy.gone:
+            return
+        elif copy.persistent or news.hinted(copy.uuid, "stopped", "migrat"):
+            self._miss(news, copy)
+        else:
+            self._remove(news, copy)
+            ended = Change(
+                "vm.ended", N_("VM %(name)s ended; it was transient, so host %(host)s has forgotten it.")
+            )
+            self._tell(news, copy.id, copy.name, ended)
+        self.counted.add(news.host_id)
+
+    def _miss(self, news: News, copy: Copy) -> None:
+        since = news.seen_at or self.batch.now
+        changes: Row = {"state": VmState.MISSING.value, "state_reason": None, "domain_id": None}
+        changes |= {"seen_at": since, "state_since": since, **dict.fromkeys(USAGE)}
+        self.batch.update(models.Vm, copy.id, changes)
+        self.batch.topics |= {copy.id, TREE}
+        if news.hinted(copy.uuid, "stopped", "migrat"):
+            change = Change("vm.stopped", N_("VM %(name)s left host %(host)s by migration."))
+        else:
+            text = N_("VM %(name)s is missing: host %(host)s does not list it any more.")
+            change = Change("vm.undefined", text, Severity.WARNING)
+        self._tell(news, copy.id, copy.name, change)
+        copy.gone = True
+
+    def _remove(self, news: News, copy: Copy) -> None:
+        self.here[news.host_id].pop(copy.uuid, None)
+        self.twins[copy.uuid] = self._others(copy)
+        self.batch.delete(models.Vm, copy.id)
+        self.batch.delete(models.Tag, copy.id, by="object_id")
+        self.batch.topics |= {copy.id, TREE}
+
+    def _fold(self, news: News, copy: Copy, twin: Copy) -> None:
+        """One of two copies is gone. The older row, with its history, stays and stands for the other one."""
+        self.batch.write()  # what was seen of the twin in this batch must be in its row
+        vm, definition = table(models.Vm), table(models.VmDefinition)
+        rows = {
+            row.id: row
+            for row in self.batch.session.execute(sa.select(vm).where(vm.c.id.in_([copy.id, twin.id])))
+        }
+        here = News(twin.host_id, twin.host_name)
+        if rows[copy.id].created_at < rows[twin.id].created_at:
+            kept = {"id", "created_at", "tags", "notes", "version"}
+            values = {name: value for name, value in rows[twin.id]._mapping.items() if name not in kept}
+            connection = self.batch.session.connection()
+            connection.execute(sa.delete(definition).where(definition.c.vm_id == copy.id))
+            moved = sa.update(definition).where(definition.c.vm_id == twin.id)
+            connection.execute(moved.values(vm_id=copy.id))
+            self._remove(here, twin)
+            self.batch.update(models.Vm, copy.id, values)
+            self.here[news.host_id].pop(copy.uuid, None)
+            gone = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
+            self._tell(here, copy.id, copy.name, gone, source=news.host_name)
+            survivor, copy.host_id, copy.host_name = copy, twin.host_id, twin.host_name
+            copy.seen, copy.usage = twin.seen, twin.usage
+            self.here.setdefault(twin.host_id, {})[copy.uuid] = copy
+            self.defined = [(each, copy if of is twin else of, what) for each, of, what in self.defined]
+        else:
+            self._remove(news, copy)
+            survivor = twin
+        self.twins[copy.uuid] = [each for each in self.twins[copy.uuid] if each.id != survivor.id] + [
+            survivor
+        ]
+        if not any(not each.gone for each in self._others(survivor)):
+            self._clear_duplicate(here, survivor)
+        self.search.add(survivor.id)
+        self.counted |= {news.host_id, twin.host_id}
+        self.batch.topics |= {survivor.id, TREE}
+
+    # What follows
+
+    def _define(self) -> None:
+        """Write the definitions that are others than before."""
+        definition = table(models.VmDefinition).c
+        digests: dict[str, str] = {}
+        for some in chunks(copy.id for _, copy, _ in self.defined):
+            query = sa.select(definition.vm_id, definition.digest).where(definition.vm_id.in_(some))
+            digests |= {row.vm_id: row.digest for row in self.batch.session.execute(query)}
+        changed = [
+            (news, copy, new)
+            for news, copy, new in self.defined
+            if not copy.new and digests.get(copy.id) != new.digest
+        ]
+        before: dict[str, Row] = {}
+        for some in chunks(copy.id for _, copy, _ in changed if copy.id in digests):
+            stored = sa.select(definition.vm_id, definition.parsed).where(definition.vm_id.in_(some))
+            before |= {row.vm_id: row.parsed for row in self.batch.session.execute(stored)}
+        for news, copy, new in changed:
+            self._redefine(news, copy, new, before.get(copy.id))
+
+    def _redefine(self, news: News, copy: Copy, new: VmDefinition, before: Row | None) -> None:
+        self.batch.update(
+            models.Vm, copy.id, definitions.hardware_columns(new, self.sizes.get(news.host_id, {}))
+        )
+        self.batch.topics.add(copy.id)
+        self.search.add(copy.id)
+        if before is None:
+            self._insert_definition(copy.id, new)
+            return
+        parsed = definitions.parsed(new)
+        row = {"digest": new.digest, "xml": new.xml, "parsed": parsed, "read_at": self.batch.now}
+        self.batch.update(models.VmDefinition, copy.id, row, by="vm_id")
+        parts = definitions.differences(before, parsed)
+        if parts:
+            changed = Change("vm.changed", N_("The definition of VM %(name)s was changed."))
+            self._tell(news, copy.id, copy.name, changed, parts=", ".join(parts))
+
+    def _insert_definition(self, vm_id: str, new: VmDefinition) -> None:
+        row = {"vm_id": vm_id, "digest": new.digest, "xml": new.xml, "read_at": self.batch.now}
+        self.batch.insert(models.VmDefinition, row | {"parsed": definitions.parsed(new)})
+
+    def _count(self) -> None:
+        """Write how many VMs each changed host has, and tell of first readings."""
+        vm = table(models.Vm).c
+        running = sa.func.count().filter(vm.state == VmState.RUNNING.value)
+        for some in chunks(self.counted):
+            query = sa.select(vm.host_id, sa.func.count(), running).where(
+                vm.host_id.in_(some), vm.seen_at.is_(None)
+            )
+            found = {
+                row[0]: (row[1], row[2]) for row in self.batch.session.execute(query.group_by(vm.host_id))
+            }
+            for host_id in some:
+                count, on = found.get(host_id, (0, 0))
+                self.batch.update(models.Host, host_id, {"vm_count": count, "vm_running": on})
+                self.batch.topics.add(host_id)
+        for news in self.news.values():
+            if news.first and news.has_definitions:
+                self._tell_first(news)
+
+    def _tell_first(self, news: News) -> None:
+        self.batch.tell(
+            "host.read",
+            N_("Host %(name)s was read for the first time: %(count)s VMs."),
+            {"name": news.host_name, "count": len(news.listed)},
+            object_kind=ObjectKind.HOST,
+            object_id=news.host_id,
+            object_name=news.host_name,
+            host=news.host,
+        )
+
+    def _tell(self, news: News, vm_id: str, name: str, change: Change, **params: str) -> None:
+        self.batch.tell(
+            change.kind,
+            change.message,
+            {"name": name, "host": news.host_name, **params},
+            object_kind=ObjectKind.VM,
+            object_id=vm_id,
+            object_name=name,
+            host=news.host,
+            severity=change.severity,
+        )

@@ -1,0 +1,127 @@
+"""Storage pools and their volumes, as hosts last showed them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.errors import NotFound
+from app.core.messages import N_
+from app.core.records import Page, PoolRecord, VolumeRecord
+from app.core.specs import PoolQuery, VolumeQuery
+from app.db.models import Host, Pool, Volume
+from app.services.context import Ctx
+from app.services.paging import Order, contains, page
+from app.services.seen import is_stale
+
+POOLS = Order(
+    {
+        "name": Pool.name,
+        "state": Pool.state,
+        "host": Host.name_key,
+        "kind": Pool.kind,
+        "capacity": Pool.capacity_bytes,
+        "available": Pool.available_bytes,
+    },
+    default="name",
+    unique=Pool.id,
+)
+VOLUMES = Order(
+    {
+        "name": Volume.name,
+        "path": Volume.path,
+        "capacity": Volume.capacity_bytes,
+        "allocation": Volume.allocation_bytes,
+    },
+    default="name",
+    unique=Volume.id,
+)
+
+
+def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
+    """The pools of all hosts, or of one."""
+    query = ctx.visible(sa.select(Pool, Host).join(Host, Host.id == Pool.host_id), "pool.view")
+    if asked.host:
+        query = query.where(Pool.host_id == asked.host)
+    if asked.q:
+        query = query.where(
+            sa.or_(
+                contains(sa.func.lower(Pool.name), asked.q),
+                contains(sa.func.lower(Pool.target_path), asked.q),
+            )
+        )
+    return page(ctx, query, asked, POOLS, lambda rows: [_pool(ctx, *row) for row in rows])
+
+
+def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
+    """One pool. Raises NotFound."""
+    query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
+    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    if row is None:
+        raise NotFound(N_("There is no such storage pool."))
+    return _pool(ctx, row[0], row[1])
+
+
+def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
+    """The volumes of all pools, of one host or of one pool."""
+    query = ctx.visible(_volumes(), "pool.view")
+    if asked.pool:
+        query = query.where(Volume.pool_id == asked.pool)
+    if asked.host:
+        query = query.where(Pool.host_id == asked.host)
+    if asked.q:
+        query = query.where(
+            sa.or_(
+                contains(sa.func.lower(Volume.name), asked.q), contains(sa.func.lower(Volume.path), asked.q)
+            )
+        )
+    return page(ctx, query, asked, VOLUMES, lambda rows: _volume_records(ctx, rows))
+
+
+def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:
+    """One volume. Raises NotFound."""
+    row = ctx.session.execute(
+        ctx.visible(_volumes().where(Volume.id == volume_id), "pool.view")
+    ).one_or_none()
+    if row is None:
+        raise NotFound(N_("There is no such volume."))
+    return _volume_records(ctx, [(row[0], row[1], row[2])])[0]
+
+
+def _volumes() -> sa.Select[Any, Any, Any]:
+    query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
+    return query.join(Host, Host.id == Pool.host_id)
+
+
+def _pool(ctx: Ctx, pool: Pool, host: Host) -> PoolRecord:
+    copied = {name: getattr(pool, name) for name in PoolRecord.model_fields if hasattr(pool, name)}
+    return PoolRecord(
+        **copied,
+        host_name=host.name,
+        stale=is_stale(ctx, host.state, host.observed_at),
+        observed_at=host.observed_at,
+    )
+
+
+def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list[VolumeRecord]:
+    return [
+        VolumeRecord(
+            id=volume.id,
+            name=volume.name,
+            path=volume.path,
+            pool_id=pool.id,
+            pool_name=pool.name,
+            host_id=host.id,
+            host_name=host.name,
+            kind=volume.kind,
+            format=volume.format,
+            capacity_bytes=volume.capacity_bytes,
+            allocation_bytes=volume.allocation_bytes,
+            backing_path=volume.backing_path,
+            stale=is_stale(ctx, host.state, host.observed_at),
+            observed_at=pool.volumes_read_at,
+        )
+        for volume, pool, host in rows
+    ]

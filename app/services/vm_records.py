@@ -1,0 +1,152 @@
+"""Rows of the mirror as VM records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.core.records import (
+    DeviceRecord,
+    DiskRecord,
+    GraphicsRecord,
+    NicRecord,
+    UsageRecord,
+    VerbRecord,
+    VmDetail,
+    VmRecord,
+)
+from app.core.states import HostMode, HostState, VmState
+from app.db.models import Host, Vm
+from app.services import tasks
+from app.services.context import Ctx
+from app.services.seen import is_stale
+
+# What a VM in a list is made of; no definition, no picture.
+COLUMNS = (
+    Vm.id,
+    Vm.uuid,
+    Vm.name,
+    Vm.title,
+    Vm.host_id,
+    Host.name,
+    Host.state,
+    Host.observed_at,
+    Vm.state,
+    Vm.state_reason,
+    Vm.state_since,
+    Vm.seen_at,
+    Vm.duplicate,
+    Vm.persistent,
+    Vm.autostart,
+    Vm.vcpus,
+    Vm.memory_bytes,
+    Vm.disk_bytes,
+    Vm.os_name,
+    Vm.guest_hostname,
+    Vm.addresses,
+    Vm.tags,
+    *(getattr(Vm, name) for name in UsageRecord.model_fields),
+)
+_FIRST_USAGE = len(COLUMNS) - len(UsageRecord.model_fields)
+_PARSED = (
+    "description",
+    "os_id",
+    "arch",
+    "machine",
+    "firmware",
+    "hypervisor",
+    "cpu_mode",
+    "cpu_model",
+    "vcpus_max",
+    "memory_max_bytes",
+    "has_agent_channel",
+)
+
+
+def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
+    """Rows of COLUMNS as records, each with the task that holds the VM now."""
+    held = tasks.active_tasks(ctx, [row[0] for row in rows]) if rows else {}
+    return [_record(ctx, row, held.get(row[0])) for row in rows]
+
+
+def _record(ctx: Ctx, row: Sequence[Any], task: Any) -> VmRecord:
+    (
+        id_,
+        uuid,
+        name,
+        title,
+        host_id,
+        host_name,
+        host_state,
+        host_observed_at,
+        state,
+        reason,
+        since,
+        seen_at,
+    ) = row[:12]
+    (duplicate, persistent, autostart, vcpus, memory, disk, os_name, hostname, addresses, tags) = row[
+        12:_FIRST_USAGE
+    ]
+    return VmRecord(
+        id=id_,
+        uuid=uuid,
+        name=name,
+        title=title,
+        host_id=host_id,
+        host_name=host_name,
+        state=VmState(state),
+        state_reason=reason,
+        state_since=since,
+        stale=is_stale(ctx, host_state, host_observed_at),
+        observed_at=seen_at or host_observed_at,
+        duplicate=duplicate,
+        persistent=persistent,
+        autostart=autostart,
+        vcpus=vcpus,
+        memory_bytes=memory,
+        disk_bytes=disk,
+        os_name=os_name,
+        guest_hostname=hostname,
+        addresses=[address for _, address in addresses],
+        tags=tags,
+        usage=UsageRecord(**dict(zip(UsageRecord.model_fields, row[_FIRST_USAGE:], strict=True))),
+        task=task,
+    )
+
+
+def detail_of(
+    vm: Vm,
+    host: Host,
+    record: VmRecord,
+    actions: list[VerbRecord],
+    parsed: dict[str, Any],
+    read_at: datetime | None,
+    screen_at: datetime | None,
+) -> VmDetail:
+    """A VM with all that is known. `parsed` is what was read from its definition; empty when it was not read."""
+    by_mac: dict[str, list[str]] = {}
+    for mac, address in vm.addresses:
+        by_mac.setdefault(mac.lower(), []).append(address)
+    known = {name: parsed[name] for name in _PARSED if parsed.get(name) is not None}
+    return VmDetail(
+        **{name: getattr(record, name) for name in VmRecord.model_fields},
+        **known,
+        notes=vm.notes,
+        domain_id=vm.domain_id,
+        has_managed_save=vm.has_managed_save,
+        agent_connected=vm.agent_connected,
+        host_state=HostState(host.state),
+        host_mode=HostMode(host.mode),
+        disks=[DiskRecord(**each) for each in parsed.get("disks", ())],
+        nics=[
+            NicRecord(**each, addresses=by_mac.get(each["mac"].lower(), []))
+            for each in parsed.get("nics", ())
+        ],
+        graphics=[GraphicsRecord(**each) for each in parsed.get("graphics", ())],
+        devices=[DeviceRecord(**each) for each in parsed.get("devices", ())],
+        actions=actions,
+        definition_read_at=read_at,
+        screen_at=screen_at,
+        version=vm.version,
+    )

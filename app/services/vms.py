@@ -1,0 +1,314 @@
+"""VMs: lists, one VM with all that is known, what people own of it, and the power verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.actions import VM_ACTIONS, Refusal, VmVerb, refuse_vm_action
+from app.core.errors import Conflict, NotFound, VigieError
+from app.core.folding import fold
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.records import (
+    BulkRecord,
+    BulkRefusal,
+    Page,
+    Problem,
+    Ref,
+    TaskRecord,
+    VerbRecord,
+    VmDetail,
+    VmRecord,
+)
+from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
+from app.core.states import HostMode, HostState, ObjectKind, VmState
+from app.db.models import Host, Tag, Vm, VmDefinition, VmScreen
+from app.services import audit, tasks
+from app.services.context import Ctx
+from app.services.names import check_version
+from app.services.notices import SCREEN, TREE
+from app.services.paging import Order, contains, page
+from app.services.seen import stale_hosts
+from app.services.vm_records import COLUMNS, detail_of, records_of
+
+ORDER = Order(
+    {
+        "name": Vm.name_key,
+        "state": Vm.state,
+        "host": Host.name_key,
+        "cpu": Vm.cpu_percent,
+        "memory": Vm.memory_bytes,
+        "memory_used": Vm.memory_used_bytes,
+        "vcpus": Vm.vcpus,
+        "disk": Vm.disk_bytes,
+        "state_since": Vm.state_since,
+    },
+    default="name",
+    unique=Vm.id,
+)
+
+
+def list_vms(ctx: Ctx, asked: VmQuery) -> Page[VmRecord]:
+    """The VMs that pass the filters. Raises InvalidInput for an unknown sort or a bad cursor."""
+    conditions = _conditions(ctx, asked)
+    query = ctx.visible(sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*conditions), "vm.view")
+    counted = sa.select(Vm.id)
+    if asked.datacenter or asked.stale is not None:
+        counted = counted.join(Host, Host.id == Vm.host_id)
+    return page(
+        ctx,
+        query,
+        asked,
+        ORDER,
+        lambda rows: records_of(ctx, rows),
+        counted=ctx.visible(counted.where(*conditions), "vm.view"),
+    )
+
+
+def _conditions(ctx: Ctx, asked: VmQuery) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if asked.state:
+        found.append(Vm.state.in_([state.value for state in asked.state]))
+    if asked.host:
+        found.append(Vm.host_id == asked.host)
+    if asked.datacenter:
+        found.append(Host.datacenter_id == asked.datacenter)
+    if asked.tag:
+        found.append(Vm.id.in_(sa.select(Tag.object_id).where(Tag.name == asked.tag)))
+    if asked.stale is not None:
+        found.append(stale_hosts(ctx) if asked.stale else sa.not_(stale_hosts(ctx)))
+    if asked.uuid:
+        found.append(Vm.uuid == asked.uuid.lower())
+    if asked.name:
+        found.append(Vm.name == asked.name)
+    if asked.q:
+        found.append(contains(Vm.search_text, asked.q))
+    return found
+
+
+def vms_by_id(ctx: Ctx, ids: Collection[str]) -> list[VmRecord]:
+    """These VMs, in no order, without those that are gone; for live updates of lists."""
+    query = sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(Vm.id.in_(ids))
+    return records_of(ctx, list(ctx.session.execute(ctx.visible(query, "vm.view"))))
+
+
+def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
+    """One VM with all that is known, and what can be done with it. Raises NotFound."""
+    query = sa.select(Vm, Host, VmDefinition.parsed, VmDefinition.read_at, VmScreen.taken_at)
+    query = query.join(Host, Host.id == Vm.host_id)
+    query = query.outerjoin(VmDefinition, VmDefinition.vm_id == Vm.id).outerjoin(
+        VmScreen, VmScreen.vm_id == Vm.id
+    )
+    row = ctx.session.execute(ctx.visible(query.where(Vm.id == vm_id), "vm.view")).one_or_none()
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such VM.")))
+    vm, host, parsed, read_at, screen_at = row
+    record = records_of(ctx, [tuple(_column(vm, host, column) for column in COLUMNS)])[0]
+    return detail_of(vm, host, record, _actions(ctx, vm, host, record), parsed or {}, read_at, screen_at)
+
+
+def _column(vm: Vm, host: Host, column: Any) -> Any:
+    return getattr(host if column.class_ is Host else vm, column.key)
+
+
+def _actions(ctx: Ctx, vm: Vm, host: Host, record: VmRecord) -> list[VerbRecord]:
+    return [
+        _verb(ctx, verb, vm, host, record) for verb in VM_ACTIONS if ctx.can(VM_ACTIONS[verb].privilege, vm)
+    ]
+
+
+def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbRecord:
+    action = VM_ACTIONS[verb]
+    refused = _refusal(verb, vm, host)
+    code = why = hint = None
+    if refused is not None:
+        code, why, hint = refused.code, ctx.say(refused.reason, refused.params), ctx.translate(refused.hint)
+    elif record.task is not None:
+        error = tasks.busy(ctx, record.task)
+        code, why, hint = error.code, error.why, error.hint
+    return VerbRecord(
+        verb=verb.value,
+        title=ctx.translate(action.title),
+        allowed=code is None,
+        confirm=action.confirm,
+        code=code,
+        why=why,
+        hint=hint,
+    )
+
+
+def _refusal(verb: VmVerb, vm: Any, host: Any) -> Refusal | None:
+    return refuse_vm_action(
+        verb,
+        vm_state=VmState(vm.state),
+        vm_persistent=vm.persistent,
+        autostart=vm.autostart,
+        host_state=HostState(host.state),
+        host_mode=HostMode(host.mode),
+    )
+
+
+def update_vm(ctx: Ctx, vm_id: str, patch: VmPatch, expected_version: int | None = None) -> VmDetail:
+    """Change tags or notes. Raises EditConflict when somebody else did in between."""
+    vm = _get(ctx, vm_id, "vm.annotate", lock=True)
+    check_version(vm, expected_version)
+    if patch.notes is not None:
+        vm.notes = patch.notes
+    if patch.tags is not None:
+        tags = list(dict.fromkeys(patch.tags))
+        ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
+        ctx.session.add_all(Tag(object_id=vm.id, name=name) for name in tags)
+        words = [line for line in vm.search_text.split("\n") if line not in {fold(tag) for tag in vm.tags}]
+        vm.search_text = "\n".join([*words, *map(fold, tags)])
+        vm.tags = tags
+    vm.version += 1
+    audit.record(ctx, "vm.update", target=_ref(vm), fields=", ".join(sorted(patch.model_fields_set)))
+    ctx.notify(vm.id)
+    ctx.session.flush()
+    return show_vm(ctx, vm.id)
+
+
+def forget_vm(ctx: Ctx, vm_id: str) -> None:
+    """Remove a missing VM from the inventory. Raises Conflict while its host still has it."""
+    vm = _get(ctx, vm_id, "vm.configure", lock=True)
+    if vm.state != VmState.MISSING:
+        raise Conflict(
+            ctx.translate(N_("The VM is still on its host.")),
+            hint=ctx.translate(N_("Only a VM that its host does not list any more can be forgotten.")),
+            code="vm_present",
+        )
+    ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
+    ctx.session.delete(vm)
+    audit.record(ctx, "vm.forget", target=_ref(vm))
+    ctx.notify(TREE, vm.id, vm.host_id)
+
+
+def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecord:
+    """Ask for a power verb; the answer is the task. Raises Conflict with the reason, Busy with the other task."""
+    vm = _get(ctx, vm_id, VM_ACTIONS[verb].privilege)
+    host = ctx.session.get_one(Host, vm.host_id)
+    refused = _refusal(verb, vm, host)
+    holder = tasks.active_tasks(ctx, [vm.id]).get(vm.id)
+    if holder is not None:
+        raise tasks.busy(ctx, holder)
+    if refused is not None:
+        raise _refused(ctx, refused)
+    task = tasks.enqueue_verb(ctx, verb, _ref(vm), _host_ref(host), options)
+    return tasks.record_of(ctx, task)
+
+
+def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
+    """Ask for one verb on many VMs: a task for each that allows it, a reason for each other."""
+    ctx.require(VM_ACTIONS[asked.verb].privilege)
+    batch_id = new_id(ObjectKind.TASK)
+    options = ActionOptions.model_validate(asked.model_dump(include=set(ActionOptions.model_fields)))
+    rows = _rows(ctx, asked.ids)
+    held = tasks.active_tasks(ctx, list(rows))
+    started: list[TaskRecord] = []
+    refused: list[BulkRefusal] = []
+    for vm_id in dict.fromkeys(asked.ids):
+        try:
+            task = _act_one(ctx, asked.verb, rows.get(vm_id), held.get(vm_id), options, batch_id)
+            started.append(tasks.record_of(ctx, task))
+        except VigieError as error:
+            name = rows[vm_id].name if vm_id in rows else vm_id
+            refused.append(
+                BulkRefusal(vm=Ref(kind=ObjectKind.VM, id=vm_id, name=name), problem=_problem(error))
+            )
+    return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
+
+
+def _act_one(ctx: Ctx, verb: VmVerb, row: Any, holder: Any, options: ActionOptions, batch_id: str) -> Any:
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such VM.")))
+    if holder is not None:
+        raise tasks.busy(ctx, holder)
+    refused = refuse_vm_action(
+        verb,
+        vm_state=VmState(row.state),
+        vm_persistent=row.persistent,
+        autostart=row.autostart,
+        host_state=HostState(row.host_state),
+        host_mode=HostMode(row.host_mode),
+    )
+    if refused is not None:
+        raise _refused(ctx, refused)
+    vm = Ref(kind=ObjectKind.VM, id=row.id, name=row.name)
+    host = Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name)
+    return tasks.enqueue_verb(ctx, verb, vm, host, options, batch_id=batch_id)
+
+
+def _rows(ctx: Ctx, ids: Sequence[str]) -> dict[str, Any]:
+    query = sa.select(
+        Vm.id,
+        Vm.name,
+        Vm.state,
+        Vm.persistent,
+        Vm.autostart,
+        Vm.host_id,
+        Host.name.label("host_name"),
+        Host.state.label("host_state"),
+        Host.mode.label("host_mode"),
+    ).join(Host, Host.id == Vm.host_id)
+    found: dict[str, Any] = {}
+    for start in range(0, len(ids), 500):
+        some = ctx.visible(query.where(Vm.id.in_(ids[start : start + 500])), "vm.view")
+        found |= {row.id: row for row in ctx.session.execute(some)}
+    return found
+
+
+def _problem(error: VigieError) -> Problem:
+    return Problem(
+        type=f"urn:vigie:error:{error.code}",
+        title=error.title,
+        status=int(error.status),
+        code=error.code,
+        why=error.why,
+        hint=error.hint,
+        task=getattr(error, "task_id", None),
+    )
+
+
+def _refused(ctx: Ctx, refused: Refusal) -> Conflict:
+    return Conflict(
+        ctx.translate(N_("This cannot be done now.")),
+        why=ctx.say(refused.reason, refused.params),
+        hint=ctx.translate(refused.hint),
+        code=refused.code,
+    )
+
+
+def xml_of(ctx: Ctx, vm_id: str) -> str:
+    """The VM's XML as last read. Raises NotFound."""
+    vm = _get(ctx, vm_id, "vm.view")
+    xml: str | None = ctx.session.scalar(sa.select(VmDefinition.xml).where(VmDefinition.vm_id == vm.id))
+    if xml is None:
+        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+    return xml
+
+
+def screen_of(ctx: Ctx, vm_id: str) -> VmScreen | None:
+    """The last screenshot, if there is one. Asking for it makes the engine take a new one."""
+    vm = _get(ctx, vm_id, "vm.view")
+    ctx.services.hub.publish([SCREEN + vm.id])
+    return ctx.session.get(VmScreen, vm.id)
+
+
+def _get(ctx: Ctx, vm_id: str, privilege: str, *, lock: bool = False) -> Vm:
+    query = ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view")
+    vm: Vm | None = ctx.session.scalar(query.with_for_update() if lock else query)
+    if vm is None:
+        raise NotFound(ctx.translate(N_("There is no such VM.")))
+    ctx.require(privilege, vm)
+    return vm
+
+
+def _ref(vm: Vm) -> Ref:
+    return Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
+
+
+def _host_ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
