@@ -14,6 +14,7 @@ from functools import cache, partial
 import libvirt
 
 from app.core.views import Hint
+from app.hypervisor.eventloop import EventLoop
 
 OnHint = Callable[[Hint], None]
 _starting = threading.Lock()
@@ -108,11 +109,12 @@ def start_event_loop() -> None:
 @cache
 def _start_once() -> None:
     libvirt.registerErrorHandler(lambda *_: None, None)
-    libvirt.virEventRegisterDefaultImpl()
+    loop = EventLoop()
+    loop.install()
 
     def work() -> None:
         while True:
-            libvirt.virEventRunDefaultImpl()
+            loop.run()
 
     threading.Thread(target=work, name="libvirt-events", daemon=True).start()
 

@@ -44,7 +44,8 @@ def read_guest(connection: Connection, uuid: str) -> GuestInfo:
         )
     _ask(connection, vm.agentSetResponseTimeout, AGENT_TIMEOUT_S, 0)
     found = _ask(connection, vm.guestInfo, libvirt.VIR_DOMAIN_GUEST_INFO_HOSTNAME, 0)
-    if found is None:
+    # An agent that hangs makes an empty answer, not an error.
+    if not found:
         return GuestInfo(
             addresses=_addresses(connection, vm, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)
         )

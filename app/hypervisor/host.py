@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Literal, Self
 
 import libvirt
 
-from app.core.errors import HypervisorRefused, VigieError
+from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError
 from app.core.views import (
     GuestInfo,
     Hint,
+    HostCounters,
     HostFacts,
     HostSnapshot,
     NetworkObservation,
@@ -99,8 +101,19 @@ class Host:
         )
 
     def poll(self) -> tuple[HostSnapshot, UsageSample]:
-        """States of all VMs, without definitions, and counters; at most seven round trips."""
-        vms, sample = listing.list_vms_with_counters(self._wiring.watch)
+        """States of all VMs, without definitions, and counters; seven round trips.
+
+        Without counters of VMs when these do not come in time, as with a QEMU that began to hang.
+        """
+        vms = listing.list_vms(self._wiring.watch, definitions=False)
+        asked_at = time.monotonic()
+        try:
+            with self._wiring.counters() as counters:
+                sample = listing.read_counters(counters)
+        except HostNotAnswering:
+            if not self.is_open:
+                raise
+            sample = UsageSample(taken_at_s=asked_at, host=HostCounters())
         return HostSnapshot(vms=vms), sample
 
     def read_vm(self, uuid: str) -> VmObservation:

@@ -71,16 +71,18 @@ def list_vms(connection: Connection, *, definitions: bool) -> tuple[VmObservatio
     )
 
 
-def list_vms_with_counters(connection: Connection) -> tuple[tuple[VmObservation, ...], UsageSample]:
-    """All VMs without definitions, and the counters of those that run."""
+def read_counters(connection: Connection) -> UsageSample:
+    """Counters of the host and of the VMs that run.
+
+    Of a VM whose QEMU hangs there are none, but the first reading after it began to hang does not return.
+    """
     taken_at = time.monotonic()
-    listed = _all_stats(connection, _COUNTERS)
-    sample = UsageSample(
+    listed = _all_stats(connection, _COUNTERS, libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE)
+    return UsageSample(
         taken_at_s=taken_at,
         host=_host_counters(connection),
-        vms=tuple(_vm_counters(vm, stats) for vm, stats in listed if vm.ID() != -1),
+        vms=tuple(_vm_counters(vm, stats) for vm, stats in listed),
     )
-    return _observe(connection, listed, definitions=False), sample
 
 
 def find_vm(connection: Connection, uuid: str) -> libvirt.virDomain:
@@ -153,14 +155,14 @@ def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
     return tuple(found)
 
 
-def _all_stats(connection: Connection, groups: int) -> list[tuple[libvirt.virDomain, Stats]]:
+def _all_stats(connection: Connection, groups: int, flags: int = 0) -> list[tuple[libvirt.virDomain, Stats]]:
     """Statistics of all VMs; of one whose QEMU hangs, only what needs no QEMU."""
     raw = connection.raw
     found: list[tuple[libvirt.virDomain, Stats]] | None = connection.optional(
-        "stats without waiting", raw.getAllDomainStats, groups, _NOWAIT
+        "stats without waiting", raw.getAllDomainStats, groups, flags | _NOWAIT
     )
     if found is None:
-        found = connection.call(raw.getAllDomainStats, groups, 0)
+        found = connection.call(raw.getAllDomainStats, groups, flags)
     return found
 
 

@@ -1,8 +1,10 @@
-"""The connections of one host: its link, `watch` for reading and events, `work` for all else.
+"""The connections of one host: its link, `watch` for reading and events, `work` for what changes or takes long.
 
 libvirtd serves only five calls of a client at a time, so what may take long must not stand before what must
-not wait. `work` is opened when first needed and closed after a minute without use. All end with `watch`: the
-engine asks it for signs of life every few seconds, so a call without a deadline ends with the host.
+not wait. `counters` is apart because the first reading of a VM whose QEMU hangs hangs too: that must cost
+neither the events of `watch` nor what `work` is doing. Both are opened when first needed and closed after a
+minute without use. All end with `watch`: the engine asks it for signs of life every few seconds, so a call
+without a deadline ends with the host.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 from app.core.endpoints import Endpoint
 from app.core.errors import VigieError
@@ -40,7 +43,7 @@ def see_identity(endpoint: Endpoint, *, deadline_s: float) -> str | None:
 
 
 class Wiring:
-    """Link, `watch` and `work` of one host; `open` before anything else."""
+    """Link and connections of one host; `open` before anything else."""
 
     def __init__(
         self,
@@ -52,16 +55,12 @@ class Wiring:
     ) -> None:
         self.link = _link(target)
         self.watch = Connection(self.link, call_deadline_s, self._watch_ended)
+        self._spares: dict[str, _Spare] = {}
+        self._make_spare = partial(_Spare, self, connect_deadline_s, call_deadline_s)
         self._connect_deadline_s = connect_deadline_s
-        self._call_deadline_s = call_deadline_s
         self._on_lost = on_lost
         self._announce = False
         self._closed = False
-        self._work: Connection | None = None
-        self._users = 0
-        self._idle_timer: object | None = None
-        self._counting = threading.Lock()
-        self._opening = threading.Lock()
 
     def open(self, on_hint: Callable[[Hint], None] | None) -> None:
         """Log in, open `watch`, and have events queued. Raises HostError and its kinds."""
@@ -87,42 +86,23 @@ class Wiring:
         """False once closed or lost."""
         return not self._closed and self.watch.is_open
 
-    @contextmanager
-    def work(self) -> Iterator[Connection]:
-        """The `work` connection, opened if need be, and kept open while in use."""
-        loop = link_loop()
-        with self._counting:
-            self._users += 1
-            timer, self._idle_timer = self._idle_timer, None
-        loop.disarm(timer)
-        try:
-            yield self._opened_work()
-        finally:
-            with self._counting:
-                self._users -= 1
-                if self._users == 0 and self._work:
-                    self._idle_timer = loop.arm(IDLE_S, self._close_idle)
+    def work(self) -> AbstractContextManager[Connection]:
+        """The connection for what changes or takes long."""
+        return self._spare("work").use()
 
-    def _opened_work(self) -> Connection:
-        with self._opening:
-            if self._work is None or not self._work.is_open:
-                work = Connection(self.link, self._call_deadline_s, _ignore)
-                self._work = work
-                if not self.is_open:
-                    work.end(faults.connection_ended())
-                work.open(self._connect_deadline_s)
-                work.keep_alive()
-            return self._work
+    def counters(self) -> AbstractContextManager[Connection]:
+        """The connection for statistics that ask QEMU; `watch` where there is none."""
+        if self.link.endpoint.transport is Transport.SIMULATED:
+            return nullcontext(self.watch)
+        return self._spare("counters").use()
 
-    def _close_idle(self) -> None:
-        with self._counting:
-            if self._users == 0 and self._work:
-                self._work.end(faults.closed())
-                self._work = None
+    def _spare(self, name: str) -> _Spare:
+        # setdefault is one step: of two made at the same time one is dropped before it is opened.
+        return self._spares.get(name) or self._spares.setdefault(name, self._make_spare())
 
     def _watch_ended(self, cause: VigieError) -> None:
-        if self._work:
-            self._work.end(cause)
+        for spare in self._spares.copy().values():
+            spare.end(cause)
         self.link.close()
         if self._announce:
             self._announce = False
@@ -130,8 +110,61 @@ class Wiring:
                 self._on_lost(cause)
 
 
+class _Spare:
+    """A connection that is opened when needed, again if it ended, and closed after a minute without use."""
+
+    def __init__(self, wiring: Wiring, connect_deadline_s: float, call_deadline_s: float) -> None:
+        self._wiring = wiring
+        self._connect_deadline_s = connect_deadline_s
+        self._call_deadline_s = call_deadline_s
+        self._connection: Connection | None = None
+        self._users = 0
+        self._idle_timer: object | None = None
+        self._counting = threading.Lock()
+        self._opening = threading.Lock()
+
+    @contextmanager
+    def use(self) -> Iterator[Connection]:
+        """The connection, kept open while in use."""
+        loop = link_loop()
+        with self._counting:
+            self._users += 1
+            timer, self._idle_timer = self._idle_timer, None
+        loop.disarm(timer)
+        try:
+            yield self._opened()
+        finally:
+            with self._counting:
+                self._users -= 1
+                if self._users == 0 and self._connection:
+                    self._idle_timer = loop.arm(IDLE_S, self._close_idle)
+
+    def end(self, cause: VigieError) -> None:
+        """Cut it; calls in progress raise `cause`."""
+        if self._connection:
+            self._connection.end(cause)
+
+    def _opened(self) -> Connection:
+        with self._opening:
+            if self._connection is None or not self._connection.is_open:
+                connection = Connection(self._wiring.link, self._call_deadline_s, _ignore)
+                self._connection = connection
+                # Looked at after it can be seen by `end`, so that it cannot outlive `watch`.
+                if not self._wiring.is_open:
+                    connection.end(faults.connection_ended())
+                connection.open(self._connect_deadline_s)
+                connection.keep_alive()
+            return self._connection
+
+    def _close_idle(self) -> None:
+        with self._counting:
+            if self._users == 0 and self._connection:
+                self._connection.end(faults.closed())
+                self._connection = None
+
+
 def _ignore(_: VigieError) -> None:
-    """`work` may end by itself; its next user opens another."""
+    """A spare may end by itself; its next user opens another."""
 
 
 def _within(deadline_s: float, step: Coroutine[object, object, T]) -> T:

@@ -50,7 +50,7 @@ def endpoint_of(services: Services, target: HostTarget) -> Endpoint:
         return parse_uri(target.uri)
     if target.transport is None:
         raise InvalidInput("uri", N_("is needed, or transport and address in its place"))
-    if target.transport == Transport.SIMULATED and not services.settings.lab:
+    if target.transport == Transport.SIMULATED.value and not services.settings.lab:
         raise InvalidInput(
             "transport", N_("simulated hosts are for tests"), hint=N_("Use ssh, tls or local.")
         )

@@ -26,7 +26,17 @@ _URLS = {
     ObjectKind.POOL: "/storage/",
     ObjectKind.NETWORK: "/networks/",
 }
-_LEAF = {"hosts": Vm, "vms": Vm, "storage": Pool, "networks": Network}
+_LEAF: dict[str, type[Vm] | type[Pool] | type[Network]] = {
+    "hosts": Vm,
+    "vms": Vm,
+    "storage": Pool,
+    "networks": Network,
+}
+_MODELS: dict[ObjectKind, type[Vm] | type[Pool] | type[Network]] = {
+    ObjectKind.VM: Vm,
+    ObjectKind.POOL: Pool,
+    ObjectKind.NETWORK: Network,
+}
 _PRIVILEGE = {"hosts": "vm.view", "vms": "vm.view", "storage": "pool.view", "networks": "network.view"}
 
 

@@ -95,7 +95,7 @@ def _columns() -> list[sa.Column[Any]]:
     ]
 
 
-def _copy(row: sa.Row[Any], host_name: str) -> Copy:
+def _copy(row: sa.Row[*tuple[Any, ...]], host_name: str) -> Copy:
     seen_end = 3 + len(SEEN)
     usage_end = seen_end + 1 + len(USAGE)
     return Copy(

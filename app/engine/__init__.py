@@ -1,0 +1,7 @@
+"""What runs by itself: a coordinator per host, the mirror's writer, the task runtime, retention."""
+
+from __future__ import annotations
+
+from app.engine.engine import Engine, EngineHealth
+
+__all__ = ["Engine", "EngineHealth"]

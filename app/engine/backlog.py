@@ -1,0 +1,71 @@
+"""Reports that wait for the database: what is kept when it takes none for long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.core.views import HostReport
+
+MAX_HINTS = 200
+
+
+def settle(reports: Sequence[HostReport]) -> list[HostReport]:
+    """The same news of one host, in order, without what later reports have overtaken.
+
+    A complete reading (all VMs with definitions) overtakes all earlier readings of VMs, a listing of states the
+    earlier listings, a usage the earlier usage. States, facts and hints are news in themselves and stay (the
+    oldest hints go when there are very many).
+    """
+    kept: list[HostReport] = []
+    listed = complete = measured = False
+    hints_left = MAX_HINTS
+    for report in reversed(reports):
+        short = report
+        if complete:
+            short = replace(short, snapshot=None, vms=(), gone_vms=())
+        elif listed and not is_complete(short):
+            short = replace(short, snapshot=None)
+        if measured:
+            short = replace(short, host_usage=None, vm_usage=None)
+        if len(short.hints) > hints_left:
+            short = replace(short, hints=short.hints[len(short.hints) - hints_left :])
+        hints_left -= len(short.hints)
+        if short is report or _says_something(short):
+            kept.append(short)
+        complete = complete or is_complete(report)
+        listed = listed or (report.snapshot is not None and report.snapshot.vms is not None)
+        measured = measured or report.vm_usage is not None
+    kept.reverse()
+    return kept
+
+
+def is_complete(report: HostReport) -> bool:
+    """Whether the report holds everything on the host: all VMs with definitions, pools and networks."""
+    snapshot = report.snapshot
+    return (
+        snapshot is not None
+        and snapshot.vms is not None
+        and snapshot.pools is not None
+        and snapshot.networks is not None
+        and all(vm.definition is not None for vm in snapshot.vms)
+    )
+
+
+def is_urgent(report: HostReport) -> bool:
+    """Whether somebody may be waiting for it: a change of state, or an answer to an event."""
+    return bool(report.state or report.vms or report.gone_vms or report.hints)
+
+
+def _says_something(report: HostReport) -> bool:
+    return bool(
+        report.state
+        or report.facts
+        or report.checks
+        or report.snapshot
+        or report.vms
+        or report.gone_vms
+        or report.vm_usage
+        or report.guests
+        or report.hints
+    )

@@ -1,0 +1,375 @@
+"""The life of one connection: connect, keep in sync, notice silence, connect again.
+
+A coordinator is a state machine, not a thread. `turn` looks at what is due and hands at most one job per lane
+to the pool: the main lane reads states and answers events, the side lane does what may take long (volumes,
+guests, screens). When a job ends, the next turn follows.
+
+`_link` stands for the connection that is wanted now: whatever belongs to an earlier one (a late error, an event,
+a job that took long) is recognised by it and ignored.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+
+from app.config import Settings
+from app.core.errors import (
+    HostAuthFailed,
+    HostError,
+    HostIdentityChanged,
+    HypervisorRefused,
+    Unavailable,
+    VigieError,
+)
+from app.core.states import HostState
+from app.core.views import Hint, HostReport
+from app.engine.clock import Clock
+from app.engine.pace import Pace
+from app.engine.pool import ElasticPool
+from app.engine.reading import Reader
+from app.engine.roster import Entry, TargetOf
+from app.hypervisor import Host
+
+log = structlog.get_logger(__name__)
+
+BACK_OFF_S = 0.25
+REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
+COALESCE_S = 0.05
+VOLUMES_EVERY_S = 300.0
+
+CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
+VOLUMES, GUESTS = "volumes", "guests"
+MAIN = (HINTS, CONNECT, SYNC, PING, POLL, FACTS)
+SIDE = (VOLUMES, GUESTS)
+SLACK_S = {
+    HINTS: 0.0,
+    CONNECT: 1.0,
+    SYNC: 1.0,
+    PING: 0.5,
+    POLL: 5.0,
+    FACTS: 20.0,
+    VOLUMES: 60.0,
+    GUESTS: 60.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all coordinators share."""
+
+    settings: Settings
+    clock: Clock
+    pool: ElasticPool
+    pace: Pace
+    target: TargetOf
+    report: Callable[[HostReport], None]
+
+
+class Coordinator:
+    """Keeps one host connected and its mirror true."""
+
+    def __init__(self, entry: Entry, tools: Tools) -> None:
+        self._tools = tools
+        self._lock = threading.Lock()
+        self._entry = entry
+        self._state = entry.state
+        self._link: object = object()
+        self._host: Host | None = None
+        self._reader = Reader(entry.id)
+        self._due: dict[str, float] = {}
+        self._busy: set[tuple[str, ...]] = set()
+        self._hints: list[Hint] = []
+        self._hints_read_at = 0.0
+        self._answered_at = 0.0
+        self._attempts = 0
+        self._armed = 0.0
+        self._closed = False
+
+    # -- what others ask -------------------------------------------------------------------------------
+
+    def start(self, delay_s: float = 0.0) -> None:
+        """Begin to connect. Until then the host counts as connecting, whatever an earlier run saw."""
+        self._enter(HostState.CONNECTING, None)
+        self._plan({CONNECT: time.monotonic() + delay_s})
+
+    def close(self) -> None:
+        """Let go of the host, at once."""
+        with self._lock:
+            self._closed = True
+            self._due.clear()
+        self._drop()
+
+    def configure(self, entry: Entry) -> None:
+        """Take over a changed configuration; connect anew when it asks for that."""
+        with self._lock:
+            anew = entry.config_version != self._entry.config_version
+            self._entry = entry
+        if anew:
+            self._drop()
+            self._attempts = 0
+            self._reader = Reader(entry.id)
+            self.start()
+
+    @property
+    def state(self) -> HostState:
+        """State of the connection."""
+        return self._state
+
+    @property
+    def host(self) -> Host | None:
+        """The open connection; None while there is none."""
+        host = self._host
+        return host if host is not None and host.is_open else None
+
+    def look_again(self, hints: tuple[Hint, ...]) -> None:
+        """Read again what the hints name, now."""
+        for hint in hints:
+            self._hint(self._link, hint)
+
+    # -- turns ------------------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Hand out what is due and ask the clock for the next turn."""
+        now = time.monotonic()
+        with self._lock:
+            if self._closed:
+                return
+            for lane in (MAIN, SIDE):
+                due = [chore for chore in lane if self._due.get(chore, now + 1) <= now]
+                if due and lane not in self._busy:
+                    chore = due[0]
+                    del self._due[chore]
+                    self._busy.add(lane)
+                    suspect = self._host is None
+                    job = partial(self._do, lane, chore)
+                    self._tools.pool.submit(job, slack_s=SLACK_S[chore], suspect=suspect)
+            self._arm(now)
+
+    def _arm(self, now: float) -> None:
+        """Ask for a turn when the next chore of an idle lane is due. The lock is held."""
+        times = [
+            due for chore, due in self._due.items() if (MAIN if chore in MAIN else SIDE) not in self._busy
+        ]
+        if not times:
+            return
+        due = min(times)
+        if not now < self._armed <= due:
+            self._armed = due
+            self._tools.clock.at(due, self.turn)
+
+    def _plan(self, due: dict[str, float]) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._due |= due
+        self._tools.clock.soon(self.turn)
+
+    def _do(self, lane: tuple[str, ...], chore: str) -> None:
+        """One chore, in a thread of the pool."""
+        link, host = self._link, self._host
+        try:
+            if chore == CONNECT:
+                self._connect()
+            elif host is not None:
+                self._keep(chore, host, link)
+        except Unavailable:
+            self._plan({chore: time.monotonic() + 1.0})
+        except HypervisorRefused as error:
+            self._refused(chore, link, error)
+        except HostError as error:
+            self._lost(link, error)
+        except Exception:
+            log.exception("chore_failed", host=self._entry.id, chore=chore)
+            self._plan({chore: time.monotonic() + REFUSED_RETRY_S})
+        finally:
+            with self._lock:
+                self._busy.discard(lane)
+            self.turn()
+
+    # -- the connection -----------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        wait = self._tools.pace.claim() if self._attempts else 0.0
+        if wait:
+            self._plan({CONNECT: time.monotonic() + wait})
+            return
+        self._attempts += 1
+        with self._lock:
+            link = self._link = object()
+            entry = self._entry
+        try:
+            host = Host.open(
+                self._tools.target(entry),
+                connect_deadline_s=self._tools.settings.connect_deadline_s,
+                call_deadline_s=self._tools.settings.call_deadline_s,
+                on_hint=partial(self._hint, link),
+                on_lost=lambda error: self._tools.clock.soon(partial(self._lost, link, error)),
+            )
+        except VigieError as error:
+            if isinstance(error, Unavailable):
+                raise
+            self._lost(link, error)
+            return
+        with self._lock:
+            wanted = self._link is link and not self._closed
+            if wanted:
+                self._host = host
+                self._due = {SYNC: time.monotonic()}
+        if not wanted:
+            host.close()
+
+    def _drop(self) -> None:
+        """Forget the connection and close it."""
+        with self._lock:
+            host, self._host, self._link = self._host, None, object()
+            self._due.clear()
+            self._hints.clear()
+        self._reader.forget_rates()
+        if host is not None:
+            host.close()
+
+    def _lost(self, link: object, error: VigieError) -> None:
+        """The connection that `link` stands for failed: say so and try again later."""
+        with self._lock:
+            if link is not self._link or self._closed:
+                return
+        self._drop()
+        if isinstance(error, HostAuthFailed):
+            self._enter(HostState.AUTH_FAILED, error)
+        elif isinstance(error, HostIdentityChanged):
+            self._enter(HostState.IDENTITY_CHANGED, error)
+        else:
+            self._enter(HostState.NOT_ANSWERING, error)
+        if isinstance(error, (HostAuthFailed, HostIdentityChanged)):
+            pause = REFUSED_RETRY_S
+        else:
+            pause = min(BACK_OFF_S * 2 ** min(self._attempts, 10), self._tools.settings.reconnect_max_s)
+        self._plan({CONNECT: time.monotonic() + pause * random.uniform(0.5, 1.0)})  # noqa: S311  jitter, not a secret
+
+    def _refused(self, chore: str, link: object, error: HypervisorRefused) -> None:
+        """Libvirt answered with an error. Without a first reading there is no use in the connection."""
+        log.warning("host_refused", host=self._entry.id, chore=chore, code=error.code, detail=error.detail)
+        if chore == SYNC and not self._state.is_usable:
+            self._lost(link, error)
+        else:
+            self._plan({chore: time.monotonic() + REFUSED_RETRY_S})
+
+    def _enter(self, state: HostState, error: VigieError | None) -> None:
+        """Report a change of state; the log has edges only."""
+        reason = (error.why or error.title) if error is not None else None
+        if state is not self._state:
+            log.info("host_state", host=self._entry.id, name=self._entry.name, state=state.value, why=reason)
+        self._state = state
+        self._tools.report(
+            HostReport(
+                host_id=self._entry.id,
+                seen_at=None,
+                state=state,
+                state_reason=reason,
+                fingerprint_seen=error.fingerprint if isinstance(error, HostIdentityChanged) else None,
+            )
+        )
+
+    # -- chores of an open connection -----------------------------------------------------------------------
+
+    def _keep(self, chore: str, host: Host, link: object) -> None:
+        """Do one chore, report what it read, and plan the next of its kind."""
+        reader, settings = self._reader, self._tools.settings
+        if chore == PING and self._answered_at + settings.ping_s * 0.7 > time.monotonic():
+            with self._lock:
+                self._due[PING] = self._answered_at + settings.ping_s
+            return
+        report: HostReport | None = None
+        match chore:
+            case "hints":
+                report = self._read_hinted(host)
+            case "sync":
+                report = reader.sync(host)
+            case "ping":
+                host.ping()
+            case "poll":
+                report = reader.poll(host)
+            case "facts":
+                report = reader.facts(host)
+            case "volumes":
+                report = reader.volumes(host)
+            case "guests":
+                report = reader.guests(host)
+        with self._lock:
+            if link is not self._link:
+                return
+            self._answered_at = time.monotonic()
+        self._tell(chore, report)
+        plan = self._next(chore)
+        with self._lock:
+            if link is self._link:
+                self._due |= plan
+
+    def _tell(self, chore: str, report: HostReport | None) -> None:
+        if report is None:
+            return
+        report = replace(report, seen_at=datetime.now(UTC))
+        if chore == SYNC:
+            self._attempts = 0
+            report = replace(report, state=HostState.CONNECTED)
+            if self._state is not HostState.CONNECTED:
+                log.info("host_state", host=self._entry.id, name=self._entry.name, state="connected")
+            self._state = HostState.CONNECTED
+        self._tools.report(report)
+
+    def _next(self, chore: str) -> dict[str, float]:
+        """When what follows a chore is due. Steady work is spread: each host starts at a moment of its own."""
+        now, settings, reader = time.monotonic(), self._tools.settings, self._reader
+        spread = random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
+        soon = random.uniform(0.0, 1.0)  # noqa: S311  as above
+        plan: dict[str, float] = {}
+        match chore:
+            case "sync":
+                plan = {SYNC: now + settings.resync_s * spread, PING: now + settings.ping_s, FACTS: now}
+                if POLL not in self._due:
+                    plan[POLL] = now + soon * settings.refresh_s
+                if VOLUMES not in self._due:
+                    plan[VOLUMES] = now + 1.0 + soon * settings.refresh_s
+            case "ping":
+                plan = {PING: now + settings.ping_s}
+            case "poll":
+                plan = {POLL: now + settings.refresh_s}
+            case "volumes":
+                plan = {VOLUMES: now + VOLUMES_EVERY_S * spread}
+        if reader.unread:
+            plan[HINTS] = now
+        guests_at = reader.next_guest_at
+        if guests_at is not None:
+            plan[GUESTS] = guests_at
+        return plan
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def _hint(self, link: object, hint: Hint) -> None:
+        """Queue an event. The first after a pause is followed up at once, those behind it together."""
+        with self._lock:
+            if link is not self._link or self._closed:
+                return
+            first = not self._hints
+            self._hints.append(hint)
+            if not first and HINTS in self._due:
+                return
+            now = time.monotonic()
+            self._due[HINTS] = max(now, self._hints_read_at + COALESCE_S)
+        self._tools.clock.soon(self.turn)
+
+    def _read_hinted(self, host: Host) -> HostReport | None:
+        with self._lock:
+            hints, self._hints = self._hints, []
+        try:
+            return self._reader.follow(host, hints)
+        finally:
+            self._hints_read_at = time.monotonic()

@@ -1,0 +1,43 @@
+"""How tasks that failed end, as data: message ids, and what the hypervisor said for those who may see it."""
+
+from __future__ import annotations
+
+from app.core.errors import VigieError
+from app.core.messages import N_
+from app.core.states import TaskState
+from app.engine.durable import Ending
+from app.engine.run import TaskFailed
+
+
+def failed(error: VigieError) -> Ending:
+    """The ending of a task that this error ended."""
+    params = error.params if isinstance(error, TaskFailed) else {}
+    told: dict[str, object] = {
+        "code": error.code,
+        "title": error.title,
+        "why": error.why,
+        "hint": error.hint,
+        "detail": error.detail,
+        "params": params,
+        "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
+    }
+    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told)
+
+
+def internal() -> VigieError:
+    """A fault of the program."""
+    return TaskFailed(
+        "internal",
+        N_("Vigie made a mistake; the task was ended."),
+        hint=N_("Look at the VM before you try again, and at the log of the server."),
+    )
+
+
+def log_lost() -> VigieError:
+    """The log of running tasks was lost, so nobody knows how far this one came."""
+    return TaskFailed(
+        "interrupted",
+        N_("The task was lost; how far it came is not known."),
+        why=N_("Vigie ended while it ran, and its log of running tasks does not know it."),
+        hint=N_("Look at the VM, and do it again if it is still needed."),
+    )

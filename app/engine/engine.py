@@ -1,0 +1,163 @@
+"""The engine: all that runs by itself, started and stopped as one."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from app.core.errors import Unavailable
+from app.core.states import HostState
+from app.core.views import HostReport
+from app.engine.clock import Clock
+from app.engine.coordinator import Coordinator, Tools
+from app.engine.pace import Pace
+from app.engine.pool import ElasticPool
+from app.engine.retention import run_retention
+from app.engine.roster import Roster
+from app.engine.screens import Screens
+from app.engine.tasks import TaskRuntime
+from app.engine.writer import Writer
+from app.hypervisor import Host
+from app.services.context import Services
+from app.services.notices import HOSTS, SCREEN, WORK
+
+log = structlog.get_logger(__name__)
+
+RECONNECTS_PER_S = 100.0
+ROSTER_EVERY_S = 2.0
+TICK_S = 0.2
+RETENTION_S = (60.0, 3600.0)  # first, then every
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """How the engine is. `hosts` counts by state of the connection; times are seconds."""
+
+    running: bool
+    hosts: dict[str, int]
+    writer_lag_s: float
+    writer_failing: bool
+    reports_waiting: int
+    host_jobs_waiting: int
+    host_jobs_slow: int
+    tasks_running: int
+    tasks_queued: int
+    threads: int
+
+
+class Engine:
+    """Coordinators, writer, tasks. `start` returns at once; `stop` within about two seconds, whatever hosts do."""
+
+    def __init__(self, services: Services) -> None:
+        settings = services.settings
+        self._services = services
+        self._clock = Clock()
+        self._pool = ElasticPool(settings.workers)
+        self._writer = Writer(services)
+        self._roster = Roster(services)
+        self._mark: tuple[object, ...] | None = None
+        self._reading_roster = threading.Lock()
+        self._coordinators: dict[str, Coordinator] = {}
+        self._tasks = TaskRuntime(services, self.host, self._observe)
+        self._screens = Screens(services, self._pool, self.host)
+        self._tools = Tools(
+            settings=settings,
+            clock=self._clock,
+            pool=self._pool,
+            pace=Pace(RECONNECTS_PER_S),
+            target=self._roster.target,
+            report=self._writer.put,
+        )
+        self._unlisten = services.hub.listen(self._hear)
+        self._running = False
+
+    def start(self) -> None:
+        """Start everything. Raises Unavailable when the database cannot be read."""
+        self._read_roster()
+        self._running = True
+        self._clock.start()
+        self._writer.start()
+        self._tasks.start()
+        self._clock.every(TICK_S, self._pool.tick)
+        self._clock.every(ROSTER_EVERY_S, partial(self._pool.submit, self._read_roster, slack_s=1.0))
+        self._clock.every(RETENTION_S[1], self._submit_retention)
+        self._submit_retention()
+
+    def stop(self) -> None:
+        """Stop everything; what waits for the database is written if that is possible soon."""
+        self._running = False
+        self._unlisten()
+        self._clock.stop()
+        self._pool.stop()
+        self._tasks.stop()
+        for coordinator in list(self._coordinators.values()):
+            coordinator.close()
+        self._writer.stop()
+
+    def host(self, host_id: str) -> Host | None:
+        """The open connection to a host that is in sync; None while there is none."""
+        coordinator = self._coordinators.get(host_id)
+        return coordinator.host if coordinator is not None and coordinator.state.is_usable else None
+
+    def health(self) -> EngineHealth:
+        """How the engine is now."""
+        pool, tasks = self._pool.health(), self._tasks.health
+        hosts = Counter(each.state.value for each in list(self._coordinators.values()))
+        return EngineHealth(
+            running=self._running,
+            hosts={state.value: hosts.get(state.value, 0) for state in HostState if state.value in hosts},
+            writer_lag_s=self._writer.lag_s,
+            writer_failing=self._writer.failing,
+            reports_waiting=self._writer.waiting,
+            host_jobs_waiting=pool.waiting,
+            host_jobs_slow=pool.slow,
+            tasks_running=tasks.running,
+            tasks_queued=tasks.queued,
+            threads=threading.active_count(),
+        )
+
+    def _hear(self, topics: frozenset[str]) -> None:
+        """A notice: only queue."""
+        if WORK in topics:
+            self._tasks.poke()
+        if HOSTS in topics:
+            self._pool.submit(partial(self._read_roster, anyway=True))
+        for topic in topics:
+            if topic.startswith(SCREEN):
+                self._screens.want(topic.removeprefix(SCREEN))
+
+    def _observe(self, report: HostReport, timeout_s: float) -> bool:
+        return self._writer.put_and_wait(report, timeout_s)
+
+    def _read_roster(self, *, anyway: bool = False) -> None:
+        """Start, reconfigure and close coordinators as the list of hosts says."""
+        with self._reading_roster:
+            try:
+                mark = self._roster.mark()
+                if mark == self._mark and not anyway:
+                    return
+                entries = self._roster.entries()
+            except Unavailable as error:
+                if not self._running:
+                    raise
+                log.warning("roster_waits_for_database", reason=error.code)
+                return
+            self._mark = mark
+            for host_id in self._coordinators.keys() - entries.keys():
+                self._coordinators.pop(host_id).close()
+            for host_id, entry in entries.items():
+                known = self._coordinators.get(host_id)
+                if known is not None:
+                    known.configure(entry)
+                else:
+                    self._coordinators[host_id] = coordinator = Coordinator(entry, self._tools)
+                    coordinator.start(random.uniform(0.0, 0.05))  # noqa: S311  jitter, not a secret
+
+    def _submit_retention(self) -> None:
+        job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)
+        self._clock.at(0.0, partial(self._pool.submit, job, slack_s=60.0))

@@ -1,0 +1,27 @@
+"""How many attempts to reconnect are made per second, over all hosts."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Pace:
+    """A bucket of `rate` attempts per second. It keeps a dead network segment from causing a storm."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._left = rate
+        self._at = time.monotonic()
+
+    def claim(self) -> float:
+        """Take one attempt: 0 when it may be made now, else the seconds after which to ask again."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(self._left + (now - self._at) * self._rate, self._rate)
+            self._at = now
+            if self._left >= 1.0:
+                self._left -= 1.0
+                return 0.0
+            return (1.0 - self._left) / self._rate

@@ -1,0 +1,289 @@
+"""The power verbs of a VM: each looks first, acts, and looks again until it sees what was asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb
+from app.core.errors import HypervisorRefused
+from app.core.messages import N_
+from app.core.states import VmState
+from app.core.views import VmObservation
+from app.engine.operations import operation
+from app.engine.run import Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
+from app.hypervisor import Host
+
+SETTLE_S = 20.0  # how long a host may take to show what it said is done
+SAVE_POLL_S = 0.5
+OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
+
+Seen = Callable[[VmObservation], bool]
+
+
+def _bring(
+    run: Run, verb: VmVerb, done: Seen, send: Callable[[Host], None], *, already: str, now: str
+) -> Outcome:
+    """Do a repeatable verb: nothing when it is done already, else send it and see that it is done."""
+    vm = run.look()
+    if done(vm):
+        run.show(vm)
+        return Outcome(already)
+    _refuse_wrong_state(verb, vm)
+    run.stop_if_asked()
+    sent = _send(run, done, send)
+    if not run.wait_until(done, SETTLE_S):
+        raise _not_seen(run.look())
+    run.show(run.look())
+    return Outcome(now if sent else already)
+
+
+def _send(run: Run, done: Seen, send: Callable[[Host], None]) -> bool:
+    """Send; False when the host refused because somebody else has just done it."""
+    try:
+        send(run.host())
+    except Lost:
+        # Nobody knows whether it arrived: look once the host is back, and send again only if not.
+        run.pause(0.2)
+        if not done(run.look()):
+            run.call(send)
+    except HypervisorRefused:
+        if not done(run.look()):
+            raise
+        return False
+    return True
+
+
+def _refuse_wrong_state(verb: VmVerb, vm: VmObservation) -> None:
+    allowed = VM_ACTIONS[verb].states
+    if vm.state not in allowed:
+        raise TaskFailed(
+            "wrong_state",
+            N_("The VM changed in between."),
+            why=N_("It is %(state)s now; this needs: %(allowed)s."),
+            hint=N_("Look at the VM and choose what it needs now."),
+            params={
+                "state": vm.state.value,
+                "allowed": ", ".join(sorted(state.value for state in allowed)),
+            },
+        )
+
+
+def _not_seen(vm: VmObservation) -> TaskFailed:
+    return TaskFailed(
+        "not_seen",
+        N_("The host said that it was done, but the VM does not show it."),
+        why=N_("The VM is %(state)s."),
+        hint=N_("Look at the VM and at the host's log."),
+        params={"state": VM_STATE_TITLES[vm.state].lower()},
+    )
+
+
+@operation("vm.start")
+def start(run: Run) -> Outcome:
+    """Start a VM that is off."""
+    return _bring(
+        run,
+        VmVerb.START,
+        lambda vm: vm.state.is_active,
+        lambda host: host.start(run.job.uuid),
+        already=N_("The VM was running already."),
+        now=N_("The VM is running."),
+    )
+
+
+@operation("vm.restore")
+def restore(run: Run) -> Outcome:
+    """Start a VM from its saved memory."""
+    return _bring(
+        run,
+        VmVerb.RESTORE,
+        lambda vm: vm.state.is_active,
+        lambda host: host.restore(run.job.uuid),
+        already=N_("The VM was running already."),
+        now=N_("The VM goes on where it was saved."),
+    )
+
+
+@operation("vm.force-off")
+def force_off(run: Run) -> Outcome:
+    """Pull the plug."""
+    return _bring(
+        run,
+        VmVerb.FORCE_OFF,
+        lambda vm: vm.state in OFF,
+        lambda host: host.force_off(run.job.uuid),
+        already=N_("The VM was off already."),
+        now=N_("The VM is off."),
+    )
+
+
+@operation("vm.pause")
+def pause(run: Run) -> Outcome:
+    """Stop the vCPUs."""
+    return _bring(
+        run,
+        VmVerb.PAUSE,
+        lambda vm: vm.state is VmState.PAUSED,
+        lambda host: host.pause(run.job.uuid),
+        already=N_("The VM was paused already."),
+        now=N_("The VM is paused."),
+    )
+
+
+@operation("vm.resume")
+def resume(run: Run) -> Outcome:
+    """Let the vCPUs go on."""
+    return _bring(
+        run,
+        VmVerb.RESUME,
+        lambda vm: vm.state is VmState.RUNNING,
+        lambda host: host.resume(run.job.uuid),
+        already=N_("The VM was running already."),
+        now=N_("The VM is running."),
+    )
+
+
+@operation("vm.autostart-on")
+def autostart_on(run: Run) -> Outcome:
+    """Start the VM with its host."""
+    return _autostart(run, VmVerb.AUTOSTART_ON, on=True, message=N_("The VM starts with its host."))
+
+
+@operation("vm.autostart-off")
+def autostart_off(run: Run) -> Outcome:
+    """Do not start the VM with its host."""
+    return _autostart(run, VmVerb.AUTOSTART_OFF, on=False, message=N_("The VM does not start with its host."))
+
+
+def _autostart(run: Run, verb: VmVerb, *, on: bool, message: str) -> Outcome:
+    return _bring(
+        run,
+        verb,
+        lambda vm: vm.autostart is on,
+        lambda host: host.set_autostart(run.job.uuid, on),
+        already=message,
+        now=message,
+    )
+
+
+@operation("vm.reset")
+def reset(run: Run) -> Outcome:
+    """Press the reset button, once."""
+    return _once(run, VmVerb.RESET, lambda host: host.reset(run.job.uuid), N_("The VM was reset."))
+
+
+@operation("vm.reboot")
+def reboot(run: Run) -> Outcome:
+    """Ask the guest to reboot, once."""
+    method = run.job.options.method
+    return _once(
+        run,
+        VmVerb.REBOOT,
+        lambda host: host.reboot(run.job.uuid, method),
+        N_("The guest was asked to reboot."),
+    )
+
+
+def _once(run: Run, verb: VmVerb, send: Callable[[Host], None], message: str) -> Outcome:
+    if not run.job.sent:
+        _refuse_wrong_state(verb, run.look())
+    run.send_once(send)
+    run.show(run.look())
+    return Outcome(message)
+
+
+@operation("vm.shutdown")
+def shutdown(run: Run) -> Outcome:
+    """Ask the guest to shut down and wait until it has; force it off after that only when asked to."""
+    vm, options = run.look(), run.job.options
+    if vm.state in OFF:
+        run.show(vm)
+        return Outcome(N_("The VM was off already."))
+    _refuse_wrong_state(VmVerb.SHUTDOWN, vm)
+    instance = vm.domain_id
+
+    def gone(seen: VmObservation) -> bool:
+        # A guest that is back with another id was off in between: somebody started it again.
+        return seen.state in OFF or seen.domain_id != instance
+
+    run.stop_if_asked()
+    _send(run, gone, lambda host: host.shutdown(run.job.uuid, options.method))
+    run.say(None, N_("The guest was asked to shut down."))
+    if not run.wait_until(gone, options.timeout_s):
+        _force_or_fail(run, gone)
+        run.show(run.look())
+        return Outcome(N_("The guest did not react and was forced off."))
+    run.show(run.look())
+    return Outcome(N_("The guest has shut down."))
+
+
+def _force_or_fail(run: Run, gone: Seen) -> None:
+    options = run.job.options
+    if not options.force_after_timeout:
+        raise TaskFailed(
+            "guest_not_reacting",
+            N_("The guest did not shut down."),
+            why=N_("It was still running after %(seconds)d seconds."),
+            hint=N_("Look at its console, wait and try again, or force it off."),
+            params={"seconds": options.timeout_s},
+            next_verb=VmVerb.FORCE_OFF.value,
+        )
+    _send(run, gone, lambda host: host.force_off(run.job.uuid))
+    if not run.wait_until(gone, SETTLE_S):
+        raise _not_seen(run.look())
+
+
+@operation("vm.save")
+def save(run: Run) -> Outcome:
+    """Write the memory to the host's disk and stop; a save that an earlier run began is waited for."""
+    vm = run.look()
+    if vm.state is VmState.SAVED:
+        run.show(vm)
+        return Outcome(N_("The VM was saved already."))
+    _refuse_wrong_state(VmVerb.SAVE, vm)
+    run.stop_if_asked()
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch_save, args=(run, ended), name="save-progress", daemon=True)
+    watcher.start()
+    try:
+        _save_or_join(run)
+    except HypervisorRefused:
+        if run.cancel_asked and run.look().state is not VmState.SAVED:
+            run.show(run.look())
+            raise Cancelled from None
+        raise
+    finally:
+        ended.set()
+        watcher.join()
+    if not run.wait_until(lambda seen: seen.state is VmState.SAVED, SETTLE_S):
+        raise _not_seen(run.look())
+    run.show(run.look())
+    return Outcome(N_("The VM is saved."))
+
+
+def _save_or_join(run: Run) -> None:
+    if run.call(lambda host: host.job_progress(run.job.uuid)) is None:
+        _send(run, lambda vm: vm.state is VmState.SAVED, lambda host: host.save(run.job.uuid))
+        return
+    while run.call(lambda host: host.job_progress(run.job.uuid)) is not None:
+        run.pause(SAVE_POLL_S)
+    if run.look().state is not VmState.SAVED:
+        run.stop_if_asked()
+        run.call(lambda host: host.save(run.job.uuid))
+
+
+def _watch_save(run: Run, ended: threading.Event) -> None:
+    """Show how far a save has come, and abort it when somebody asks."""
+    while not ended.wait(SAVE_POLL_S):
+        try:
+            if run.cancel_asked:
+                run.host().abort_job(run.job.uuid)
+                continue
+            progress = run.host().job_progress(run.job.uuid)
+        except Interrupted:
+            return
+        except Exception:  # noqa: BLE001, S112  boundary of the thread: the save itself meets the same fault and tells
+            continue
+        if progress is not None:
+            run.say(progress, N_("Writing the memory to disk."))

@@ -1,0 +1,185 @@
+"""What a coordinator reads of its host, and what it must remember to read no more than needed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from app.core.compatibility import report as compatibility
+from app.core.errors import HypervisorRefused, VmGone
+from app.core.rates import usage_between
+from app.core.states import VmState
+from app.core.views import (
+    GuestInfo,
+    Hint,
+    HostReport,
+    HostSnapshot,
+    UsageSample,
+    VmObservation,
+)
+from app.hypervisor import Host
+
+GUEST_FIRST_S = (3.0, 15.0, 45.0)  # after a start: while the guest boots and gets its address
+GUEST_EVERY_S = 600.0
+GUESTS_AT_ONCE = 4
+SIMULATED = "test"
+READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading is cheaper
+
+
+class Reader:
+    """Reads one host. Its main lane and its side lane may use it at the same time."""
+
+    def __init__(self, host_id: str) -> None:
+        self._host_id = host_id
+        self._lock = threading.Lock()
+        self._seen: dict[
+            str, int
+        ] = {}  # by UUID: a digest of the state that was last reported with a definition
+        self._listing = 0
+        self._sample: UsageSample | None = None
+        self._whole = HostSnapshot()  # the last complete reading, without XML, until the facts are read
+        self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
+        self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
+
+    def forget_rates(self) -> None:
+        """A new connection: counters before it are of no use."""
+        self._sample = None
+
+    @property
+    def next_guest_at(self) -> float | None:
+        """When a guest should be asked next."""
+        with self._lock:
+            return min((due for due, _ in self._guest_due.values()), default=None)
+
+    def sync(self, host: Host) -> HostReport:
+        """A complete reading."""
+        snapshot = host.read_all()
+        vms = snapshot.vms or ()
+        self._seen = {vm.uuid: _digest(vm) for vm in vms}
+        self._listing = 0
+        self._whole = _without_xml(snapshot)
+        for vm in vms:
+            self._plan_guest(vm, started=False)
+        with self._lock:
+            self._guest_due = {uuid: due for uuid, due in self._guest_due.items() if uuid in self._seen}
+        return HostReport(self._host_id, None, snapshot=snapshot)
+
+    def facts(self, host: Host) -> HostReport:
+        """What the host is, and what that means for its VMs."""
+        facts = host.read_facts()
+        whole, self._whole = self._whole, HostSnapshot()
+        return HostReport(self._host_id, None, facts=facts, checks=tuple(compatibility(facts, whole)))
+
+    def poll(self, host: Host) -> HostReport:
+        """States and usage. States that are as they were last time are not reported again."""
+        snapshot, sample = host.poll()
+        host_usage, vm_usage = usage_between(self._sample, sample)
+        self._sample = sample
+        vms = snapshot.vms or ()
+        self.unread = [Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)]
+        listing = hash(vms)
+        news = None if listing == self._listing else HostSnapshot(vms=snapshot.vms)
+        self._listing = listing
+        return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
+
+    def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
+        """Read again what the events named, and only that."""
+        named = [*hints, *self.unread]
+        self.unread = []
+        uuids = _named(named, "vm")
+        if len(uuids) > READ_ALL_ABOVE:
+            snapshot = self.sync(host).snapshot
+            return HostReport(self._host_id, None, snapshot=snapshot, hints=tuple(hints))
+        vms, gone = self._read_vms(host, uuids, named)
+        pools = host.read_pools(volumes=False) if _named(named, "pool") else None
+        networks = host.read_networks() if _named(named, "network") else None
+        snapshot = (
+            HostSnapshot(pools=pools, networks=networks)
+            if pools is not None or networks is not None
+            else None
+        )
+        return HostReport(
+            self._host_id, None, snapshot=snapshot, vms=tuple(vms), gone_vms=tuple(gone), hints=tuple(hints)
+        )
+
+    def volumes(self, host: Host) -> HostReport:
+        """Pools with their volumes."""
+        return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=host.read_pools(volumes=True)))
+
+    def guests(self, host: Host) -> HostReport | None:
+        """Ask the guests that are due, a few at a time."""
+        now = time.monotonic()
+        with self._lock:
+            due = sorted((when, uuid) for uuid, (when, _) in self._guest_due.items() if when <= now)
+        answers: dict[str, GuestInfo] = {}
+        for _, uuid in due[:GUESTS_AT_ONCE]:
+            try:
+                answers[uuid] = host.guest_info(uuid)
+            except VmGone:
+                self._forget_guest(uuid)
+                continue
+            except HypervisorRefused:
+                pass  # a guest that cannot be asked now is asked again later
+            self._asked(uuid)
+        return HostReport(self._host_id, None, guests=answers) if answers else None
+
+    def _read_vms(
+        self, host: Host, uuids: Iterable[str], hints: Sequence[Hint]
+    ) -> tuple[list[VmObservation], list[str]]:
+        started = {hint.uuid for hint in hints if hint.what in ("started", "agent", "rebooted", "resumed")}
+        vms, gone = [], []
+        for uuid in uuids:
+            try:
+                vm = host.read_vm(uuid)
+            except VmGone:
+                gone.append(uuid)
+                self._seen.pop(uuid, None)
+                self._forget_guest(uuid)
+                continue
+            vms.append(vm)
+            self._seen[uuid] = _digest(vm)
+            self._plan_guest(vm, started=uuid in started)
+        return vms, gone
+
+    def _plan_guest(self, vm: VmObservation, *, started: bool) -> None:
+        definition = vm.definition
+        if definition is None:
+            return
+        askable = definition.has_agent_channel or any(nic.kind == "network" for nic in definition.nics)
+        # Simulated guests have nothing to say, and asking them ends libvirt's test driver.
+        askable = askable and definition.hypervisor != SIMULATED
+        if vm.state is not VmState.RUNNING or not askable:
+            self._forget_guest(vm.uuid)
+            return
+        with self._lock:
+            if started or vm.uuid not in self._guest_due:
+                self._guest_due[vm.uuid] = (time.monotonic() + (1.0 if started else GUEST_FIRST_S[0]), 0)
+
+    def _asked(self, uuid: str) -> None:
+        with self._lock:
+            if uuid in self._guest_due:
+                times = self._guest_due[uuid][1] + 1
+                pause = GUEST_FIRST_S[times] if times < len(GUEST_FIRST_S) else GUEST_EVERY_S
+                self._guest_due[uuid] = (time.monotonic() + pause, times)
+
+    def _forget_guest(self, uuid: str) -> None:
+        with self._lock:
+            self._guest_due.pop(uuid, None)
+
+
+def _without_xml(snapshot: HostSnapshot) -> HostSnapshot:
+    vms = [
+        replace(vm, definition=replace(vm.definition, xml="", devices=())) if vm.definition else vm
+        for vm in snapshot.vms or ()
+    ]
+    return replace(snapshot, vms=tuple(vms))
+
+
+def _digest(vm: VmObservation) -> int:
+    return hash((vm.name, vm.state, vm.domain_id, vm.persistent, vm.autostart, vm.has_managed_save))
+
+
+def _named(hints: Iterable[Hint], kind: str) -> list[str]:
+    return list(dict.fromkeys(hint.uuid for hint in hints if hint.kind == kind and hint.uuid))

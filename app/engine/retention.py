@@ -1,0 +1,71 @@
+"""What is old goes: once an hour, in small transactions, so that nobody waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from app.config import Settings
+from app.core.errors import Unavailable
+from app.core.states import ACTIVE_TASK_STATES
+from app.db.models import Audit, Base, Event, IdempotencyKey, Login, Task
+from app.services.context import Services
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 1000
+IDEMPOTENCY = timedelta(days=1)
+
+
+def forget_old(services: Services, stopped: Callable[[], bool]) -> int:
+    """Delete what the settings no longer want kept; return how many rows went. Raises Unavailable."""
+    return sum(
+        _delete(services, model, condition, stopped)
+        for model, condition in _rules(services.settings, datetime.now(UTC))
+    )
+
+
+def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.ColumnElement[bool]]]:
+    events_before = now - timedelta(days=settings.event_days)
+    return [
+        (Event, Event.at < events_before),
+        (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
+        (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
+        (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
+        (
+            Login,
+            sa.or_(
+                Login.expires_at < now, Login.last_seen_at < now - timedelta(seconds=settings.session_idle_s)
+            ),
+        ),
+    ]
+
+
+def _delete(
+    services: Services, model: type[Base], condition: sa.ColumnElement[bool], stopped: Callable[[], bool]
+) -> int:
+    key = sa.inspect(model).primary_key
+    gone = 0
+    while not stopped():
+        with services.database.begin() as session:
+            old = session.execute(sa.select(*key).where(condition).limit(AT_ONCE)).all()
+            if old:
+                session.execute(sa.delete(model).where(sa.tuple_(*key).in_([tuple(row) for row in old])))
+        gone += len(old)
+        if len(old) < AT_ONCE:
+            break
+    return gone
+
+
+def run_retention(services: Services, more: Callable[[], None], stopped: Callable[[], bool]) -> None:
+    """One round, for a thread of the pool: never raises for a database that cannot be used now."""
+    try:
+        gone = forget_old(services, stopped)
+        more()
+    except Unavailable as error:
+        log.warning("retention_waits_for_database", reason=error.code)
+    else:
+        log.info("retention", rows=gone)

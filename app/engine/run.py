@@ -1,0 +1,165 @@
+"""One task while it runs: what its operation may use, and the ways in which it can end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from app.core.errors import HostNotAnswering, HostUnreachable, VigieError
+from app.core.messages import N_
+from app.core.views import HostReport, VmObservation
+from app.hypervisor import Host
+from app.services.tasks import TaskWork
+
+T = TypeVar("T")
+
+HOST_WAIT_S = 60.0  # how long a task waits for a lost host to come back
+RESENDS = 3
+LOOK_EVERY_S = 0.4
+Lost = (HostNotAnswering, HostUnreachable)
+
+
+class Cancelled(Exception):
+    """The task was asked to stop, and has."""
+
+
+class TaskFailed(VigieError):
+    """The task could not do what was asked. `next_verb` names what a person can do instead."""
+
+    code = "task_failed"
+
+    def __init__(
+        self,
+        code: str,
+        title: str,
+        *,
+        why: str | None = None,
+        hint: str | None = None,
+        params: dict[str, Any] | None = None,
+        next_verb: str | None = None,
+    ) -> None:
+        super().__init__(title, why=why, hint=hint, code=code)
+        self.params = params or {}
+        self.next_verb = next_verb
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A task that succeeded: what to say of it (a message id with parameters)."""
+
+    message: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """How a task reaches the rest of the engine."""
+
+    host: Callable[[str], Host | None]
+    observe: Callable[[HostReport], bool]  # has it written; False when that takes too long
+    cancelled: Callable[[str], bool]
+    progress: Callable[[str, int | None, str | None, dict[str, Any]], None]
+    mark_sent: Callable[[str], None]
+    stopping: threading.Event
+
+
+class Run:
+    """One run of a task. Every method raises Cancelled or TaskFailed when the task must end."""
+
+    def __init__(self, job: TaskWork, tie: Tie) -> None:
+        self.job = job
+        self._tie = tie
+
+    def host(self) -> Host:
+        """The open connection; waits a bounded time for a lost host."""
+        deadline = time.monotonic() + HOST_WAIT_S
+        told = False
+        while (host := self._tie.host(self.job.host_id)) is None:
+            self.stop_if_asked()
+            if time.monotonic() > deadline:
+                raise TaskFailed(
+                    "host_lost",
+                    N_("The host was lost; how this ended is not known."),
+                    why=N_("It did not answer for %(seconds)d seconds while the task waited for it."),
+                    hint=N_("Look at the VM once the host answers again, then decide."),
+                    params={"seconds": int(HOST_WAIT_S)},
+                )
+            if not told:
+                self.say(None, N_("Waiting for the host to answer."))
+                told = True
+            self.pause(0.2)
+        return host
+
+    def call(self, verb: Callable[[Host], T]) -> T:
+        """Do something that may be repeated, again if the host is lost meanwhile. Raises TaskFailed, HostError."""
+        for _ in range(RESENDS):
+            try:
+                return verb(self.host())
+            except Lost:
+                self.pause(0.2)
+        return verb(self.host())
+
+    def look(self) -> VmObservation:
+        """The VM as it is on its host now. Raises VmGone."""
+        return self.call(lambda host: host.read_vm(self.job.uuid))
+
+    def wait_until(self, done: Callable[[VmObservation], bool], timeout_s: float) -> bool:
+        """Look again and again until `done`; False when that takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not done(self.look()):
+            self.stop_if_asked()
+            if time.monotonic() > deadline:
+                return False
+            self.pause(LOOK_EVERY_S)
+        return True
+
+    def send_once(self, verb: Callable[[Host], None]) -> None:
+        """Send what must never be sent twice: note that first, and fail rather than repeat it."""
+        if self.job.sent:
+            raise _maybe_sent()
+        host = self.host()
+        self.stop_if_asked()
+        self._tie.mark_sent(self.job.task_id)
+        try:
+            verb(host)
+        except Lost:
+            raise _maybe_sent() from None
+
+    def say(self, progress: int | None, message: str | None = None, **params: object) -> None:
+        """Show progress in percent, and a message id."""
+        self._tie.progress(self.job.task_id, progress, message, params)
+
+    @property
+    def cancel_asked(self) -> bool:
+        """Whether somebody asked the task to stop."""
+        return self._tie.cancelled(self.job.task_id)
+
+    def stop_if_asked(self) -> None:
+        """Raise Cancelled when the task was asked to stop."""
+        if self.cancel_asked:
+            raise Cancelled
+
+    def pause(self, seconds: float) -> None:
+        """Wait; raises Interrupted when the server stops, so that the task is taken up by the next start."""
+        if self._tie.stopping.wait(seconds):
+            raise Interrupted
+
+    def show(self, vm: VmObservation) -> None:
+        """Have what was seen written before the task ends, so that pages are right when it does."""
+        self._tie.observe(HostReport(self.job.host_id, None, vms=(vm,)))
+
+
+class Interrupted(BaseException):
+    """The server stops. Not an error of the task: it stays as it is, and the next start goes on with it."""
+
+
+def _maybe_sent() -> TaskFailed:
+    return TaskFailed(
+        "interrupted",
+        N_("This was interrupted; it may or may not have been sent to the host."),
+        why=N_("Doing it a second time would do harm, so it was not repeated."),
+        hint=N_("Look at the VM, and do it again if it is still needed."),
+    )

@@ -1,0 +1,235 @@
+"""The task runtime: takes queued task rows, runs their operations durably, and writes how they end.
+
+The task table is the queue (docs/decisions/0002-task-queue.md): whoever asks for work writes a row, and the
+dispatcher here starts it as soon as its host and the server have room. DBOS remembers what has begun, so that a
+task that a crash interrupted is taken up again by the next start.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import structlog
+
+from app.core.errors import Unavailable, VigieError
+from app.core.messages import N_
+from app.core.states import TaskState
+from app.core.views import HostReport
+from app.engine import power  # noqa: F401  imported for the operations that it declares
+from app.engine.durable import Durable, Ending
+from app.engine.endings import failed, internal, log_lost
+from app.engine.operations import OPERATIONS
+from app.engine.run import Cancelled, Interrupted, Run, Tie
+from app.hypervisor import Host
+from app.services import tasks
+from app.services.context import Services
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+SCAN_S = 2.0  # how often the table is looked at without being told to
+WRITE_S = 3.0  # how long a task waits for the mirror to show its result
+RETRY_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class TasksHealth:
+    """Figures of the runtime now."""
+
+    running: int
+    queued: int
+
+
+class TaskRuntime:
+    """Runs tasks, at most so many per host and in all as the settings say."""
+
+    def __init__(
+        self,
+        services: Services,
+        host: Callable[[str], Host | None],
+        observe: Callable[[HostReport, float], bool],
+    ) -> None:
+        self._services = services
+        self._settings = services.settings
+        self._stopping = threading.Event()
+        self._poke = threading.Event()
+        self._lock = threading.Lock()
+        self._live: dict[str, str] = {}  # task id: host id
+        self._strays: set[str] = set()
+        self._queued = 0
+        self._tie = Tie(
+            host=host,
+            observe=lambda report: observe(report, WRITE_S),
+            cancelled=self._cancelled,
+            progress=self._progress,
+            mark_sent=self._mark_sent,
+            stopping=self._stopping,
+        )
+        threads = services.settings.tasks_total + 4
+        self._durable = Durable(services.settings.task_database, threads, self._act, self._finish)
+        self._thread = threading.Thread(target=self._dispatch, name="engine-tasks", daemon=True)
+
+    def start(self) -> None:
+        """Go on with what a crash interrupted, then take what is queued."""
+        self._durable.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more. Tasks that wait are interrupted and stay as they are, for the next start."""
+        self._stopping.set()
+        self._poke.set()
+        self._durable.stop()
+
+    def poke(self) -> None:
+        """Something was queued."""
+        self._poke.set()
+
+    def forget_old(self) -> None:
+        """Remove what is remembered of tasks that ended long ago."""
+        self._durable.forget_old()
+
+    @property
+    def health(self) -> TasksHealth:
+        """Figures now."""
+        with self._lock:
+            return TasksHealth(running=len(self._live), queued=self._queued)
+
+    # -- dispatcher --------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        scanned = 0.0
+        while not self._stopping.is_set():
+            self._poke.wait(SCAN_S)
+            self._poke.clear()
+            try:
+                self._start_queued()
+                if time.monotonic() - scanned > SCAN_S:
+                    self._look_for_strays()
+                    scanned = time.monotonic()
+            except Unavailable as error:
+                log.warning("tasks_wait_for_database", reason=error.code)
+                self._stopping.wait(RETRY_S)
+            except Exception:
+                log.exception("dispatch_failed")
+                self._stopping.wait(RETRY_S)
+
+    def _start_queued(self) -> None:
+        with self._lock:
+            room = self._settings.tasks_total - len(self._live)
+            busy = Counter(self._live.values())
+            live = set(self._live)
+        full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
+        if room <= 0:
+            return
+        with self._services.database.read() as session:
+            queued = tasks.next_queued(session, limit=room * 4 + len(live), full_hosts=full)
+        self._queued = len(queued)
+        for task_id, host_id in queued:
+            if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
+                continue
+            if room <= 0:
+                return
+            busy[host_id] += 1
+            room -= 1
+            with self._lock:
+                self._live[task_id] = host_id
+            self._durable.begin(task_id)
+
+    def _look_for_strays(self) -> None:
+        """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
+        with self._services.database.read() as session:
+            running = set(tasks.running(session))
+        with self._lock:
+            strays = running - set(self._live)
+        lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
+        self._strays = strays
+        for task_id in lost:
+            self._finish(task_id, failed(log_lost()))
+
+    # -- one task ------------------------------------------------------------------------------------------
+
+    def _act(self, task_id: str) -> Ending:
+        """Run the operation of a task and say how it ended. Runs again after a crash."""
+        job = self._patiently(partial(self._begin, task_id))
+        if job is None:
+            return Ending(state="", message=None, params={}, error=None)
+        with self._lock:
+            self._live[task_id] = job.host_id
+        try:
+            outcome = OPERATIONS[job.kind].steps(Run(job, self._tie))
+        except Cancelled:
+            return Ending(state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None)
+        except VigieError as error:
+            return failed(error)
+        except Interrupted:
+            raise
+        except Exception:
+            log.exception("task_failed", task=task_id, kind=job.kind)
+            return failed(internal())
+        return Ending(
+            state=TaskState.SUCCEEDED.value, message=outcome.message, params=outcome.params, error=None
+        )
+
+    def _finish(self, task_id: str, ending: Ending) -> None:
+        """Write how the task ended, and make room for the next."""
+        if ending["state"]:
+            self._patiently(partial(self._write_ending, task_id, ending))
+        with self._lock:
+            self._live.pop(task_id, None)
+        self._poke.set()
+
+    def _begin(self, task_id: str) -> tasks.TaskWork | None:
+        """Mark the task as running and read what it is to do; None when it has ended already."""
+        with self._services.database.begin() as session:
+            return tasks.begin_task(session, self._services.hub, task_id)
+
+    def _write_ending(self, task_id: str, ending: Ending) -> None:
+        with self._services.database.begin() as session:
+            tasks.finish_task(
+                session,
+                self._services.hub,
+                task_id,
+                TaskState(ending["state"]),
+                message=ending["message"],
+                params=ending["params"],
+                error=ending["error"],
+            )
+
+    def _progress(
+        self, task_id: str, percent: int | None, message: str | None, params: dict[str, object]
+    ) -> None:
+        """Show progress; a database that is busy just now misses one step of it."""
+        try:
+            with self._services.database.begin() as session:
+                tasks.report_progress(session, self._services.hub, task_id, percent, message, params)
+        except Unavailable as error:
+            log.debug("progress_not_shown", task=task_id, reason=error.code)
+
+    def _mark_sent(self, task_id: str) -> None:
+        def mark() -> None:
+            with self._services.database.begin() as session:
+                tasks.mark_sent(session, task_id)
+
+        self._patiently(mark)
+
+    def _cancelled(self, task_id: str) -> bool:
+        def look() -> bool:
+            with self._services.database.read() as session:
+                return tasks.is_cancelled(session, task_id)
+
+        return self._patiently(look)
+
+    def _patiently(self, step: Callable[[], T]) -> T:
+        """Do a step on the database, again and again while it takes nothing. Raises Interrupted at the end."""
+        while True:
+            try:
+                return step()
+            except Unavailable:
+                if self._stopping.wait(RETRY_S):
+                    raise Interrupted from None

@@ -1,0 +1,178 @@
+"""The one thread that writes what coordinators observe: many hosts per transaction, so that SQLite keeps up.
+
+The first report after a pause is written at once; those that follow within WINDOW_S share a transaction. When
+the database takes nothing (locked, full, gone), reports wait, shortened by `backlog.settle`, and are written
+once it does again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import structlog
+
+from app.core.errors import Unavailable
+from app.core.views import HostReport
+from app.engine.backlog import is_urgent, settle
+from app.services.context import Services
+from app.services.inventory import observe
+
+log = structlog.get_logger(__name__)
+
+WINDOW_S = 0.1
+MAX_REPORTS = 100
+SETTLE_ABOVE = 8  # reports of one host
+RETRY_S = (0.1, 2.0)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    reports: list[HostReport] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+    written: list[threading.Event] = field(default_factory=list)
+
+
+class Writer:
+    """Writes reports in the order in which each host made them; hosts with urgent news come first."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._wake = threading.Condition()
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._in_hand: dict[str, _Waiting] = {}
+        self._stopped = False
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="engine-writer", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """Write what waits if that is possible in time, then stop."""
+        with self._wake:
+            self._stopped = True
+            self._wake.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def put(self, report: HostReport) -> None:
+        """Have the report written soon."""
+        self._put(report, None)
+
+    def put_and_wait(self, report: HostReport, timeout_s: float) -> bool:
+        """Have the report written; return whether it was within the time."""
+        written = threading.Event()
+        self._put(report, written)
+        return written.wait(timeout_s)
+
+    @property
+    def lag_s(self) -> float:
+        """Age of the oldest report that is not written yet."""
+        with self._wake:
+            oldest = [each.since for each in (*self._waiting.values(), *self._in_hand.values())]
+        return time.monotonic() - min(oldest) if oldest else 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Reports that are not written yet."""
+        with self._wake:
+            return sum(len(each.reports) for each in (*self._waiting.values(), *self._in_hand.values()))
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt to write failed."""
+        return self._failing
+
+    def _put(self, report: HostReport, written: threading.Event | None) -> None:
+        with self._wake:
+            host = self._waiting.setdefault(report.host_id, _Waiting())
+            host.reports.append(report)
+            if len(host.reports) > SETTLE_ABOVE:
+                host.reports = settle(host.reports)
+            if written is not None:
+                host.written.append(written)
+            if is_urgent(report):
+                self._waiting.move_to_end(report.host_id, last=False)
+            self._wake.notify_all()
+
+    def _run(self) -> None:
+        pause_s = RETRY_S[0]
+        while True:
+            with self._wake:
+                while not self._waiting and not self._stopped:
+                    self._wake.wait()
+                if not self._waiting or (self._stopped and self._failing):
+                    return
+                self._in_hand = self._take()
+            began = time.monotonic()
+            self._failing = not self._write_in_hand()
+            pause_s = min(pause_s * 2, RETRY_S[1]) if self._failing else RETRY_S[0]
+            rest = pause_s if self._failing else began + WINDOW_S - time.monotonic()
+            with self._wake:
+                if rest > 0 and not self._stopped:
+                    self._wake.wait_for(lambda: self._stopped, rest)
+
+    def _take(self) -> dict[str, _Waiting]:
+        """Hosts from the front of the queue, up to MAX_REPORTS reports in all."""
+        taken: dict[str, _Waiting] = {}
+        room = MAX_REPORTS
+        while self._waiting and room > 0:
+            host_id, host = self._waiting.popitem(last=False)
+            taken[host_id] = host
+            room -= len(host.reports)
+        return taken
+
+    def _write_in_hand(self) -> bool:
+        """Write, or put everything back. Returns whether the database took it."""
+        try:
+            self._write([report for host in self._in_hand.values() for report in host.reports])
+        except Unavailable as error:
+            if not self._failing:
+                log.warning("mirror_waits_for_database", reason=error.code)
+            self._put_back()
+            return False
+        except Exception:
+            log.exception("mirror_batch_failed", hosts=len(self._in_hand))
+            if not self._write_one_by_one():
+                return False
+        else:
+            if self._failing:
+                log.info("mirror_writes_again")
+        for host in self._in_hand.values():
+            for event in host.written:
+                event.set()
+        self._in_hand = {}
+        return True
+
+    def _write_one_by_one(self) -> bool:
+        """After a batch broke: keep the hosts whose reports can be written, drop the report that cannot."""
+        for host_id, host in list(self._in_hand.items()):
+            for report in host.reports:
+                try:
+                    self._write([report])
+                except Unavailable:
+                    self._put_back()
+                    return False
+                except Exception:
+                    log.exception("mirror_report_dropped", host=host_id)
+        return True
+
+    def _write(self, reports: list[HostReport]) -> None:
+        with self._services.database.begin() as session:
+            observe(session, self._services.hub, reports)
+
+    def _put_back(self) -> None:
+        """What was taken goes before what has come since."""
+        with self._wake:
+            for host_id, host in reversed(self._in_hand.items()):
+                newer = self._waiting.pop(host_id, None)
+                if newer is not None:
+                    host.reports = settle(host.reports + newer.reports)
+                    host.written += newer.written
+                self._waiting[host_id] = host
+                self._waiting.move_to_end(host_id, last=False)
+            self._in_hand = {}

@@ -1,0 +1,165 @@
+"""The program put together: settings, database, services, engine and web in one process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.core.errors import VigieError
+from app.db.migrate import upgrade
+from app.db.session import Database
+from app.engine import Engine
+from app.logs import set_up_logs
+from app.services.context import Services
+from app.services.notices import Hub
+from app.services.vault import Vault
+from app.web import create_web
+
+log = structlog.get_logger(__name__)
+
+LOCK_FILE = "vigie.lock"
+GRACE_S = 1  # for requests and streams, when asked to stop
+THREADS = 64  # requests that are served at the same time
+
+
+class StartRefused(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The web application; its lifespan runs the engine. Raises StartRefused or Unavailable."""
+    database = _open_database(settings)
+    services = Services(settings, database, Hub(), Vault(settings.key_path))
+    engine = Engine(services)
+    app = create_web(services, lambda: asdict(engine.health()))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await anyio.to_thread.run_sync(engine.start)
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(engine.stop)
+            database.close()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def serve(settings: Settings) -> int:
+    """Run the server until SIGTERM or SIGINT; return the exit code. Prints one line when it is ready."""
+    set_up_logs(settings.log_level, settings.log_format)
+    try:
+        with _only_one(settings.data_dir), _listen(settings) as listener:
+            app = create_app(settings)
+            code = _run(app, settings, listener)
+    except StartRefused as refused:
+        print(f"vigie: {refused}", file=sys.stderr)  # noqa: T201  said to the person who starts it
+        return 1
+    except VigieError as error:
+        said = " ".join(filter(None, (error.title, error.why, error.hint)))
+        print(f"vigie: {said}", file=sys.stderr)  # noqa: T201  as above
+        return 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads blocked in a call to a hung host must not hold up the end; all that matters is written by now.
+    os._exit(code)
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it serves."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self.url = url
+        self.ready = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self.ready = True
+            print(f"Vigie is ready: {self.url}", flush=True)  # noqa: T201  the one line on standard output
+
+
+def _run(app: FastAPI, settings: Settings, listener: socket.socket) -> int:
+    address, port = listener.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.proxy_addresses,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = _Server(config, settings.public_url or f"http://{shown}:{port}")
+    server.run(sockets=[listener])
+    return 0 if server.ready else 1
+
+
+def _open_database(settings: Settings) -> Database:
+    """The database, brought up to date. Raises StartRefused when that cannot be done."""
+    database = Database(settings.database)
+    upgrade(database)
+    return database
+
+
+@contextlib.contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the lock of the data directory. Raises StartRefused when it cannot be used or is in use."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartRefused(
+            f"VIGIE_DATA_DIR: {data_dir} cannot be written to ({error.strerror}). "
+            "Choose another directory or give Vigie's account the right to write there."
+        ) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(handle, 20, 0).decode(errors="replace").strip()
+            raise StartRefused(
+                f"Another Vigie (process {pid or 'unknown'}) already uses {data_dir}. "
+                "Stop it first, or choose another VIGIE_DATA_DIR."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    """The socket to serve on. Raises StartRefused when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except (OSError, OverflowError) as error:
+            raise StartRefused(
+                f"VIGIE_HOST, VIGIE_PORT: cannot listen on {settings.host} port {settings.port} "
+                f"({getattr(error, 'strerror', None) or error}). Choose others, or stop what uses them."
+            ) from None
+        yield listener
