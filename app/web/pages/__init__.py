@@ -7,8 +7,48 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.pages import dashboard, drawer, gallery, search, shell, tree
+from app.web.pages import (
+    account,
+    audit,
+    credentials,
+    dashboard,
+    datacenters,
+    drawer,
+    events,
+    gallery,
+    host_new,
+    hosts,
+    networks,
+    search,
+    shell,
+    storage,
+    tasks,
+    tokens,
+    tree,
+    users,
+    vms,
+)
 
 router = APIRouter(include_in_schema=False)
-for _module in (shell, dashboard, tree, search, drawer, gallery):
+for _module in (
+    shell,
+    dashboard,
+    tree,
+    search,
+    drawer,
+    gallery,
+    host_new,  # before hosts: /hosts/new is no host
+    hosts,
+    vms,
+    storage,
+    networks,
+    tasks,
+    events,
+    audit,
+    users,
+    tokens,
+    credentials,
+    datacenters,
+    account,
+):
     router.include_router(_module.router)

@@ -147,7 +147,7 @@ def vm_picture(id: str, ctx: Reader) -> Response:
     if screen is None:
         return Response(status_code=NO_SCREEN)
     return Response(
-        screen.data,
+        screen.image,
         media_type="image/png",
         headers={"Cache-Control": "private, max-age=60", "X-Content-Type-Options": "nosniff"},
     )

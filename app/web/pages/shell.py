@@ -1,0 +1,78 @@
+"""The doors of the console: signing in and out, and the language before and after that."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.core.errors import NotSignedIn, TooManyRequests, VigieError
+from app.services import accounts
+from app.web.auth import end_session, remote_of, require_same_origin, set_session, visitor_of
+from app.web.deps import Program, SignedRouter, Writer
+from app.web.i18n import LANGUAGES, translator
+from app.web.pages.forms import Posted, Told
+from app.web.pages.render import LANGUAGE_COOKIE, leave, local_path, page_language, render
+
+router = APIRouter(include_in_schema=False)
+signed = SignedRouter(include_in_schema=False)
+YEAR_S = 365 * 86400
+
+
+@router.get("/login")
+def ask(request: Request, next: str = "/") -> Response:
+    """The sign-in page; who is signed in already goes on."""
+    if visitor_of(request) is not None:
+        return leave(request, local_path(next))
+    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=None)
+
+
+@router.post("/login")
+def sign_in(request: Request, form: Posted, services: Program) -> Response:
+    """Check name and password; a wrong pair, or too many, are said on the same page."""
+    require_same_origin(request)
+    back = local_path(form["next"])
+    try:
+        made = accounts.sign_in(
+            services,
+            form["name"].strip(),
+            form["password"],
+            remote=remote_of(request),
+            user_agent=request.headers.get("user-agent"),
+        )
+    except (NotSignedIn, TooManyRequests) as error:
+        told = _told(request, error)
+        return render(
+            request, None, "shell/login.html", status=told.status, next=back, name=form["name"], problem=told
+        )
+    response = leave(request, back)
+    set_session(request, response, made)
+    return response
+
+
+def _told(request: Request, error: VigieError) -> Told:
+    say = translator(page_language(request))
+    why, hint = (say(text) if text else None for text in (error.why, error.hint))
+    return Told(say(error.title), why, hint, int(error.status))
+
+
+@signed.post("/logout", name="logout")
+def sign_out(request: Request, ctx: Writer) -> Response:
+    """End this login."""
+    accounts.sign_out(ctx)
+    response = leave(request, "/login")
+    end_session(request, response)
+    return response
+
+
+@signed.post("/language", name="language")
+def choose_language(request: Request, form: Posted, ctx: Writer) -> Response:
+    """Keep the language for the user, and for the sign-in page of this browser."""
+    chosen = form["language"] if form["language"] in LANGUAGES else "en"
+    if ctx.actor.user_id is not None:
+        accounts.set_language(ctx, "fr" if chosen == "fr" else "en")
+    response = leave(request, local_path(form["next"]))
+    response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR_S, samesite="lax", path="/")
+    return response
+
+
+router.include_router(signed)

@@ -1,0 +1,32 @@
+"""The inventory tree's nodes, as JSON for its script."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import JSONResponse, Response
+
+from app.core.errors import InvalidInput
+from app.core.specs import TreeQuery
+from app.services import tree
+from app.web.deps import Reader, SignedRouter
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/tree/children")
+def children(request: Request, ctx: Reader) -> Response:
+    """The children of a node, or of the root."""
+    asked = request.query_params
+    view = asked.get("view", "hosts")
+    if view not in ("hosts", "vms", "storage", "networks"):
+        raise InvalidInput("view", "must be hosts, vms, storage or networks")
+    query = TreeQuery.model_validate({"view": view, "parent": asked.get("parent") or None})
+    return JSONResponse([node.model_dump(mode="json") for node in tree.children(ctx, query)])
+
+
+@router.get("/tree/path")
+def path(request: Request, ctx: Reader) -> Response:
+    """The nodes from the root to an object, so that the tree can open there."""
+    return JSONResponse(
+        [node.model_dump(mode="json") for node in tree.path_to(ctx, request.query_params.get("id", ""))]
+    )
