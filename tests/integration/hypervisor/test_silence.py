@@ -13,7 +13,7 @@ import pytest
 from app.core.endpoints import make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostNotAnswering, HostUnreachable
 from app.core.states import Transport
-from app.hypervisor import Host, SshPassword, Target, see_identity
+from app.hypervisor import Host, SshPassword, Target, relay, see_identity
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import (
@@ -236,11 +236,8 @@ def test_frozen_simulated_host_harms_no_other(make_fleet: Callable[..., Fleet], 
     assert not sick.is_open
 
 
-def test_local_target_is_not_left_listening(fresh_lab: Lab, open_host: OpenHost) -> None:
+def test_no_private_socket_stays(fresh_lab: Lab, open_host: OpenHost) -> None:
     open_host(local_target(fresh_lab.hosts[0]))
-    sockets = [
-        line.split()[-1]
-        for line in Path("/proc/self/net/unix").read_text().splitlines()
-        if "/vigie-" in line and "/libvirt/" not in line
-    ]
-    assert not [path for path in sockets if os.path.exists(path)]
+    folder = Path(relay._directory())
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert list(folder.iterdir()) == []
