@@ -39,7 +39,6 @@ def create_web(services: Services, health: Health) -> FastAPI:
     app.state.services = services
     app.state.health = health
     app.state.registry = registry
-    app.state.limiters = {}
     install_middleware(app, services.settings, durations)
     install_errors(app, error_page)
     install_api(app)

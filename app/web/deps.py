@@ -29,6 +29,7 @@ from urllib.parse import unquote_plus
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -124,7 +125,7 @@ class SignedRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                await anyio.to_thread.run_sync(identify, request, limiter=_limiter(request, Mode.READ))
+                await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
                 _refuse_nul(request)
                 self.check_query(request)
                 return await handle(_StrictRequest(request.scope, request.receive))
@@ -139,10 +140,15 @@ SignedRouter = functools.partial(APIRouter, route_class=SignedRoute)
 """An APIRouter whose routes are all `SignedRoute`s."""
 
 
-def _limiter(request: Request, mode: Mode) -> CapacityLimiter:
-    limiters: dict[Mode, CapacityLimiter] = request.app.state.limiters
-    if mode not in limiters:
-        limiters[mode] = CapacityLimiter(mode.value)  # made here: limiters belong to a running event loop
+_limiters: RunVar[dict[Mode, CapacityLimiter]] = RunVar("vigie_limiters")
+
+
+def _limiter(mode: Mode) -> CapacityLimiter:
+    """The threads of one kind, of the running event loop."""
+    limiters = _limiters.get(None)
+    if limiters is None:
+        limiters = {each: CapacityLimiter(each.value) for each in Mode}
+        _limiters.set(limiters)
     return limiters[mode]
 
 
@@ -150,12 +156,10 @@ def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable
     if inspect.iscoroutinefunction(endpoint):
         return endpoint
     signature = inspect.signature(endpoint, eval_str=True)
-    parameters = list(signature.parameters.values())
     waits_for_hosts = any(
-        _host_dependency in getattr(each.annotation, "__metadata__", ()) for each in parameters
+        _host_dependency in getattr(each.annotation, "__metadata__", ())
+        for each in signature.parameters.values()
     )
-    # FastAPI gives the request to one parameter only: to the handler's own, where it has one.
-    its_request = next((each.name for each in parameters if each.annotation is Request), None)
 
     def work(values: dict[str, Any]) -> Any:
         name, entry = next(((n, v) for n, v in values.items() if isinstance(v, _Entry)), (None, None))
@@ -166,15 +170,12 @@ def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable
         return _as_response(answer, status)
 
     async def run(**values: Any) -> Any:
-        request = values[its_request] if its_request else values.pop("_request")
         entry = next((value for value in values.values() if isinstance(value, _Entry)), None)
         mode = Mode.HOST if waits_for_hosts else entry.mode if entry else Mode.READ
-        return await anyio.to_thread.run_sync(work, values, limiter=_limiter(request, mode))
+        return await anyio.to_thread.run_sync(work, values, limiter=_limiter(mode))
 
     functools.update_wrapper(run, endpoint)
-    if its_request is None:
-        parameters.append(inspect.Parameter("_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request))
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__signature__ = signature  # type: ignore[attr-defined]
     return run
 
 
@@ -194,7 +195,7 @@ async def _audit_refusal(request: Request, error: VigieError) -> None:
     action = f"vm.{parameters['verb']}" if "verb" in parameters else name
     target = parameters.get("id")
     record = functools.partial(audit.record_refusal, visitor.services, visitor.actor, action, error, target)
-    await anyio.to_thread.run_sync(record, limiter=_limiter(request, Mode.WRITE))
+    await anyio.to_thread.run_sync(record, limiter=_limiter(Mode.WRITE))
 
 
 def _refuse_nul(request: Request) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from fastapi import FastAPI
 
 from app.web.api.examples import EXAMPLES
 from app.web.api.openapi import describe
+from tests.integration.api.conftest import Inventory
 
 OPEN = {"/healthz", "/readyz"}
 
@@ -26,20 +26,42 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-def operations(app: FastAPI, *, opened: bool = False) -> list[Operation]:
-    """All operations for which somebody must be signed in (or, `opened`, those that need nobody)."""
+def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operation]:
+    """All operations for which somebody must be signed in, on objects of the inventory where it has some."""
     found = []
     for path, methods in describe(app)["paths"].items():
-        if (path in OPEN) is not opened:
+        if path in OPEN:
             continue
         for method, operation in methods.items():
-            url = re.sub(r"\{id\}", "vm_aaaaaaaaaaaaaaaa", path).replace("{verb}", "start")
+            url = path.replace("{id}", _id(path, inventory)).replace("{verb}", "start")
             if path == "/api/v1/search":
                 url += "?q=web"
             if path == "/api/v1/events/stream":
                 url += "?seconds=1"  # streams without end would never answer
             found.append(Operation(method.upper(), path, url, _body(operation)))
     return found
+
+
+def _id(path: str, inventory: Inventory | None) -> str:
+    known = real_ids(inventory, path) if inventory else []
+    return known[0] if known else "vm_aaaaaaaaaaaaaaaa"
+
+
+def real_ids(inventory: Inventory, path: str) -> list[str]:
+    """Objects that exist, for the `{id}` of a path; empty when there are none of the kind."""
+    known = {
+        "datacenters": [inventory.datacenter],
+        "hosts": inventory.hosts,
+        "vms": inventory.vms,
+        "pools": [inventory.pool],
+        "volumes": [inventory.volume],
+        "networks": [inventory.network],
+        "tasks": [inventory.task],
+        "users": [inventory.user],
+        "credentials": [inventory.credential],
+        "tree": [inventory.hosts[0], inventory.vms[0], inventory.datacenter],
+    }
+    return known.get(path.split("/")[3], []) if path.count("/") > 3 else []
 
 
 def _body(operation: dict) -> dict[str, object] | None:
