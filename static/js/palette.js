@@ -1,0 +1,82 @@
+// The palette (Ctrl K): what is typed is searched on the server; arrows choose, Enter opens.
+import { toast } from "./toasts.js";
+import { visit } from "./shell.js";
+
+const WAIT_MS = 80;
+const dialog = document.getElementById("palette");
+const input = document.getElementById("palette-input");
+const results = document.getElementById("palette-results");
+let timer = 0;
+let asked = 0;
+
+export function openPalette() {
+  if (dialog.open) return;
+  dialog.showModal();
+  input.select();
+  input.focus();
+  if (!input.value) search("");
+}
+
+async function search(text) {
+  const number = ++asked;
+  const answer = await fetch(`/search?q=${encodeURIComponent(text)}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (number !== asked) return; // a newer question is under way
+  if (answer?.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
+  if (!answer?.ok) return;
+  const made = document.createElement("template");
+  made.innerHTML = await answer.text(); // our own server's template, escaped there
+  if (number !== asked) return;
+  results.replaceChildren(made.content);
+  mark(options()[0]);
+}
+
+function options() {
+  return [...results.querySelectorAll("[role=option][data-url]")];
+}
+
+function mark(option) {
+  for (const each of options()) each.setAttribute("aria-selected", String(each === option));
+  if (option) {
+    input.setAttribute("aria-activedescendant", option.id);
+    option.scrollIntoView({ block: "nearest" });
+  } else {
+    input.removeAttribute("aria-activedescendant");
+  }
+}
+
+function move(step) {
+  const all = options();
+  const now = all.findIndex((each) => each.getAttribute("aria-selected") === "true");
+  if (all.length) mark(all[(now + step + all.length) % all.length]);
+}
+
+async function open(option) {
+  dialog.close();
+  if (option.dataset.method === "GET") return visit(option.dataset.url);
+  const answer = await fetch(option.dataset.url, { method: option.dataset.method, headers: { "HX-Request": "true" } }).catch(() => null);
+  const told = answer?.headers.get("HX-Trigger");
+  if (told) toast(JSON.parse(told)["vigie:toast"]);
+}
+
+input.addEventListener("input", () => {
+  clearTimeout(timer);
+  timer = setTimeout(() => search(input.value.trim()), WAIT_MS);
+});
+input.addEventListener("keydown", (event) => {
+  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    move(event.key === "ArrowDown" ? 1 : -1);
+  } else if (event.key === "Enter") {
+    event.preventDefault();
+    const chosen = results.querySelector('[aria-selected="true"][data-url]');
+    if (chosen) open(chosen);
+  }
+});
+results.addEventListener("click", (event) => {
+  const option = event.target.closest("[data-url]");
+  if (option) open(option);
+});
+dialog.addEventListener("click", (event) => {
+  if (event.target === dialog) dialog.close(); // the backdrop
+});
+document.querySelectorAll("[data-palette-open]").forEach((button) => button.addEventListener("click", openPalette));

@@ -1,0 +1,58 @@
+// Acts that lose something are asked about first. A button with data-ask="#id" opens the dialog with the
+// content of that <template>; its fields go with the request when the answer is yes.
+
+const dialog = document.getElementById("question");
+const body = document.getElementById("question-body");
+const typed = document.getElementById("question-type");
+const name = document.getElementById("question-name");
+const yes = document.getElementById("question-yes");
+let asking = null; // the button that was pressed
+let granted = null; // the button that may go on now, with the dialog's fields
+
+function ask(button, template) {
+  asking = button;
+  document.getElementById("question-title").textContent = template.dataset.title;
+  body.replaceChildren(template.content.cloneNode(true));
+  yes.textContent = template.dataset.yes;
+  yes.className = "danger" in template.dataset ? "btn btn-danger" : "btn btn-primary";
+  const wanted = template.dataset.typeName;
+  typed.hidden = wanted === undefined;
+  typed.querySelector("b").textContent = wanted ?? "";
+  name.value = "";
+  name.dataset.wanted = wanted ?? "";
+  yes.disabled = wanted !== undefined;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  (wanted === undefined ? dialog.querySelector("button[value=no]") : name).focus();
+}
+
+name.addEventListener("input", () => (yes.disabled = name.value !== name.dataset.wanted));
+
+// In the capture phase, so that nothing else hears of the click before the answer.
+document.addEventListener(
+  "click",
+  (event) => {
+    const button = event.target.closest?.("[data-ask]");
+    if (!button || button === granted) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const template = document.querySelector(button.dataset.ask);
+    if (template) ask(button, template);
+  },
+  true,
+);
+
+dialog.addEventListener("close", () => {
+  const button = asking?.isConnected ? asking : null;
+  asking = null;
+  if (dialog.returnValue !== "yes" || !button) return;
+  granted = button;
+  button.click();
+  granted = null;
+});
+
+document.addEventListener("htmx:config:request", (event) => {
+  const { ctx } = event.detail;
+  if (!granted || ctx.sourceElement !== granted) return;
+  for (const [key, value] of new FormData(dialog.querySelector("form"))) ctx.request.body.append(key, value);
+});
