@@ -181,7 +181,7 @@ def server_times(rest: Rest, samples: int) -> dict[str, Spread]:
     return {name: _times(rest, [path(n) for n in range(samples)]) for name, path in kinds.items()}
 
 
-SORTS = ("name", "-name", "memory_bytes", "-memory_bytes", "-cpu_percent", "vcpus")
+SORTS = ("name", "-memory", "-cpu", "host", "vcpus", "-name", "state", "-memory_used", "disk", "-state_since")
 STATES = ("running", "shutoff", "paused")
 TEXTS = ("web", "db-0", "04", "mail", "proxy-00", "server 3")
 
