@@ -13,6 +13,7 @@ import itertools
 import os
 import shutil
 import socket
+import stat
 import struct
 import tempfile
 from collections.abc import Callable
@@ -182,9 +183,24 @@ class Relay:
         self._on_gone()
 
 
-@cache
 def _directory() -> str:
-    """This process's folder for sockets, closed to other users and removed at exit."""
+    """This process's folder for sockets, closed to other users and removed at exit.
+
+    Made again when it is gone: what cleans up temporary folders may find it empty and old.
+    """
+    path = _made_directory()
+    try:
+        seen = os.lstat(path)
+    except FileNotFoundError:
+        seen = None
+    if seen is None or seen.st_uid != os.geteuid() or not stat.S_ISDIR(seen.st_mode):
+        _made_directory.cache_clear()
+        path = _made_directory()
+    return path
+
+
+@cache
+def _made_directory() -> str:
     path = tempfile.mkdtemp(prefix="vigie-")
     if len(path) > MAX_DIRECTORY:
         Path(path).rmdir()

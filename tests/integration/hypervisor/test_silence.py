@@ -241,3 +241,9 @@ def test_no_private_socket_stays(fresh_lab: Lab, open_host: OpenHost) -> None:
     folder = Path(relay._directory())
     assert folder.stat().st_mode & 0o777 == 0o700
     assert list(folder.iterdir()) == []
+
+
+def test_a_cleaned_temporary_folder_is_made_again(fresh_lab: Lab, open_host: OpenHost) -> None:
+    open_host(local_target(fresh_lab.hosts[0]))
+    Path(relay._directory()).rmdir()
+    open_host(local_target(fresh_lab.hosts[0])).host.ping()
