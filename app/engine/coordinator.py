@@ -1,8 +1,9 @@
 """The life of one connection: connect, keep in sync, notice silence, connect again.
 
 A coordinator is a state machine, not a thread. `turn` looks at what is due and hands at most one job per lane
-to the pool: the main lane reads states and answers events, the side lane does what may take long (volumes,
-guests, screens). When a job ends, the next turn follows.
+to the pool: the first lane connects, answers events and asks for signs of life; the second reads usage; the
+third does what may take long (volumes, guests). So nothing that hangs keeps a silent host from being noticed.
+When a job ends, the next turn follows.
 
 `_link` stands for the connection that is wanted now: whatever belongs to an earlier one (a late error, an event,
 a job that took long) is recognised by it and ignored.
@@ -44,11 +45,12 @@ BACK_OFF_S = 0.25
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
 COALESCE_S = 0.05
 VOLUMES_EVERY_S = 300.0
+HUNG_RETRY_S = 60.0
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
 VOLUMES, GUESTS = "volumes", "guests"
-MAIN = (HINTS, CONNECT, SYNC, PING, POLL, FACTS)
-SIDE = (VOLUMES, GUESTS)
+LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (VOLUMES, GUESTS))
+LANE_OF = {chore: lane for lane in LANES for chore in lane}
 SLACK_S = {
     HINTS: 0.0,
     CONNECT: 1.0,
@@ -129,11 +131,6 @@ class Coordinator:
         host = self._host
         return host if host is not None and host.is_open else None
 
-    def look_again(self, hints: tuple[Hint, ...]) -> None:
-        """Read again what the hints name, now."""
-        for hint in hints:
-            self._hint(self._link, hint)
-
     # -- turns ------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
@@ -142,7 +139,7 @@ class Coordinator:
         with self._lock:
             if self._closed:
                 return
-            for lane in (MAIN, SIDE):
+            for lane in LANES:
                 due = [chore for chore in lane if self._due.get(chore, now + 1) <= now]
                 if due and lane not in self._busy:
                     chore = due[0]
@@ -155,9 +152,7 @@ class Coordinator:
 
     def _arm(self, now: float) -> None:
         """Ask for a turn when the next chore of an idle lane is due. The lock is held."""
-        times = [
-            due for chore, due in self._due.items() if (MAIN if chore in MAIN else SIDE) not in self._busy
-        ]
+        times = [due for chore, due in self._due.items() if LANE_OF[chore] not in self._busy]
         if not times:
             return
         due = min(times)
@@ -185,7 +180,11 @@ class Coordinator:
         except HypervisorRefused as error:
             self._refused(chore, link, error)
         except HostError as error:
-            self._lost(link, error)
+            if chore in (VOLUMES, GUESTS) and host is not None and host.is_open:
+                # A pool or a guest hangs, not the host: its connection for such things was cut, and is made again.
+                self._plan({chore: time.monotonic() + HUNG_RETRY_S})
+            else:
+                self._lost(link, error)
         except Exception:
             log.exception("chore_failed", host=self._entry.id, chore=chore)
             self._plan({chore: time.monotonic() + REFUSED_RETRY_S})

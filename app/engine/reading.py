@@ -29,14 +29,17 @@ READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading i
 
 
 class Reader:
-    """Reads one host. Its main lane and its side lane may use it at the same time."""
+    """Reads one host. All lanes of its coordinator may use it at the same time."""
 
     def __init__(self, host_id: str) -> None:
         self._host_id = host_id
         self._lock = threading.Lock()
         self._seen: dict[
             str, int
-        ] = {}  # by UUID: a digest of the state that was last reported with a definition
+        ] = {}  # by UUID: digest of the state that was last reported with a definition
+        self._readings = (
+            0  # single and complete ones: a listing that was begun before one of them is old news
+        )
         self._listing = 0
         self._sample: UsageSample | None = None
         self._whole = HostSnapshot()  # the last complete reading, without XML, until the facts are read
@@ -56,6 +59,7 @@ class Reader:
     def sync(self, host: Host) -> HostReport:
         """A complete reading."""
         snapshot = host.read_all()
+        self._readings += 1
         vms = snapshot.vms or ()
         self._seen = {vm.uuid: _digest(vm) for vm in vms}
         self._listing = 0
@@ -74,13 +78,18 @@ class Reader:
 
     def poll(self, host: Host) -> HostReport:
         """States and usage. States that are as they were last time are not reported again."""
+        readings = self._readings
         snapshot, sample = host.poll()
         host_usage, vm_usage = usage_between(self._sample, sample)
         self._sample = sample
         vms = snapshot.vms or ()
         self.unread = [Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)]
         listing = hash(vms)
-        news = None if listing == self._listing else HostSnapshot(vms=snapshot.vms)
+        news: HostSnapshot | None = HostSnapshot(vms=snapshot.vms)
+        if readings != self._readings:
+            news, listing = None, 0
+        elif listing == self._listing:
+            news = None
         self._listing = listing
         return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
 
@@ -93,6 +102,7 @@ class Reader:
             snapshot = self.sync(host).snapshot
             return HostReport(self._host_id, None, snapshot=snapshot, hints=tuple(hints))
         vms, gone = self._read_vms(host, uuids, named)
+        self._readings += len(uuids)
         pools = host.read_pools(volumes=False) if _named(named, "pool") else None
         networks = host.read_networks() if _named(named, "network") else None
         snapshot = (

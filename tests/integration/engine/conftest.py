@@ -1,0 +1,43 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.config import Settings
+from app.db.session import Database
+from app.engine import Engine
+from app.services.context import Services
+from app.services.notices import Hub
+from app.services.vault import Vault
+from tests.integration.engine.site import Site
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
+    """Makes a site with these settings; its engine is stopped at the end."""
+    made: list[Site] = []
+
+    def make(**settings: object) -> Site:
+        chosen = Settings(data_dir=tmp_path, lab=True, **settings)  # type: ignore[arg-type]
+        shutil.copy(empty_sqlite, tmp_path / "vigie.db")
+        services = Services(
+            chosen, Database(chosen.database, busy_timeout_ms=500), Hub(), Vault(chosen.key_path)
+        )
+        engine = Engine(services)
+        engine.start()
+        made.append(Site(services, engine))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.engine.stop()
+        site.services.database.close()
+
+
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A site with the usual settings, and no hosts yet."""
+    return make_site()

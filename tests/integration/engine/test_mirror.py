@@ -1,0 +1,132 @@
+"""What happens on hosts shows in the mirror; what Vigie observes it does not change."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.actions import VmVerb
+from app.core.errors import Conflict
+from app.core.states import HostMode, VmState
+from app.db.models import Event, Network, Pool, VmDefinition, Volume
+from app.lab.lab import Lab
+from tests.integration.engine.conftest import MakeSite
+from tests.integration.engine.site import Site, eventually
+
+pytestmark = [pytest.mark.lab]
+
+
+def test_virsh_outside_shows_at_once(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    spec = host.create_guest("outside")
+    assert site.wait_vm("outside", VmState.SHUTOFF) < 2
+    host.virsh("start", "outside")
+    assert site.wait_vm("outside", VmState.RUNNING) < 2
+    host.virsh("suspend", "outside")
+    assert site.wait_vm("outside", VmState.PAUSED) < 2
+    host.virsh("resume", "outside")
+    assert site.wait_vm("outside", VmState.RUNNING) < 2
+    host.kill_qemu("outside")
+    assert site.wait_vm("outside", VmState.CRASHED) < 2
+    host.virsh("undefine", "outside")
+    row = site.vm("outside")
+    assert row is not None
+    assert row.uuid == spec.uuid or spec.uuid is None
+    assert site.wait_vm("outside", VmState.MISSING) < 2
+
+
+def test_a_first_reading_has_it_all(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("one", start=True)
+    host.create_guest("two")
+    host_id = site.add(host)
+    row = site.host(host)
+    assert (row.vm_count, row.vm_running) == (2, 1)
+    with site.services.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(VmDefinition)) == 2
+        assert session.scalar(sa.select(sa.func.count()).select_from(Pool).where(Pool.host_id == host_id))
+        assert session.scalar(
+            sa.select(sa.func.count()).select_from(Network).where(Network.host_id == host_id)
+        )
+    eventually(lambda: bool(site.host(host).checks), 5, "compatibility report")
+
+
+def test_usage_guest_and_volumes_follow(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(refresh_s=1.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("busy", start=True)
+    site.add(host)
+
+    def measured() -> bool:
+        vm, row = site.vm("busy"), site.host(host)
+        return vm is not None and vm.cpu_percent is not None and row.cpu_percent is not None
+
+    eventually(measured, 10, "usage")
+
+    def told() -> bool:
+        vm = site.vm("busy")
+        return vm is not None and bool(vm.addresses)
+
+    eventually(told, 60, "address of the guest")
+    with site.services.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Volume))
+
+
+def test_observe_mode_changes_nothing(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(refresh_s=1.0, resync_s=2.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("still")
+    before = _definitions(host.directory)
+    site.add(host, mode=HostMode.OBSERVE)
+    with pytest.raises(Conflict) as refused:
+        site.act("still", VmVerb.START)
+    assert refused.value.code == "host_observed"
+    time.sleep(5)
+    assert _definitions(host.directory) == before
+    assert host.virsh("domstate", "still") == "shut off"
+
+
+def _definitions(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*.xml") if path.is_file()}
+
+
+def test_a_locked_database_is_waited_for(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    host.create_guest("late")
+    site.wait_vm("late", VmState.SHUTOFF)
+    holder = sqlite3.connect(site.services.settings.data_dir / "vigie.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        host.virsh("start", "late")
+        eventually(lambda: site.engine.health().writer_failing, 5, "the writer notices")
+        time.sleep(4)
+        assert site.engine.health().writer_lag_s > 3
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+    assert site.wait_vm("late", VmState.RUNNING) < 4
+    eventually(lambda: site.engine.health().writer_lag_s < 1, 5, "the writer has caught up")
+    with site.services.database.read() as session:
+        kinds = list(session.scalars(sa.select(Event.kind).where(Event.object_name == "late")))
+    assert "vm.started" in kinds
+
+
+def test_hosts_come_and_go_by_their_configuration(fresh_lab: Lab, site: Site) -> None:
+    from app.core.specs import HostPatch
+    from app.services import hosts
+
+    host = fresh_lab.hosts[0]
+    host_id = site.add(host)
+    with site.services.database.begin() as session:
+        hosts.update_host(site.ctx(session), host_id, HostPatch(enabled=False))
+    eventually(lambda: site.engine.host(host_id) is None, 5, "disabled")
+    with site.services.database.begin() as session:
+        hosts.update_host(site.ctx(session), host_id, HostPatch(enabled=True))
+    eventually(lambda: site.engine.host(host_id) is not None, 5, "enabled")
+    with site.services.database.begin() as session:
+        hosts.remove_host(site.ctx(session), host_id)
+    eventually(lambda: not site.engine.health().hosts, 5, "removed")

@@ -1,0 +1,107 @@
+"""Hosts that hang, die and come back; what others see of it; what stays behind."""
+
+import os
+import threading
+import time
+
+import pytest
+
+from app.core.states import HostState, VmState
+from app.lab.lab import Lab
+from tests.integration.engine.conftest import MakeSite
+from tests.integration.engine.site import Site, eventually
+
+pytestmark = [pytest.mark.lab]
+
+
+def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -> None:
+    sick, well = fresh_lab.hosts[:2]
+    well.create_guest("goes-on")
+    site.add(sick)
+    site.add(well)
+    sick.freeze()
+    begun = time.monotonic()
+    while site.host(sick).state == HostState.CONNECTED:
+        well.virsh("start", "goes-on")
+        assert site.wait_vm("goes-on", VmState.RUNNING) < 2
+        well.virsh("destroy", "goes-on")
+        assert site.wait_vm("goes-on", VmState.SHUTOFF) < 2
+        assert time.monotonic() - begun < 10
+    assert site.host(sick).state == HostState.NOT_ANSWERING
+    assert site.host(sick).state_reason
+    assert site.host(well).state == HostState.CONNECTED
+    time.sleep(3)
+    sick.thaw()
+    assert site.wait_host(sick, HostState.CONNECTED, 10) < 5
+
+
+def test_a_dead_daemon_is_noticed_at_once(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("stays", start=True)
+    site.add(host)
+    host.kill_daemon()
+    assert site.wait_host(host, HostState.NOT_ANSWERING, 5) < 2
+    row = site.vm("stays")
+    assert row is not None
+    assert row.state == VmState.RUNNING, "silence is not a stop"
+    host.kill_qemu("stays")  # no event will say so
+    time.sleep(2)
+    host.start_daemon()
+    assert site.wait_host(host, HostState.CONNECTED, 10) < 5
+    site.wait_vm("stays", VmState.CRASHED, 3) if site.vm("stays").state != VmState.SHUTOFF else None  # type: ignore[union-attr]
+
+
+def test_a_dead_host_comes_back(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("was-on", start=True)
+    site.add(host)
+    host.kill_host()
+    site.wait_host(host, HostState.NOT_ANSWERING, 10)
+    host.boot()
+    assert site.wait_host(host, HostState.CONNECTED, 20) < 6
+    site.wait_vm("was-on", VmState.SHUTOFF, 5)
+
+
+def test_a_cut_cable_and_a_refused_key(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    host.cut()
+    site.wait_host(host, HostState.NOT_ANSWERING, 10)
+    host.heal()
+    site.wait_host(host, HostState.CONNECTED, 10)
+    host.new_identity()
+    site.wait_host(host, HostState.IDENTITY_CHANGED, 10)
+    assert site.host(host).fingerprint_seen
+
+
+def test_freeze_and_thaw_leave_nothing_behind(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(ping_s=0.3, call_deadline_s=0.7, reconnect_max_s=0.5, connect_deadline_s=1.0)
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    used: list[tuple[int, int]] = []
+    for _ in range(10):
+        host.freeze()
+        site.wait_host(host, HostState.NOT_ANSWERING, 10)
+        host.thaw()
+        site.wait_host(host, HostState.CONNECTED, 10)
+        used.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+    settled = used[2]
+    eventually(
+        lambda: (
+            threading.active_count() <= settled[0] + 2 and len(os.listdir("/proc/self/fd")) <= settled[1] + 2
+        ),
+        15,
+        f"threads and descriptors as in {used}",
+    )
+
+
+def test_the_engine_stops_quickly_while_hosts_hang(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site()
+    for host in fresh_lab.hosts:
+        site.add(host)
+    for host in fresh_lab.hosts:
+        host.freeze(everything=True)
+    time.sleep(4)  # in the middle of pings
+    begun = time.monotonic()
+    site.engine.stop()
+    assert time.monotonic() - begun < 3
