@@ -31,16 +31,20 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VIGIE_", extra="forbid", frozen=True)
 
-    data_dir: Annotated[Path, Field(description="Folder of the database, the task log and the key file.")] = Path(
-        "~/.local/share/vigie"
+    data_dir: Annotated[Path, Field(description="Folder of the database, the task log and the key file.")] = (
+        Path("~/.local/share/vigie")
     )
     database_url: Annotated[
         SecretStr | None,
-        Field(description="SQLAlchemy URL of the database: postgresql+psycopg://… or unset for SQLite in data_dir."),
+        Field(
+            description="SQLAlchemy URL of the database: postgresql+psycopg://… or unset for SQLite in data_dir."
+        ),
     ] = None
     key_file: Annotated[
         Path | None,
-        Field(description="File with the key that encrypts credentials; made on first start. Unset: data_dir/vigie.key."),
+        Field(
+            description="File with the key that encrypts credentials; made on first start. Unset: data_dir/vigie.key."
+        ),
     ] = None
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 8600
@@ -54,32 +58,49 @@ class Settings(BaseSettings):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
     ] = "info"
-    log_format: Annotated[Literal["text", "json"], Field(description="Log lines for people or for machines.")] = "text"
-    lab: Annotated[
-        bool, Field(description="Allow simulated hosts. For tests and benchmarks only.")
-    ] = False
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="Log lines for people or for machines.")
+    ] = "text"
+    lab: Annotated[bool, Field(description="Allow simulated hosts. For tests and benchmarks only.")] = False
 
-    refresh_s: Annotated[PositiveFloat, Field(description="Seconds between two readings of a host's state and usage.")] = 20.0
-    resync_s: Annotated[PositiveFloat, Field(description="Seconds between two complete readings of a host.")] = 900.0
-    ping_s: Annotated[PositiveFloat, Field(description="Seconds between two signs of life asked of a host.")] = 3.0
+    refresh_s: Annotated[
+        PositiveFloat, Field(description="Seconds between two readings of a host's state and usage.")
+    ] = 20.0
+    resync_s: Annotated[
+        PositiveFloat, Field(description="Seconds between two complete readings of a host.")
+    ] = 900.0
+    ping_s: Annotated[
+        PositiveFloat, Field(description="Seconds between two signs of life asked of a host.")
+    ] = 3.0
     call_deadline_s: Annotated[
-        PositiveFloat, Field(description="Seconds after which a host that does not answer a call counts as hung.")
+        PositiveFloat,
+        Field(description="Seconds after which a host that does not answer a call counts as hung."),
     ] = 5.0
-    connect_deadline_s: Annotated[PositiveFloat, Field(description="Seconds to make a connection to a host.")] = 10.0
+    connect_deadline_s: Annotated[
+        PositiveFloat, Field(description="Seconds to make a connection to a host.")
+    ] = 10.0
     reconnect_max_s: Annotated[
         PositiveFloat, Field(description="Longest pause between two attempts to reach a lost host.")
     ] = 3.0
     workers: Annotated[PositiveInt, Field(description="Hosts that are read at the same time.")] = 8
-    tasks_per_host: Annotated[PositiveInt, Field(description="Tasks that run on one host at the same time.")] = 4
+    tasks_per_host: Annotated[
+        PositiveInt, Field(description="Tasks that run on one host at the same time.")
+    ] = 4
     tasks_total: Annotated[PositiveInt, Field(description="Tasks that run at the same time.")] = 32
 
-    session_idle_s: Annotated[PositiveInt, Field(description="Seconds without use after which a login ends.")] = 8 * 3600
-    session_max_s: Annotated[PositiveInt, Field(description="Seconds after which a login ends in any case.")] = 7 * 86400
+    session_idle_s: Annotated[
+        PositiveInt, Field(description="Seconds without use after which a login ends.")
+    ] = 8 * 3600
+    session_max_s: Annotated[
+        PositiveInt, Field(description="Seconds after which a login ends in any case.")
+    ] = 7 * 86400
     login_attempts: Annotated[
         PositiveInt, Field(description="Failed logins allowed per name, and per address, in five minutes.")
     ] = 10
     max_body_bytes: Annotated[PositiveInt, Field(description="Largest request body.")] = 1_048_576
-    event_days: Annotated[PositiveInt, Field(description="Days for which events, tasks and their logs are kept.")] = 90
+    event_days: Annotated[
+        PositiveInt, Field(description="Days for which events, tasks and their logs are kept.")
+    ] = 90
     audit_days: Annotated[PositiveInt, Field(description="Days for which audit entries are kept.")] = 730
 
     @field_validator("data_dir", "key_file")

@@ -50,7 +50,9 @@ class VmAction:
 _ON = frozenset({VmState.RUNNING})
 _OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED})
 _ACTIVE = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED})
-_ANY = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED, VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
+_ANY = frozenset(
+    {VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED, VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED}
+)
 
 
 VM_ACTIONS: dict[VmVerb, VmAction] = {
@@ -66,7 +68,13 @@ VM_ACTIONS: dict[VmVerb, VmAction] = {
         VmAction(VmVerb.SAVE, N_("Save"), "vm.power", _ACTIVE, cancellable=True, needs_persistent=True),
         VmAction(VmVerb.RESTORE, N_("Restore"), "vm.power", frozenset({VmState.SAVED})),
         VmAction(VmVerb.AUTOSTART_ON, N_("Start with the host"), "vm.configure", _ANY, needs_persistent=True),
-        VmAction(VmVerb.AUTOSTART_OFF, N_("Do not start with the host"), "vm.configure", _ANY, needs_persistent=True),
+        VmAction(
+            VmVerb.AUTOSTART_OFF,
+            N_("Do not start with the host"),
+            "vm.configure",
+            _ANY,
+            needs_persistent=True,
+        ),
     )
 }
 

@@ -21,7 +21,12 @@ SYSTEM_SOCKET = "/var/run/libvirt/libvirt-sock"
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?", re.IGNORECASE)
 _NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,63}")
-_SCHEMES = {"qemu+ssh": Transport.SSH, "qemu+tls": Transport.TLS, "qemu": Transport.TLS, "qemu+unix": Transport.LOCAL}
+_SCHEMES = {
+    "qemu+ssh": Transport.SSH,
+    "qemu+tls": Transport.TLS,
+    "qemu": Transport.TLS,
+    "qemu+unix": Transport.LOCAL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,9 @@ def check_address(value: str, field: str = "address") -> str:
 def check_user(value: str, field: str = "user") -> str:
     """Return `value` when it can be a POSIX account name; raise InvalidInput otherwise."""
     if not _USER.fullmatch(value):
-        raise InvalidInput(field, "must be an account name: a letter or _, then letters, digits, . _ -, up to 32")
+        raise InvalidInput(
+            field, "must be an account name: a letter or _, then letters, digits, . _ -, up to 32"
+        )
     return value
 
 
@@ -108,7 +115,9 @@ def make_endpoint(
             raise InvalidInput("address", "must be empty for a local host")
         return Endpoint(transport, socket=check_socket(socket or SYSTEM_SOCKET))
     if transport is Transport.SIMULATED:
-        return Endpoint(transport, address=check_socket(address, "address"), socket=check_socket(socket or "", "socket"))
+        return Endpoint(
+            transport, address=check_socket(address, "address"), socket=check_socket(socket or "", "socket")
+        )
     checked = check_address(address)
     number = check_port(DEFAULT_PORTS[transport] if port is None else port)
     if transport is Transport.TLS:
@@ -116,7 +125,11 @@ def make_endpoint(
             raise InvalidInput("user", "is not used with TLS: the client certificate says who Vigie is")
         return Endpoint(transport, checked, number)
     return Endpoint(
-        transport, checked, number, check_user(user or "root"), check_socket(socket) if socket else SYSTEM_SOCKET
+        transport,
+        checked,
+        number,
+        check_user(user or "root"),
+        check_socket(socket) if socket else SYSTEM_SOCKET,
     )
 
 
@@ -171,7 +184,9 @@ def _authority(netloc: str) -> tuple[str, int | None, str | None]:
     """Split `[user@]host[:port]`, with IPv6 in brackets."""
     user, at, rest = netloc.rpartition("@")
     if at and ":" in user:
-        raise InvalidInput("uri", "must not hold a password", hint="Store it as a credential and choose it in the form.")
+        raise InvalidInput(
+            "uri", "must not hold a password", hint="Store it as a credential and choose it in the form."
+        )
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?", rest)
     if not match:
         raise InvalidInput("uri", "has a malformed host or port")

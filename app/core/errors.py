@@ -109,7 +109,9 @@ class IdentityUnconfirmed(Conflict):
 
     code = "identity_unconfirmed"
 
-    def __init__(self, title: str, *, fingerprint: str, why: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, title: str, *, fingerprint: str, why: str | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(title, why=why, hint=hint)
         self.fingerprint = fingerprint
 
@@ -169,7 +171,9 @@ class HostIdentityChanged(HostError):
 
     code = "host_identity_changed"
 
-    def __init__(self, title: str, *, fingerprint: str, why: str | None = None, hint: str | None = None) -> None:
+    def __init__(
+        self, title: str, *, fingerprint: str, why: str | None = None, hint: str | None = None
+    ) -> None:
         super().__init__(title, why=why, hint=hint)
         self.fingerprint = fingerprint
 

@@ -210,7 +210,9 @@ class HostDetail(HostRecord):
     credential_id: str | None = None
     credential_name: str | None = None
     fingerprint: str | None = Field(None, description="The identity that was confirmed.")
-    fingerprint_seen: str | None = Field(None, description="Another identity, seen since; work is refused until confirmed.")
+    fingerprint_seen: str | None = Field(
+        None, description="Another identity, seen since; work is refused until confirmed."
+    )
     arch: str | None = None
     cpu_vendor: str | None = None
     cpu_name: str | None = None
@@ -376,7 +378,9 @@ class TaskError(Record):
     title: str
     why: str | None = None
     hint: str | None = None
-    detail: str | None = Field(None, description="What the hypervisor said; only with the privilege host.diagnose.")
+    detail: str | None = Field(
+        None, description="What the hypervisor said; only with the privilege host.diagnose."
+    )
     next_verb: str | None = Field(None, description="The action that would go further, such as force-off.")
 
 
@@ -475,7 +479,9 @@ class CredentialRecord(Record):
     id: str
     name: str
     kind: Literal["ssh_key", "ssh_password", "tls"]
-    summary: str = Field(description="Public part: key fingerprint, or subject and end date of the certificate.")
+    summary: str = Field(
+        description="Public part: key fingerprint, or subject and end date of the certificate."
+    )
     host_count: int = 0
     created_at: datetime
     updated_at: datetime
@@ -492,7 +498,9 @@ class SearchHit(Record):
     state: str | None = None
     stale: bool = False
     where: str | None = Field(None, description="The host of a VM, or the address of a host.")
-    matched: str | None = Field(None, description="What matched when it is not the name: an address, a MAC, a tag…")
+    matched: str | None = Field(
+        None, description="What matched when it is not the name: an address, a MAC, a tag…"
+    )
     method: Literal["GET", "POST"] = "GET"
 
 

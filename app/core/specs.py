@@ -102,8 +102,12 @@ class ActionOptions(Spec):
     method: Literal["auto", "agent", "acpi"] = Field(
         "auto", description="auto: the guest agent where one answers, else ACPI."
     )
-    timeout_s: int = Field(120, ge=1, le=3600, description="How long the guest may take before the task fails.")
-    force_after_timeout: bool = Field(False, description="Shutdown only: force off a guest that does not react.")
+    timeout_s: int = Field(
+        120, ge=1, le=3600, description="How long the guest may take before the task fails."
+    )
+    force_after_timeout: bool = Field(
+        False, description="Shutdown only: force off a guest that does not react."
+    )
 
 
 class BulkAction(ActionOptions):
@@ -158,11 +162,15 @@ class CredentialSpec(Spec):
 
     name: Name
     kind: Literal["ssh_key", "ssh_password", "tls"]
-    private_key: SecretStr | None = Field(None, max_length=20_000, description="ssh_key, tls: PEM or OpenSSH.")
+    private_key: SecretStr | None = Field(
+        None, max_length=20_000, description="ssh_key, tls: PEM or OpenSSH."
+    )
     passphrase: SecretStr | None = Field(None, max_length=1000, description="Of the private key.")
     password: SecretStr | None = Field(None, max_length=1000, description="ssh_password.")
     certificate: str | None = Field(None, max_length=50_000, description="tls: client certificate, PEM.")
-    ca_certificate: str | None = Field(None, max_length=200_000, description="tls: authority of the hosts, PEM.")
+    ca_certificate: str | None = Field(
+        None, max_length=200_000, description="tls: authority of the hosts, PEM."
+    )
 
 
 class ListQuery(Spec):

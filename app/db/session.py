@@ -97,7 +97,9 @@ def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
             connection.exec_driver_sql("BEGIN")
             return
         wait_ms = options.get("vigie_wait_ms")
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_timeout_ms if wait_ms is None else int(wait_ms)}")
+        connection.exec_driver_sql(
+            f"PRAGMA busy_timeout={busy_timeout_ms if wait_ms is None else int(wait_ms)}"
+        )
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -129,7 +131,9 @@ def _unavailable(error: Exception) -> Unavailable | None:
             hint="Free space in the data directory; nothing was changed.",
             code="storage_full",
         )
-    if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or getattr(error, "connection_invalidated", False):
+    if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or getattr(
+        error, "connection_invalidated", False
+    ):
         return Unavailable(
             "The database cannot be reached.",
             hint="Check that it runs and that VIGIE_DATABASE_URL is right.",

@@ -235,6 +235,9 @@ def _observation(
             ours = VmState.SAVED
         elif why in ("crashed", "failed"):
             ours = VmState.CRASHED
+    elif ours is VmState.PAUSED and why == "starting_up":
+        # Every start passes through this for a moment; nobody paused the VM.
+        ours, why = VmState.RUNNING, "booted"
     number = vm.ID()
     return VmObservation(
         uuid=vm.UUIDString(),

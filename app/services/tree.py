@@ -63,9 +63,7 @@ def path_to(ctx: Ctx, object_id: str) -> list[TreeNode]:
     kind = kind_of(object_id)
     if kind is ObjectKind.DATACENTER:
         return [node for node in _datacenters(ctx, "hosts") if node.id == object_id] or _none(ctx)
-    model = (
-        {ObjectKind.VM: Vm, ObjectKind.POOL: Pool, ObjectKind.NETWORK: Network}.get(kind) if kind else None
-    )
+    model: type[Vm] | type[Pool] | type[Network] | None = _MODELS.get(kind) if kind else None
     host_id: str | None = object_id if kind is ObjectKind.HOST else None
     if model is not None:
         host_id = ctx.session.scalar(sa.select(model.host_id).where(model.id == object_id))

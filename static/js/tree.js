@@ -5,6 +5,7 @@ import { onChange } from "./live.js";
 import { visit } from "./shell.js";
 
 const ROW_PX = 24;
+const MOST_REMEMBERED = 200;
 const SETTLE_MS = 400; // changes of many rows are read together
 const TONES = {
   ok: "running connected active",
@@ -18,14 +19,14 @@ const texts = panel.dataset;
 let view = localStorage.getItem("vigie-tree-view") ?? "hosts";
 let tree = null;
 
+// Which nodes were opened or closed by hand; the top ones are open unless they were closed.
 const opened = {
   key: () => `vigie-tree-${view}`,
-  read: () => new Set(JSON.parse(localStorage.getItem(opened.key()) ?? "[]")),
+  read: () => JSON.parse(localStorage.getItem(opened.key()) ?? "{}"),
+  has: (node) => opened.read()[node.key] ?? node.getLevel() === 1,
   write(id, open) {
-    const ids = opened.read();
-    if (open) ids.add(id);
-    else ids.delete(id);
-    localStorage.setItem(opened.key(), JSON.stringify([...ids].slice(-200)));
+    const all = Object.entries({ ...opened.read(), [id]: open });
+    localStorage.setItem(opened.key(), JSON.stringify(Object.fromEntries(all.slice(-MOST_REMEMBERED))));
   },
 };
 
@@ -39,7 +40,7 @@ async function children(parent) {
 
 function nodeOf(found) {
   const { id, name, children: lazy, ...data } = found;
-  return { key: id, title: name, lazy, icon: false, data };
+  return { ...data, key: id, title: name, lazy, icon: false };
 }
 
 function toneOf(state) {
@@ -142,15 +143,15 @@ async function load() {
   tree.element.setAttribute("role", "tree");
   tree.element.setAttribute("aria-label", texts.label);
   await tree.ready.catch(() => undefined);
-  await reopen(tree.root, opened.read());
+  await reopen(tree.root);
   await follow();
 }
 
-async function reopen(parent, ids) {
+async function reopen(parent) {
   for (const node of [...(parent.children ?? [])]) {
-    if (!node.lazy || (!ids.has(node.key) && !(node.getLevel() === 1 && !localStorage.getItem(opened.key())))) continue;
+    if (!node.lazy || !opened.has(node)) continue;
     await node.setExpanded(true, { noEvents: true, noAnimation: true, scrollIntoView: false });
-    await reopen(node, ids);
+    await reopen(node);
   }
 }
 
@@ -208,11 +209,11 @@ function merge(parent, fresh) {
   fresh.forEach((found, place) => {
     const node = parent.children.find((each) => each.key === found.key);
     if (!node) return void parent.addChildren([found], { before: parent.children[place] ?? null });
-    const same = node.title === found.title && JSON.stringify(node.data) === JSON.stringify(found.data);
-    node.lazy = found.lazy;
+    const { key, title, lazy, icon, ...data } = found;
+    const same = node.title === title && node.lazy === lazy && JSON.stringify(node.data) === JSON.stringify(data);
     if (same) return;
-    node.title = found.title;
-    Object.assign(node.data, found.data);
+    Object.assign(node, { title, lazy });
+    Object.assign(node.data, data);
     node.update();
   });
 }

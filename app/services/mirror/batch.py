@@ -55,7 +55,7 @@ class Batch:
         self.topics: set[str] = set()
         self._events: list[Row] = []
         self._inserts: dict[sa.Table, list[Row]] = defaultdict(list)
-        self._updates: dict[tuple[sa.Table, str, tuple[str, ...]], list[Row]] = defaultdict(list)
+        self._updates: dict[tuple[sa.Table, str, str], Row] = defaultdict(dict)
         self._deletes: dict[tuple[sa.Table, str], list[str]] = defaultdict(list)
 
     def insert(self, model: type[models.Base], row: Row) -> None:
@@ -63,8 +63,8 @@ class Batch:
         self._inserts[table(model)].append(row)
 
     def update(self, model: type[models.Base], key: str, changes: Row, *, by: str = "id") -> None:
-        """Change the columns of the row whose column `by` is `key`."""
-        self._updates[table(model), by, tuple(changes)].append({"row_key": key, **changes})
+        """Change columns of the row whose column `by` is `key`; later changes of a row go over earlier ones."""
+        self._updates[table(model), by, key].update(changes)
 
     def delete(self, model: type[models.Base], key: str, *, by: str = "id") -> None:
         """Delete the rows whose column `by` is `key`."""
@@ -95,21 +95,28 @@ class Batch:
         self._events.append(event)
 
     def write(self) -> None:
-        """Write what was collected so far: deletes make room for updates, updates for inserts."""
+        """Write what was collected so far: deletes, then inserts, then updates, also of what was just inserted."""
         connection = self.session.connection()
         for (target, by), keys in self._deletes.items():
             for some in chunks(keys):
                 connection.execute(sa.delete(target).where(target.c[by].in_(some)))
-        for (target, by, _columns), rows in self._updates.items():
-            columns = [name for name in rows[0] if name != "row_key"]
-            change = sa.update(target).where(target.c[by] == sa.bindparam("row_key"))
-            connection.execute(change.values({name: sa.bindparam(name) for name in columns}), rows)
         for target, rows in self._inserts.items():
             connection.execute(sa.insert(target), rows)
+        self._write_updates(connection)
         self._deletes.clear()
-        self._updates.clear()
         self._inserts.clear()
+        self._updates.clear()
         self._write_events(connection)
+
+    def _write_updates(self, connection: sa.Connection) -> None:
+        """Rows in which the same columns change share a statement."""
+        alike: dict[tuple[sa.Table, str, tuple[str, ...]], list[Row]] = defaultdict(list)
+        for (target, by, key), changes in self._updates.items():
+            if changes:
+                alike[target, by, tuple(changes)].append({"row_key": key, **changes})
+        for (target, by, columns), rows in alike.items():
+            change = sa.update(target).where(target.c[by] == sa.bindparam("row_key"))
+            connection.execute(change.values({name: sa.bindparam(name) for name in columns}), rows)
 
     def _write_events(self, connection: sa.Connection) -> None:
         if not self._events:

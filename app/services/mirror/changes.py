@@ -1,11 +1,13 @@
-"""What to say of a VM whose state is another one than before."""
+"""What to say of VMs that are not as they were."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from app.core.messages import N_
-from app.core.states import Severity, VmState
+from app.core.states import ObjectKind, Severity, VmState
+from app.services.mirror.batch import Batch
+from app.services.mirror.news import News
 
 _STOPPED = {
     "shutdown": N_("VM %(name)s was shut down."),
@@ -43,3 +45,17 @@ def state_change(before: VmState, after: VmState, reason: str | None) -> Change 
     if after is VmState.RUNNING and before.is_active and before is not after:
         return Change("vm.resumed", N_("VM %(name)s was resumed."))
     return None
+
+
+def tell_vm(batch: Batch, news: News, vm_id: str, name: str, change: Change, **params: str) -> None:
+    """Write the event of a VM on the host that the news are of."""
+    batch.tell(
+        change.kind,
+        change.message,
+        {"name": name, "host": news.host_name, **params},
+        object_kind=ObjectKind.VM,
+        object_id=vm_id,
+        object_name=name,
+        host=news.host,
+        severity=change.severity,
+    )

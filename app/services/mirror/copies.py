@@ -22,7 +22,7 @@ SEEN = ("name", "state", "state_reason", "domain_id", "persistent", "autostart",
 
 @dataclass(slots=True)
 class Copy:
-    """A VM's row on a host. `gone`: its host does not list it. `new`: it is inserted by this batch."""
+    """A VM's row on a host. `gone`: its host does not list it. `new`, `moved`: this batch inserts or moves it."""
 
     id: str
     host_id: str
@@ -34,6 +34,7 @@ class Copy:
     usage: tuple[float | int | None, ...]
     state_since: datetime | None = None
     new: bool = False
+    moved: bool = False
 
     @property
     def name(self) -> str:

@@ -17,14 +17,18 @@ from app.core.states import ObjectKind, Severity, VmState
 from app.core.views import VmDefinition, VmObservation
 from app.db import models
 from app.services.mirror import definitions
-from app.services.mirror.batch import Batch, Row, chunks, table
-from app.services.mirror.changes import Change, state_change
+from app.services.mirror.batch import Batch, Row, table
+from app.services.mirror.changes import Change, state_change, tell_vm
 from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
+from app.services.mirror.counts import recount, tell_first_readings
 from app.services.mirror.guests import observe_guests
 from app.services.mirror.news import News
+from app.services.mirror.redefined import insert_definition, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
+
+MOVED = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
 
 
 def observe_vms(batch: Batch, news: dict[str, News]) -> None:
@@ -67,13 +71,14 @@ class _Mirror:
             for copy in [copy for copy in self.here[each.host_id].values() if each.lacks(copy.uuid)]:
                 self._depart(each, copy)
             self._rebooted(each)
-        self._define()
+        self.search |= write_definitions(self.batch, self.defined, self.sizes)
         self.search |= observe_guests(
             self.batch, [(each, self.here[each.host_id]) for each in self.news.values()]
         )
         self.batch.write()
         definitions.refresh_search(self.batch, self.search)
-        self._count()
+        recount(self.batch, self.counted)
+        tell_first_readings(self.batch, self.news.values())
 
     def _load_twins(self) -> dict[str, list[Copy]]:
         """Rows on other hosts of VMs that are new here or known to be duplicate, by UUID."""
@@ -111,7 +116,8 @@ class _Mirror:
         }
         if copy.name != vm.name:
             changes["name_key"] = fold(vm.name)
-            self._tell(
+            tell_vm(
+                self.batch,
                 news,
                 copy.id,
                 vm.name,
@@ -126,16 +132,16 @@ class _Mirror:
             self.counted.add(news.host_id)
         change = state_change(before, vm.state, vm.state_reason)
         if change and vm.state is not before:
-            self._tell(news, copy.id, vm.name, change)
+            tell_vm(self.batch, news, copy.id, vm.name, change)
         elif vm.state.is_active and copy.domain_id not in (None, vm.domain_id):
             again = Change("vm.started", N_("VM %(name)s was stopped and started again."))
-            self._tell(news, copy.id, vm.name, again)
+            tell_vm(self.batch, news, copy.id, vm.name, again)
         if vm.autostart != copy.autostart and before is not VmState.MISSING:
             on, off = (
                 N_("VM %(name)s starts with its host now."),
                 N_("VM %(name)s does not start with its host any more."),
             )
-            self._tell(news, copy.id, vm.name, Change("vm.autostart", on if vm.autostart else off))
+            tell_vm(self.batch, news, copy.id, vm.name, Change("vm.autostart", on if vm.autostart else off))
         if copy.gone:
             changes["seen_at"] = None
             copy.gone = False
@@ -158,7 +164,13 @@ class _Mirror:
         for hint in news.hints:
             copy = self.here[news.host_id].get(hint.uuid or "")
             if hint.kind == "vm" and hint.what == "rebooted" and copy is not None:
-                self._tell(news, copy.id, copy.name, Change("vm.rebooted", N_("VM %(name)s was rebooted.")))
+                tell_vm(
+                    self.batch,
+                    news,
+                    copy.id,
+                    copy.name,
+                    Change("vm.rebooted", N_("VM %(name)s was rebooted.")),
+                )
                 self.batch.topics.add(copy.id)
 
     # Which copy counts
@@ -168,6 +180,8 @@ class _Mirror:
         if vm.is_migration_target:
             return
         others = self.twins[vm.uuid]
+        if any(other.moved for other in others):
+            return  # it has just gone from here: this listing is the older one
         for other in others:
             if self._gives_way(news, other, vm):
                 self._move(news, other, vm)
@@ -203,15 +217,14 @@ class _Mirror:
 
     def _move(self, news: News, copy: Copy, vm: VmObservation) -> None:
         source = (copy.host_id, copy.host_name)
-        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
+        self._forget_place(copy)
         changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
         changes["host_id"] = news.host_id
         since = copy.state_since if copy.state == vm.state else news.seen_at or self.batch.now
         self.batch.update(models.Vm, copy.id, changes | {"state_since": since})
-        moved = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
-        self._tell(news, copy.id, vm.name, moved, source=source[1])
+        tell_vm(self.batch, news, copy.id, vm.name, MOVED, source=source[1])
         copy.host_id, copy.host_name = news.host
-        copy.seen, copy.gone, copy.state_since = observed(vm), False, since
+        copy.seen, copy.gone, copy.state_since, copy.moved = observed(vm), False, since, True
         self.here[news.host_id][vm.uuid] = copy
         self.counted |= {source[0], news.host_id}
         self.search.add(copy.id)
@@ -225,8 +238,13 @@ class _Mirror:
             self.batch.topics.add(other.id)
             other.duplicate = True
         twice = N_("VM %(name)s is on two hosts, %(host)s and %(other)s, with the same UUID.")
-        self._tell(
-            news, copy.id, copy.name, Change("vm.duplicate", twice, Severity.WARNING), other=other.host_name
+        tell_vm(
+            self.batch,
+            news,
+            copy.id,
+            copy.name,
+            Change("vm.duplicate", twice, Severity.WARNING),
+            other=other.host_name,
         )
 
     def _clear_duplicate(self, news: News, copy: Copy) -> None:
@@ -234,7 +252,7 @@ class _Mirror:
         self.batch.update(models.Vm, copy.id, {"duplicate": False})
         self.batch.topics.add(copy.id)
         only = Change("vm.duplicate_ended", N_("VM %(name)s is on host %(host)s only again."))
-        self._tell(news, copy.id, copy.name, only)
+        tell_vm(self.batch, news, copy.id, copy.name, only)
 
     def _others(self, copy: Copy) -> list[Copy]:
         return [twin for twin in self.twins[copy.uuid] if twin.id != copy.id]
@@ -276,10 +294,14 @@ class _Mirror:
         )
         self.batch.insert(models.Vm, row)
         if vm.definition is not None:
-            self._insert_definition(copy.id, vm.definition)
+            insert_definition(self.batch, copy.id, vm.definition)
         if not news.first:
-            self._tell(
-                news, copy.id, vm.name, Change("vm.defined", N_("VM %(name)s appeared on host %(host)s."))
+            tell_vm(
+                self.batch,
+                news,
+                copy.id,
+                vm.name,
+                Change("vm.defined", N_("VM %(name)s appeared on host %(host)s.")),
             )
         self.here[news.host_id][vm.uuid] = copy
         self.counted.add(news.host_id)
@@ -298,11 +320,11 @@ class _Mirror:
         elif copy.persistent or news.hinted(copy.uuid, "stopped", "migrat"):
             self._miss(news, copy)
         else:
-            self._remove(news, copy)
+            self._remove(copy)
             ended = Change(
                 "vm.ended", N_("VM %(name)s ended; it was transient, so host %(host)s has forgotten it.")
             )
-            self._tell(news, copy.id, copy.name, ended)
+            tell_vm(self.batch, news, copy.id, copy.name, ended)
         self.counted.add(news.host_id)
 
     def _miss(self, news: News, copy: Copy) -> None:
@@ -316,11 +338,14 @@ class _Mirror:
         else:
             text = N_("VM %(name)s is missing: host %(host)s does not list it any more.")
             change = Change("vm.undefined", text, Severity.WARNING)
-        self._tell(news, copy.id, copy.name, change)
+        tell_vm(self.batch, news, copy.id, copy.name, change)
         copy.gone = True
 
-    def _remove(self, news: News, copy: Copy) -> None:
-        self.here[news.host_id].pop(copy.uuid, None)
+    def _forget_place(self, copy: Copy) -> None:
+        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
+
+    def _remove(self, copy: Copy) -> None:
+        self._forget_place(copy)
         self.twins[copy.uuid] = self._others(copy)
         self.batch.delete(models.Vm, copy.id)
         self.batch.delete(models.Tag, copy.id, by="object_id")
@@ -329,120 +354,43 @@ class _Mirror:
     def _fold(self, news: News, copy: Copy, twin: Copy) -> None:
         """One of two copies is gone. The older row, with its history, stays and stands for the other one."""
         self.batch.write()  # what was seen of the twin in this batch must be in its row
-        vm, definition = table(models.Vm), table(models.VmDefinition)
-        rows = {
-            row.id: row
-            for row in self.batch.session.execute(sa.select(vm).where(vm.c.id.in_([copy.id, twin.id])))
-        }
-        here = News(twin.host_id, twin.host_name)
+        vm = table(models.Vm)
+        query = sa.select(vm).where(vm.c.id.in_([copy.id, twin.id]))
+        rows = {row.id: row for row in self.batch.session.execute(query)}
+        there = News(twin.host_id, twin.host_name)
         if rows[copy.id].created_at < rows[twin.id].created_at:
-            kept = {"id", "created_at", "tags", "notes", "version"}
-            values = {name: value for name, value in rows[twin.id]._mapping.items() if name not in kept}
-            connection = self.batch.session.connection()
-            connection.execute(sa.delete(definition).where(definition.c.vm_id == copy.id))
-            moved = sa.update(definition).where(definition.c.vm_id == twin.id)
-            connection.execute(moved.values(vm_id=copy.id))
-            self._remove(here, twin)
-            self.batch.update(models.Vm, copy.id, values)
-            self.here[news.host_id].pop(copy.uuid, None)
-            gone = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
-            self._tell(here, copy.id, copy.name, gone, source=news.host_name)
-            survivor, copy.host_id, copy.host_name = copy, twin.host_id, twin.host_name
-            copy.seen, copy.usage = twin.seen, twin.usage
-            self.here.setdefault(twin.host_id, {})[copy.uuid] = copy
-            self.defined = [(each, copy if of is twin else of, what) for each, of, what in self.defined]
+            survivor = copy
+            self._take_over(news, copy, twin, rows[twin.id])
         else:
-            self._remove(news, copy)
             survivor = twin
-        self.twins[copy.uuid] = [each for each in self.twins[copy.uuid] if each.id != survivor.id] + [
-            survivor
-        ]
+            self._remove(copy)
+        self.twins[copy.uuid] = [*self._others(survivor), survivor]
         if not any(not each.gone for each in self._others(survivor)):
-            self._clear_duplicate(here, survivor)
+            self._clear_duplicate(there, survivor)
         self.search.add(survivor.id)
         self.counted |= {news.host_id, twin.host_id}
         self.batch.topics |= {survivor.id, TREE}
 
-    # What follows
-
-    def _define(self) -> None:
-        """Write the definitions that are others than before."""
-        definition = table(models.VmDefinition).c
-        digests: dict[str, str] = {}
-        for some in chunks(copy.id for _, copy, _ in self.defined):
-            query = sa.select(definition.vm_id, definition.digest).where(definition.vm_id.in_(some))
-            digests |= {row.vm_id: row.digest for row in self.batch.session.execute(query)}
-        changed = [
-            (news, copy, new)
-            for news, copy, new in self.defined
-            if not copy.new and digests.get(copy.id) != new.digest
-        ]
-        before: dict[str, Row] = {}
-        for some in chunks(copy.id for _, copy, _ in changed if copy.id in digests):
-            stored = sa.select(definition.vm_id, definition.parsed).where(definition.vm_id.in_(some))
-            before |= {row.vm_id: row.parsed for row in self.batch.session.execute(stored)}
-        for news, copy, new in changed:
-            self._redefine(news, copy, new, before.get(copy.id))
-
-    def _redefine(self, news: News, copy: Copy, new: VmDefinition, before: Row | None) -> None:
+    def _take_over(self, news: News, copy: Copy, twin: Copy, row: sa.Row[Any]) -> None:
+        """Let the row of the copy that is gone become the row of its twin, definition included."""
+        definition = table(models.VmDefinition)
+        connection = self.batch.session.connection()
+        connection.execute(sa.delete(definition).where(definition.c.vm_id == copy.id))
+        connection.execute(sa.update(definition).where(definition.c.vm_id == twin.id).values(vm_id=copy.id))
+        own = {"id", "created_at", "tags", "notes", "version"}
         self.batch.update(
-            models.Vm, copy.id, definitions.hardware_columns(new, self.sizes.get(news.host_id, {}))
+            models.Vm, copy.id, {name: row._mapping[name] for name in row._fields if name not in own}
         )
-        self.batch.topics.add(copy.id)
-        self.search.add(copy.id)
-        if before is None:
-            self._insert_definition(copy.id, new)
-            return
-        parsed = definitions.parsed(new)
-        row = {"digest": new.digest, "xml": new.xml, "parsed": parsed, "read_at": self.batch.now}
-        self.batch.update(models.VmDefinition, copy.id, row, by="vm_id")
-        parts = definitions.differences(before, parsed)
-        if parts:
-            changed = Change("vm.changed", N_("The definition of VM %(name)s was changed."))
-            self._tell(news, copy.id, copy.name, changed, parts=", ".join(parts))
-
-    def _insert_definition(self, vm_id: str, new: VmDefinition) -> None:
-        row = {"vm_id": vm_id, "digest": new.digest, "xml": new.xml, "read_at": self.batch.now}
-        self.batch.insert(models.VmDefinition, row | {"parsed": definitions.parsed(new)})
-
-    def _count(self) -> None:
-        """Write how many VMs each changed host has, and tell of first readings."""
-        vm = table(models.Vm).c
-        running = sa.func.count().filter(vm.state == VmState.RUNNING.value)
-        for some in chunks(self.counted):
-            query = sa.select(vm.host_id, sa.func.count(), running).where(
-                vm.host_id.in_(some), vm.seen_at.is_(None)
-            )
-            found = {
-                row[0]: (row[1], row[2]) for row in self.batch.session.execute(query.group_by(vm.host_id))
-            }
-            for host_id in some:
-                count, on = found.get(host_id, (0, 0))
-                self.batch.update(models.Host, host_id, {"vm_count": count, "vm_running": on})
-                self.batch.topics.add(host_id)
-        for news in self.news.values():
-            if news.first and news.has_definitions:
-                self._tell_first(news)
-
-    def _tell_first(self, news: News) -> None:
-        self.batch.tell(
-            "host.read",
-            N_("Host %(name)s was read for the first time: %(count)s VMs."),
-            {"name": news.host_name, "count": len(news.listed)},
-            object_kind=ObjectKind.HOST,
-            object_id=news.host_id,
-            object_name=news.host_name,
-            host=news.host,
+        self._remove(twin)
+        self._forget_place(copy)
+        copy.host_id, copy.host_name, copy.seen, copy.usage = (
+            twin.host_id,
+            twin.host_name,
+            twin.seen,
+            twin.usage,
         )
-
-    def _tell(self, news: News, vm_id: str, name: str, change: Change, **params: str) -> None:
-        self.batch.tell(
-            change.kind,
-            change.message,
-            {"name": name, "host": news.host_name, **params},
-            object_kind=ObjectKind.VM,
-            object_id=vm_id,
-            object_name=name,
-            host=news.host,
-            severity=change.severity,
-        )
+        if twin.host_id in self.here:
+            self.here[twin.host_id][copy.uuid] = copy
+        self.defined = [(each, copy if of is twin else of, new) for each, of, new in self.defined]
+        there = News(twin.host_id, twin.host_name)
+        tell_vm(self.batch, there, copy.id, copy.name, MOVED, source=news.host_name)

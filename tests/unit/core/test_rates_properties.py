@@ -17,18 +17,21 @@ seconds = st.floats(0.001, 1e6)
 def vm_counters(draw: st.DrawFn) -> VmCounters:
     names = [each.name for each in fields(VmCounters)][3:]
     values = {name: draw(counter) for name in names if name != "vcpus"}
-    return VmCounters(
-        "a", draw(domain_ids), draw(counter), draw(st.none() | st.integers(0, 512)), **values
-    )
+    return VmCounters("a", draw(domain_ids), draw(counter), draw(st.none() | st.integers(0, 512)), **values)
 
 
 def usage(before: VmCounters, after: VmCounters, interval: float) -> Usage:
-    first, second = UsageSample(5.0, HostCounters(), (before,)), UsageSample(5.0 + interval, HostCounters(), (after,))
+    first, second = (
+        UsageSample(5.0, HostCounters(), (before,)),
+        UsageSample(5.0 + interval, HostCounters(), (after,)),
+    )
     return usage_between(first, second)[1]["a"]
 
 
 @given(vm_counters(), vm_counters(), seconds)
-def test_no_rate_is_negative_and_no_share_above_all(before: VmCounters, after: VmCounters, interval: float) -> None:
+def test_no_rate_is_negative_and_no_share_above_all(
+    before: VmCounters, after: VmCounters, interval: float
+) -> None:
     result = usage(before, after, interval)
     for each in fields(Usage):
         value = getattr(result, each.name)
@@ -40,7 +43,13 @@ def test_no_rate_is_negative_and_no_share_above_all(before: VmCounters, after: V
 def test_another_start_has_no_rates(before: VmCounters, after: VmCounters, interval: float) -> None:
     assume(before.domain_id != after.domain_id)
     result = usage(before, after, interval)
-    rates = (result.cpu_percent, result.disk_read_bps, result.disk_write_bps, result.net_rx_bps, result.net_tx_bps)
+    rates = (
+        result.cpu_percent,
+        result.disk_read_bps,
+        result.disk_write_bps,
+        result.net_rx_bps,
+        result.net_tx_bps,
+    )
     assert rates == (None,) * 5
 
 

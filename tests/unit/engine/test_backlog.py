@@ -51,7 +51,9 @@ def test_the_end_of_the_story_stays_the_same(history: list[HostReport]) -> None:
     short = settle(history)
     assert last_states(short) == last_states(history)
     assert [each.state for each in short if each.state] == [each.state for each in history if each.state]
-    assert [hint for each in short for hint in each.hints] == [hint for each in history for hint in each.hints]
+    assert [hint for each in short for hint in each.hints] == [
+        hint for each in history for hint in each.hints
+    ]
     assert any(is_complete(each) for each in short) == any(is_complete(each) for each in history)
 
 

@@ -1,0 +1,185 @@
+"""Every power verb, end to end on real guests, and how tasks end when the world changes under them."""
+
+import threading
+import time
+
+import pytest
+
+from app.core.actions import VmVerb
+from app.core.errors import Busy, Conflict
+from app.core.specs import BulkAction
+from app.core.states import HostState, TaskState, VmState
+from app.lab.lab import Lab
+from app.services import vms
+from app.services.notices import SCREEN, SHOT
+from tests.integration.engine.conftest import MakeSite
+from tests.integration.engine.site import Site, eventually
+from tests.integration.lab.waiting import wait_for_agent, wait_for_state
+
+pytestmark = [pytest.mark.lab]
+
+
+def state(site: Site, name: str) -> str:
+    row = site.vm(name)
+    assert row is not None
+    return row.state
+
+
+def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("guest")
+    site.add(host)
+    for verb, mirrored, said in (
+        (VmVerb.START, VmState.RUNNING, "running"),
+        (VmVerb.PAUSE, VmState.PAUSED, "paused"),
+        (VmVerb.RESUME, VmState.RUNNING, "running"),
+        (VmVerb.SAVE, VmState.SAVED, "shut off"),
+        (VmVerb.RESTORE, VmState.RUNNING, "running"),
+        (VmVerb.RESET, VmState.RUNNING, "running"),
+        (VmVerb.FORCE_OFF, VmState.SHUTOFF, "shut off"),
+    ):
+        task = site.do("guest", verb)
+        assert state(site, "guest") == mirrored, verb  # already, not soon
+        assert host.virsh("domstate", "guest") == said, verb
+        assert (task.progress, task.message is not None) == (100, True)
+    for verb, wanted in ((VmVerb.AUTOSTART_ON, True), (VmVerb.AUTOSTART_OFF, False)):
+        site.do("guest", verb)
+        row = site.vm("guest")
+        assert row is not None
+        assert row.autostart is wanted
+
+
+@pytest.mark.parametrize("method", ["acpi", "agent"])
+def test_a_guest_shuts_down_and_reboots(fresh_lab: Lab, site: Site, method: str) -> None:
+    host = fresh_lab.hosts[0]
+    spec = host.create_guest("guest", start=True)
+    site.add(host)
+    wait_for_agent(host, spec.uuid or "guest")
+    site.do("guest", VmVerb.REBOOT, method=method)
+    wait_for_agent(host, spec.uuid or "guest")
+    site.do("guest", VmVerb.SHUTDOWN, method=method, timeout_s=60)
+    assert state(site, "guest") == VmState.SHUTOFF
+    assert host.virsh("domstate", "guest") == "shut off"
+
+
+def test_a_deaf_guest_is_told_of_and_forced_only_when_asked(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    site.add(host)
+    task = site.task(site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=2))
+    assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "guest_not_reacting")
+    assert task.error is not None
+    assert task.error.next_verb == "force-off"
+    assert "2 seconds" in (task.error.why or "")
+    assert host.virsh("domstate", "deaf") == "running"
+    site.do("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=2, force_after_timeout=True)
+    assert host.virsh("domstate", "deaf") == "shut off"
+
+
+def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    site.add(host)
+    task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
+    time.sleep(1)
+    begun = time.monotonic()
+    site.cancel(task_id)
+    assert site.task(task_id, 5).state is TaskState.CANCELLED
+    assert time.monotonic() - begun < 2
+    assert host.virsh("domstate", "deaf") == "running"
+
+
+def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(tasks_per_host=1)
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    for name in ("started", "gone"):
+        host.create_guest(name)
+    site.add(host)
+    first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)  # takes the host's only place
+    started, gone = site.act("started", VmVerb.START), site.act("gone", VmVerb.START)
+    host.virsh("start", "started")
+    host.virsh("undefine", "gone")
+    site.cancel(first)
+    task = site.task(started)
+    assert (task.state, task.message) == (TaskState.SUCCEEDED, "The VM was running already.")
+    task = site.task(gone)
+    assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "vm_gone")
+
+
+def test_a_host_lost_in_the_middle_is_waited_for(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    site.add(host)
+    task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=40)
+    time.sleep(1)
+    host.kill_daemon()
+    site.wait_host(host, HostState.NOT_ANSWERING, 5)
+    host.kill_qemu("deaf")
+    host.start_daemon()
+    assert site.task(task_id).state is TaskState.SUCCEEDED
+
+
+def test_fifty_at_once_and_one_wins(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("wanted")
+    site.add(host)
+    won: list[str] = []
+    lost: list[Conflict] = []
+
+    def ask() -> None:
+        try:
+            won.append(site.act("wanted", VmVerb.START))
+        except Conflict as error:
+            lost.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(lost) == 49
+    assert all(error.task_id == won[0] for error in lost if isinstance(error, Busy))
+    assert site.task(won[0]).state is TaskState.SUCCEEDED
+    assert host.virsh("domid", "wanted") != "-"
+
+
+def test_many_at_once_keep_to_the_limits(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(tasks_per_host=2, tasks_total=3)
+    names = []
+    for host in fresh_lab.hosts[:2]:
+        for number in range(4):
+            names.append(f"{host.name}-{number}")
+            host.create_guest(names[-1], memory_mib=64)
+        site.add(host)
+    ids = [row.id for row in map(site.vm, names) if row is not None]
+    most = 0
+    with site.services.database.begin() as session:
+        answer = vms.act_many(site.ctx(session), BulkAction(verb=VmVerb.START, ids=ids))
+    assert len(answer.tasks) == 8
+
+    def done() -> bool:
+        nonlocal most
+        most = max(most, site.engine.health().tasks_running)
+        return all(state(site, name) == VmState.RUNNING for name in names)
+
+    eventually(done, 60, "all run")
+    assert 1 < most <= 3
+
+
+def test_a_screenshot_is_taken_for_whoever_looks(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    spec = host.create_guest("seen", start=True)
+    site.add(host)
+    row = site.vm("seen")
+    assert row is not None
+    wait_for_state(host, spec.uuid or "seen", "running")
+    heard = threading.Event()
+    site.services.hub.listen(lambda topics: heard.set() if SHOT + row.id in topics else None)
+    site.services.hub.publish([SCREEN + row.id])
+    assert heard.wait(10)
+    with site.services.database.read() as session:
+        screen = vms.screen_of(site.ctx(session), row.id)
+        assert screen is not None
+        assert screen.image.startswith(b"\x89PNG")

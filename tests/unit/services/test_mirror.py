@@ -1,0 +1,462 @@
+"""What hosts report becomes rows, events and notices: on both databases, without libvirt."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.ids import new_id
+from app.core.states import HostState, ObjectKind, TaskState, VmState
+from app.core.views import (
+    DiskView,
+    GuestInfo,
+    Hint,
+    HostFacts,
+    HostReport,
+    HostSnapshot,
+    NetworkObservation,
+    NicView,
+    PoolObservation,
+    Usage,
+    VmDefinition,
+    VmObservation,
+    VolumeObservation,
+)
+from app.db import models
+from app.services.context import Services
+from app.services.inventory import observe
+from app.services.notices import TREE
+
+WEB, DB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
+FACTS = HostFacts(
+    *("4c4c4544-0000-0000-0000-000000000001", "kvm-a", "QEMU", "9.0.0", "7.2.0", "x86_64"),
+    *("Intel", "Broadwell", "Xeon", 1, 4, 2, 8, 2**34),
+)
+
+
+def definition(digest: str = "1", **changes: object) -> VmDefinition:
+    made = VmDefinition(
+        *("<domain/>", digest, "hvm", "x86_64", "q35", "efi", "kvm", 2, 4, "host-model", None, 2**31, 2**31),
+        title="Shop",
+        disks=(DiskView("vda", "disk", "virtio", "/pool/web.qcow2", "qcow2"),),
+        nics=(NicView("52:54:00:AA:bb:01", "network", "default"),),
+    )
+    return replace(made, **changes)
+
+
+def vm(uuid: str = WEB, state: str = "running", **changes: object) -> VmObservation:
+    active = VmState(state).is_active
+    made = VmObservation(
+        uuid,
+        f"vm-{uuid[0]}",
+        VmState(state),
+        None,
+        1 if active else None,
+        True,
+        False,
+        False,
+        definition=definition(),
+    )
+    return replace(made, **changes)
+
+
+class World:
+    """Hosts a and b, and reports of them."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.topics: set[str] = set()
+        services.hub.listen(lambda topics: self.topics.update(topics))
+        now = datetime.now(UTC)
+        self.time = now
+        with services.database.begin() as session:
+            session.add(
+                models.Datacenter(
+                    id=new_id(ObjectKind.DATACENTER), name="dc", name_key="dc-test", created_at=now
+                )
+            )
+            session.flush()
+            datacenter = session.scalars(sa.select(models.Datacenter.id).limit(1)).one()
+            self.hosts = {name: new_id(ObjectKind.HOST) for name in "ab"}
+            for name, host_id in self.hosts.items():
+                session.add(
+                    models.Host(
+                        **{"id": host_id, "datacenter_id": datacenter, "name": name, "name_key": name},
+                        **{
+                            "transport": "ssh",
+                            "address": f"{name}.test",
+                            "port": 22,
+                            "user": "root",
+                            "socket": "/s",
+                        },
+                        **{"mode": "managed", "state": "connecting", "created_at": now},
+                    )
+                )
+
+    def report(self, host: str, **fields: object) -> HostReport:
+        self.time += timedelta(seconds=1)
+        return HostReport(self.hosts[host], self.time, **fields)
+
+    def sees(self, host: str, *vms: VmObservation, **fields: object) -> HostReport:
+        return self.report(host, snapshot=HostSnapshot(vms=vms), **fields)
+
+    def observe(self, *reports: HostReport) -> None:
+        self.topics.clear()
+        with self.services.database.begin() as session:
+            observe(session, self.services.hub, reports)
+
+    def vms(self) -> list[models.Vm]:
+        with self.services.database.read() as session:
+            found = list(session.scalars(sa.select(models.Vm).order_by(models.Vm.created_at, models.Vm.id)))
+            session.expunge_all()
+            return found
+
+    def vm(self) -> models.Vm:
+        (only,) = self.vms()
+        return only
+
+    def host(self, name: str = "a") -> models.Host:
+        with self.services.database.read() as session:
+            found = session.get_one(models.Host, self.hosts[name])
+            session.expunge_all()
+            return found
+
+    def events(self) -> list[models.Event]:
+        with self.services.database.read() as session:
+            found = list(session.scalars(sa.select(models.Event).order_by(models.Event.id)))
+            session.expunge_all()
+            return found
+
+    def said(self) -> list[str]:
+        return [event.kind for event in self.events()]
+
+
+@pytest.fixture
+def world(services: Services) -> World:
+    return World(services)
+
+
+def test_first_reading_makes_rows_and_one_event_for_the_host(world: World) -> None:
+    world.observe(world.sees("a", vm(), vm(DB, "shutoff"), state=HostState.CONNECTED, facts=FACTS))
+    assert world.said() == ["host.connected", "host.read"]
+    host = world.host()
+    assert (host.state, host.vm_count, host.vm_running, host.cpus) == ("connected", 2, 1, 8)
+    web = next(each for each in world.vms() if each.uuid == WEB)
+    assert (web.vcpus, web.title, web.state_since) == (2, "Shop", None)
+    assert "52:54:00:aa:bb:01" in web.search_text
+    assert {TREE, web.id, host.id} <= world.topics
+
+
+def test_the_same_reading_again_changes_and_tells_nothing(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    before = world.said()
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    assert world.said() == before
+    assert world.topics == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason", "kind", "severity"),
+    [
+        ("shutoff", "running", "booted", "vm.started", "info"),
+        ("running", "shutoff", "shutdown", "vm.stopped", "info"),
+        ("running", "shutoff", "crashed", "vm.crashed", "error"),
+        ("running", "crashed", None, "vm.crashed", "error"),
+        ("running", "paused", "user", "vm.paused", "info"),
+        ("paused", "running", None, "vm.resumed", "info"),
+        ("running", "saved", "saved", "vm.saved", "info"),
+    ],
+)
+def test_a_change_of_state_is_an_event(
+    world: World, before: str, after: str, reason: str | None, kind: str, severity: str
+) -> None:
+    world.observe(world.sees("a", vm(state=before)))
+    told = len(world.events())
+    world.observe(world.sees("a", vm(state=after, state_reason=reason)))
+    (event,) = world.events()[told:]
+    assert (event.kind, event.severity, event.actor_name) == (kind, severity, None)
+    assert event.message % event.params
+    row = world.vm()
+    assert (row.state, row.state_since) == (after, world.time)
+    assert world.host().vm_running == (after == "running")
+
+
+def test_two_starts_between_readings_are_seen_by_the_run(world: World) -> None:
+    world.observe(world.sees("a", vm(domain_id=1)))
+    world.observe(world.sees("a", vm(domain_id=2)))
+    assert world.said()[-1] == "vm.started"
+
+
+@pytest.mark.parametrize(("kind", "named"), [("vm.start", "alice"), ("vm.shutdown", None)])
+def test_the_task_that_did_it_is_named_and_no_other(world: World, kind: str, named: str | None) -> None:
+    world.observe(world.sees("a", vm(state="shutoff")))
+    row = world.vm()
+    with world.services.database.begin() as session:
+        session.add(
+            models.Task(
+                **{
+                    "id": new_id(ObjectKind.TASK),
+                    "kind": kind,
+                    "title": "t",
+                    "state": TaskState.RUNNING.value,
+                },
+                **{
+                    "target_id": row.id,
+                    "actor_name": "alice",
+                    "created_at": world.time,
+                    "started_at": world.time,
+                },
+            )
+        )
+    world.observe(world.sees("a", vm(state="running")))
+    assert world.events()[-1].actor_name == named
+
+
+def test_a_vm_that_a_complete_listing_lacks_is_missing_and_comes_back(world: World) -> None:
+    world.observe(world.sees("a", vm()))
+    world.observe(world.sees("a"))
+    row = world.vm()
+    assert (row.state, row.seen_at, world.host().vm_count) == ("missing", world.time, 0)
+    assert world.said()[-1] == "vm.undefined"
+    world.observe(world.sees("a"))
+    assert world.said().count("vm.undefined") == 1
+    world.observe(world.sees("a", vm()))
+    assert (world.vm().id, world.vm().state, world.vm().seen_at) == (row.id, "running", None)
+    assert world.said()[-1] == "vm.restored"
+
+
+def test_a_partial_reading_makes_nothing_missing(world: World) -> None:
+    world.observe(world.sees("a", vm(), vm(DB)))
+    world.observe(world.report("a", vms=(vm(state="shutoff"),)))
+    assert sorted(each.state for each in world.vms()) == ["running", "shutoff"]
+
+
+def test_silence_changes_the_host_only(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    world.observe(HostReport(world.hosts["a"], None, HostState.NOT_ANSWERING, "It is silent.", {}))
+    assert (world.host().state, world.vm().state) == ("not_answering", "running")
+    world.observe(HostReport(world.hosts["a"], None, HostState.CONNECTING))
+    world.observe(HostReport(world.hosts["a"], None, HostState.NOT_ANSWERING))
+    assert world.said().count("host.not_answering") == 1
+
+
+def test_a_reconnect_without_a_loss_is_no_event(world: World) -> None:
+    for state in (HostState.CONNECTED, HostState.CONNECTING, HostState.CONNECTED):
+        world.observe(world.report("a", state=state))
+    assert world.said() == ["host.connected"]
+
+
+def test_a_transient_vm_that_ended_is_forgotten(world: World) -> None:
+    world.observe(world.sees("a", vm(persistent=False)))
+    world.observe(world.report("a", gone_vms=(WEB,)))
+    assert world.vms() == []
+    assert world.said()[-1] == "vm.ended"
+
+
+def test_a_rename_is_found_under_the_new_name(world: World) -> None:
+    world.observe(world.sees("a", vm()))
+    world.observe(world.sees("a", vm(name="Été", definition=None)))
+    row = world.vm()
+    assert (row.name, row.name_key) == ("Été", "été")
+    assert "été" in row.search_text
+    assert "52:54:00:aa:bb:01" in row.search_text
+    assert world.said()[-1] == "vm.renamed"
+    assert TREE in world.topics
+
+
+def test_a_changed_definition_is_told_but_not_what_running_changes(world: World) -> None:
+    world.observe(world.sees("a", vm()))
+    tapped = definition("2", nics=(NicView("52:54:00:AA:bb:01", "network", "default", target="vnet7"),))
+    world.observe(world.sees("a", vm(definition=tapped)))
+    assert "vm.changed" not in world.said()
+    world.observe(world.sees("a", vm(definition=definition("3", memory_bytes=2**32))))
+    assert world.events()[-1].params["parts"] == "memory_bytes"
+    assert world.vm().memory_bytes == 2**32
+    with world.services.database.read() as session:
+        assert session.get_one(models.VmDefinition, world.vm().id).digest == "3"
+
+
+# Two hosts
+
+
+def test_a_migration_moves_the_row(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    before = world.vm()
+    world.observe(world.sees("b", vm(state="paused", is_migration_target=True)))
+    assert world.vm().host_id == world.hosts["a"]
+    world.observe(world.sees("b", vm(state_reason="migrated")), world.sees("a"))
+    after = world.vm()
+    assert (after.id, after.host_id, after.duplicate) == (before.id, world.hosts["b"], False)
+    assert world.said()[-1] == "vm.migrated"
+    assert (world.host("a").vm_count, world.host("b").vm_count) == (0, 1)
+
+
+def test_a_migration_is_seen_when_the_target_speaks_first(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    world.observe(world.sees("b", vm(state_reason="migrated")))
+    world.observe(world.sees("a"))
+    assert world.vm().host_id == world.hosts["b"]
+    assert "vm.duplicate" not in world.said()
+    assert "vm.undefined" not in world.said()
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_migration_is_seen_when_the_source_speaks_first(world: World, persistent: bool) -> None:
+    world.observe(world.sees("a", vm(persistent=persistent)), world.sees("b"))
+    before = world.vm().id
+    world.observe(world.report("a", gone_vms=(WEB,), hints=(Hint("vm", WEB, "stopped", "migrated"),)))
+    world.observe(world.sees("b", vm(persistent=persistent, state_reason="migrated")))
+    assert (world.vm().id, world.vm().host_id) == (before, world.hosts["b"])
+    assert "vm.undefined" not in world.said()
+
+
+def test_in_one_batch_the_listing_of_the_target_goes_over_a_late_one_of_the_source(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    late = world.sees("a", vm(state_reason="booted"))
+    world.observe(world.sees("b", vm(state_reason="migrated")), late)
+    assert (world.vm().host_id, world.vm().duplicate) == (world.hosts["b"], False)
+
+
+def test_a_change_and_a_move_in_one_batch_end_as_the_move_says(world: World) -> None:
+    world.observe(world.sees("a", vm(), vm(DB)), world.sees("b"))
+    stopped = vm(state="shutoff", state_reason="migrated")
+    world.observe(world.sees("a", stopped), world.sees("b", vm(DB), vm(state_reason="migrated")))
+    assert [(each.host_id, each.state) for each in world.vms()] == [(world.hosts["b"], "running")] * 2
+
+
+def test_two_new_copies_in_one_batch_are_both_marked(world: World) -> None:
+    usage = {WEB: Usage(cpu_percent=5.0)}
+    world.observe(world.sees("a", vm(), vm_usage=usage), world.sees("b", vm(), vm_usage=usage))
+    assert [(each.duplicate, each.cpu_percent) for each in world.vms()] == [(True, 5.0)] * 2
+
+
+def test_a_definition_left_on_the_source_is_no_second_vm(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    world.observe(world.sees("a", vm(state="shutoff", state_reason="migrated")), world.sees("b", vm()))
+    for _ in range(2):
+        world.observe(world.sees("a", vm(state="shutoff")), world.sees("b", vm()))
+    assert world.vm().host_id == world.hosts["b"]
+
+
+def test_two_running_copies_are_duplicates_until_one_goes(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    first = world.vm().id
+    world.observe(world.sees("b", vm()))
+    assert [each.duplicate for each in world.vms()] == [True, True]
+    assert world.said().count("vm.duplicate") == 1
+    world.observe(world.sees("b", vm()), world.sees("a", vm()))
+    assert world.said().count("vm.duplicate") == 1
+    world.observe(world.sees("b"))
+    assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["a"], False)
+    assert world.said()[-1] == "vm.duplicate_ended"
+
+
+def test_when_the_older_copy_goes_its_history_lives_on_in_the_other(world: World) -> None:
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    first = world.vm().id
+    world.observe(world.sees("b", vm(name="other", definition=definition("b"))))
+    world.observe(world.sees("a"))
+    row = world.vm()
+    assert (row.id, row.host_id, row.name, row.duplicate) == (first, world.hosts["b"], "other", False)
+    with world.services.database.read() as session:
+        assert session.get_one(models.VmDefinition, first).digest == "b"
+    world.observe(world.sees("b", vm(name="other", definition=definition("b"))))
+    assert world.vm().id == first
+
+
+def test_the_same_machine_twice_says_so_and_its_vms_are_not_doubled(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED, facts=FACTS))
+    world.observe(world.sees("b", vm(), state=HostState.CONNECTED, facts=FACTS))
+    world.observe(world.sees("b", vm()))
+    host = world.host("b")
+    assert (host.state, host.libvirt_uuid, host.state_params) == ("identity_changed", None, {"host": "a"})
+    assert world.vm().host_id == world.hosts["a"]
+
+
+def test_two_new_hosts_that_are_one_machine_in_one_batch(world: World) -> None:
+    world.observe(*(world.report(name, state=HostState.CONNECTED, facts=FACTS) for name in "ab"))
+    assert sorted(world.host(name).state for name in "ab") == ["connected", "identity_changed"]
+
+
+# Guests, usage, stock
+
+
+def test_guests_are_not_trusted(world: World) -> None:
+    world.observe(world.sees("a", vm()))
+    info = GuestInfo(
+        True, "web\0\ud800" + "x" * 999, "<b>", (("52:54:00:aa:bb:01", "10.0.0.7"), ("", "no address"))
+    )
+    world.observe(world.report("a", guests={WEB: info}))
+    row = world.vm()
+    assert row.guest_hostname is not None
+    assert row.guest_hostname.startswith("webxxx")
+    assert len(row.guest_hostname) <= 255
+    assert row.addresses == [["52:54:00:aa:bb:01", "10.0.0.7"]]
+    assert "10.0.0.7" in row.search_text
+    world.observe(world.report("a", guests={WEB: info}))
+    assert world.topics == set()
+
+
+def test_usage_is_written_when_it_changes_noticeably(world: World) -> None:
+    world.observe(world.sees("a", vm()))
+    world.observe(world.report("a", vm_usage={WEB: Usage(cpu_percent=12.34, disk_read_bps=123456.7)}))
+    row = world.vm()
+    assert (row.cpu_percent, row.disk_read_bps) == (12.3, 123000.0)
+    assert row.id in world.topics
+    world.observe(world.report("a", vm_usage={WEB: Usage(cpu_percent=12.31, disk_read_bps=123100.0)}))
+    assert world.topics == set()
+    world.observe(world.report("a", vm_usage={}))
+    assert world.vm().cpu_percent is None
+
+
+def pool(state: str = "running", volumes: tuple[VolumeObservation, ...] | None = None) -> PoolObservation:
+    return PoolObservation("p", "images", "dir", state, True, True, 100, 50, 50, "/pool", volumes)
+
+
+def network(active: bool = True) -> NetworkObservation:
+    return NetworkObservation("n", "default", active, True, True, "virbr0", "nat", ("10.0.0.1/24",), True)
+
+
+def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
+    disk = VolumeObservation("web.qcow2", "/pool/web.qcow2", "file", "qcow2", 10 * 2**30, 2**30)
+    both = HostSnapshot(vms=(vm(),), pools=(pool(volumes=(disk,)),), networks=(network(),))
+    world.observe(world.report("a", snapshot=both))
+    assert world.vm().disk_bytes == 10 * 2**30
+    assert world.said() == ["host.read"]
+    off = HostSnapshot(pools=(pool("inactive", ()),), networks=(network(False),))
+    world.observe(world.report("a", snapshot=off))
+    assert world.said()[1:] == ["pool.state", "network.state"]
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(), networks=())))
+    assert world.said()[3:] == ["pool.vanished", "network.vanished"]
+
+
+def test_numbers_that_no_column_holds_do_not_stop_the_mirror(world: World) -> None:
+    huge = definition(memory_bytes=2**70, vcpus=2**40)
+    world.observe(world.sees("a", vm(definition=huge)))
+    assert world.vm().memory_bytes == 2**63 - 1
+
+
+def test_what_a_removed_or_disabled_host_says_is_passed_over(world: World) -> None:
+    with world.services.database.begin() as session:
+        session.execute(
+            sa.update(models.Host).where(models.Host.name == "a").values(enabled=False, state="disabled")
+        )
+    gone = HostReport(
+        new_id(ObjectKind.HOST), world.time, HostState.CONNECTED, snapshot=HostSnapshot(vms=(vm(),))
+    )
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED), gone)
+    assert (world.vms(), world.host().state) == ([], "disabled")
+
+
+def test_a_rolled_back_observation_tells_nobody(world: World, services: Services) -> None:
+    def fail() -> None:
+        with services.database.begin() as session:
+            observe(session, services.hub, [world.sees("a", vm())])
+            raise RuntimeError
+
+    check: Callable[[], None] = fail
+    with pytest.raises(RuntimeError):
+        check()
+    assert (world.topics, world.vms()) == (set(), [])
