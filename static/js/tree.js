@@ -101,6 +101,7 @@ function make(source) {
     debugLevel: 0,
     rowHeightPx: ROW_PX,
     adjustHeight: false,
+    header: true, // and hidden by our style: wunderbaum would hide it by an inline one, which the policy forbids
     iconMap: { expanderExpanded: "vg-tree-open", expanderCollapsed: "vg-tree-shut", expanderLazy: "vg-tree-shut", loading: "vg-tree-wait", noData: "", error: "" },
     strings: { loading: "…", loadError: texts.failed, noData: texts.empty },
     lazyLoad: (event) => children(event.node.key),
