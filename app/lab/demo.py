@@ -21,7 +21,7 @@ from app.lab.errors import LabError, plain_errors
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.lab.rest import Rest
-from app.lab.server import Server, free_port
+from app.lab.server import Server, free_port, is_served
 
 USER = "admin"
 DEFAULT_PORT = 8600
@@ -70,6 +70,8 @@ def demo(
 ) -> None:
     """Run the console over real KVM hosts on this machine; Ctrl-C ends and removes all. Needs root."""
     with _stopped_by_signals():
+        if data_dir is not None:
+            _take(data_dir)
         remove_leftovers()
         _say(f"Making {hosts} KVM hosts (a minute the first time, seconds afterwards) …", as_json)
         lab = Lab.up(hosts, lab_id=f"d{os.getpid()}")
@@ -109,7 +111,6 @@ def _is_demo(pid: int) -> bool:
 def _make_server(lab: Lab, data_dir: Path | None, port: int | None) -> Server:
     """The server, not started. Without a directory it lives in the lab's own, and goes with it."""
     directory = lab.state.data / "server" if data_dir is None else data_dir.resolve()
-    _take(directory)
     if port:
         wanted = free_port(port)
         if wanted != port:
@@ -125,11 +126,13 @@ def _make_server(lab: Lab, data_dir: Path | None, port: int | None) -> Server:
 def _take(directory: Path) -> None:
     """Make the directory ready; the database of an earlier demo in it goes, for its hosts are gone.
 
-    Raises LabError for a directory with a Vigie that is not a demo's.
+    Raises LabError for a directory with a Vigie that is not a demo's, or that runs.
     """
     marker = directory / MARKER
     if (directory / "vigie.db").exists() and not marker.exists():
         raise LabError(f"{directory} holds a Vigie that is no demo; choose another --data-dir.")
+    if is_served(directory):
+        raise LabError(f"A Vigie runs on {directory}; end it first, or choose another --data-dir.")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     marker.touch()
     for pattern in ("vigie.db*", "tasks.db*", "server.log"):

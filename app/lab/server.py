@@ -4,6 +4,7 @@ The child gets its settings from a file of its own; nothing of a real Vigie on t
 /etc/vigie) reaches it. It dies with the process that made it, even when that is killed with signal 9.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -138,6 +139,18 @@ class Server:
 
     def _last_words(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
+
+
+def is_served(directory: Path) -> bool:
+    """Whether a server runs on this data directory: it holds a lock there."""
+    try:
+        with (directory / "vigie.lock").open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def free_port(preferred: int = 0) -> int:
