@@ -1,0 +1,32 @@
+"""Every verb is complete: a privilege that exists, states, and a title in both languages."""
+
+import pytest
+from babel.messages.pofile import read_po
+
+from app.core.actions import VM_ACTIONS, VmVerb
+from app.core.privileges import PRIVILEGES
+from tests.contract.sources import APP
+
+FRENCH = sorted(APP.glob("locale/fr/LC_MESSAGES/*.po"))
+
+
+@pytest.mark.parametrize("verb", VmVerb)
+def test_a_verb_is_complete(verb: VmVerb) -> None:
+    action = VM_ACTIONS[verb]
+    assert action.verb is verb
+    assert action.privilege in PRIVILEGES
+    assert action.title
+    assert action.states
+
+
+def test_titles_differ() -> None:
+    assert len({action.title for action in VM_ACTIONS.values()}) == len(VmVerb)
+
+
+@pytest.mark.skipif(not FRENCH, reason="there is no French catalogue yet")
+def test_titles_are_in_french() -> None:
+    known = set()
+    for path in FRENCH:
+        with path.open("rb") as file:
+            known |= {message.id for message in read_po(file) if message.string and not message.fuzzy}
+    assert {action.title for action in VM_ACTIONS.values()} - known == set()

@@ -1,0 +1,74 @@
+"""Every service function asks whether the actor may, or says here why it need not.
+
+A function asks when it, or a function of the same module that it calls, calls `ctx.require`, `ctx.can` or
+`ctx.visible`.
+"""
+
+import ast
+from pathlib import Path
+
+from tests.contract.sources import APP, tree
+
+ASKING = {"require", "can", "visible"}
+OWN = "concerns only the asker"
+PART = "part of a use case that has asked: "
+NEED_NOT = {
+    "accounts.sign_out": OWN,
+    "accounts.list_sessions": OWN,
+    "accounts.change_password": OWN + ", who proves it with the present password",
+    "accounts.set_language": OWN,
+    "audit.record": PART + "writes down what was done",
+    "host_records.records_of": PART + "rows that a filtered query found",
+    "host_records.detail_of": PART + "a row that hosts.show_host found",
+    "host_records.check_records": PART + "words of a report that hosts.show_host read",
+    "idempotency.remembered": OWN + ": keys belong to users",
+    "idempotency.remember": OWN + ": keys belong to users",
+    "names.save_named": PART + "writes a row",
+    "paging.page": PART + "reads a filtered query",
+    "seen.patience": "reads a setting",
+    "seen.is_stale": PART + "judges the age of a row",
+    "seen.stale_hosts": PART + "ids by which a filtered query is read",
+    "tasks.enqueue_verb": PART + "vms.act and vms.act_many ask for the verb's privilege",
+    "tasks.active_tasks": PART + "the tasks of objects that were found by a filtered query",
+    "tasks.busy": PART + "words an error",
+    "vm_records.records_of": PART + "rows that a filtered query found",
+}
+
+
+def functions(path: Path) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree(path).body if isinstance(node, ast.FunctionDef)}
+
+
+def takes_ctx(function: ast.FunctionDef) -> bool:
+    return bool(function.args.args) and function.args.args[0].arg == "ctx"
+
+
+def asks(name: str, known: dict[str, ast.FunctionDef], seen: frozenset[str] = frozenset()) -> bool:
+    for node in ast.walk(known[name]):
+        if not isinstance(node, ast.Call):
+            continue
+        match node.func:
+            case ast.Attribute(value=ast.Name(id="ctx"), attr=attribute) if attribute in ASKING:
+                return True
+            case ast.Name(id=called) if called in known and called not in seen | {name}:
+                if asks(called, known, seen | {name}):
+                    return True
+    return False
+
+
+def unasked() -> set[str]:
+    found = set()
+    for path in sorted((APP / "services").glob("*.py")):
+        known = functions(path)
+        for name, function in known.items():
+            if not name.startswith("_") and takes_ctx(function) and not asks(name, known):
+                found.add(f"{path.stem}.{name}")
+    return found
+
+
+def test_every_service_function_asks() -> None:
+    assert unasked() - set(NEED_NOT) == set()
+
+
+def test_no_exception_is_left_over() -> None:
+    assert set(NEED_NOT) - unasked() == set()
