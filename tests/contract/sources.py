@@ -1,7 +1,7 @@
 """The program's sources as syntax trees, for the tests of house rules."""
 
 import ast
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -14,7 +14,7 @@ def modules() -> list[Path]:
     return sorted(APP.rglob("*.py"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def tree(path: Path) -> ast.Module:
     """A module's syntax tree."""
     return ast.parse(path.read_text(), filename=str(path))
