@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.messages import N_
 from app.core.records import Attention, Meter, Overview, VmRecord
@@ -44,12 +45,10 @@ def overview(ctx: Ctx) -> Overview:
     ctx.require("host.view")
     ctx.require("vm.view")
     host = _host_sums(ctx)
-    states = dict(ctx.session.execute(sa.select(Vm.state, sa.func.count()).group_by(Vm.state)).tuples().all())
+    states = _by_state(ctx, Vm.state)
     pool = _storage(ctx)
     return Overview(
-        hosts=dict(
-            ctx.session.execute(sa.select(Host.state, sa.func.count()).group_by(Host.state)).tuples().all()
-        ),
+        hosts=_by_state(ctx, Host.state),
         vms=states,
         stale_vms=ctx.session.scalar(
             sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
@@ -65,6 +64,11 @@ def overview(ctx: Ctx) -> Overview:
         attention=_attention(ctx, states),
         busiest=_busiest(ctx),
     )
+
+
+def _by_state(ctx: Ctx, state: InstrumentedAttribute[str]) -> dict[str, int]:
+    rows = ctx.session.execute(sa.select(state, sa.func.count()).group_by(state))
+    return dict(rows.all())
 
 
 def meter(used: float, total: float) -> Meter:

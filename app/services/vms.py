@@ -262,7 +262,7 @@ def _rows(ctx: Ctx, ids: Sequence[str]) -> dict[str, Any]:
 
 def _problem(error: VigieError) -> Problem:
     return Problem(
-        type=f"urn:vigie:error:{error.code}",
+        type=f"urn:vigie:problem:{error.code}",
         title=error.title,
         status=int(error.status),
         code=error.code,

@@ -17,7 +17,7 @@ router = SignedRouter(include_in_schema=False)
 # Fixed, so that two pictures of the gallery are alike.
 AT = datetime(2026, 1, 31, 14, 3, 21, tzinfo=UTC)
 PROBLEM = Problem(
-    type="urn:vigie:error:busy",
+    type="urn:vigie:problem:busy",
     title="Another task holds the VM.",
     status=409,
     code="busy",
