@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gettext
+import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from babel.core import negotiate_locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 LANGUAGES = ("en", "fr")
 DEFAULT_LANGUAGE = "en"
@@ -20,9 +23,22 @@ Translate = Callable[[str], str]
 @cache
 def translations(language: str) -> gettext.NullTranslations:
     """The catalogue of a language; unknown languages and English give the message ids themselves."""
-    if language not in LANGUAGES:
-        language = DEFAULT_LANGUAGE
-    return gettext.translation(DOMAIN, localedir=LOCALES, languages=[language], fallback=True)
+    folder = LOCALES / (language if language in LANGUAGES else DEFAULT_LANGUAGE) / "LC_MESSAGES"
+    source, compiled = folder / f"{DOMAIN}.po", folder / f"{DOMAIN}.mo"
+    if not source.is_file():
+        return gettext.NullTranslations()
+    if compiled.is_file() and compiled.stat().st_mtime >= source.stat().st_mtime:
+        with compiled.open("rb") as built:
+            return gettext.GNUTranslations(built)
+    return _read_source(source)  # a checkout that was edited since it was built
+
+
+def _read_source(source: Path) -> gettext.NullTranslations:
+    binary = io.BytesIO()
+    with source.open("rb") as texts:
+        write_mo(binary, read_po(texts))
+    binary.seek(0)
+    return gettext.GNUTranslations(binary)
 
 
 @cache

@@ -1,0 +1,67 @@
+"""Both languages are complete: every text has its French, nothing is left over, and placeholders agree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from app.web.i18n import translations, translator
+from tests.contract.messages import Message, extracted
+
+ROOT = Path(__file__).parents[2]
+PO = ROOT / "app" / "locale" / "fr" / "LC_MESSAGES" / "vigie.po"
+_PLACE = re.compile(r"%\((\w+)\)")
+
+
+def _catalog() -> Catalog:
+    with PO.open("rb") as source:
+        return read_po(source, locale="fr")
+
+
+def _known(catalog: Catalog) -> dict[Message, Message]:
+    return {
+        (each.id if isinstance(each.id, str) else (each.id[0], each.id[1])): each.string
+        for each in catalog
+        if each.id
+    }
+
+
+def test_every_text_has_its_french() -> None:
+    known = _known(_catalog())
+    known |= {
+        each[0]: french for each, french in known.items() if isinstance(each, tuple)
+    }  # one entry for both
+    lacking = [each for each in extracted(ROOT) if not known.get(each) or not all(known[each])]
+    assert sorted(lacking, key=str) == []
+
+
+def test_nothing_is_fuzzy_or_left_over() -> None:
+    catalog = _catalog()
+    assert [each.id for each in catalog if each.id and each.fuzzy] == []
+    assert dict(catalog.obsolete) == {}
+    assert sorted(set(_known(catalog)) - extracted(ROOT), key=str) == []
+
+
+def test_placeholders_agree() -> None:
+    wrong = []
+    for message, french in _known(_catalog()).items():
+        wanted = set(_PLACE.findall("".join(message)))
+        forms = (french,) if isinstance(french, str) else french
+        wrong += [message for form in forms if set(_PLACE.findall(form)) - wanted]
+        wrong += [
+            message for form in forms if isinstance(message, str) and set(_PLACE.findall(form)) != wanted
+        ]
+    assert wrong == []
+
+
+def test_french_signs_stand_after_spaces_that_do_not_break() -> None:
+    texts = ["".join(french) for french in _known(_catalog()).values()]
+    assert [text for text in texts if re.search(r" [;:?!»]|« ", text)] == []
+
+
+def test_a_checkout_speaks_french_without_a_build() -> None:
+    assert translator("fr")("Storage pools") == "Pools de stockage"
+    assert translations("fr").ngettext("%(num)s host", "%(num)s hosts", 0) == "%(num)s hôte"
