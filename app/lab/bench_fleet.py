@@ -183,7 +183,7 @@ def server_times(rest: Rest, samples: int) -> dict[str, Spread]:
 
 SORTS = ("name", "-memory", "-cpu", "host", "vcpus", "-name", "state", "-memory_used", "disk", "-state_since")
 STATES = ("running", "shutoff", "paused")
-TEXTS = ("web", "db-0", "04", "mail", "proxy-00", "server 3")
+TEXTS = ("web", "db-0", "04", "mail", "proxy-00", "server+3")
 
 
 def _pick(values: Sequence[T], number: int) -> T:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.db.session import Database
+from app.db.session import BUSY_TIMEOUT_MS, Database
 from app.engine import Engine
 from app.services.context import Services
 from app.services.notices import Hub
@@ -17,14 +17,17 @@ MakeSite = Callable[..., Site]
 
 @pytest.fixture
 def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
-    """Makes a site with these settings; its engine is stopped at the end."""
+    """Makes a site with these settings; its engine is stopped at the end.
+
+    `busy_timeout_ms` is how long its transactions wait for the lock of the database.
+    """
     made: list[Site] = []
 
-    def make(**settings: object) -> Site:
+    def make(*, busy_timeout_ms: int = BUSY_TIMEOUT_MS, **settings: object) -> Site:
         chosen = Settings(data_dir=tmp_path, lab=True, **settings)  # type: ignore[arg-type]
         shutil.copy(empty_sqlite, tmp_path / "vigie.db")
         services = Services(
-            chosen, Database(chosen.database, busy_timeout_ms=500), Hub(), Vault(chosen.key_path)
+            chosen, Database(chosen.database, busy_timeout_ms=busy_timeout_ms), Hub(), Vault(chosen.key_path)
         )
         engine = Engine(services)
         engine.start()

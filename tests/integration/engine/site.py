@@ -16,8 +16,6 @@ from app.core.states import HostMode, HostState, TaskState, Transport, VmState
 from app.db.models import Host, Vm
 from app.engine import Engine
 from app.hypervisor import see_identity
-
-
 from app.lab.host import LabHost
 from app.services import credentials, hosts, tasks, vms
 from app.services.context import Actor, Ctx, Services

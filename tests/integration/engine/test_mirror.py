@@ -93,7 +93,8 @@ def _definitions(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*.xml") if path.is_file()}
 
 
-def test_a_locked_database_is_waited_for(fresh_lab: Lab, site: Site) -> None:
+def test_a_locked_database_is_waited_for(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(busy_timeout_ms=500)
     host = fresh_lab.hosts[0]
     site.add(host)
     host.create_guest("late")
