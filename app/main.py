@@ -12,9 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import anyio.to_thread
+import sqlalchemy as sa
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
 from app.core.errors import VigieError
@@ -116,9 +118,17 @@ def _run(app: FastAPI, settings: Settings, listener: socket.socket) -> int:
 
 
 def _open_database(settings: Settings) -> Database:
-    """The database, brought up to date. Raises StartRefused when that cannot be done."""
+    """The database, brought up to date. Raises Unavailable or StartRefused when that cannot be done."""
     database = Database(settings.database)
-    upgrade(database)
+    with database.read() as session:
+        session.execute(sa.select(1))
+    try:
+        upgrade(database)
+    except DBAPIError as error:
+        raise StartRefused(
+            f"VIGIE_DATABASE_URL: the database cannot be brought up to date ({error.orig}). "
+            "Give Vigie's account the right to change its tables."
+        ) from None
     return database
 
 
