@@ -42,7 +42,7 @@ class Extent:
     rounds: int
 
 
-FULL = Extent((10, 100, 1000, 2500), steady_s=60, samples=60, rounds=20)
+FULL = Extent((10, 100, 1000, 2500), steady_s=45, samples=60, rounds=20)
 QUICK = Extent((10, 100), steady_s=0, samples=12, rounds=5)
 
 

@@ -85,8 +85,10 @@ def _browser_figures(rest: Rest, token: str, host: LabHost, uuid: str, rounds: i
         for _ in range(rounds):
             _watch(page, vm, "running")
             asked = time.time()
-            rest.call("POST", f"/vms/{vm}/actions/start", {})
+            task = rest.call("POST", f"/vms/{vm}/actions/start", {})
             api.append(_moment_ms(page, asked))
+            # The page says running before libvirt has finished the start; a VM destroyed then has failed to start.
+            rest.call("GET", f"/tasks/{task['id']}?wait=10")
             _off(page, vm, host, uuid)
             begun = time.time()
             host.virsh("start", "--domain", uuid)
