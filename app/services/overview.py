@@ -73,6 +73,7 @@ def _by_state(ctx: Ctx, state: InstrumentedAttribute[str]) -> dict[str, int]:
 
 def meter(used: float, total: float) -> Meter:
     """A used part of a whole; the percentage is unknown of nothing."""
+    used, total = float(used), float(total)  # PostgreSQL's sums are decimals
     return Meter(used=used, total=total, percent=round(100 * used / total, 1) if total else None)
 
 

@@ -142,7 +142,7 @@ class Formats:
                 return self.translate("%(time)s ago") % {"time": f"{seconds // size}{_SPACE}{unit}"}
         return self.translate("%(time)s ago") % {"time": f"{seconds}{_SPACE}s"}
 
-    def datetime(self, at: datetime | None) -> str:
+    def moment(self, at: datetime | None) -> str:
         """A point in time with its date, UTC."""
         return ABSENT if at is None else format_datetime(at, "d MMM y HH:mm:ss", locale=self.locale) + " UTC"
 
@@ -166,7 +166,7 @@ class Formats:
             "rate": self.rate,
             "duration": self.duration,
             "ago": self.ago,
-            "datetime": self.datetime,
+            "datetime": self.moment,
             "time": self.time,
             "state_title": self.state_title,
             "tone": tone,
