@@ -1,0 +1,65 @@
+"""The audit: what it keeps, and how it is listed, on both databases."""
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import HostUnreachable, NotAllowed
+from app.core.ids import new_id
+from app.core.records import Ref
+from app.core.specs import AuditQuery
+from app.core.states import ObjectKind
+from app.db.models import Audit
+from app.services import audit
+from app.services.context import Services
+
+VM = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name="web 100%")
+
+
+def actions(ctx, **filters: object) -> list[str]:
+    listed = audit.list_audit(ctx, AuditQuery.model_validate(filters))
+    assert listed.total == len(listed.items)
+    return [each.action for each in listed.items]
+
+
+def test_entries_share_the_fate_of_what_they_tell(services: Services, ctx) -> None:
+    audit.record(ctx(), "vm.start", target=VM)
+    ctx.roll_back()
+    with services.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Audit)) == 0
+
+
+def test_refusals_are_kept_and_told_from_failures(services: Services, ctx, actor) -> None:
+    audit.record_refusal(services, actor("viewer"), "vm.start", NotAllowed("no"), VM.id)
+    audit.record_refusal(services, actor(), "host.add", HostUnreachable("no"))
+    told = audit.list_audit(ctx(), AuditQuery()).items
+    assert [(each.action, each.outcome, each.code) for each in told] == [
+        ("host.add", "failed", "host_unreachable"),
+        ("vm.start", "refused", "not_allowed"),
+    ]
+    assert told[1].target is not None
+    assert told[1].target.id == VM.id
+    assert told[0].target is None
+
+
+def test_newest_first_and_filters(ctx) -> None:
+    one = ctx()
+    audit.record(one, "vm.start", target=VM, force=True)
+    audit.record(ctx(name="ada"), "vm.stop", target=VM)
+    audit.record(ctx(name="bob"), "login", outcome="refused", code="wrong_password")
+    one = ctx()
+    assert actions(one) == ["login", "vm.stop", "vm.start"]
+    assert actions(one, sort="at") == ["vm.start", "vm.stop", "login"]
+    assert actions(one, actor="ada") == ["vm.stop"]
+    assert actions(one, target=VM.id) == ["vm.stop", "vm.start"]
+    assert actions(one, outcome="refused") == ["login"]
+    assert actions(one, q="VM.") == ["vm.stop", "vm.start"]
+    assert actions(one, q="100%") == ["vm.stop", "vm.start"]
+    assert actions(one, q="%") == ["vm.stop", "vm.start"]
+    assert actions(one, q="nobody") == []
+    assert audit.list_audit(one, AuditQuery()).items[2].detail == {"force": True}
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_only_administrators_read_it(ctx, role: str) -> None:
+    with pytest.raises(NotAllowed):
+        audit.list_audit(ctx(role), AuditQuery())
