@@ -92,8 +92,9 @@ def page(
     """
     sort = _sort(ctx, asked, order)
     place = _read_cursor(asked.cursor, sort) if asked.cursor else None
-    rows = _rows(ctx, query, sort, place, asked.limit + 1)
     total = _total(ctx, query if counted is None else counted, order.unique)
+    # A text that nothing holds is not sought a second time.
+    rows = _rows(ctx, query, sort, place, asked.limit + 1) if total else []
     more = len(rows) > asked.limit
     rows = rows[: asked.limit]
     following = _write_cursor(sort, _Place(*rows[-1][-2:])) if more else None
