@@ -1,0 +1,253 @@
+"""The shell: signing in, palette, tree, theme, language, narrow screens, live updates; and no page breaks a rule."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Site, Visit
+
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
+
+PAGES = (
+    "/", "/hosts", "/hosts/new", "/vms", "/storage", "/storage/volumes", "/networks", "/tasks", "/events", "/audit",
+    "/users", "/users/new", "/tokens", "/credentials", "/credentials/new", "/datacenters", "/account", "/gallery",
+    "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/hosts/{host}", "/hosts/{host}/hardware",
+    "/hosts/{host}/compatibility", "/hosts/{host}/vms", "/hosts/{host}/storage", "/hosts/{host}/networks",
+    "/hosts/{host}/tasks", "/storage/{pool}", "/networks/{network}",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def paths(site: Site) -> list[str]:
+    """Every page, with the objects of the fleet."""
+    ids = {
+        "vm": site.first("vms", "&state=running"),
+        "host": site.first("hosts"),
+        "pool": site.first("pools"),
+        "network": site.first("networks"),
+    }
+    return [each.format(**ids) for each in PAGES]
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(site: Site, visit: Visit) -> None:
+    page = visit("/")
+    page.context.clear_cookies()
+    page.goto(f"{site.url}/vms?q=web")
+    assert "/login?next=" in page.url
+    page.fill("input[name=name]", "bench")
+    page.fill("input[name=password]", "not the password")
+    with page.expect_response(lambda response: response.request.method == "POST") as refused:
+        page.evaluate("document.querySelector('form').requestSubmit()")
+    assert refused.value.status == 401
+    expect(page.get_by_role("alert")).to_contain_text("wrong")
+    expect(page.locator("input[name=name]")).to_have_value("bench")
+    expect(page.locator("input[name=password]")).to_have_value("")
+
+
+def test_palette_by_keyboard_alone(site: Site, visit: Visit) -> None:
+    page = visit("/vms")
+    name = site.rest.call("GET", "/vms?limit=1")["items"][0]["name"]
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-input")).to_be_focused()
+    page.keyboard.type(name)
+    expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text(name)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.locator("#palette")).to_be_hidden()
+    page.keyboard.press("/")
+    page.keyboard.press("Escape")
+    expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_tree_opens_walks_and_follows_by_keyboard(site: Site, visit: Visit) -> None:
+    page = visit("/")
+    tree = page.get_by_role("tree")
+    expect(tree.get_by_role("treeitem")).to_have_count(4)  # the datacenter and its hosts
+    page.locator("#main").focus()
+    page.keyboard.press("t")
+    expect(tree).to_be_focused()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight"):
+        page.keyboard.press(key)
+    expect(tree.get_by_role("treeitem")).to_have_count(12)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/vms/vm_"))
+    name = page.locator("h1").text_content()
+    expect(tree.locator("[aria-selected=true]")).to_contain_text(name or "?")
+    page.reload()
+    expect(page.get_by_role("treeitem").filter(has_text=re.compile(f"^{name}$"))).to_be_visible()
+
+
+def test_theme_is_kept_without_a_flash(visit: Visit) -> None:
+    page = visit("/", color_scheme="light")
+    surface = "getComputedStyle(document.querySelector('.vg-side')).backgroundColor"
+    light = page.evaluate(surface)
+    page.get_by_role("button", name="Appearance").click()
+    page.get_by_role("button", name="Dark").click()
+    dark = page.evaluate(surface)
+    assert dark != light
+    page.reload(wait_until="commit")
+    page.wait_for_selector("html[data-bs-theme=dark]", state="attached")
+    assert page.evaluate(surface) == dark
+
+
+def test_the_system_decides_at_first(visit: Visit) -> None:
+    page = visit("/", color_scheme="dark")
+    assert page.locator("html").get_attribute("data-bs-theme") is None
+    assert page.evaluate("getComputedStyle(document.body).colorScheme") == "light dark"
+    red, *_ = re.findall(r"[\d.]+", page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert float(red) < 60
+
+
+def test_language_changes_and_stays(visit: Visit) -> None:
+    page = visit("/hosts")
+    page.get_by_role("button", name="Language").click()
+    page.get_by_role("button", name="Français").click()
+    expect(page.locator("h1")).to_have_text("Hôtes")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    page.get_by_role("button", name="Langue").click()
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("h1")).to_have_text("Hosts")
+
+
+def test_narrow_screens_never_scroll_sideways(site: Site, visit: Visit, paths: list[str]) -> None:
+    page = visit("/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for path in paths:
+        page.goto(f"{site.url}{path}")
+        wide = page.evaluate(
+            "[document.documentElement, document.getElementById('main')].map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(wide) <= 0, f"{path} scrolls sideways by {wide}"
+    page.get_by_role("button", name="Inventory").click()
+    expect(page.get_by_role("tree")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("tree")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_keeps_the_rules_of_accessibility(
+    site: Site, visit: Visit, paths: list[str], scheme: str
+) -> None:
+    page = visit("/", color_scheme=scheme)
+    broken = {}
+    for path in paths:
+        answer = page.goto(f"{site.url}{path}")
+        assert answer is not None
+        assert answer.status == 200, path
+        expect(page.get_by_role("tree")).to_be_attached()
+        found = Axe().run(page).response["violations"]
+        if found:
+            broken[path] = [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+    assert broken == {}
+
+
+def test_dialogs_and_menus_keep_the_rules_too(site: Site, visit: Visit) -> None:
+    page = visit("/gallery")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("button", name="Dangerous").click()
+    yes = page.locator("#question-yes")
+    expect(yes).to_be_disabled()
+    assert Axe().run(page).response["violations"] == []
+    page.keyboard.type("web-01")
+    expect(yes).to_be_enabled()
+    page.keyboard.press("Escape")
+    expect(page.locator("#question")).to_be_hidden()
+    page.locator("#main").focus()
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+
+
+def test_gallery_looks_the_same_each_time(site: Site, visit: Visit) -> None:
+    page = visit("/gallery", reduced_motion="reduce")
+    page.set_viewport_size({"width": 1280, "height": 2400})
+    pictures = set()
+    for _ in range(2):
+        page.goto(f"{site.url}/gallery")
+        page.evaluate("document.fonts.ready")
+        pictures.add(page.locator("#gallery").screenshot(animations="disabled"))
+    assert len(pictures) == 1
+
+
+def test_a_verb_is_asked_about_done_and_seen(site: Site, visit: Visit) -> None:
+    vm = site.first("vms", "&state=running")
+    page = visit(f"/vms/{vm}")
+    page.get_by_role("button", name="Power").click()
+    page.locator('#vm-power [data-verb="force-off"]').click()
+    expect(page.locator("#question")).to_be_visible()
+    page.locator("#question-yes").click()
+    expect(page.locator(".vg-head .vg-pill").first).to_have_text("Shut off", timeout=15_000)
+    expect(page.locator("#drawer-tasks tbody tr").first).to_contain_text("Force off")
+    expect(page.locator("#drawer-tasks tbody tr").first).to_contain_text("Done")
+    expect(page.locator(f"#tree-{vm} .vg-dot")).to_have_attribute("data-tone", "off")
+
+
+def test_selection_by_shift_and_the_bar(visit: Visit) -> None:
+    page = visit("/vms")
+    boxes = page.locator("[data-check]")
+    boxes.nth(0).click()
+    boxes.nth(3).click(modifiers=["Shift"])
+    expect(page.locator("[data-bulk]")).to_contain_text("4 selected")
+    page.get_by_role("button", name="Clear selection").click()
+    expect(page.locator("[data-bulk]")).to_be_hidden()
+
+
+def test_columns_are_remembered(visit: Visit) -> None:
+    page = visit("/vms")
+    expect(page.get_by_role("columnheader", name="UUID")).to_have_count(0)
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("UUID").check()
+    expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
+
+
+def test_filters_narrow_the_list_and_the_address(visit: Visit) -> None:
+    page = visit("/vms")
+    page.get_by_label("Filter the list").fill("web")
+    page.wait_for_url(re.compile(r"\?.*q=web"))
+    for name in page.locator("tbody tr td a.vg-name").first.all_text_contents():
+        assert "web" in name
+    expect(page.get_by_label("Filter the list")).to_be_focused()
+
+
+def test_links_keep_the_shell_and_move_the_focus(visit: Visit) -> None:
+    page = visit("/")
+    page.evaluate("window.sameShell = true")
+    page.locator("#side").get_by_role("link", name="Hosts").click()
+    expect(page.locator("h1")).to_have_text("Hosts")
+    expect(page.locator("#main")).to_be_focused()
+    assert page.evaluate("window.sameShell") is True
+    assert page.title().startswith("Hosts")
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Overview")
+
+
+def test_a_lost_server_is_said_and_its_return_refreshes(site: Site, visit: Visit) -> None:
+    page = visit("/tasks")
+    link = page.locator("#link-state")
+    expect(link).to_have_text("live")
+    site.server.stop()
+    try:
+        expect(link).to_have_text("reconnecting", timeout=10_000)
+        watch: list[str] = []
+        page.on("request", lambda request: watch.append(request.url))
+    finally:
+        site.server.start()
+    expect(link).to_have_text("live", timeout=20_000)
+    page.wait_for_timeout(500)
+    assert any("/drawer/tasks" in url for url in watch), "what happened meanwhile was not read again"
+
+
+def test_an_ended_session_leads_to_the_sign_in_page(site: Site, visit: Visit) -> None:
+    page: Page = visit("/vms")
+    expect(page.locator("#link-state")).to_have_text("live")
+    page.evaluate("fetch('/logout', {method: 'POST', headers: {'HX-Request': 'true'}})")
+    page.wait_for_url(re.compile(r"/login\?next=%2Fvms"))
