@@ -44,7 +44,11 @@ log = structlog.get_logger(__name__)
 BACK_OFF_S = 0.25
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
 COALESCE_S = 0.05
-VOLUMES_EVERY_S = 300.0
+VOLUMES_EVERY_S = 600.0
+# Large fleets are asked less often for signs of life: with the deadline of a call, silence still shows in 10 s.
+PING_MAX_S = 4.5
+PINGS_PER_S = 250.0
+FIRST_VOLUMES_PER_S = 20.0
 HUNG_RETRY_S = 60.0
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
@@ -73,6 +77,12 @@ class Tools:
     pace: Pace
     target: TargetOf
     report: Callable[[HostReport], None]
+    fleet: Callable[[], int]  # how many hosts there are
+
+    @property
+    def ping_s(self) -> float:
+        """Seconds between two signs of life asked of a host."""
+        return max(self.settings.ping_s, min(self.fleet() / PINGS_PER_S, PING_MAX_S))
 
 
 class Coordinator:
@@ -281,10 +291,10 @@ class Coordinator:
 
     def _keep(self, chore: str, host: Host, link: object) -> None:
         """Do one chore, report what it read, and plan the next of its kind."""
-        reader, settings = self._reader, self._tools.settings
-        if chore == PING and self._answered_at + settings.ping_s * 0.7 > time.monotonic():
+        reader = self._reader
+        if chore == PING and self._answered_at + self._tools.ping_s * 0.7 > time.monotonic():
             with self._lock:
-                self._due[PING] = self._answered_at + settings.ping_s
+                self._due[PING] = self._answered_at + self._tools.ping_s
             return
         report: HostReport | None = None
         match chore:
@@ -332,13 +342,13 @@ class Coordinator:
         plan: dict[str, float] = {}
         match chore:
             case "sync":
-                plan = {SYNC: now + settings.resync_s * spread, PING: now + settings.ping_s, FACTS: now}
+                plan = {SYNC: now + settings.resync_s * spread, PING: now + self._tools.ping_s, FACTS: now}
                 if POLL not in self._due:
                     plan[POLL] = now + soon * settings.refresh_s
                 if VOLUMES not in self._due:
-                    plan[VOLUMES] = now + 1.0 + soon * settings.refresh_s
+                    plan[VOLUMES] = now + 1.0 + soon * self._tools.fleet() / FIRST_VOLUMES_PER_S
             case "ping":
-                plan = {PING: now + settings.ping_s}
+                plan = {PING: now + self._tools.ping_s}
             case "poll":
                 plan = {POLL: now + settings.refresh_s}
             case "volumes":

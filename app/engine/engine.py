@@ -72,6 +72,7 @@ class Engine:
             pace=Pace(RECONNECTS_PER_S),
             target=self._roster.target,
             report=self._writer.put,
+            fleet=lambda: len(self._coordinators),
         )
         self._unlisten = services.hub.listen(self._hear)
         self._running = False

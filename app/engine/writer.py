@@ -1,8 +1,8 @@
 """The one thread that writes what coordinators observe: many hosts per transaction, so that SQLite keeps up.
 
-The first report after a pause is written at once; those that follow within WINDOW_S share a transaction. When
-the database takes nothing (locked, full, gone), reports wait, shortened by `backlog.settle`, and are written
-once it does again.
+The first report after a pause is written at once; those that follow within WINDOW_S share a transaction, and
+within CALM_S when nobody waits for them. When the database takes nothing (locked, full, gone), reports wait,
+shortened by `backlog.settle`, and are written once it does again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from app.services.inventory import observe
 log = structlog.get_logger(__name__)
 
 WINDOW_S = 0.1
+CALM_S = 0.5  # the same, while all that waits is usage: transactions cost more than what is in them
 MAX_REPORTS = 100
 SETTLE_ABOVE = 8  # reports of one host
 RETRY_S = (0.1, 2.0)
@@ -45,6 +46,7 @@ class Writer:
         self._in_hand: dict[str, _Waiting] = {}
         self._stopped = False
         self._failing = False
+        self._urgent = False  # somebody waits for what waits
         self._thread = threading.Thread(target=self._run, name="engine-writer", daemon=True)
 
     def start(self) -> None:
@@ -95,7 +97,8 @@ class Writer:
                 host.reports = settle(host.reports)
             if written is not None:
                 host.written.append(written)
-            if is_urgent(report):
+            if is_urgent(report) or written is not None:
+                self._urgent = True
                 self._waiting.move_to_end(report.host_id, last=False)
             self._wake.notify_all()
 
@@ -111,10 +114,14 @@ class Writer:
             began = time.monotonic()
             self._failing = not self._write_in_hand()
             pause_s = min(pause_s * 2, RETRY_S[1]) if self._failing else RETRY_S[0]
-            rest = pause_s if self._failing else began + WINDOW_S - time.monotonic()
-            with self._wake:
-                if rest > 0 and not self._stopped:
-                    self._wake.wait_for(lambda: self._stopped, rest)
+            self._rest(pause_s if self._failing else began + WINDOW_S - time.monotonic())
+
+    def _rest(self, seconds: float) -> None:
+        """Let reports gather: for so long in any case, longer while nobody waits for them."""
+        with self._wake:
+            self._wake.wait_for(lambda: self._stopped, max(seconds, 0.0))
+            if not self._failing:
+                self._wake.wait_for(lambda: self._stopped or self._urgent, CALM_S - WINDOW_S)
 
     def _take(self) -> dict[str, _Waiting]:
         """Hosts from the front of the queue, up to MAX_REPORTS reports in all."""
@@ -124,6 +131,7 @@ class Writer:
             host_id, host = self._waiting.popitem(last=False)
             taken[host_id] = host
             room -= len(host.reports)
+        self._urgent = self._urgent and bool(self._waiting)
         return taken
 
     def _write_in_hand(self) -> bool:

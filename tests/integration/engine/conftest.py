@@ -22,10 +22,10 @@ def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
     `busy_timeout_ms` is how long its transactions wait for the lock of the database.
     """
     made: list[Site] = []
+    shutil.copy(empty_sqlite, tmp_path / "vigie.db")
 
     def make(*, busy_timeout_ms: int = BUSY_TIMEOUT_MS, **settings: object) -> Site:
         chosen = Settings(data_dir=tmp_path, lab=True, **settings)  # type: ignore[arg-type]
-        shutil.copy(empty_sqlite, tmp_path / "vigie.db")
         services = Services(
             chosen, Database(chosen.database, busy_timeout_ms=busy_timeout_ms), Hub(), Vault(chosen.key_path)
         )

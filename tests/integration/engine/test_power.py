@@ -12,6 +12,7 @@ from app.core.states import HostState, TaskState, VmState
 from app.lab.lab import Lab
 from app.services import vms
 from app.services.notices import SCREEN, SHOT
+from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 from tests.integration.lab.waiting import wait_for_agent, wait_for_state
@@ -47,6 +48,18 @@ def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: L
         row = site.vm("guest")
         assert row is not None
         assert row.autostart is wanted
+
+
+def test_tasks_run_on_postgresql_too(fresh_lab: Lab, make_site: MakeSite, cluster: Cluster) -> None:
+    cluster.execute("CREATE DATABASE engine TEMPLATE empty STRATEGY FILE_COPY")
+    site = make_site(database_url=cluster.url("engine"))
+    host = fresh_lab.hosts[0]
+    host.create_guest("guest")
+    site.add(host)
+    site.do("guest", VmVerb.START)
+    assert state(site, "guest") == VmState.RUNNING
+    site.do("guest", VmVerb.FORCE_OFF)
+    assert state(site, "guest") == VmState.SHUTOFF
 
 
 @pytest.mark.parametrize("method", ["acpi", "agent"])
