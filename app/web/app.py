@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.staticfiles import StaticFiles
 
+from app.resources import resource
 from app.services.context import Services
 from app.web import live, pages
 from app.web.api import install_api
@@ -15,7 +16,6 @@ from app.web.api.system import Health
 from app.web.error_pages import error_page
 from app.web.errors import install_errors
 from app.web.middleware import install_middleware
-from app.web.pages.environment import resources
 
 
 def create_web(services: Services, health: Health) -> FastAPI:
@@ -44,7 +44,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     install_api(app)
     app.include_router(live.router)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=resources("static")), name="static")
+    app.mount("/static", StaticFiles(directory=resource("static")), name="static")
     return app
 
 

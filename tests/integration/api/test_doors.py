@@ -170,4 +170,4 @@ def test_metrics_for_a_viewers_token(shared: Console) -> None:
     assert 'vigie_vms{state="running"} 2.0' in text
     assert 'vigie_hosts{state="not_answering"} 1.0' in text
     assert 'vigie_engine_hosts{state="connected"} 2.0' in text
-    assert 'vigie_request_seconds_count{handler="session.show",method="GET",status="200"}' in text
+    assert 'vigie_request_seconds_count{handler="system.metrics",method="GET",status="200"}' in text

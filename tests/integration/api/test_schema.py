@@ -11,7 +11,6 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -23,8 +22,8 @@ from app.core.privileges import Role
 from tests.integration.api.conftest import Console, opened_console
 from tests.integration.api.routes import real_ids
 
+# 503 is documented: a host or the database does not answer. 500 never is, so the first check finds it.
 CHECKS = [
-    not_a_server_error,
     status_code_conformance,
     content_type_conformance,
     response_headers_conformance,
@@ -44,6 +43,7 @@ def asked(
         yield request.param, console
 
 
+@pytest.mark.timeout(300)
 def test_api_keeps_its_word(asked: tuple[Role, Console]) -> None:
     role, console = asked
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", console.app)
@@ -100,5 +100,7 @@ def bound(case: schemathesis.Case) -> None:
         ):
             if isinstance(case.body.get(field), str | int):
                 case.body[field] = value
+        if case.body.get("transport") == "local":  # this machine may have libvirt
+            case.body["socket"] = "/nowhere"
     if case.path.endswith("/tasks/{id}") and case.query and "wait" in case.query:
         case.query["wait"] = "0"
