@@ -13,6 +13,7 @@ from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.lab.registration import by_tls, ssh_fingerprint, tls_fingerprint
 from tests.browser.console import Console, chromium, console_over, do, page_of, state_of, wait_for
+from tests.integration.lab.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(420)]
 
@@ -43,7 +44,7 @@ def test_from_adding_a_host_to_a_crash_and_a_frozen_host(
     add_by_form(console, page, third)
     see_its_vm(page, "gamma")
     start_and_watch_the_boot(page, "gamma")
-    shut_down_by_acpi(page)
+    shut_down_by_acpi(page, third, "gamma")
     see_a_crash(console, page, second, "beta")
     see_a_frozen_host(console, page, first, "alpha")
 
@@ -108,9 +109,9 @@ def picture(page: Page) -> str | None:
     )
 
 
-def shut_down_by_acpi(page: Page) -> None:
+def shut_down_by_acpi(page: Page, host: LabHost, name: str) -> None:
     """The guest takes its time, the page turns by itself, and the task says it is done."""
-    page.wait_for_timeout(8000)  # until its init listens for the power button
+    wait_for_agent(host, name)  # it listens for the power button by then
     page.click('button[popovertarget="vm-power"]')
     page.click("text=Shut down with options…")
     page.select_option("dialog[open] select[name=method]", "acpi")

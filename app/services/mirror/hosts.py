@@ -103,7 +103,15 @@ def observe_hosts(batch: Batch, news: dict[str, News]) -> dict[str, News]:
         if _observe_host(batch, row, each, claimed, edges):
             believed[row.id] = each
     _tell_edges(batch, edges)
+    _tell_turned(batch, [each.host_id for each in news.values() if each.turned])
     return believed
+
+
+def _tell_turned(batch: Batch, host_ids: list[str]) -> None:
+    """What is shown of the VMs of hosts that were lost or came back turns stale or fresh."""
+    if host_ids:
+        vm = table(models.Vm).c
+        batch.topics.update(batch.session.scalars(sa.select(vm.id).where(vm.host_id.in_(host_ids))))
 
 
 def _observe_host(
@@ -146,6 +154,7 @@ def _state_changes(batch: Batch, row: sa.Row[Any], news: News, edges: list[tuple
     changes: Row = {}
     if state != row.state:
         changes |= {"state": state.value, "state_since": batch.now}
+        news.turned = state.is_usable != HostState(row.state).is_usable
         if state in _EDGES:
             edges.append((news, state))
     if news.state_reason != row.state_reason or news.state_params != row.state_params:

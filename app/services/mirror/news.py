@@ -43,6 +43,7 @@ class News:
     guests: dict[str, GuestInfo] = field(default_factory=dict)
     hints: list[Hint] = field(default_factory=list)
     first: bool = False  # the host was never read before
+    turned: bool = False  # it was lost, or came back
 
     @property
     def host(self) -> tuple[str, str]:

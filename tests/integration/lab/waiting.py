@@ -26,7 +26,7 @@ def wait_for(look: Callable[[], T], what: str, timeout_s: float = 30) -> T:
 def wait_for_agent(host: LabHost, uuid: str) -> None:
     """Wait until the guest's agent answers."""
     ping = '{"execute": "guest-ping"}'
-    wait_for(lambda: host.virsh("qemu-agent-command", uuid, ping), "guest agent")
+    wait_for(lambda: host.virsh("qemu-agent-command", uuid, ping), "guest agent", 90)
 
 
 def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) -> None:

@@ -242,6 +242,17 @@ def test_silence_changes_the_host_only(world: World) -> None:
     assert world.said().count("host.not_answering") == 1
 
 
+def test_pages_of_vms_hear_that_their_host_fell_silent_and_came_back(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    for state, heard in (
+        (HostState.NOT_ANSWERING, True),
+        (HostState.CONNECTING, False),
+        (HostState.CONNECTED, True),
+    ):
+        world.observe(HostReport(world.hosts["a"], None, state))
+        assert (world.vm().id in world.topics) is heard, state
+
+
 def test_a_reconnect_without_a_loss_is_no_event(world: World) -> None:
     for state in (HostState.CONNECTED, HostState.CONNECTING, HostState.CONNECTED):
         world.observe(world.report("a", state=state))
