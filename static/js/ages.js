@@ -1,4 +1,4 @@
-// Ages tick: <time data-age datetime="…"> says "38 s ago" as the server would.
+// Ages tick: <time data-age datetime="…"> says "38 s ago" as the server would, <time data-elapsed> "38 s".
 
 const texts = document.getElementById("script-texts").dataset;
 const UNITS = [
@@ -7,16 +7,17 @@ const UNITS = [
   [60, "min"],
 ];
 
-export function ago(iso) {
+function since(iso) {
   const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(iso)) / 1000));
   const [size, unit] = UNITS.find(([each]) => seconds >= each) ?? [1, "s"];
-  return texts.ago.replace("%(time)s", `${Math.floor(seconds / size)}\u202f${unit}`);
+  return `${Math.floor(seconds / size)}\u202f${unit}`;
 }
 
 function tick() {
   if (document.hidden) return;
-  for (const element of document.querySelectorAll("time[data-age]")) {
-    const text = ago(element.dateTime);
+  for (const element of document.querySelectorAll("time[data-age], time[data-elapsed]")) {
+    const time = since(element.dateTime);
+    const text = "elapsed" in element.dataset ? time : texts.ago.replace("%(time)s", time);
     if (element.textContent !== text) element.textContent = text;
   }
 }

@@ -133,14 +133,20 @@ class Formats:
 
     def ago(self, at: datetime | None) -> str:
         """How long ago, by the largest unit: 38 s ago. The browser lets it tick."""
-        if at is None:
-            return self.translate("never")
+        return (
+            self.translate("never")
+            if at is None
+            else self.translate("%(time)s ago") % {"time": self.elapsed(at)}
+        )
+
+    def elapsed(self, at: datetime) -> str:
+        """The time since, by the largest unit: 38 s. The browser lets it tick."""
         seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
         day = "j" if self.language == "fr" else "d"
         for size, unit in ((_DAY, day), (_HOUR, "h"), (_MINUTE, "min")):
             if seconds >= size:
-                return self.translate("%(time)s ago") % {"time": f"{seconds // size}{_SPACE}{unit}"}
-        return self.translate("%(time)s ago") % {"time": f"{seconds}{_SPACE}s"}
+                return f"{seconds // size}{_SPACE}{unit}"
+        return f"{seconds}{_SPACE}s"
 
     def moment(self, at: datetime | None) -> str:
         """A point in time with its date, UTC."""
@@ -166,6 +172,7 @@ class Formats:
             "rate": self.rate,
             "duration": self.duration,
             "ago": self.ago,
+            "elapsed": self.elapsed,
             "datetime": self.moment,
             "time": self.time,
             "state_title": self.state_title,
