@@ -77,6 +77,7 @@ def fleets(extent: Extent) -> str:
     """Bare libvirt and Vigie on each size of fleet."""
     results: list[tuple[int, Bare, Served]] = []
     for hosts in extent.sizes:
+        typer.echo(f"{hosts:,} hosts …", err=True)
         fleet = Fleet.up(hosts, VMS)
         try:
             results.append(
