@@ -55,6 +55,7 @@ CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "p
 VOLUMES, GUESTS = "volumes", "guests"
 LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (VOLUMES, GUESTS))
 LANE_OF = {chore: lane for lane in LANES for chore in lane}
+RETRY_SLACK_S = 4.0
 SLACK_S = {
     HINTS: 0.0,
     CONNECT: 1.0,
@@ -102,6 +103,7 @@ class Coordinator:
         self._hints_read_at = 0.0
         self._answered_at = 0.0
         self._attempts = 0
+        self._sick = not (entry.state.is_usable or entry.state is HostState.CONNECTING)
         self._armed = 0.0
         self._closed = False
 
@@ -155,9 +157,10 @@ class Coordinator:
                     chore = due[0]
                     del self._due[chore]
                     self._busy.add(lane)
-                    suspect = self._host is None
+                    # Hosts that were lost wait for those that nobody knows to be sick.
+                    slack_s = RETRY_SLACK_S if chore == CONNECT and self._sick else SLACK_S[chore]
                     job = partial(self._do, lane, chore)
-                    self._tools.pool.submit(job, slack_s=SLACK_S[chore], suspect=suspect)
+                    self._tools.pool.submit(job, slack_s=slack_s, suspect=self._host is None)
             self._arm(now)
 
     def _arm(self, now: float) -> None:
@@ -251,6 +254,7 @@ class Coordinator:
             if link is not self._link or self._closed:
                 return
         self._drop()
+        self._sick = self._attempts > 1
         if isinstance(error, HostAuthFailed):
             self._enter(HostState.AUTH_FAILED, error)
         elif isinstance(error, HostIdentityChanged):

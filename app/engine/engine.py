@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 RECONNECTS_PER_S = 100.0
 ROSTER_EVERY_S = 2.0
-TICK_S = 0.2
+TICK_S = 0.1
 RETENTION_S = (60.0, 3600.0)  # first, then every
 
 

@@ -5,7 +5,8 @@ with one thread per host, 2,500 hosts cost 2,500 threads that do nothing. So:
 
 - At most `workers` jobs count as running. That bounds the work done at once (processor, database).
 - A job that has run longer than `slow_after_s` only waits for its host: it stops counting, and the next one
-  starts in another thread. Hung hosts therefore cost a thread each and nobody's turn.
+  starts in another thread. Hung hosts therefore cost a thread each and nobody's turn. To connect is mostly
+  waiting, so jobs of suspect hosts stop counting sooner.
 - Threads are capped. Jobs of suspect hosts (those not connected) may hold at most three quarters of the cap and,
   while others wait, half of the workers: even with all suspects hung, hosts that answer go on being read.
 - Jobs are taken by deadline (the time they were handed in plus the slack they have), so urgent ones overtake
@@ -53,12 +54,18 @@ class ElasticPool:
     """See the module's text. `tick` must be called a few times per second: it finds the slow jobs."""
 
     def __init__(
-        self, workers: int, *, max_threads: int = 384, slow_after_s: float = 1.0, idle_s: float = 10.0
+        self,
+        workers: int,
+        *,
+        max_threads: int = 384,
+        slow_after_s: float = 1.0,
+        suspect_slow_after_s: float = 0.2,
+        idle_s: float = 10.0,
     ) -> None:
         self._workers = workers
         self._max_threads = max(max_threads, workers)
         self._max_suspect = max(self._max_threads * 3 // 4, 1)
-        self._slow_after_s = slow_after_s
+        self._slow_after_s = {False: slow_after_s, True: min(suspect_slow_after_s, slow_after_s)}
         self._idle_s = idle_s
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
@@ -66,7 +73,7 @@ class ElasticPool:
         self._trusted: list[_Job] = []
         self._suspect: list[_Job] = []
         self._ready: deque[_Job] = deque()
-        self._running: dict[int, _Job] = {}  # in order of their start
+        self._running: dict[int, _Job] = {}
         self._fast = 0
         self._fast_suspect = 0
         self._suspect_running = 0
@@ -84,11 +91,9 @@ class ElasticPool:
     def tick(self) -> None:
         """Stop counting jobs that have become slow, and start others in their place."""
         with self._lock:
-            limit = time.monotonic() - self._slow_after_s
+            now = time.monotonic()
             for job in self._running.values():
-                if job.started > limit:
-                    break
-                if not job.slow:
+                if not job.slow and now - job.started > self._slow_after_s[job.suspect]:
                     job.slow = True
                     self._uncount(job)
             self._dispatch()
