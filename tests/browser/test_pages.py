@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
 
 HTML = "<img src=x onerror=alert(1)>"
 RTL = "safe\u202egnp.exe"
-LONG = "n" * 250
+LONG = "n" * 240
 
 
 @pytest.fixture(scope="module")
