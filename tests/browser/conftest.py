@@ -20,6 +20,9 @@ HOSTS, VMS = 3, 8
 NETWORK = "Failed to load resource"  # what Chromium says of refused requests, which tests ask for on purpose
 NAME, PASSWORD = "bench", "bench-of-this-machine"
 
+# Two cores may serve a browser, a server and guests at the same time.
+expect.set_options(timeout=20_000)
+
 
 @dataclass(slots=True)
 class Site:
