@@ -159,7 +159,10 @@ def parse_uri(text: str) -> Endpoint:
     elif transport is Transport.LOCAL:
         raise InvalidInput("uri", "qemu+unix does not take a host name")
     socket = _only_socket(parts.query, transport)
-    return make_endpoint(transport, address=address, port=port, user=user, socket=socket)
+    try:
+        return make_endpoint(transport, address=address, port=port, user=user, socket=socket)
+    except InvalidInput as error:
+        raise InvalidInput("uri", f"{error.field} {error.rule}", hint=error.hint) from None
 
 
 class _Split:
