@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-import app
+from app.resources import resource
 from app.web.i18n import translations, translator
 from app.web.pages.formats import Formats
-
-_PACKAGE = Path(app.__file__).parent
-_INSTALLED = _PACKAGE / "_resources"
-
-
-def resources(name: str) -> Path:
-    """Where `templates` or `static` are: beside the package in a checkout, inside it when installed."""
-    installed = _INSTALLED / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
 
 
 @cache
 def environment(language: str) -> Environment:
     """The templates in a language (`en`, `fr`)."""
     made = Environment(
-        loader=FileSystemLoader(resources("templates")),
+        loader=FileSystemLoader(resource("templates")),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=not _INSTALLED.is_dir(),
+        auto_reload=resource("templates").parent.name != "_resources",
         extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
