@@ -50,7 +50,7 @@ class Site:
         expect(page.locator("#shell")).to_be_visible()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """The server with all VMs of the fleet in its mirror."""
     fleet = Fleet.up(HOSTS, VMS)
@@ -64,9 +64,13 @@ def site() -> Iterator[Site]:
         fleet.down()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium_browser() -> Iterator[Browser]:
-    """One browser for all tests of the shell."""
+    """One browser for all tests of a module.
+
+    It ends with the module: while Playwright runs, its loop counts as running in this thread, and no test
+    could run one of its own.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
