@@ -242,6 +242,13 @@ class Vm(Usage, Base):
         Index("ix_vm_cpu_percent_id", "cpu_percent", "id"),
         Index("ix_vm_memory_bytes_id", "memory_bytes", "id"),
         Index("ix_vm_vcpus_id", "vcpus", "id"),
+        Index("ix_vm_state_vcpus_memory_bytes", "state", "vcpus", "memory_bytes"),  # sums of the dashboard
+        Index(
+            "ix_vm_duplicate",
+            "duplicate",
+            sqlite_where=text("duplicate IS 1"),
+            postgresql_where=text("duplicate IS TRUE"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

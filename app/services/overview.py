@@ -47,6 +47,7 @@ def overview(ctx: Ctx) -> Overview:
     host = _host_sums(ctx)
     states = _by_state(ctx, Vm.state)
     pool = _storage(ctx)
+    duplicates = ctx.session.scalar(sa.select(sa.func.count()).where(Vm.duplicate.is_(True))) or 0
     return Overview(
         hosts=_by_state(ctx, Host.state),
         vms=states,
@@ -54,14 +55,14 @@ def overview(ctx: Ctx) -> Overview:
             sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
         )
         or 0,
-        duplicate_vms=_count(ctx, Vm.duplicate.is_(True)),
+        duplicate_vms=duplicates,
         cpu=meter(float(host.cpu_used or 0), int(host.cpus or 0)),
         memory=meter(int(host.memory_used or 0), int(host.memory or 0)),
         storage=meter(int(pool.used or 0), int(pool.capacity or 0)),
         vcpus_promised=host.promised_vcpus or 0,
         cpus=int(host.cpus or 0),
         memory_promised_bytes=host.promised_memory or 0,
-        attention=_attention(ctx, states),
+        attention=_attention(ctx, states, duplicates),
         busiest=_busiest(ctx),
     )
 
@@ -103,19 +104,20 @@ def _storage(ctx: Ctx) -> Any:
     ).one()
 
 
-def _count(ctx: Ctx, where: sa.ColumnElement[bool]) -> int:
-    return ctx.session.scalar(sa.select(sa.func.count()).select_from(Vm).where(where)) or 0
-
-
 def _busiest(ctx: Ctx) -> list[VmRecord]:
     query = sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id)
-    query = query.where(Vm.cpu_percent.is_not(None), Vm.state == VmState.RUNNING.value)
+    query = query.where(Vm.cpu_percent.is_not(None))
     query = query.order_by(Vm.cpu_percent.desc(), Vm.id.desc()).limit(BUSIEST)
     return records_of(ctx, [tuple(row) for row in ctx.session.execute(ctx.visible(query, "vm.view"))])
 
 
-def _attention(ctx: Ctx, states: dict[str, int]) -> list[Attention]:
-    return [*_lost_hosts(ctx), *_vm_troubles(ctx, states), *_full_pools(ctx), *_failed_checks(ctx)]
+def _attention(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attention]:
+    return [
+        *_lost_hosts(ctx),
+        *_vm_troubles(ctx, states, duplicates),
+        *_full_pools(ctx),
+        *_failed_checks(ctx),
+    ]
 
 
 def _lost_hosts(ctx: Ctx) -> list[Attention]:
@@ -133,8 +135,7 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
     return found
 
 
-def _vm_troubles(ctx: Ctx, states: dict[str, int]) -> list[Attention]:
-    duplicates = _count(ctx, Vm.duplicate.is_(True))
+def _vm_troubles(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attention]:
     rows = (
         (
             duplicates,

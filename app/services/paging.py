@@ -55,8 +55,16 @@ class _Sort:
     descending: bool
 
     @property
-    def keys(self) -> tuple[Column, ...]:
-        return (self.column,) if self.column is self.unique else (self.column, self.unique)
+    def is_by_unique(self) -> bool:
+        return self.column is self.unique
+
+    @property
+    def is_nullable(self) -> bool:
+        return bool(getattr(self.column, "nullable", True)) and not self.is_by_unique
+
+    @property
+    def is_of_one_table(self) -> bool:
+        return getattr(self.column, "table", None) is getattr(self.unique, "table", self)
 
     def after(self, keys: Sequence[Column], values: Sequence[Value]) -> sa.ColumnElement[bool]:
         left = sa.tuple_(*keys)
@@ -92,14 +100,14 @@ def page(
     """
     sort = _sort(ctx, asked, order)
     place = _read_cursor(asked.cursor, sort) if asked.cursor else None
-    total = _total(ctx, query if counted is None else counted, order.unique)
+    narrow = query if counted is None else counted
+    total = _total(ctx, narrow, order.unique)
     # A text that nothing holds is not sought a second time.
-    rows = _rows(ctx, query, sort, place, asked.limit + 1) if total else []
-    more = len(rows) > asked.limit
-    rows = rows[: asked.limit]
-    following = _write_cursor(sort, _Place(*rows[-1][-2:])) if more else None
-    selected = [cast("tuple[*Ts]", row[:-2]) for row in rows]
-    return Page(items=list(to_records(selected)), next=following, total=total)
+    keys = _keys(ctx, narrow if sort.is_of_one_table else query, sort, place, asked) if total else []
+    more = len(keys) > asked.limit
+    keys = keys[: asked.limit]
+    following = _write_cursor(sort, keys[-1]) if more else None
+    return Page(items=list(to_records(_rows(ctx, query, sort, keys))), next=following, total=total)
 
 
 def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
@@ -118,24 +126,42 @@ def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:
     return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
 
 
-def _rows(
-    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int
-) -> list[tuple[Any, ...]]:
-    query = query.add_columns(sort.column.label("sort_value"), sort.unique.label("sort_unique"))
-    nullable = bool(getattr(sort.column, "nullable", True)) and sort.column is not sort.unique
-    rows: list[tuple[Any, ...]] = []
+def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, asked: ListQuery) -> list[_Place]:
+    """The places of the part and one more. Only the sort columns are read: sorting wide rows is slow."""
+    wanted = asked.limit + 1
+    keys = query.order_by(None).with_only_columns(
+        sort.column.label("value"), sort.unique.label("key"), maintain_column_froms=True
+    )
+    value, unique = sort.column, sort.unique
+    if asked.q:
+        # Every row must be searched; a walk along an index of the order would read them one by one.
+        found = keys.cte("found").prefix_with("MATERIALIZED")
+        keys, value, unique = sa.select(found.c.value, found.c.key), found.c.value, found.c.key
+    columns = (value,) if sort.is_by_unique else (value, unique)
+    places: list[_Place] = []
     if place is None or place.value is not None:
-        valued = query.where(sort.column.is_not(None)) if nullable else query
+        valued = keys.where(value.is_not(None)) if sort.is_nullable else keys
         if place is not None and place.value is not None:
-            valued = valued.where(sort.after(sort.keys, (place.value, place.unique)[: len(sort.keys)]))
-        rows += ctx.session.execute(sort.ordered(valued, sort.keys).limit(wanted))
-    if nullable and len(rows) < wanted:
-        empty = query.where(sort.column.is_(None))
+            valued = valued.where(sort.after(columns, (place.value, place.unique)[: len(columns)]))
+        places += _places(ctx, sort.ordered(valued, columns).limit(wanted))
+    if sort.is_nullable and len(places) < wanted:
+        empty = keys.where(value.is_(None))
         if place is not None and place.value is None:
-            empty = empty.where(sort.after((sort.unique,), (place.unique,)))
-        empty = sort.ordered(empty, (sort.unique,)).limit(wanted - len(rows))
-        rows += ctx.session.execute(empty)
-    return rows
+            empty = empty.where(sort.after((unique,), (place.unique,)))
+        places += _places(ctx, sort.ordered(empty, (unique,)).limit(wanted - len(places)))
+    return places
+
+
+def _places(ctx: Ctx, query: AnySelect) -> list[_Place]:
+    return [_Place(value, unique) for value, unique in ctx.session.execute(query)]
+
+
+def _rows(ctx: Ctx, query: sa.Select[*Ts], sort: _Sort, keys: Sequence[_Place]) -> list[tuple[*Ts]]:
+    """The rows at these places, in their order; one that has just gone is left out."""
+    places = {each.unique: number for number, each in enumerate(keys)}
+    found = query.order_by(None).where(sort.unique.in_(places)).add_columns(sort.unique.label("sort_unique"))
+    rows = sorted(ctx.session.execute(found), key=lambda row: places[row[-1]]) if keys else []
+    return [cast("tuple[*Ts]", row[:-1]) for row in rows]
 
 
 def _total(ctx: Ctx, query: AnySelect, unique: Column) -> int:

@@ -339,6 +339,15 @@ def upgrade() -> None:
     op.create_index("ix_vm_state_name_key", "vm", ["state", "name_key", "id"], unique=False)
     op.create_index(op.f("ix_vm_uuid"), "vm", ["uuid"], unique=False)
     op.create_index("ix_vm_vcpus_id", "vm", ["vcpus", "id"], unique=False)
+    op.create_index("ix_vm_state_vcpus_memory_bytes", "vm", ["state", "vcpus", "memory_bytes"], unique=False)
+    op.create_index(
+        "ix_vm_duplicate",
+        "vm",
+        ["duplicate"],
+        unique=False,
+        sqlite_where=sa.text("duplicate IS 1"),
+        postgresql_where=sa.text("duplicate IS TRUE"),
+    )
     op.create_table(
         "vm_definition",
         sa.Column("vm_id", sa.String(length=24), nullable=False),
