@@ -163,7 +163,7 @@ class Settings(BaseSettings):
 
 
 # Read by the program itself, not settings of the server.
-OTHER_VARIABLES = frozenset({"VIGIE_CONFIG", "VIGIE_ROOT", "VIGIE_LAB_RANGE"})
+OTHER_VARIABLES = frozenset({"VIGIE_CONFIG", "VIGIE_LAB_RANGE"})
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -6,11 +6,12 @@ a privilege and an integration test for each entry.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.core.messages import N_
-from app.core.states import HostMode, HostState, VmState
+from app.core.states import HostMode, HostState, TaskState, VmState
 
 
 class VmVerb(StrEnum):
@@ -65,7 +66,7 @@ VM_ACTIONS: dict[VmVerb, VmAction] = {
         VmAction(VmVerb.FORCE_OFF, N_("Force off"), "vm.power", _ACTIVE, confirm=True),
         VmAction(VmVerb.PAUSE, N_("Pause"), "vm.power", _ON),
         VmAction(VmVerb.RESUME, N_("Resume"), "vm.power", frozenset({VmState.PAUSED, VmState.SUSPENDED})),
-        VmAction(VmVerb.SAVE, N_("Save"), "vm.power", _ACTIVE, cancellable=True, needs_persistent=True),
+        VmAction(VmVerb.SAVE, N_("Save state"), "vm.power", _ACTIVE, cancellable=True, needs_persistent=True),
         VmAction(VmVerb.RESTORE, N_("Restore"), "vm.power", frozenset({VmState.SAVED})),
         VmAction(VmVerb.AUTOSTART_ON, N_("Start with the host"), "vm.configure", _ANY, needs_persistent=True),
         VmAction(
@@ -100,13 +101,31 @@ HOST_STATE_TITLES: dict[HostState, str] = {
 }
 
 
+TASK_STATE_TITLES: dict[TaskState, str] = {
+    TaskState.QUEUED: N_("Waiting"),
+    TaskState.RUNNING: N_("Under way"),
+    TaskState.CANCELLING: N_("Cancelling"),
+    TaskState.SUCCEEDED: N_("Done"),
+    TaskState.FAILED: N_("Failed"),
+    TaskState.CANCELLED: N_("Cancelled"),
+}
+
+
+def titles_of(states: Collection[VmState]) -> list[str]:
+    """Message ids of the states' titles, in their usual order."""
+    return [title for state, title in VM_STATE_TITLES.items() if state in states]
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an action cannot be done now: a stable code, a message id with parameters, and what to do."""
+    """Why an action cannot be done now: a stable code, a message id with parameters, and what to do.
+
+    The parameters are lists of message ids.
+    """
 
     code: str
     reason: str
-    params: dict[str, str]
+    params: dict[str, list[str]]
     hint: str
 
 
@@ -135,14 +154,14 @@ def refuse_vm_action(
         return Refusal(
             "host_not_connected",
             N_("The host is not connected (%(state)s), so the VM's real state is not known."),
-            {"state": host_state.value},
+            {"state": [HOST_STATE_TITLES[host_state]]},
             N_("Wait until the host answers again, or look at the host's page for the reason."),
         )
     if vm_state not in action.states:
         return Refusal(
             "wrong_state",
-            N_("The VM is %(state)s; this needs: %(allowed)s."),
-            {"state": vm_state.value, "allowed": ", ".join(sorted(state.value for state in action.states))},
+            N_("The VM's state is “%(state)s”; this needs: %(allowed)s."),
+            {"state": [VM_STATE_TITLES[vm_state]], "allowed": titles_of(action.states)},
             N_("Bring the VM to one of these states first."),
         )
     if action.needs_persistent and not vm_persistent:

@@ -48,14 +48,14 @@ class Database:
     def begin(self, *, wait_ms: int | None = None) -> Iterator[Session]:
         """A session that is committed at the end, or rolled back on any error.
 
+        The transaction begins, and SQLite's lock is taken, with the first use of the session.
         `wait_ms`: how long SQLite waits for its lock, when that is less than usual.
 
         Functions put with `after_commit` run once the commit is done, in order. Raises Unavailable when the
         database is locked, full or gone.
         """
-        with _as_unavailable(), self._sessions() as session:
-            if self.is_sqlite:
-                session.connection(execution_options={"vigie_write": True, "vigie_wait_ms": wait_ms})
+        writing = self.engine.execution_options(vigie_write=True, vigie_wait_ms=wait_ms)
+        with _as_unavailable(), self._sessions(bind=writing) as session:
             try:
                 yield session
                 session.commit()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb
+from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.states import VmState
@@ -60,12 +60,9 @@ def _refuse_wrong_state(verb: VmVerb, vm: VmObservation) -> None:
         raise TaskFailed(
             "wrong_state",
             N_("The VM changed in between."),
-            why=N_("It is %(state)s now; this needs: %(allowed)s."),
+            why=N_("Its state is “%(state)s” now; this needs: %(allowed)s."),
             hint=N_("Look at the VM and choose what it needs now."),
-            params={
-                "state": vm.state.value,
-                "allowed": ", ".join(sorted(state.value for state in allowed)),
-            },
+            params={"state": [VM_STATE_TITLES[vm.state]], "allowed": titles_of(allowed)},
         )
 
 
@@ -73,9 +70,9 @@ def _not_seen(vm: VmObservation) -> TaskFailed:
     return TaskFailed(
         "not_seen",
         N_("The host said that it was done, but the VM does not show it."),
-        why=N_("The VM is %(state)s."),
+        why=N_("The VM's state is “%(state)s”."),
         hint=N_("Look at the VM and at the host's log."),
-        params={"state": VM_STATE_TITLES[vm.state].lower()},
+        params={"state": [VM_STATE_TITLES[vm.state]]},
     )
 
 

@@ -227,10 +227,11 @@ def find_user(ctx: Ctx, name: str) -> UserRecord:
 def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
     """Make a user who can sign in at once."""
     ctx.require("user.edit")
+    hashed = hash_password(spec.password.get_secret_value())  # takes its time: before the database is locked
     user = User(
         id=new_id(ObjectKind.USER),
         display=spec.display or spec.name,
-        password_hash=hash_password(spec.password.get_secret_value()),
+        password_hash=hashed,
         role=spec.role,
         language=spec.language,
         disabled=False,
@@ -245,14 +246,15 @@ def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
 def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int | None = None) -> UserRecord:
     """Change a user. A new password, or disabling, ends all logins of the user."""
     ctx.require("user.edit")
+    hashed = None if patch.password is None else hash_password(patch.password.get_secret_value())
     user = _get(ctx, user_id, lock=True)
     check_version(user, expected_version)
     changed = sorted(patch.model_fields_set)
     ends = patch.disabled or patch.password is not None
     if patch.disabled or (patch.role is not None and patch.role != Role.ADMINISTRATOR.value):
         _keep_an_administrator(ctx, user)
-    if patch.password is not None:
-        user.password_hash = hash_password(patch.password.get_secret_value())
+    if hashed is not None:
+        user.password_hash = hashed
     if "language" in changed:
         user.language = patch.language
     user.display = patch.display or user.display
@@ -285,12 +287,15 @@ def delete_user(ctx: Ctx, user_id: str) -> None:
 
 def change_password(ctx: Ctx, change: PasswordChange) -> None:
     """Give oneself a new password. Every other login of oneself ends."""
-    user = _get(ctx, ctx.actor.user_id or "", lock=True)
-    with limited(ctx.services, user.name, ctx.actor.remote) as failed:
-        if not verify_password(change.current.get_secret_value(), user.password_hash):
+    known = _user_named(ctx.services, ctx.actor.name)  # hashes are compared before the database is locked
+    with limited(ctx.services, ctx.actor.name, ctx.actor.remote) as failed:
+        if known is None or not verify_password(change.current.get_secret_value(), known.password_hash):
             failed()
             raise InvalidInput("current", N_("is not your password"), code="wrong_password")
-    user.password_hash = hash_password(change.new.get_secret_value())
+    hashed = hash_password(change.new.get_secret_value())
+    user = _get(ctx, ctx.actor.user_id or "", lock=True)
+    check_version(user, known.version)
+    user.password_hash = hashed
     user.version += 1
     _end_logins(ctx, user.id, but=ctx.actor.login_id)
     audit.record(ctx, "user.password", target=_ref(user))

@@ -83,8 +83,15 @@ class Ctx:
         return query if self.can(privilege) else query.where(sa.false())
 
     def say(self, message: str, params: dict[str, Any] | None = None) -> str:
-        """A message id in the asker's language, with its parameters filled in."""
-        return self.translate(message) % params if params else self.translate(message)
+        """A message id in the asker's language, with its parameters filled in.
+
+        A parameter that is a list holds message ids of its own.
+        """
+        said = {
+            name: ", ".join(map(self.translate, value)) if isinstance(value, list) else value
+            for name, value in (params or {}).items()
+        }
+        return self.translate(message) % said if said else self.translate(message)
 
     def notify(self, *topics: str) -> None:
         """Publish topics once the transaction is committed."""

@@ -6,15 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import VM_ACTIONS, VmVerb, refuse_vm_action
+from app.core.actions import VM_ACTIONS, VmVerb
 from app.core.folding import fold
 from app.core.messages import N_
 from app.core.records import SearchHit
-from app.core.states import HostMode, HostState, VmState
 from app.db.models import Datacenter, Host, Network, Pool, Vm
 from app.services.context import Ctx
 from app.services.paging import contains, storable
 from app.services.seen import is_stale
+from app.services.vm_records import refusal
 
 PAGES = (
     ("/", N_("Dashboard"), None),
@@ -174,13 +174,5 @@ def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
             method="POST",
         )
         for row in rows
-        if refuse_vm_action(
-            verb,
-            vm_state=VmState(row.state),
-            vm_persistent=row.persistent,
-            autostart=row.autostart,
-            host_state=HostState(row.host_state),
-            host_mode=HostMode(row.host_mode),
-        )
-        is None
+        if refusal(verb, row, row.host_state, row.host_mode) is None
     ]

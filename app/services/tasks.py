@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.core.actions import VM_ACTIONS, VmVerb
+from app.core.actions import TASK_STATE_TITLES, VM_ACTIONS, VmVerb
 from app.core.errors import Busy, Conflict, NotFound
 from app.core.ids import new_id
 from app.core.messages import N_
@@ -99,7 +99,7 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
     if state.is_final:
         raise Conflict(
             ctx.translate(N_("The task has ended already.")),
-            why=ctx.say(N_("It is %(state)s."), {"state": task.state}),
+            why=ctx.say(N_("Its state is “%(state)s”."), {"state": [TASK_STATE_TITLES[state]]}),
             code="task_ended",
         )
     if state is TaskState.QUEUED:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.core.actions import Refusal, VmVerb, refuse_vm_action
 from app.core.records import (
     DeviceRecord,
     DiskRecord,
@@ -62,6 +63,18 @@ _PARSED = (
     "memory_max_bytes",
     "has_agent_channel",
 )
+
+
+def refusal(verb: VmVerb, vm: Any, host_state: str, host_mode: str) -> Refusal | None:
+    """Why a verb cannot be done now. `vm` has the columns state, persistent and autostart of its row."""
+    return refuse_vm_action(
+        verb,
+        vm_state=VmState(vm.state),
+        vm_persistent=vm.persistent,
+        autostart=vm.autostart,
+        host_state=HostState(host_state),
+        host_mode=HostMode(host_mode),
+    )
 
 
 def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:

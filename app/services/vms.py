@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import VM_ACTIONS, Refusal, VmVerb, refuse_vm_action
+from app.core.actions import VM_ACTIONS, Refusal, VmVerb
 from app.core.errors import Conflict, NotFound, VigieError
 from app.core.folding import fold
 from app.core.ids import new_id
@@ -24,7 +24,7 @@ from app.core.records import (
     VmRecord,
 )
 from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.core.states import HostMode, HostState, ObjectKind, VmState
+from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Tag, Vm, VmDefinition, VmScreen
 from app.services import audit, tasks
 from app.services.context import Ctx
@@ -32,7 +32,7 @@ from app.services.names import check_version
 from app.services.notices import SCREEN, TREE
 from app.services.paging import Order, contains, page
 from app.services.seen import stale_hosts
-from app.services.vm_records import COLUMNS, detail_of, records_of
+from app.services.vm_records import COLUMNS, detail_of, records_of, refusal
 
 ORDER = Order(
     {
@@ -122,7 +122,7 @@ def _actions(ctx: Ctx, vm: Vm, host: Host, record: VmRecord) -> list[VerbRecord]
 
 def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbRecord:
     action = VM_ACTIONS[verb]
-    refused = _refusal(verb, vm, host)
+    refused = refusal(verb, vm, host.state, host.mode)
     code = why = hint = None
     if refused is not None:
         code, why, hint = refused.code, ctx.say(refused.reason, refused.params), ctx.translate(refused.hint)
@@ -137,17 +137,6 @@ def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbR
         code=code,
         why=why,
         hint=hint,
-    )
-
-
-def _refusal(verb: VmVerb, vm: Any, host: Any) -> Refusal | None:
-    return refuse_vm_action(
-        verb,
-        vm_state=VmState(vm.state),
-        vm_persistent=vm.persistent,
-        autostart=vm.autostart,
-        host_state=HostState(host.state),
-        host_mode=HostMode(host.mode),
     )
 
 
@@ -190,7 +179,7 @@ def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecor
     """Ask for a power verb; the answer is the task. Raises Conflict with the reason, Busy with the other task."""
     vm = _get(ctx, vm_id, VM_ACTIONS[verb].privilege)
     host = ctx.session.get_one(Host, vm.host_id)
-    refused = _refusal(verb, vm, host)
+    refused = refusal(verb, vm, host.state, host.mode)
     holder = tasks.active_tasks(ctx, [vm.id]).get(vm.id)
     if holder is not None:
         raise tasks.busy(ctx, holder)
@@ -226,14 +215,7 @@ def _act_one(ctx: Ctx, verb: VmVerb, row: Any, holder: Any, options: ActionOptio
         raise NotFound(ctx.translate(N_("There is no such VM.")))
     if holder is not None:
         raise tasks.busy(ctx, holder)
-    refused = refuse_vm_action(
-        verb,
-        vm_state=VmState(row.state),
-        vm_persistent=row.persistent,
-        autostart=row.autostart,
-        host_state=HostState(row.host_state),
-        host_mode=HostMode(row.host_mode),
-    )
+    refused = refusal(verb, row, row.host_state, row.host_mode)
     if refused is not None:
         raise _refused(ctx, refused)
     vm = Ref(kind=ObjectKind.VM, id=row.id, name=row.name)

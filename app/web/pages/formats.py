@@ -10,7 +10,7 @@ from babel import Locale
 from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal
 
-from app.core.actions import HOST_STATE_TITLES, VM_STATE_TITLES
+from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES
 from app.core.messages import N_
 from app.core.states import HostState, TaskState, Verdict, VmState
 
@@ -19,14 +19,6 @@ _BYTE_UNITS = {"en": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "fr": ("o", "Kio"
 _SPACE = "\u202f"  # narrow, not breaking: between a number and its unit
 _SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86400
 
-TASK_STATE_TITLES: dict[TaskState, str] = {
-    TaskState.QUEUED: N_("Waiting"),
-    TaskState.RUNNING: N_("Under way"),
-    TaskState.CANCELLING: N_("Cancelling"),
-    TaskState.SUCCEEDED: N_("Done"),
-    TaskState.FAILED: N_("Failed"),
-    TaskState.CANCELLED: N_("Cancelled"),
-}
 VERDICT_TITLES: dict[Verdict, str] = {
     Verdict.PASS: N_("Good"),
     Verdict.WARN: N_("Warning"),

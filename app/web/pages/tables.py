@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.actions import HOST_STATE_TITLES, VM_STATE_TITLES, VmVerb
+from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES, VmVerb
 from app.core.messages import N_
 from app.core.records import (
     AuditRecord,
@@ -32,7 +32,6 @@ from app.core.specs import (
     VolumeQuery,
 )
 from app.core.states import Severity
-from app.web.pages.formats import TASK_STATE_TITLES
 from app.web.pages.table import Choice, Column, Empty, Table
 
 
