@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -112,6 +113,9 @@ def _run(app: FastAPI, settings: Settings, listener: socket.socket) -> int:
         forwarded_allow_ips=settings.proxy_addresses,
         timeout_graceful_shutdown=GRACE_S,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Uvicorn raises what it caught once more when it is done; by then it is the end that was asked for.
+        signal.signal(number, signal.SIG_IGN)
     server = _Server(config, settings.public_url or f"http://{shown}:{port}")
     server.run(sockets=[listener])
     return 0 if server.ready else 1

@@ -233,7 +233,7 @@ def _observation(
     if ours is VmState.SHUTOFF:
         if saved:
             ours = VmState.SAVED
-        elif why in ("crashed", "failed"):
+        elif why == "crashed":  # "failed" is a start that did not succeed
             ours = VmState.CRASHED
     elif ours is VmState.PAUSED and why == "starting_up":
         # Every start passes through this for a moment; nobody paused the VM.
