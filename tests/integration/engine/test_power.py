@@ -1,7 +1,11 @@
 """Every power verb, end to end on real guests, and how tasks end when the world changes under them."""
 
+import os
+import signal
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -101,6 +105,37 @@ def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None
     assert site.task(task_id, 5).state is TaskState.CANCELLED
     assert time.monotonic() - begun < 2
     assert host.virsh("domstate", "deaf") == "running"
+
+
+def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    spec = host.create_guest("guest", start=True)
+    site.add(host)
+    wait_for_agent(host, spec.uuid or "guest")
+    task_id = site.act("guest", VmVerb.SAVE)
+    writer = find_save_writer()
+    os.kill(writer, signal.SIGSTOP)  # what a slow disk looks like
+    try:
+        eventually(lambda: host.virsh("domjobinfo", "guest").split()[2] == "Unbounded", 5, "the save runs")
+        site.cancel(task_id)
+        time.sleep(1)
+    finally:
+        os.kill(writer, signal.SIGCONT)
+    assert site.task(task_id).state is TaskState.CANCELLED
+    assert (host.virsh("domstate", "guest"), state(site, "guest")) == ("running", VmState.RUNNING)
+    site.do("guest", VmVerb.SAVE)
+    assert state(site, "guest") == VmState.SAVED
+
+
+def find_save_writer() -> int:
+    """The process through which libvirt writes a VM's memory."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for each in Path("/proc").iterdir():
+            with suppress(OSError):
+                if each.name.isdigit() and b"libvirt_iohelper" in (each / "cmdline").read_bytes():
+                    return int(each.name)
+    raise AssertionError("no save began")
 
 
 def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:

@@ -6,10 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotSignedIn, TooManyRequests
+from app.core.privileges import Role
 from app.core.specs import ListQuery, PasswordChange, TokenSpec, UserPatch, UserSpec
 from app.db.models import Audit, Login, Token
 from app.services import accounts, tokens
-from app.services.context import Ctx, Services
+from app.services.context import Actor, Ctx, Services
 
 PASSWORD = "correct horse battery"
 
@@ -65,6 +66,30 @@ def test_guesses_are_limited_by_address_and_others_can_sign_in(services: Service
     with pytest.raises(TooManyRequests):
         sign_in(services)
     assert sign_in(services, remote="198.51.100.1").user.id == ada.id
+
+
+def test_passwords_are_hashed_before_the_database_is_locked(
+    services: Services, ada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, wrote = accounts.hash_password, []
+
+    def hash_password(password: str) -> str:
+        with services.database.begin(wait_ms=0) as session:  # another writer, while the hash is made
+            session.execute(sa.update(Login).values(remote="192.0.2.1"))
+        wrote.append(password)
+        return really(password)
+
+    monkeypatch.setattr(accounts, "hash_password", hash_password)
+    admin = Actor(ada.id, ada.name, Role.ADMINISTRATOR, "page")
+    with services.database.begin() as session:
+        eve = accounts.create_user(Ctx(services, session, admin), spec("eve"))
+    with services.database.begin() as session:
+        patch = UserPatch.model_validate({"password": "another long password"})
+        accounts.update_user(Ctx(services, session, admin), eve.id, patch)
+    with services.database.begin() as session:
+        change = PasswordChange.model_validate({"current": PASSWORD, "new": "a third long password"})
+        accounts.change_password(Ctx(services, session, admin), change)
+    assert wrote == [PASSWORD, "another long password", "a third long password"]
 
 
 def test_right_passwords_are_not_counted(services: Services, ada) -> None:

@@ -1,0 +1,88 @@
+"""What is old goes and what is needed stays, in parts, on both databases."""
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from app.core.ids import new_id
+from app.core.states import ObjectKind, TaskState
+from app.db.models import Audit, Event, IdempotencyKey, Login, Task
+from app.engine import retention
+from app.services import accounts
+from app.services.context import Services
+
+
+def never() -> bool:
+    return False
+
+
+def fill(services: Services) -> None:
+    """One old and one new row of each kind, and an old task that still runs."""
+    now = datetime.now(UTC)
+    user = accounts.first_user(services, "ada", "correct horse battery")
+    old, fresh = now - timedelta(days=10_000), now - timedelta(minutes=1)
+    with services.database.begin() as session:
+        for at, state in ((old, "succeeded"), (fresh, "succeeded"), (old, "running")):
+            session.add(
+                Task(
+                    id=new_id(ObjectKind.TASK),
+                    kind="vm.start",
+                    title="Start",
+                    state=TaskState(state),
+                    actor_name="ada",
+                    created_at=at,
+                )
+            )
+        for at in (old, fresh):
+            session.add(Event(at=at, kind="vm.started", severity="info", message="Started."))
+            session.add(Audit(at=at, actor_name="ada", via="api", action="login", outcome="ok"))
+            session.add(
+                IdempotencyKey(user_id=user.id, key=str(at), request_sha256="x", answer={}, created_at=at)
+            )
+            session.add(
+                Login(
+                    id=new_id(ObjectKind.LOGIN),
+                    secret_sha256=str(at),
+                    user_id=user.id,
+                    created_at=at,
+                    last_seen_at=at,
+                    expires_at=at + timedelta(hours=1),
+                )
+            )
+
+
+def counts(services: Services) -> dict[str, int]:
+    with services.database.read() as session:
+        return {
+            model.__tablename__: session.scalar(sa.select(sa.func.count()).select_from(model)) or 0
+            for model in (Task, Event, Audit, IdempotencyKey, Login)
+        }
+
+
+def test_old_rows_go_and_a_task_that_runs_stays(services: Services) -> None:
+    fill(services)
+    before = counts(services)
+    assert retention.forget_old(services, never) == 5
+    after = counts(services)
+    assert after == {name: number - 1 for name, number in before.items()}
+    with services.database.read() as session:
+        assert sorted(session.scalars(sa.select(Task.state))) == ["running", "succeeded"]
+    assert retention.forget_old(services, never) == 0
+
+
+def test_more_than_one_part_goes(services: Services) -> None:
+    old = datetime.now(UTC) - timedelta(days=10_000)
+    number = 2 * retention.AT_ONCE + 1
+    with services.database.begin() as session:
+        session.add_all(
+            Event(at=old, kind="vm.started", severity="info", message="Started.") for _ in range(number)
+        )
+    assert retention.forget_old(services, never) == number
+    assert counts(services)["event"] == 0
+
+
+def test_a_server_that_stops_leaves_the_rest_for_the_next_round(services: Services) -> None:
+    fill(services)
+    before = counts(services)
+    assert retention.forget_old(services, lambda: True) == 0
+    assert counts(services) == before
