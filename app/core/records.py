@@ -502,6 +502,9 @@ class SearchHit(Record):
         None, description="What matched when it is not the name: an address, a MAC, a tag…"
     )
     method: Literal["GET", "POST"] = "GET"
+    confirm: bool = Field(
+        False, description="Whether a person should be asked first: the guest may lose data."
+    )
 
 
 class TreeNode(Record):

@@ -56,7 +56,7 @@ def _rank(hit: SearchHit, wanted: str) -> int:
 
 def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     """By prefix of the name first, which an index answers; only if that is too few, by everything else."""
-    rows = _vm_rows(ctx, sa.and_(Vm.name_key >= wanted, Vm.name_key < wanted + "\U0010ffff"), limit)
+    rows = _vm_rows(ctx, _begins(wanted), limit)
     if len(rows) < limit:
         seen = {row.id for row in rows}
         more = _vm_rows(ctx, contains(Vm.search_text, wanted), limit)
@@ -74,6 +74,10 @@ def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
         )
         for row in rows
     ]
+
+
+def _begins(wanted: str) -> sa.ColumnElement[bool]:
+    return sa.and_(Vm.name_key >= wanted, Vm.name_key < wanted + "\U0010ffff")
 
 
 def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[Any]:
@@ -162,7 +166,7 @@ def _actions(ctx: Ctx, wanted: str) -> list[SearchHit]:
 
 def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
     title = ctx.translate(VM_ACTIONS[verb].title)
-    rows = _vm_rows(ctx, contains(Vm.name_key, name), MOST_ACTIONS * 4)
+    rows = _vm_rows(ctx, _begins(name), MOST_ACTIONS * 4)
     return [
         SearchHit(
             kind="action",
@@ -172,6 +176,7 @@ def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
             state=row.state,
             where=row.host_name,
             method="POST",
+            confirm=VM_ACTIONS[verb].confirm,
         )
         for row in rows
         if refusal(verb, row, row.host_state, row.host_mode) is None

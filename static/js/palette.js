@@ -1,4 +1,5 @@
-// The palette (Ctrl K): what is typed is searched on the server; arrows choose, Enter opens.
+// The palette (Ctrl K): what is typed is searched on the server; arrows choose, Enter opens. Enter is a click on
+// what is chosen, so that questions.js asks first where an act loses something.
 import { toast } from "./toasts.js";
 import { visit } from "./shell.js";
 
@@ -8,6 +9,7 @@ const input = document.getElementById("palette-input");
 const results = document.getElementById("palette-results");
 let timer = 0;
 let asked = 0;
+let answered = ""; // the text that the results are of
 
 export function openPalette() {
   if (dialog.open) return;
@@ -27,6 +29,7 @@ async function search(text) {
   made.innerHTML = await answer.text(); // our own server's template, escaped there
   if (number !== asked) return;
   results.replaceChildren(made.content);
+  answered = text;
   mark(options()[0]);
 }
 
@@ -68,8 +71,8 @@ input.addEventListener("keydown", (event) => {
     move(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter") {
     event.preventDefault();
-    const chosen = results.querySelector('[aria-selected="true"][data-url]');
-    if (chosen) open(chosen);
+    if (input.value.trim() !== answered) return; // what is shown answers an earlier text
+    results.querySelector('[aria-selected="true"][data-url]')?.click();
   }
 });
 results.addEventListener("click", (event) => {

@@ -67,6 +67,27 @@ def test_palette_by_keyboard_alone(site: Site, visit: Visit) -> None:
     expect(page.locator("#palette")).to_be_hidden()
 
 
+def test_palette_asks_before_it_resets_and_acts_on_no_older_answer(site: Site, visit: Visit) -> None:
+    page = visit("/vms")
+    vm = site.rest.call("GET", "/vms?limit=1&state=running")["items"][0]
+    before = site.rest.call("GET", f"/tasks?target={vm['id']}")["total"]
+    page.keyboard.press("Control+k")
+    page.keyboard.type(f"reset {vm['name']}")
+    chosen = page.locator("#palette-list [aria-selected=true]")
+    expect(chosen).to_contain_text(f"Reset: {vm['name']}")
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).to_be_visible()
+    expect(page.locator("#question-title")).to_have_text(f"Reset: {vm['name']}")
+    page.keyboard.press("Escape")
+    expect(page.locator("#question")).to_be_hidden()
+    page.route("**/search?*", lambda route: None)  # no further answer comes
+    page.keyboard.type("0")
+    page.keyboard.press("Enter")
+    expect(page.locator("#question")).to_be_hidden()
+    expect(page.locator("#palette")).to_be_visible()
+    assert site.rest.call("GET", f"/tasks?target={vm['id']}")["total"] == before
+
+
 def test_tree_opens_walks_and_follows_by_keyboard(site: Site, visit: Visit) -> None:
     page = visit("/")
     tree = page.get_by_role("tree")

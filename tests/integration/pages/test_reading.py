@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -73,6 +74,36 @@ def test_every_page_answers(shared: Console, role: Role) -> None:
         answer = browser.get(path)
         assert answer.status_code == 200, path
         assert "no-store" in answer.headers["cache-control"]
+
+
+class _Attributes(HTMLParser):
+    """Collects the names of all attributes of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names |= {name for name, _ in attrs}
+
+
+def test_no_page_has_the_rest_of_an_attribute_in_a_tag(shared: Console) -> None:
+    browser = shared.browser()
+    for path in EVERYONE + ADMINISTRATORS + pages_of(shared.inventory):
+        found = _Attributes()
+        found.feed(browser.get(path).text)
+        broken = [name for name in found.names if not re.fullmatch(r"[a-z][\w:.-]*", name, re.IGNORECASE)]
+        assert broken == [], path
+
+
+def test_the_palette_asks_before_verbs_that_lose_data_and_offers_no_other_vm(shared: Console) -> None:
+    browser = shared.browser(Role.OPERATOR)
+    reset = browser.get("/search?q=reset+web-00-00").text
+    assert reset.count('data-ask="#ask-hit-0"') == 1
+    assert '<template id="ask-hit-0" data-title="Reset: web-00-00" data-yes="Reset" data-danger>' in reset
+    assert "kvm-00" in reset.partition("<template")[2]
+    assert "data-ask" not in browser.get("/search?q=start+web-00-01").text
+    assert "/actions/" not in browser.get("/search?q=reset+00-00").text  # in the middle of a name
 
 
 @pytest.mark.parametrize("path", ADMINISTRATORS)
