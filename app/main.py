@@ -1,4 +1,4 @@
-"""The program put together: settings, database, services, engine and web in one process."""
+"""The program put together: settings, database and services; the web here, the engine in a process of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import anyio.to_thread
@@ -23,7 +23,8 @@ from app.config import Settings
 from app.core.errors import VigieError
 from app.db.migrate import upgrade
 from app.db.session import Database
-from app.engine import Engine
+from app.engine import EngineProcess
+from app.hypervisor import remove_directory
 from app.logs import set_up_logs
 from app.services.context import Services
 from app.services.notices import Hub
@@ -34,6 +35,7 @@ log = structlog.get_logger(__name__)
 
 LOCK_FILE = "vigie.lock"
 GRACE_S = 1  # for requests and streams, when asked to stop
+LOCK_WAIT_S = 1.0
 THREADS = 64  # requests that are served at the same time
 
 
@@ -41,22 +43,19 @@ class StartRefused(Exception):
     """The server cannot start; the text says why and what to do."""
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The web application; its lifespan runs the engine. Raises StartRefused or Unavailable."""
-    database = _open_database(settings)
-    services = Services(settings, database, Hub(), Vault(settings.key_path))
-    engine = Engine(services)
-    app = create_web(services, lambda: asdict(engine.health()))
+def create_app(services: Services, engine: EngineProcess) -> FastAPI:
+    """The web application; it is ready once the engine works, and ends the engine when it ends."""
+    app = create_web(services, engine.health)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        await anyio.to_thread.run_sync(engine.start)
         try:
+            await anyio.to_thread.run_sync(engine.wait_until_started)
             yield
         finally:
             await anyio.to_thread.run_sync(engine.stop)
-            database.close()
+            services.database.close()
 
     app.router.lifespan_context = lifespan
     return app
@@ -67,8 +66,13 @@ def serve(settings: Settings) -> int:
     set_up_logs(settings.log_level, settings.log_format)
     try:
         with _only_one(settings.data_dir), _listen(settings) as listener:
-            app = create_app(settings)
-            code = _run(app, settings, listener)
+            _prepare_database(settings)
+            vault = Vault(settings.key_path)
+            engine = EngineProcess.fork(settings, vault)
+            services = Services(settings, Database(settings.database), Hub(), vault)
+            server = _Server(create_app(services, engine), settings, listener)
+            engine.connect(services.hub, server.engine_ended)
+            code = server.serve_until_stopped()
     except StartRefused as refused:
         print(f"vigie: {refused}", file=sys.stderr)  # noqa: T201  said to the person who starts it
         return 1
@@ -78,62 +82,71 @@ def serve(settings: Settings) -> int:
         return 1
     sys.stdout.flush()
     sys.stderr.flush()
+    remove_directory()
     # Threads blocked in a call to a hung host must not hold up the end; all that matters is written by now.
     os._exit(code)
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it serves."""
+    """Says where it listens once it serves; ends when it is told to, or when the engine has ended."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings.proxy_addresses,
+            timeout_graceful_shutdown=GRACE_S,
+        )
         super().__init__(config)
-        self.url = url
-        self.ready = False
+        address, port = listener.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        self._url = settings.public_url or f"http://{shown}:{port}"
+        self._listener = listener
+        self._ready = False
+        self._engine_lost = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and not self.should_exit:
-            self.ready = True
-            print(f"Vigie is ready: {self.url}", flush=True)  # noqa: T201  the one line on standard output
+            self._ready = True
+            print(f"Vigie is ready: {self._url}", flush=True)  # noqa: T201  the one line on standard output
+
+    def engine_ended(self) -> None:
+        """The engine is gone: without it nothing here is true for long. Whatever keeps Vigie running starts it anew."""
+        log.critical("engine_lost")
+        self._engine_lost = True
+        self.should_exit = True
+
+    def serve_until_stopped(self) -> int:
+        """Serve; return the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Uvicorn raises what it caught once more when it is done; by then it is the end that was asked for.
+            signal.signal(number, signal.SIG_IGN)
+        self.run(sockets=[self._listener])
+        return 0 if self._ready and not self._engine_lost else 1
 
 
-def _run(app: FastAPI, settings: Settings, listener: socket.socket) -> int:
-    address, port = listener.getsockname()[:2]
-    shown = f"[{address}]" if ":" in address else address
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.proxy_addresses,
-        timeout_graceful_shutdown=GRACE_S,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Uvicorn raises what it caught once more when it is done; by then it is the end that was asked for.
-        signal.signal(number, signal.SIG_IGN)
-    server = _Server(config, settings.public_url or f"http://{shown}:{port}")
-    server.run(sockets=[listener])
-    return 0 if server.ready else 1
-
-
-def _open_database(settings: Settings) -> Database:
-    """The database, brought up to date. Raises Unavailable or StartRefused when that cannot be done."""
+def _prepare_database(settings: Settings) -> None:
+    """Bring the database up to date. Raises Unavailable or StartRefused when that cannot be done."""
     database = Database(settings.database)
-    with database.read() as session:
-        session.execute(sa.select(1))
     try:
+        with database.read() as session:
+            session.execute(sa.select(1))
         upgrade(database)
     except DBAPIError as error:
         raise StartRefused(
             f"VIGIE_DATABASE_URL: the database cannot be brought up to date ({error.orig}). "
             "Give Vigie's account the right to change its tables."
         ) from None
-    return database
+    finally:
+        database.close()
 
 
 @contextlib.contextmanager
@@ -149,7 +162,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
         ) from None
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError:
             pid = os.pread(handle, 20, 0).decode(errors="replace").strip()
             raise StartRefused(
@@ -161,6 +174,18 @@ def _only_one(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Lock the file. The engine of a Vigie that was killed holds it for a moment longer."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from app.engine.engine import Engine, EngineHealth
+from app.engine.process import EngineProcess
 
-__all__ = ["Engine", "EngineHealth"]
+__all__ = ["Engine", "EngineHealth", "EngineProcess"]

@@ -30,6 +30,7 @@ MAX_DIRECTORY = 90
 LINGER_S = 60.0
 QUIET_S = 0.2
 _numbers = itertools.count(1)
+_made: list[str] = []
 
 
 class Side(Protocol):
@@ -205,8 +206,15 @@ def _made_directory() -> str:
     if len(path) > MAX_DIRECTORY:
         Path(path).rmdir()
         path = tempfile.mkdtemp(prefix="vigie-", dir="/tmp")
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    _made.append(path)
     return path
+
+
+@atexit.register
+def remove_directory() -> None:
+    """Remove this process's folder for sockets; for a process that ends without its exit handlers."""
+    while _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)
 
 
 def _peer_pid(connection: socket.socket) -> int:

@@ -150,7 +150,7 @@ def _sync_row(hosts: int, bare: Bare, served: Served) -> list[object]:
         sync_s / bare.first_sync_s,
         served.first_sync_s,
         *(load and load.cpu_share * 100 for load in loads),
-        *(load and load.rss_mib for load in loads),
+        *(load and load.memory_mib for load in loads),
         served.stop_s,
     ]
 

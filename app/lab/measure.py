@@ -34,23 +34,29 @@ class Spread:
 
 @dataclass(frozen=True)
 class Load:
-    """What a process uses: its share of one core over a time, and its memory at the end, in MiB."""
+    """What a program uses: its share of one core over a time, and its memory at the end, in MiB."""
 
     cpu_share: float
-    rss_mib: float
+    memory_mib: float
 
 
 def load_of(pid: int, seconds: float) -> Load:
-    """Watch a process for so many seconds. Raises LabError when it ends meanwhile."""
-    begun, used = time.monotonic(), _cpu_seconds(pid)
+    """Watch a process and its children for so many seconds. Raises LabError when one ends meanwhile."""
+    family = [pid, *_children(pid)]
+    begun, used = time.monotonic(), sum(map(_cpu_seconds, family))
     time.sleep(seconds)
-    return Load((_cpu_seconds(pid) - used) / (time.monotonic() - begun), resident_mib(pid))
+    share = (sum(map(_cpu_seconds, family)) - used) / (time.monotonic() - begun)
+    return Load(share, sum(map(_memory_mib, family)))
 
 
-def resident_mib(pid: int) -> float:
-    """Memory of a process, in MiB. Raises LabError when it is gone."""
-    for line in _proc(pid, "status").splitlines():
-        if line.startswith("VmRSS:"):
+def _children(pid: int) -> list[int]:
+    return [int(each) for each in _proc(pid, f"task/{pid}/children").split()]
+
+
+def _memory_mib(pid: int) -> float:
+    """Memory of a process in MiB; what several processes share counts in parts (PSS)."""
+    for line in _proc(pid, "smaps_rollup").splitlines():
+        if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
     raise LabError(f"Process {pid} has ended.")
 
