@@ -83,8 +83,9 @@ class Settings(BaseSettings):
         PositiveFloat, Field(description="Longest pause between two attempts to reach a lost host.")
     ] = 3.0
     workers: Annotated[PositiveInt, Field(description="Hosts that are read at the same time.")] = 8
+    # libvirt serves five calls of a client at a time: the fifth is for a cancel.
     tasks_per_host: Annotated[
-        PositiveInt, Field(description="Tasks that run on one host at the same time.")
+        int, Field(ge=1, le=4, description="Tasks that run on one host at the same time, at most 4.")
     ] = 4
     tasks_total: Annotated[PositiveInt, Field(description="Tasks that run at the same time.")] = 32
 

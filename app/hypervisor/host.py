@@ -124,8 +124,8 @@ class Host:
         """Storage pools; with `volumes`, those of running pools too, which takes a round trip each."""
         if not volumes:
             return listing.list_pools(self._wiring.watch, volumes=False)
-        with self._wiring.work() as work:
-            return listing.list_pools(work, volumes=True)
+        with self._wiring.reads() as reads:
+            return listing.list_pools(reads, volumes=True)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""
@@ -133,13 +133,13 @@ class Host:
 
     def guest_info(self, uuid: str) -> GuestInfo:
         """What the guest says of itself through its agent, or its DHCP leases. Raises VmGone."""
-        with self._wiring.work() as work:
-            return guest.read_guest(work, uuid)
+        with self._wiring.reads() as reads:
+            return guest.read_guest(reads, uuid)
 
     def screenshot(self, uuid: str, *, max_width: int = 640) -> Picture:
         """The VM's screen now, as PNG, no wider than `max_width` pixels. Raises VmGone, HypervisorRefused."""
-        with self._wiring.work() as work:
-            return screen.take(work, uuid, max_width)
+        with self._wiring.reads() as reads:
+            return screen.take(reads, uuid, max_width)
 
     def start(self, uuid: str) -> None:
         """Start a VM that is off."""
@@ -202,8 +202,8 @@ class Host:
 
     def job_progress(self, uuid: str) -> int | None:
         """Percent done of the VM's job, such as a save; None when there is none."""
-        with self._wiring.work() as work:
-            stats = work.call(listing.find_vm(work, uuid).jobStats)
+        with self._wiring.reads() as reads:
+            stats = reads.call(listing.find_vm(reads, uuid).jobStats)
         if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
             return None
         total = stats.get("data_total") or stats.get("memory_total") or 0

@@ -1,10 +1,11 @@
-"""The connections of one host: its link, `watch` for reading and events, `work` for what changes or takes long.
+"""The connections of one host: its link, `watch` for listings and events, `work` for what changes.
 
-libvirtd serves only five calls of a client at a time, so what may take long must not stand before what must
-not wait. `counters` is apart because the first reading of a VM whose QEMU hangs hangs too: that must cost
-neither the events of `watch` nor what `work` is doing. Both are opened when first needed and closed after a
-minute without use. All end with `watch`: the engine asks it for signs of life every few seconds, so a call
-without a deadline ends with the host.
+libvirtd serves only five calls of a client at a time, and a call that passes its deadline cuts the connection
+with every other call on it. So what may hang on one VM or one pool must not share a connection with what must
+not be cut: `reads` is for questions to guests, screens, storage and jobs, `counters` for statistics, because
+the first reading of a VM whose QEMU hangs hangs too. All but `watch` are opened when first needed and closed
+after a minute without use. All end with `watch`: the engine asks it for signs of life every few seconds, so a
+call without a deadline ends with the host.
 """
 
 from __future__ import annotations
@@ -87,8 +88,12 @@ class Wiring:
         return not self._closed and self.watch.is_open
 
     def work(self) -> AbstractContextManager[Connection]:
-        """The connection for what changes or takes long."""
+        """The connection for what changes."""
         return self._spare("work").use()
+
+    def reads(self) -> AbstractContextManager[Connection]:
+        """The connection for what asks a VM or a pool and may hang with it."""
+        return self._spare("reads").use()
 
     def counters(self) -> AbstractContextManager[Connection]:
         """The connection for statistics that ask QEMU; `watch` where there is none."""

@@ -4,8 +4,6 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +17,7 @@ from app.services.notices import SCREEN, SHOT
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
-from tests.integration.lab.waiting import wait_for_agent, wait_for_state
+from tests.integration.lab.waiting import find_save_writer, wait_for_agent, wait_for_state
 
 pytestmark = [pytest.mark.lab]
 
@@ -125,17 +123,6 @@ def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Sit
     assert (host.virsh("domstate", "guest"), state(site, "guest")) == ("running", VmState.RUNNING)
     site.do("guest", VmVerb.SAVE)
     assert state(site, "guest") == VmState.SAVED
-
-
-def find_save_writer() -> int:
-    """The process through which libvirt writes a VM's memory."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for each in Path("/proc").iterdir():
-            with suppress(OSError):
-                if each.name.isdigit() and b"libvirt_iohelper" in (each / "cmdline").read_bytes():
-                    return int(each.name)
-    raise AssertionError("no save began")
 
 
 def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:

@@ -1,6 +1,7 @@
 """Hosts that hang, die or talk nonsense: every call ends at its deadline and leaves nothing behind."""
 
 import os
+import signal
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from app.core.endpoints import make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostNotAnswering, HostUnreachable
-from app.core.states import Transport
+from app.core.states import Transport, VmState
 from app.hypervisor import Host, SshPassword, Target, relay, see_identity
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
@@ -23,7 +24,7 @@ from tests.integration.hypervisor.targets import (
     simulated_target,
     ssh_target,
 )
-from tests.integration.lab.waiting import wait_for
+from tests.integration.lab.waiting import find_save_writer, wait_for
 
 pytestmark = pytest.mark.lab
 DEADLINE_S = 1.5
@@ -145,6 +146,37 @@ def test_save_ends_when_the_daemon_dies(fresh_lab: Lab, open_host: OpenHost) -> 
     threading.Timer(0.5, opened.host.close).start()
     with pytest.raises(HostNotAnswering):
         opened.host.save(guest.uuid)
+
+
+def test_a_stuck_qemu_cuts_no_verb_of_another_vm(fresh_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = fresh_lab.hosts[0]
+    stuck = lab_host.create_guest("stuck", start=True).uuid or ""
+    saved = lab_host.create_guest("saved", start=True).uuid or ""
+    host = open_host(ssh_target(lab_host), call_deadline_s=DEADLINE_S).host
+    lab_host.freeze_qemu("stuck")
+    failed: list[HostError] = []
+
+    def save() -> None:
+        try:
+            host.save(saved)
+        except HostError as error:
+            failed.append(error)
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    writer = find_save_writer()
+    os.kill(writer, signal.SIGSTOP)  # so that the verb is under way all the time
+    try:
+        with at_deadline():
+            host.screenshot(stuck)
+        with at_deadline():
+            host.job_progress(stuck)
+        assert saving.is_alive()
+    finally:
+        os.kill(writer, signal.SIGCONT)
+    saving.join(20)
+    assert failed == []
+    assert host.read_vm(saved).state is VmState.SAVED
 
 
 def test_silent_port() -> None:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 from app.lab.errors import LabError
@@ -32,3 +34,14 @@ def wait_for_agent(host: LabHost, uuid: str) -> None:
 def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) -> None:
     """Wait until virsh says this state of the VM."""
     wait_for(lambda: host.virsh("domstate", uuid) == state, f"state {state}", timeout_s)
+
+
+def find_save_writer() -> int:
+    """The process through which libvirt writes a VM's memory."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for each in Path("/proc").iterdir():
+            with suppress(OSError):
+                if each.name.isdigit() and b"libvirt_iohelper" in (each / "cmdline").read_bytes():
+                    return int(each.name)
+    raise AssertionError("no save began")
