@@ -76,11 +76,12 @@ def where_columns(endpoint: Endpoint) -> dict[str, Any]:
 
 def look_at(services: Services, actor: Actor, translate: Callable[[str], str], target: HostTarget) -> Look:
     """Connect and read. Raises IdentityUnconfirmed when the target names no fingerprint, HostError and its kinds."""
-    endpoint = endpoint_of(services, target)
     with services.database.read() as session:
         ctx = Ctx(services, session, actor, translate)
         ctx.require("host.add")
-        secret = _secret(ctx, endpoint, target.credential_id)
+        endpoint = endpoint_of(services, target)
+        known = credential_for(ctx, endpoint, target.credential_id)
+        secret = secret_of(session, services.vault, known)
     if not _slots.acquire(blocking=False):
         raise Unavailable(
             translate(N_("Too many hosts are being looked at.")),
@@ -94,7 +95,8 @@ def look_at(services: Services, actor: Actor, translate: Callable[[str], str], t
         _slots.release()
 
 
-def _secret(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> Secret | None:
+def credential_for(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> str | None:
+    """The credential, once it is known to be of a kind that the transport uses; None where none is used."""
     kinds = _KINDS.get(endpoint.transport)
     if kinds is None:
         return None
@@ -111,7 +113,7 @@ def _secret(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> Secret |
         raise InvalidInput(
             "credential_id", ctx.translate(N_("is of a kind that this transport does not use"))
         )
-    return secret_of(ctx.session, ctx.services.vault, credential_id)
+    return credential_id
 
 
 def _identity(

@@ -13,13 +13,13 @@ from app.core.messages import N_
 from app.core.records import HostCheck, HostDetail, HostRecord, Page, Ref
 from app.core.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
 from app.core.states import ACTIVE_TASK_STATES, HostState, ObjectKind, Transport
-from app.db.models import Credential, Datacenter, Host, Tag, Task, Vm
+from app.db.models import Datacenter, Host, Tag, Task, Vm
 from app.services import audit
 from app.services.context import Actor, Ctx, Services
-from app.services.first_look import Look, endpoint_of, look_at, where_columns
+from app.services.first_look import Look, credential_for, endpoint_of, look_at, where_columns
 from app.services.host_records import check_records, detail_of, records_of, select_hosts
 from app.services.mirror.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
-from app.services.names import check_version, save_named
+from app.services.names import check_free, check_version, save_named
 from app.services.notices import HOSTS, TREE
 from app.services.paging import Order, contains, page
 
@@ -127,6 +127,7 @@ def add_host(services: Services, actor: Actor, translate: Translate, spec: HostS
 def _check_place(ctx: Ctx, spec: HostSpec) -> None:
     """Refuse what needs no look at the host: rights, name, datacenter."""
     ctx.require("host.add")
+    check_free(ctx, Host, spec.name)
     if spec.datacenter_id and ctx.session.get(Datacenter, spec.datacenter_id) is None:
         raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
 
@@ -137,7 +138,7 @@ def _new_row(ctx: Ctx, spec: HostSpec, look: Look) -> Host:
         id=new_id(ObjectKind.HOST),
         datacenter_id=spec.datacenter_id or _first_datacenter(ctx),
         **where_columns(look.endpoint),
-        credential_id=spec.credential_id,
+        credential_id=credential_for(ctx, look.endpoint, spec.credential_id),
         mode=spec.mode.value,
         enabled=True,
         maintenance=False,
@@ -220,11 +221,12 @@ def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:
         asked |= {"user": None, "socket": None}
     target = HostTarget.model_validate(asked)
     endpoint = endpoint_of(ctx.services, target)
-    if target.credential_id and ctx.session.get(Credential, target.credential_id) is None:
-        raise InvalidInput("credential_id", ctx.translate(N_("names no credential")))
-    for name, value in where_columns(endpoint).items():
+    wanted = where_columns(endpoint) | {"credential_id": target.credential_id}
+    if all(getattr(host, name) == value for name, value in wanted.items()):
+        return  # a form sends all its fields: the connection stays when none of these differs
+    wanted["credential_id"] = credential_for(ctx, endpoint, target.credential_id)
+    for name, value in wanted.items():
         setattr(host, name, value)
-    host.credential_id = target.credential_id
     host.config_version += 1
 
 
@@ -312,6 +314,7 @@ def _set_tags(ctx: Ctx, host: Host, tags: Collection[str]) -> None:
 
 
 def _get(ctx: Ctx, host_id: str, privilege: str) -> Host:
+    ctx.require(privilege)
     query: sa.Select[Any] = ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view")
     host: Host | None = ctx.session.scalar(query.with_for_update())
     if host is None:

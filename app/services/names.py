@@ -17,23 +17,27 @@ Versioned = Named | Vm
 
 def save_named(ctx: Ctx, row: Named, name: str) -> None:
     """Give the row its name and write it. Raises Conflict (name_taken) when another row has the same name."""
-    model = type(row)
     row.name, row.name_key = name, fold(name)
     with ctx.session.no_autoflush:
-        taken = ctx.session.scalar(
-            sa.select(model.id).where(model.name_key == row.name_key, model.id != row.id)
-        )
-    if taken is None:
-        try:
-            ctx.session.add(row)
-            ctx.session.flush()
-        except IntegrityError as error:
-            # PostgreSQL: somebody else was quicker. Any other broken rule is a fault of ours.
-            if "name_key" not in str(error.orig):
-                raise
-        else:
-            return
-    raise Conflict(
+        check_free(ctx, type(row), name, but=row.id)
+    try:
+        ctx.session.add(row)
+        ctx.session.flush()
+    except IntegrityError as error:
+        # PostgreSQL: somebody else was quicker. Any other broken rule is a fault of ours.
+        if "name_key" not in str(error.orig):
+            raise
+        raise _taken(ctx, name) from None
+
+
+def check_free(ctx: Ctx, model: type[Named], name: str, *, but: str = "") -> None:
+    """Raise Conflict (name_taken) when a row, other than `but`, has this name."""
+    if ctx.session.scalar(sa.select(model.id).where(model.name_key == fold(name), model.id != but)):
+        raise _taken(ctx, name)
+
+
+def _taken(ctx: Ctx, name: str) -> Conflict:
+    return Conflict(
         N_("The name is taken."),
         why=ctx.say(N_("There is a “%(name)s” already; case makes no difference."), {"name": name}),
         hint=N_("Choose another name."),

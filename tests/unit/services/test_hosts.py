@@ -1,0 +1,101 @@
+"""What people change of hosts: only a real change of the connection makes the engine connect anew."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.core.errors import Conflict, InvalidInput, NotAllowed
+from app.core.ids import new_id
+from app.core.specs import CredentialSpec, HostPatch, HostSpec, HostTarget
+from app.core.states import ObjectKind
+from app.db.models import Datacenter, Host
+from app.services import credentials, hosts
+from app.services.context import Actor, Services
+from tests.databases import Contexts
+
+HOST = new_id(ObjectKind.HOST)
+
+
+def text(message: str) -> str:
+    return message
+
+
+@pytest.fixture
+def credential(ctx: Contexts) -> str:
+    """A host with a password, which is the id that this gives."""
+    asked = ctx()
+    spec = CredentialSpec.model_validate({"name": "door", "kind": "ssh_password", "password": "S3cret-Word"})
+    made = credentials.create_credential(asked, spec)
+    asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=asked.now))
+    asked.session.flush()
+    asked.session.add(
+        Host(
+            id=HOST,
+            datacenter_id="dc_1",
+            name="kvm-1",
+            name_key="kvm-1",
+            transport="ssh",
+            address="192.0.2.1",
+            port=22,
+            user="root",
+            socket="/var/run/libvirt/libvirt-sock",
+            credential_id=made.id,
+            mode="managed",
+            config_version=1,
+            state="connected",
+            created_at=datetime.now(UTC),
+        )
+    )
+    ctx.commit()
+    return made.id
+
+
+def config_version(ctx: Contexts) -> int:
+    return ctx().session.get_one(Host, HOST).config_version
+
+
+def test_a_form_that_changes_only_notes_keeps_the_connection(ctx: Contexts, credential: str) -> None:
+    same = {
+        "address": "192.0.2.1",
+        "port": 22,
+        "user": "root",
+        "socket": "/var/run/libvirt/libvirt-sock",
+        "credential_id": credential,
+    }
+    hosts.update_host(ctx(), HOST, HostPatch.model_validate(same | {"name": "kvm-1", "notes": "rack 7"}))
+    assert config_version(ctx) == 1
+    hosts.update_host(ctx(), HOST, HostPatch.model_validate(same | {"port": 2222}))
+    assert config_version(ctx) == 2
+
+
+def test_another_kind_of_credential_is_refused_also_in_a_change(ctx: Contexts, credential: str) -> None:
+    asked = ctx()
+    asked.session.get_one(Host, HOST).transport = "tls"
+    asked.session.flush()
+    with pytest.raises(InvalidInput) as told:
+        hosts.update_host(asked, HOST, HostPatch(address="192.0.2.9", credential_id=credential))
+    assert told.value.field == "credential_id"
+
+
+def test_a_name_that_is_taken_is_refused_before_the_look_at_the_host(
+    services: Services, ctx: Contexts, credential: str
+) -> None:
+    administrator = ctx().actor
+    ctx.commit()
+    spec = HostSpec(name="KVM-1", uri="qemu+ssh://root@192.0.2.77/system", credential_id=credential)
+    with pytest.raises(Conflict) as told:
+        hosts.add_host(services, administrator, text, spec)
+    assert told.value.code == "name_taken"
+
+
+def test_who_may_not_add_hosts_learns_nothing_of_the_target(services: Services, ctx: Contexts) -> None:
+    viewer: Actor = ctx("viewer").actor
+    ctx.commit()
+    with pytest.raises(NotAllowed):
+        hosts.check_host(services, viewer, text, HostTarget(uri="no uri at all"))
+
+
+@pytest.mark.parametrize("change", [hosts.remove_host, hosts.reconnect])
+def test_rights_are_asked_before_the_host_is_looked_up(ctx: Contexts, change: object) -> None:
+    with pytest.raises(NotAllowed):
+        change(ctx("viewer"), new_id(ObjectKind.HOST))  # type: ignore[operator]
