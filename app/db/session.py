@@ -30,6 +30,7 @@ class Database:
         if self.is_sqlite and self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 20, "pool_timeout": 5}
+        options["hide_parameters"] = True  # errors are logged; parameters may be hashes and sealed secrets
         if not self.is_sqlite:
             options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
         self.engine = sa.create_engine(self.url, **options)
