@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from app.core.actions import VM_ACTIONS, Refusal, VmVerb
 from app.core.errors import Conflict, NotFound, VigieError
-from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import (
@@ -28,6 +27,7 @@ from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Tag, Vm, VmDefinition, VmScreen
 from app.services import audit, tasks
 from app.services.context import Ctx
+from app.services.mirror.definitions import vm_search_text
 from app.services.names import check_version
 from app.services.notices import SCREEN, TREE
 from app.services.paging import Order, contains, page
@@ -150,14 +150,19 @@ def update_vm(ctx: Ctx, vm_id: str, patch: VmPatch, expected_version: int | None
         tags = list(dict.fromkeys(patch.tags))
         ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
         ctx.session.add_all(Tag(object_id=vm.id, name=name) for name in tags)
-        words = [line for line in vm.search_text.split("\n") if line not in {fold(tag) for tag in vm.tags}]
-        vm.search_text = "\n".join([*words, *map(fold, tags)])
         vm.tags = tags
+        vm.search_text = _search_text(ctx, vm)
     vm.version += 1
     audit.record(ctx, "vm.update", target=_ref(vm), fields=", ".join(sorted(patch.model_fields_set)))
     ctx.notify(vm.id)
     ctx.session.flush()
     return show_vm(ctx, vm.id)
+
+
+def _search_text(ctx: Ctx, vm: Vm) -> str:
+    parsed = ctx.session.scalar(sa.select(VmDefinition.parsed).where(VmDefinition.vm_id == vm.id))
+    macs = [nic["mac"] for nic in (parsed or {}).get("nics", ())]
+    return vm_search_text(vm.name, vm.uuid, vm.title, macs, vm.addresses, vm.guest_hostname, vm.tags)
 
 
 def forget_vm(ctx: Ctx, vm_id: str) -> None:
@@ -280,6 +285,7 @@ def screen_of(ctx: Ctx, vm_id: str) -> VmScreen | None:
 
 
 def _get(ctx: Ctx, vm_id: str, privilege: str, *, lock: bool = False) -> Vm:
+    ctx.require(privilege)
     query = ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view")
     vm: Vm | None = ctx.session.scalar(query.with_for_update() if lock else query)
     if vm is None:

@@ -79,6 +79,15 @@ def test_edit_with_etag(console: Console) -> None:
     assert client.patch(vm, json={"notes": "anyway"}).json()["tags"] == ["blue"]
 
 
+def test_a_vm_is_found_by_name_after_a_tag_of_that_name_is_gone(console: Console) -> None:
+    client, vm = console.client(), f"/api/v1/vms/{console.inventory.vms[0]}"
+    name = client.get(vm).json()["name"]
+    client.patch(vm, json={"tags": [name, "blue"]})
+    client.patch(vm, json={"tags": []})
+    assert [each["name"] for each in client.get(f"/api/v1/vms?q={name}").json()["items"]] == [name]
+    assert client.get("/api/v1/vms?q=blue").json()["total"] == 0
+
+
 def test_create_show_delete(console: Console) -> None:
     client = console.client()
     made = client.post("/api/v1/datacenters", json={"name": "Lyon"})
@@ -107,7 +116,7 @@ def test_refusals_say_why(console: Console) -> None:
     client, inventory = console.client(), console.inventory
     running = client.post(f"/api/v1/vms/{inventory.vms[0]}/actions/start", json={})
     assert (running.status_code, running.json()["code"]) == (409, "wrong_state")
-    assert "running" in running.json()["why"]
+    assert "Running" in running.json()["why"]
     silent = client.post(f"/api/v1/vms/{inventory.vms[7]}/actions/start", json={})
     assert (silent.status_code, silent.json()["code"]) == (409, "host_not_connected")
     assert client.post(f"/api/v1/vms/{inventory.vms[0]}/actions/explode", json={}).status_code == 404
