@@ -31,11 +31,13 @@ import anyio.to_thread
 from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends, Request
+from fastapi import Path as PathParameter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.core.errors import InvalidInput, NotFound, VigieError
+from app.core.ids import ID_PATTERN
 from app.core.messages import N_
 from app.services import audit
 from app.services.context import Ctx, Services
@@ -108,6 +110,10 @@ Signed = Annotated[Visitor, Depends(_visitor)]
 """Somebody who is signed in; no transaction."""
 Program = Annotated[Services, Depends(_services)]
 """The program itself, for doors that nobody must be signed in for, such as the login page."""
+
+
+PageId = Annotated[str, PathParameter(pattern=ID_PATTERN)]
+"""The id in the address of a page; what cannot be one is not found."""
 
 
 class SignedRoute(APIRoute):

@@ -11,7 +11,7 @@ from app.core.messages import N_
 from app.core.specs import LanguageName, PasswordChange
 from app.services import accounts, tokens
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.i18n import LANGUAGES
 from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, reading
 from app.web.pages.render import go, leave, render
@@ -68,7 +68,7 @@ def language(request: Request, form: Posted, ctx: Writer) -> Response:
 
 
 @router.post("/account/sessions/{id}/end", name="account.end_session")
-def end_session(request: Request, id: str, ctx: Writer) -> Response:
+def end_session(request: Request, id: PageId, ctx: Writer) -> Response:
     """End a login, here or elsewhere."""
     accounts.end_session(ctx, id)
     if id == ctx.actor.login_id:

@@ -10,7 +10,7 @@ from app.core.records import CredentialRecord
 from app.core.specs import CredentialSpec, ListQuery
 from app.services import credentials
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, render
@@ -66,18 +66,19 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 
 @router.get("/credentials/{id}")
-def show(request: Request, id: str, ctx: Reader) -> Response:
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One credential, to be renamed or given a new secret."""
     credential = credentials.show_credential(ctx, id)
     return render(request, ctx, "credentials/form.html", credential=credential, form=Shown())
 
 
 @router.post("/credentials/{id}", name="credential.update")
-def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
+def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Rename a credential or put a new secret in it."""
+    version = form.version
 
     def work(ctx: Ctx) -> CredentialRecord:
-        return credentials.update_credential(ctx, id, form.read(CredentialSpec), int(form["version"] or 0))
+        return credentials.update_credential(ctx, id, form.read(CredentialSpec), version)
 
     answer = attempt(visitor, form, "credential.update", work, target=id)
     if isinstance(answer, Shown):
@@ -96,7 +97,7 @@ def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response
 
 
 @router.post("/credentials/{id}/delete", name="credential.delete")
-def delete(request: Request, id: str, ctx: Writer) -> Response:
+def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Delete a credential that no host uses."""
     credentials.delete_credential(ctx, id)
     return go(request, "/credentials", toast=("ok", ctx.translate(N_("The credential is deleted."))))

@@ -10,7 +10,7 @@ from app.core.records import DatacenterRecord
 from app.core.specs import DatacenterSpec, HostQuery, ListQuery
 from app.services import datacenters, hosts
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, render
@@ -49,7 +49,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 
 @router.get("/datacenters/{id}")
-def show(request: Request, id: str, ctx: Reader) -> Response:
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One datacenter: its name and its hosts."""
     return _page(request, ctx, id, Shown())
 
@@ -59,15 +59,18 @@ def _page(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     query = lists.asked(request, HostQuery, datacenter=id)
     page = hosts.list_hosts(ctx, query)
     view = lists.view(request, HOSTS, page, query, base=f"/datacenters/{id}", fixed={"datacenter": id})
-    return lists.show(request, ctx, "datacenters/show.html", view, datacenter=datacenter, form=form)
+    response = lists.show(request, ctx, "datacenters/show.html", view, datacenter=datacenter, form=form)
+    response.status_code = form.status
+    return response
 
 
 @router.post("/datacenters/{id}", name="datacenter.update")
-def rename(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
+def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Rename a datacenter."""
+    version = form.version
 
     def work(ctx: Ctx) -> DatacenterRecord:
-        return datacenters.update_datacenter(ctx, id, form.read(DatacenterSpec), int(form["version"] or 0))
+        return datacenters.update_datacenter(ctx, id, form.read(DatacenterSpec), version)
 
     answer = attempt(visitor, form, "datacenter.update", work, target=id)
     if isinstance(answer, Shown):
@@ -77,7 +80,7 @@ def rename(request: Request, id: str, form: Posted, visitor: Signed) -> Response
 
 
 @router.post("/datacenters/{id}/delete", name="datacenter.delete")
-def delete(request: Request, id: str, ctx: Writer) -> Response:
+def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Delete a datacenter without hosts."""
     datacenters.delete_datacenter(ctx, id)
     return go(request, "/datacenters", toast=("ok", ctx.translate(N_("The datacenter is deleted."))))

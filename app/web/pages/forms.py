@@ -54,6 +54,14 @@ class Form:
     def __getitem__(self, name: str) -> str:
         return self.values.get(name, "")
 
+    @property
+    def version(self) -> int:
+        """The version that the form was made from; 0, which nothing has, when it was left out."""
+        text = self["version"] or "0"
+        if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+            raise InvalidInput("version", N_("must be a whole number"))
+        return int(text)
+
     def read(self, spec: type[S], **given: object) -> S:
         """The spec that the form fills in; `given` wins over the fields. Raises FormInvalid."""
         found: dict[str, object] = {}

@@ -20,7 +20,7 @@ from app.core.specs import (
 )
 from app.services import events, hosts, networks, storage, tasks, vms
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.choices import credential_options, datacenter_options
 from app.web.pages.forms import Posted, Shown, attempt, reading
@@ -55,25 +55,25 @@ def host_rows(request: Request, ctx: Reader) -> Response:
 
 
 @router.get("/hosts/{id}")
-def host_summary(request: Request, id: str, ctx: Reader) -> Response:
+def host_summary(request: Request, id: PageId, ctx: Reader) -> Response:
     """How the host is, what it has and what it has promised."""
     return _page(request, ctx, id, "summary")
 
 
 @router.get("/hosts/{id}/hardware")
-def host_hardware(request: Request, id: str, ctx: Reader) -> Response:
+def host_hardware(request: Request, id: PageId, ctx: Reader) -> Response:
     """What the host is made of."""
     return _page(request, ctx, id, "hardware")
 
 
 @router.get("/hosts/{id}/compatibility")
-def host_compatibility(request: Request, id: str, ctx: Reader) -> Response:
+def host_compatibility(request: Request, id: PageId, ctx: Reader) -> Response:
     """What works on the host, what does not, and how to mend it."""
     return _page(request, ctx, id, "compatibility")
 
 
 @router.get("/hosts/{id}/vms")
-def host_vms(request: Request, id: str, ctx: Reader) -> Response:
+def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VMs of the host."""
     query = lists.asked(request, VmQuery, host=id)
     view = lists.view(
@@ -83,7 +83,7 @@ def host_vms(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.get("/hosts/{id}/storage")
-def host_storage(request: Request, id: str, ctx: Reader) -> Response:
+def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
     """The storage pools of the host."""
     query = lists.asked(request, PoolQuery, host=id)
     page = storage.list_pools(ctx, query)
@@ -92,7 +92,7 @@ def host_storage(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.get("/hosts/{id}/networks")
-def host_networks(request: Request, id: str, ctx: Reader) -> Response:
+def host_networks(request: Request, id: PageId, ctx: Reader) -> Response:
     """The networks of the host."""
     query = lists.asked(request, PoolQuery, host=id)
     page = networks.list_networks(ctx, query)
@@ -101,7 +101,7 @@ def host_networks(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.get("/hosts/{id}/tasks")
-def host_tasks(request: Request, id: str, ctx: Reader) -> Response:
+def host_tasks(request: Request, id: PageId, ctx: Reader) -> Response:
     """What was done on the host and what happened to it."""
     return _page(
         request,
@@ -114,14 +114,14 @@ def host_tasks(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.get("/hosts/{id}/header")
-def host_header(request: Request, id: str, ctx: Reader) -> Response:
+def host_header(request: Request, id: PageId, ctx: Reader) -> Response:
     """Name, state, what is wrong with it, and actions."""
     tab = request.query_params.get("tab", "summary")
     return render(request, ctx, "hosts/_header.html", host=hosts.show_host(ctx, id), tab=tab)
 
 
 @router.get("/hosts/{id}/notices")
-def host_notices(request: Request, id: str, ctx: Reader) -> Response:
+def host_notices(request: Request, id: PageId, ctx: Reader) -> Response:
     """What is wrong with the host, if anything."""
     return render(request, ctx, "hosts/_notices.html", host=hosts.show_host(ctx, id))
 
@@ -138,7 +138,7 @@ def _list(request: Request, ctx: Ctx, id: str, tab: Tab, view: lists.ListView[li
 
 
 @router.get("/hosts/{id}/edit")
-def edit(request: Request, id: str, ctx: Reader) -> Response:
+def edit(request: Request, id: PageId, ctx: Reader) -> Response:
     """The form with everything that people set of a host."""
     return _form(request, ctx, hosts.show_host(ctx, id), Shown())
 
@@ -157,10 +157,9 @@ def _form(request: Request, ctx: Ctx, host: HostDetail, form: Shown) -> Response
 
 
 @router.post("/hosts/{id}/edit", name="host.edit")
-def save(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
+def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Keep the form's changes, unless somebody else changed the host since it was read."""
-    version = int(form["version"] or 0)
-    tags = form["tags"].replace(",", " ").split()
+    version, tags = form.version, form["tags"].replace(",", " ").split()
 
     def work(ctx: Ctx) -> HostDetail:
         patch = form.read(HostPatch, tags=tags, notes=form["notes"])
@@ -174,14 +173,14 @@ def save(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
 
 
 @router.post("/hosts/{id}/set", name="host.edit")
-def set_one(request: Request, id: str, form: Posted, ctx: Writer) -> Response:
+def set_one(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Turn one thing: mode, maintenance, or whether Vigie talks to the host at all."""
-    hosts.update_host(ctx, id, form.read(HostPatch), int(form["version"] or 0))
+    hosts.update_host(ctx, id, form.read(HostPatch), form.version)
     return _answer(request, ctx, id, N_("Saved."))
 
 
 @router.post("/hosts/{id}/reconnect", name="host.reconnect")
-def reconnect(request: Request, id: str, ctx: Writer) -> Response:
+def reconnect(request: Request, id: PageId, ctx: Writer) -> Response:
     """Try to reach the host now."""
     hosts.reconnect(ctx, id)
     return _answer(request, ctx, id, N_("Vigie tries to reach the host now."))
@@ -194,20 +193,20 @@ def _answer(request: Request, ctx: Ctx, id: str, said: str) -> Response:
 
 
 @router.get("/hosts/{id}/identity")
-def ask_identity(request: Request, id: str, ctx: Reader) -> Response:
+def ask_identity(request: Request, id: PageId, ctx: Reader) -> Response:
     """Both identities side by side, and how to compare them."""
     return render(request, ctx, "hosts/identity.html", host=hosts.show_host(ctx, id))
 
 
 @router.post("/hosts/{id}/identity", name="host.confirm")
-def confirm_identity(request: Request, id: str, form: Posted, ctx: Writer) -> Response:
+def confirm_identity(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Trust the identity that the host shows now."""
     hosts.confirm_identity(ctx, id, form.read(IdentitySpec))
     return go(request, f"/hosts/{id}", toast=("ok", ctx.translate(N_("The new identity is confirmed."))))
 
 
 @router.post("/hosts/{id}/remove", name="host.remove")
-def remove(request: Request, id: str, ctx: Writer) -> Response:
+def remove(request: Request, id: PageId, ctx: Writer) -> Response:
     """Forget the host; the page asked for its name first. The host and its VMs are left alone."""
     name = hosts.show_host(ctx, id).name
     hosts.remove_host(ctx, id)

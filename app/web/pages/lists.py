@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.core.actions import VM_ACTIONS
@@ -24,6 +24,7 @@ from app.web.pages.table import Column, Table
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=ListQuery)
+S = TypeVar("S", bound=BaseModel)
 
 TRAIL = 20  # how many parts "previous" can go back; beyond, it leads to the first
 ALL = 100_000  # a CSV never holds more rows
@@ -147,8 +148,8 @@ class ListView(Generic[R]):
         return f"{self.base}?{urlencode(pairs)}" if pairs else self.base
 
 
-def asked(request: Request, query: type[Q], **fixed: object) -> Q:
-    """The query of a list from the address; parameters of the page itself and empty fields are passed over."""
+def asked(request: Request, query: type[S], **fixed: object) -> S:
+    """The query in the address; parameters of the page itself and empty fields are passed over."""
     found: dict[str, object] = {}
     for name, about in query.model_fields.items():
         values = [value for value in request.query_params.getlist(name) if value]

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.specs import PoolQuery
 from app.services import networks
-from app.web.deps import Reader, SignedRouter
+from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages import lists
 from app.web.pages.render import render
 from app.web.pages.tables import NETWORKS
@@ -30,6 +30,6 @@ def network_csv(request: Request, ctx: Reader) -> Response:
 
 
 @router.get("/networks/{id}")
-def network(request: Request, id: str, ctx: Reader) -> Response:
+def network(request: Request, id: PageId, ctx: Reader) -> Response:
     """One network."""
     return render(request, ctx, "networks/show.html", network=networks.show_network(ctx, id))

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.specs import PoolQuery, VolumeQuery
 from app.services import storage
-from app.web.deps import Reader, SignedRouter
+from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages import lists
 from app.web.pages.render import render
 from app.web.pages.tables import POOLS, VOLUMES
@@ -44,13 +44,13 @@ def volume_csv(request: Request, ctx: Reader) -> Response:
 
 
 @router.get("/storage/volumes/{id}")
-def volume(request: Request, id: str, ctx: Reader) -> Response:
+def volume(request: Request, id: PageId, ctx: Reader) -> Response:
     """One volume."""
     return render(request, ctx, "storage/volume.html", volume=storage.show_volume(ctx, id))
 
 
 @router.get("/storage/{id}")
-def pool(request: Request, id: str, ctx: Reader) -> Response:
+def pool(request: Request, id: PageId, ctx: Reader) -> Response:
     """One pool and its volumes."""
     shown = storage.show_pool(ctx, id)
     query = lists.asked(request, VolumeQuery, pool=id)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.core.messages import N_
 from app.core.specs import TaskQuery
 from app.services import tasks
-from app.web.deps import Reader, SignedRouter, Writer
+from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.render import done, go, is_htmx, render, with_toast
 from app.web.pages.tables import TASKS
@@ -31,7 +31,7 @@ def task_csv(request: Request, ctx: Reader) -> Response:
 
 
 @router.get("/tasks/{id}")
-def task(request: Request, id: str, ctx: Reader) -> Response:
+def task(request: Request, id: PageId, ctx: Reader) -> Response:
     """One task: how far it is, how it ended, why it failed and what to do then."""
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#task")
     template = "tasks/_task.html" if alone else "tasks/show.html"
@@ -39,7 +39,7 @@ def task(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.post("/tasks/{id}/cancel", name="task.cancel")
-def cancel(request: Request, id: str, ctx: Writer) -> Response:
+def cancel(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask a task to stop."""
     cancelled = tasks.cancel_task(ctx, id)
     said = ctx.say(N_("%(task)s: the task is asked to stop."), {"task": cancelled.title})

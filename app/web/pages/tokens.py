@@ -10,7 +10,7 @@ from app.core.records import NewToken, Page
 from app.core.specs import ListQuery, TokenSpec
 from app.services import tokens
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, render
@@ -44,7 +44,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 
 @router.post("/tokens/{id}/revoke", name="token.revoke")
-def revoke(request: Request, id: str, ctx: Writer) -> Response:
+def revoke(request: Request, id: PageId, ctx: Writer) -> Response:
     """End a token at once."""
     tokens.revoke_token(ctx, id)
     return go(request, "/tokens", toast=("ok", ctx.translate(N_("The token is revoked."))))

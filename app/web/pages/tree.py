@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from app.core.errors import InvalidInput
 from app.core.specs import TreeQuery
 from app.services import tree
 from app.web.deps import Reader, SignedRouter
+from app.web.pages import lists
 
 router = SignedRouter(include_in_schema=False)
 
@@ -16,11 +16,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/tree/children")
 def children(request: Request, ctx: Reader) -> Response:
     """The children of a node, or of the root."""
-    asked = request.query_params
-    view = asked.get("view", "hosts")
-    if view not in ("hosts", "vms", "storage", "networks"):
-        raise InvalidInput("view", "must be hosts, vms, storage or networks")
-    query = TreeQuery.model_validate({"view": view, "parent": asked.get("parent") or None})
+    query = lists.asked(request, TreeQuery)
     return JSONResponse([node.model_dump(mode="json") for node in tree.children(ctx, query)])
 
 

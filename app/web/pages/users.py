@@ -10,7 +10,7 @@ from app.core.records import UserRecord
 from app.core.specs import ListQuery, UserPatch, UserSpec
 from app.services import accounts
 from app.services.context import Ctx
-from app.web.deps import Reader, Signed, SignedRouter, Writer
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, render
@@ -51,18 +51,19 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 
 @router.get("/users/{id}")
-def show(request: Request, id: str, ctx: Reader) -> Response:
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One user, with everything that can be changed."""
     return render(request, ctx, "users/show.html", user=accounts.show_user(ctx, id), form=Shown())
 
 
 @router.post("/users/{id}", name="user.update")
-def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response:
+def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Change name, role, language, password, or whether the user may sign in."""
+    version = form.version
 
     def work(ctx: Ctx) -> UserRecord:
         given = {"language": form["language"] or None} if "language" in form.values else {}
-        return accounts.update_user(ctx, id, form.read(UserPatch, **given), int(form["version"] or 0))
+        return accounts.update_user(ctx, id, form.read(UserPatch, **given), version)
 
     answer = attempt(visitor, form, "user.update", work, target=id)
     if isinstance(answer, Shown):
@@ -73,7 +74,7 @@ def update(request: Request, id: str, form: Posted, visitor: Signed) -> Response
 
 
 @router.post("/users/{id}/delete", name="user.delete")
-def delete(request: Request, id: str, ctx: Writer) -> Response:
+def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Delete a user; the page asked for the name first."""
     name = accounts.show_user(ctx, id).name
     accounts.delete_user(ctx, id)

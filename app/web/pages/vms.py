@@ -15,7 +15,7 @@ from app.core.records import VmDetail
 from app.core.specs import ActionOptions, BulkAction, EventQuery, TaskQuery, VmPatch, VmQuery
 from app.services import events, tasks, vms
 from app.services.context import Ctx
-from app.web.deps import Reader, SignedRouter, Writer
+from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted
 from app.web.pages.render import done, go, is_htmx, render, with_toast
@@ -62,7 +62,7 @@ def act_many(request: Request, verb: VmVerb, form: Posted, ctx: Writer) -> Respo
 
 
 @router.post("/vms/{id}/actions/{verb}", name="vm.action")
-def act(request: Request, id: str, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
+def act(request: Request, id: PageId, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
     """Ask for a verb; the page shows the task as soon as it is queued."""
     task = vms.act(ctx, id, verb, form.read(ActionOptions))
     name = task.target.name if task.target else ""
@@ -73,19 +73,19 @@ def act(request: Request, id: str, verb: VmVerb, form: Posted, ctx: Writer) -> R
 
 
 @router.get("/vms/{id}")
-def vm_summary(request: Request, id: str, ctx: Reader) -> Response:
+def vm_summary(request: Request, id: PageId, ctx: Reader) -> Response:
     """What the VM is, how it is, and its screen."""
     return _page(request, ctx, id, "summary")
 
 
 @router.get("/vms/{id}/hardware")
-def vm_hardware(request: Request, id: str, ctx: Reader) -> Response:
+def vm_hardware(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VM's devices."""
     return _page(request, ctx, id, "hardware")
 
 
 @router.get("/vms/{id}/tasks")
-def vm_tasks(request: Request, id: str, ctx: Reader) -> Response:
+def vm_tasks(request: Request, id: PageId, ctx: Reader) -> Response:
     """What was done to the VM and what happened to it."""
     return _page(
         request,
@@ -98,7 +98,7 @@ def vm_tasks(request: Request, id: str, ctx: Reader) -> Response:
 
 
 @router.get("/vms/{id}/xml")
-def vm_xml(request: Request, id: str, ctx: Reader) -> Response:
+def vm_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VM's definition as its host has it."""
     xml = vms.xml_of(ctx, id)
     return _page(request, ctx, id, "xml", xml=xml, pieces=list(pieces(xml)))
@@ -114,7 +114,7 @@ def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Resp
 
 
 @router.get("/vms/{id}/header")
-def vm_header(request: Request, id: str, ctx: Reader) -> Response:
+def vm_header(request: Request, id: PageId, ctx: Reader) -> Response:
     """Name, state, tags and actions."""
     vm = vms.show_vm(ctx, id)
     tab = request.query_params.get("tab", "summary")
@@ -134,14 +134,14 @@ def _last_task(ctx: Ctx, vm: VmDetail) -> object:
 
 
 @router.get("/vms/{id}/screen")
-def vm_screen(request: Request, id: str, ctx: Reader) -> Response:
+def vm_screen(request: Request, id: PageId, ctx: Reader) -> Response:
     """The thumbnail with its age. Asking for it makes the engine take a new picture."""
     vms.screen_of(ctx, id)
     return render(request, ctx, "vms/_screen.html", vm=vms.show_vm(ctx, id))
 
 
 @router.get("/vms/{id}/screen.png")
-def vm_picture(id: str, ctx: Reader) -> Response:
+def vm_picture(id: PageId, ctx: Reader) -> Response:
     """The last screenshot. The address names its time, so a browser may keep it."""
     screen = vms.screen_of(ctx, id)
     if screen is None:
@@ -154,17 +154,17 @@ def vm_picture(id: str, ctx: Reader) -> Response:
 
 
 @router.get("/vms/{id}/notes")
-def edit_notes(request: Request, id: str, ctx: Reader) -> Response:
+def edit_notes(request: Request, id: PageId, ctx: Reader) -> Response:
     """Tags and notes, as a form when `edit` is asked for."""
     editing = "edit" in request.query_params
     return render(request, ctx, "vms/_notes.html", vm=vms.show_vm(ctx, id), editing=editing, problem=None)
 
 
 @router.post("/vms/{id}/notes", name="vm.annotate")
-def save_notes(request: Request, id: str, form: Posted, ctx: Writer) -> Response:
+def save_notes(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Keep tags and notes, unless somebody else changed them since they were read."""
     patch = form.read(VmPatch, tags=form["tags"].replace(",", " ").split(), notes=form["notes"])
-    vm = vms.update_vm(ctx, id, patch, int(form["version"] or 0))
+    vm = vms.update_vm(ctx, id, patch, form.version)
     if is_htmx(request):
         shown = render(request, ctx, "vms/_notes.html", vm=vm, editing=False, problem=None)
         return with_toast(shown, "ok", ctx.translate(N_("Saved.")))
@@ -172,7 +172,7 @@ def save_notes(request: Request, id: str, form: Posted, ctx: Writer) -> Response
 
 
 @router.post("/vms/{id}/forget", name="vm.forget")
-def forget(request: Request, id: str, ctx: Writer) -> Response:
+def forget(request: Request, id: PageId, ctx: Writer) -> Response:
     """Take a missing VM off the list."""
     vms.forget_vm(ctx, id)
     return go(request, "/vms", toast=("ok", ctx.translate(N_("The VM was taken off the list."))))

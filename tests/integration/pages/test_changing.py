@@ -47,6 +47,21 @@ def test_a_wrong_form_comes_back_with_what_was_typed(console: Console) -> None:
     assert answer.text.count('aria-invalid="true"') == 2
 
 
+def test_nonsense_in_addresses_and_forms_is_refused(shared: Console) -> None:
+    browser, made = shared.browser(), shared.inventory
+    for path in ("/vms/x/tasks", "/hosts/x/tasks", "/hosts/x/vms", "/storage/x", "/tasks/x"):
+        assert browser.get(path).status_code == 404, path
+    for query in ("parent=x", "view=x"):
+        assert browser.get(f"/tree/children?{query}").status_code == 422, query
+    forms = (f"/hosts/{made.hosts[0]}/edit", f"/hosts/{made.hosts[0]}/set", f"/vms/{made.vms[0]}/notes")
+    named = (f"/datacenters/{made.datacenter}", f"/users/{made.user}", f"/credentials/{made.credential}")
+    for path in forms + named:
+        for version in ("abc", "1e3", "-1", "²", "9" * 30):
+            fields = {"version": version, "name": "other", "kind": "ssh_password"}
+            fields = fields if path in named else {"version": version}
+            assert browser.post(path, data=fields).status_code == 422, (path, version)
+
+
 def test_refused_forms_are_in_the_audit(console: Console) -> None:
     browser = console.browser(Role.OPERATOR)
     answer = browser.post("/users/new", data={"name": "eve", "password": "long enough 1"})
