@@ -11,7 +11,7 @@ from app.core.messages import N_
 from app.core.states import VmState
 from app.core.views import VmObservation
 from app.engine.operations import operation
-from app.engine.run import Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
+from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
 from app.hypervisor import Host
 
 SETTLE_S = 20.0  # how long a host may take to show what it said is done
@@ -43,15 +43,27 @@ def _send(run: Run, done: Seen, send: Callable[[Host], None]) -> bool:
     try:
         send(run.host())
     except Lost:
-        # Nobody knows whether it arrived: look once the host is back, and send again only if not.
         run.pause(0.2)
-        if not done(run.look()):
-            run.call(send)
+        _send_again(run, done, send)
     except HypervisorRefused:
         if not done(run.look()):
             raise
         return False
     return True
+
+
+def _send_again(run: Run, done: Seen, send: Callable[[Host], None]) -> None:
+    """Nobody knows whether it arrived: look once the host is back, and send again only if it was not done.
+
+    It may be at work there still; then the host refuses the second one, and the first is waited for.
+    """
+    if done(run.look()):
+        return
+    try:
+        run.call(send)
+    except HypervisorRefused:
+        if not run.wait_until(done, SETTLE_S):
+            raise
 
 
 def _refuse_wrong_state(verb: VmVerb, vm: VmObservation) -> None:
@@ -260,14 +272,24 @@ def save(run: Run) -> Outcome:
 
 
 def _save_or_join(run: Run) -> None:
-    if run.call(lambda host: host.job_progress(run.job.uuid)) is None:
-        _send(run, lambda vm: vm.state is VmState.SAVED, lambda host: host.save(run.job.uuid))
-        return
-    while run.call(lambda host: host.job_progress(run.job.uuid)) is not None:
-        run.pause(SAVE_POLL_S)
-    if run.look().state is not VmState.SAVED:
-        run.stop_if_asked()
-        run.call(lambda host: host.save(run.job.uuid))
+    """Save, unless a save that an earlier run or a lost connection left behind is at work: that is waited for."""
+    for left in reversed(range(RESENDS + 1)):
+        try:
+            while run.call(lambda host: host.job_progress(run.job.uuid)) is not None:
+                run.pause(SAVE_POLL_S)
+            if run.look().state is not VmState.SAVED:
+                run.stop_if_asked()
+                run.host().save(run.job.uuid)
+            return
+        except Lost:
+            if not left:
+                raise
+            run.pause(0.2)
+        except HypervisorRefused:
+            # Jobs of a VM that is off cannot be asked for: it may have been saved just now.
+            if run.look().state is not VmState.SAVED:
+                raise
+            return
 
 
 def _watch_save(run: Run, ended: threading.Event) -> None:

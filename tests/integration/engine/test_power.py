@@ -8,12 +8,16 @@ import time
 import pytest
 
 from app.core.actions import VmVerb
-from app.core.errors import Busy, Conflict
-from app.core.specs import BulkAction
+from app.core.errors import Busy, Conflict, HostNotAnswering
+from app.core.specs import ActionOptions, BulkAction
 from app.core.states import HostState, TaskState, VmState
+from app.engine import power
+from app.engine.run import Run, Tie
+from app.hypervisor import Host
 from app.lab.lab import Lab
 from app.services import vms
 from app.services.notices import SCREEN, SHOT
+from app.services.tasks import TaskWork
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
@@ -123,6 +127,59 @@ def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Sit
     assert (host.virsh("domstate", "guest"), state(site, "guest")) == ("running", VmState.RUNNING)
     site.do("guest", VmVerb.SAVE)
     assert state(site, "guest") == VmState.SAVED
+
+
+def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
+    fresh_lab: Lab, make_site: MakeSite
+) -> None:
+    site = make_site(ping_s=0.5, call_deadline_s=1.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("guest", start=True)
+    site.add(host)
+    task_id = site.act("guest", VmVerb.SAVE)
+    writer = find_save_writer()
+    os.kill(writer, signal.SIGSTOP)  # what a slow disk looks like
+    try:
+        host.cut()
+        site.wait_host(host, HostState.NOT_ANSWERING, 10)
+        host.heal()
+        site.wait_host(host, HostState.CONNECTED, 20)
+        time.sleep(2)
+    finally:
+        host.heal()
+        os.kill(writer, signal.SIGCONT)
+    task = site.task(task_id)
+    assert (task.state, task.message) == (TaskState.SUCCEEDED, "The VM is saved.")
+    assert state(site, "guest") == VmState.SAVED
+
+
+def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
+    fresh_lab: Lab, site: Site
+) -> None:
+    host = fresh_lab.hosts[0]
+    uuid = host.create_guest("guest").uuid or ""
+    opened = site.engine.host(site.add(host))
+    times = 0
+
+    def send(to: Host) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise HostNotAnswering("lost while it was under way")
+        host.virsh("start", "guest")  # the first one, which the look did not see yet
+        to.start(uuid)
+
+    tie = Tie(
+        host=lambda _: opened,
+        observe=lambda _: True,
+        cancelled=lambda _: False,
+        progress=lambda *_: None,
+        mark_sent=lambda _: None,
+        stopping=threading.Event(),
+    )
+    run = Run(TaskWork("t", "vm.start", "h", "v", uuid, ActionOptions(), sent=False), tie)
+    assert power._send(run, lambda vm: vm.state.is_active, send)
+    assert times == 2
 
 
 def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:
