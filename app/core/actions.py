@@ -129,6 +129,14 @@ class Refusal:
     hint: str
 
 
+HOST_OBSERVED = Refusal(
+    "host_observed",
+    N_("The host is in observe mode: Vigie changes nothing on it."),
+    {},
+    N_("Switch the host to managed mode first."),
+)
+
+
 def refuse_vm_action(
     verb: VmVerb,
     *,
@@ -144,12 +152,7 @@ def refuse_vm_action(
     """
     action = VM_ACTIONS[verb]
     if host_mode is HostMode.OBSERVE:
-        return Refusal(
-            "host_observed",
-            N_("The host is in observe mode: Vigie changes nothing on it."),
-            {},
-            N_("Switch the host to managed mode first."),
-        )
+        return HOST_OBSERVED
     if not host_state.is_usable:
         return Refusal(
             "host_not_connected",

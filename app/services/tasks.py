@@ -16,14 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.core.actions import TASK_STATE_TITLES, VM_ACTIONS, VmVerb
+from app.core.actions import HOST_OBSERVED, TASK_STATE_TITLES, VM_ACTIONS, VmVerb
 from app.core.errors import Busy, Conflict, NotFound
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import Page, Ref, TaskBrief, TaskError, TaskRecord
 from app.core.specs import ActionOptions, TaskQuery
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
-from app.db.models import Audit, Task, Vm
+from app.core.states import ACTIVE_TASK_STATES, HostMode, ObjectKind, TaskState
+from app.db.models import Audit, Host, Task, Vm
 from app.services import audit
 from app.services.context import Actor, Ctx, Services
 from app.services.notices import TASKS, WORK, Hub, notify
@@ -182,7 +182,10 @@ def busy(ctx: Ctx, task: TaskBrief) -> Busy:
     return Busy(
         ctx.translate(N_("Another task holds the VM.")),
         task_id=task.id,
-        why=ctx.say(N_("“%(title)s” is %(state)s."), {"title": task.title, "state": task.state.value}),
+        why=ctx.say(
+            N_("“%(title)s” has the state “%(state)s”."),
+            {"title": task.title, "state": [TASK_STATE_TITLES[task.state]]},
+        ),
         hint=ctx.translate(N_("Wait for its end, or cancel it.")),
     )
 
@@ -213,9 +216,15 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
     if task.state == TaskState.QUEUED.value:
         task.state = TaskState.RUNNING.value
     task.started_at = task.started_at or datetime.now(UTC)
-    vm = session.execute(sa.select(Vm.uuid, Vm.host_id).where(Vm.id == task.target_id)).one_or_none()
+    query = sa.select(Vm.uuid, Vm.host_id, Host.mode).join(Host, Host.id == Vm.host_id)
+    vm = session.execute(query.where(Vm.id == task.target_id)).one_or_none()
     if vm is None:
         error = {"code": "vm_gone", "title": N_("The VM is not in the inventory any more.")}
+        _end(session, hub, task, TaskState.FAILED, error=error)
+        return None
+    if vm.mode == HostMode.OBSERVE and task.sent_at is None:
+        refused = HOST_OBSERVED  # since it was asked for; the operation looks at the VM's own state
+        error = {"code": refused.code, "title": refused.reason, "hint": refused.hint}
         _end(session, hub, task, TaskState.FAILED, error=error)
         return None
     _tell(session, hub, task)

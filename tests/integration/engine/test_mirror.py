@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from app.core.actions import VmVerb
 from app.core.errors import Conflict
-from app.core.states import HostMode, VmState
+from app.core.specs import HostPatch
+from app.core.states import HostMode, TaskState, VmState
 from app.db.models import Event, Network, Pool, VmDefinition, Volume
 from app.lab.lab import Lab
+from app.services import hosts
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 
@@ -89,6 +91,25 @@ def test_observe_mode_changes_nothing(fresh_lab: Lab, make_site: MakeSite) -> No
     assert host.virsh("domstate", "still") == "shut off"
 
 
+def test_a_task_that_waits_while_its_host_turns_to_observe_mode_changes_nothing(
+    fresh_lab: Lab, make_site: MakeSite
+) -> None:
+    site = make_site(tasks_per_host=1)
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("still")
+    host_id = site.add(host)
+    first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)  # takes the host's only place
+    eventually(lambda: site.state_of(first) is TaskState.RUNNING, 5, "the first has begun")
+    waiting = site.act("still", VmVerb.START)
+    with site.services.database.begin() as session:
+        hosts.update_host(site.ctx(session), host_id, HostPatch(mode=HostMode.OBSERVE))
+    site.cancel(first)
+    task = site.task(waiting)
+    assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "host_observed")
+    assert host.virsh("domstate", "still") == "shut off"
+
+
 def _definitions(directory: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in directory.rglob("*.xml") if path.is_file()}
 
@@ -117,9 +138,6 @@ def test_a_locked_database_is_waited_for(fresh_lab: Lab, make_site: MakeSite) ->
 
 
 def test_hosts_come_and_go_by_their_configuration(fresh_lab: Lab, site: Site) -> None:
-    from app.core.specs import HostPatch
-    from app.services import hosts
-
     host = fresh_lab.hosts[0]
     host_id = site.add(host)
     with site.services.database.begin() as session:
