@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.core.errors import InvalidInput
+from app.core.messages import N_
 from app.core.states import Transport
 
 DEFAULT_PORTS = {Transport.SSH: 22, Transport.TLS: 16514}
@@ -62,11 +63,13 @@ def check_address(value: str, field: str = "address") -> str:
     if len(value) > 253 or not value or not all(_LABEL.fullmatch(label) for label in labels):
         raise InvalidInput(
             field,
-            "must be a host name or an IP address",
-            hint="Write only the name, such as kvm-01.example.org; port and login have fields of their own.",
+            N_("must be a host name or an IP address"),
+            hint=N_(
+                "Write only the name, such as kvm-01.example.org; port and login have fields of their own."
+            ),
         )
     if re.fullmatch(r"[0-9.]+", value):
-        raise InvalidInput(field, "looks like an IP address but is not a valid one")
+        raise InvalidInput(field, N_("looks like an IP address but is not a valid one"))
     return value.lower()
 
 
@@ -74,7 +77,7 @@ def check_user(value: str, field: str = "user") -> str:
     """Return `value` when it can be a POSIX account name; raise InvalidInput otherwise."""
     if not _USER.fullmatch(value):
         raise InvalidInput(
-            field, "must be an account name: a letter or _, then letters, digits, . _ -, up to 32"
+            field, N_("must be an account name: a letter or _, then letters, digits, . _ -, up to 32")
         )
     return value
 
@@ -83,21 +86,21 @@ def check_host_name(value: str, field: str = "name") -> str:
     """Return the trimmed display name: 1 to 63 characters, no control characters, no slash."""
     name = value.strip()
     if not _NAME.fullmatch(name):
-        raise InvalidInput(field, "must be 1 to 63 characters, without control characters or /")
+        raise InvalidInput(field, N_("must be 1 to 63 characters, without control characters or /"))
     return name
 
 
 def check_port(value: int, field: str = "port") -> int:
     """Return `value` when it is a TCP port; raise InvalidInput otherwise."""
     if not 1 <= value <= 65535:
-        raise InvalidInput(field, "must be between 1 and 65535")
+        raise InvalidInput(field, N_("must be between 1 and 65535"))
     return value
 
 
 def check_socket(value: str, field: str = "socket") -> str:
     """Return `value` when it is an absolute, plain path of at most 107 bytes (the kernel's limit for sockets)."""
     if not value.startswith("/") or len(value.encode()) > 107 or re.search(r"[\x00-\x1f\x7f]", value):
-        raise InvalidInput(field, "must be an absolute path of at most 107 bytes")
+        raise InvalidInput(field, N_("must be an absolute path of at most 107 bytes"))
     return value
 
 
@@ -112,7 +115,7 @@ def make_endpoint(
     """Check each field for the transport and return the endpoint. Raises InvalidInput naming the field."""
     if transport is Transport.LOCAL:
         if address:
-            raise InvalidInput("address", "must be empty for a local host")
+            raise InvalidInput("address", N_("must be empty for a local host"))
         return Endpoint(transport, socket=check_socket(socket or SYSTEM_SOCKET))
     if transport is Transport.SIMULATED:
         return Endpoint(
@@ -122,7 +125,7 @@ def make_endpoint(
     number = check_port(DEFAULT_PORTS[transport] if port is None else port)
     if transport is Transport.TLS:
         if user:
-            raise InvalidInput("user", "is not used with TLS: the client certificate says who Vigie is")
+            raise InvalidInput("user", N_("is not used with TLS: the client certificate says who Vigie is"))
         return Endpoint(transport, checked, number)
     return Endpoint(
         transport,
@@ -145,24 +148,26 @@ def parse_uri(text: str) -> Endpoint:
     if scheme not in _SCHEMES:
         raise InvalidInput(
             "uri",
-            f"scheme {_quote(scheme)} is not supported",
-            hint="Use qemu+ssh://user@host/system or qemu+tls://host/system.",
+            N_("scheme %(scheme)s is not supported"),
+            params={"scheme": _quote(scheme)},
+            hint=N_("Use qemu+ssh://user@host/system or qemu+tls://host/system."),
         )
     if parts.path != "/system":
-        raise InvalidInput("uri", "must end in /system: Vigie manages the system instance of libvirt")
+        raise InvalidInput("uri", N_("must end in /system: Vigie manages the system instance of libvirt"))
     if parts.fragment:
-        raise InvalidInput("uri", "must not have a fragment (#...)")
+        raise InvalidInput("uri", N_("must not have a fragment (#...)"))
     transport = _SCHEMES[scheme]
     address, port, user = _authority(parts.netloc)
     if not address and scheme in ("qemu", "qemu+unix"):
         transport = Transport.LOCAL
     elif transport is Transport.LOCAL:
-        raise InvalidInput("uri", "qemu+unix does not take a host name")
+        raise InvalidInput("uri", N_("qemu+unix does not take a host name"))
     socket = _only_socket(parts.query, transport)
     try:
         return make_endpoint(transport, address=address, port=port, user=user, socket=socket)
     except InvalidInput as error:
-        raise InvalidInput("uri", f"{error.field} {error.rule}", hint=error.hint) from None
+        rule = {"field": error.field, "rule": [error.rule]}
+        raise InvalidInput("uri", N_("%(field)s %(rule)s"), params=rule, hint=error.hint) from None
 
 
 class _Split:
@@ -176,11 +181,11 @@ class _Split:
 
 def _split(text: str) -> _Split:
     if len(text) > 500 or re.search(r"[\x00-\x20\x7f\\]", text.strip()):
-        raise InvalidInput("uri", "must be one URI without spaces or control characters")
+        raise InvalidInput("uri", N_("must be one URI without spaces or control characters"))
     try:
         return _Split(text.strip())
     except ValueError:
-        raise InvalidInput("uri", "is not a URI") from None
+        raise InvalidInput("uri", N_("is not a URI")) from None
 
 
 def _authority(netloc: str) -> tuple[str, int | None, str | None]:
@@ -188,11 +193,13 @@ def _authority(netloc: str) -> tuple[str, int | None, str | None]:
     user, at, rest = netloc.rpartition("@")
     if at and ":" in user:
         raise InvalidInput(
-            "uri", "must not hold a password", hint="Store it as a credential and choose it in the form."
+            "uri",
+            N_("must not hold a password"),
+            hint=N_("Store it as a credential and choose it in the form."),
         )
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?", rest)
     if not match:
-        raise InvalidInput("uri", "has a malformed host or port")
+        raise InvalidInput("uri", N_("has a malformed host or port"))
     address = match[1].removeprefix("[").removesuffix("]")
     return unquote(address), int(match[2]) if match[2] else None, unquote(user) if at else None
 
@@ -203,16 +210,17 @@ def _only_socket(query: str, transport: Transport) -> str | None:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=20)
     except ValueError:
-        raise InvalidInput("uri", "has a malformed query") from None
+        raise InvalidInput("uri", N_("has a malformed query")) from None
     for key, _ in pairs:
         if key != "socket" or transport is Transport.TLS:
             raise InvalidInput(
                 "uri",
-                f"parameter {_quote(key)} is not supported",
-                hint="Remove it: keys, programs and sockets are set in Vigie, never by a URI.",
+                N_("parameter %(name)s is not supported"),
+                params={"name": _quote(key)},
+                hint=N_("Remove it: keys, programs and sockets are set in Vigie, never by a URI."),
             )
     if len(pairs) > 1:
-        raise InvalidInput("uri", "names socket more than once")
+        raise InvalidInput("uri", N_("names socket more than once"))
     return pairs[0][1]
 
 

@@ -27,7 +27,10 @@ what the hypervisor said; only people with `host.diagnose` see it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+
+from app.core.messages import filled
 
 
 class VigieError(Exception):
@@ -55,15 +58,29 @@ class VigieError(Exception):
 
 
 class InvalidInput(VigieError):
-    """A value breaks a rule. `field` is the name the caller used."""
+    """A value breaks a rule. `field` is the name the caller used; `params` fill the rule's message id."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "invalid_input"
 
-    def __init__(self, field: str, rule: str, *, hint: str | None = None, code: str | None = None) -> None:
-        super().__init__(f"{field}: {rule}", why=rule, hint=hint, code=code)
+    def __init__(
+        self,
+        field: str,
+        rule: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        hint: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        said = filled(str, rule, params)
+        super().__init__(f"{field}: {said}", why=said, hint=hint, code=code)
         self.field = field
         self.rule = rule
+        self.params = params
+
+    def said(self, translate: Callable[[str], str]) -> str:
+        """The rule in the reader's language."""
+        return filled(translate, self.rule, self.params)
 
 
 class NotSignedIn(VigieError):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 from app.core.actions import VmVerb
 from app.core.ids import ID_PATTERN
+from app.core.messages import N_
 from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState, VmState
 
 MAX_LIMIT = 500
@@ -21,7 +22,7 @@ def _plain(value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
         if any(ord(character) < 32 or ord(character) == 127 for character in value):
-            raise ValueError("must not contain control characters")
+            raise ValueError(N_("must not contain control characters"))
     return value
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.core.errors import Unavailable
+from app.core.messages import N_
 
 BUSY_TIMEOUT_MS = 5000
 
@@ -120,24 +121,26 @@ def _unavailable(error: Exception) -> Unavailable | None:
     said = str(getattr(error, "orig", error)).lower()
     if "locked" in said or "busy" in said:
         return Unavailable(
-            "The database is busy.",
-            why="Another program holds its lock.",
-            hint="Try again in a moment; if it stays, look for a backup or a shell that holds the file open.",
+            N_("The database is busy."),
+            why=N_("Another program holds its lock."),
+            hint=N_(
+                "Try again in a moment; if it stays, look for a backup or a shell that holds the file open."
+            ),
             code="database_locked",
         )
     if "full" in said or "no space" in said or "disk i/o" in said:
         return Unavailable(
-            "The disk of the database is full.",
-            why="The last write did not fit.",
-            hint="Free space in the data directory; nothing was changed.",
+            N_("The disk of the database is full."),
+            why=N_("The last write did not fit."),
+            hint=N_("Free space in the data directory; nothing was changed."),
             code="storage_full",
         )
     if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or getattr(
         error, "connection_invalidated", False
     ):
         return Unavailable(
-            "The database cannot be reached.",
-            hint="Check that it runs and that VIGIE_DATABASE_URL is right.",
+            N_("The database cannot be reached."),
+            hint=N_("Check that it runs and that VIGIE_DATABASE_URL is right."),
             code="database_gone",
         )
     return None

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.core.errors import NotAllowed
+from app.core.messages import N_, filled
 from app.core.privileges import PRIVILEGES, Role
 from app.db.session import Database
 from app.services.notices import Hub, notify
@@ -73,9 +74,9 @@ class Ctx:
         """Raise NotAllowed unless the actor holds the privilege on the object."""
         if not self.can(privilege, obj):
             raise NotAllowed(
-                self.translate("You may not do this."),
-                why=self.translate("The privilege %(privilege)s is missing.") % {"privilege": privilege},
-                hint=self.translate("Ask an administrator for a role that holds it."),
+                self.translate(N_("You may not do this.")),
+                why=self.translate(N_("The privilege %(privilege)s is missing.")) % {"privilege": privilege},
+                hint=self.translate(N_("Ask an administrator for a role that holds it.")),
             )
 
     def visible(self, query: sa.Select[*Ts], privilege: str) -> sa.Select[*Ts]:
@@ -87,11 +88,7 @@ class Ctx:
 
         A parameter that is a list holds message ids of its own.
         """
-        said = {
-            name: ", ".join(map(self.translate, value)) if isinstance(value, list) else value
-            for name, value in (params or {}).items()
-        }
-        return self.translate(message) % said if said else self.translate(message)
+        return filled(self.translate, message, params)
 
     def notify(self, *topics: str) -> None:
         """Publish topics once the transaction is committed."""

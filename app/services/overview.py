@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.actions import HOST_STATE_TITLES
 from app.core.messages import N_
 from app.core.records import Attention, Meter, Overview, VmRecord
 from app.core.states import HostState, Severity, Verdict, VmState
@@ -130,7 +131,14 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
         if len(rows) > MOST_HOSTS:
             more = N_("More hosts are in the same state: %(state)s.")
             found.append(
-                _item(ctx, severity, more, {"state": state.value}, hint, f"/hosts?state={state.value}")
+                _item(
+                    ctx,
+                    severity,
+                    more,
+                    {"state": [HOST_STATE_TITLES[state]]},
+                    hint,
+                    f"/hosts?state={state.value}",
+                )
             )
     return found
 

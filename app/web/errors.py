@@ -146,6 +146,8 @@ def _title(error: VigieError, _: Translate) -> str:
 def _why(error: VigieError, _: Translate) -> str | None:
     if not error.why:
         return None
+    if isinstance(error, InvalidInput):
+        return error.said(_)
     return _(error.why) % {"reference": error.reference} if isinstance(error, Internal) else _(error.why)
 
 
@@ -153,7 +155,7 @@ def _fields(error: VigieError, _: Translate) -> list[FieldProblem] | None:
     if isinstance(error, FieldsInvalid):
         return error.errors
     if isinstance(error, InvalidInput):
-        return [FieldProblem(field=error.field, rule=_(error.rule))]
+        return [FieldProblem(field=error.field, rule=error.said(_))]
     return None
 
 

@@ -7,13 +7,14 @@ from typing import cast
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.specs import LanguageName, PasswordChange
 from app.services import accounts, tokens
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.i18n import LANGUAGES
-from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, reading
+from app.web.pages.forms import Posted, Shown, attempt, reading
 from app.web.pages.render import go, leave, render
 
 router = SignedRouter(include_in_schema=False)
@@ -46,7 +47,7 @@ def password(request: Request, form: Posted, visitor: Signed) -> Response:
     def work(ctx: Ctx) -> bool:
         change = form.read(PasswordChange)
         if form["new"] != form["again"]:
-            raise FormInvalid({"again": N_("This differs from the new password.")})
+            raise InvalidInput("again", N_("This differs from the new password."))
         accounts.change_password(ctx, change)
         return True
 
@@ -61,7 +62,7 @@ def password(request: Request, form: Posted, visitor: Signed) -> Response:
 def language(request: Request, form: Posted, ctx: Writer) -> Response:
     """Change the language of the pages."""
     if form["language"] not in LANGUAGES:
-        raise FormInvalid({"language": N_("Choose one of the list.")})
+        raise InvalidInput("language", N_("Choose one of the list."))
     chosen = cast("LanguageName", form["language"])
     accounts.set_language(ctx, chosen)
     return leave(request, "/account")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, TypeVar, get_origin
@@ -20,7 +20,7 @@ from app.web.auth import Visitor
 S = TypeVar("S", bound=BaseModel)
 T = TypeVar("T")
 
-# Said beside the field; {…} are filled from the rule that was broken.
+# Said beside the field; filled from the rule that was broken.
 _RULES = {
     "missing": N_("This is needed."),
     "string_too_short": N_("Write at least %(min_length)s characters."),
@@ -37,10 +37,10 @@ _RULES = {
 
 
 class FormInvalid(InvalidInput):
-    """Fields of a form break rules: the sentence for each, by name."""
+    """Several fields of a form may break rules: one error for each."""
 
-    def __init__(self, errors: dict[str, str]) -> None:
-        super().__init__(*next(iter(errors.items())))
+    def __init__(self, errors: Sequence[InvalidInput]) -> None:
+        super().__init__(errors[0].field, errors[0].rule, params=errors[0].params)
         self.errors = errors
 
 
@@ -78,17 +78,21 @@ class Form:
         try:
             return spec.model_validate(found)
         except ValidationError as error:
-            raise FormInvalid(_sentences(error)) from None
+            raise FormInvalid(_broken(error)) from None
 
 
-def _sentences(error: ValidationError) -> dict[str, str]:
-    said: dict[str, str] = {}
+def _broken(error: ValidationError) -> list[InvalidInput]:
+    """The first rule that each field breaks."""
+    found: dict[str, InvalidInput] = {}
     for each in error.errors():
         name = str(each["loc"][0]) if each["loc"] else ""
         rule = _RULES.get(each["type"])
-        text = rule % each.get("ctx", {}) if rule else each["msg"].removeprefix("Value error, ")
-        said.setdefault(name, text)
-    return said
+        if rule is None:
+            broken = InvalidInput(name, each["msg"].removeprefix("Value error, "))
+        else:
+            broken = InvalidInput(name, rule, params=each.get("ctx"))
+        found.setdefault(name, broken)
+    return list(found.values())
 
 
 async def _posted(request: Request) -> Form:
@@ -137,11 +141,9 @@ class Shown:
 
 def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
     """The form to draw again after an error; the sentence of a field goes beside it."""
-    if isinstance(error, FormInvalid):
-        return Shown(form.values, {name: visitor.translate(text) for name, text in error.errors.items()})
     if isinstance(error, InvalidInput):
-        text = " ".join(visitor.translate(part) for part in (error.rule, error.hint) if part)
-        return Shown(form.values, {error.field: text[:1].upper() + text[1:]})
+        broken = error.errors if isinstance(error, FormInvalid) else [error]
+        return Shown(form.values, {each.field: _sentence(each, visitor) for each in broken})
     said = Told(
         visitor.translate(error.title),
         visitor.translate(error.why) if error.why else None,
@@ -149,6 +151,12 @@ def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
         int(error.status),
     )
     return Shown(form.values, {}, said)
+
+
+def _sentence(error: InvalidInput, visitor: Visitor) -> str:
+    hint = f" {visitor.translate(error.hint)}" if error.hint else ""
+    text = error.said(visitor.translate) + hint
+    return text[:1].upper() + text[1:]
 
 
 @contextmanager

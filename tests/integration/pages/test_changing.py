@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from starlette.testclient import TestClient
 
 from app.core.privileges import Role
 from tests.integration.api.conftest import PASSWORD, Console
@@ -208,3 +209,32 @@ def test_a_uri_that_is_refused_stays_in_its_field_with_the_reason(console: Conso
     assert 'id="f-uri-error"' in answer.text
     assert 'name="name" value="kept"' in answer.text
     assert "Where it is" in answer.text
+
+
+def french(console: Console) -> TestClient:
+    browser = console.browser()
+    browser.post("/account/language", data={"language": "fr"})
+    return browser
+
+
+def test_rules_of_forms_are_told_in_the_language_of_the_reader(console: Console) -> None:
+    browser = french(console)
+    short = browser.post("/users/new", data={"name": "ana", "password": "short"}).text
+    assert "Écrivez au moins 10 caractères." in short
+    control = browser.post("/datacenters", data={"name": "a\x07b"}).text
+    assert "Ne doit pas contenir de caractère de contrôle" in control
+    uri = {"step": "identity", "way": "uri", "uri": "qemu+ext://h/system"}
+    assert "Le schéma “qemu+ext” n’est pas pris en charge" in browser.post("/hosts/new", data=uri).text
+    address = {"step": "identity", "way": "fields", "transport": "ssh", "address": "1.2.3"}
+    assert "Ressemble à une adresse IP" in browser.post("/hosts/new", data=address).text
+    viewer = console.browser(Role.VIEWER)
+    viewer.post("/account/language", data={"language": "fr"})
+    assert "Il manque le privilège user.edit." in viewer.get("/users/new").text
+
+
+def test_a_busy_vm_tells_the_state_of_its_task_in_the_language_of_the_reader(console: Console) -> None:
+    browser, url = french(console), f"/vms/{console.inventory.vms[1]}"
+    browser.post(f"{url}/actions/start")
+    page = browser.post(f"{url}/actions/start").text
+    assert "dans l’état «\u00a0En attente\u00a0»" in page
+    assert "queued" not in page
