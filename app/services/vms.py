@@ -209,9 +209,9 @@ def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
             started.append(tasks.record_of(ctx, task))
         except VigieError as error:
             name = rows[vm_id].name if vm_id in rows else vm_id
-            refused.append(
-                BulkRefusal(vm=Ref(kind=ObjectKind.VM, id=vm_id, name=name), problem=_problem(error))
-            )
+            vm = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
+            audit.record(ctx, f"vm.{asked.verb.value}", target=vm, outcome="refused", code=error.code)
+            refused.append(BulkRefusal(vm=vm, problem=_problem(error)))
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
+from app.core import errors as errors_module
 from app.web.i18n import translations, translator
 from tests.contract.messages import Message, extracted
+from tests.contract.sources import modules, name_of, tree
 
 ROOT = Path(__file__).parents[2]
 PO = ROOT / "app" / "locale" / "fr" / "LC_MESSAGES" / "vigie.po"
@@ -65,3 +68,27 @@ def test_french_signs_stand_after_spaces_that_do_not_break() -> None:
 def test_a_checkout_speaks_french_without_a_build() -> None:
     assert translator("fr")("Storage pools") == "Pools de stockage"
     assert translations("fr").ngettext("%(num)s host", "%(num)s hosts", 0) == "%(num)s hôte"
+
+
+# Said on the terminal, in English, by commands and before there is anybody to translate for.
+TERMINAL = ("app/cli/", "app/engine/process.py")
+
+
+def _texts(call: ast.Call) -> list[ast.expr]:
+    """What an error is made of that people read."""
+    told = call.args[1:2] if ast.unparse(call.func) == "InvalidInput" else call.args[:1]
+    return [*told, *(each.value for each in call.keywords if each.arg in ("why", "hint"))]
+
+
+def test_texts_of_errors_are_marked() -> None:
+    errors = {name for name, each in vars(errors_module).items() if isinstance(each, type)}
+    bare = [
+        f"{name_of(path)}:{text.lineno}"
+        for path in modules()
+        if not name_of(path).startswith(TERMINAL)
+        for call in ast.walk(tree(path))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in errors
+        for text in _texts(call)
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    ]
+    assert bare == []

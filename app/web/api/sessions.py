@@ -47,7 +47,7 @@ def show_session(visitor: Signed) -> Whoami:
     )
 
 
-@router.delete("/session", name="session.end", status_code=204, responses=problems(409))
+@router.delete("/session", name="logout", status_code=204, responses=problems(409))
 def delete_session(request: Request, ctx: Writer) -> Response:
     """Sign out: ends the login of the session cookie. A token is ended by deleting it."""
     accounts.sign_out(ctx)
@@ -62,7 +62,7 @@ def list_sessions(ctx: Reader) -> Sessions:
     return Sessions(items=accounts.list_sessions(ctx))
 
 
-@router.delete("/session/logins/{id}", name="session.end_other", status_code=204, responses=problems(404))
+@router.delete("/session/logins/{id}", name="session.end", status_code=204, responses=problems(404))
 def end_other(id: ObjectPath, ctx: Writer) -> Response:
     """End one of your logins."""
     accounts.end_session(ctx, id)
@@ -70,7 +70,7 @@ def end_other(id: ObjectPath, ctx: Writer) -> Response:
 
 
 @router.post(
-    "/session/password", name="user.change_password", status_code=204, responses=problems(409, 413, 429)
+    "/session/password", name="user.password", status_code=204, responses=problems(409, 413, 429)
 )
 def change_password(change: PasswordChange, ctx: Writer) -> Response:
     """Change your own password; your other logins end."""

@@ -40,7 +40,7 @@ def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
     )
 
 
-@router.post("/account/password", name="account.password")
+@router.post("/account/password", name="user.password")
 def password(request: Request, form: Posted, visitor: Signed) -> Response:
     """Change one's own password."""
 
@@ -51,14 +51,14 @@ def password(request: Request, form: Posted, visitor: Signed) -> Response:
         accounts.change_password(ctx, change)
         return True
 
-    answer = attempt(visitor, form, "account.password", work)
+    answer = attempt(visitor, form, "user.password", work)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw(request, ctx, answer)
     return go(request, "/account", toast=("ok", visitor.translate(N_("Your password is changed."))))
 
 
-@router.post("/account/language", name="account.language")
+@router.post("/account/language", name="user.language")
 def language(request: Request, form: Posted, ctx: Writer) -> Response:
     """Change the language of the pages."""
     if form["language"] not in LANGUAGES:
@@ -68,7 +68,7 @@ def language(request: Request, form: Posted, ctx: Writer) -> Response:
     return leave(request, "/account")
 
 
-@router.post("/account/sessions/{id}/end", name="account.end_session")
+@router.post("/account/sessions/{id}/end", name="session.end")
 def end_session(request: Request, id: PageId, ctx: Writer) -> Response:
     """End a login, here or elsewhere."""
     accounts.end_session(ctx, id)

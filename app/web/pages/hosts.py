@@ -156,7 +156,7 @@ def _form(request: Request, ctx: Ctx, host: HostDetail, form: Shown) -> Response
     )
 
 
-@router.post("/hosts/{id}/edit", name="host.edit")
+@router.post("/hosts/{id}/edit", name="host.update")
 def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Keep the form's changes, unless somebody else changed the host since it was read."""
     version, tags = form.version, form["tags"].replace(",", " ").split()
@@ -165,14 +165,14 @@ def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
         patch = form.read(HostPatch, tags=tags, notes=form["notes"])
         return hosts.update_host(ctx, id, patch, version)
 
-    answer = attempt(visitor, form, "host.edit", work, target=id)
+    answer = attempt(visitor, form, "host.update", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _form(request, ctx, hosts.show_host(ctx, id), answer)
     return go(request, f"/hosts/{id}", toast=("ok", visitor.translate(N_("Saved."))))
 
 
-@router.post("/hosts/{id}/set", name="host.edit")
+@router.post("/hosts/{id}/set", name="host.update")
 def set_one(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Turn one thing: mode, maintenance, or whether Vigie talks to the host at all."""
     hosts.update_host(ctx, id, form.read(HostPatch), form.version)

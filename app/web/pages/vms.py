@@ -50,7 +50,7 @@ def vm_rows(request: Request, ctx: Reader) -> Response:
     return lists.rows(request, ctx, VMS, vms.vms_by_id(ctx, ids), ids)
 
 
-@router.post("/vms/actions/{verb}", name="vm.bulk")
+@router.post("/vms/actions/{verb}", name="vm.act_many")
 def act_many(request: Request, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
     """One verb on the VMs that were chosen in the list: says how many started and why others did not."""
     ids = list(dict.fromkeys(form.lists.get("ids", [])))
@@ -160,7 +160,7 @@ def edit_notes(request: Request, id: PageId, ctx: Reader) -> Response:
     return render(request, ctx, "vms/_notes.html", vm=vms.show_vm(ctx, id), editing=editing, problem=None)
 
 
-@router.post("/vms/{id}/notes", name="vm.annotate")
+@router.post("/vms/{id}/notes", name="vm.update")
 def save_notes(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Keep tags and notes, unless somebody else changed them since they were read."""
     patch = form.read(VmPatch, tags=form["tags"].replace(",", " ").split(), notes=form["notes"])

@@ -130,6 +130,10 @@ def test_bulk(console: Console) -> None:
     assert len(done["tasks"]) == 1
     assert {each["problem"]["code"] for each in done["refused"]} == {"wrong_state"}
     assert client.get(answer.headers["location"]).json()["total"] == 1
+    audit = console.client().get("/api/v1/audit?outcome=refused").json()["items"]
+    assert {(each["action"], each["target"]["id"], each["code"]) for each in audit} == {
+        ("vm.start", vm, "wrong_state") for vm in (console.inventory.vms[0], console.inventory.vms[2])
+    }
 
 
 def test_a_repeated_request_is_done_once(console: Console) -> None:

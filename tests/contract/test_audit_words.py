@@ -1,0 +1,38 @@
+"""The audit has one word for each act: refusals, which are named after routes, say it as services do."""
+
+import ast
+import re
+
+from tests.contract.sources import APP, modules, name_of, tree
+
+# Acts that have no entry of their own when they succeed, or one for each object.
+UNNAMED = {
+    "host.check": "looks and keeps nothing",
+    "user.language": "a matter of one's own pages",
+    "vm.act": "named by its verb",
+    "vm.action": "named by its verb",
+    "vm.act_many": "an entry for each VM",
+}
+CHANGES = {"post", "put", "patch", "delete"}
+
+
+def routes() -> set[str]:
+    """Names of the routes that change something."""
+    found = set()
+    for path in modules():
+        if not name_of(path).startswith("app/web/"):
+            continue
+        for node in ast.walk(tree(path)):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in CHANGES
+            ):
+                found |= {ast.literal_eval(each.value) for each in node.keywords if each.arg == "name"}
+    return found
+
+
+def test_refusals_and_successes_have_the_same_words() -> None:
+    services = "".join(path.read_text() for path in (APP / "services").rglob("*.py"))
+    said = set(re.findall(r'"([a-z]+(?:\.[a-z_]+)?)"', services))
+    assert routes() - set(UNNAMED) - said == set()
