@@ -72,7 +72,10 @@ class _Sort:
         return left < right if self.descending else left > right
 
     def ordered(self, query: AnySelect, keys: Sequence[Column]) -> AnySelect:
-        return query.order_by(None).order_by(*(key.desc() if self.descending else key.asc() for key in keys))
+        return query.order_by(None).order_by(*self.directed(keys))
+
+    def directed(self, keys: Sequence[Column]) -> list[sa.ColumnElement[Any]]:
+        return [key.desc() if self.descending else key.asc() for key in keys]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,12 @@ def page(
     sort = _sort(ctx, asked, order)
     place = _read_cursor(asked.cursor, sort) if asked.cursor else None
     narrow = query if counted is None else counted
-    total = _total(ctx, narrow, order.unique)
-    # A text that nothing holds is not sought a second time.
-    keys = _keys(ctx, narrow if sort.is_of_one_table else query, sort, place, asked) if total else []
+    keyed = narrow if sort.is_of_one_table else query
+    if asked.q:
+        keys, total = _sought(ctx, keyed, sort, place, asked.limit + 1)
+    else:
+        keys = _keys(ctx, keyed, sort, place, asked.limit + 1)
+        total = _total(ctx, narrow, order.unique)
     more = len(keys) > asked.limit
     keys = keys[: asked.limit]
     following = _write_cursor(sort, keys[-1]) if more else None
@@ -126,30 +132,49 @@ def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:
     return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
 
 
-def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, asked: ListQuery) -> list[_Place]:
-    """The places of the part and one more. Only the sort columns are read: sorting wide rows is slow."""
-    wanted = asked.limit + 1
-    keys = query.order_by(None).with_only_columns(
-        sort.column.label("value"), sort.unique.label("key"), maintain_column_froms=True
-    )
-    value, unique = sort.column, sort.unique
-    if asked.q:
-        # Every row must be searched; a walk along an index of the order would read them one by one.
-        found = keys.cte("found").prefix_with("MATERIALIZED")
-        keys, value, unique = sa.select(found.c.value, found.c.key), found.c.value, found.c.key
-    columns = (value,) if sort.is_by_unique else (value, unique)
+def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int) -> list[_Place]:
+    """The places of the part. Only the sort columns are read: sorting wide rows is slow."""
+    keys = _narrowed(query, sort)
+    columns = (sort.unique,) if sort.is_by_unique else (sort.column, sort.unique)
     places: list[_Place] = []
     if place is None or place.value is not None:
-        valued = keys.where(value.is_not(None)) if sort.is_nullable else keys
+        valued = keys.where(sort.column.is_not(None)) if sort.is_nullable else keys
         if place is not None and place.value is not None:
-            valued = valued.where(sort.after(columns, (place.value, place.unique)[: len(columns)]))
+            valued = valued.where(sort.after(columns, (place.value, place.unique)[-len(columns) :]))
         places += _places(ctx, sort.ordered(valued, columns).limit(wanted))
     if sort.is_nullable and len(places) < wanted:
-        empty = keys.where(value.is_(None))
+        empty = keys.where(sort.column.is_(None))
         if place is not None and place.value is None:
-            empty = empty.where(sort.after((unique,), (place.unique,)))
-        places += _places(ctx, sort.ordered(empty, (unique,)).limit(wanted - len(places)))
+            empty = empty.where(sort.after((sort.unique,), (place.unique,)))
+        places += _places(ctx, sort.ordered(empty, (sort.unique,)).limit(wanted - len(places)))
     return places
+
+
+def _sought(
+    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int
+) -> tuple[list[_Place], int]:
+    """The places of the part of what holds a text, and how many hold it.
+
+    Every row must be searched, so that is done once, and what was found is counted and sorted; a walk along an
+    index of the order would read the rows one by one.
+    """
+    found = _narrowed(query, sort).cte("found").prefix_with("MATERIALIZED")
+    value, key, counted = found.c.value, found.c.key, sa.select(sa.func.count()).select_from(found)
+    part = sa.select(value, key, counted.scalar_subquery())
+    if place is not None and place.value is None:
+        part = part.where(value.is_(None), sort.after((key,), (place.unique,)))
+    elif place is not None:
+        part = part.where(sa.or_(sort.after((value, key), (place.value, place.unique)), value.is_(None)))  # type: ignore[arg-type]
+    part = part.order_by(value.is_(None), *sort.directed((value, key))).limit(wanted)
+    rows = list(ctx.session.execute(part))
+    places = [_Place(value, key) for value, key, _ in rows]
+    total = rows[0][2] if rows else ctx.session.scalar(counted) if place is not None else 0
+    return places, total or 0
+
+
+def _narrowed(query: AnySelect, sort: _Sort) -> AnySelect:
+    columns = sort.column.label("value"), sort.unique.label("key")
+    return query.order_by(None).with_only_columns(*columns, maintain_column_froms=True)
 
 
 def _places(ctx: Ctx, query: AnySelect) -> list[_Place]:
