@@ -14,7 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import sqlalchemy as sa
+import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+log = structlog.get_logger(__name__)
 
 APPLICATION = "vigie"
 VERSION = "1"  # of the workflow below; it is one step, so it need not change with releases
@@ -36,7 +39,8 @@ class Ending(TypedDict):
 class Durable:
     """Runs `act(task_id)` once, also across crashes, and then `finish(task_id, ending)`.
 
-    `act` may be run again when the program ended in the middle of it; `finish` always is until it succeeds.
+    `act` may be run again when the program ended in the middle of it; `finish` always is until it succeeds. Both
+    run also when the log fails meanwhile.
     """
 
     def __init__(
@@ -73,7 +77,19 @@ class Durable:
         act, finish = self._act, self._finish
 
         def run_task(task_id: str) -> None:
-            ending = DBOS.run_step({"name": "act"}, act, task_id)
+            acted: list[Ending] = []
+
+            def step() -> Ending:
+                acted.append(act(task_id))
+                return acted[0]
+
+            try:
+                ending = DBOS.run_step({"name": "act"}, step)
+            except Exception:
+                # The log failed, such as by a full disk, since `act` turns its own errors into endings. The work
+                # counts all the same: only a crash before the row is written would have it looked at again.
+                log.exception("task_log_failed", task=task_id)
+                ending = acted[0] if acted else act(task_id)
             finish(task_id, ending)
 
         return run_task

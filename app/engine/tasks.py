@@ -117,7 +117,7 @@ class TaskRuntime:
                 self._stopping.wait(RETRY_S)
             except Exception:
                 log.exception("dispatch_failed")
-                self._stopping.wait(RETRY_S)
+                self._stopping.wait(SCAN_S)
 
     def _start_queued(self) -> None:
         with self._lock:
@@ -125,11 +125,10 @@ class TaskRuntime:
             busy = Counter(self._live.values())
             live = set(self._live)
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
-        if room <= 0:
-            return
         with self._services.database.read() as session:
-            queued = tasks.next_queued(session, limit=room * 4 + len(live), full_hosts=full)
-        self._queued = len(queued)
+            self._queued = tasks.count_queued(session)
+            limit = room * 4 + len(live) if room > 0 else 0
+            queued = tasks.next_queued(session, limit=limit, full_hosts=full)
         for task_id, host_id in queued:
             if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
                 continue
@@ -137,9 +136,21 @@ class TaskRuntime:
                 return
             busy[host_id] += 1
             room -= 1
-            with self._lock:
-                self._live[task_id] = host_id
+            self._start_one(task_id, host_id)
+
+    def _start_one(self, task_id: str, host_id: str) -> None:
+        with self._lock:
+            self._live[task_id] = host_id
+        try:
             self._durable.begin(task_id)
+        except Exception:
+            self._release(task_id)
+            raise
+
+    def _release(self, task_id: str) -> None:
+        """Give the task's place to the next."""
+        with self._lock:
+            self._live.pop(task_id, None)
 
     def _look_for_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
@@ -178,11 +189,12 @@ class TaskRuntime:
 
     def _finish(self, task_id: str, ending: Ending) -> None:
         """Write how the task ended, and make room for the next."""
-        if ending["state"]:
-            self._patiently(partial(self._write_ending, task_id, ending))
-        with self._lock:
-            self._live.pop(task_id, None)
-        self._poke.set()
+        try:
+            if ending["state"]:
+                self._patiently(partial(self._write_ending, task_id, ending))
+        finally:
+            self._release(task_id)
+            self._poke.set()
 
     def _begin(self, task_id: str) -> tasks.TaskWork | None:
         """Mark the task as running and read what it is to do; None when it has ended already."""

@@ -202,6 +202,12 @@ def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = (
     return [(task_id, host_id or "") for task_id, host_id in rows]
 
 
+def count_queued(session: Session) -> int:
+    """How many tasks wait."""
+    query = sa.select(sa.func.count()).select_from(Task).where(Task.state == TaskState.QUEUED.value)
+    return session.scalar(query) or 0
+
+
 def running(session: Session) -> list[str]:
     """Ids of tasks that have begun and not ended."""
     begun = (TaskState.RUNNING.value, TaskState.CANCELLING.value)
