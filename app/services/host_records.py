@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import defer
 
 from app.core.messages import N_
 from app.core.records import CheckRecord, HostDetail, HostRecord, UsageRecord
@@ -66,6 +67,12 @@ _PROMISED = (VmState.RUNNING.value, VmState.PAUSED.value, VmState.SUSPENDED.valu
 def select_hosts() -> sa.Select[Any, Any]:
     """Hosts with the names of their datacenters."""
     return sa.select(Host, Datacenter.name).join(Datacenter, Datacenter.id == Host.datacenter_id)
+
+
+def select_listed() -> sa.Select[Any, Any]:
+    """The same without what lists do not show."""
+    unseen = (Host.facts, Host.checks, Host.notes, Host.search_text)
+    return select_hosts().options(*(defer(column, raiseload=True) for column in unseen))
 
 
 def records_of(ctx: Ctx, rows: Sequence[tuple[Host, str]]) -> list[HostRecord]:

@@ -17,7 +17,7 @@ from app.db.models import Datacenter, Host, Tag, Task, Vm
 from app.services import audit
 from app.services.context import Actor, Ctx, Services
 from app.services.first_look import Look, credential_for, endpoint_of, look_at, where_columns
-from app.services.host_records import check_records, detail_of, records_of, select_hosts
+from app.services.host_records import check_records, detail_of, records_of, select_hosts, select_listed
 from app.services.mirror.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
 from app.services.names import check_free, check_version, save_named
 from app.services.notices import HOSTS, TREE
@@ -45,7 +45,7 @@ Translate = Callable[[str], str]
 
 def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
     """The hosts that pass the filters."""
-    query = ctx.visible(select_hosts(), "host.view")
+    query = ctx.visible(select_listed(), "host.view")
     if asked.state:
         query = query.where(Host.state.in_([state.value for state in asked.state]))
     if asked.datacenter:
@@ -61,7 +61,7 @@ def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
 
 def hosts_by_id(ctx: Ctx, ids: Collection[str]) -> list[HostRecord]:
     """These hosts, in no order, without those that are gone; for live updates of lists."""
-    query = ctx.visible(select_hosts().where(Host.id.in_(ids)), "host.view")
+    query = ctx.visible(select_listed().where(Host.id.in_(ids)), "host.view")
     return records_of(ctx, [(row[0], row[1]) for row in ctx.session.execute(query)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.dates import format_datetime, format_time
@@ -69,6 +70,17 @@ def level(percent: float | None) -> str:
     return "bad" if percent >= 90 else "warn" if percent >= 75 else "ok"
 
 
+@cache
+def _locale(language: str) -> Locale:
+    return Locale("en", "GB") if language == "en" else Locale(language)
+
+
+@lru_cache(10_000)  # a list of 100 VMs shows a thousand numbers, and most of them again and again
+def _grouped(value: float, digits: int, language: str) -> str:
+    pattern = f"#,##0.{'#' * digits}" if digits else "#,##0"
+    return format_decimal(value, format=pattern, locale=_locale(language))
+
+
 @dataclass(frozen=True, slots=True)
 class Formats:
     """The filters of one language. None is shown as a dash everywhere."""
@@ -79,15 +91,13 @@ class Formats:
     @property
     def locale(self) -> Locale:
         """Babel's locale; English dates are written as in Britain: day before month, 24 hours."""
-        return Locale("en", "GB") if self.language == "en" else Locale(self.language)
+        return _locale(self.language)
 
     def number(self, value: float | None, digits: int = 0) -> str:
         """A number with at most `digits` decimals, grouped."""
         if value is None:
             return ABSENT
-        return format_decimal(
-            round(value, digits), format=f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale
-        )
+        return _grouped(round(value, digits), digits, self.language)
 
     def percent(self, value: float | None) -> str:
         """0 to 100, without decimals."""
