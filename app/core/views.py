@@ -227,12 +227,15 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostSnapshot:
-    """Everything listed on a host in one pass. A field that is None was not read this time."""
+    """Everything listed on a host in one pass. A field that is None was not read this time.
+
+    `libvirt_uuid` tells whose listings these are.
+    """
 
     vms: tuple[VmObservation, ...] | None = None
     pools: tuple[PoolObservation, ...] | None = None
     networks: tuple[NetworkObservation, ...] | None = None
-    facts: HostFacts | None = None
+    libvirt_uuid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,11 +37,23 @@ class _Shell:
     has_iommu: bool | None = None
 
 
+def read_uuid(connection: Connection) -> str:
+    """The UUID by which libvirt tells machines apart. Raises HostNotAnswering, HypervisorRefused."""
+    return _capabilities(connection).uuid
+
+
+def _capabilities(connection: Connection) -> host_xml.Capabilities:
+    try:
+        return host_xml.read_capabilities(connection.call(connection.raw.getCapabilities))
+    except UnreadableXml as error:
+        raise listing.unreadable(error) from None
+
+
 def read_facts(connection: Connection, link: Link) -> HostFacts:
     """Read everything; takes some ten round trips. Raises HostNotAnswering, HypervisorRefused."""
     raw = connection.raw
+    capabilities = _capabilities(connection)
     try:
-        capabilities = host_xml.read_capabilities(connection.call(raw.getCapabilities))
         domains = _domain_capabilities(connection)
         system = connection.optional("sysinfo", raw.getSysinfo, 0)
         cpu_name = host_xml.read_cpu_name(system) if system else None

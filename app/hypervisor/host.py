@@ -92,9 +92,10 @@ class Host:
         return facts.read_facts(self._wiring.watch, self._wiring.link)
 
     def read_all(self) -> HostSnapshot:
-        """A complete reading: VMs with definitions, pools without volumes, networks."""
+        """A complete reading: the machine's UUID, VMs with definitions, pools without volumes, networks."""
         watch = self._wiring.watch
         return HostSnapshot(
+            libvirt_uuid=facts.read_uuid(watch),
             vms=listing.list_vms(watch, definitions=True),
             pools=listing.list_pools(watch, volumes=False),
             networks=listing.list_networks(watch),

@@ -52,9 +52,13 @@ _EDGES[HostState.MAINTENANCE] = _EDGES[HostState.CONNECTED]
 
 def machine_uuid(transport: str, address: str, facts: HostFacts) -> str:
     """The UUID that tells machines apart. Simulated hosts have none of their own: theirs comes from their file."""
+    return _machine(transport, address, facts.libvirt_uuid)
+
+
+def _machine(transport: str, address: str, libvirt_uuid: str) -> str:
     if transport == Transport.SIMULATED:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulated:{address}"))
-    return facts.libvirt_uuid
+    return libvirt_uuid
 
 
 def facts_columns(transport: str, address: str, facts: HostFacts) -> Row:
@@ -130,7 +134,7 @@ def _observe_host(
         news.state_reason = N_(
             "This is the same machine as host %(host)s: it has the same libvirt host UUID."
         )
-        news.state_params, news.facts = {"host": twin}, None
+        news.state_params, news.facts, news.libvirt_uuid = {"host": twin}, None, None
     elif news.state is None and row.state == HostState.IDENTITY_CHANGED:
         return False
     changes = _state_changes(batch, row, news, edges) | _content_changes(batch, row, news)
@@ -167,6 +171,10 @@ def _state_changes(batch: Batch, row: sa.Row[Any], news: News, edges: list[tuple
 
 def _content_changes(batch: Batch, row: sa.Row[Any], news: News) -> Row:
     changes: Row = {}
+    if news.libvirt_uuid is not None:
+        machine = _machine(row.transport, row.address, news.libvirt_uuid)
+        if machine != row.libvirt_uuid:
+            changes["libvirt_uuid"] = machine
     if news.facts is not None:
         changes |= facts_columns(row.transport, row.address, news.facts)
         changes["search_text"] = host_search_text(row.name, row.address, news.facts.hostname, row.tags)
@@ -185,7 +193,9 @@ def _content_changes(batch: Batch, row: sa.Row[Any], news: News) -> Row:
 def _claimed_uuids(batch: Batch, pairs: list[tuple[sa.Row[Any], News]]) -> dict[str, tuple[str, str]]:
     """Which host (id, name) has which of the machine UUIDs that were reported now."""
     reported = {
-        machine_uuid(row.transport, row.address, news.facts) for row, news in pairs if news.facts is not None
+        _machine(row.transport, row.address, news.libvirt_uuid)
+        for row, news in pairs
+        if news.libvirt_uuid is not None
     }
     if not reported:
         return {}
@@ -196,9 +206,9 @@ def _claimed_uuids(batch: Batch, pairs: list[tuple[sa.Row[Any], News]]) -> dict[
 
 def _twin(row: sa.Row[Any], news: News, claimed: dict[str, tuple[str, str]]) -> str | None:
     """Name of another registered host that is the same machine. Claims the UUID for this host otherwise."""
-    if news.facts is None:
+    if news.libvirt_uuid is None:
         return None
-    owner = claimed.setdefault(machine_uuid(row.transport, row.address, news.facts), (row.id, row.name))
+    owner = claimed.setdefault(_machine(row.transport, row.address, news.libvirt_uuid), (row.id, row.name))
     return None if owner[0] == row.id else owner[1]
 
 

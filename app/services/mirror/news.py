@@ -31,6 +31,7 @@ class News:
     state_reason: str | None = None
     state_params: dict[str, str] = field(default_factory=dict)
     fingerprint_seen: str | None = None
+    libvirt_uuid: str | None = None
     facts: HostFacts | None = None
     checks: tuple[Check, ...] | None = None
     listed: dict[str, VmObservation] = field(default_factory=dict)
@@ -72,7 +73,11 @@ class News:
             self.state, self.state_reason = report.state, report.state_reason
             self.state_params = report.state_params
         self.fingerprint_seen = report.fingerprint_seen or self.fingerprint_seen
-        self.facts = report.facts or (report.snapshot and report.snapshot.facts) or self.facts
+        self.facts = report.facts or self.facts
+        if report.snapshot is not None:
+            self.libvirt_uuid = report.snapshot.libvirt_uuid or self.libvirt_uuid
+        if report.facts is not None:
+            self.libvirt_uuid = report.facts.libvirt_uuid
         self.checks = report.checks if report.checks is not None else self.checks
         self._add_vms(report)
         if report.snapshot is not None and report.snapshot.pools is not None:

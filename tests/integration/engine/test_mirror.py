@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from app.core.actions import VmVerb
 from app.core.errors import Conflict
 from app.core.specs import HostPatch
-from app.core.states import HostMode, TaskState, VmState
-from app.db.models import Event, Network, Pool, VmDefinition, Volume
+from app.core.states import HostMode, HostState, TaskState, VmState
+from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.lab.lab import Lab
 from app.services import hosts
 from tests.integration.engine.conftest import MakeSite
@@ -89,6 +89,30 @@ def test_observe_mode_changes_nothing(fresh_lab: Lab, make_site: MakeSite) -> No
     time.sleep(5)
     assert _definitions(host.directory) == before
     assert host.virsh("domstate", "still") == "shut off"
+
+
+def test_a_host_moved_to_the_address_of_another_touches_no_vm(fresh_lab: Lab, site: Site) -> None:
+    one, other = fresh_lab.hosts[:2]
+    one.create_guest("ones")
+    other.create_guest("others")
+    site.add(one)
+    site.wait_vm("ones", VmState.SHUTOFF)
+    other_id = site.add(other, transport="local")
+    site.wait_vm("others", VmState.SHUTOFF)
+    eventually(lambda: bool(site.host(one).libvirt_uuid and site.host(other).libvirt_uuid), 5, "facts")
+    with site.services.database.begin() as session:
+        hosts.update_host(site.ctx(session), other_id, HostPatch(socket=str(one.socket)))
+    site.wait_host(other, HostState.IDENTITY_CHANGED, 10)
+    time.sleep(1)
+    ones, others = site.vm("ones"), site.vm("others")
+    assert ones
+    assert others
+    assert (ones.host_id, ones.duplicate) == (site.host_ids[one.name], False)
+    assert (others.host_id, others.state) == (other_id, VmState.SHUTOFF)
+    with site.services.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Vm)) == 2
+        page = hosts.show_host(site.ctx(session), other_id)
+    assert one.name in (page.state_reason or "")
 
 
 def test_a_task_that_waits_while_its_host_turns_to_observe_mode_changes_nothing(
