@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 from app.cli.runtime import AsJson, plain_errors, read_password, reading, show, writing
-from app.core.records import Page, UserRecord
+from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery, TokenSpec, UserPatch, UserSpec
 from app.services import accounts, tokens
 from app.services.context import Ctx
 
+R = TypeVar("R", bound=Record)
 users = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 token = typer.Typer(no_args_is_help=True, help="Tokens for programs; each has the rights of its user.")
 
@@ -43,7 +45,7 @@ def add(
 def list_(as_json: AsJson = False) -> None:
     """List the users."""
     with reading() as ctx:
-        show(_all_users(ctx), USER_COLUMNS, as_json=as_json)
+        show(_all(accounts.list_users, ctx), USER_COLUMNS, as_json=as_json)
 
 
 @users.command("password")
@@ -95,7 +97,7 @@ def create_token(
 def list_tokens(as_json: AsJson = False) -> None:
     """List all tokens, without their secrets."""
     with reading() as ctx:
-        show(tokens.list_tokens(ctx), TOKEN_COLUMNS, as_json=as_json)
+        show(_all(tokens.list_tokens, ctx), TOKEN_COLUMNS, as_json=as_json)
 
 
 @token.command("revoke")
@@ -106,11 +108,11 @@ def revoke_token(token_id: Annotated[str, typer.Argument(help="Its id, from `vig
         tokens.revoke_token(ctx, token_id)
 
 
-def _all_users(ctx: Ctx) -> list[UserRecord]:
-    found: list[UserRecord] = []
+def _all(read: Callable[[Ctx, ListQuery], Page[R]], ctx: Ctx) -> list[R]:
+    found: list[R] = []
     cursor: str | None = None
     while True:
-        part: Page[UserRecord] = accounts.list_users(ctx, ListQuery(limit=MAX_LIMIT, cursor=cursor))
+        part = read(ctx, ListQuery(limit=MAX_LIMIT, cursor=cursor))
         found += part.items
         cursor = part.next
         if cursor is None:

@@ -14,9 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.core.errors import Unavailable
+from app.core.folding import fold
 from app.core.messages import N_
 
 BUSY_TIMEOUT_MS = 5000
@@ -73,6 +77,32 @@ class Database:
         self.engine.dispose()
 
 
+class folded(FunctionElement[str]):
+    """A text column without regard to case, to be compared with what core.folding made of the searched text.
+
+    SQLite's own lower() knows ASCII only, so its connections have our `fold`; PostgreSQL's knows every letter.
+    """
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(folded)
+def _lower(element: folded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(folded, "sqlite")
+def _fold(element: folded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"vigie_fold({compiler.process(element.clauses, **options)})"
+
+
+def _folded_value(value: str | None) -> str | None:
+    if value is None:
+        return None
+    return value.lower() if value.isascii() else fold(value)
+
+
 def after_commit(session: Session, effect: Callable[[], None]) -> None:
     """Run `effect` once the transaction of `session` is committed; never when it is rolled back."""
     session.info.setdefault("after_commit", []).append(effect)
@@ -82,6 +112,7 @@ def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
     @sa.event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun below, by name
+        connection.create_function("vigie_fold", 1, _folded_value, deterministic=True)
         for pragma in (
             "journal_mode=WAL",
             "synchronous=NORMAL",

@@ -22,7 +22,7 @@ from app.services.context import Actor, Ctx, Services, Via
 from app.services.logins import TOUCHES, digest, hash_password, limited, new_secret, verify_password
 from app.services.names import check_version, save_named
 from app.services.notices import USER
-from app.services.paging import Order, contains, page, storable
+from app.services.paging import Order, mentions, page, storable
 
 ORDER = Order(
     {
@@ -33,6 +33,11 @@ ORDER = Order(
     },
     default="name",
     unique=User.id,
+)
+LOGINS = Order(
+    {"last_seen_at": Login.last_seen_at, "created_at": Login.created_at},
+    default="-last_seen_at",
+    unique=Login.id,
 )
 
 
@@ -166,25 +171,26 @@ def sign_out(ctx: Ctx) -> None:
     ctx.notify(f"{USER}{ctx.actor.user_id}")
 
 
-def list_sessions(ctx: Ctx) -> list[SessionRecord]:
+def list_sessions(ctx: Ctx, asked: ListQuery) -> Page[SessionRecord]:
     """The asker's own logins, the latest used first."""
     idle = ctx.now - timedelta(seconds=ctx.services.settings.session_idle_s)
     query = sa.select(Login).where(Login.user_id == ctx.actor.user_id, Login.expires_at > ctx.now)
-    rows = ctx.session.scalars(
-        query.where(Login.last_seen_at >= idle).order_by(Login.last_seen_at.desc(), Login.id)
+    query = query.where(Login.last_seen_at >= idle)
+    if asked.q:
+        query = query.where(mentions((Login.remote, Login.user_agent), asked.q))
+    return page(ctx, query, asked, LOGINS, lambda rows: [_session(ctx, row) for (row,) in rows])
+
+
+def _session(ctx: Ctx, row: Login) -> SessionRecord:
+    return SessionRecord(
+        id=row.id,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        remote=row.remote,
+        user_agent=row.user_agent,
+        current=row.id == ctx.actor.login_id,
     )
-    return [
-        SessionRecord(
-            id=row.id,
-            created_at=row.created_at,
-            last_seen_at=row.last_seen_at,
-            expires_at=row.expires_at,
-            remote=row.remote,
-            user_agent=row.user_agent,
-            current=row.id == ctx.actor.login_id,
-        )
-        for row in rows
-    ]
 
 
 def end_session(ctx: Ctx, login_id: str) -> None:
@@ -202,9 +208,7 @@ def list_users(ctx: Ctx, asked: ListQuery) -> Page[UserRecord]:
     ctx.require("user.view")
     query = sa.select(User)
     if asked.q:
-        query = query.where(
-            sa.or_(contains(User.name_key, asked.q), contains(sa.func.lower(User.display), asked.q))
-        )
+        query = query.where(mentions((User.name_key, User.display), asked.q))
     return page(ctx, query, asked, ORDER, _records)
 
 

@@ -15,7 +15,7 @@ from app.core.specs import AuditQuery
 from app.core.states import ObjectKind
 from app.db.models import Audit
 from app.services.context import Actor, Ctx, Services
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, mentions, page
 
 log = structlog.get_logger(__name__)
 ORDER = Order({"at": Audit.id}, default="-at", unique=Audit.id)
@@ -71,7 +71,7 @@ def list_audit(ctx: Ctx, asked: AuditQuery) -> Page[AuditRecord]:
         query = query.where(Audit.outcome == asked.outcome)
     if asked.q:
         searched = (Audit.action, Audit.actor_name, Audit.object_name)
-        query = query.where(sa.or_(*(contains(sa.func.lower(each), asked.q) for each in searched)))
+        query = query.where(mentions(searched, asked.q))
     return page(ctx, query, asked, ORDER, _records)
 
 

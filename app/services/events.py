@@ -16,7 +16,7 @@ from app.core.states import ObjectKind, Severity
 from app.db.models import Event
 from app.services.context import Ctx
 from app.services.notices import EVENTS, Hub, notify
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, mentions, page
 
 ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
 
@@ -33,7 +33,7 @@ def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
         query = query.where(Event.kind == asked.kind)
     if asked.q:
         searched = (Event.kind, Event.object_name, Event.host_name, Event.actor_name)
-        query = query.where(sa.or_(*(contains(sa.func.lower(each), asked.q) for each in searched)))
+        query = query.where(mentions(searched, asked.q))
     return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 

@@ -25,7 +25,7 @@ def remembered(ctx: Ctx, key: str, request_sha256: str) -> dict[str, Any] | None
     row = ctx.session.get(IdempotencyKey, (_owner(ctx), key))
     if row is None or row.created_at < ctx.now - KEPT:
         return None
-    if row.request_sha256 != request_sha256:
+    if row.request_sha256 != ctx.services.vault.mark(request_sha256):
         raise Conflict(
             N_("This Idempotency-Key was used for another request."),
             hint=N_("Use a new key for each new request, and the same one only to send a request again."),
@@ -35,11 +35,18 @@ def remembered(ctx: Ctx, key: str, request_sha256: str) -> dict[str, Any] | None
 
 
 def remember(ctx: Ctx, key: str, request_sha256: str, answer: dict[str, Any]) -> None:
-    """Keep the answer for a day. Raises Conflict when the same request is being answered at this moment."""
+    """Keep the answer for a day. Raises Conflict when the same request is being answered at this moment.
+
+    A request may hold a password, so its digest is kept only as the vault marks it.
+    """
     ctx.session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < ctx.now - KEPT))
     ctx.session.add(
         IdempotencyKey(
-            user_id=_owner(ctx), key=key, request_sha256=request_sha256, answer=answer, created_at=ctx.now
+            user_id=_owner(ctx),
+            key=key,
+            request_sha256=ctx.services.vault.mark(request_sha256),
+            answer=answer,
+            created_at=ctx.now,
         )
     )
     try:

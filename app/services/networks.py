@@ -10,7 +10,7 @@ from app.core.records import NetworkRecord, Page
 from app.core.specs import PoolQuery
 from app.db.models import Host, Network
 from app.services.context import Ctx
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, mentions, page
 from app.services.seen import is_stale
 
 ORDER = Order(
@@ -26,12 +26,7 @@ def list_networks(ctx: Ctx, asked: PoolQuery) -> Page[NetworkRecord]:
     if asked.host:
         query = query.where(Network.host_id == asked.host)
     if asked.q:
-        query = query.where(
-            sa.or_(
-                contains(sa.func.lower(Network.name), asked.q),
-                contains(sa.func.lower(Network.bridge), asked.q),
-            )
-        )
+        query = query.where(mentions((Network.name, Network.bridge), asked.q))
     return page(ctx, query, asked, ORDER, lambda rows: [_record(ctx, *row) for row in rows])
 
 

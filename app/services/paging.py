@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, TypeVarTuple, cast
@@ -23,6 +23,7 @@ from app.core.folding import fold
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import ListQuery
+from app.db.session import folded
 from app.services.context import Ctx
 
 R = TypeVar("R")
@@ -121,6 +122,11 @@ def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
     if not storable(text):
         return sa.false()
     return column.contains(fold(text), autoescape=True)
+
+
+def mentions(columns: Iterable[Column], text: str) -> sa.ColumnElement[bool]:
+    """Whether one of the columns, which are not folded, holds the text, whatever its case."""
+    return sa.or_(*(contains(folded(each), text) for each in columns))
 
 
 def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:

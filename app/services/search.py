@@ -12,7 +12,7 @@ from app.core.messages import N_
 from app.core.records import SearchHit
 from app.db.models import Datacenter, Host, Network, Pool, Vm
 from app.services.context import Ctx
-from app.services.paging import contains, storable
+from app.services.paging import contains, mentions, storable
 from app.services.seen import is_stale
 from app.services.vm_records import refusal
 
@@ -130,13 +130,11 @@ def _others(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     for id_, name in ctx.session.execute(ctx.visible(datacenters.limit(limit), "datacenter.view")):
         found.append(SearchHit(kind="datacenter", id=id_, name=name, url=f"/hosts?datacenter={id_}"))
     pools = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
-    pools = pools.where(contains(sa.func.lower(Pool.name), wanted)).order_by(Pool.name, Pool.id).limit(limit)
+    pools = pools.where(mentions((Pool.name,), wanted)).order_by(Pool.name, Pool.id).limit(limit)
     for id_, name, host in ctx.session.execute(ctx.visible(pools, "pool.view")):
         found.append(SearchHit(kind="pool", id=id_, name=name, url=f"/storage/{id_}", where=host))
     networks = sa.select(Network.id, Network.name, Host.name).join(Host, Host.id == Network.host_id)
-    networks = (
-        networks.where(contains(sa.func.lower(Network.name), wanted)).order_by(Network.name).limit(limit)
-    )
+    networks = networks.where(mentions((Network.name,), wanted)).order_by(Network.name).limit(limit)
     for id_, name, host in ctx.session.execute(ctx.visible(networks, "network.view")):
         found.append(SearchHit(kind="network", id=id_, name=name, url=f"/networks/{id_}", where=host))
     return found

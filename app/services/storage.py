@@ -13,7 +13,7 @@ from app.core.records import Page, PoolRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
 from app.services.context import Ctx
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, mentions, page
 from app.services.seen import is_stale
 
 POOLS = Order(
@@ -46,12 +46,7 @@ def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
     if asked.host:
         query = query.where(Pool.host_id == asked.host)
     if asked.q:
-        query = query.where(
-            sa.or_(
-                contains(sa.func.lower(Pool.name), asked.q),
-                contains(sa.func.lower(Pool.target_path), asked.q),
-            )
-        )
+        query = query.where(mentions((Pool.name, Pool.target_path), asked.q))
     return page(ctx, query, asked, POOLS, lambda rows: [_pool(ctx, *row) for row in rows])
 
 
@@ -72,11 +67,7 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
     if asked.host:
         query = query.where(Pool.host_id == asked.host)
     if asked.q:
-        query = query.where(
-            sa.or_(
-                contains(sa.func.lower(Volume.name), asked.q), contains(sa.func.lower(Volume.path), asked.q)
-            )
-        )
+        query = query.where(mentions((Volume.name, Volume.path), asked.q))
     return page(ctx, query, asked, VOLUMES, lambda rows: _volume_records(ctx, rows))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from app.core.actions import HOST_OBSERVED, TASK_STATE_TITLES, VM_ACTIONS, VmVerb
 from app.core.errors import Busy, Conflict, NotFound
+from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import Page, Ref, TaskBrief, TaskError, TaskRecord
@@ -27,7 +28,7 @@ from app.db.models import Audit, Host, Task, Vm
 from app.services import audit
 from app.services.context import Actor, Ctx, Services
 from app.services.notices import TASKS, WORK, Hub, notify
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, mentions, page
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
@@ -60,9 +61,15 @@ def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
     if asked.state:
         query = query.where(Task.state.in_([state.value for state in asked.state]))
     if asked.q:
-        searched = (Task.title, Task.target_name, Task.host_name, Task.actor_name)
-        query = query.where(sa.or_(*(contains(sa.func.lower(each), asked.q) for each in searched)))
+        searched = (Task.target_name, Task.host_name, Task.actor_name)
+        query = query.where(sa.or_(Task.title.in_(_titles(ctx, asked.q)), mentions(searched, asked.q)))
     return page(ctx, query, asked, ORDER, lambda rows: [record_of(ctx, row) for (row,) in rows])
+
+
+def _titles(ctx: Ctx, text: str) -> list[str]:
+    """Message ids of the titles that hold the text in the asker's language."""
+    titles = {action.title for action in VM_ACTIONS.values()}
+    return sorted(each for each in titles if fold(text) in fold(ctx.translate(each)))
 
 
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:

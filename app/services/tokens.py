@@ -9,24 +9,31 @@ import sqlalchemy as sa
 from app.core.errors import InvalidInput, NotFound
 from app.core.ids import new_id
 from app.core.messages import N_
-from app.core.records import NewToken, Ref, TokenRecord
-from app.core.specs import TokenSpec
+from app.core.records import NewToken, Page, Ref, TokenRecord
+from app.core.specs import ListQuery, TokenSpec
 from app.core.states import ObjectKind
 from app.db.models import Token, User
 from app.services import audit
 from app.services.context import Ctx
 from app.services.logins import digest, new_secret
+from app.services.paging import Order, mentions, page
 
 PREFIX = "vigie_"
+ORDER = Order(
+    {"created_at": Token.created_at, "name": Token.name, "last_used_at": Token.last_used_at},
+    default="-created_at",
+    unique=Token.id,
+)
 
 
-def list_tokens(ctx: Ctx) -> list[TokenRecord]:
-    """The asker's own tokens, or with token.edit_any those of all users; the newest first."""
+def list_tokens(ctx: Ctx, asked: ListQuery, *, own: bool = False) -> Page[TokenRecord]:
+    """The asker's own tokens, or with token.edit_any those of all users unless `own`; the newest first."""
     query = sa.select(Token, User.name).join(User, User.id == Token.user_id)
-    if not ctx.can("token.edit_any"):
+    if own or not ctx.can("token.edit_any"):
         query = query.where(Token.user_id == ctx.actor.user_id)
-    rows = ctx.session.execute(query.order_by(Token.created_at.desc(), Token.id))
-    return [_record(token, user_name) for token, user_name in rows]
+    if asked.q:
+        query = query.where(mentions((Token.name, Token.prefix, User.name), asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: [_record(*row) for row in rows])
 
 
 def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewToken:

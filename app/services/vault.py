@@ -6,6 +6,7 @@ one on top.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import stat
@@ -28,7 +29,7 @@ class Vault:
         try:
             if not key_path.exists():
                 _make(key_path)
-            self._fernet = _read(key_path)
+            keys = _read(key_path)
         except OSError as error:
             raise Unavailable(
                 N_("The key file cannot be used."),
@@ -38,6 +39,11 @@ class Vault:
                 ),
                 code="key_file",
             ) from error
+        self._fernet, self._first = _fernet_of(keys, key_path), keys[0]
+
+    def mark(self, text: str) -> str:
+        """A digest that says nothing of a short or guessable text to whoever has only the database."""
+        return hmac.new(self._first, b"vigie mark\0" + text.encode(), "sha256").hexdigest()
 
     def seal(self, secret: dict[str, str]) -> bytes:
         """Encrypt and authenticate the fields of a secret."""
@@ -74,7 +80,7 @@ def _make(path: Path) -> None:
         os.unlink(name)
 
 
-def _read(path: Path) -> MultiFernet:
+def _read(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         lines = file.read(100_000).split()
@@ -85,8 +91,12 @@ def _read(path: Path) -> MultiFernet:
             hint=f"chmod 600 {path}",
             code="key_file",
         )
+    return lines
+
+
+def _fernet_of(keys: list[bytes], path: Path) -> MultiFernet:
     try:
-        return MultiFernet([Fernet(line) for line in lines])
+        return MultiFernet([Fernet(key) for key in keys])
     except ValueError:
         raise Unavailable(
             N_("The key file holds no valid key."),

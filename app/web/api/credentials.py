@@ -11,7 +11,17 @@ from starlette.responses import Response
 from app.core.records import CredentialRecord, Page
 from app.core.specs import CredentialSpec, ListQuery
 from app.services import credentials
-from app.web.api.shapes import Exported, IfMatch, ObjectPath, api_router, created, listed, problems, tagged
+from app.web.api.shapes import (
+    Exported,
+    IfMatch,
+    ObjectPath,
+    Once,
+    api_router,
+    created,
+    listed,
+    problems,
+    tagged,
+)
 from app.web.deps import Reader, Writer
 
 router = api_router("credentials")
@@ -36,10 +46,14 @@ def list_credentials(request: Request, query: Annotated[CredentialList, Query()]
     response_model=CredentialRecord,
     responses=problems(409, 413),
 )
-def create_credential(spec: CredentialSpec, ctx: Writer) -> Response:
+def create_credential(spec: CredentialSpec, ctx: Writer, repeat: Once) -> Response:
     """Keep a key, password or certificate, encrypted."""
-    made = credentials.create_credential(ctx, spec)
-    return created(made, f"/credentials/{made.id}", made.version)
+
+    def act() -> Response:
+        made = credentials.create_credential(ctx, spec)
+        return created(made, f"/credentials/{made.id}", made.version)
+
+    return repeat.once(ctx, act)
 
 
 @router.get(

@@ -287,7 +287,6 @@ EXAMPLES: dict[str, Json] = {
     },
     "UserRecord": _USER_RECORD,
     "NewToken": _TOKEN_RECORD | {"token": "vigie_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"},
-    "Tokens": {"items": [_TOKEN_RECORD]},
     "CredentialRecord": _CREDENTIAL_RECORD,
     "Overview": _OVERVIEW,
     "Hits": {
@@ -322,19 +321,6 @@ EXAMPLES: dict[str, Json] = {
         "language": "en",
         "via": "api",
     },
-    "Sessions": {
-        "items": [
-            {
-                "id": "user_l2m3n4o5p6q7r2s3",
-                "created_at": _AT,
-                "last_seen_at": _AT,
-                "expires_at": _AT,
-                "remote": "192.0.2.7",
-                "user_agent": "Mozilla/5.0",
-                "current": True,
-            }
-        ]
-    },
     "Status": {"status": "ready"},
     "Problem": _PROBLEM,
     "Page_HostRecord_": _page(_HOST_RECORD),
@@ -348,4 +334,16 @@ EXAMPLES: dict[str, Json] = {
     "Page_AuditRecord_": _page(_AUDIT),
     "Page_UserRecord_": _page(_USER_RECORD),
     "Page_CredentialRecord_": _page(_CREDENTIAL_RECORD),
+    "Page_TokenRecord_": _page(_TOKEN_RECORD),
+    "Page_SessionRecord_": _page(
+        {
+            "id": "login_l2m3n4o5p6q7r2s3",
+            "created_at": _AT,
+            "last_seen_at": _AT,
+            "expires_at": _AT,
+            "remote": "192.0.2.7",
+            "user_agent": "Mozilla/5.0",
+            "current": True,
+        }
+    ),
 }

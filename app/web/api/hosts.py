@@ -95,16 +95,24 @@ def remove_host(id: ObjectPath, ctx: Writer) -> Response:
     response_model=HostDetail,
     responses=problems(404, 409, 413),
 )
-def confirm_identity(id: ObjectPath, spec: IdentitySpec, ctx: Writer) -> Response:
+def confirm_identity(id: ObjectPath, spec: IdentitySpec, ctx: Writer, repeat: Once) -> Response:
     """Confirm the new identity of a host whose key or certificate has changed."""
-    changed = hosts.confirm_identity(ctx, id, spec)
-    return tagged(changed, changed.version)
+
+    def act() -> Response:
+        changed = hosts.confirm_identity(ctx, id, spec)
+        return tagged(changed, changed.version)
+
+    return repeat.once(ctx, act)
 
 
 @router.post(
     "/hosts/{id}/reconnect", name="host.reconnect", response_model=HostDetail, responses=problems(404, 409)
 )
-def reconnect(id: ObjectPath, ctx: Writer) -> Response:
+def reconnect(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Try at once to reach a host, instead of at the next attempt."""
-    changed = hosts.reconnect(ctx, id)
-    return tagged(changed, changed.version)
+
+    def act() -> Response:
+        changed = hosts.reconnect(ctx, id)
+        return tagged(changed, changed.version)
+
+    return repeat.once(ctx, act)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.core.records import Record, SessionRecord
-from app.core.specs import PasswordChange
+from app.core.records import Page, Record, SessionRecord
+from app.core.specs import ListQuery, PasswordChange
 from app.services import accounts
 from app.web.api.shapes import ObjectPath, api_router, problems
 from app.web.auth import end_session
@@ -25,12 +27,6 @@ class Whoami(Record):
     privileges: list[str]
     language: str
     via: str = Field(description="page (session cookie) or api (token).")
-
-
-class Sessions(Record):
-    """The logins of the asker."""
-
-    items: list[SessionRecord]
 
 
 @router.get("/session", name="session.show", responses=problems())
@@ -56,10 +52,10 @@ def delete_session(request: Request, ctx: Writer) -> Response:
     return response
 
 
-@router.get("/session/logins", name="session.list", responses=problems())
-def list_sessions(ctx: Reader) -> Sessions:
+@router.get("/session/logins", name="session.list", response_model=Page[SessionRecord], responses=problems())
+def list_sessions(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[SessionRecord]:
     """Where you are signed in."""
-    return Sessions(items=accounts.list_sessions(ctx))
+    return accounts.list_sessions(ctx, query)
 
 
 @router.delete("/session/logins/{id}", name="session.end", status_code=204, responses=problems(404))
@@ -69,9 +65,7 @@ def end_other(id: ObjectPath, ctx: Writer) -> Response:
     return Response(status_code=204)
 
 
-@router.post(
-    "/session/password", name="user.password", status_code=204, responses=problems(409, 413, 429)
-)
+@router.post("/session/password", name="user.password", status_code=204, responses=problems(409, 413, 429))
 def change_password(change: PasswordChange, ctx: Writer) -> Response:
     """Change your own password; your other logins end."""
     accounts.change_password(ctx, change)

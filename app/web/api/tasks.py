@@ -14,7 +14,7 @@ from app.core.records import Page, TaskRecord
 from app.core.specs import TaskQuery
 from app.services import tasks
 from app.services.context import Ctx
-from app.web.api.shapes import Exported, ObjectPath, accepted, api_router, listed, problems
+from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed, Writer
 from app.web.live import Inbox
@@ -69,6 +69,6 @@ def _read(visitor: Visitor, id: str) -> TaskRecord:
     response_model=TaskRecord,
     responses=problems(404, 409),
 )
-def cancel_task(id: ObjectPath, ctx: Writer) -> Response:
+def cancel_task(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Ask a task to stop; what it has done so far is undone where that is possible."""
-    return accepted(tasks.cancel_task(ctx, id))
+    return repeat.once(ctx, lambda: accepted(tasks.cancel_task(ctx, id)))

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from typing import Annotated
+
+from fastapi import Query
 from starlette.responses import Response
 
-from app.core.records import NewToken, Record, TokenRecord
-from app.core.specs import TokenSpec
+from app.core.errors import Conflict
+from app.core.messages import N_
+from app.core.records import NewToken, Page, TokenRecord
+from app.core.specs import ListQuery, TokenSpec
 from app.services import tokens
-from app.web.api.shapes import ObjectPath, api_router, created, problems
+from app.web.api.shapes import ObjectPath, Once, api_router, created, problems
 from app.web.deps import Reader, Writer
 
 router = api_router("tokens")
 
 
-class Tokens(Record):
-    """Your tokens, and those of all users for people who may edit them."""
-
-    items: list[TokenRecord]
-
-
-@router.get("/tokens", name="token.list", responses=problems())
-def list_tokens(ctx: Reader) -> Tokens:
-    """Tokens without their secrets."""
-    return Tokens(items=tokens.list_tokens(ctx))
+@router.get("/tokens", name="token.list", response_model=Page[TokenRecord], responses=problems())
+def list_tokens(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[TokenRecord]:
+    """Your tokens, and those of all users for people who may edit them; without their secrets."""
+    return tokens.list_tokens(ctx, query)
 
 
 @router.post(
     "/tokens", name="token.create", status_code=201, response_model=NewToken, responses=problems(409, 413)
 )
-def create_token(spec: TokenSpec, ctx: Writer) -> Response:
-    """Make a token with your own rights. Its secret is in this answer only."""
+def create_token(spec: TokenSpec, ctx: Writer, repeat: Once) -> Response:
+    """Make a token with your own rights. Its secret is in this answer only: a repeat is answered 409 with the id."""
+    earlier = repeat.earlier(ctx)
+    if earlier is not None:
+        raise Conflict(
+            N_("This request has made a token already."),
+            why=ctx.say(
+                N_("The token is %(id)s; its secret was in the first answer only."),
+                json.loads(bytes(earlier.body)),
+            ),
+            hint=N_("If that answer was lost, revoke the token and make another with another key."),
+            code="token_made",
+        )
     made = tokens.create_token(ctx, spec)
+    repeat.keep(ctx, Response(json.dumps({"id": made.id}), 201))
     return created(made, "/tokens")
 
 

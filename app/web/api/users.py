@@ -11,7 +11,17 @@ from starlette.responses import Response
 from app.core.records import Page, UserRecord
 from app.core.specs import ListQuery, UserPatch, UserSpec
 from app.services import accounts
-from app.web.api.shapes import Exported, IfMatch, ObjectPath, api_router, created, listed, problems, tagged
+from app.web.api.shapes import (
+    Exported,
+    IfMatch,
+    ObjectPath,
+    Once,
+    api_router,
+    created,
+    listed,
+    problems,
+    tagged,
+)
 from app.web.deps import Reader, Writer
 
 router = api_router("users")
@@ -30,10 +40,14 @@ def list_users(request: Request, query: Annotated[UserList, Query()], ctx: Reade
 @router.post(
     "/users", name="user.create", status_code=201, response_model=UserRecord, responses=problems(409, 413)
 )
-def create_user(spec: UserSpec, ctx: Writer) -> Response:
+def create_user(spec: UserSpec, ctx: Writer, repeat: Once) -> Response:
     """Let somebody sign in."""
-    made = accounts.create_user(ctx, spec)
-    return created(made, f"/users/{made.id}", made.version)
+
+    def act() -> Response:
+        made = accounts.create_user(ctx, spec)
+        return created(made, f"/users/{made.id}", made.version)
+
+    return repeat.once(ctx, act)
 
 
 @router.get("/users/{id}", name="user.show", response_model=UserRecord, responses=problems(404))

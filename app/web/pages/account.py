@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.specs import LanguageName, PasswordChange
+from app.core.specs import MAX_LIMIT, LanguageName, ListQuery, PasswordChange
 from app.services import accounts, tokens
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
@@ -28,15 +28,15 @@ def show(request: Request, ctx: Reader) -> Response:
 
 def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
     shown = Shown({}, form.errors, form.problem)  # passwords are never sent back
-    mine = [token for token in tokens.list_tokens(ctx) if token.user_id == ctx.actor.user_id]
+    all_of_them = ListQuery(limit=MAX_LIMIT)
     return render(
         request,
         ctx,
         "account/show.html",
         status=form.status,
         form=shown,
-        sessions=accounts.list_sessions(ctx),
-        tokens=mine,
+        sessions=accounts.list_sessions(ctx, all_of_them).items,
+        tokens=tokens.list_tokens(ctx, all_of_them, own=True).items,
     )
 
 

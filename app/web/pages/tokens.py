@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.records import NewToken, Page
+from app.core.records import NewToken
 from app.core.specs import ListQuery, TokenSpec
 from app.services import tokens
 from app.services.context import Ctx
@@ -26,8 +26,8 @@ def token_list(request: Request, ctx: Reader) -> Response:
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown, made: NewToken | None = None) -> Response:
-    found = tokens.list_tokens(ctx)
-    view = lists.view(request, TOKENS, Page(items=found, total=len(found)), ListQuery())
+    query = lists.asked(request, ListQuery)
+    view = lists.view(request, TOKENS, tokens.list_tokens(ctx, query), query)
     return render(request, ctx, "tokens/list.html", status=form.status, list=view, form=form, made=made)
 
 

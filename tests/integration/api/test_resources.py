@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 
 import pytest
+import sqlalchemy as sa
 
 from app.core.privileges import Role
 from app.core.records import HostDetail, Overview, Page, VmDetail, VmRecord
@@ -270,3 +272,79 @@ def test_texts_in_the_askers_language(console: Console) -> None:
     french = console.client().post(url, json={}, headers={"Accept-Language": "fr"}).json()
     assert french["code"] == english["code"]
     assert french["hint"] != english["hint"]
+
+
+def test_every_post_that_makes_or_changes_something_may_be_repeated(console: Console) -> None:
+    client = console.client()
+    host = f"/api/v1/hosts/{console.inventory.hosts[0]}"
+    task = client.post(f"/api/v1/vms/{console.inventory.vms[1]}/actions/start").json()["id"]
+    posts = {
+        "/api/v1/users": {"name": "ana", "password": "long enough 1"},
+        "/api/v1/credentials": {"name": "door", "kind": "ssh_password", "password": "S3cret-Word"},
+        "/api/v1/datacenters": {"name": "Lyon"},
+        f"{host}/reconnect": None,
+        f"/api/v1/tasks/{task}/cancel": None,
+    }
+    for number, (url, body) in enumerate(posts.items()):
+        key = {"Idempotency-Key": f"again-{number}"}
+        first = client.post(url, json=body, headers=key)
+        assert first.status_code in (200, 201, 202), url
+        second = client.post(url, json=body, headers=key)
+        assert (second.status_code, second.json()) == (first.status_code, first.json()), url
+
+
+def test_a_repeated_token_is_not_made_twice_and_its_secret_is_not_kept(console: Console) -> None:
+    client, key = console.client(), {"Idempotency-Key": "token-1"}
+    made = client.post("/api/v1/tokens", json={"name": "backup"}, headers=key).json()
+    again = client.post("/api/v1/tokens", json={"name": "backup"}, headers=key)
+    assert (again.status_code, again.json()["code"]) == (409, "token_made")
+    assert made["id"] in again.json()["why"]
+    named = [each for each in client.get("/api/v1/tokens").json()["items"] if each["name"] == "backup"]
+    assert [each["id"] for each in named] == [made["id"]]
+    with console.services.database.read() as session:
+        kept = session.scalars(sa.select(models.IdempotencyKey)).all()
+        assert made["token"] not in str([each.answer for each in kept])
+
+
+def test_digests_of_requests_do_not_give_passwords_away(console: Console) -> None:
+    body = b'{"name":"ana","password":"long enough 1"}'
+    headers = {"Idempotency-Key": "user-1", "Content-Type": "application/json"}
+    assert console.client().post("/api/v1/users", content=body, headers=headers).status_code == 201
+    with console.services.database.read() as session:
+        kept = session.scalars(sa.select(models.IdempotencyKey.request_sha256)).one()
+    assert kept != hashlib.sha256(b"POST /api/v1/users\n" + body).hexdigest()
+
+
+@pytest.mark.parametrize("url", ["/api/v1/tokens", "/api/v1/session/logins"])
+def test_short_lists_are_paged_as_well(console: Console, url: str) -> None:
+    client = console.browser()
+    console.browser()  # a second login
+    for name in ("one", "two"):
+        client.post("/api/v1/tokens", json={"name": name})
+    first = client.get(f"{url}?limit=1").json()
+    assert (len(first["items"]), first["total"] >= 2) == (1, True)
+    second = client.get(url, params={"limit": 1, "cursor": first["next"]}).json()
+    assert second["items"][0]["id"] != first["items"][0]["id"]
+    assert client.get(f"{url}?sort=nonsense").status_code == 422
+
+
+def test_filters_by_text_know_capitals_of_every_alphabet(console: Console) -> None:
+    inventory = console.inventory
+    with console.services.database.begin() as session:
+        session.get_one(models.Pool, inventory.pool).name = "Étage"
+        session.get_one(models.Network, inventory.network).name = "RÉSEAU"
+        session.get_one(models.Volume, inventory.volume).name = "Été.qcow2"
+        session.get_one(models.Task, inventory.task).target_name = "Ωmega"
+    client = console.client()
+    for noun, text in (("pools", "étage"), ("networks", "Réseau"), ("volumes", "été"), ("tasks", "ωM")):
+        assert client.get(f"/api/v1/{noun}", params={"q": text}).json()["total"] == 1, noun
+    found = client.get("/api/v1/search", params={"q": "étage"}).json()["items"]
+    assert [hit["kind"] for hit in found] == ["pool"]
+
+
+def test_tasks_are_found_by_their_title_in_the_language_of_the_asker(console: Console) -> None:
+    client = console.client()
+    assert client.get("/api/v1/tasks?q=start").json()["total"] == 1
+    french = {"Accept-Language": "fr"}
+    assert client.get("/api/v1/tasks?q=start", headers=french).json()["total"] == 0
+    assert client.get("/api/v1/tasks?q=démarrer", headers=french).json()["total"] == 1

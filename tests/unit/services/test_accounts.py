@@ -150,7 +150,7 @@ def test_a_new_password_ends_the_other_logins(services: Services, ctx, ada) -> N
         accounts.change_password(
             mine, PasswordChange.model_validate({"current": PASSWORD, "new": "another long one"})
         )
-        assert [each.current for each in accounts.list_sessions(mine)] == [True]
+        assert [each.current for each in accounts.list_sessions(mine, ListQuery()).items] == [True]
     accounts.actor_of_session(services, here.secret, None)
     with pytest.raises(NotSignedIn):
         accounts.actor_of_session(services, there.secret, None)
