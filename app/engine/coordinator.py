@@ -35,7 +35,7 @@ from app.core.views import Hint, HostReport
 from app.engine.clock import Clock
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
-from app.engine.reading import Reader
+from app.engine.reading import HUNG_RETRY_S, Reader
 from app.engine.roster import Entry, TargetOf
 from app.hypervisor import Host
 
@@ -49,7 +49,6 @@ VOLUMES_EVERY_S = 600.0
 PING_MAX_S = 4.5
 PINGS_PER_S = 250.0
 FIRST_VOLUMES_PER_S = 20.0
-HUNG_RETRY_S = 60.0
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
 VOLUMES, GUESTS = "volumes", "guests"
@@ -193,8 +192,8 @@ class Coordinator:
         except HypervisorRefused as error:
             self._refused(chore, link, error)
         except HostError as error:
-            if chore in (VOLUMES, GUESTS) and host is not None and host.is_open:
-                # A pool or a guest hangs, not the host: its connection for such things was cut, and is made again.
+            if chore == VOLUMES and host is not None and host.is_open:
+                # A pool hangs, not the host: its connection for such things was cut, and is made again.
                 self._plan({chore: time.monotonic() + HUNG_RETRY_S})
             else:
                 self._lost(link, error)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app.core.compatibility import report as compatibility
-from app.core.errors import HypervisorRefused, VmGone
+from app.core.errors import HostError, HypervisorRefused, VmGone
 from app.core.rates import usage_between
 from app.core.states import VmState
 from app.core.views import (
@@ -24,6 +24,7 @@ from app.hypervisor import Host
 GUEST_FIRST_S = (3.0, 15.0, 45.0)  # after a start: while the guest boots and gets its address
 GUEST_EVERY_S = 600.0
 GUESTS_AT_ONCE = 4
+HUNG_RETRY_S = 60.0  # until a guest or a pool that hung is asked again
 SIMULATED = "test"
 READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading is cheaper
 
@@ -119,7 +120,7 @@ class Reader:
         return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=host.read_pools(volumes=True)))
 
     def guests(self, host: Host) -> HostReport | None:
-        """Ask the guests that are due, a few at a time."""
+        """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""
         now = time.monotonic()
         with self._lock:
             due = sorted((when, uuid) for uuid, (when, _) in self._guest_due.items() if when <= now)
@@ -132,6 +133,12 @@ class Reader:
                 continue
             except HypervisorRefused:
                 pass  # a guest that cannot be asked now is asked again later
+            except HostError:
+                if not host.is_open:
+                    raise
+                # This guest hangs, not the host: the connection for questions was cut, and is made again.
+                self._put_off(uuid)
+                break
             self._asked(uuid)
         return HostReport(self._host_id, None, guests=answers) if answers else None
 
@@ -173,6 +180,11 @@ class Reader:
                 times = self._guest_due[uuid][1] + 1
                 pause = GUEST_FIRST_S[times] if times < len(GUEST_FIRST_S) else GUEST_EVERY_S
                 self._guest_due[uuid] = (time.monotonic() + pause, times)
+
+    def _put_off(self, uuid: str) -> None:
+        with self._lock:
+            if uuid in self._guest_due:
+                self._guest_due[uuid] = (time.monotonic() + HUNG_RETRY_S, self._guest_due[uuid][1])
 
     def _forget_guest(self, uuid: str) -> None:
         with self._lock:

@@ -1,0 +1,36 @@
+"""Guests that hang while they are asked: what it costs the others."""
+
+import time
+
+import pytest
+
+from app.engine.reading import GUEST_FIRST_S, Reader
+from app.hypervisor import Host
+from app.lab.lab import Lab
+from tests.integration.hypervisor.targets import local_target
+from tests.integration.lab.waiting import wait_for_agent
+
+pytestmark = [pytest.mark.lab]
+STUCK, WELL = "00000000-0000-4000-8000-000000000001", "f0000000-0000-4000-8000-000000000002"
+
+
+def test_a_guest_that_hangs_is_put_off_and_its_neighbours_answers_are_kept(fresh_lab: Lab) -> None:
+    lab_host = fresh_lab.hosts[0]
+    for name, uuid in (("stuck", STUCK), ("well", WELL)):
+        lab_host.create_guest(name, start=True, uuid=uuid)
+    for uuid in (STUCK, WELL):
+        wait_for_agent(lab_host, uuid)
+    host = Host.open(local_target(lab_host), connect_deadline_s=5, call_deadline_s=1.0)
+    try:
+        reader = Reader("host")
+        reader.sync(host)
+        lab_host.freeze_qemu("stuck")
+        time.sleep(GUEST_FIRST_S[0])
+        rounds = [reader.guests(host), reader.guests(host)]  # the stuck one ends the first
+        assert [list(each.guests) for each in rounds if each is not None] == [[WELL]]
+        soonest = reader.next_guest_at
+        assert soonest is not None
+        assert soonest > time.monotonic() + GUEST_FIRST_S[1] / 2, "nobody is due again at once"
+        assert host.is_open
+    finally:
+        host.close()
