@@ -10,14 +10,15 @@ import structlog
 
 from app.config import Settings
 from app.core.errors import Unavailable
-from app.core.states import ACTIVE_TASK_STATES
-from app.db.models import Audit, Base, Event, IdempotencyKey, Login, Task
+from app.core.states import ACTIVE_TASK_STATES, VmState
+from app.db.models import Audit, Base, Event, IdempotencyKey, Login, Tag, Task, Vm
 from app.services.context import Services
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
 IDEMPOTENCY = timedelta(days=1)
+ENDED_TRANSIENT = timedelta(days=1)
 
 
 def forget_old(services: Services, stopped: Callable[[], bool]) -> int:
@@ -34,6 +35,7 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
         (Event, Event.at < events_before),
         (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
         (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
+        (Vm, _ended_transient(now - ENDED_TRANSIENT)),
         (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
         (
             Login,
@@ -42,6 +44,13 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
             ),
         ),
     ]
+
+
+def _ended_transient(before: datetime) -> sa.ColumnElement[bool]:
+    """Transient VMs that ended long ago and that nobody has written anything about."""
+    tagged = sa.exists().where(Tag.object_id == Vm.id)
+    ended = sa.and_(Vm.state == VmState.MISSING, Vm.persistent.is_(False), Vm.seen_at < before)
+    return sa.and_(ended, Vm.notes == "", sa.not_(tagged))
 
 
 def _delete(

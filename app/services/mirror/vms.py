@@ -311,20 +311,14 @@ class _Mirror:
     # What is not there
 
     def _depart(self, news: News, copy: Copy) -> None:
-        """A VM that its host does not list: gone over to its twin, ended, or missing."""
+        """A VM that its host does not list: gone over to its twin, or missing."""
         twins = [twin for twin in self._others(copy) if not twin.gone]
         if copy.duplicate and twins:
             self._fold(news, copy, twins[0])
         elif copy.gone:
             return
-        elif copy.persistent or news.hinted(copy.uuid, "stopped", "migrat"):
-            self._miss(news, copy)
         else:
-            self._remove(copy)
-            ended = Change(
-                "vm.ended", N_("VM %(name)s ended; it was transient, so host %(host)s has forgotten it.")
-            )
-            tell_vm(self.batch, news, copy.id, copy.name, ended)
+            self._miss(news, copy)
         self.counted.add(news.host_id)
 
     def _miss(self, news: News, copy: Copy) -> None:
@@ -335,6 +329,10 @@ class _Mirror:
         self.batch.topics |= {copy.id, TREE}
         if news.hinted(copy.uuid, "stopped", "migrat"):
             change = Change("vm.stopped", N_("VM %(name)s left host %(host)s by migration."))
+        elif not copy.persistent:
+            # It may also have gone to another host while this one was lost: its row stays for a while.
+            text = N_("VM %(name)s ended; it was transient, so host %(host)s has forgotten it.")
+            change = Change("vm.ended", text)
         else:
             text = N_("VM %(name)s is missing: host %(host)s does not list it any more.")
             change = Change("vm.undefined", text, Severity.WARNING)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.states import ObjectKind, TaskState
-from app.db.models import Audit, Event, IdempotencyKey, Login, Task
+from app.db.models import Audit, Datacenter, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.engine import retention
 from app.services import accounts
 from app.services.context import Services
@@ -68,6 +68,41 @@ def test_old_rows_go_and_a_task_that_runs_stays(services: Services) -> None:
     with services.database.read() as session:
         assert sorted(session.scalars(sa.select(Task.state))) == ["running", "succeeded"]
     assert retention.forget_old(services, never) == 0
+
+
+def test_an_ended_transient_vm_goes_unless_somebody_wrote_about_it(services: Services) -> None:
+    now = datetime.now(UTC)
+    old, fresh = now - timedelta(days=2), now - timedelta(hours=1)
+    with services.database.begin() as session:
+        session.add(Datacenter(id="dc_1", name="dc", name_key="retention", created_at=now))
+        session.flush()
+        session.add(
+            Host(
+                **{"id": "host_1", "datacenter_id": "dc_1", "name": "a", "name_key": "a", "transport": "ssh"},
+                **{"address": "a.test", "port": 22, "user": "root", "socket": "/s", "mode": "managed"},
+                **{"state": "connected", "created_at": now},
+            )
+        )
+        session.flush()
+        for name, persistent, at, notes in (
+            ("ended", False, old, ""),
+            ("just-ended", False, fresh, ""),
+            ("noted", False, old, "ours"),
+            ("tagged", False, old, ""),
+            ("undefined", True, old, ""),
+        ):
+            session.add(
+                Vm(
+                    **{"id": f"vm_{name}", "host_id": "host_1", "uuid": name, "name": name, "name_key": name},
+                    **{"state": "missing", "persistent": persistent, "autostart": False, "seen_at": at},
+                    **{"notes": notes, "created_at": old},
+                )
+            )
+        session.add(Tag(object_id="vm_tagged", name="prod"))
+    assert retention.forget_old(services, never) == 1
+    with services.database.read() as session:
+        left = set(session.scalars(sa.select(Vm.name)))
+    assert left == {"just-ended", "noted", "tagged", "undefined"}
 
 
 def test_more_than_one_part_goes(services: Services) -> None:

@@ -259,11 +259,24 @@ def test_a_reconnect_without_a_loss_is_no_event(world: World) -> None:
     assert world.said() == ["host.connected"]
 
 
-def test_a_transient_vm_that_ended_is_forgotten(world: World) -> None:
+def test_a_transient_vm_that_ended_stays_as_missing(world: World) -> None:
     world.observe(world.sees("a", vm(persistent=False)))
     world.observe(world.report("a", gone_vms=(WEB,)))
-    assert world.vms() == []
+    assert (world.vm().state, world.host().vm_count) == (VmState.MISSING, 0)
     assert world.said()[-1] == "vm.ended"
+
+
+def test_a_transient_vm_that_moved_while_its_host_was_lost_keeps_its_notes(world: World) -> None:
+    world.observe(world.sees("a", vm(persistent=False)), world.sees("b"))
+    before = world.vm().id
+    with world.services.database.begin() as session:
+        session.get_one(models.Vm, before).notes = "ours"
+    world.observe(world.report("a", state=HostState.NOT_ANSWERING))
+    world.observe(world.sees("a", state=HostState.CONNECTED))  # no event told of the migration
+    world.observe(world.sees("b", vm(persistent=False)))
+    row = world.vm()
+    assert (row.id, row.host_id, row.notes) == (before, world.hosts["b"], "ours")
+    assert row.state == VmState.RUNNING
 
 
 def test_a_rename_is_found_under_the_new_name(world: World) -> None:
