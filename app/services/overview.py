@@ -46,16 +46,15 @@ def overview(ctx: Ctx) -> Overview:
     ctx.require("host.view")
     ctx.require("vm.view")
     host = _host_sums(ctx)
-    states = _by_state(ctx, Vm.state)
+    states = _by_state(ctx, Vm.state, "vm.view")
     pool = _storage(ctx)
-    duplicates = ctx.session.scalar(sa.select(sa.func.count()).where(Vm.duplicate.is_(True))) or 0
+    stale = sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
+    doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
+    duplicates = ctx.session.scalar(ctx.visible(doubled, "vm.view")) or 0
     return Overview(
-        hosts=_by_state(ctx, Host.state),
+        hosts=_by_state(ctx, Host.state, "host.view"),
         vms=states,
-        stale_vms=ctx.session.scalar(
-            sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
-        )
-        or 0,
+        stale_vms=ctx.session.scalar(ctx.visible(stale, "host.view")) or 0,
         duplicate_vms=duplicates,
         cpu=meter(float(host.cpu_used or 0), int(host.cpus or 0)),
         memory=meter(int(host.memory_used or 0), int(host.memory or 0)),
@@ -68,9 +67,9 @@ def overview(ctx: Ctx) -> Overview:
     )
 
 
-def _by_state(ctx: Ctx, state: InstrumentedAttribute[str]) -> dict[str, int]:
-    rows = ctx.session.execute(sa.select(state, sa.func.count()).group_by(state))
-    return dict(rows.all())
+def _by_state(ctx: Ctx, state: InstrumentedAttribute[str], privilege: str) -> dict[str, int]:
+    counts = ctx.visible(sa.select(state, sa.func.count()).group_by(state), privilege)
+    return dict(ctx.session.execute(counts).all())
 
 
 def meter(used: float, total: float) -> Meter:
@@ -83,26 +82,24 @@ def _host_sums(ctx: Ctx) -> Any:
     running = sa.select(sa.func.sum(Vm.vcpus), sa.func.sum(Vm.memory_bytes)).where(
         Vm.state == VmState.RUNNING.value
     )
-    vcpus, memory = ctx.session.execute(running).one()
-    return ctx.session.execute(
-        sa.select(
-            sa.func.sum(Host.cpus).label("cpus"),
-            sa.func.sum(Host.cpu_percent * Host.cpus / 100.0).label("cpu_used"),
-            sa.func.sum(Host.memory_bytes).label("memory"),
-            sa.func.sum(Host.memory_used_bytes).label("memory_used"),
-            sa.literal(int(vcpus or 0)).label("promised_vcpus"),
-            sa.literal(int(memory or 0), sa.BigInteger()).label("promised_memory"),
-        )
-    ).one()
+    vcpus, memory = ctx.session.execute(ctx.visible(running, "vm.view")).one()
+    sums = sa.select(
+        sa.func.sum(Host.cpus).label("cpus"),
+        sa.func.sum(Host.cpu_percent * Host.cpus / 100.0).label("cpu_used"),
+        sa.func.sum(Host.memory_bytes).label("memory"),
+        sa.func.sum(Host.memory_used_bytes).label("memory_used"),
+        sa.literal(int(vcpus or 0)).label("promised_vcpus"),
+        sa.literal(int(memory or 0), sa.BigInteger()).label("promised_memory"),
+    )
+    return ctx.session.execute(ctx.visible(sums, "host.view")).one()
 
 
 def _storage(ctx: Ctx) -> Any:
-    return ctx.session.execute(
-        sa.select(
-            sa.func.sum(Pool.capacity_bytes).label("capacity"),
-            sa.func.sum(Pool.allocation_bytes).label("used"),
-        ).where(Pool.state == "running")
-    ).one()
+    sums = sa.select(
+        sa.func.sum(Pool.capacity_bytes).label("capacity"),
+        sa.func.sum(Pool.allocation_bytes).label("used"),
+    ).where(Pool.state == "running")
+    return ctx.session.execute(ctx.visible(sums, "pool.view")).one()
 
 
 def _busiest(ctx: Ctx) -> list[VmRecord]:
@@ -125,7 +122,7 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
     found: list[Attention] = []
     for state, severity, message, hint in _LOST:
         query = sa.select(Host.id, Host.name).where(Host.state == state.value).order_by(Host.name_key)
-        rows = ctx.session.execute(query.limit(MOST_HOSTS + 1)).all()
+        rows = ctx.session.execute(ctx.visible(query, "host.view").limit(MOST_HOSTS + 1)).all()
         for id_, name in rows[:MOST_HOSTS]:
             found.append(_item(ctx, severity, message, {"name": name}, hint, f"/hosts/{id_}"))
         if len(rows) > MOST_HOSTS:
@@ -190,16 +187,18 @@ def _full_pools(ctx: Ctx) -> list[Attention]:
             hint,
             f"/storage/{id_}",
         )
-        for id_, name, host, percent in ctx.session.execute(query)
+        for id_, name, host, percent in ctx.session.execute(ctx.visible(query, "pool.view"))
     ]
 
 
 def _failed_checks(ctx: Ctx) -> list[Attention]:
     failed = Host.worst_check == Verdict.FAIL.value
-    count = ctx.session.scalar(sa.select(sa.func.count()).select_from(Host).where(failed)) or 0
+    counted = sa.select(sa.func.count()).select_from(Host).where(failed)
+    count = ctx.session.scalar(ctx.visible(counted, "host.view")) or 0
     if not count:
         return []
-    first = ctx.session.scalar(sa.select(Host.id).where(failed).order_by(Host.name_key).limit(1))
+    found = sa.select(Host.id).where(failed).order_by(Host.name_key).limit(1)
+    first = ctx.session.scalar(ctx.visible(found, "host.view"))
     url = f"/hosts/{first}/compatibility" if count == 1 else "/hosts"
     message = N_("Hosts that fail a compatibility check: %(count)d.")
     hint = N_("The compatibility page of a host says what to mend.")

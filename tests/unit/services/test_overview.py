@@ -1,0 +1,56 @@
+"""The dashboard: nothing of what the asker may not see, and titles of states in its sentences."""
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.actions import HOST_STATE_TITLES
+from app.core.states import HostState
+from app.db.models import Host, Pool, Vm
+from app.services.context import Ctx, Services
+from app.services.overview import MOST_HOSTS, overview
+from tests.databases import Contexts
+from tests.integration.api.conftest import Inventory, fill
+
+
+class Blind(Ctx):
+    """Somebody with all privileges, but on no object."""
+
+    def visible(self, query, privilege):
+        return query.where(sa.false())
+
+
+@pytest.fixture
+def inventory(services: Services, ctx: Contexts) -> Inventory:
+    """Hosts, VMs and a pool that all need a look."""
+    made = fill(services)
+    session = ctx().session
+    session.execute(sa.update(Pool).values(allocation_bytes=99))
+    session.execute(sa.update(Vm).values(duplicate=True, cpu_percent=50))
+    session.execute(sa.update(Host).values(worst_check="fail"))
+    ctx.commit()
+    return made
+
+
+def test_an_overview_counts_only_what_the_asker_sees(
+    services: Services, ctx: Contexts, inventory: Inventory
+) -> None:
+    seeing = ctx()
+    seen = overview(seeing)
+    assert len(seen.attention) == 6
+    assert (seen.storage.total, sum(seen.vms.values()), sum(seen.hosts.values())) == (100, 12, 2)
+    blind = overview(Blind(services, seeing.session, seeing.actor))
+    assert (blind.attention, blind.busiest, blind.hosts, blind.vms) == ([], [], {}, {})
+    assert (blind.storage.total, blind.cpu.total, blind.memory.total, blind.cpus) == (0, 0, 0, 0)
+    assert (blind.stale_vms, blind.duplicate_vms, blind.vcpus_promised) == (0, 0, 0)
+
+
+def test_more_hosts_in_a_state_are_told_by_its_title(ctx: Contexts, inventory: Inventory) -> None:
+    asked = ctx()
+    first = asked.session.get_one(Host, inventory.hosts[0])
+    plain = {column.key: getattr(first, column.key) for column in Host.__table__.columns}
+    for number in range(MOST_HOSTS + 1):
+        own = {"id": f"host_{number}", "name": f"lost-{number}", "name_key": f"lost-{number}"}
+        state = {"libvirt_uuid": None, "state": HostState.AUTH_FAILED.value}
+        asked.session.add(Host(**plain | own | state))
+    told = [each.message for each in overview(asked).attention]
+    assert f"More hosts are in the same state: {HOST_STATE_TITLES[HostState.AUTH_FAILED]}." in told
