@@ -23,7 +23,10 @@ _LOCK = 0x5649474945
 
 
 def upgrade(database: Database) -> None:
-    """Run every migration that is missing, in one transaction. Doing it twice is harmless."""
+    """Run every migration that is missing, in one transaction. Doing it twice is harmless.
+
+    Raises Unavailable (schema_newer) for a database of a newer version of Vigie.
+    """
     scripts = _scripts()
     with database.engine.connect() as connection:
         if database.is_sqlite:
@@ -31,15 +34,16 @@ def upgrade(database: Database) -> None:
         with connection.begin():
             if not database.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            _current(scripts, connection)
             _run(scripts, connection)
 
 
 def check(database: Database) -> None:
-    """Raise Unavailable (schema_outdated) unless the schema is exactly the one that this version needs."""
+    """Raise Unavailable (schema_outdated or schema_newer) unless the schema is exactly the one that this version needs."""
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        known = context.get_current_revision()
-        head = _scripts().get_current_head()
+        scripts = _scripts()
+        known = _current(scripts, connection)
+        head = scripts.get_current_head()
         if known != head:
             raise _outdated(f"{known or '-'} ≠ {head}")
         different = differences(connection)
@@ -63,6 +67,19 @@ def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(resource("migrations")).replace("%", "%%"))
     return ScriptDirectory.from_config(config)
+
+
+def _current(scripts: ScriptDirectory, connection: sa.Connection) -> str | None:
+    """The revision that the database is at, which must be one that this version knows; None when it is empty."""
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {each.revision for each in scripts.walk_revisions()}:
+        raise Unavailable(
+            N_("The database was made by a newer version of Vigie."),
+            why=N_("Its schema is %(found)s; this version knows none of that name.") % {"found": found},
+            hint=N_("Install that version again, or restore the backup from before the upgrade."),
+            code="schema_newer",
+        )
+    return found
 
 
 def _run(scripts: ScriptDirectory, connection: sa.Connection) -> None:

@@ -35,3 +35,15 @@ def test_check_names_the_command_when_a_column_is_missing(database: Database) ->
 def test_check_refuses_an_empty_database(tmp_path) -> None:
     with pytest.raises(Unavailable, match="does not fit"):
         migrate.check(Database(f"sqlite:///{tmp_path / 'new.db'}"))
+
+
+@pytest.mark.parametrize("asked", [migrate.upgrade, migrate.check])
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database, asked) -> None:
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(Unavailable) as told:
+        asked(database)
+    assert told.value.code == "schema_newer"
+    assert "9999" in (told.value.why or "")
+    with database.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
