@@ -206,6 +206,9 @@ class HostDetail(HostRecord):
     """A host with all that is known about it."""
 
     notes: str = ""
+    maintenance: bool = Field(
+        False, description="Whether maintenance was begun; `state` says so only while it is connected."
+    )
     socket: str
     credential_id: str | None = None
     credential_name: str | None = None
@@ -369,6 +372,13 @@ class TaskRecord(Record):
     batch_id: str | None = Field(None, description="Tasks of one bulk request share it.")
     result: dict[str, str | int | float | bool | None] | None = None
     error: TaskError | None = None
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its beginning to its end, once it has ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds(), 1)
 
 
 class TaskError(Record):

@@ -105,6 +105,7 @@ def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
         **_common(ctx, host, datacenter),
         **{name: facts[name] for name in _FACTS if facts.get(name) is not None},
         notes=host.notes,
+        maintenance=host.maintenance,
         socket=host.socket,
         credential_id=host.credential_id,
         credential_name=credential.name if credential else None,

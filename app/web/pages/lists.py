@@ -16,6 +16,7 @@ from starlette.responses import Response
 from app.core.actions import VM_ACTIONS
 from app.core.errors import InvalidInput
 from app.core.ids import kind_of
+from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.context import Ctx
@@ -27,7 +28,10 @@ Q = TypeVar("Q", bound=ListQuery)
 S = TypeVar("S", bound=BaseModel)
 
 TRAIL = 20  # how many parts "previous" can go back; beyond, it leads to the first
-ALL = 100_000  # a CSV never holds more rows
+ALL = 100_000  # a CSV never holds more rows, and says so in its last one
+CUT = N_(
+    "These are the first %(shown)d of %(total)d rows. Filter the list, or use the REST API, for the others."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +255,14 @@ def as_csv(ctx: Ctx, table: Table[R], query: Q, read: Callable[[Ctx, Q], Page[R]
     writer.writerow([ctx.translate(column.title) for column in columns])
     asked_for = query.model_copy(update={"limit": MAX_LIMIT, "cursor": None})
     written = 0
-    while written < ALL:
+    while True:
         page = read(ctx, asked_for)
         writer.writerows([_defused(column.text(row)) for column in columns] for row in page.items)
         written += len(page.items)
         if page.next is None:
+            break
+        if written >= ALL:
+            writer.writerow([ctx.say(CUT, {"shown": written, "total": page.total})])
             break
         asked_for = asked_for.model_copy(update={"cursor": page.next})
     return Response(

@@ -251,7 +251,7 @@ TASKS: Table[TaskRecord] = Table(
         Column("actor", N_("By"), lambda task: task.actor),
         Column("host", N_("Host"), lambda task: _name(task.host)),
         Column("created", N_("Asked"), lambda task: _when(task.created_at), sort="created_at"),
-        Column("took", N_("Took"), lambda task: _when(task.finished_at), number=True),
+        Column("took", N_("Took"), lambda task: task.took_s, number=True),
         Column("action", "", lambda task: task.error.title if task.error else None),
     ),
     choices=(Choice("state", N_("State"), _titled(TASK_STATE_TITLES)),),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from app.core.privileges import Role
-from app.web.pages import tables
+from app.db import models
+from app.web.pages import lists, tables
 from app.web.pages.table import Table
 from tests.integration.api.conftest import Console, Inventory
 
@@ -192,3 +194,43 @@ def test_wrong_filters_are_refused_and_unknown_objects_are_not_there(shared: Con
         assert browser.get(path).status_code == 422, path
     for path in ("/vms/vm_aaaaaaaaaaaaaaaa", "/hosts/host_aaaaaaaaaaaaaaaa/vms", "/tasks/x", "/users/none"):
         assert browser.get(path).status_code == 404, path
+
+
+def test_a_csv_that_is_cut_says_so(shared: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = shared.browser()
+    assert "first" not in browser.get("/vms.csv").text
+    monkeypatch.setattr(lists, "ALL", 5)
+    monkeypatch.setattr(lists, "MAX_LIMIT", 5)
+    rows = browser.get("/vms.csv").text.strip().splitlines()
+    assert len(rows) == 1 + 5 + 1
+    assert "the first 5 of 12 rows" in rows[-1]
+
+
+def test_the_csv_of_tasks_says_how_long_they_took(console: Console) -> None:
+    with console.services.database.begin() as session:
+        task = session.get_one(models.Task, console.inventory.task)
+        task.finished_at = task.created_at + timedelta(seconds=12.5)
+        task.started_at = task.created_at
+    header, row = csv.reader(io.StringIO(console.browser().get("/tasks.csv").text.removeprefix("\ufeff")))
+    assert dict(zip(header, row, strict=True))["Took"] == "12.5"
+
+
+def test_a_lost_host_in_maintenance_offers_its_end(console: Console) -> None:
+    browser, host = console.browser(), console.inventory.hosts[1]
+    assert "Begin maintenance" in browser.get(f"/hosts/{host}").text
+    console.client().patch(f"/api/v1/hosts/{host}", json={"maintenance": True})
+    page = browser.get(f"/hosts/{host}").text
+    assert "End maintenance" in page
+    assert "Begin maintenance" not in page
+    assert console.client().get(f"/api/v1/hosts/{host}").json()["maintenance"] is True
+
+
+def test_a_vm_that_a_task_holds_is_still_marked_as_last_seen(console: Console) -> None:
+    vm = console.inventory.vms[7]  # of the host that does not answer
+    with console.services.database.begin() as session:
+        held = session.get_one(models.Task, console.inventory.task)
+        held.lock = held.target_id = vm
+        held.state = "running"
+    row = console.browser().get(f"/vms/rows?ids={vm}").text
+    assert "/tasks/" in row
+    assert "last seen" in row
