@@ -111,6 +111,15 @@ TASK_STATE_TITLES: dict[TaskState, str] = {
 }
 
 
+POOL_STATE_TITLES: dict[str, str] = {
+    "inactive": N_("Inactive"),
+    "building": N_("Being built"),
+    "running": N_("Running"),
+    "degraded": N_("Degraded"),
+    "inaccessible": N_("Out of reach"),
+}
+
+
 def titles_of(states: Collection[VmState]) -> list[str]:
     """Message ids of the states' titles, in their usual order."""
     return [title for state, title in VM_STATE_TITLES.items() if state in states]

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.actions import POOL_STATE_TITLES
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.states import ObjectKind, Severity
@@ -67,8 +68,9 @@ def _observe_pools(
         else:
             _update(batch, news, ObjectKind.POOL, row, wanted)
             if row.state != pool.state:
-                text = N_("Storage pool %(name)s on host %(host)s is %(state)s now.")
-                _tell(batch, news, ObjectKind.POOL, pool_id, pool.name, "pool.state", text, state=pool.state)
+                text = N_("Storage pool %(name)s on host %(host)s is in state “%(state)s” now.")
+                state = [POOL_STATE_TITLES[pool.state]]
+                _tell(batch, news, ObjectKind.POOL, pool_id, pool.name, "pool.state", text, state=state)
         if pool.volumes is not None:
             read.append((news.host_id, pool_id, pool.volumes))
     for row in before.values():
@@ -187,7 +189,7 @@ def _tell(
     message: str,
     *,
     severity: Severity = Severity.INFO,
-    **params: str,
+    **params: list[str],
 ) -> None:
     batch.tell(
         event,

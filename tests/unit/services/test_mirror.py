@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.ids import new_id
+from app.core.messages import filled
 from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.views import (
     DiskView,
@@ -28,6 +29,7 @@ from app.db import models
 from app.services.context import Services
 from app.services.inventory import observe
 from app.services.notices import TREE
+from app.web.i18n import translator
 
 WEB, DB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 FACTS = HostFacts(
@@ -452,6 +454,10 @@ def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
     off = HostSnapshot(pools=(pool("inactive", ()),), networks=(network(False),))
     world.observe(world.report("a", snapshot=off))
     assert world.said()[1:] == ["pool.state", "network.state"]
+    told = world.events()[1]
+    said = filled(translator("fr"), told.message, told.params)
+    assert "Inactif" in said
+    assert "inactive" not in said
     world.observe(world.report("a", snapshot=HostSnapshot(pools=(), networks=())))
     assert world.said()[3:] == ["pool.vanished", "network.vanished"]
 
