@@ -325,7 +325,7 @@ class TaskBrief(Record):
     kind: str
     title: str
     state: TaskState
-    progress: int
+    progress: int | None
 
 
 class Problem(BaseModel):
@@ -360,7 +360,7 @@ class TaskRecord(Record):
     kind: str
     title: str
     state: TaskState
-    progress: int = Field(ge=0, le=100)
+    progress: int | None = Field(ge=0, le=100, description="Percent; null while it cannot be told.")
     message: str | None = None
     target: Ref | None = None
     host: Ref | None = None

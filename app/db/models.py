@@ -176,7 +176,7 @@ class Host(Usage, Base):
     """A registered host: where it is, what it is, how it was last seen.
 
     `state_reason` is an English message id with `state_params`; `config_version` grows when the connection must
-    be made anew (address, credential, identity, mode, enabled).
+    be made anew (address, credential, identity, enabled).
     """
 
     __tablename__ = "host"
@@ -398,7 +398,7 @@ class Task(Base):
     title: Mapped[str]  # message id
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str]
-    progress: Mapped[int] = mapped_column(Integer, default=0)
+    progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id
     message_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
     lock: Mapped[str | None]

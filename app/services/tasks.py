@@ -145,7 +145,6 @@ def enqueue_verb(
         title=action.title,
         params=options.model_dump(),
         state=TaskState.QUEUED.value,
-        progress=0,
         message_params={},
         lock=vm.id,
         target_kind=vm.kind.value,

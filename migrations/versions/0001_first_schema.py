@@ -104,7 +104,7 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("progress", sa.Integer(), nullable=False),
+        sa.Column("progress", sa.Integer(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("message_params", sa.JSON(), nullable=False),
         sa.Column("lock", sa.Text(), nullable=True),

@@ -159,7 +159,7 @@ _TASK_RECORD: Json = {
     "kind": "vm.start",
     "title": "Start",
     "state": "queued",
-    "progress": 0,
+    "progress": None,
     "target": {"kind": "vm", "id": _VM, "name": "web-01"},
     "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
     "actor": "alice",

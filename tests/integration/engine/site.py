@@ -109,10 +109,10 @@ class Site:
         assert task.state.is_final, task
         return task
 
-    def state_of(self, task_id: str) -> TaskState:
-        """The task's state now."""
+    def now(self, task_id: str) -> TaskRecord:
+        """The task as it is now."""
         with self.services.database.read() as session:
-            return tasks.show_task(self.ctx(session), task_id).state
+            return tasks.show_task(self.ctx(session), task_id)
 
     def do(self, name: str, verb: VmVerb, **options: object) -> TaskRecord:
         """Ask for a verb and wait until it has succeeded."""

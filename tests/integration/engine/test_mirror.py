@@ -124,7 +124,7 @@ def test_a_task_that_waits_while_its_host_turns_to_observe_mode_changes_nothing(
     host.create_guest("still")
     host_id = site.add(host)
     first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)  # takes the host's only place
-    eventually(lambda: site.state_of(first) is TaskState.RUNNING, 5, "the first has begun")
+    eventually(lambda: site.now(first).state is TaskState.RUNNING, 5, "the first has begun")
     waiting = site.act("still", VmVerb.START)
     with site.services.database.begin() as session:
         hosts.update_host(site.ctx(session), host_id, HostPatch(mode=HostMode.OBSERVE))

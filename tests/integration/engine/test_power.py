@@ -102,6 +102,7 @@ def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None
     site.add(host)
     task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
     time.sleep(1)
+    assert site.now(task_id).progress is None, "how long a guest takes is not known"
     begun = time.monotonic()
     site.cancel(task_id)
     assert site.task(task_id, 5).state is TaskState.CANCELLED

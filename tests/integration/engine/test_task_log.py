@@ -60,7 +60,7 @@ def test_every_task_that_waits_is_counted(fresh_lab: Lab, make_site: MakeSite) -
         host.create_guest(name)
     site.add(host)
     first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
-    eventually(lambda: site.state_of(first) is TaskState.RUNNING, 5, "the first has begun")
+    eventually(lambda: site.now(first).state is TaskState.RUNNING, 5, "the first has begun")
     waiting = [site.act(name, VmVerb.START) for name in names]
     eventually(lambda: site.engine.health().tasks_queued == len(names), 5, "all are counted")
     for task_id in [*waiting, first]:
