@@ -41,6 +41,8 @@ class Database:
         self.engine = sa.create_engine(self.url, **options)
         if self.is_sqlite:
             _set_up_sqlite(self.engine, busy_timeout_ms)
+        else:
+            _hide_rows(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
 
     @contextmanager
@@ -134,6 +136,16 @@ def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
             f"PRAGMA busy_timeout={busy_timeout_ms if wait_ms is None else int(wait_ms)}"
         )
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _hide_rows(engine: sa.Engine) -> None:
+    """Cut off the part of PostgreSQL's errors that shows the row, for the reason that parameters are hidden."""
+
+    @sa.event.listens_for(engine, "handle_error")
+    def cut(context: sa.engine.ExceptionContext) -> None:
+        for error in (context.original_exception, context.sqlalchemy_exception):
+            if error is not None and error.args:
+                error.args = (str(error.args[0]).partition("\nDETAIL:")[0], *error.args[1:])
 
 
 @contextmanager
