@@ -29,7 +29,6 @@ ADMINISTER = OPERATE | {
     "user.edit",
     "token.edit_any",
     "audit.view",
-    "system.view",
 }
 
 PRIVILEGES = ADMINISTER

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 RECONNECTS_PER_S = 100.0
 ROSTER_EVERY_S = 2.0
 TICK_S = 0.1
-RETENTION_S = (60.0, 3600.0)  # first, then every
+RETENTION_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Engine:
         self._tasks.start()
         self._clock.every(TICK_S, self._pool.tick)
         self._clock.every(ROSTER_EVERY_S, partial(self._pool.submit, self._read_roster, slack_s=1.0))
-        self._clock.every(RETENTION_S[1], self._submit_retention)
+        self._clock.every(RETENTION_EVERY_S, self._submit_retention)
         self._submit_retention()
 
     def stop(self) -> None:

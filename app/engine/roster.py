@@ -8,7 +8,7 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from app.core.endpoints import Endpoint
-from app.core.states import HostMode, HostState, Transport
+from app.core.states import HostState, Transport
 from app.db.models import Host as HostRow
 from app.hypervisor import Target
 from app.services.context import Services
@@ -24,7 +24,6 @@ class Entry:
     id: str
     name: str
     config_version: int
-    mode: HostMode
     endpoint: Endpoint
     credential_id: str | None
     fingerprint: str | None
@@ -57,7 +56,7 @@ class Roster:
 
     def entries(self) -> dict[str, Entry]:
         """All enabled hosts by id."""
-        names = ["id", "name", "config_version", "mode", "transport", "address", "port", "user", "socket"]
+        names = ["id", "name", "config_version", "transport", "address", "port", "user", "socket"]
         names += ["credential_id", "fingerprint", "state"]
         query = sa.select(*(_TABLE[name] for name in names)).where(_TABLE.enabled)
         with self._services.database.read() as session:
@@ -67,7 +66,6 @@ class Roster:
                 id=row.id,
                 name=row.name,
                 config_version=row.config_version,
-                mode=HostMode(row.mode),
                 endpoint=Endpoint(Transport(row.transport), row.address, row.port, row.user, row.socket),
                 credential_id=row.credential_id,
                 fingerprint=row.fingerprint,

@@ -5,9 +5,7 @@ At most one active task holds an object (`lock`): a unique index decides, also b
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +24,7 @@ from app.core.specs import ActionOptions, TaskQuery
 from app.core.states import ACTIVE_TASK_STATES, HostMode, ObjectKind, TaskState
 from app.db.models import Audit, Host, Task, Vm
 from app.services import audit
-from app.services.context import Actor, Ctx, Services
+from app.services.context import Ctx
 from app.services.notices import TASKS, WORK, Hub, notify
 from app.services.paging import Order, mentions, page
 
@@ -75,27 +73,6 @@ def _titles(ctx: Ctx, text: str) -> list[str]:
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:
     """One task. Raises NotFound."""
     return record_of(ctx, _get(ctx, task_id))
-
-
-def wait_for_task(
-    services: Services, actor: Actor, translate: Callable[[str], str], task_id: str, timeout_s: float
-) -> TaskRecord:
-    """Return the task once it has ended, or as it is after the time. Holds no transaction while it waits."""
-    told = threading.Event()
-    stop = services.hub.listen(lambda topics: told.set() if task_id in topics else None)
-    deadline = time.monotonic() + timeout_s
-    try:
-        while True:
-            told.clear()
-            with services.database.read() as session:
-                task = show_task(Ctx(services, session, actor, translate), task_id)
-            left = deadline - time.monotonic()
-            if task.state.is_final or left <= 0:
-                return task
-            # Another process may end it, and tells only its own hub: so look now and then.
-            told.wait(min(left, 1.0))
-    finally:
-        stop()
 
 
 def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:

@@ -105,9 +105,8 @@ class Site:
 
     def task(self, task_id: str, timeout_s: float = 30.0) -> TaskRecord:
         """The task once it has ended."""
-        task = tasks.wait_for_task(self.services, ACTOR, str, task_id, timeout_s)
-        assert task.state.is_final, task
-        return task
+        eventually(lambda: self.now(task_id).state.is_final, timeout_s, "the task ends")
+        return self.now(task_id)
 
     def now(self, task_id: str) -> TaskRecord:
         """The task as it is now."""
