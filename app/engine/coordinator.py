@@ -60,9 +60,10 @@ SLACK_S = {
     CONNECT: 1.0,
     SYNC: 1.0,
     PING: 0.5,
-    POLL: 5.0,
-    FACTS: 20.0,
-    VOLUMES: 60.0,
+    # The first reading of a whole fleet goes before what only refreshes.
+    POLL: 20.0,
+    FACTS: 90.0,
+    VOLUMES: 300.0,
     GUESTS: 60.0,
 }
 

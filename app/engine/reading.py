@@ -43,7 +43,9 @@ class Reader:
         )
         self._listing = 0
         self._sample: UsageSample | None = None
-        self._whole = HostSnapshot()  # the last complete reading, without XML, until the facts are read
+        self._whole = (
+            HostSnapshot()
+        )  # VMs of the last complete reading, without XML, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 
@@ -58,8 +60,8 @@ class Reader:
             return min((due for due, _ in self._guest_due.values()), default=None)
 
     def sync(self, host: Host) -> HostReport:
-        """A complete reading."""
-        snapshot = host.read_all()
+        """A complete reading of the VMs; the rest of the host follows with its facts."""
+        snapshot = host.read_vms()
         self._readings += 1
         vms = snapshot.vms or ()
         self._seen = {vm.uuid: _digest(vm) for vm in vms}
@@ -72,10 +74,11 @@ class Reader:
         return HostReport(self._host_id, None, snapshot=snapshot)
 
     def facts(self, host: Host) -> HostReport:
-        """What the host is, and what that means for its VMs."""
-        facts = host.read_facts()
-        whole, self._whole = self._whole, HostSnapshot()
-        return HostReport(self._host_id, None, facts=facts, checks=tuple(compatibility(facts, whole)))
+        """What the host is and has, and what that means for its VMs."""
+        stock, facts = host.read_stock(), host.read_facts()
+        whole, self._whole = replace(stock, vms=self._whole.vms), HostSnapshot()
+        checks = tuple(compatibility(facts, whole))
+        return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks)
 
     def poll(self, host: Host) -> HostReport:
         """States and usage. States that are as they were last time are not reported again."""

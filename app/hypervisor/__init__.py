@@ -4,4 +4,13 @@ from app.hypervisor.host import Host, see_identity
 from app.hypervisor.relay import remove_directory
 from app.hypervisor.targets import Secret, SshKey, SshPassword, Target, TlsIdentity
 
-__all__ = ["Host", "Secret", "SshKey", "SshPassword", "Target", "TlsIdentity", "remove_directory", "see_identity"]
+__all__ = [
+    "Host",
+    "Secret",
+    "SshKey",
+    "SshPassword",
+    "Target",
+    "TlsIdentity",
+    "remove_directory",
+    "see_identity",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, Self
 
 import libvirt
@@ -31,6 +32,7 @@ StopMethod = Literal["auto", "agent", "acpi"]
 # What changes a VM may wait for slow storage, a hook script, or (60 s) for a guest agent. A host that is
 # gone or frozen is noticed sooner, and ends these calls.
 VERB_DEADLINE_S = 75.0
+FLAGS_EVERY = 3
 
 _SHUTDOWN = {
     "auto": 0,
@@ -51,6 +53,8 @@ class Host:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self._flags: listing.Flags | None = None  # of the last poll, while nothing is known to have changed
+        self._polls = 0
 
     @classmethod
     def open(
@@ -91,22 +95,33 @@ class Host:
         """What the host is: hardware, versions, what it can do. None where it cannot be told."""
         return facts.read_facts(self._wiring.watch, self._wiring.link)
 
+    def read_vms(self) -> HostSnapshot:
+        """All VMs with definitions, and whose they are: the machine's UUID."""
+        watch = self._wiring.watch
+        return HostSnapshot(libvirt_uuid=facts.read_uuid(watch), vms=listing.read_vms(watch))
+
     def read_all(self) -> HostSnapshot:
-        """A complete reading: the machine's UUID, VMs with definitions, pools without volumes, networks."""
+        """VMs, pools and networks."""
+        vms, stock = self.read_vms(), self.read_stock()
+        return replace(stock, vms=vms.vms, libvirt_uuid=vms.libvirt_uuid)
+
+    def read_stock(self) -> HostSnapshot:
+        """Pools without volumes, and networks."""
         watch = self._wiring.watch
         return HostSnapshot(
-            libvirt_uuid=facts.read_uuid(watch),
-            vms=listing.list_vms(watch, definitions=True),
-            pools=listing.list_pools(watch, volumes=False),
-            networks=listing.list_networks(watch),
+            pools=listing.list_pools(watch, volumes=False), networks=listing.list_networks(watch)
         )
 
     def poll(self) -> tuple[HostSnapshot, UsageSample]:
-        """States of all VMs, without definitions, and counters; seven round trips.
+        """States of all VMs, without definitions, and counters; four round trips, or seven.
 
+        Whether VMs are persistent, start with the host or are saved is asked when a state changed, after
+        anything that Vigie did or read by itself, and every third time.
         Without counters of VMs when these do not come in time, as with a QEMU that began to hang.
         """
-        vms = listing.list_vms(self._wiring.watch, definitions=False)
+        self._polls += 1
+        known = self._flags if self._polls % FLAGS_EVERY else None
+        vms, self._flags = listing.list_vms(self._wiring.watch, known)
         asked_at = time.monotonic()
         try:
             with self._wiring.counters() as counters:
@@ -119,6 +134,7 @@ class Host:
 
     def read_vm(self, uuid: str) -> VmObservation:
         """One VM with its definition. Raises VmGone."""
+        self._flags = None
         return listing.read_vm(self._wiring.watch, uuid)
 
     def read_pools(self, *, volumes: bool) -> tuple[PoolObservation, ...]:
@@ -215,7 +231,10 @@ class Host:
         self, uuid: str, change: Callable[[libvirt.virDomain], object], deadline_s: float = VERB_DEADLINE_S
     ) -> None:
         with self._wiring.work() as work:
-            work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
+            try:
+                work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
+            finally:
+                self._flags = None
 
 
 __all__ = ["Host", "StopMethod", "see_identity"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import libvirt
 
@@ -25,6 +26,7 @@ from app.hypervisor.xml import read
 
 # What getAllDomainStats answers of one VM: libvirt's typed parameters by name.
 Stats = dict[str, int | str | bool]
+Listed = list[tuple[libvirt.virDomain, Stats]]
 
 _NOWAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 _COUNTERS = (
@@ -64,11 +66,27 @@ _REASONS: dict[int, tuple[str, ...]] = {
 _POOL_STATES = ("inactive", "building", "running", "degraded", "inaccessible")
 
 
-def list_vms(connection: Connection, *, definitions: bool) -> tuple[VmObservation, ...]:
-    """All VMs. One that goes away meanwhile is left out."""
-    return _observe(
-        connection, _all_stats(connection, libvirt.VIR_DOMAIN_STATS_STATE), definitions=definitions
-    )
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What a listing does not say of each VM and must be asked by a listing of its own, by UUID."""
+
+    states: dict[str, object]
+    transient: frozenset[str]
+    autostart: frozenset[str]
+    saved: frozenset[str]
+
+
+def read_vms(connection: Connection) -> tuple[VmObservation, ...]:
+    """All VMs with their definitions. One that goes away meanwhile is left out."""
+    listed = _list(connection)
+    return _observe(listed, _read_flags(connection, listed), _texts(connection, [vm for vm, _ in listed]))
+
+
+def list_vms(connection: Connection, known: Flags | None = None) -> tuple[tuple[VmObservation, ...], Flags]:
+    """All VMs without definitions, and their flags: those that are known while all states are as they were then."""
+    listed = _list(connection)
+    flags = known if known and known.states == _states_of(listed) else _read_flags(connection, listed)
+    return _observe(listed, flags), flags
 
 
 def read_counters(connection: Connection) -> UsageSample:
@@ -155,10 +173,10 @@ def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
     return tuple(found)
 
 
-def _all_stats(connection: Connection, groups: int, flags: int = 0) -> list[tuple[libvirt.virDomain, Stats]]:
+def _all_stats(connection: Connection, groups: int, flags: int = 0) -> Listed:
     """Statistics of all VMs; of one whose QEMU hangs, only what needs no QEMU."""
     raw = connection.raw
-    found: list[tuple[libvirt.virDomain, Stats]] | None = connection.optional(
+    found: Listed | None = connection.optional(
         "stats without waiting", raw.getAllDomainStats, groups, flags | _NOWAIT
     )
     if found is None:
@@ -166,34 +184,44 @@ def _all_stats(connection: Connection, groups: int, flags: int = 0) -> list[tupl
     return found
 
 
-def _observe(
-    connection: Connection, listed: list[tuple[libvirt.virDomain, Stats]], *, definitions: bool
-) -> tuple[VmObservation, ...]:
-    raw = connection.raw
-    flags = [
-        _uuids(connection.optional(f"list {flag}", raw.listAllDomains, flag) or [])
-        for flag in (
-            libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT,
-            libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART,
-            libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE,
-        )
-    ]
-    transient, autostart, saved = flags
-    texts = _texts(connection, [vm for vm, _ in listed]) if definitions else {}
+def _list(connection: Connection) -> Listed:
+    return _all_stats(connection, libvirt.VIR_DOMAIN_STATS_STATE)
+
+
+def _states_of(listed: Listed) -> dict[str, object]:
+    return {
+        vm.UUIDString(): (vm.ID(), stats.get("state.state"), stats.get("state.reason"))
+        for vm, stats in listed
+    }
+
+
+def _read_flags(connection: Connection, listed: Listed) -> Flags:
+    def uuids(flag: int) -> frozenset[str]:
+        return _uuids(connection.optional(f"list {flag}", connection.raw.listAllDomains, flag) or [])
+
+    return Flags(
+        _states_of(listed),
+        transient=uuids(libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT),
+        autostart=uuids(libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART),
+        saved=uuids(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE),
+    )
+
+
+def _observe(listed: Listed, flags: Flags, texts: dict[str, str] | None = None) -> tuple[VmObservation, ...]:
     seen = []
     for vm, stats in listed:
         uuid = vm.UUIDString()
-        if definitions and uuid not in texts:
+        if texts is not None and uuid not in texts:
             continue
         seen.append(
             _observation(
                 vm,
                 int(stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)),
                 int(stats.get("state.reason", 0)),
-                uuid not in transient,
-                uuid in autostart,
-                uuid in saved,
-                _definition(texts[uuid]) if definitions else None,
+                uuid not in flags.transient,
+                uuid in flags.autostart,
+                uuid in flags.saved,
+                None if texts is None else _definition(texts[uuid]),
             )
         )
     return tuple(seen)

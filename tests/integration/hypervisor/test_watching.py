@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from app.core.states import VmState
+from app.hypervisor.host import FLAGS_EVERY
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import OpenHost, local_target, ssh_target
 from tests.integration.lab.waiting import wait_for, wait_for_agent
@@ -130,3 +131,32 @@ def test_facts(fresh_lab: Lab, open_host: OpenHost) -> None:
     assert (facts.lock_manager, facts.clock_skew_s, facts.migration_port_open) == ("none", 0.0, True)
     assert facts.cpus > 0
     assert facts.memory_bytes > 1024**3
+
+
+def test_flags_that_no_event_tells_of_are_seen_within_three_polls(
+    fresh_lab: Lab, open_host: OpenHost
+) -> None:
+    lab_host = fresh_lab.hosts[0]
+    lab_host.create_guest("quiet")
+    host = open_host(local_target(lab_host)).host
+
+    def autostart() -> bool:
+        return (host.poll()[0].vms or ())[0].autostart
+
+    assert [autostart() for _ in range(3)] == [False] * 3
+    lab_host.virsh("autostart", "quiet")
+    assert any(autostart() for _ in range(FLAGS_EVERY))
+    uuid = (host.poll()[0].vms or ())[0].uuid
+    host.set_autostart(uuid, False)
+    assert not autostart()  # at once, for what Vigie does itself
+
+
+def test_a_vm_that_was_saved_in_between_is_saved_in_the_next_poll(
+    fresh_lab: Lab, open_host: OpenHost
+) -> None:
+    lab_host = fresh_lab.hosts[0]
+    lab_host.create_guest("guest", start=True)
+    host = open_host(local_target(lab_host)).host
+    assert [(host.poll()[0].vms or ())[0].state for _ in range(2)] == [VmState.RUNNING] * 2
+    lab_host.virsh("managedsave", "guest")
+    assert (host.poll()[0].vms or ())[0].state is VmState.SAVED
