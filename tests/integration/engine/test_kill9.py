@@ -20,10 +20,10 @@ from app.lab.rest import Rest
 from app.lab.server import Server
 from tests.integration.engine.site import eventually
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
-GUESTS = 20
-ROUNDS = 5  # a hundred tasks
+GUESTS = 10
+ROUNDS = 10  # a hundred tasks
 FINAL = ("succeeded", "failed", "cancelled")
 
 
@@ -57,18 +57,21 @@ class StartCounter:
 
 
 class ResetCounter:
-    """Counts resets and reboots on a host, as libvirt tells them to virsh."""
+    """Counts resets that QEMU was asked for on a host. Firmware that finds itself reset resets once more by itself,
+    so libvirt's own event comes twice."""
 
     def __init__(self, uri: str, told: Path) -> None:
         self._told = told
         with told.open("w") as output:
             self._virsh = subprocess.Popen(
-                ["stdbuf", "-oL", "virsh", "-c", uri, "event", "--event", "reboot", "--loop"], stdout=output
+                ["stdbuf", "-oL", "virsh", "-c", uri, "qemu-monitor-event", "--event", "RESET", "--loop"],
+                stdout=output,
             )
 
     def resets(self) -> Counter[str]:
         """Resets of each VM by name."""
-        return Counter(re.findall(r"for domain '([^']+)'", self._told.read_text()))
+        asked = r"for domain '([^']+)': .*host-qmp-system-reset"
+        return Counter(re.findall(asked, self._told.read_text()))
 
     def close(self) -> None:
         """Stop counting."""
@@ -96,7 +99,7 @@ def test_tasks_survive_kill_9(fresh_lab: Lab, tmp_path: Path) -> None:
     host = fresh_lab.hosts[0]
     names = [f"guest-{number}" for number in range(GUESTS)]
     for name in names:
-        host.create_guest(name, memory_mib=64)
+        host.create_guest(name)
     server, token = server_with_host(fresh_lab, tmp_path / "server")
     counter = StartCounter(host.virsh_uri)
     resets = ResetCounter(host.virsh_uri, tmp_path / "resets")

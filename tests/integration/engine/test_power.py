@@ -245,7 +245,7 @@ def test_many_at_once_keep_to_the_limits(fresh_lab: Lab, make_site: MakeSite) ->
     for host in fresh_lab.hosts[:2]:
         for number in range(4):
             names.append(f"{host.name}-{number}")
-            host.create_guest(names[-1], memory_mib=64)
+            host.create_guest(names[-1])
         site.add(host)
     ids = [row.id for row in map(site.vm, names) if row is not None]
     most = 0
