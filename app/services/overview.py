@@ -160,7 +160,7 @@ def _vm_troubles(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Atte
             states.get(VmState.MISSING.value, 0),
             Severity.WARNING,
             N_("VMs that their hosts do not list any more: %(count)d."),
-            N_("Their last definition is kept. Define them again, or forget them."),
+            N_("The XML tab of each has its last definition; forget those that are not to come back."),
             "/vms?state=missing",
         ),
     )
