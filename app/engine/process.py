@@ -20,6 +20,7 @@ import structlog
 
 from app.config import Settings
 from app.core.errors import Unavailable, VigieError
+from app.core.messages import N_
 from app.db.session import Database
 from app.engine.bridge import Bridge, Message
 from app.engine.engine import Engine
@@ -86,7 +87,7 @@ class EngineProcess:
             raise Unavailable(**self._why_not)
         if not self._heard_at:
             raise Unavailable(
-                "The engine did not start.", hint="The log says why.", code="engine_not_started"
+                N_("The engine did not start."), hint=N_("The log says why."), code="engine_not_started"
             )
 
     def health(self) -> Mapping[str, object]:
