@@ -220,6 +220,16 @@ def test_a_changed_identity_shows_both_fingerprints() -> None:
         assert host.fingerprint_seen in html
 
 
+def test_a_host_that_is_the_machine_of_another_says_so_and_offers_nothing_to_confirm() -> None:
+    host = samples.host(state=HostState.IDENTITY_CHANGED).model_copy(
+        update={"state_reason": "This is the same machine as host b.", "fingerprint_seen": None}
+    )
+    html = draw("hosts/show.html", host=host, tab="summary", **VM_TABS["tasks"], list=None)
+    assert "This is the same machine as host b." in html
+    assert f"/hosts/{host.id}/edit" in html
+    assert f"/hosts/{host.id}/identity" not in html
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("known", [False, True])
 def test_each_step_of_adding_a_host_keeps_what_was_typed(language: str, known: bool) -> None:
