@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 
 from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
-from app.core.errors import HypervisorRefused
+from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.states import VmState
 from app.core.views import VmObservation
@@ -19,6 +20,21 @@ SAVE_POLL_S = 0.5
 OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
 
 Seen = Callable[[VmObservation], bool]
+
+
+def _or_forgotten(work: Callable[[Run], Outcome]) -> Callable[[Run], Outcome]:
+    """For what stops a VM: a transient one is gone from its host when it has stopped."""
+
+    @functools.wraps(work)
+    def wrapped(run: Run) -> Outcome:
+        try:
+            return work(run)
+        except VmGone:
+            if not run.saw_transient:
+                raise
+            return Outcome(N_("The VM has left its host, which forgets it when it stops."))
+
+    return wrapped
 
 
 def _bring(
@@ -115,6 +131,7 @@ def restore(run: Run) -> Outcome:
 
 
 @operation("vm.force-off")
+@_or_forgotten
 def force_off(run: Run) -> Outcome:
     """Pull the plug."""
     return _bring(
@@ -203,6 +220,7 @@ def _once(run: Run, verb: VmVerb, send: Callable[[Host], None], message: str) ->
 
 
 @operation("vm.shutdown")
+@_or_forgotten
 def shutdown(run: Run) -> Outcome:
     """Ask the guest to shut down and wait until it has; force it off after that only when asked to."""
     vm, options = run.look(), run.job.options

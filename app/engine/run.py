@@ -71,6 +71,7 @@ class Run:
 
     def __init__(self, job: TaskWork, tie: Tie) -> None:
         self.job = job
+        self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
         self._tie = tie
 
     def host(self) -> Host:
@@ -104,7 +105,9 @@ class Run:
 
     def look(self) -> VmObservation:
         """The VM as it is on its host now. Raises VmGone."""
-        return self.call(lambda host: host.read_vm(self.job.uuid))
+        vm = self.call(lambda host: host.read_vm(self.job.uuid))
+        self.saw_transient = not vm.persistent
+        return vm
 
     def wait_until(self, done: Callable[[VmObservation], bool], timeout_s: float) -> bool:
         """Look again and again until `done`; False when that takes too long."""

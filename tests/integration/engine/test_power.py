@@ -96,6 +96,18 @@ def test_a_deaf_guest_is_told_of_and_forced_only_when_asked(fresh_lab: Lab, site
     assert host.virsh("domstate", "deaf") == "shut off"
 
 
+@pytest.mark.parametrize("verb", [VmVerb.FORCE_OFF, VmVerb.SHUTDOWN])
+def test_a_transient_vm_that_is_stopped_is_a_success(fresh_lab: Lab, site: Site, verb: VmVerb) -> None:
+    host = fresh_lab.hosts[0]
+    spec = host.create_guest("passing", start=True)
+    wait_for_agent(host, spec.uuid or "passing")
+    host.virsh("undefine", "passing")
+    site.add(host)
+    task = site.do("passing", verb)
+    assert task.message == "The VM has left its host, which forgets it when it stops."
+    site.wait_vm("passing", VmState.MISSING)
+
+
 def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     host.create_guest("deaf", start=True, deaf=True)
