@@ -149,6 +149,9 @@ def run_vigie(fleet: Fleet, steady_s: float, samples: int) -> Served:
             first_sync_s = time.monotonic() - begun
             load = None
             if steady_s:
+                # At rest is when everything was read once; what a host has follows its VMs.
+                volumes = fleet.state.hosts * fleet.state.vms
+                until(lambda: rest.total("/volumes") >= volumes, "all volumes read", SYNC_TIMEOUT_S, 1.0)
                 time.sleep(SETTLE_S)
                 load = load_of(server.pid, steady_s)
             times = server_times(rest, samples)

@@ -11,7 +11,7 @@ from babel import Locale
 from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal
 
-from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES
+from app.core.actions import HOST_STATE_TITLES, POOL_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES
 from app.core.messages import N_
 from app.core.states import HostState, TaskState, Verdict, VmState
 
@@ -30,15 +30,12 @@ OTHER_TITLES: dict[str, str] = {
     "warning": N_("Warning"),
     "error": N_("Error"),
     "active": N_("Active"),
-    "inactive": N_("Inactive"),
-    "building": N_("Being built"),
-    "degraded": N_("Degraded"),
-    "inaccessible": N_("Out of reach"),
     "observe": N_("Observe only"),
     "managed": N_("Managed"),
 }
 _TITLES: dict[str, str] = {
     **OTHER_TITLES,
+    **POOL_STATE_TITLES,
     **{state.value: title for state, title in TASK_STATE_TITLES.items()},
     **{state.value: title for state, title in VERDICT_TITLES.items()},
     **{state.value: title for state, title in HOST_STATE_TITLES.items()},
