@@ -46,8 +46,10 @@ class VmAction:
     cancellable: bool = False
     repeatable: bool = True
     needs_persistent: bool = False
+    ends: frozenset[VmVerb] = frozenset()  # tasks of these verbs that hold the VM end for it
 
 
+_PATIENT = frozenset({VmVerb.SHUTDOWN, VmVerb.REBOOT})
 _ON = frozenset({VmState.RUNNING})
 _OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED})
 _ACTIVE = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED})
@@ -62,8 +64,10 @@ VM_ACTIONS: dict[VmVerb, VmAction] = {
         VmAction(VmVerb.START, N_("Start"), "vm.power", _OFF),
         VmAction(VmVerb.SHUTDOWN, N_("Shut down"), "vm.power", _ON, cancellable=True),
         VmAction(VmVerb.REBOOT, N_("Reboot"), "vm.power", _ON, cancellable=True, repeatable=False),
-        VmAction(VmVerb.RESET, N_("Reset"), "vm.power", _ACTIVE, confirm=True, repeatable=False),
-        VmAction(VmVerb.FORCE_OFF, N_("Force off"), "vm.power", _ACTIVE, confirm=True),
+        VmAction(
+            VmVerb.RESET, N_("Reset"), "vm.power", _ACTIVE, confirm=True, repeatable=False, ends=_PATIENT
+        ),
+        VmAction(VmVerb.FORCE_OFF, N_("Force off"), "vm.power", _ACTIVE, confirm=True, ends=_PATIENT),
         VmAction(VmVerb.PAUSE, N_("Pause"), "vm.power", _ON),
         VmAction(VmVerb.RESUME, N_("Resume"), "vm.power", frozenset({VmState.PAUSED, VmState.SUSPENDED})),
         VmAction(VmVerb.SAVE, N_("Save state"), "vm.power", _ACTIVE, cancellable=True, needs_persistent=True),

@@ -105,6 +105,24 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
     return record_of(ctx, task)
 
 
+def give_way(ctx: Ctx, holder: TaskBrief) -> None:
+    """End a task that only waits for a guest, and let go of its VM at once, for a verb that does not wait."""
+    task = _get(ctx, holder.id, lock=True)
+    if TaskState(task.state) is TaskState.QUEUED:
+        message = N_("Cancelled before it began.")
+        _end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
+    elif not TaskState(task.state).is_final:
+        task.state, task.lock = TaskState.CANCELLING.value, None
+        _tell(ctx.session, ctx.services.hub, task)
+    ctx.session.flush()
+    audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
+
+
+def gives_way(holder: TaskBrief, verb: VmVerb) -> bool:
+    """Whether a task that holds a VM ends for this verb."""
+    return holder.kind in {f"vm.{each.value}" for each in VM_ACTIONS[verb].ends}
+
+
 def enqueue_verb(
     ctx: Ctx,
     verb: VmVerb,

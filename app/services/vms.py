@@ -17,6 +17,7 @@ from app.core.records import (
     Page,
     Problem,
     Ref,
+    TaskBrief,
     TaskRecord,
     VerbRecord,
     VmDetail,
@@ -126,7 +127,7 @@ def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbR
     code = why = hint = None
     if refused is not None:
         code, why, hint = refused.code, ctx.say(refused.reason, refused.params), ctx.translate(refused.hint)
-    elif record.task is not None:
+    elif record.task is not None and not tasks.gives_way(record.task, verb):
         error = tasks.busy(ctx, record.task)
         code, why, hint = error.code, error.why, error.hint
     return VerbRecord(
@@ -186,10 +187,7 @@ def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecor
     host = ctx.session.get_one(Host, vm.host_id)
     refused = refusal(verb, vm, host.state, host.mode)
     holder = tasks.active_tasks(ctx, [vm.id]).get(vm.id)
-    if holder is not None:
-        raise tasks.busy(ctx, holder)
-    if refused is not None:
-        raise _refused(ctx, refused)
+    _free(ctx, verb, holder, refused)
     task = tasks.enqueue_verb(ctx, verb, _ref(vm), _host_ref(host), options)
     return tasks.record_of(ctx, task)
 
@@ -218,14 +216,20 @@ def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
 def _act_one(ctx: Ctx, verb: VmVerb, row: Any, holder: Any, options: ActionOptions, batch_id: str) -> Any:
     if row is None:
         raise NotFound(ctx.translate(N_("There is no such VM.")))
-    if holder is not None:
-        raise tasks.busy(ctx, holder)
-    refused = refusal(verb, row, row.host_state, row.host_mode)
-    if refused is not None:
-        raise _refused(ctx, refused)
+    _free(ctx, verb, holder, refusal(verb, row, row.host_state, row.host_mode))
     vm = Ref(kind=ObjectKind.VM, id=row.id, name=row.name)
     host = Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name)
     return tasks.enqueue_verb(ctx, verb, vm, host, options, batch_id=batch_id)
+
+
+def _free(ctx: Ctx, verb: VmVerb, holder: TaskBrief | None, refused: Refusal | None) -> None:
+    """Have the VM free for the verb. Raises Busy when a task holds it that does not end for that, Conflict."""
+    if holder is not None and not tasks.gives_way(holder, verb):
+        raise tasks.busy(ctx, holder)
+    if refused is not None:
+        raise _refused(ctx, refused)
+    if holder is not None:
+        tasks.give_way(ctx, holder)
 
 
 def _rows(ctx: Ctx, ids: Sequence[str]) -> dict[str, Any]:

@@ -96,6 +96,21 @@ def test_a_deaf_guest_is_told_of_and_forced_only_when_asked(fresh_lab: Lab, site
     assert host.virsh("domstate", "deaf") == "shut off"
 
 
+def test_force_off_does_not_wait_for_a_shutdown_that_waits_for_its_guest(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("deaf", start=True, deaf=True)
+    site.add(host)
+    waiting = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
+    eventually(lambda: site.engine.health().tasks_running == 1, 5)
+    with pytest.raises(Busy):
+        site.act("deaf", VmVerb.PAUSE)
+    site.do("deaf", VmVerb.FORCE_OFF)
+    assert site.task(waiting).state is TaskState.CANCELLED
+    assert host.virsh("domstate", "deaf") == "shut off"
+    with pytest.raises(Conflict, match="cannot be done now"):
+        site.act("deaf", VmVerb.RESET)
+
+
 @pytest.mark.parametrize("verb", [VmVerb.FORCE_OFF, VmVerb.SHUTDOWN])
 def test_a_transient_vm_that_is_stopped_is_a_success(fresh_lab: Lab, site: Site, verb: VmVerb) -> None:
     host = fresh_lab.hosts[0]
