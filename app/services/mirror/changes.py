@@ -47,8 +47,10 @@ def state_change(before: VmState, after: VmState, reason: str | None) -> Change 
     return None
 
 
-def tell_vm(batch: Batch, news: News, vm_id: str, name: str, change: Change, **params: str) -> None:
-    """Write the event of a VM on the host that the news are of."""
+def tell_vm(
+    batch: Batch, news: News, vm_id: str, name: str, change: Change, **params: str | list[str]
+) -> None:
+    """Write the event of a VM on the host that the news are of. A parameter that is a list holds message ids."""
     batch.tell(
         change.kind,
         change.message,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from app.core.folding import fold
+from app.core.messages import N_
 from app.core.views import VmDefinition
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
@@ -18,11 +20,29 @@ from app.services.mirror.batch import Batch, Row, chunks, table
 DEFINITION = TypeAdapter(VmDefinition)
 MAX_INTEGER = 2**63 - 1
 
-# What changes by itself while a VM runs; a change of these is no change of the definition.
+# What a host fills in or changes while a VM runs; between readings of which one is of a running VM,
+# a change of these is no change of the definition.
 _RUNTIME = {
     "disks": ("capacity_bytes", "allocation_bytes"),
     "nics": ("target",),
     "graphics": ("listen", "port"),
+}
+_RUNTIME_WHOLE = frozenset({"memory_bytes", "cpu_mode", "cpu_model"})  # the balloon; host-model spelled out
+_CHANNEL_STATE = re.compile(r" \((?:dis)?connected\)$")
+_LIVE = re.compile(r"\s*<domain\s[^>]*\bid=['\"]")
+_PARTS = {
+    N_("Machine"): ("os_type", "arch", "machine", "hypervisor"),
+    N_("Firmware"): ("firmware",),
+    N_("vCPUs"): ("vcpus", "vcpus_max"),
+    N_("CPU model"): ("cpu_mode", "cpu_model"),
+    N_("Memory"): ("memory_bytes", "memory_max_bytes"),
+    N_("Title"): ("title",),
+    N_("Description"): ("description",),
+    N_("Operating system"): ("os_id",),
+    N_("Disks"): ("disks",),
+    N_("Network interfaces"): ("nics",),
+    N_("Displays"): ("graphics",),
+    N_("Other devices"): ("devices", "has_agent_channel"),
 }
 
 
@@ -36,17 +56,32 @@ def load(stored: Mapping[str, Any]) -> VmDefinition:
     return DEFINITION.validate_python({**stored, "xml": ""})
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Names of the parts of a definition that somebody changed."""
-    names = [name for name in after if name != "digest"]
-    return [name for name in names if _lasting(name, before.get(name)) != _lasting(name, after[name])]
+def is_live(xml: str) -> bool:
+    """Whether the XML is of a running VM; its beginning is enough."""
+    return _LIVE.match(xml) is not None
 
 
-def _lasting(name: str, value: Any) -> Any:
-    hidden = _RUNTIME.get(name)
-    if hidden is None or not isinstance(value, list):
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, live: bool) -> list[str]:
+    """Titles of the parts of a definition that somebody changed. `live`: one of the two is of a running VM."""
+    return [
+        title
+        for title, names in _PARTS.items()
+        if any(
+            _lasting(name, before.get(name), live) != _lasting(name, after.get(name), live) for name in names
+        )
+    ]
+
+
+def _lasting(name: str, value: Any, live: bool) -> Any:
+    """A part of a definition without what is not defined but happens."""
+    if live and name in _RUNTIME_WHOLE:
+        return None
+    if name == "devices":
+        return [{**each, "summary": _CHANNEL_STATE.sub("", each["summary"])} for each in value or ()]
+    hidden = _RUNTIME.get(name, ()) if live or name == "disks" else ()
+    if not hidden:
         return value
-    return [{key: each for key, each in part.items() if key not in hidden} for part in value]
+    return [{key: each for key, each in part.items() if key not in hidden} for part in value or ()]
 
 
 def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int]) -> Row:

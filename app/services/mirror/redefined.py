@@ -12,11 +12,12 @@ from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
 from app.services.mirror.changes import Change, tell_vm
 from app.services.mirror.copies import Copy
-from app.services.mirror.definitions import differences, hardware_columns, parsed
+from app.services.mirror.definitions import differences, hardware_columns, is_live, parsed
 from app.services.mirror.news import News
 
 Defined = tuple[News, Copy, VmDefinition]
-CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed."))
+_HEAD = 300  # characters of XML that hold its root, which says whether the VM runs
+CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
 
 
 def write_definitions(
@@ -33,10 +34,11 @@ def write_definitions(
         for news, copy, new in defined
         if not copy.new and digests.get(copy.id) != new.digest
     ]
-    before: dict[str, Row] = {}
+    before: dict[str, tuple[Row, bool]] = {}
     for some in chunks(copy.id for _, copy, _ in changed if copy.id in digests):
-        stored = sa.select(definition.vm_id, definition.parsed).where(definition.vm_id.in_(some))
-        before |= {row.vm_id: row.parsed for row in batch.session.execute(stored)}
+        head = sa.func.substr(definition.xml, 1, _HEAD).label("head")
+        stored = sa.select(definition.vm_id, definition.parsed, head).where(definition.vm_id.in_(some))
+        before |= {row.vm_id: (row.parsed, is_live(row.head)) for row in batch.session.execute(stored)}
     for news, copy, new in changed:
         batch.update(models.Vm, copy.id, hardware_columns(new, sizes.get(news.host_id, {})))
         batch.topics.add(copy.id)
@@ -50,13 +52,14 @@ def insert_definition(batch: Batch, vm_id: str, new: VmDefinition) -> None:
     batch.insert(models.VmDefinition, row | {"parsed": parsed(new)})
 
 
-def _write(batch: Batch, news: News, copy: Copy, new: VmDefinition, before: Row | None) -> None:
-    if before is None:
+def _write(batch: Batch, news: News, copy: Copy, new: VmDefinition, stored: tuple[Row, bool] | None) -> None:
+    if stored is None:
         insert_definition(batch, copy.id, new)
         return
     now = parsed(new)
     row = {"digest": new.digest, "xml": new.xml, "parsed": now, "read_at": batch.now}
     batch.update(models.VmDefinition, copy.id, row, by="vm_id")
-    parts = differences(before, now)
+    before, was_live = stored
+    parts = differences(before, now, live=was_live or is_live(new.xml))
     if parts:
-        tell_vm(batch, news, copy.id, copy.name, CHANGED, parts=", ".join(parts))
+        tell_vm(batch, news, copy.id, copy.name, CHANGED, parts=parts)

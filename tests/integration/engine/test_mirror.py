@@ -79,6 +79,39 @@ def test_usage_guest_and_volumes_follow(fresh_lab: Lab, make_site: MakeSite) -> 
         assert session.scalar(sa.select(sa.func.count()).select_from(Volume))
 
 
+def test_power_operations_change_no_definition(fresh_lab: Lab, make_site: MakeSite) -> None:
+    site = make_site(refresh_s=1.0, resync_s=2.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("power", start=True)
+    site.add(host)
+    site.wait_vm("power", VmState.RUNNING)
+
+    def changes() -> list[list[str]]:
+        with site.services.database.read() as session:
+            told = session.scalars(sa.select(Event).where(Event.kind == "vm.changed").order_by(Event.id))
+            return [[event.object_name, *event.params["parts"]] for event in told]
+
+    def connected() -> bool:
+        vm = site.vm("power")
+        return vm is not None and vm.agent_connected
+
+    eventually(connected, 90, "the guest's agent")
+    site.do("power", VmVerb.SHUTDOWN)
+    site.wait_vm("power", VmState.SHUTOFF)
+    time.sleep(3)
+    site.do("power", VmVerb.START)
+    eventually(connected, 90, "the guest's agent")
+    time.sleep(3)
+    site.do("power", VmVerb.FORCE_OFF)
+    site.wait_vm("power", VmState.SHUTOFF)
+    time.sleep(3)
+    assert changes() == []
+    host.virsh("setvcpus", "power", "3", "--config", "--maximum")
+    eventually(lambda: ["power", "vCPUs"] in changes(), 10, "an edit is told")
+    time.sleep(2)
+    assert changes().count(["power", "vCPUs"]) == 1
+
+
 def test_observe_mode_changes_nothing(fresh_lab: Lab, make_site: MakeSite) -> None:
     site = make_site(refresh_s=1.0, resync_s=2.0)
     host = fresh_lab.hosts[0]

@@ -11,7 +11,9 @@ from app.core.ids import new_id
 from app.core.messages import filled
 from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.views import (
+    DeviceView,
     DiskView,
+    GraphicsView,
     GuestInfo,
     Hint,
     HostFacts,
@@ -294,12 +296,31 @@ def test_a_rename_is_found_under_the_new_name(world: World) -> None:
 
 def test_a_changed_definition_is_told_but_not_what_running_changes(world: World) -> None:
     world.observe(world.sees("a", vm()))
-    tapped = definition("2", nics=(NicView("52:54:00:AA:bb:01", "network", "default", target="vnet7"),))
-    world.observe(world.sees("a", vm(definition=tapped)))
-    assert "vm.changed" not in world.said()
-    world.observe(world.sees("a", vm(definition=definition("3", memory_bytes=2**32))))
-    assert world.events()[-1].params["parts"] == "memory_bytes"
-    assert world.vm().memory_bytes == 2**32
+    off = definition(memory_bytes=2**32, devices=(DeviceView("channel", "unix org.qemu.guest_agent.0"),))
+    world.observe(world.sees("a", vm(state="shutoff", definition=replace(off, digest="2"))))
+    assert world.said()[-1] == "vm.changed"
+    told = len(world.said())
+    running = replace(
+        off,
+        xml="<domain type='kvm' id='3'>",
+        memory_bytes=2**30,
+        cpu_mode="custom",
+        cpu_model="Broadwell",
+        nics=(NicView("52:54:00:AA:bb:01", "network", "default", target="vnet7"),),
+        graphics=(GraphicsView("vnc", "127.0.0.1", 5900),),
+        devices=(DeviceView("channel", "unix org.qemu.guest_agent.0 (connected)"),),
+    )
+    off = replace(off, graphics=(GraphicsView("vnc"),))
+    for number, seen in enumerate((off, running, off, running, off)):
+        world.observe(world.sees("a", vm(definition=replace(seen, digest=f"run {number}"))))
+    (displays,) = [each for each in world.events()[told:] if each.kind == "vm.changed"]
+    assert displays.params["parts"] == ["Displays"]
+    world.observe(world.sees("a", vm(definition=replace(off, digest="3", vcpus=3, memory_bytes=2**33))))
+    changed = world.events()[-1]
+    assert filled(translator("fr"), changed.message, changed.params).endswith(
+        "modifiée\u00a0: vCPU, Mémoire."
+    )
+    assert world.vm().memory_bytes == 2**33
     with world.services.database.read() as session:
         assert session.get_one(models.VmDefinition, world.vm().id).digest == "3"
 
