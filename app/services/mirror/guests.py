@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
+from app.core.states import VmState
 from app.core.views import GuestInfo
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
@@ -15,15 +16,19 @@ from app.services.mirror.news import News
 
 MAX_TEXT = 255
 MAX_ADDRESSES = 64
+SILENT: Row = {"agent_connected": False, "addresses": []}  # what is known of a guest that does not run
 
 
 def observe_guests(batch: Batch, pairs: Iterable[tuple[News, Mapping[str, Copy]]]) -> set[str]:
-    """Write what the guests say now; return the ids of the VMs for which it is something else than before."""
+    """Write what the guests say now; return the ids of the VMs for which it is something else than before.
+
+    An answer that comes after its VM has stopped is too late.
+    """
     wanted = {
         copy.id: _columns(info)
         for news, copies in pairs
         for uuid, info in news.guests.items()
-        if (copy := copies.get(uuid)) is not None
+        if (copy := copies.get(uuid)) is not None and runs(copy)
     }
     changed: set[str] = set()
     vm = table(models.Vm).c
@@ -36,6 +41,30 @@ def observe_guests(batch: Batch, pairs: Iterable[tuple[News, Mapping[str, Copy]]
                 changed.add(vm_id)
     batch.topics |= changed
     return changed
+
+
+def runs(copy: Copy) -> bool:
+    """Whether there is a guest that can say something."""
+    return not copy.gone and VmState(copy.state).is_active
+
+
+def silence_stopped(batch: Batch, news: Iterable[News]) -> set[str]:
+    """Forget addresses that VMs which do not run still have, on hosts that were read completely; return their ids.
+
+    Who stops is silenced at once; this is for rows that an older version or a lost moment left.
+    """
+    batch.write()
+    vm = table(models.Vm).c
+    active = [state.value for state in VmState if state.is_active]
+    kept = sa.cast(vm.addresses, sa.Text) != "[]"
+    silenced: set[str] = set()
+    for some in chunks(each.host_id for each in news if each.has_definitions):
+        query = sa.select(vm.id).where(vm.host_id.in_(some), vm.state.not_in(active), kept)
+        silenced.update(row.id for row in batch.session.execute(query))
+    for vm_id in silenced:
+        batch.update(models.Vm, vm_id, SILENT)
+    batch.topics |= silenced
+    return silenced
 
 
 def _columns(info: GuestInfo) -> Row:

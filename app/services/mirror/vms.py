@@ -21,7 +21,7 @@ from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.changes import Change, state_change, tell_vm
 from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
 from app.services.mirror.counts import recount, tell_first_readings
-from app.services.mirror.guests import observe_guests
+from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
 from app.services.mirror.news import News
 from app.services.mirror.redefined import insert_definition, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
@@ -72,9 +72,9 @@ class _Mirror:
                 self._depart(each, copy)
             self._rebooted(each)
         self.search |= write_definitions(self.batch, self.defined, self.sizes)
-        self.search |= observe_guests(
-            self.batch, [(each, self.here[each.host_id]) for each in self.news.values()]
-        )
+        told = [(each, self.here[each.host_id]) for each in self.news.values()]
+        self.search |= observe_guests(self.batch, told)
+        self.search |= silence_stopped(self.batch, self.news.values())
         self.batch.write()
         definitions.refresh_search(self.batch, self.search)
         recount(self.batch, self.counted)
@@ -142,6 +142,9 @@ class _Mirror:
                 N_("VM %(name)s does not start with its host any more."),
             )
             tell_vm(self.batch, news, copy.id, vm.name, Change("vm.autostart", on if vm.autostart else off))
+        if before.is_active and not vm.state.is_active:
+            changes |= SILENT
+            self.search.add(copy.id)
         if copy.gone:
             changes["seen_at"] = None
             copy.gone = False
@@ -220,6 +223,8 @@ class _Mirror:
         self._forget_place(copy)
         changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
         changes["host_id"] = news.host_id
+        if not vm.state.is_active:
+            changes |= SILENT
         since = copy.state_since if copy.state == vm.state else news.seen_at or self.batch.now
         self.batch.update(models.Vm, copy.id, changes | {"state_since": since})
         tell_vm(self.batch, news, copy.id, vm.name, MOVED, source=source[1])
@@ -324,8 +329,9 @@ class _Mirror:
     def _miss(self, news: News, copy: Copy) -> None:
         since = news.seen_at or self.batch.now
         changes: Row = {"state": VmState.MISSING.value, "state_reason": None, "domain_id": None}
-        changes |= {"seen_at": since, "state_since": since, **dict.fromkeys(USAGE)}
+        changes |= {"seen_at": since, "state_since": since, **dict.fromkeys(USAGE), **SILENT}
         self.batch.update(models.Vm, copy.id, changes)
+        self.search.add(copy.id)
         self.batch.topics |= {copy.id, TREE}
         if news.hinted(copy.uuid, "stopped", "migrat"):
             change = Change("vm.stopped", N_("VM %(name)s left host %(host)s by migration."))

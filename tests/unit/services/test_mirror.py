@@ -446,6 +446,33 @@ def test_guests_are_not_trusted(world: World) -> None:
     assert world.topics == set()
 
 
+@pytest.mark.parametrize(
+    "end", ["shutoff", "crashed", "missing", "moved off", "stopped before the answer", "old row"]
+)
+def test_a_vm_that_does_not_run_has_no_address(world: World, end: str) -> None:
+    info = GuestInfo(True, "shop", "Debian", (("52:54:00:aa:bb:01", "10.0.0.7"),))
+    world.observe(world.sees("a", vm()), world.sees("b"))
+    world.observe(world.report("a", guests={WEB: info}))
+    assert "10.0.0.7" in world.vm().search_text
+    if end in ("shutoff", "crashed"):
+        world.observe(world.sees("a", vm(state=end, definition=None)))
+    elif end == "missing":
+        world.observe(world.sees("a"))
+    elif end == "moved off":
+        world.observe(world.sees("a"), world.sees("b", vm(state="shutoff")))
+    elif end == "stopped before the answer":
+        world.observe(world.sees("a", vm(state="shutoff", definition=None), guests={WEB: info}))
+    else:
+        with world.services.database.begin() as session:
+            session.execute(sa.update(models.Vm).values(state="shutoff"))
+        world.observe(world.sees("a", vm(state="shutoff")))
+    row = world.vm()
+    assert row.state != "running"
+    assert (row.addresses, row.agent_connected, row.guest_hostname) == ([], False, "shop")
+    assert "10.0.0.7" not in row.search_text
+    assert row.id in world.topics
+
+
 def test_usage_is_written_when_it_changes_noticeably(world: World) -> None:
     world.observe(world.sees("a", vm()))
     world.observe(world.report("a", vm_usage={WEB: Usage(cpu_percent=12.34, disk_read_bps=123456.7)}))
