@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+from sqlalchemy.orm import object_session
+
 from app.core.actions import Refusal, VmVerb, refuse_vm_action
 from app.core.records import (
     DeviceRecord,
@@ -18,7 +21,7 @@ from app.core.records import (
     VmRecord,
 )
 from app.core.states import HostMode, HostState, VmState
-from app.db.models import Host, Vm
+from app.db.models import Host, Pool, Vm, Volume
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.seen import is_stale
@@ -151,7 +154,7 @@ def detail_of(
         agent_connected=vm.agent_connected,
         host_state=HostState(host.state),
         host_mode=HostMode(host.mode),
-        disks=[DiskRecord(**each) for each in parsed.get("disks", ())],
+        disks=_disks(vm, parsed.get("disks", ())),
         nics=[
             NicRecord(**each, addresses=by_mac.get(each["mac"].lower(), []))
             for each in parsed.get("nics", ())
@@ -163,3 +166,33 @@ def detail_of(
         screen_at=screen_at,
         version=vm.version,
     )
+
+
+def _disks(vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:
+    """The disks with their sizes, which no definition says: those of the volumes that they are on this host."""
+    paths = {source for each in disks if (source := _volume_of(each))}
+    session = object_session(vm)
+    found: dict[str, tuple[int, int]] = {}
+    if paths and session is not None:
+        named = [path.split("/", 1) for path in paths if "/" in path and not path.startswith("/")]
+        by_name = [sa.and_(Pool.name == pool, Volume.name == name) for pool, name in named]
+        columns = (Volume.path, Pool.name, Volume.name, Volume.capacity_bytes, Volume.allocation_bytes)
+        query = sa.select(*columns).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == vm.host_id)
+        for path, pool, name, *sizes in session.execute(
+            query.where(sa.or_(Volume.path.in_(paths), *by_name))
+        ):
+            found[path] = found[f"{pool}/{name}"] = (sizes[0], sizes[1])
+    return [_sized(each, found.get(_volume_of(each))) for each in disks]
+
+
+def _volume_of(disk: dict[str, Any]) -> str:
+    """Path, or pool/volume, of a disk; none of a drive, whose medium is no space that the VM uses."""
+    return disk["source"] or "" if disk["device"] in ("disk", "lun") else ""
+
+
+def _sized(disk: dict[str, Any], sizes: tuple[int, int] | None) -> DiskRecord:
+    if sizes is None:
+        return DiskRecord(**disk)
+    names = ("capacity_bytes", "allocation_bytes")
+    known = {name: size for name, size in zip(names, sizes, strict=True) if disk.get(name) is None}
+    return DiskRecord(**disk | known)

@@ -121,14 +121,14 @@ def vm_search_text(
 
 
 def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Capacities of the volumes of each host, by path."""
+    """Capacities of the volumes of each host, by path and, as disks of type volume name them, by pool/volume."""
     sizes: dict[str, dict[str, int]] = defaultdict(dict)
     pool, volume = table(models.Pool).c, table(models.Volume).c
     for some in chunks(host_ids):
-        query = sa.select(pool.host_id, volume.path, volume.capacity_bytes)
+        query = sa.select(pool.host_id, pool.name, volume.name, volume.path, volume.capacity_bytes)
         query = query.join_from(table(models.Pool), table(models.Volume)).where(pool.host_id.in_(some))
-        for host_id, path, capacity in session.execute(query):
-            sizes[host_id][path] = capacity
+        for host_id, pool_name, name, path, capacity in session.execute(query):
+            sizes[host_id][path] = sizes[host_id][f"{pool_name}/{name}"] = capacity
     return sizes
 
 

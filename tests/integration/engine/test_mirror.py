@@ -13,7 +13,7 @@ from app.core.specs import HostPatch
 from app.core.states import HostMode, HostState, TaskState, VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.lab.lab import Lab
-from app.services import hosts
+from app.services import hosts, vms
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 
@@ -75,8 +75,18 @@ def test_usage_guest_and_volumes_follow(fresh_lab: Lab, make_site: MakeSite) -> 
         return vm is not None and bool(vm.addresses)
 
     eventually(told, 60, "address of the guest")
+    row = site.vm("busy")
+    assert row is not None
     with site.services.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Volume))
+        shown = vms.show_vm(site.ctx(session), row.id)
+    assert [bool(disk.capacity_bytes and disk.allocation_bytes) for disk in shown.disks] == [True]
+    assert shown.disk_bytes == shown.disks[0].capacity_bytes
+    host.virsh("destroy", "busy")
+    site.wait_vm("busy", VmState.SHUTOFF)
+    row = site.vm("busy")
+    assert row is not None
+    assert row.addresses == []
 
 
 def test_power_operations_change_no_definition(fresh_lab: Lab, make_site: MakeSite) -> None:
