@@ -95,11 +95,21 @@ def _host_sums(ctx: Ctx) -> Any:
 
 
 def _storage(ctx: Ctx) -> Any:
-    sums = sa.select(
-        sa.func.sum(Pool.capacity_bytes).label("capacity"),
-        sa.func.sum(Pool.allocation_bytes).label("used"),
-    ).where(Pool.state == "running")
-    return ctx.session.execute(ctx.visible(sums, "pool.view")).one()
+    """What running pools hold and have used.
+
+    Pools of several hosts with the same UUID, kind and target path count once, with the largest figures that
+    were told: hosts that share storage usually report it so. It is no proof: shared storage that is defined
+    with a UUID of its own on each host is counted on each, and local pools of cloned hosts that kept one
+    UUID are counted once. One pass over the pools in the database, no comparison of each with each.
+    """
+    once = sa.select(
+        sa.func.max(Pool.capacity_bytes).label("capacity"),
+        sa.func.max(Pool.allocation_bytes).label("used"),
+    )
+    once = once.where(Pool.state == "running").group_by(Pool.uuid, Pool.kind, Pool.target_path)
+    each = ctx.visible(once, "pool.view").subquery()
+    sums = sa.select(sa.func.sum(each.c.capacity).label("capacity"), sa.func.sum(each.c.used).label("used"))
+    return ctx.session.execute(sums).one()
 
 
 def _busiest(ctx: Ctx) -> list[VmRecord]:

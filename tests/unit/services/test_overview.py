@@ -54,3 +54,22 @@ def test_more_hosts_in_a_state_are_told_by_its_title(ctx: Contexts, inventory: I
         asked.session.add(Host(**plain | own | state))
     told = [each.message for each in overview(asked).attention]
     assert f"More hosts are in the same state: {HOST_STATE_TITLES[HostState.AUTH_FAILED]}." in told
+
+
+def test_storage_that_hosts_report_alike_is_counted_once(ctx: Contexts, inventory: Inventory) -> None:
+    asked = ctx()
+    first = asked.session.get_one(Pool, inventory.pool)
+    plain = {column.key: getattr(first, column.key) for column in Pool.__table__.columns}
+    plain |= {"uuid": "shared", "kind": "netfs", "target_path": "/srv/shared", "capacity_bytes": 1000}
+    a, b = inventory.hosts
+    asked.session.add(Pool(**plain | {"id": "pool_1", "host_id": a, "allocation_bytes": 300}))
+    asked.session.add(Pool(**plain | {"id": "pool_2", "host_id": b, "allocation_bytes": 310}))
+    asked.session.flush()
+    assert (overview(asked).storage.used, overview(asked).storage.total) == (99 + 310, 100 + 1000)
+    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_2").values(target_path="/srv/other"))
+    assert overview(asked).storage.total == 100 + 2000
+    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_2").values(kind="dir"))
+    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_2").values(target_path="/srv/shared"))
+    assert overview(asked).storage.total == 100 + 2000
+    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_2").values(kind="netfs", uuid="own"))
+    assert overview(asked).storage.total == 100 + 2000
