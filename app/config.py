@@ -96,7 +96,11 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="Seconds after which a login ends in any case.")
     ] = 7 * 86400
     login_attempts: Annotated[
-        PositiveInt, Field(description="Failed logins allowed per name, and per address, in five minutes.")
+        PositiveInt,
+        Field(
+            description="Failed logins allowed from one address in five minutes; for one name from all addresses, "
+            "ten times as many."
+        ),
     ] = 10
     max_body_bytes: Annotated[PositiveInt, Field(description="Largest request body.")] = 1_048_576
     event_days: Annotated[

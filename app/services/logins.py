@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,12 +25,21 @@ from app.services.context import Services
 WINDOW_MINUTES = 5
 MAX_PASSWORD = 200
 TOUCH_S = 60
+NAME_FACTOR = (
+    10  # a name takes so many times the wrong guesses of an address, so that one address blocks nobody else
+)
+
+Key = tuple[str, ...]
 
 _hasher = PasswordHash((Argon2Hasher(),))
-# Each check takes 64 MiB and some 100 ms of all cores: two at a time leave room for everybody else.
+# Each check takes 64 MiB and some 100 ms of all cores: two at a time leave room for everybody else. A few more may
+# wait, each in a thread that others want too: who finds them all waiting is told at once.
 _slots = threading.BoundedSemaphore(2)
-_WAIT_S = 15
+_places = threading.BoundedSemaphore(10)
+_WAIT_S = 5
 _limiter = MovingWindowRateLimiter(MemoryStorage())
+_counting = threading.Lock()
+_running: Counter[Key] = Counter()
 
 
 def hash_password(password: str) -> str:
@@ -53,52 +63,78 @@ def verify_password(password: str, known: str | None) -> bool:
 def limited(services: Services, name: str, remote: str | None) -> Iterator[Callable[[], None]]:
     """Allow one more guess at a name, from an address; call what is given when the guess was wrong.
 
-    Raises TooManyRequests when there were too many wrong ones in five minutes. A right one forgets those of its
-    name, but not those of its address.
+    Raises TooManyRequests when there were too many wrong ones in five minutes: at the name from this address, from
+    this address, or at the name from anywhere. Guesses that are still checked count as wrong ones, so that many at
+    the same time cannot slip through. A right one forgets those at its name from its address.
     """
-    item = RateLimitItemPerMinute(services.settings.login_attempts, WINDOW_MINUTES)
-    program = str(services.database.url)
-    named = (program, "name", digest(fold(name)))
-    addressed = (program, "address", remote or "")
+    strict = RateLimitItemPerMinute(services.settings.login_attempts, WINDOW_MINUTES)
+    loose = RateLimitItemPerMinute(services.settings.login_attempts * NAME_FACTOR, WINDOW_MINUTES)
+    program, named = str(services.database.url), digest(fold(name))
+    own: Key = (program, "name from", named, remote or "")
+    limits: dict[Key, RateLimitItemPerMinute] = {own: strict, (program, "name", named): loose}
+    if remote:
+        limits[program, "address", remote] = strict
     wrong = False
 
     def failed() -> None:
         nonlocal wrong
         wrong = True
-        if remote:
-            _limiter.hit(item, *addressed)
 
-    if remote and not _limiter.test(item, *addressed):
-        _refuse(item, addressed)
-    # A guess at a name counts before it is checked, so that many at the same time cannot slip through.
-    if not _limiter.hit(item, *named):
-        _refuse(item, named)
-    yield failed
-    if not wrong:
-        _limiter.clear(item, *named)
+    with _counting:
+        for key, item in limits.items():
+            _allow(item, key)
+        _running.update(limits.keys())
+    try:
+        yield failed
+        right = not wrong
+    except BaseException:
+        right = False  # not even checked, perhaps
+        raise
+    finally:
+        with _counting:
+            for key, item in limits.items():
+                _running[key] -= 1
+                if not _running[key]:
+                    del _running[key]
+                if wrong:
+                    _limiter.hit(item, *key)
+            if right:
+                _limiter.clear(strict, *own)
 
 
-def _refuse(item: RateLimitItemPerMinute, key: tuple[str, str, str]) -> None:
-    wait_s = max(1, round(_limiter.get_window_stats(item, *key).reset_time - time.time()))
-    raise TooManyRequests(
-        N_("Too many attempts to sign in."),
-        retry_after_s=wait_s,
-        hint=N_("Wait a few minutes. An administrator can look in the audit for who tried."),
+def _allow(item: RateLimitItemPerMinute, key: Key) -> None:
+    window = _limiter.get_window_stats(item, *key)
+    if window.remaining <= 0:
+        raise TooManyRequests(
+            N_("Too many attempts to sign in."),
+            retry_after_s=max(1, round(window.reset_time - time.time())),
+            hint=N_("Wait a few minutes. An administrator can look in the audit for who tried."),
+        )
+    if window.remaining <= _running[key]:
+        raise _busy()
+
+
+def _busy() -> TooManyRequests:
+    return TooManyRequests(
+        N_("Too many people sign in at this moment."),
+        retry_after_s=5,
+        hint=N_("Try again in a few seconds."),
     )
 
 
 @contextmanager
 def _slot() -> Iterator[None]:
-    if not _slots.acquire(timeout=_WAIT_S):
-        raise TooManyRequests(
-            N_("Too many people sign in at this moment."),
-            retry_after_s=5,
-            hint=N_("Try again in a few seconds."),
-        )
+    if not _places.acquire(blocking=False):
+        raise _busy()
     try:
-        yield
+        if not _slots.acquire(timeout=_WAIT_S):
+            raise _busy()
+        try:
+            yield
+        finally:
+            _slots.release()
     finally:
-        _slots.release()
+        _places.release()
 
 
 @lru_cache(maxsize=1)

@@ -1,15 +1,26 @@
 """Signing in, sessions and users, on both databases."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotSignedIn, TooManyRequests
+from app.core.errors import (
+    Conflict,
+    EditConflict,
+    InvalidInput,
+    NotAllowed,
+    NotSignedIn,
+    TooManyRequests,
+    VigieError,
+)
 from app.core.privileges import Role
 from app.core.specs import ListQuery, PasswordChange, TokenSpec, UserPatch, UserSpec
 from app.db.models import Audit, Login, Token
-from app.services import accounts, tokens
+from app.services import accounts, logins, tokens
 from app.services.context import Actor, Ctx, Services
 
 PASSWORD = "correct horse battery"
@@ -51,12 +62,22 @@ def test_wrong_passwords(services: Services, ada, password: str) -> None:
 
 
 def test_guesses_are_limited_by_name(services: Services, ada) -> None:
-    for number in range(services.settings.login_attempts):
-        with pytest.raises(NotSignedIn):
-            sign_in(services, password="wrong", remote=f"192.0.2.{number}")
+    few = services.settings.login_attempts
+    for number in range(few * logins.NAME_FACTOR):
+        with logins.limited(services, "ADA", f"192.0.2.{number // few}") as failed:
+            failed()
     with pytest.raises(TooManyRequests) as told:
         sign_in(services, remote="198.51.100.1")
     assert 1 <= told.value.retry_after_s <= 300
+
+
+def test_wrong_passwords_from_one_address_do_not_keep_a_user_out_elsewhere(services: Services, ada) -> None:
+    for _ in range(services.settings.login_attempts):
+        with pytest.raises(NotSignedIn):
+            sign_in(services, password="wrong", remote="203.0.113.9")
+    with pytest.raises(TooManyRequests):
+        sign_in(services, remote="203.0.113.9")
+    assert sign_in(services).user.id == ada.id
 
 
 def test_guesses_are_limited_by_address_and_others_can_sign_in(services: Services, ada) -> None:
@@ -66,6 +87,71 @@ def test_guesses_are_limited_by_address_and_others_can_sign_in(services: Service
     with pytest.raises(TooManyRequests):
         sign_in(services)
     assert sign_in(services, remote="198.51.100.1").user.id == ada.id
+
+
+def _all_at_once(number: int, work: Callable[[int], object]) -> list[str]:
+    start = threading.Barrier(number)
+
+    def one(mine: int) -> str:
+        start.wait()
+        try:
+            work(mine)
+        except VigieError as error:
+            return error.code
+        return "done"
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(one, range(number)))
+
+
+def test_guesses_at_the_same_time_do_not_slip_through(
+    services: Services, ada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, checked = accounts.verify_password, []
+
+    def verify_password(password: str, known: str | None) -> bool:
+        fits = really(password, known)
+        checked.append(password)
+        return fits
+
+    monkeypatch.setattr(accounts, "verify_password", verify_password)
+    told = _all_at_once(60, lambda mine: sign_in(services, name=f"user{mine}", password="wrong"))
+    assert set(told) == {"wrong_password", "too_many_requests"}
+    assert len(checked) == told.count("wrong_password") <= services.settings.login_attempts
+    assert sign_in(services, remote="198.51.100.1").user.id == ada.id
+
+
+def test_right_passwords_at_the_same_time_are_given_back(services: Services, ada) -> None:
+    for _ in range(4):
+        assert _all_at_once(4, lambda _: sign_in(services)) == ["done"] * 4
+
+
+def test_few_wait_for_their_password_to_be_checked_and_others_are_told_at_once(
+    services: Services, ada
+) -> None:
+    checks = logins._slots
+    held = [checks.acquire(timeout=5) for _ in range(2)]
+    refused = threading.Semaphore(0)
+
+    def one(mine: int) -> None:
+        try:
+            sign_in(services, name=f"user{mine}", password="wrong", remote=f"192.0.2.{mine}")
+        except TooManyRequests:
+            refused.release()
+            raise
+
+    try:
+        with ThreadPoolExecutor(1) as outer:
+            told = outer.submit(_all_at_once, 30, one)
+            assert all(refused.acquire(timeout=4) for _ in range(20))
+            for _ in held:
+                checks.release()
+            held.clear()
+            assert sorted(set(told.result())) == ["too_many_requests", "wrong_password"]
+            assert told.result().count("too_many_requests") == 20
+    finally:
+        for _ in held:
+            checks.release()
 
 
 def test_passwords_are_hashed_before_the_database_is_locked(
