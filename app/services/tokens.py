@@ -16,6 +16,7 @@ from app.db.models import Token, User
 from app.services import audit
 from app.services.context import Ctx
 from app.services.logins import digest, new_secret
+from app.services.notices import USER
 from app.services.paging import Order, mentions, page
 
 PREFIX = "vigie_"
@@ -68,6 +69,7 @@ def revoke_token(ctx: Ctx, token_id: str) -> None:
         raise NotFound(N_("There is no such token."))
     ctx.session.delete(token)
     audit.record(ctx, "token.revoke", target=_ref(token))
+    ctx.notify(f"{USER}{token.user_id}")
 
 
 def _ref(token: Token) -> Ref:

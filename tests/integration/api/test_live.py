@@ -191,6 +191,26 @@ def test_disabling_a_user_ends_streams_of_cookie_and_token(served: tuple[Console
         assert stream.ended.wait(1)
 
 
+def test_revoking_a_token_ends_its_streams(served: tuple[Console, str, Server]) -> None:
+    console, url, _ = served
+    other = listen(f"{url}/live", Cookie=sign_in(console))
+    streams = [
+        listen(f"{url}/live", Authorization=bearer(console)),
+        listen(f"{url}/api/v1/events/stream", Authorization=bearer(console)),
+    ]
+    with console.services.database.read() as session:
+        query = session.query(models.Token.id).join(models.User, models.User.id == models.Token.user_id)
+        token_id = query.filter(models.User.name == "viewer").scalar()
+    started = time.monotonic()
+    answer = httpx2.delete(f"{url}/api/v1/tokens/{token_id}", headers={"Authorization": bearer(console)})
+    assert answer.status_code == 204
+    for stream in streams:
+        assert stream.next()[0] == "signed-out"
+        assert stream.ended.wait(1)
+    assert time.monotonic() - started < 2
+    assert not other.ended.is_set()
+
+
 def test_an_expired_session_ends_the_stream(
     served: tuple[Console, str, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
