@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -26,15 +27,20 @@ app.add_typer(db, name="db")
 app.add_typer(users.users, name="user")
 app.add_typer(users.token, name="token")
 app.add_typer(hosts.host, name="host")
+# They make hosts, whose daemons run as other users; the servers that they start are commands of their own.
+MAKING_HOSTS = ("lab", "demo", "bench")
 
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     show_version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True)
     ] = False,
 ) -> None:
     """Vigie: a console for many KVM hosts."""
+    if context.invoked_subcommand not in MAKING_HOSTS:
+        os.umask(0o077)  # databases hold hashes and sealed secrets: nobody else reads them
     if show_version:
         typer.echo(f"vigie {version('vigie')}")
         raise typer.Exit

@@ -39,6 +39,31 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
+def test_nobody_else_reads_what_is_in_a_directory_that_all_may_enter(tmp_path: Path) -> None:
+    directory = tmp_path / "open"
+    server = Server(directory)
+    before = os.umask(0o022)
+    try:
+        directory.mkdir()
+        server.prepare()
+        upgraded = _readable(directory)
+        server.start()
+        served = _readable(directory)
+        names = {each.name for each in directory.iterdir()}
+    finally:
+        server.stop()
+        os.umask(before)
+    assert directory.stat().st_mode & 0o777 == 0o755
+    assert upgraded == {"vigie.toml"}, "only what the test wrote"
+    assert served == {"vigie.toml", "server.log"}, "only what the test wrote"
+    assert names >= {"vigie.db", "vigie.db-wal", "tasks.db"}
+
+
+def _readable(directory: Path) -> set[str]:
+    """The files that others than their owner may read or write."""
+    return {each.name for each in directory.iterdir() if each.stat().st_mode & 0o077}
+
+
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
