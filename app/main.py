@@ -30,6 +30,7 @@ from app.services.context import Services
 from app.services.notices import Hub
 from app.services.vault import Vault
 from app.web import create_web
+from app.web.protocol import BoundedProtocol
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +95,7 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="on",
             log_config=None,

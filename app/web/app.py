@@ -22,6 +22,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     """Pages, REST API, live stream and files over the services. `health` tells how the engine is."""
     app = FastAPI(
         title="Vigie",
+        redirect_slashes=False,  # such a redirect repeats whatever host the request names
         version=_version(),
         openapi_url=None,  # served by install_api
         docs_url=None,  # these pages load scripts from elsewhere

@@ -17,6 +17,7 @@ separate numbers of threads: a locked database or hung hosts cannot keep readers
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import json
@@ -36,6 +37,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from app.core.actions import VmVerb
 from app.core.errors import InvalidInput, NotFound, VigieError
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_JSON_DEPTH = 32
+BODY_S = 30
 
 
 class Mode(Enum):
@@ -134,7 +137,12 @@ class SignedRoute(APIRoute):
                 await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
                 _refuse_nul(request)
                 self.check_query(request)
-                return await handle(_StrictRequest(request.scope, request.receive))
+                strict = _StrictRequest(request.scope, request.receive)
+                if request.method not in SAFE_METHODS:
+                    await _receive_body(strict)
+                    # Rights may have ended while a slow body came in.
+                    await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
+                return await handle(strict)
             except VigieError as error:
                 await _audit_refusal(request, error)
                 raise
@@ -144,6 +152,16 @@ class SignedRoute(APIRoute):
 
 SignedRouter = functools.partial(APIRouter, route_class=SignedRoute)
 """An APIRouter whose routes are all `SignedRoute`s."""
+
+
+async def _receive_body(request: Request) -> None:
+    """Have the whole body at hand. Raises InvalidInput when it takes too long."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            await request.body()
+    except TimeoutError:
+        problem = N_("did not come within %(seconds)d seconds")
+        raise InvalidInput("body", problem, params={"seconds": BODY_S}) from None
 
 
 _limiters: RunVar[dict[Mode, CapacityLimiter]] = RunVar("vigie_limiters")
@@ -198,7 +216,8 @@ async def _audit_refusal(request: Request, error: VigieError) -> None:
         return
     parameters = request.path_params
     name: str = request.scope["route"].name
-    action = f"vm.{parameters['verb']}" if "verb" in parameters else name
+    verb = parameters.get("verb")
+    action = f"vm.{verb}" if verb in set(VmVerb) else name
     target = parameters.get("id")
     record = functools.partial(audit.record_refusal, visitor.services, visitor.actor, action, error, target)
     await anyio.to_thread.run_sync(record, limiter=_limiter(Mode.WRITE))
