@@ -7,6 +7,7 @@ ends. The two are joined by a Bridge; the engine says how it is twice a second, 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -36,6 +37,7 @@ SILENT_AFTER_S = 5.0
 START_S = 30.0
 STOP_S = 4.0
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_M_ARENA_MAX = -8  # mallopt(3)
 
 
 class EngineProcess:
@@ -56,13 +58,15 @@ class EngineProcess:
         """Start the process. No thread may run yet."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         parent = os.getpid()
+        gc.collect()
+        gc.freeze()  # what both share is not written to by their collectors
         pid = os.fork()
         if pid:
             theirs.close()
             return cls(pid, ours)
         try:
             ours.close()
-            _die_with(parent)
+            _become_child_of(parent)
             _Child(settings, vault, theirs).run()
         except Exception:
             log.exception("engine_failed")
@@ -151,10 +155,13 @@ class _Child:
         os._exit(0)
 
 
-def _die_with(parent: int) -> None:
-    """Be killed when the parent ends; leave Ctrl-C and SIGTERM to it."""
+def _become_child_of(parent: int) -> None:
+    """Be killed when the parent ends; leave Ctrl-C and SIGTERM to it; share heaps between threads."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # One heap per thread would keep what each thread once needed: a tenth more memory at 45,000 VMs.
+    libc.mallopt(_M_ARENA_MAX, 2)
     if os.getppid() != parent:
         os._exit(1)
