@@ -44,8 +44,8 @@ document.addEventListener("htmx:after:request", (event) => {
   const told = ctx.hx?.trigger && ofHeader(ctx.hx.trigger);
   if (told) {
     if (!isByItself(ctx.sourceElement)) toast(told);
-  } else if (ctx.response.status >= 500) {
-    event.preventDefault(); // not from us: a proxy's page has no place in ours
+  } else if (ctx.response.status >= 500 && !ctx.response.headers.has("Vigie-Page")) {
+    event.preventDefault(); // not drawn by us: a proxy's page has no place in ours
     if (!isByItself(ctx.sourceElement)) toast({ tone: "bad", title: texts.offlineTitle, text: texts.offlineText });
   }
 });

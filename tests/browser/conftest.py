@@ -94,7 +94,8 @@ def _watched(browser: Browser, **options: Any) -> Iterator[Page]:
 
 
 def _is_broken(answer: Response) -> bool:
-    return answer.status >= 500 or (answer.status >= 400 and "/static/" in answer.url)
+    told = answer.status == 503 and "vigie-page" in answer.headers  # a page that says what a host did
+    return (answer.status >= 500 and not told) or (answer.status >= 400 and "/static/" in answer.url)
 
 
 Visit = Callable[..., Page]

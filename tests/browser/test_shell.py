@@ -240,6 +240,24 @@ def test_columns_are_remembered(visit: Visit) -> None:
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
 
 
+def say_where(page: Page, port: int) -> None:
+    page.check("input[name=way][value=fields]")
+    page.fill("input[name=address]", "127.0.0.1")
+    page.fill("input[name=port]", str(port))
+    page.check("input[name=sign_in][value=ssh_password]")
+    page.fill("input[name=credential_name]", f"port {port}")  # a name is taken once
+    page.fill("input[name=password]", "wrong")
+    page.click("text=Continue")
+
+
+def test_a_wrong_address_of_a_new_host_is_said_in_the_form(visit: Visit) -> None:
+    page = visit("/hosts/new")
+    say_where(page, 1)  # nothing listens there
+    expect(page.locator("#host-new").get_by_role("alert")).to_contain_text("The host cannot be reached.")
+    expect(page.locator("input[name=address]")).to_have_value("127.0.0.1")
+    expect(page.locator("#toasts")).not_to_contain_text("Vigie does not answer")
+
+
 def test_filters_narrow_the_list_and_the_address(visit: Visit) -> None:
     page = visit("/vms")
     page.get_by_label("Filter the list").fill("web")

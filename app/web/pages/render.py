@@ -29,6 +29,7 @@ Toast = tuple[Tone, str] | tuple[Tone, str, str]
 LANGUAGE_COOKIE = "vigie_language"
 THEME_COOKIE = "vigie_theme"
 TOAST_COOKIE = "vigie_toast"
+PAGE_HEADER = "Vigie-Page"  # tells the script our own error pages and forms from those of a proxy
 THEMES = ("system", "light", "dark")
 
 
@@ -71,9 +72,8 @@ def render(
             **context,
         )
     )
-    return HTMLResponse(
-        html, status, headers={"Cache-Control": "no-store", "Vary": "HX-Request, HX-Target, Cookie"}
-    )
+    headers = {"Cache-Control": "no-store", "Vary": "HX-Request, HX-Target, Cookie", PAGE_HEADER: "1"}
+    return HTMLResponse(html, status, headers=headers)
 
 
 def done() -> Response:
