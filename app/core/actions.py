@@ -83,6 +83,16 @@ VM_ACTIONS: dict[VmVerb, VmAction] = {
     )
 }
 
+BULK_QUESTIONS: dict[VmVerb, str] = {
+    VmVerb.SHUTDOWN: N_("The guests are asked to shut down, as by their power button."),
+    VmVerb.REBOOT: N_("The guests are asked to restart."),
+    VmVerb.RESET: N_("The guests get no warning: what they have not written to their disks is lost."),
+    VmVerb.FORCE_OFF: N_("The guests get no warning: what they have not written to their disks is lost."),
+    VmVerb.PAUSE: N_("The guests stand still until they are resumed."),
+    VmVerb.SAVE: N_("The guests are written to disk and stop until they are restored."),
+}
+"""What is said before a verb stops or interrupts many guests at once; the others do not ask."""
+
 VM_STATE_TITLES: dict[VmState, str] = {
     VmState.RUNNING: N_("Running"),
     VmState.PAUSED: N_("Paused"),

@@ -9,10 +9,24 @@ const yes = document.getElementById("question-yes");
 let asking = null; // the button that was pressed
 let granted = null; // the button that may go on now, with the dialog's fields
 
+const NAMED = 10;
+
+// Before bulk work: how many rows are selected, and the names of the first.
+function nameChosen(button) {
+  const list = body.querySelector("[data-chosen-names]");
+  if (!list) return;
+  const rows = [...button.closest("section").querySelectorAll("[data-check]:checked")].map((box) => box.closest("tr"));
+  body.querySelector("[data-chosen-count]").textContent = rows.length;
+  const names = rows.slice(0, NAMED).map((row) => row.querySelector(".vg-name").textContent);
+  if (rows.length > NAMED) names.push("…");
+  for (const each of names) list.append(Object.assign(document.createElement("li"), { textContent: each }));
+}
+
 function ask(button, template) {
   asking = button;
   document.getElementById("question-title").textContent = template.dataset.title;
   body.replaceChildren(template.content.cloneNode(true));
+  nameChosen(button);
   yes.textContent = template.dataset.yes;
   yes.className = "danger" in template.dataset ? "btn btn-danger" : "btn btn-primary";
   const wanted = template.dataset.typeName;

@@ -63,6 +63,15 @@ document.addEventListener("change", (event) => {
   }
 });
 
+// What was acted on is not selected any more, so that the next verb does not hit it by mistake.
+document.addEventListener("htmx:after:request", (event) => {
+  const { ctx } = event.detail;
+  if (!ctx.sourceElement?.closest?.("[data-bulk]") || ctx.response.status >= 300) return;
+  const card = cardOf(ctx.sourceElement);
+  boxes(card).forEach((each) => (each.checked = false));
+  update(card);
+});
+
 // A row that was renewed keeps its box; the marks and the bar follow.
 document.addEventListener("htmx:after:swap", () => {
   document.querySelectorAll("[data-bulk]").forEach((bar) => update(cardOf(bar)));

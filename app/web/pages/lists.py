@@ -13,7 +13,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
-from app.core.actions import VM_ACTIONS
+from app.core.actions import BULK_QUESTIONS, VM_ACTIONS
 from app.core.errors import InvalidInput
 from app.core.ids import kind_of
 from app.core.messages import N_
@@ -128,16 +128,19 @@ class ListView(Generic[R]):
                 "hx-target": "#bulk-result",
                 "hx-swap": "outerHTML",
             }
-            if VM_ACTIONS[verb].confirm:
+            if verb in BULK_QUESTIONS:
                 attributes["data-ask"] = f"#ask-bulk-{verb.value}"
             buttons.append((VM_ACTIONS[verb].title, attributes))
         return buttons
 
     @property
-    def bulk_questions(self) -> list[tuple[str, str]]:
-        """Element id and title of the question before each bulk verb that may lose data."""
-        asking = [verb for verb in self.table.verbs if VM_ACTIONS[verb].confirm]
-        return [(f"ask-bulk-{verb.value}", VM_ACTIONS[verb].title) for verb in asking]
+    def bulk_questions(self) -> list[tuple[str, str, str, bool]]:
+        """Element id, title, text and danger of the question before each bulk verb that interrupts guests."""
+        return [
+            (f"ask-bulk-{verb.value}", VM_ACTIONS[verb].title, BULK_QUESTIONS[verb], VM_ACTIONS[verb].confirm)
+            for verb in self.table.verbs
+            if verb in BULK_QUESTIONS
+        ]
 
     def value(self, key: str) -> str:
         """The value of a filter, empty when it is not set."""
