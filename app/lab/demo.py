@@ -4,7 +4,10 @@ import json
 import os
 import re
 import secrets
+import shlex
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -175,6 +178,7 @@ def _wait_until_seen(rest: Rest, hosts: int, guests: int) -> None:
 
 def _welcome(report: DemoReport, server: Server, lab: Lab) -> str:
     first: LabHost = lab.hosts[0]
+    vigie = _executable()
     lines = ["", f"  Vigie     {report.url}", f"  user      {report.user}", f"  password  {report.password}"]
     lines += [f"  token     {report.token}", "", "Its hosts, and how virsh reaches each past Vigie:"]
     lines += [f"  {each.name}  {each.address}  {each.virsh_uri}" for each in report.hosts]
@@ -183,13 +187,21 @@ def _welcome(report: DemoReport, server: Server, lab: Lab) -> str:
         "What to try:",
         "  open the console, start mail-01, and watch it boot in its thumbnail",
         f"  virsh -c '{first.virsh_uri}' suspend web-01     # the page shows it at once",
-        f"  vigie lab fault --id {lab.state.id} {lab.hosts[-1].name} freeze   # one host hangs, the rest works; thaw undoes it",
+        f"  {vigie} lab fault --id {lab.state.id} {lab.hosts[-1].name} freeze   # one host hangs, the rest works; thaw undoes it",
         f"  curl -H 'Authorization: Bearer {report.token}' {report.url}/api/v1/vms",
-        f"  VIGIE_CONFIG={server.config} vigie host list",
+        f"  VIGIE_CONFIG={server.config} {vigie} host list",
         "",
         "Ctrl-C ends the demo and removes all of it.",
     ]
     return "\n".join(lines)
+
+
+def _executable() -> str:
+    """The command that runs this Vigie, as a shell takes it: it need not be on PATH."""
+    beside = Path(sys.executable).with_name("vigie")
+    if beside.exists():
+        return shlex.quote(str(beside))
+    return shutil.which("vigie") or "vigie"
 
 
 def _say(text: str, as_json: bool) -> None:
