@@ -83,6 +83,9 @@ class Connection:
             return function(*args)
         except libvirt.libvirtError as error:
             raise self._error(error) from None
+        except UnicodeDecodeError as error:
+            # libvirt's binding decodes all text strictly, and a file on a host may have any name.
+            raise faults.unreadable(error) from None
         finally:
             self._loop.disarm(key)
             self._calls.discard(key)
@@ -99,6 +102,15 @@ class Connection:
             if error.code not in _UNSUPPORTED:
                 raise
             self._unsupported.add(key)
+            return None
+
+    def readable(self, function: Callable[..., T], *args: object) -> T | None:
+        """As `call`, but None where the answer cannot be read."""
+        try:
+            return self.call(function, *args)
+        except HypervisorRefused as error:
+            if not faults.is_unreadable(error):
+                raise
             return None
 
     def keep_alive(self) -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import libvirt
 
-from app.core.errors import VigieError
+from app.core.errors import HypervisorRefused, VigieError
 from app.core.states import Transport
 from app.core.views import HostFacts
-from app.hypervisor import faults, listing
+from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.links import Link
 from app.hypervisor.loop import link_loop
@@ -46,19 +46,15 @@ def _capabilities(connection: Connection) -> host_xml.Capabilities:
     try:
         return host_xml.read_capabilities(connection.call(connection.raw.getCapabilities))
     except UnreadableXml as error:
-        raise listing.unreadable(error) from None
+        raise faults.unreadable(error) from None
 
 
 def read_facts(connection: Connection, link: Link) -> HostFacts:
     """Read everything; takes some ten round trips. Raises HostNotAnswering, HypervisorRefused."""
     raw = connection.raw
     capabilities = _capabilities(connection)
-    try:
-        domains = _domain_capabilities(connection)
-        system = connection.optional("sysinfo", raw.getSysinfo, 0)
-        cpu_name = host_xml.read_cpu_name(system) if system else None
-    except UnreadableXml as error:
-        raise listing.unreadable(error) from None
+    domains = _domain_capabilities(connection)
+    cpu_name = _system_cpu_name(connection)
     node = connection.call(raw.getInfo)
     memory = (
         connection.optional("host memory", raw.getMemoryStats, libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS, 0)
@@ -69,7 +65,7 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
     virtualization = next((flag for flag in ("vmx", "svm") if flag in flags), None)
     return HostFacts(
         libvirt_uuid=capabilities.uuid,
-        hostname=connection.call(raw.getHostname),
+        hostname=connection.readable(raw.getHostname) or "",
         hypervisor=connection.call(raw.getType),
         libvirt_version=_version(connection.call(raw.getLibVersion)),
         hypervisor_version=_version(connection.optional("version", raw.getVersion) or 0),
@@ -96,8 +92,24 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
 
 
 def _domain_capabilities(connection: Connection) -> host_xml.DomainCapabilities:
-    xml = connection.optional("domain capabilities", connection.raw.getDomainCapabilities)
-    return host_xml.read_domain_capabilities(xml) if xml else host_xml.DomainCapabilities()
+    try:
+        xml = connection.optional("domain capabilities", connection.raw.getDomainCapabilities)
+        return host_xml.read_domain_capabilities(xml) if xml else host_xml.DomainCapabilities()
+    except UnreadableXml as error:
+        raise faults.unreadable(error) from None
+
+
+def _system_cpu_name(connection: Connection) -> str | None:
+    """The processor's name as the firmware tells it, which may be any bytes."""
+    try:
+        xml = connection.optional("sysinfo", connection.raw.getSysinfo, 0)
+        return host_xml.read_cpu_name(xml) if xml else None
+    except UnreadableXml:
+        return None
+    except HypervisorRefused as error:
+        if not faults.is_unreadable(error):
+            raise
+        return None
 
 
 def _ask_shell(link: Link) -> _Shell:

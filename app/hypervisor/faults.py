@@ -111,6 +111,27 @@ def clean(text: object) -> str:
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in str(text)[:MAX_DETAIL])
 
 
+def unreadable(error: ValueError) -> HypervisorRefused:
+    """The host's answer is no text, or makes no sense."""
+    detail = clean(error)
+    if isinstance(error, UnicodeDecodeError):
+        near = error.object[max(0, error.start - 60) : error.end + 20]
+        detail += "\n" + clean(near.decode(errors="backslashreplace"))
+        return HypervisorRefused(
+            N_("The host's answer cannot be read."),
+            why=N_("The host's answer holds a name that is not UTF-8 text."),
+            hint=N_("Look on the host for a file or object with such a name, and rename it."),
+            code="unreadable_answer",
+            detail=detail,
+        )
+    return HypervisorRefused(N_("The host's answer cannot be read."), code="unreadable_answer", detail=detail)
+
+
+def is_unreadable(error: HypervisorRefused) -> bool:
+    """Whether it says that an answer cannot be read, so that what comes without it may be used."""
+    return error.code == "unreadable_answer"
+
+
 def connection_ended(detail: str | None = None) -> HostError:
     """The connection to libvirt ended by itself."""
     return HostNotAnswering(

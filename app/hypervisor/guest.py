@@ -37,7 +37,7 @@ def read_guest(connection: Connection, uuid: str) -> GuestInfo:
     try:
         connected = read.is_agent_connected(connection.call(vm.XMLDesc, 0))
     except read.UnreadableXml as error:
-        raise listing.unreadable(error) from None
+        raise faults.unreadable(error) from None
     if not connected:
         return GuestInfo(
             addresses=_addresses(connection, vm, libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_LEASE)

@@ -22,7 +22,7 @@ from app.core.views import (
     UsageSample,
     VmObservation,
 )
-from app.hypervisor import facts, guest, listing, screen
+from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.targets import Target
 from app.hypervisor.wiring import Wiring, see_identity
@@ -117,7 +117,8 @@ class Host:
 
         Whether VMs are persistent, start with the host or are saved is asked when a state changed, after
         anything that Vigie did or read by itself, and every third time.
-        Without counters of VMs when these do not come in time, as with a QEMU that began to hang.
+        Without counters of VMs when these do not come in time, as with a QEMU that began to hang, or cannot
+        be read.
         """
         self._polls += 1
         known = self._flags if self._polls % FLAGS_EVERY else None
@@ -128,6 +129,10 @@ class Host:
                 sample = listing.read_counters(counters)
         except HostNotAnswering:
             if not self.is_open:
+                raise
+            sample = UsageSample(taken_at_s=asked_at, host=HostCounters())
+        except HypervisorRefused as error:
+            if not faults.is_unreadable(error):
                 raise
             sample = UsageSample(taken_at_s=asked_at, host=HostCounters())
         return HostSnapshot(vms=vms), sample

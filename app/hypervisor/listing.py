@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import libvirt
 
 from app.core.errors import HypervisorRefused, VmGone
-from app.core.messages import N_
 from app.core.states import VmState
 from app.core.views import (
     HostCounters,
@@ -77,7 +76,7 @@ class Flags:
 
 
 def read_vms(connection: Connection) -> tuple[VmObservation, ...]:
-    """All VMs with their definitions. One that goes away meanwhile is left out."""
+    """All VMs with their definitions, where these can be read. One that goes away meanwhile is left out."""
     listed = _list(connection)
     return _observe(listed, _read_flags(connection, listed), _texts(connection, [vm for vm, _ in listed]))
 
@@ -116,60 +115,59 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     persistent = bool(connection.call(vm.isPersistent))
     saved = bool(connection.optional("managed save", vm.hasManagedSaveImage, 0)) if persistent else False
     autostart = bool(connection.optional("autostart", vm.autostart)) if persistent else False
-    definition = _definition(connection.call(vm.XMLDesc, 0))
+    definition = _definition(connection.readable(vm.XMLDesc, 0))
     return _observation(vm, state, reason, persistent, autostart, saved, definition)
 
 
 def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservation, ...]:
-    """All storage pools; with their volumes where these can be listed."""
+    """All storage pools that can be read; with their volumes where these can be listed."""
     raw = connection.raw
     pools: list[libvirt.virStoragePool] = connection.optional("pools", raw.listAllStoragePools, 0) or []
     if not pools:
         return ()
-    autostart = _names(
+    autostart = _uuids(
         connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART)
     )
-    transient = _names(
+    transient = _uuids(
         connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT)
     )
-    return tuple(
-        seen
-        for pool in pools
-        if (seen := _pool(connection, pool, pool.name() in autostart, pool.name() not in transient, volumes))
-    )
+    found = []
+    for pool in pools:
+        uuid = pool.UUIDString()
+        seen = _pool(connection, pool, uuid in autostart, uuid not in transient, volumes)
+        if seen is not None:
+            found.append(seen)
+    return tuple(found)
 
 
 def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
-    """All virtual networks."""
+    """All virtual networks that can be read."""
     raw = connection.raw
     networks: list[libvirt.virNetwork] = connection.optional("networks", raw.listAllNetworks, 0) or []
     if not networks:
         return ()
-    inactive = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_INACTIVE))
-    autostart = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
-    transient = _names(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_TRANSIENT))
+    inactive = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_INACTIVE))
+    autostart = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
+    transient = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_TRANSIENT))
     found = []
     for each in networks:
-        try:
-            xml = connection.call(each.XMLDesc, 0)
-        except HypervisorRefused as error:
-            if error.code == "no_such_network":
-                continue
-            raise
-        name = each.name()
+        uuid = each.UUIDString()
         try:
             found.append(
                 read.read_network(
-                    xml,
-                    each.UUIDString(),
-                    name,
-                    active=name not in inactive,
-                    autostart=name in autostart,
-                    persistent=name not in transient,
+                    connection.call(each.XMLDesc, 0),
+                    uuid,
+                    connection.call(each.name),
+                    active=uuid not in inactive,
+                    autostart=uuid in autostart,
+                    persistent=uuid not in transient,
                 )
             )
-        except read.UnreadableXml as error:
-            raise unreadable(error) from None
+        except read.UnreadableXml:
+            continue
+        except HypervisorRefused as error:
+            if error.code != "no_such_network" and not faults.is_unreadable(error):
+                raise
     return tuple(found)
 
 
@@ -207,7 +205,9 @@ def _read_flags(connection: Connection, listed: Listed) -> Flags:
     )
 
 
-def _observe(listed: Listed, flags: Flags, texts: dict[str, str] | None = None) -> tuple[VmObservation, ...]:
+def _observe(
+    listed: Listed, flags: Flags, texts: dict[str, str | None] | None = None
+) -> tuple[VmObservation, ...]:
     seen = []
     for vm, stats in listed:
         uuid = vm.UUIDString()
@@ -227,19 +227,32 @@ def _observe(listed: Listed, flags: Flags, texts: dict[str, str] | None = None) 
     return tuple(seen)
 
 
-def _texts(connection: Connection, vms: list[libvirt.virDomain]) -> dict[str, str]:
-    """XML of each VM, by UUID, without those that are gone. To ask first and parse later is a third faster."""
-    texts = {}
+def _texts(connection: Connection, vms: list[libvirt.virDomain]) -> dict[str, str | None]:
+    """XML of each VM, by UUID, without those that are gone; None where it cannot be read.
+
+    To ask first and parse later is a third faster.
+    """
+    texts: dict[str, str | None] = {}
     for vm in vms:
         try:
-            texts[vm.UUIDString()] = connection.call(vm.XMLDesc, 0)
+            texts[vm.UUIDString()] = connection.readable(vm.XMLDesc, 0)
         except VmGone:
             continue
     return texts
 
 
-def _definition(xml: str) -> VmDefinition | None:
+def _name(vm: libvirt.virDomain) -> str:
+    """The VM's name; its UUID in place of one that is no text."""
+    try:
+        return str(vm.name())
+    except UnicodeDecodeError:
+        return str(vm.UUIDString())
+
+
+def _definition(xml: str | None) -> VmDefinition | None:
     """What the XML says; None when it cannot be read, so that one strange VM does not hide all others."""
+    if xml is None:
+        return None
     try:
         return read.read_vm(xml)
     except read.UnreadableXml:
@@ -269,7 +282,7 @@ def _observation(
     number = vm.ID()
     return VmObservation(
         uuid=vm.UUIDString(),
-        name=vm.name(),
+        name=_name(vm),
         state=ours,
         state_reason=None if why == "unknown" else why,
         domain_id=None if number == -1 else number,
@@ -331,20 +344,22 @@ def _host_counters(connection: Connection) -> HostCounters:
 def _pool(
     connection: Connection, pool: libvirt.virStoragePool, autostart: bool, persistent: bool, volumes: bool
 ) -> PoolObservation | None:
+    """None for a pool that is gone, or that cannot be read."""
     try:
         state, capacity, allocation, available = connection.call(pool.info)
+        name = connection.call(pool.name)
         kind, path = read.read_pool(connection.call(pool.XMLDesc, 0))
         named = _POOL_STATES[state] if 0 <= state < len(_POOL_STATES) else "inaccessible"
         listed = (_volumes(connection, pool) if named == "running" else ()) if volumes else None
     except HypervisorRefused as error:
-        if error.code == "no_such_pool":
+        if error.code == "no_such_pool" or faults.is_unreadable(error):
             return None
         raise
-    except read.UnreadableXml as error:
-        raise unreadable(error) from None
+    except read.UnreadableXml:
+        return None
     return PoolObservation(
         uuid=pool.UUIDString(),
-        name=pool.name(),
+        name=name,
         kind=kind,
         state=named,
         autostart=autostart,
@@ -358,26 +373,20 @@ def _pool(
 
 
 def _volumes(connection: Connection, pool: libvirt.virStoragePool) -> tuple[VolumeObservation, ...] | None:
+    """Those that can be read: a file may have a name that is no text."""
     found = []
     for volume in connection.optional("volumes", pool.listAllVolumes, 0) or []:
         try:
             found.append(read.read_volume(connection.call(volume.XMLDesc, 0)))
+        except read.UnreadableXml:
+            continue
         except HypervisorRefused as error:
-            if error.code != "no_such_volume":
+            if error.code != "no_such_volume" and not faults.is_unreadable(error):
                 raise
     return tuple(found)
 
 
-def unreadable(error: read.UnreadableXml) -> HypervisorRefused:
-    """The host's answer makes no sense."""
-    return HypervisorRefused(
-        N_("The host's answer cannot be read."), code="unreadable_answer", detail=faults.clean(error)
-    )
-
-
-def _names(things: list[libvirt.virStoragePool] | list[libvirt.virNetwork]) -> frozenset[str]:
-    return frozenset(thing.name() for thing in things)
-
-
-def _uuids(vms: list[libvirt.virDomain]) -> frozenset[str]:
-    return frozenset(vm.UUIDString() for vm in vms)
+def _uuids(
+    things: list[libvirt.virDomain] | list[libvirt.virStoragePool] | list[libvirt.virNetwork],
+) -> frozenset[str]:
+    return frozenset(thing.UUIDString() for thing in things)

@@ -1,0 +1,96 @@
+"""Names that are no text: what has one is left out or shown by its UUID, and the rest of the host is read."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.endpoints import make_endpoint
+from app.core.errors import HypervisorRefused
+from app.core.states import Transport
+from app.hypervisor import Target
+from app.lab.host import LabHost
+from app.lab.lab import Lab
+from tests.integration.hypervisor.garbler import Garbler
+from tests.integration.hypervisor.targets import OpenHost, local_target
+
+pytestmark = pytest.mark.lab
+Garble = Callable[[LabHost, str], Target]
+
+
+@pytest.fixture
+def garble(tmp_path: Path) -> Iterator[Garble]:
+    """Makes a target of a host that says this word in undecodable bytes."""
+    made: list[Garbler] = []
+
+    def make(host: LabHost, word: str) -> Target:
+        made.append(Garbler(tmp_path / f"{len(made)}.sock", host.socket, word))
+        return Target(make_endpoint(Transport.LOCAL, socket=str(made[-1].path)))
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_a_file_with_a_name_that_is_not_utf8_hides_no_volumes(fresh_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = fresh_lab.hosts[0]
+    lab_host.create_guest("beside")
+    host = open_host(local_target(lab_host)).host
+    before = {pool.name: pool.volumes for pool in host.read_pools(volumes=True)}
+    assert before["local"]
+    lab_host.exec("sh", "-c", "touch \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
+    try:
+        lab_host.virsh("pool-refresh", "local")
+        after = {pool.name: pool.volumes for pool in host.read_pools(volumes=True)}
+    finally:
+        lab_host.exec("sh", "-c", "rm \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
+        lab_host.virsh("pool-refresh", "local")
+    assert after.keys() == before.keys()
+    assert {volume.name for volume in after["local"] or ()} == {volume.name for volume in before["local"]}
+
+
+def test_a_vm_with_a_name_that_is_no_text_hides_no_other(
+    fresh_lab: Lab, open_host: OpenHost, garble: Garble
+) -> None:
+    lab_host = fresh_lab.hosts[0]
+    strange = lab_host.create_guest("unreadable-name", start=True)
+    plain = lab_host.create_guest("plain", start=True)
+    host = open_host(garble(lab_host, "unreadable-name")).host
+    for vms in (host.read_vms().vms or (), host.poll()[0].vms or ()):
+        assert {(vm.uuid, vm.name) for vm in vms} == {(strange.uuid, strange.uuid), (plain.uuid, "plain")}
+    assert {vm.name for vm in host.read_vms().vms or () if vm.definition} == {"plain"}
+    assert host.read_vm(strange.uuid or "").name == strange.uuid
+    assert host.is_open
+
+
+@pytest.mark.parametrize("word", ["local", "default"])
+def test_a_pool_or_network_with_such_a_name_hides_no_other(
+    fresh_lab: Lab, open_host: OpenHost, garble: Garble, word: str
+) -> None:
+    lab_host = fresh_lab.hosts[0]
+    whole = open_host(local_target(lab_host)).host.read_stock()
+    stock = open_host(garble(lab_host, word)).host.read_stock()
+
+    def names(things: object) -> set[str]:
+        return {each.name for each in things or ()}  # type: ignore[attr-defined]
+
+    assert word in names(whole.pools) | names(whole.networks)
+    assert names(stock.pools) == names(whole.pools) - {word}
+    assert names(stock.networks) == names(whole.networks) - {word}
+
+
+def test_a_host_whose_own_name_is_no_text_has_facts(
+    fresh_lab: Lab, open_host: OpenHost, garble: Garble
+) -> None:
+    lab_host = fresh_lab.hosts[0]
+    hostname = open_host(local_target(lab_host)).host.read_facts().hostname
+    assert open_host(garble(lab_host, hostname)).host.read_facts().hostname == ""
+
+
+def test_an_answer_that_cannot_be_read_at_all_is_told(
+    fresh_lab: Lab, open_host: OpenHost, garble: Garble
+) -> None:
+    host = open_host(garble(fresh_lab.hosts[0], "<arch>")).host
+    with pytest.raises(HypervisorRefused) as refused:
+        host.read_vms()
+    assert (refused.value.code, bool(refused.value.why)) == ("unreadable_answer", True)
