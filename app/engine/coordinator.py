@@ -31,12 +31,15 @@ from app.core.errors import (
     VigieError,
 )
 from app.core.states import HostState
-from app.core.views import Hint, HostReport
+from app.core.views import Hint, HostReport, HostSnapshot
+from app.engine import chores
+from app.engine.chores import CONNECT, GUESTS, HINTS, PING, SYNC, VOLUMES
 from app.engine.clock import Clock
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.reading import HUNG_RETRY_S, Reader
 from app.engine.roster import Entry, TargetOf
+from app.engine.troubles import Troubles
 from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)
@@ -44,28 +47,9 @@ log = structlog.get_logger(__name__)
 BACK_OFF_S = 0.25
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
 COALESCE_S = 0.05
-VOLUMES_EVERY_S = 600.0
 # Large fleets are asked less often for signs of life: with the deadline of a call, silence still shows in 10 s.
 PING_MAX_S = 4.5
 PINGS_PER_S = 250.0
-FIRST_VOLUMES_PER_S = 20.0
-
-CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
-VOLUMES, GUESTS = "volumes", "guests"
-LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (VOLUMES, GUESTS))
-LANE_OF = {chore: lane for lane in LANES for chore in lane}
-RETRY_SLACK_S = 4.0
-SLACK_S = {
-    HINTS: 0.0,
-    CONNECT: 1.0,
-    SYNC: 1.0,
-    PING: 0.5,
-    # The first reading of a whole fleet goes before what only refreshes.
-    POLL: 20.0,
-    FACTS: 90.0,
-    VOLUMES: 300.0,
-    GUESTS: 60.0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +83,9 @@ class Coordinator:
         self._reader = Reader(entry.id)
         self._due: dict[str, float] = {}
         self._busy: set[tuple[str, ...]] = set()
+        self._troubles = Troubles()
+        self._machine: str | None = None  # libvirt's UUID of the host that was read last
+        self._told: str | None = None  # the trouble that people see as the reason of the state
         self._hints: list[Hint] = []
         self._hints_read_at = 0.0
         self._answered_at = 0.0
@@ -151,21 +138,20 @@ class Coordinator:
         with self._lock:
             if self._closed:
                 return
-            for lane in LANES:
+            for lane in chores.LANES:
                 due = [chore for chore in lane if self._due.get(chore, now + 1) <= now]
                 if due and lane not in self._busy:
                     chore = due[0]
                     del self._due[chore]
                     self._busy.add(lane)
-                    # Hosts that were lost wait for those that nobody knows to be sick.
-                    slack_s = RETRY_SLACK_S if chore == CONNECT and self._sick else SLACK_S[chore]
+                    slack_s = chores.slack_s(chore, sick=self._sick)
                     job = partial(self._do, lane, chore)
                     self._tools.pool.submit(job, slack_s=slack_s, suspect=self._host is None)
             self._arm(now)
 
     def _arm(self, now: float) -> None:
         """Ask for a turn when the next chore of an idle lane is due. The lock is held."""
-        times = [due for chore, due in self._due.items() if LANE_OF[chore] not in self._busy]
+        times = [due for chore, due in self._due.items() if chores.LANE_OF[chore] not in self._busy]
         if not times:
             return
         due = min(times)
@@ -198,8 +184,13 @@ class Coordinator:
                 self._plan({chore: time.monotonic() + HUNG_RETRY_S})
             else:
                 self._lost(link, error)
-        except Exception:
-            log.exception("chore_failed", host=self._entry.id, chore=chore)
+        except Exception as error:
+            if self._troubles.is_news(chore, repr(error)):
+                log.exception("chore_failed", host=self._entry.id, chore=chore)
+            with self._lock:
+                if not self._closed and (chore == CONNECT or link is self._link):
+                    self._troubles.unexpected(chore)
+                    self._tell_trouble()
             self._plan({chore: time.monotonic() + REFUSED_RETRY_S})
         finally:
             with self._lock:
@@ -235,6 +226,7 @@ class Coordinator:
             if wanted:
                 self._host = host
                 self._due = {SYNC: time.monotonic()}
+                self._troubles.over(CONNECT)
         if not wanted:
             host.close()
 
@@ -244,6 +236,7 @@ class Coordinator:
             host, self._host, self._link = self._host, None, object()
             self._due.clear()
             self._hints.clear()
+            self._troubles.forget()
         self._reader.forget_rates()
         if host is not None:
             host.close()
@@ -269,18 +262,37 @@ class Coordinator:
 
     def _refused(self, chore: str, link: object, error: HypervisorRefused) -> None:
         """Libvirt answered with an error. Without a first reading there is no use in the connection."""
-        log.warning("host_refused", host=self._entry.id, chore=chore, code=error.code, detail=error.detail)
+        if self._troubles.is_news(chore, error.code):
+            log.warning(
+                "host_refused", host=self._entry.id, chore=chore, code=error.code, detail=error.detail
+            )
         if chore == SYNC and not self._state.is_usable:
             self._lost(link, error)
         else:
+            with self._lock:
+                if not self._closed and link is self._link:
+                    self._troubles.refused(chore, error)
+                    self._tell_trouble()
             self._plan({chore: time.monotonic() + REFUSED_RETRY_S})
+
+    def _tell_trouble(self) -> None:
+        """Report the reason when it changed. The lock is held, so that this cannot follow a later state."""
+        reason = self._troubles.reason
+        if reason == self._told:
+            return
+        self._told = reason
+        # With the UUID: of a machine that is registered twice the mirror believes no state.
+        snapshot = HostSnapshot(libvirt_uuid=self._machine) if self._state.is_usable else None
+        self._tools.report(
+            HostReport(self._entry.id, None, state=self._state, state_reason=reason, snapshot=snapshot)
+        )
 
     def _enter(self, state: HostState, error: VigieError | None) -> None:
         """Report a change of state; the log has edges only."""
         reason = (error.why or error.title) if error is not None else None
         if state is not self._state:
             log.info("host_state", host=self._entry.id, name=self._entry.name, state=state.value, why=reason)
-        self._state = state
+        self._state, self._told = state, reason
         self._tools.report(
             HostReport(
                 host_id=self._entry.id,
@@ -320,7 +332,12 @@ class Coordinator:
             if link is not self._link:
                 return
             self._answered_at = time.monotonic()
+            healed = self._troubles.over(chore)
         self._tell(chore, report)
+        if healed:
+            with self._lock:
+                if link is self._link:
+                    self._tell_trouble()
         plan = self._next(chore)
         with self._lock:
             if link is self._link:
@@ -332,31 +349,24 @@ class Coordinator:
         report = replace(report, seen_at=datetime.now(UTC))
         if chore == SYNC:
             self._attempts = 0
-            report = replace(report, state=HostState.CONNECTED)
+            with self._lock:
+                self._told = self._troubles.reason
+                self._machine = report.snapshot.libvirt_uuid if report.snapshot else None
+            report = replace(report, state=HostState.CONNECTED, state_reason=self._told)
             if self._state is not HostState.CONNECTED:
                 log.info("host_state", host=self._entry.id, name=self._entry.name, state="connected")
             self._state = HostState.CONNECTED
         self._tools.report(report)
 
     def _next(self, chore: str) -> dict[str, float]:
-        """When what follows a chore is due. Steady work is spread: each host starts at a moment of its own."""
-        now, settings, reader = time.monotonic(), self._tools.settings, self._reader
-        spread = random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
-        soon = random.uniform(0.0, 1.0)  # noqa: S311  as above
-        plan: dict[str, float] = {}
-        match chore:
-            case "sync":
-                plan = {SYNC: now + settings.resync_s * spread, PING: now + self._tools.ping_s, FACTS: now}
-                if POLL not in self._due:
-                    plan[POLL] = now + soon * settings.refresh_s
-                if VOLUMES not in self._due:
-                    plan[VOLUMES] = now + 1.0 + soon * self._tools.fleet() / FIRST_VOLUMES_PER_S
-            case "ping":
-                plan = {PING: now + self._tools.ping_s}
-            case "poll":
-                plan = {POLL: now + settings.refresh_s}
-            case "volumes":
-                plan = {VOLUMES: now + VOLUMES_EVERY_S * spread}
+        """When what follows a chore is due."""
+        now, tools, reader = time.monotonic(), self._tools, self._reader
+        plan = chores.follow_ups(chore, now, tools.settings, tools.ping_s, tools.fleet())
+        plan = {
+            each: due
+            for each, due in plan.items()
+            if (chore, each) not in chores.FIRST or each not in self._due
+        }
         if reader.unread:
             plan[HINTS] = now
         guests_at = reader.next_guest_at

@@ -9,13 +9,17 @@ import sqlalchemy as sa
 
 from app.core.actions import VmVerb
 from app.core.errors import Conflict
-from app.core.specs import HostPatch
+from app.core.specs import HostPatch, HostSpec
 from app.core.states import HostMode, HostState, TaskState, VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
+from app.engine import coordinator
+from app.engine.reading import Reader
+from app.engine.troubles import UNEXPECTED
 from app.lab.lab import Lab
 from app.services import hosts, vms
 from tests.integration.engine.conftest import MakeSite
-from tests.integration.engine.site import Site, eventually
+from tests.integration.engine.site import ACTOR, Site, eventually
+from tests.integration.hypervisor.garbler import Garbler
 
 pytestmark = [pytest.mark.lab]
 
@@ -218,3 +222,70 @@ def test_hosts_come_and_go_by_their_configuration(fresh_lab: Lab, site: Site) ->
     with site.services.database.begin() as session:
         hosts.remove_host(site.ctx(session), host_id)
     eventually(lambda: not site.engine.health().hosts, 5, "removed")
+
+
+def test_a_file_with_a_name_that_is_not_utf8_freezes_no_volumes(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("beside")
+    host.exec("sh", "-c", "touch \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
+    try:
+        host.virsh("pool-refresh", "local")
+        site.add(host)
+
+        def volumes() -> int:
+            with site.services.database.read() as session:
+                return session.scalar(sa.select(sa.func.count()).select_from(Volume)) or 0
+
+        eventually(volumes, 10, "volumes")
+    finally:
+        host.exec("sh", "-c", "rm \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
+        host.virsh("pool-refresh", "local")
+    row = site.host(host)
+    assert (row.state, row.state_reason) == (HostState.CONNECTED, None)
+
+
+def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
+    fresh_lab: Lab, make_site: MakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinator, "REFUSED_RETRY_S", 0.5)
+    site = make_site(resync_s=1.0, refresh_s=1.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("seen", start=True)
+    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "<arch>")
+    try:
+        garbler.on = False
+        spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
+        site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
+        site.wait_host(host, HostState.CONNECTED, 10)
+        garbler.on = True
+        eventually(lambda: "UTF-8" in (site.host(host).state_reason or ""), 10, "a reason")
+        assert site.host(host).state == HostState.CONNECTED
+        host.virsh("suspend", "seen")
+        site.wait_vm("seen", VmState.PAUSED)
+        garbler.on = False
+        eventually(lambda: site.host(host).state_reason is None, 10, "no reason any more")
+        assert site.host(host).state == HostState.CONNECTED
+    finally:
+        garbler.close()
+
+
+def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
+    fresh_lab: Lab, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinator, "REFUSED_RETRY_S", 0.2)
+    tracebacks: list[str] = []
+    monkeypatch.setattr(coordinator.log, "exception", lambda what, **_: tracebacks.append(what))
+    tries: list[float] = []
+
+    def fail(*_: object) -> None:
+        tries.append(time.monotonic())
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr(Reader, "poll", fail)
+    site = make_site(refresh_s=1.0)
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    eventually(lambda: site.host(host).state_reason == UNEXPECTED, 10, "a reason")
+    eventually(lambda: len(tries) > 3, 10, "more tries")
+    assert site.host(host).state == HostState.CONNECTED
+    assert tracebacks == ["chore_failed"]

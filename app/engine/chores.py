@@ -1,0 +1,55 @@
+"""What a coordinator does for its host: which chores exclude each other, and how long each may wait."""
+
+from __future__ import annotations
+
+import random
+
+from app.config import Settings
+
+CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
+VOLUMES, GUESTS = "volumes", "guests"
+LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (VOLUMES, GUESTS))
+LANE_OF = {chore: lane for lane in LANES for chore in lane}
+RETRY_SLACK_S = 4.0
+SLACK_S = {
+    HINTS: 0.0,
+    CONNECT: 1.0,
+    SYNC: 1.0,
+    PING: 0.5,
+    # The first reading of a whole fleet goes before what only refreshes.
+    POLL: 20.0,
+    FACTS: 90.0,
+    VOLUMES: 300.0,
+    GUESTS: 60.0,
+}
+# What a complete reading begins when it is not planned yet.
+FIRST = ((SYNC, POLL), (SYNC, VOLUMES))
+VOLUMES_EVERY_S = 600.0
+FIRST_VOLUMES_PER_S = 20.0
+
+
+def slack_s(chore: str, *, sick: bool) -> float:
+    """How long it may wait for a thread. Hosts that were lost wait for those that nobody knows to be sick."""
+    return RETRY_SLACK_S if chore == CONNECT and sick else SLACK_S[chore]
+
+
+def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet: int) -> dict[str, float]:
+    """When what follows a chore is due. Steady work is spread: each host starts at a moment of its own."""
+    spread = random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
+    soon = random.uniform(0.0, 1.0)  # noqa: S311  as above
+    match chore:
+        case "sync":
+            return {
+                SYNC: now + settings.resync_s * spread,
+                PING: now + ping_s,
+                FACTS: now,
+                POLL: now + soon * settings.refresh_s,
+                VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
+            }
+        case "ping":
+            return {PING: now + ping_s}
+        case "poll":
+            return {POLL: now + settings.refresh_s}
+        case "volumes":
+            return {VOLUMES: now + VOLUMES_EVERY_S * spread}
+    return {}
