@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
+import asyncssh
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageChops
@@ -230,6 +235,24 @@ def test_selection_by_shift_and_the_bar(visit: Visit) -> None:
     expect(page.locator("[data-bulk]")).to_be_hidden()
 
 
+def test_bulk_verbs_that_stop_guests_ask_with_number_and_names(visit: Visit) -> None:
+    page = visit("/vms?state=running")
+    for verb in ("Shut down", "Reboot", "Reset", "Force off", "Pause", "Save state"):
+        if not page.locator("[data-bulk]").is_visible():
+            page.locator("[data-check]").nth(0).click()
+            page.locator("[data-check]").nth(1).click()
+        button = page.locator("[data-bulk]").get_by_role("button", name=verb, exact=True)
+        if button.count():
+            button.click()
+            expect(page.locator("#question-body")).to_contain_text("2 selected")
+            expect(page.locator("#question-body li")).to_have_count(2)
+            page.locator("#question").get_by_role("button", name="Cancel").click()
+    page.locator("[data-bulk]").get_by_role("button", name="Shut down", exact=True).click()
+    page.locator("#question-yes").click()
+    expect(page.locator("#bulk-result")).to_contain_text("queued")
+    expect(page.locator("[data-check]:checked")).to_have_count(0)
+
+
 def test_columns_are_remembered(visit: Visit) -> None:
     page = visit("/vms")
     expect(page.get_by_role("columnheader", name="UUID")).to_have_count(0)
@@ -238,6 +261,37 @@ def test_columns_are_remembered(visit: Visit) -> None:
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
     page.reload()
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
+
+
+@contextmanager
+def closed_ssh_server() -> Iterator[int]:
+    """The port of an SSH server that lets nobody in."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    key = asyncssh.generate_private_key("ssh-ed25519")
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen("127.0.0.1", 0, server_host_keys=[key], server_factory=NobodyEnters)
+
+    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(20)
+    try:
+        yield server.get_port()
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(20)
+        loop.close()
+
+
+class NobodyEnters(asyncssh.SSHServer):
+    """Asks for a password, and takes none."""
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return False
 
 
 def say_where(page: Page, port: int) -> None:
@@ -255,6 +309,16 @@ def test_a_wrong_address_of_a_new_host_is_said_in_the_form(visit: Visit) -> None
     say_where(page, 1)  # nothing listens there
     expect(page.locator("#host-new").get_by_role("alert")).to_contain_text("The host cannot be reached.")
     expect(page.locator("input[name=address]")).to_have_value("127.0.0.1")
+    expect(page.locator("#toasts")).not_to_contain_text("Vigie does not answer")
+
+
+def test_a_wrong_key_of_a_new_host_is_said_in_the_form(visit: Visit) -> None:
+    page = visit("/hosts/new")
+    with closed_ssh_server() as port:
+        say_where(page, port)
+        page.click("text=It is the same: continue")
+        expect(page.locator("#host-new").get_by_role("alert")).to_contain_text("does not accept this account")
+    expect(page.locator("input[name=port]")).to_have_value(str(port))
     expect(page.locator("#toasts")).not_to_contain_text("Vigie does not answer")
 
 
