@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.actions import VmVerb
-from app.core.errors import Conflict
+from app.core.errors import Conflict, HypervisorRefused
 from app.core.specs import HostPatch, HostSpec
 from app.core.states import HostMode, HostState, TaskState, VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
@@ -289,3 +289,36 @@ def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
     eventually(lambda: len(tries) > 3, 10, "more tries")
     assert site.host(host).state == HostState.CONNECTED
     assert tracebacks == ["chore_failed"]
+
+
+def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(
+    fresh_lab: Lab, site: Site, tmp_path: Path
+) -> None:
+    host = fresh_lab.hosts[0]
+    strange = host.create_guest("unreadable-name")
+    host.create_guest("plain")
+    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "unreadable-name")
+    try:
+        spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
+        site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
+        site.wait_host(host, HostState.CONNECTED, 10)
+        site.wait_vm("plain", VmState.SHUTOFF)
+        host.virsh("start", strange.uuid or "")
+        assert site.wait_vm(strange.uuid or "", VmState.RUNNING) < 2
+        assert site.host(host).state_reason is None
+    finally:
+        garbler.close()
+
+
+def test_a_host_that_cannot_be_read_at_all_is_refused_with_a_reason(
+    fresh_lab: Lab, site: Site, tmp_path: Path
+) -> None:
+    host = fresh_lab.hosts[0]
+    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "<arch>")
+    try:
+        spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
+        with pytest.raises(HypervisorRefused) as refused:
+            hosts.add_host(site.services, ACTOR, str, spec)
+        assert refused.value.code == "unreadable_answer"
+    finally:
+        garbler.close()
