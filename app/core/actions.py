@@ -104,6 +104,35 @@ VM_STATE_TITLES: dict[VmState, str] = {
     VmState.UNKNOWN: N_("Unknown"),
 }
 
+VM_REASON_TITLES: dict[str, str] = {
+    "booted": N_("started"),
+    "migrated": N_("migrated"),
+    "restored": N_("restored from its saved state"),
+    "from_snapshot": N_("from a snapshot"),
+    "unpaused": N_("resumed"),
+    "migration_canceled": N_("a migration was cancelled"),
+    "save_canceled": N_("saving was cancelled"),
+    "wakeup": N_("woken up"),
+    "crashed": N_("its process ended by itself"),
+    "postcopy": N_("post-copy migration"),
+    "postcopy_failed": N_("post-copy migration failed"),
+    "user": N_("paused by somebody"),
+    "migration": N_("being migrated"),
+    "save": N_("being saved"),
+    "dump": N_("memory is being dumped"),
+    "io_error": N_("an error of its disk"),
+    "watchdog": N_("its watchdog"),
+    "shutting_down": N_("shutting down"),
+    "snapshot": N_("a snapshot is being made"),
+    "starting_up": N_("starting up"),
+    "shutdown": N_("shut down by the guest"),
+    "destroyed": N_("forced off"),
+    "saved": N_("saved"),
+    "failed": N_("its start failed"),
+    "daemon": N_("libvirt was restarted"),
+    "panicked": N_("the guest's kernel panicked"),
+}
+
 HOST_STATE_TITLES: dict[HostState, str] = {
     HostState.CONNECTING: N_("Connecting"),
     HostState.CONNECTED: N_("Connected"),

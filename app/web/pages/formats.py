@@ -11,7 +11,13 @@ from babel import Locale
 from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal
 
-from app.core.actions import HOST_STATE_TITLES, POOL_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES
+from app.core.actions import (
+    HOST_STATE_TITLES,
+    POOL_STATE_TITLES,
+    TASK_STATE_TITLES,
+    VM_REASON_TITLES,
+    VM_STATE_TITLES,
+)
 from app.core.messages import N_
 from app.core.states import HostState, TaskState, Verdict, VmState
 
@@ -162,6 +168,11 @@ class Formats:
         title = _TITLES.get(str(state))
         return self.translate(title) if title else str(state or ABSENT)
 
+    def reason_title(self, reason: str | None) -> str:
+        """Why a VM is in its state; a reason that a newer libvirt gives stands as it is."""
+        title = VM_REASON_TITLES.get(str(reason))
+        return self.translate(title) if title else str(reason or "")
+
     def filters(self) -> dict[str, Callable[..., object]]:
         """All of it by the names that templates use."""
         return {
@@ -175,6 +186,7 @@ class Formats:
             "datetime": self.moment,
             "time": self.time,
             "state_title": self.state_title,
+            "reason_title": self.reason_title,
             "tone": tone,
             "level": level,
         }

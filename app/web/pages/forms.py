@@ -62,6 +62,11 @@ class Form:
             raise InvalidInput("version", N_("must be a whole number"))
         return int(text)
 
+    @property
+    def tags(self) -> list[str]:
+        """The field of tags: words between spaces or commas, with or without the # that pages show before them."""
+        return [word.lstrip("#") for word in self["tags"].replace(",", " ").split() if word.strip("#")]
+
     def read(self, spec: type[S], **given: object) -> S:
         """The spec that the form fills in; `given` wins over the fields. Raises FormInvalid."""
         found: dict[str, object] = {}

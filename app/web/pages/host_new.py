@@ -136,9 +136,7 @@ def _where(form: Form) -> dict[str, object]:
 
 
 def _spec(form: Form) -> HostSpec:
-    return form.read(
-        HostSpec, **_where(form), tags=form["tags"].replace(",", " ").split(), notes=form["notes"]
-    )
+    return form.read(HostSpec, **_where(form), tags=form.tags, notes=form["notes"])
 
 
 def _draw(request: Request, ctx: Ctx, wizard: Wizard) -> Response:

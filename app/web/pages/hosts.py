@@ -159,7 +159,7 @@ def _form(request: Request, ctx: Ctx, host: HostDetail, form: Shown) -> Response
 @router.post("/hosts/{id}/edit", name="host.update")
 def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Keep the form's changes, unless somebody else changed the host since it was read."""
-    version, tags = form.version, form["tags"].replace(",", " ").split()
+    version, tags = form.version, form.tags
 
     def work(ctx: Ctx) -> HostDetail:
         patch = form.read(HostPatch, tags=tags, notes=form["notes"])

@@ -163,7 +163,7 @@ def edit_notes(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.post("/vms/{id}/notes", name="vm.update")
 def save_notes(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Keep tags and notes, unless somebody else changed them since they were read."""
-    patch = form.read(VmPatch, tags=form["tags"].replace(",", " ").split(), notes=form["notes"])
+    patch = form.read(VmPatch, tags=form.tags, notes=form["notes"])
     vm = vms.update_vm(ctx, id, patch, form.version)
     if is_htmx(request):
         shown = render(request, ctx, "vms/_notes.html", vm=vm, editing=False, problem=None)

@@ -184,7 +184,7 @@ def test_notes_are_kept_unless_somebody_was_faster(console: Console) -> None:
     browser = console.browser(Role.OPERATOR)
     path = f"/vms/{console.inventory.vms[0]}/notes"
     version = version_in(browser.get(f"{path}?edit=1").text)
-    posted = {"version": version, "tags": "prod, web", "notes": "Line one\r\nline two"}
+    posted = {"version": version, "tags": "#prod, web #", "notes": "Line one\r\nline two"}
     saved = browser.post(path, data=posted, headers=HTMX)
     assert saved.status_code == 200
     assert "#prod" in saved.text

@@ -1,0 +1,9 @@
+"""Everything that is shown of a VM by a code has a title."""
+
+from app.core.actions import VM_REASON_TITLES
+from app.hypervisor.listing import _REASONS
+
+
+def test_every_reason_of_libvirt_has_a_title() -> None:
+    said = {name for names in _REASONS.values() for name in names} - {"unknown"}
+    assert said == VM_REASON_TITLES.keys()
