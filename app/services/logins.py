@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import secrets
 import threading
 import time
@@ -69,11 +70,11 @@ def limited(services: Services, name: str, remote: str | None) -> Iterator[Calla
     """
     strict = RateLimitItemPerMinute(services.settings.login_attempts, WINDOW_MINUTES)
     loose = RateLimitItemPerMinute(services.settings.login_attempts * NAME_FACTOR, WINDOW_MINUTES)
-    program, named = str(services.database.url), digest(fold(name))
-    own: Key = (program, "name from", named, remote or "")
+    program, named, place = str(services.database.url), digest(fold(name)), _place(remote)
+    own: Key = (program, "name from", named, place)
     limits: dict[Key, RateLimitItemPerMinute] = {own: strict, (program, "name", named): loose}
-    if remote:
-        limits[program, "address", remote] = strict
+    if place:
+        limits[program, "address", place] = strict
     wrong = False
 
     def failed() -> None:
@@ -100,6 +101,17 @@ def limited(services: Services, name: str, remote: str | None) -> Iterator[Calla
                     _limiter.hit(item, *key)
             if right:
                 _limiter.clear(strict, *own)
+
+
+def _place(remote: str | None) -> str:
+    """The address to count for: of IPv6 its /64, which is what one customer gets."""
+    try:
+        address = ipaddress.ip_address(remote or "")
+    except ValueError:
+        return remote or ""
+    if address.version == 6 and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def _allow(item: RateLimitItemPerMinute, key: Key) -> None:

@@ -170,7 +170,9 @@ def _vm_troubles(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Atte
             states.get(VmState.MISSING.value, 0),
             Severity.WARNING,
             N_("VMs that their hosts do not list any more: %(count)d."),
-            N_("The XML tab of each has its last definition; forget those that are not to come back."),
+            N_(
+                "The XML tab of each has its last definition; take those off the list that are not to come back."
+            ),
             "/vms?state=missing",
         ),
     )

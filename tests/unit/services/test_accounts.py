@@ -178,6 +178,15 @@ def test_passwords_are_hashed_before_the_database_is_locked(
     assert wrote == [PASSWORD, "another long password", "a third long password"]
 
 
+def test_guesses_from_one_ipv6_network_count_together(services: Services, ada) -> None:
+    for number in range(services.settings.login_attempts):
+        with pytest.raises(NotSignedIn):
+            sign_in(services, name=f"user{number}", remote=f"2001:db8:0:1::{number + 1:x}")
+    with pytest.raises(TooManyRequests):
+        sign_in(services, remote="2001:db8:0:1:ffff::1")
+    assert sign_in(services, remote="2001:db8:0:2::1").user.id == ada.id
+
+
 def test_right_passwords_are_not_counted(services: Services, ada) -> None:
     for _ in range(services.settings.login_attempts + 2):
         sign_in(services)
