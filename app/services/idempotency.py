@@ -25,7 +25,7 @@ def remembered(ctx: Ctx, key: str, request_sha256: str) -> dict[str, Any] | None
     row = ctx.session.get(IdempotencyKey, (_owner(ctx), key))
     if row is None or row.created_at < ctx.now - KEPT:
         return None
-    if row.request_sha256 != ctx.services.vault.mark(request_sha256):
+    if row.request_sha256 != _mark(ctx, request_sha256):
         raise Conflict(
             N_("This Idempotency-Key was used for another request."),
             hint=N_("Use a new key for each new request, and the same one only to send a request again."),
@@ -44,7 +44,7 @@ def remember(ctx: Ctx, key: str, request_sha256: str, answer: dict[str, Any]) ->
         IdempotencyKey(
             user_id=_owner(ctx),
             key=key,
-            request_sha256=ctx.services.vault.mark(request_sha256),
+            request_sha256=_mark(ctx, request_sha256),
             answer=answer,
             created_at=ctx.now,
         )
@@ -57,6 +57,11 @@ def remember(ctx: Ctx, key: str, request_sha256: str, answer: dict[str, Any]) ->
             hint=N_("Send it again in a moment to get the answer."),
             code="idempotency_running",
         ) from None
+
+
+def _mark(ctx: Ctx, request_sha256: str) -> str:
+    """The mark of a request under these rights: what was answered under others is not for the asker any more."""
+    return ctx.services.vault.mark(f"{ctx.actor.role.value} {request_sha256}")
 
 
 def _owner(ctx: Ctx) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from app.core.errors import Conflict, InvalidInput
+from app.core.privileges import Role
 from app.services.idempotency import KEPT, remember, remembered
 
 ANSWER = {"status": 202, "body": {"id": "task_1"}}
@@ -49,3 +50,9 @@ def test_an_answer_is_forgotten_after_a_day(ctx) -> None:
 def test_bad_keys(ctx, key: str) -> None:
     with pytest.raises(InvalidInput, match="Idempotency-Key"):
         remembered(ctx(), key, "sha")
+
+
+def test_an_answer_is_not_given_to_whoever_has_lost_the_right(ctx) -> None:
+    remember(ctx(role=Role.OPERATOR, user_id="user_a"), "key", "sha", ANSWER)
+    with pytest.raises(Conflict):
+        remembered(ctx(role=Role.VIEWER, user_id="user_a"), "key", "sha")
