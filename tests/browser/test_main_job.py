@@ -112,8 +112,7 @@ def picture(page: Page) -> str | None:
 def shut_down_by_acpi(page: Page, host: LabHost, name: str) -> None:
     """The guest takes its time, the page turns by itself, and the task says it is done."""
     wait_for_agent(host, name)  # it listens for the power button by then
-    page.click('button[popovertarget="vm-power"]')
-    page.click("text=Shut down with options…")
+    page.get_by_role("button", name="Shut down", exact=True).first.click()
     page.select_option("dialog[open] select[name=method]", "acpi")
     page.click("dialog[open] .btn-primary")
     expect(state_of(page)).to_have_text("Shut off", timeout=60_000)

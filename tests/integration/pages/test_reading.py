@@ -234,3 +234,17 @@ def test_a_vm_that_a_task_holds_is_still_marked_as_last_seen(console: Console) -
     row = console.browser().get(f"/vms/rows?ids={vm}").text
     assert "/tasks/" in row
     assert "last seen" in row
+
+
+def test_shut_down_and_reboot_of_one_vm_ask_first(shared: Console) -> None:
+    running = next(
+        vm
+        for vm in shared.inventory.vms
+        if 'data-verb="shutdown" hx-post' in shared.browser().get(f"/vms/{vm}").text.replace("\n", " ")
+    )
+    html = shared.browser().get(f"/vms/{running}").text
+    for verb in ("shutdown", "reboot"):
+        buttons = re.findall(rf'<button[^>]*data-verb="{verb}"[^>]*>', html)
+        assert buttons
+        assert all(f'data-ask="#ask-{verb}"' in each for each in buttons)
+        assert f'id="ask-{verb}"' in html
