@@ -1,6 +1,5 @@
 """Figures of the benchmark are computed and written down right."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +30,11 @@ def test_load_sees_a_busy_process() -> None:
             assert load_of(busy.pid, 0.5).cpu_share > 0.2
         finally:
             busy.kill()
-    assert load_of(os.getpid(), 0.3).cpu_share < 0.2
+    with subprocess.Popen(["sleep", "60"]) as idle:
+        try:
+            assert load_of(idle.pid, 0.3).cpu_share < 0.2
+        finally:
+            idle.kill()
     with pytest.raises(LabError, match="ended"):
         load_of(busy.pid, 0)
 
