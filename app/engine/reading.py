@@ -43,9 +43,7 @@ class Reader:
         )
         self._listing = 0
         self._sample: UsageSample | None = None
-        self._whole = (
-            HostSnapshot()
-        )  # VMs of the last complete reading, without XML, until the facts are read
+        self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 

@@ -123,18 +123,16 @@ class Host:
         self._polls += 1
         known = self._flags if self._polls % FLAGS_EVERY else None
         vms, self._flags = listing.list_vms(self._wiring.watch, known)
-        asked_at = time.monotonic()
+        sample = UsageSample(taken_at_s=time.monotonic(), host=HostCounters())
         try:
             with self._wiring.counters() as counters:
                 sample = listing.read_counters(counters)
         except HostNotAnswering:
             if not self.is_open:
                 raise
-            sample = UsageSample(taken_at_s=asked_at, host=HostCounters())
         except HypervisorRefused as error:
             if not faults.is_unreadable(error):
                 raise
-            sample = UsageSample(taken_at_s=asked_at, host=HostCounters())
         return HostSnapshot(vms=vms), sample
 
     def read_vm(self, uuid: str) -> VmObservation:

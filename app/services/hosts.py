@@ -172,7 +172,7 @@ def _first_datacenter(ctx: Ctx) -> str:
 
 
 def _machine(look: Look) -> str:
-    return machine_uuid(look.endpoint.transport.value, look.endpoint.address, look.facts)
+    return machine_uuid(look.endpoint.transport.value, look.endpoint.address, look.facts.libvirt_uuid)
 
 
 def _same_machine(ctx: Ctx, uuid: str) -> Ref | None:

@@ -26,9 +26,8 @@ from app.services.context import Services
 WINDOW_MINUTES = 5
 MAX_PASSWORD = 200
 TOUCH_S = 60
-NAME_FACTOR = (
-    10  # a name takes so many times the wrong guesses of an address, so that one address blocks nobody else
-)
+# A name takes so many times the wrong guesses of an address, so that one address blocks nobody else.
+NAME_FACTOR = 10
 
 Key = tuple[str, ...]
 

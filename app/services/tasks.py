@@ -86,21 +86,14 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
             why=ctx.say(N_("Its state is “%(state)s”."), {"state": [TASK_STATE_TITLES[state]]}),
             code="task_ended",
         )
-    if state is TaskState.QUEUED:
-        _end(
-            ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=N_("Cancelled before it began.")
-        )
-    elif not task.cancellable:
+    if state is not TaskState.QUEUED and not task.cancellable:
         raise Conflict(
             ctx.translate(N_("This task cannot be cancelled once it has begun.")),
             why=ctx.translate(N_("The host does it in one step.")),
             hint=ctx.translate(N_("Wait for its end.")),
             code="not_cancellable",
         )
-    else:
-        task.state = TaskState.CANCELLING.value
-        _tell(ctx.session, ctx.services.hub, task)
-    audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
+    _ask_to_stop(ctx, task)
     ctx.notify(WORK)
     return record_of(ctx, task)
 
@@ -108,13 +101,20 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
 def give_way(ctx: Ctx, holder: TaskBrief) -> None:
     """End a task that only waits for a guest, and let go of its VM at once, for a verb that does not wait."""
     task = _get(ctx, holder.id, lock=True)
-    if TaskState(task.state) is TaskState.QUEUED:
+    if TaskState(task.state).is_final:
+        return
+    task.lock = None
+    _ask_to_stop(ctx, task)
+    ctx.session.flush()
+
+
+def _ask_to_stop(ctx: Ctx, task: Task) -> None:
+    if task.state == TaskState.QUEUED.value:
         message = N_("Cancelled before it began.")
         _end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
-    elif not TaskState(task.state).is_final:
-        task.state, task.lock = TaskState.CANCELLING.value, None
+    else:
+        task.state = TaskState.CANCELLING.value
         _tell(ctx.session, ctx.services.hub, task)
-    ctx.session.flush()
     audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
 
 

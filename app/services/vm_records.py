@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import object_session
 
 from app.core.actions import Refusal, VmVerb, refuse_vm_action
 from app.core.records import (
@@ -132,6 +131,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any) -> VmRecord:
 
 
 def detail_of(
+    ctx: Ctx,
     vm: Vm,
     host: Host,
     record: VmRecord,
@@ -154,7 +154,7 @@ def detail_of(
         agent_connected=vm.agent_connected,
         host_state=HostState(host.state),
         host_mode=HostMode(host.mode),
-        disks=_disks(vm, parsed.get("disks", ())),
+        disks=_disks(ctx, vm, parsed.get("disks", ())),
         nics=[
             NicRecord(**each, addresses=by_mac.get(each["mac"].lower(), []))
             for each in parsed.get("nics", ())
@@ -168,17 +168,16 @@ def detail_of(
     )
 
 
-def _disks(vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:
+def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:
     """The disks with their sizes, which no definition says: those of the volumes that they are on this host."""
     paths = {source for each in disks if (source := _volume_of(each))}
-    session = object_session(vm)
     found: dict[str, tuple[int, int]] = {}
-    if paths and session is not None:
+    if paths:
         named = [path.split("/", 1) for path in paths if "/" in path and not path.startswith("/")]
         by_name = [sa.and_(Pool.name == pool, Volume.name == name) for pool, name in named]
         columns = (Volume.path, Pool.name, Volume.name, Volume.capacity_bytes, Volume.allocation_bytes)
         query = sa.select(*columns).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == vm.host_id)
-        for path, pool, name, *sizes in session.execute(
+        for path, pool, name, *sizes in ctx.session.execute(
             query.where(sa.or_(Volume.path.in_(paths), *by_name))
         ):
             found[path] = found[f"{pool}/{name}"] = (sizes[0], sizes[1])

@@ -108,7 +108,8 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
         raise NotFound(ctx.translate(N_("There is no such VM.")))
     vm, host, parsed, read_at, screen_at = row
     record = records_of(ctx, [tuple(_column(vm, host, column) for column in COLUMNS)])[0]
-    return detail_of(vm, host, record, _actions(ctx, vm, host, record), parsed or {}, read_at, screen_at)
+    actions = _actions(ctx, vm, host, record)
+    return detail_of(ctx, vm, host, record, actions, parsed or {}, read_at, screen_at)
 
 
 def _column(vm: Vm, host: Host, column: Any) -> Any:

@@ -33,6 +33,7 @@ NEED_NOT = {
     "tasks.enqueue_verb": PART + "vms.act and vms.act_many ask for the verb's privilege",
     "tasks.active_tasks": PART + "the tasks of objects that were found by a filtered query",
     "tasks.busy": PART + "words an error",
+    "vm_records.detail_of": PART + "a row that vms.show_vm found",
     "vm_records.records_of": PART + "rows that a filtered query found",
 }
 

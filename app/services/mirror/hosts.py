@@ -50,12 +50,8 @@ _EDGES: dict[HostState, tuple[str, Severity, str]] = {
 _EDGES[HostState.MAINTENANCE] = _EDGES[HostState.CONNECTED]
 
 
-def machine_uuid(transport: str, address: str, facts: HostFacts) -> str:
+def machine_uuid(transport: str, address: str, libvirt_uuid: str) -> str:
     """The UUID that tells machines apart. Simulated hosts have none of their own: theirs comes from their file."""
-    return _machine(transport, address, facts.libvirt_uuid)
-
-
-def _machine(transport: str, address: str, libvirt_uuid: str) -> str:
     if transport == Transport.SIMULATED:
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"simulated:{address}"))
     return libvirt_uuid
@@ -64,7 +60,7 @@ def _machine(transport: str, address: str, libvirt_uuid: str) -> str:
 def facts_columns(transport: str, address: str, facts: HostFacts) -> Row:
     """Columns of a host that its facts fill."""
     return {
-        "libvirt_uuid": machine_uuid(transport, address, facts),
+        "libvirt_uuid": machine_uuid(transport, address, facts.libvirt_uuid),
         "hostname": facts.hostname,
         "libvirt_version": facts.libvirt_version,
         "hypervisor_version": f"{facts.hypervisor} {facts.hypervisor_version}",
@@ -172,7 +168,7 @@ def _state_changes(batch: Batch, row: sa.Row[Any], news: News, edges: list[tuple
 def _content_changes(batch: Batch, row: sa.Row[Any], news: News) -> Row:
     changes: Row = {}
     if news.libvirt_uuid is not None:
-        machine = _machine(row.transport, row.address, news.libvirt_uuid)
+        machine = machine_uuid(row.transport, row.address, news.libvirt_uuid)
         if machine != row.libvirt_uuid:
             changes["libvirt_uuid"] = machine
     if news.facts is not None:
@@ -193,7 +189,7 @@ def _content_changes(batch: Batch, row: sa.Row[Any], news: News) -> Row:
 def _claimed_uuids(batch: Batch, pairs: list[tuple[sa.Row[Any], News]]) -> dict[str, tuple[str, str]]:
     """Which host (id, name) has which of the machine UUIDs that were reported now."""
     reported = {
-        _machine(row.transport, row.address, news.libvirt_uuid)
+        machine_uuid(row.transport, row.address, news.libvirt_uuid)
         for row, news in pairs
         if news.libvirt_uuid is not None
     }
@@ -208,7 +204,9 @@ def _twin(row: sa.Row[Any], news: News, claimed: dict[str, tuple[str, str]]) -> 
     """Name of another registered host that is the same machine. Claims the UUID for this host otherwise."""
     if news.libvirt_uuid is None:
         return None
-    owner = claimed.setdefault(_machine(row.transport, row.address, news.libvirt_uuid), (row.id, row.name))
+    owner = claimed.setdefault(
+        machine_uuid(row.transport, row.address, news.libvirt_uuid), (row.id, row.name)
+    )
     return None if owner[0] == row.id else owner[1]
 
 
