@@ -53,7 +53,9 @@ class Host:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
-        self._flags: listing.Flags | None = None  # of the last poll, while nothing is known to have changed
+        self._flags: listing.Flags | None = None  # of the last poll
+        self._flags_of = -1  # how much Vigie had touched by then: what it does meanwhile counts as later
+        self._touched = 0
         self._polls = 0
 
     @classmethod
@@ -121,8 +123,10 @@ class Host:
         be read.
         """
         self._polls += 1
-        known = self._flags if self._polls % FLAGS_EVERY else None
-        vms, self._flags = listing.list_vms(self._wiring.watch, known)
+        touched = self._touched
+        is_known = self._polls % FLAGS_EVERY and self._flags_of == touched
+        vms, self._flags = listing.list_vms(self._wiring.watch, self._flags if is_known else None)
+        self._flags_of = touched
         sample = UsageSample(taken_at_s=time.monotonic(), host=HostCounters())
         try:
             with self._wiring.counters() as counters:
@@ -137,7 +141,7 @@ class Host:
 
     def read_vm(self, uuid: str) -> VmObservation:
         """One VM with its definition. Raises VmGone."""
-        self._flags = None
+        self._touched += 1
         return listing.read_vm(self._wiring.watch, uuid)
 
     def read_pools(self, *, volumes: bool) -> tuple[PoolObservation, ...]:
@@ -237,7 +241,7 @@ class Host:
             try:
                 work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
             finally:
-                self._flags = None
+                self._touched += 1
 
 
 __all__ = ["Host", "StopMethod", "see_identity"]

@@ -1,6 +1,7 @@
 """What a host does by itself is seen: events, crashes, guests, screens, strange names."""
 
 import io
+import threading
 
 import pytest
 from PIL import Image
@@ -160,3 +161,17 @@ def test_a_vm_that_was_saved_in_between_is_saved_in_the_next_poll(
     assert [(host.poll()[0].vms or ())[0].state for _ in range(2)] == [VmState.RUNNING] * 2
     lab_host.virsh("managedsave", "guest")
     assert (host.poll()[0].vms or ())[0].state is VmState.SAVED
+
+
+def test_a_change_during_a_poll_is_in_the_next_one(fresh_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = fresh_lab.hosts[0]
+    uuid = lab_host.create_guest("quiet").uuid
+    assert uuid
+    host = open_host(local_target(lab_host)).host
+    for number in range(60):
+        wanted = number % 2 == 0
+        polling = threading.Thread(target=host.poll)
+        polling.start()
+        host.set_autostart(uuid, wanted)
+        polling.join()
+        assert (host.poll()[0].vms or ())[0].autostart is wanted
