@@ -53,15 +53,27 @@ document.addEventListener("change", (event) => {
     boxes(card).forEach((box) => (box.checked = head.checked));
     update(card);
   }
-  const menu = event.target.closest?.("[data-columns]");
-  if (menu) {
-    const keys = [...menu.querySelectorAll("input:checked")].map((input) => input.value);
-    document.cookie = `vigie_columns_${menu.dataset.columns}=${keys.join(".")}; Max-Age=${YEAR_S}; Path=/; SameSite=Lax`;
-    const card = menu.closest("section[hx-get]");
-    if (card) card.dispatchEvent(new CustomEvent("vigie:live"));
-    else htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" });
-  }
 });
+
+function showColumns(menu) {
+  const keys = [...menu.querySelectorAll("input:checked")].map((input) => input.value);
+  document.cookie = `vigie_columns_${menu.dataset.columns}=${keys.join(".")}; Max-Age=${YEAR_S}; Path=/; SameSite=Lax`;
+  const card = menu.closest("section[hx-get]");
+  if (card) card.dispatchEvent(new CustomEvent("vigie:live"));
+  else htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" });
+}
+
+// The menu stands in the form of the filters, which must not hear it: its own request would be a second one, made
+// before the choice is kept, and its answer could come last.
+for (const type of ["input", "change"]) {
+  const choose = (event) => {
+    const menu = event.target.closest?.("[data-columns]");
+    if (!menu) return;
+    event.stopPropagation();
+    if (type === "change") showColumns(menu);
+  };
+  document.addEventListener(type, choose, true);
+}
 
 // What was acted on is not selected any more, so that the next verb does not hit it by mistake.
 document.addEventListener("htmx:after:request", (event) => {

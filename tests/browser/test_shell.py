@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import asyncssh
 import pytest
@@ -261,6 +262,18 @@ def test_columns_are_remembered(visit: Visit) -> None:
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
     page.reload()
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
+
+
+def test_a_chosen_column_is_asked_for_once(visit: Visit) -> None:
+    page = visit("/vms")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("UUID").check()
+    expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
+    page.wait_for_timeout(700)  # longer than a filter waits for the next key
+    lists = [url for url in asked if urlsplit(url).path == "/vms"]
+    assert len(lists) == 1, asked  # a second answer, asked for before the choice, would take it back
 
 
 @contextmanager
