@@ -55,6 +55,7 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
             await anyio.to_thread.run_sync(engine.wait_until_started)
             yield
         finally:
+            services.visits.close()
             await anyio.to_thread.run_sync(engine.stop)
             services.database.close()
 

@@ -14,6 +14,8 @@ _PREFIX = {
     ObjectKind.POOL: "pool",
     ObjectKind.VOLUME: "vol",
     ObjectKind.NETWORK: "net",
+    ObjectKind.FILTER: "nwf",
+    ObjectKind.IMAGE: "img",
     ObjectKind.DATACENTER: "dc",
     ObjectKind.TASK: "task",
     ObjectKind.USER: "user",

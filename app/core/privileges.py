@@ -13,10 +13,29 @@ VIEW = frozenset(
         "task.view",
         "event.view",
         "datacenter.view",
+        "image.view",
     }
 )
-OPERATE = VIEW | {"vm.power", "vm.configure", "vm.annotate", "task.cancel"}
+OPERATE = VIEW | {
+    "vm.power",
+    "vm.configure",
+    "vm.annotate",
+    "vm.console",
+    "vm.create",
+    "vm.edit",
+    "vm.delete",
+    "pool.operate",
+    "volume.edit",
+    "volume.delete",
+    "image.edit",
+    "task.cancel",
+}
+# `vm.danger`: what lets a guest, or whoever changes it, reach its host (core.dangers).
 ADMINISTER = OPERATE | {
+    "vm.edit_xml",
+    "vm.danger",
+    "pool.edit",
+    "network.edit",
     "host.add",
     "host.edit",
     "host.remove",

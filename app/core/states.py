@@ -83,6 +83,8 @@ class ObjectKind(StrEnum):
     POOL = "pool"
     VOLUME = "volume"
     NETWORK = "network"
+    FILTER = "filter"
+    IMAGE = "image"
     DATACENTER = "datacenter"
     TASK = "task"
     USER = "user"

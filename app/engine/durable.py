@@ -34,6 +34,7 @@ class Ending(TypedDict):
     message: str | None
     params: dict[str, object]
     error: dict[str, object] | None
+    result: dict[str, object] | None
 
 
 class Durable:

@@ -21,7 +21,7 @@ def failed(error: VigieError) -> Ending:
         "params": params,
         "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
     }
-    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told)
+    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told, result=None)
 
 
 def internal() -> VigieError:

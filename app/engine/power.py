@@ -9,6 +9,7 @@ from collections.abc import Callable
 from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
+from app.core.specs import ActionOptions
 from app.core.states import VmState
 from app.core.views import VmObservation
 from app.engine.operations import operation
@@ -202,7 +203,7 @@ def reset(run: Run) -> Outcome:
 @operation("vm.reboot")
 def reboot(run: Run) -> Outcome:
     """Ask the guest to reboot, once."""
-    method = run.job.options.method
+    method = run.asked(ActionOptions).method
     return _once(
         run,
         VmVerb.REBOOT,
@@ -223,7 +224,7 @@ def _once(run: Run, verb: VmVerb, send: Callable[[Host], None], message: str) ->
 @_or_forgotten
 def shutdown(run: Run) -> Outcome:
     """Ask the guest to shut down and wait until it has; force it off after that only when asked to."""
-    vm, options = run.look(), run.job.options
+    vm, options = run.look(), run.asked(ActionOptions)
     if vm.state in OFF:
         run.show(vm)
         return Outcome(N_("The VM was off already."))
@@ -246,7 +247,7 @@ def shutdown(run: Run) -> Outcome:
 
 
 def _force_or_fail(run: Run, gone: Seen) -> None:
-    options = run.job.options
+    options = run.asked(ActionOptions)
     if not options.force_after_timeout:
         raise TaskFailed(
             "guest_not_reacting",

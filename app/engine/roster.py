@@ -12,7 +12,7 @@ from app.core.states import HostState, Transport
 from app.db.models import Host as HostRow
 from app.hypervisor import Target
 from app.services.context import Services
-from app.services.credentials import secret_of
+from app.services.secrets import secret_of
 
 _TABLE = HostRow.__table__.c
 

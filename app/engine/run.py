@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from app.core.errors import HostNotAnswering, HostUnreachable, VigieError
 from app.core.messages import N_
 from app.core.views import HostReport, VmObservation
 from app.hypervisor import Host
-from app.services.tasks import TaskWork
+from app.services.work import TaskWork
 
 T = TypeVar("T")
+P = TypeVar("P", bound=BaseModel)
 
 HOST_WAIT_S = 60.0  # how long a task waits for a lost host to come back
 RESENDS = 3
@@ -48,10 +51,11 @@ class TaskFailed(VigieError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A task that succeeded: what to say of it (a message id with parameters)."""
+    """A task that succeeded: what to say of it (a message id with parameters), and what it made."""
 
     message: str
     params: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Tie:
     cancelled: Callable[[str], bool]
     progress: Callable[[str, int | None, str | None, dict[str, Any]], None]
     mark_sent: Callable[[str], None]
+    note_made: Callable[[str, list[dict[str, Any]]], None]
     stopping: threading.Event
 
 
@@ -71,6 +76,7 @@ class Run:
 
     def __init__(self, job: TaskWork, tie: Tie) -> None:
         self.job = job
+        self.made = list(job.made)
         self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
         self._tie = tie
 
@@ -131,6 +137,21 @@ class Run:
         except Lost:
             raise _maybe_sent() from None
 
+    def asked(self, spec: type[P]) -> P:
+        """What was asked for, as it was checked then."""
+        return spec.model_validate(self.job.params)
+
+    def make(self, **what: str) -> bool:
+        """Note that the task begins to make this; False when an earlier run noted it already.
+
+        What is noted is all that a clean-up may remove, so look first whether it is there already.
+        """
+        if what in self.made:
+            return False
+        self.made.append(what)
+        self._tie.note_made(self.job.task_id, self.made)
+        return True
+
     def say(self, progress: int | None, message: str | None = None, **params: object) -> None:
         """Show progress in percent, and a message id."""
         self._tie.progress(self.job.task_id, progress, message, params)
@@ -152,7 +173,11 @@ class Run:
 
     def show(self, vm: VmObservation) -> None:
         """Have what was seen written before the task ends, so that pages are right when it does."""
-        self._tie.observe(HostReport(self.job.host_id, None, vms=(vm,)))
+        self.report(vms=(vm,))
+
+    def report(self, **seen: Any) -> None:
+        """As `show`, with the fields of a HostReport."""
+        self._tie.observe(HostReport(self.job.host_id, None, **seen))
 
 
 class Interrupted(BaseException):

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,7 +27,7 @@ from app.engine.endings import failed, internal, log_lost
 from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
-from app.services import tasks
+from app.services import work
 from app.services.context import Services
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,10 @@ T = TypeVar("T")
 SCAN_S = 2.0  # how often the table is looked at without being told to
 WRITE_S = 3.0  # how long a task waits for the mirror to show its result
 RETRY_S = 0.3
+ENDED_BEFORE = Ending(state="", message=None, params={}, error=None, result=None)
+CANCELLED = Ending(
+    state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None, result=None
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class TaskRuntime:
             cancelled=self._cancelled,
             progress=self._progress,
             mark_sent=self._mark_sent,
+            note_made=self._note_made,
             stopping=self._stopping,
         )
         threads = services.settings.tasks_total + 4
@@ -126,9 +131,9 @@ class TaskRuntime:
             live = set(self._live)
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
         with self._services.database.read() as session:
-            self._queued = tasks.count_queued(session)
+            self._queued = work.count_queued(session)
             limit = room * 4 + len(live) if room > 0 else 0
-            queued = tasks.next_queued(session, limit=limit, full_hosts=full)
+            queued = work.next_queued(session, limit=limit, full_hosts=full)
         for task_id, host_id in queued:
             if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
                 continue
@@ -155,7 +160,7 @@ class TaskRuntime:
     def _look_for_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
         with self._services.database.read() as session:
-            running = set(tasks.running(session))
+            running = set(work.running(session))
         with self._lock:
             strays = running - set(self._live)
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
@@ -169,13 +174,13 @@ class TaskRuntime:
         """Run the operation of a task and say how it ended. Runs again after a crash."""
         job = self._patiently(partial(self._begin, task_id))
         if job is None:
-            return Ending(state="", message=None, params={}, error=None)
+            return ENDED_BEFORE
         with self._lock:
             self._live[task_id] = job.host_id
         try:
             outcome = OPERATIONS[job.kind].steps(Run(job, self._tie))
         except Cancelled:
-            return Ending(state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None)
+            return CANCELLED
         except VigieError as error:
             return failed(error)
         except Interrupted:
@@ -184,7 +189,11 @@ class TaskRuntime:
             log.exception("task_failed", task=task_id, kind=job.kind)
             return failed(internal())
         return Ending(
-            state=TaskState.SUCCEEDED.value, message=outcome.message, params=outcome.params, error=None
+            state=TaskState.SUCCEEDED.value,
+            message=outcome.message,
+            params=outcome.params,
+            error=None,
+            result=outcome.result,
         )
 
     def _finish(self, task_id: str, ending: Ending) -> None:
@@ -196,14 +205,14 @@ class TaskRuntime:
             self._release(task_id)
             self._poke.set()
 
-    def _begin(self, task_id: str) -> tasks.TaskWork | None:
+    def _begin(self, task_id: str) -> work.TaskWork | None:
         """Mark the task as running and read what it is to do; None when it has ended already."""
         with self._services.database.begin() as session:
-            return tasks.begin_task(session, self._services.hub, task_id)
+            return work.begin_task(session, self._services.hub, task_id)
 
     def _write_ending(self, task_id: str, ending: Ending) -> None:
         with self._services.database.begin() as session:
-            tasks.finish_task(
+            work.finish_task(
                 session,
                 self._services.hub,
                 task_id,
@@ -211,6 +220,7 @@ class TaskRuntime:
                 message=ending["message"],
                 params=ending["params"],
                 error=ending["error"],
+                result=ending.get("result"),  # endings that an earlier version stored have none
             )
 
     def _progress(
@@ -219,21 +229,28 @@ class TaskRuntime:
         """Show progress; a database that is busy just now misses one step of it."""
         try:
             with self._services.database.begin() as session:
-                tasks.report_progress(session, self._services.hub, task_id, percent, message, params)
+                work.report_progress(session, self._services.hub, task_id, percent, message, params)
         except Unavailable as error:
             log.debug("progress_not_shown", task=task_id, reason=error.code)
 
     def _mark_sent(self, task_id: str) -> None:
         def mark() -> None:
             with self._services.database.begin() as session:
-                tasks.mark_sent(session, task_id)
+                work.mark_sent(session, task_id)
 
         self._patiently(mark)
+
+    def _note_made(self, task_id: str, made: list[dict[str, Any]]) -> None:
+        def note() -> None:
+            with self._services.database.begin() as session:
+                work.note_made(session, task_id, made)
+
+        self._patiently(note)
 
     def _cancelled(self, task_id: str) -> bool:
         def look() -> bool:
             with self._services.database.read() as session:
-                return tasks.is_cancelled(session, task_id)
+                return work.is_cancelled(session, task_id)
 
         return self._patiently(look)
 

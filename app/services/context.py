@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVarTuple
+from typing import Any, Literal, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,9 +16,8 @@ from app.core.messages import N_, filled
 from app.core.privileges import PRIVILEGES, Role
 from app.db.session import Database
 from app.services.notices import Hub, notify
-
-if TYPE_CHECKING:
-    from app.services.vault import Vault
+from app.services.vault import Vault
+from app.services.visits import Visits
 
 Ts = TypeVarTuple("Ts")
 Via = Literal["page", "api", "cli", "system"]
@@ -32,6 +31,10 @@ class Services:
     database: Database
     hub: Hub
     vault: Vault
+    visits: Visits = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "visits", Visits(self.settings, self.database, self.vault))
 
 
 @dataclass(frozen=True, slots=True)

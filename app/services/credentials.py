@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
@@ -14,14 +13,12 @@ from app.core.records import CredentialRecord, Page, Ref
 from app.core.specs import CredentialSpec, ListQuery
 from app.core.states import ObjectKind
 from app.db.models import Credential, Host
-from app.hypervisor.secrets import describe_secret
-from app.hypervisor.targets import Secret, SshKey, SshPassword, TlsIdentity
 from app.services import audit
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
 from app.services.notices import HOSTS
 from app.services.paging import Order, contains, page
-from app.services.vault import Vault
+from app.services.secrets import make_secret
 
 ORDER = Order(
     {"name": Credential.name_key, "kind": Credential.kind, "created_at": Credential.created_at},
@@ -60,7 +57,7 @@ def create_credential(ctx: Ctx, spec: CredentialSpec) -> CredentialRecord:
     row = Credential(
         id=new_id(ObjectKind.CREDENTIAL),
         kind=spec.kind,
-        summary=describe_secret(_secret(spec.kind, fields)),
+        summary=describemake_secret(make_secret(spec.kind, fields)),
         sealed=ctx.services.vault.seal(fields),
         created_at=ctx.now,
         updated_at=ctx.now,
@@ -83,7 +80,7 @@ def update_credential(
     replaced = any(getattr(spec, name) is not None for name in ALL_FIELDS)
     if replaced:
         fields = _given(spec)
-        row.summary = describe_secret(_secret(spec.kind, fields))
+        row.summary = describemake_secret(make_secret(spec.kind, fields))
         row.sealed = ctx.services.vault.seal(fields)
         hosts = sa.update(Host).where(Host.credential_id == row.id)
         ctx.session.execute(hosts.values(config_version=Host.config_version + 1))
@@ -115,12 +112,6 @@ def delete_credential(ctx: Ctx, credential_id: str) -> None:
     audit.record(ctx, "credential.delete", target=_ref(row))
 
 
-def secret_of(session: Session, vault: Vault, credential_id: str | None) -> Secret | None:
-    """Open the secret of a credential, for a connection to a host; None when there is none."""
-    row = session.get(Credential, credential_id) if credential_id else None
-    return None if row is None else _secret(row.kind, vault.open(row.sealed))
-
-
 def _given(spec: CredentialSpec) -> dict[str, str]:
     """The fields of the secret, checked against what its kind needs."""
     needed, optional = FIELDS[spec.kind]
@@ -135,14 +126,6 @@ def _given(spec: CredentialSpec) -> dict[str, str]:
             raise InvalidInput(name, N_("is not used by this kind of credential"))
         fields[name] = value if isinstance(value, str) else value.get_secret_value()
     return fields
-
-
-def _secret(kind: str, fields: dict[str, str]) -> Secret:
-    if kind == "ssh_key":
-        return SshKey(fields["private_key"], fields.get("passphrase"))
-    if kind == "ssh_password":
-        return SshPassword(fields["password"])
-    return TlsIdentity(fields["ca_certificate"], fields["certificate"], fields["private_key"])
 
 
 def _get(ctx: Ctx, credential_id: str, *, lock: bool = False) -> Credential:

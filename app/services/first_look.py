@@ -22,7 +22,7 @@ from app.db.models import Credential
 from app.hypervisor import Host, Target, see_identity
 from app.hypervisor.targets import Secret
 from app.services.context import Actor, Ctx, Services
-from app.services.credentials import secret_of
+from app.services.secrets import secret_of
 
 AT_ONCE = 8
 _slots = threading.BoundedSemaphore(AT_ONCE)

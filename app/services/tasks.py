@@ -6,43 +6,30 @@ At most one active task holds an object (`lock`): a unique index decides, also b
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from app.core.actions import HOST_OBSERVED, TASK_STATE_TITLES, VM_ACTIONS, VmVerb
+from app.core.actions import TASK_STATE_TITLES, VM_ACTIONS, VmVerb
 from app.core.errors import Busy, Conflict, NotFound
 from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import Page, Ref, TaskBrief, TaskError, TaskRecord
-from app.core.specs import ActionOptions, TaskQuery
-from app.core.states import ACTIVE_TASK_STATES, HostMode, ObjectKind, TaskState
-from app.db.models import Audit, Host, Task, Vm
+from app.core.specs import TaskQuery
+from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
+from app.core.work import WORK
+from app.db.models import Task
 from app.services import audit
 from app.services.context import Ctx
-from app.services.notices import TASKS, WORK, Hub, notify
+from app.services.notices import TASKS
+from app.services.notices import WORK as WORK_TOPIC
 from app.services.paging import Order, mentions, page
+from app.services.work import end, tell
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
-
-
-@dataclass(frozen=True, slots=True)
-class TaskWork:
-    """What a task is to do, as read when it begins. `sent`: an earlier run of it sent what must not be repeated."""
-
-    task_id: str
-    kind: str
-    host_id: str
-    vm_id: str
-    uuid: str
-    options: ActionOptions
-    sent: bool
 
 
 def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
@@ -66,7 +53,7 @@ def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
 
 def _titles(ctx: Ctx, text: str) -> list[str]:
     """Message ids of the titles that hold the text in the asker's language."""
-    titles = {action.title for action in VM_ACTIONS.values()}
+    titles = {each.title for each in WORK.values()}
     return sorted(each for each in titles if fold(text) in fold(ctx.translate(each)))
 
 
@@ -94,7 +81,7 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
             code="not_cancellable",
         )
     _ask_to_stop(ctx, task)
-    ctx.notify(WORK)
+    ctx.notify(WORK_TOPIC)
     return record_of(ctx, task)
 
 
@@ -111,10 +98,10 @@ def give_way(ctx: Ctx, holder: TaskBrief) -> None:
 def _ask_to_stop(ctx: Ctx, task: Task) -> None:
     if task.state == TaskState.QUEUED.value:
         message = N_("Cancelled before it began.")
-        _end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
+        end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
     else:
         task.state = TaskState.CANCELLING.value
-        _tell(ctx.session, ctx.services.hub, task)
+        tell(ctx.session, ctx.services.hub, task)
     audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
 
 
@@ -123,65 +110,74 @@ def gives_way(holder: TaskBrief, verb: VmVerb) -> bool:
     return holder.kind in {f"vm.{each.value}" for each in VM_ACTIONS[verb].ends}
 
 
-def enqueue_verb(
+def enqueue(
     ctx: Ctx,
-    verb: VmVerb,
-    vm: Ref,
-    host: Ref,
-    options: ActionOptions,
+    kind: str,
     *,
+    target: Ref,
+    host: Ref | None,
+    params: dict[str, Any],
+    lock: str | None = None,
     batch_id: str | None = None,
 ) -> Task:
-    """Write a task for a power verb on a VM. Raises Busy when another task holds the VM."""
-    action = VM_ACTIONS[verb]
+    """Write a task. It holds `lock`, or else its target. Raises Busy when another task holds that.
+
+    `params` are plain values for the operation; never secrets.
+    """
+    held = lock or target.id
     task = Task(
         id=new_id(ObjectKind.TASK),
-        kind=f"vm.{verb.value}",
-        title=action.title,
-        params=options.model_dump(),
+        kind=kind,
+        title=WORK[kind].title,
+        params=params,
         state=TaskState.QUEUED.value,
         message_params={},
-        lock=vm.id,
-        target_kind=vm.kind.value,
-        target_id=vm.id,
-        target_name=vm.name,
-        host_id=host.id,
-        host_name=host.name,
+        lock=held,
+        target_kind=target.kind.value,
+        target_id=target.id,
+        target_name=target.name,
+        host_id=host.id if host else None,
+        host_name=host.name if host else None,
         actor_id=ctx.actor.user_id,
         actor_name=ctx.actor.name,
         batch_id=batch_id,
-        cancellable=action.cancellable,
+        cancellable=WORK[kind].cancellable,
         created_at=ctx.now,
     )
     try:
         with ctx.session.begin_nested():
             ctx.session.add(task)
     except IntegrityError:
-        raise busy(ctx, active_tasks(ctx, [vm.id])[vm.id]) from None
-    audit.record(ctx, task.kind, target=vm, task=task.id)
-    ctx.notify(WORK, TASKS, task.id, vm.id)
+        raise busy(ctx, holders(ctx, [held])[held]) from None
+    audit.record(ctx, task.kind, target=target, task=task.id)
+    ctx.notify(WORK_TOPIC, TASKS, task.id, target.id)
     return task
 
 
-def active_tasks(ctx: Ctx, target_ids: Collection[str]) -> dict[str, TaskBrief]:
-    """The active task of each of these objects that has one."""
-    columns = (Task.target_id, Task.id, Task.kind, Task.title, Task.state, Task.progress)
+def holders(ctx: Ctx, locks: Collection[str]) -> dict[str, TaskBrief]:
+    """The active task that holds each of these, where there is one. Most locks are ids of objects."""
+    columns = (Task.lock, Task.id, Task.kind, Task.title, Task.state, Task.progress)
     found: dict[str, TaskBrief] = {}
-    ids = list(target_ids)
-    for start in range(0, len(ids), 500):
-        some = ids[start : start + 500]
-        query = sa.select(*columns).where(Task.lock.in_(some), Task.state.in_(ACTIVE))
-        for target, task_id, kind, title, state, progress in ctx.session.execute(query):
-            found[str(target)] = TaskBrief(
+    names = list(locks)
+    for start in range(0, len(names), 500):
+        query = sa.select(*columns).where(Task.lock.in_(names[start : start + 500]), Task.state.in_(ACTIVE))
+        for lock, task_id, kind, title, state, progress in ctx.session.execute(query):
+            found[str(lock)] = TaskBrief(
                 id=task_id, kind=kind, title=ctx.translate(title), state=TaskState(state), progress=progress
             )
     return found
 
 
+def require_free(ctx: Ctx, *locks: str) -> None:
+    """Raise Busy when a task holds any of these."""
+    for holder in holders(ctx, locks).values():
+        raise busy(ctx, holder)
+
+
 def busy(ctx: Ctx, task: TaskBrief) -> Busy:
     """The error for an object that a task holds."""
     return Busy(
-        ctx.translate(N_("Another task holds the VM.")),
+        ctx.translate(N_("Another task is at work on this.")),
         task_id=task.id,
         why=ctx.say(
             N_("“%(title)s” has the state “%(state)s”."),
@@ -189,148 +185,6 @@ def busy(ctx: Ctx, task: TaskBrief) -> Busy:
         ),
         hint=ctx.translate(N_("Wait for its end, or cancel it.")),
     )
-
-
-# -- for the engine ------------------------------------------------------------------------------------------
-
-
-def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = ()) -> list[tuple[str, str]]:
-    """Ids and hosts of tasks that wait, oldest first, without those of hosts that have no room."""
-    query = sa.select(Task.id, Task.host_id).where(Task.state == TaskState.QUEUED.value)
-    if full_hosts:
-        query = query.where(Task.host_id.not_in(full_hosts))
-    rows = session.execute(query.order_by(Task.created_at, Task.id).limit(limit))
-    return [(task_id, host_id or "") for task_id, host_id in rows]
-
-
-def count_queued(session: Session) -> int:
-    """How many tasks wait."""
-    query = sa.select(sa.func.count()).select_from(Task).where(Task.state == TaskState.QUEUED.value)
-    return session.scalar(query) or 0
-
-
-def running(session: Session) -> list[str]:
-    """Ids of tasks that have begun and not ended."""
-    begun = (TaskState.RUNNING.value, TaskState.CANCELLING.value)
-    return list(session.scalars(sa.select(Task.id).where(Task.state.in_(begun))))
-
-
-def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
-    """Mark a task as running and return what it is to do; None when it has ended already, or is gone."""
-    task = session.get(Task, task_id, with_for_update=True)
-    if task is None or TaskState(task.state).is_final:
-        return None
-    if task.state == TaskState.QUEUED.value:
-        task.state = TaskState.RUNNING.value
-    task.started_at = task.started_at or datetime.now(UTC)
-    query = sa.select(Vm.uuid, Vm.host_id, Host.mode).join(Host, Host.id == Vm.host_id)
-    vm = session.execute(query.where(Vm.id == task.target_id)).one_or_none()
-    if vm is None:
-        error = {"code": "vm_gone", "title": N_("The VM is not in the inventory any more.")}
-        _end(session, hub, task, TaskState.FAILED, error=error)
-        return None
-    if vm.mode == HostMode.OBSERVE and task.sent_at is None:
-        refused = HOST_OBSERVED  # since it was asked for; the operation looks at the VM's own state
-        error = {"code": refused.code, "title": refused.reason, "hint": refused.hint}
-        _end(session, hub, task, TaskState.FAILED, error=error)
-        return None
-    _tell(session, hub, task)
-    return TaskWork(
-        task_id=task.id,
-        kind=task.kind,
-        host_id=vm.host_id,
-        vm_id=task.target_id or "",
-        uuid=vm.uuid,
-        options=ActionOptions.model_validate(task.params),
-        sent=task.sent_at is not None,
-    )
-
-
-def report_progress(
-    session: Session,
-    hub: Hub,
-    task_id: str,
-    progress: int | None,
-    message: str | None = None,
-    params: dict[str, Any] | None = None,
-) -> None:
-    """Show how far a task has come. None leaves progress or message as it is."""
-    task = session.get(Task, task_id)
-    if task is None or TaskState(task.state).is_final:
-        return
-    if progress is not None:
-        task.progress = progress
-    if message is not None:
-        task.message, task.message_params = message, params or {}
-    _tell(session, hub, task)
-
-
-def mark_sent(session: Session, task_id: str) -> None:
-    """Note, before it is sent, that a step which must not be repeated is sent now."""
-    session.execute(sa.update(Task).where(Task.id == task_id).values(sent_at=datetime.now(UTC)))
-
-
-def is_cancelled(session: Session, task_id: str) -> bool:
-    """Whether somebody asked the task to stop."""
-    state = session.scalar(sa.select(Task.state).where(Task.id == task_id))
-    return state in (TaskState.CANCELLING.value, TaskState.CANCELLED.value)
-
-
-def finish_task(
-    session: Session,
-    hub: Hub,
-    task_id: str,
-    state: TaskState,
-    *,
-    message: str | None = None,
-    params: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
-) -> None:
-    """Write how a task ended, once: a task that has ended stays as it is."""
-    task = session.get(Task, task_id, with_for_update=True)
-    if task is not None and not TaskState(task.state).is_final:
-        _end(session, hub, task, state, message=message, params=params, error=error, result=result)
-
-
-def _end(
-    session: Session,
-    hub: Hub,
-    task: Task,
-    state: TaskState,
-    *,
-    message: str | None = None,
-    params: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
-) -> None:
-    task.state = state.value
-    task.finished_at = datetime.now(UTC)
-    task.message, task.message_params = message, params or {}
-    task.error, task.result = error, result
-    if state is TaskState.SUCCEEDED:
-        task.progress = 100
-    if state is TaskState.FAILED:
-        session.add(
-            Audit(
-                at=task.finished_at,
-                actor_id=task.actor_id,
-                actor_name=task.actor_name,
-                via="system",
-                action=task.kind,
-                object_kind=task.target_kind,
-                object_id=task.target_id,
-                object_name=task.target_name,
-                outcome="failed",
-                code=(error or {}).get("code"),
-                detail={"task": task.id},
-            )
-        )
-    _tell(session, hub, task)
-
-
-def _tell(session: Session, hub: Hub, task: Task) -> None:
-    notify(session, hub, TASKS, task.id, *([task.target_id] if task.target_id else []))
 
 
 def _get(ctx: Ctx, task_id: str, *, lock: bool = False) -> Task:

@@ -81,7 +81,7 @@ def refusal(verb: VmVerb, vm: Any, host_state: str, host_mode: str) -> Refusal |
 
 def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
     """Rows of COLUMNS as records, each with the task that holds the VM now."""
-    held = tasks.active_tasks(ctx, [row[0] for row in rows]) if rows else {}
+    held = tasks.holders(ctx, [row[0] for row in rows]) if rows else {}
     return [_record(ctx, row, held.get(row[0])) for row in rows]
 
 

@@ -25,7 +25,7 @@ from app.core.records import (
 )
 from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.core.states import ObjectKind, VmState
-from app.db.models import Host, Tag, Vm, VmDefinition, VmScreen
+from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.services import audit, tasks
 from app.services.context import Ctx
 from app.services.mirror.definitions import vm_search_text
@@ -187,9 +187,9 @@ def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecor
     vm = _get(ctx, vm_id, VM_ACTIONS[verb].privilege)
     host = ctx.session.get_one(Host, vm.host_id)
     refused = refusal(verb, vm, host.state, host.mode)
-    holder = tasks.active_tasks(ctx, [vm.id]).get(vm.id)
+    holder = tasks.holders(ctx, [vm.id]).get(vm.id)
     _free(ctx, verb, holder, refused)
-    task = tasks.enqueue_verb(ctx, verb, _ref(vm), _host_ref(host), options)
+    task = _enqueue(ctx, verb, _ref(vm), _host_ref(host), options)
     return tasks.record_of(ctx, task)
 
 
@@ -199,7 +199,7 @@ def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
     batch_id = new_id(ObjectKind.TASK)
     options = ActionOptions.model_validate(asked.model_dump(include=set(ActionOptions.model_fields)))
     rows = _rows(ctx, asked.ids)
-    held = tasks.active_tasks(ctx, list(rows))
+    held = tasks.holders(ctx, list(rows))
     started: list[TaskRecord] = []
     refused: list[BulkRefusal] = []
     for vm_id in dict.fromkeys(asked.ids):
@@ -220,7 +220,14 @@ def _act_one(ctx: Ctx, verb: VmVerb, row: Any, holder: Any, options: ActionOptio
     _free(ctx, verb, holder, refusal(verb, row, row.host_state, row.host_mode))
     vm = Ref(kind=ObjectKind.VM, id=row.id, name=row.name)
     host = Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name)
-    return tasks.enqueue_verb(ctx, verb, vm, host, options, batch_id=batch_id)
+    return _enqueue(ctx, verb, vm, host, options, batch_id)
+
+
+def _enqueue(
+    ctx: Ctx, verb: VmVerb, vm: Ref, host: Ref, options: ActionOptions, batch_id: str | None = None
+) -> Task:
+    params = options.model_dump()
+    return tasks.enqueue(ctx, f"vm.{verb.value}", target=vm, host=host, params=params, batch_id=batch_id)
 
 
 def _free(ctx: Ctx, verb: VmVerb, holder: TaskBrief | None, refused: Refusal | None) -> None:

@@ -53,8 +53,8 @@ def test_the_secret_is_nowhere_but_sealed(services: Services, ctx, tmp_path: Pat
         row = session.get_one(Credential, made.id)
         assert PASSWORD.encode() not in row.sealed
         assert PASSWORD not in f"{row.summary} {session.scalars(sa.select(Audit.detail)).all()}"
-        assert credentials.secret_of(session, services.vault, made.id) == SshPassword(PASSWORD)
-        assert PASSWORD not in repr(credentials.secret_of(session, services.vault, made.id))
+        assert secret_of(session, services.vault, made.id) == SshPassword(PASSWORD)
+        assert PASSWORD not in repr(secret_of(session, services.vault, made.id))
     for file in tmp_path.rglob("vigie.db*"):
         assert PASSWORD.encode() not in file.read_bytes()
 
@@ -134,7 +134,7 @@ def test_delete_and_what_is_not_there(services: Services, ctx) -> None:
     for gone in (credentials.show_credential, credentials.delete_credential):
         with pytest.raises(NotFound):
             gone(one, made.id)
-    assert credentials.secret_of(one.session, services.vault, made.id) is None
+    assert secret_of(one.session, services.vault, made.id) is None
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])

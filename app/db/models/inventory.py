@@ -1,4 +1,4 @@
-"""The tables. What hosts say is mirrored here; what people own (tree, tags, notes, tasks, audit) lives here.
+"""The inventory: what hosts say is mirrored here, beside what people own of it.
 
 The rows that lists are made of (`host`, `vm`) are kept narrow: definitions and pictures have tables of their
 own. Text that lists search is folded into `search_text` (lower case) when the row is written.
@@ -6,145 +6,13 @@ own. Text that lists search is folded into `search_text` (lower case) when the r
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    Boolean,
-    DateTime,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time; SQLite keeps it without its zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    @property
-    def python_type(self) -> type[datetime]:
-        """What values of this type are; SQLAlchemy says `object` for a type of one's own."""
-        return datetime
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; store UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone cannot be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """Names of constraints are fixed, so that migrations can name them on both databases."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
-        datetime: UtcDateTime,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
-        str: Text,
-        int: BigInteger,
-        bool: Boolean,
-        float: Float,
-        bytes: LargeBinary,
-    }
-
-
-Id = String(24)
-
-
-class User(Base):
-    """A person who may sign in. `name_key` is the case-folded name."""
-
-    __tablename__ = "user_account"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str]
-    name_key: Mapped[str] = mapped_column(unique=True)
-    display: Mapped[str]
-    password_hash: Mapped[str | None]
-    role: Mapped[str]
-    language: Mapped[str | None]
-    disabled: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime]
-    last_login_at: Mapped[datetime | None]
-    version: Mapped[int] = mapped_column(default=1)
-
-
-class Login(Base):
-    """A login session. `id` is public; the cookie's secret is kept only as its SHA-256."""
-
-    __tablename__ = "login"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
-    created_at: Mapped[datetime]
-    last_seen_at: Mapped[datetime]
-    expires_at: Mapped[datetime] = mapped_column(index=True)
-    remote: Mapped[str | None]
-    user_agent: Mapped[str | None]
-
-
-class Token(Base):
-    """An API token, kept only as its SHA-256."""
-
-    __tablename__ = "token"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str]
-    prefix: Mapped[str]
-    secret_sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime | None]
-    last_used_at: Mapped[datetime | None]
-
-
-class Credential(Base):
-    """How Vigie signs in to hosts. `sealed` is the encrypted secret; `summary` its public part."""
-
-    __tablename__ = "credential"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str]
-    name_key: Mapped[str] = mapped_column(unique=True)
-    kind: Mapped[str]
-    summary: Mapped[str]
-    sealed: Mapped[bytes]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-    version: Mapped[int] = mapped_column(default=1)
+from app.db.models.base import Base, Id
 
 
 class Datacenter(Base):
@@ -273,6 +141,8 @@ class Vm(Usage, Base):
     guest_hostname: Mapped[str | None]
     agent_connected: Mapped[bool] = mapped_column(default=False)
     addresses: Mapped[list[Any]] = mapped_column(default=list)  # [mac or "", address]
+    pending: Mapped[bool | None]  # changes wait for its next power-off
+    dangers: Mapped[list[Any] | None]  # keys of core.dangers found in its definition
     tags: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     search_text: Mapped[str] = mapped_column(default="")
@@ -281,7 +151,12 @@ class Vm(Usage, Base):
 
 
 class VmDefinition(Base):
-    """A VM's XML as last read, and what was read from it (core.views.VmDefinition without `xml`)."""
+    """A VM's XML as last read, and what was read from it (core.views.VmDefinition without `xml`).
+
+    `saved_xml` is what the VM will be after its next power-off, read while it runs; None when it is off or
+    transient. `pending` names the parts in which the two differ (message ids). `since`, `actor_name` and
+    `task_id` tell when and by whom the definition became what it is; earlier versions are in `history`.
+    """
 
     __tablename__ = "vm_definition"
 
@@ -290,6 +165,13 @@ class VmDefinition(Base):
     xml: Mapped[str]
     parsed: Mapped[dict[str, Any]]
     read_at: Mapped[datetime]
+    saved_digest: Mapped[str | None]
+    saved_xml: Mapped[str | None]
+    saved_parsed: Mapped[dict[str, Any] | None]
+    pending: Mapped[list[Any] | None]
+    since: Mapped[datetime | None]  # None: since before Vigie knew the VM
+    actor_name: Mapped[str | None]
+    task_id: Mapped[str | None] = mapped_column(Id)
 
 
 class VmScreen(Base):
@@ -334,6 +216,9 @@ class Pool(Base):
     target_path: Mapped[str | None]
     volume_count: Mapped[int] = mapped_column(default=0)
     volumes_read_at: Mapped[datetime | None]
+    xml: Mapped[str | None] = mapped_column(deferred=True)
+    shared_mark: Mapped[str | None]  # pools with the same mark are proven to be the same storage
+    proven_at: Mapped[datetime | None]
 
 
 class Volume(Base):
@@ -370,117 +255,47 @@ class Network(Base):
     forward_mode: Mapped[str]
     addresses: Mapped[list[Any]] = mapped_column(default=list)
     dhcp: Mapped[bool] = mapped_column(default=False)
+    xml: Mapped[str | None] = mapped_column(deferred=True)
+    leases: Mapped[list[Any] | None]  # core.networks.Lease, as last read
 
 
-class Task(Base):
-    """Work that was asked for. `lock` names what it holds; at most one active task may hold a thing.
+class Filter(Base):
+    """A traffic filter (nwfilter) of a host, which interfaces of VMs may name."""
 
-    The row is the outbox: written in the transaction of the request, taken up by the engine after commit.
-    """
-
-    __tablename__ = "task"
-    __table_args__ = (
-        Index(
-            "uq_task_active_lock",
-            "lock",
-            unique=True,
-            sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
-            postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
-        ),
-        Index("ix_task_created_at_id", "created_at", "id"),
-        Index("ix_task_state_created_at", "state", "created_at"),
-        Index("ix_task_target_id_created_at", "target_id", "created_at"),
-        Index("ix_task_host_id_created_at", "host_id", "created_at"),
-    )
+    __tablename__ = "traffic_filter"
+    __table_args__ = (UniqueConstraint("host_id", "uuid"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str]  # vm.start, vm.shutdown, …
-    title: Mapped[str]  # message id
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    state: Mapped[str]
-    progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
-    message: Mapped[str | None]  # message id
-    message_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    lock: Mapped[str | None]
-    target_kind: Mapped[str | None]
-    target_id: Mapped[str | None] = mapped_column(Id)
-    target_name: Mapped[str | None]
-    host_id: Mapped[str | None] = mapped_column(Id)
-    host_name: Mapped[str | None]
-    actor_id: Mapped[str | None] = mapped_column(Id)
-    actor_name: Mapped[str]
-    batch_id: Mapped[str | None] = mapped_column(Id, index=True)
-    cancellable: Mapped[bool] = mapped_column(default=False)
-    sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host
-    created_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
-    result: Mapped[dict[str, Any] | None]
-    error: Mapped[dict[str, Any] | None]  # code, title, why, hint (message ids), params, detail, next_verb
+    host_id: Mapped[str] = mapped_column(ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    uuid: Mapped[str] = mapped_column(String(36))
+    name: Mapped[str]
+    xml: Mapped[str] = mapped_column(deferred=True)
 
 
-class IdempotencyKey(Base):
-    """A request that was answered once; the same key gives the same answer."""
+class Offers(Base):
+    """What a host can give to VMs (core.offers), read once per connection."""
 
-    __tablename__ = "idempotency_key"
+    __tablename__ = "offers"
 
-    user_id: Mapped[str] = mapped_column(Id, primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    request_sha256: Mapped[str] = mapped_column(String(64))
-    answer: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
+    offers: Mapped[dict[str, Any]]
+    read_at: Mapped[datetime]
 
 
-class Event(Base):
-    """Something that happened. `message` is a message id with `params`."""
+class History(Base):
+    """An earlier version of the definition of a VM, pool, network or filter, and who had made it."""
 
-    __tablename__ = "event"
-    __table_args__ = (
-        Index("ix_event_object_id_id", "object_id", "id"),
-        Index("ix_event_host_id_id", "host_id", "id"),
-        Index("ix_event_at", "at"),
-        {"sqlite_autoincrement": True},  # ids are never used again: streams resume by them
-    )
+    __tablename__ = "history"
+    __table_args__ = (Index("ix_history_object_id_id", "object_id", "id"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
-    at: Mapped[datetime]
-    kind: Mapped[str]
-    severity: Mapped[str]
-    message: Mapped[str]
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    object_kind: Mapped[str | None]
-    object_id: Mapped[str | None] = mapped_column(Id)
-    object_name: Mapped[str | None]
+    object_kind: Mapped[str]
+    object_id: Mapped[str] = mapped_column(Id)
     host_id: Mapped[str | None] = mapped_column(Id)
-    host_name: Mapped[str | None]
-    task_id: Mapped[str | None] = mapped_column(Id)
+    xml: Mapped[str]
+    since: Mapped[datetime | None]
+    until: Mapped[datetime]
     actor_name: Mapped[str | None]
-
-
-class Audit(Base):
-    """Who asked for what, and how it ended. Never holds secrets."""
-
-    __tablename__ = "audit"
-    __table_args__ = (
-        Index("ix_audit_at", "at"),
-        Index("ix_audit_object_id_id", "object_id", "id"),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    at: Mapped[datetime]
-    actor_id: Mapped[str | None] = mapped_column(Id)
-    actor_name: Mapped[str]
-    via: Mapped[str]
-    action: Mapped[str]
-    object_kind: Mapped[str | None]
-    object_id: Mapped[str | None] = mapped_column(Id)
-    object_name: Mapped[str | None]
-    outcome: Mapped[str]
-    code: Mapped[str | None]
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    remote: Mapped[str | None]
+    task_id: Mapped[str | None] = mapped_column(Id)

@@ -1,0 +1,55 @@
+"""The tables."""
+
+from app.db.models.base import Base, Id, UtcDateTime
+from app.db.models.consoles import Console, ConsoleTicket
+from app.db.models.inventory import (
+    Datacenter,
+    Filter,
+    History,
+    Host,
+    Network,
+    Offers,
+    Pool,
+    Tag,
+    Usage,
+    Vm,
+    VmDefinition,
+    VmScreen,
+    Volume,
+)
+from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
+from app.db.models.people import Credential, Login, Token, User
+from app.db.models.records import Audit, Event, IdempotencyKey, Task
+
+__all__ = [
+    "Audit",
+    "Base",
+    "Console",
+    "ConsoleTicket",
+    "Credential",
+    "Datacenter",
+    "Event",
+    "Filter",
+    "History",
+    "Host",
+    "Id",
+    "IdempotencyKey",
+    "Image",
+    "ImageCopy",
+    "Login",
+    "Network",
+    "Offers",
+    "Pool",
+    "SavedSpec",
+    "Tag",
+    "Task",
+    "Token",
+    "Upload",
+    "Usage",
+    "User",
+    "UtcDateTime",
+    "Vm",
+    "VmDefinition",
+    "VmScreen",
+    "Volume",
+]

@@ -1,0 +1,126 @@
+"""What was asked for, what happened, and who did it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.models.base import Base, Id
+
+
+class Task(Base):
+    """Work that was asked for. `lock` names what it holds; at most one active task may hold a thing.
+
+    The row is the outbox: written in the transaction of the request, taken up by the engine after commit.
+    """
+
+    __tablename__ = "task"
+    __table_args__ = (
+        Index(
+            "uq_task_active_lock",
+            "lock",
+            unique=True,
+            sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
+            postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
+        ),
+        Index("ix_task_created_at_id", "created_at", "id"),
+        Index("ix_task_state_created_at", "state", "created_at"),
+        Index("ix_task_target_id_created_at", "target_id", "created_at"),
+        Index("ix_task_host_id_created_at", "host_id", "created_at"),
+    )
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str]  # vm.start, vm.shutdown, …
+    title: Mapped[str]  # message id
+    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str]
+    progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
+    message: Mapped[str | None]  # message id
+    message_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    lock: Mapped[str | None]
+    target_kind: Mapped[str | None]
+    target_id: Mapped[str | None] = mapped_column(Id)
+    target_name: Mapped[str | None]
+    host_id: Mapped[str | None] = mapped_column(Id)
+    host_name: Mapped[str | None]
+    actor_id: Mapped[str | None] = mapped_column(Id)
+    actor_name: Mapped[str]
+    batch_id: Mapped[str | None] = mapped_column(Id, index=True)
+    cancellable: Mapped[bool] = mapped_column(default=False)
+    made: Mapped[list[Any] | None]  # what it began to make, for those who clean up
+    sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[dict[str, Any] | None]  # code, title, why, hint (message ids), params, detail, next_verb
+
+
+class IdempotencyKey(Base):
+    """A request that was answered once; the same key gives the same answer."""
+
+    __tablename__ = "idempotency_key"
+
+    user_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Event(Base):
+    """Something that happened. `message` is a message id with `params`."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        Index("ix_event_object_id_id", "object_id", "id"),
+        Index("ix_event_host_id_id", "host_id", "id"),
+        Index("ix_event_at", "at"),
+        {"sqlite_autoincrement": True},  # ids are never used again: streams resume by them
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    severity: Mapped[str]
+    message: Mapped[str]
+    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    object_kind: Mapped[str | None]
+    object_id: Mapped[str | None] = mapped_column(Id)
+    object_name: Mapped[str | None]
+    host_id: Mapped[str | None] = mapped_column(Id)
+    host_name: Mapped[str | None]
+    task_id: Mapped[str | None] = mapped_column(Id)
+    actor_name: Mapped[str | None]
+
+
+class Audit(Base):
+    """Who asked for what, and how it ended. Never holds secrets."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_at", "at"),
+        Index("ix_audit_object_id_id", "object_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    at: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(Id)
+    actor_name: Mapped[str]
+    via: Mapped[str]
+    action: Mapped[str]
+    object_kind: Mapped[str | None]
+    object_id: Mapped[str | None] = mapped_column(Id)
+    object_name: Mapped[str | None]
+    outcome: Mapped[str]
+    code: Mapped[str | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    remote: Mapped[str | None]

@@ -1,0 +1,204 @@
+"""Tasks as the engine sees them: what waits, what one is to do, how far it came and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.actions import HOST_OBSERVED
+from app.core.messages import N_
+from app.core.states import HostMode, ObjectKind, TaskState
+from app.core.work import BY_ASKER
+from app.db.models import Audit, Host, Task, Vm
+from app.services.notices import TASKS, Hub, notify
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWork:
+    """What a task is to do, as read when it begins.
+
+    `host_id` is where: of a VM's task the host that has the VM now. `uuid` is the VM's; empty for other targets.
+    `sent`: an earlier run of it sent what must not be repeated. `made`: what earlier runs began to make.
+    """
+
+    task_id: str
+    kind: str
+    host_id: str
+    target_id: str
+    uuid: str
+    params: dict[str, Any]
+    sent: bool
+    made: tuple[dict[str, Any], ...] = ()
+
+
+def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Ids and hosts of tasks that wait, oldest first, without those of hosts that have no room."""
+    query = sa.select(Task.id, Task.host_id).where(Task.state == TaskState.QUEUED.value)
+    if full_hosts:
+        query = query.where(Task.host_id.not_in(full_hosts))
+    rows = session.execute(query.order_by(Task.created_at, Task.id).limit(limit))
+    return [(task_id, host_id or "") for task_id, host_id in rows]
+
+
+def count_queued(session: Session) -> int:
+    """How many tasks wait."""
+    query = sa.select(sa.func.count()).select_from(Task).where(Task.state == TaskState.QUEUED.value)
+    return session.scalar(query) or 0
+
+
+def running(session: Session) -> list[str]:
+    """Ids of tasks that have begun and not ended, without those that the asker drives."""
+    begun = (TaskState.RUNNING.value, TaskState.CANCELLING.value)
+    query = sa.select(Task.id).where(Task.state.in_(begun), Task.kind.not_in(BY_ASKER))
+    return list(session.scalars(query))
+
+
+def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
+    """Mark a task as running and return what it is to do; None when it has ended already, or is gone."""
+    task = session.get(Task, task_id, with_for_update=True)
+    if task is None or TaskState(task.state).is_final:
+        return None
+    if task.state == TaskState.QUEUED.value:
+        task.state = TaskState.RUNNING.value
+    task.started_at = task.started_at or datetime.now(UTC)
+    found = _whereabouts(session, task)
+    if found is None:
+        gone = (
+            N_("The VM is not in the inventory any more.")
+            if _is_of_vm(task)
+            else N_("The host is not in the inventory any more.")
+        )
+        error = {"code": "vm_gone" if _is_of_vm(task) else "host_gone", "title": gone}
+        end(session, hub, task, TaskState.FAILED, error=error)
+        return None
+    host_id, uuid, mode = found
+    if mode == HostMode.OBSERVE and task.sent_at is None:
+        refused = HOST_OBSERVED  # since it was asked for; the operation looks at the VM's own state
+        error = {"code": refused.code, "title": refused.reason, "hint": refused.hint}
+        end(session, hub, task, TaskState.FAILED, error=error)
+        return None
+    tell(session, hub, task)
+    return TaskWork(
+        task_id=task.id,
+        kind=task.kind,
+        host_id=host_id,
+        target_id=task.target_id or "",
+        uuid=uuid,
+        params=task.params,
+        sent=task.sent_at is not None,
+        made=tuple(task.made or ()),
+    )
+
+
+def _is_of_vm(task: Task) -> bool:
+    return task.target_kind == ObjectKind.VM.value
+
+
+def _whereabouts(session: Session, task: Task) -> tuple[str, str, str] | None:
+    """Host, VM's UUID and the host's mode; None when the VM, or the host, is gone from the inventory."""
+    if _is_of_vm(task):
+        of_vm = sa.select(Vm.host_id, Vm.uuid, Host.mode).join(Host, Host.id == Vm.host_id)
+        row = session.execute(of_vm.where(Vm.id == task.target_id)).one_or_none()
+    else:
+        of_host = sa.select(Host.id, sa.literal(""), Host.mode).where(Host.id == task.host_id)
+        row = session.execute(of_host).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def report_progress(
+    session: Session,
+    hub: Hub,
+    task_id: str,
+    progress: int | None,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+) -> None:
+    """Show how far a task has come. None leaves progress or message as it is."""
+    task = session.get(Task, task_id)
+    if task is None or TaskState(task.state).is_final:
+        return
+    if progress is not None:
+        task.progress = progress
+    if message is not None:
+        task.message, task.message_params = message, params or {}
+    tell(session, hub, task)
+
+
+def mark_sent(session: Session, task_id: str) -> None:
+    """Note, before it is sent, that a step which must not be repeated is sent now."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(sent_at=datetime.now(UTC)))
+
+
+def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:
+    """Note what a task begins to make, before it does: what is left behind is found by this."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
+
+
+def is_cancelled(session: Session, task_id: str) -> bool:
+    """Whether somebody asked the task to stop."""
+    state = session.scalar(sa.select(Task.state).where(Task.id == task_id))
+    return state in (TaskState.CANCELLING.value, TaskState.CANCELLED.value)
+
+
+def finish_task(
+    session: Session,
+    hub: Hub,
+    task_id: str,
+    state: TaskState,
+    *,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """Write how a task ended, once: a task that has ended stays as it is."""
+    task = session.get(Task, task_id, with_for_update=True)
+    if task is not None and not TaskState(task.state).is_final:
+        end(session, hub, task, state, message=message, params=params, error=error, result=result)
+
+
+def end(
+    session: Session,
+    hub: Hub,
+    task: Task,
+    state: TaskState,
+    *,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """Write how the task ended, and tell."""
+    task.state = state.value
+    task.finished_at = datetime.now(UTC)
+    task.message, task.message_params = message, params or {}
+    task.error, task.result = error, result
+    if state is TaskState.SUCCEEDED:
+        task.progress = 100
+    if state is TaskState.FAILED:
+        session.add(
+            Audit(
+                at=task.finished_at,
+                actor_id=task.actor_id,
+                actor_name=task.actor_name,
+                via="system",
+                action=task.kind,
+                object_kind=task.target_kind,
+                object_id=task.target_id,
+                object_name=task.target_name,
+                outcome="failed",
+                code=(error or {}).get("code"),
+                detail={"task": task.id},
+            )
+        )
+    tell(session, hub, task)
+
+
+def tell(session: Session, hub: Hub, task: Task) -> None:
+    """Publish that the task changed."""
+    notify(session, hub, TASKS, task.id, *([task.target_id] if task.target_id else []))
