@@ -57,7 +57,7 @@ def create_credential(ctx: Ctx, spec: CredentialSpec) -> CredentialRecord:
     row = Credential(
         id=new_id(ObjectKind.CREDENTIAL),
         kind=spec.kind,
-        summary=describemake_secret(make_secret(spec.kind, fields)),
+        summary=describe_secret(make_secret(spec.kind, fields)),
         sealed=ctx.services.vault.seal(fields),
         created_at=ctx.now,
         updated_at=ctx.now,
@@ -80,7 +80,7 @@ def update_credential(
     replaced = any(getattr(spec, name) is not None for name in ALL_FIELDS)
     if replaced:
         fields = _given(spec)
-        row.summary = describemake_secret(make_secret(spec.kind, fields))
+        row.summary = describe_secret(make_secret(spec.kind, fields))
         row.sealed = ctx.services.vault.seal(fields)
         hosts = sa.update(Host).where(Host.credential_id == row.id)
         ctx.session.execute(hosts.values(config_version=Host.config_version + 1))

@@ -13,6 +13,7 @@ from app.db.models import Audit, Credential, Datacenter, Host
 from app.hypervisor.targets import SshPassword
 from app.services import credentials
 from app.services.context import Services
+from app.services.secrets import secret_of
 
 PASSWORD = "Tr0ub4dor&3-unmistakable"
 PRIVATE_KEY = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
