@@ -165,6 +165,7 @@ class PoolObservation:
     available_bytes: int
     target_path: str | None
     volumes: tuple[VolumeObservation, ...] | None = None
+    xml: str | None = None  # its definition, without what it holds at the moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ class NetworkObservation:
     forward_mode: str  # nat, route, open, bridge, hostdev, isolated...
     addresses: tuple[str, ...] = ()  # CIDR
     dhcp: bool = False
+    xml: str | None = None  # its definition, without who is connected at the moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Reader:
             0  # single and complete ones: a listing that was begun before one of them is old news
         )
         self._listing = 0
+        self._listed: tuple[VmObservation, ...] | None = None
+        self._listed_at = 0
         self._sample: UsageSample | None = None
         self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
@@ -85,14 +87,20 @@ class Reader:
         host_usage, vm_usage = usage_between(self._sample, sample)
         self._sample = sample
         vms = snapshot.vms or ()
-        self.unread = [Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)]
-        listing = hash(vms)
-        news: HostSnapshot | None = HostSnapshot(vms=snapshot.vms)
-        if readings != self._readings:
-            news, listing = None, 0
-        elif listing == self._listing:
-            news = None
-        self._listing = listing
+        news: HostSnapshot | None = None
+        if vms is not self._listed or readings != self._listed_at:
+            self.unread = [
+                Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)
+            ]
+            listing = hash(vms)
+            news = HostSnapshot(vms=snapshot.vms)
+            if readings != self._readings:
+                news, listing = None, 0
+            elif listing == self._listing:
+                news = None
+            self._listing = listing
+            # The host hands out the same tuple again as long as nothing changed.
+            self._listed, self._listed_at = (vms, readings) if listing else (None, 0)
         return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
 
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:

@@ -24,6 +24,8 @@ from app.core.views import (
 )
 from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
+from app.hypervisor.machines import Machines
+from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
 from app.hypervisor.wiring import Wiring, see_identity
 
@@ -57,6 +59,8 @@ class Host:
         self._flags_of = -1  # how much Vigie had touched by then: what it does meanwhile counts as later
         self._touched = 0
         self._polls = 0
+        self.machines = Machines(wiring, self._touch)
+        self.storage = Storage(wiring)
 
     @classmethod
     def open(
@@ -233,6 +237,9 @@ class Host:
         total = stats.get("data_total") or stats.get("memory_total") or 0
         left = stats.get("data_remaining", stats.get("memory_remaining", total))
         return max(0, min(99, round(100 * (total - left) / total))) if total else 0
+
+    def _touch(self) -> None:
+        self._touched += 1
 
     def _do(
         self, uuid: str, change: Callable[[libvirt.virDomain], object], deadline_s: float = VERB_DEADLINE_S

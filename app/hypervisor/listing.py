@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libvirt
 
@@ -73,6 +73,7 @@ class Flags:
     transient: frozenset[str]
     autostart: frozenset[str]
     saved: frozenset[str]
+    vms: tuple[VmObservation, ...] = ()  # what all this makes of them
 
 
 def read_vms(connection: Connection) -> tuple[VmObservation, ...]:
@@ -84,8 +85,11 @@ def read_vms(connection: Connection) -> tuple[VmObservation, ...]:
 def list_vms(connection: Connection, known: Flags | None = None) -> tuple[tuple[VmObservation, ...], Flags]:
     """All VMs without definitions, and their flags: those that are known while all states are as they were then."""
     listed = _list(connection)
-    flags = known if known and known.states == _states_of(listed) else _read_flags(connection, listed)
-    return _observe(listed, flags), flags
+    if known and known.states == _states_of(listed):
+        return known.vms, known
+    flags = _read_flags(connection, listed)
+    vms = _observe(listed, flags)
+    return vms, replace(flags, vms=vms)
 
 
 def read_counters(connection: Connection) -> UsageSample:
@@ -188,7 +192,7 @@ def _list(connection: Connection) -> Listed:
 
 def _states_of(listed: Listed) -> dict[str, object]:
     return {
-        vm.UUIDString(): (vm.ID(), stats.get("state.state"), stats.get("state.reason"))
+        vm.UUIDString(): (vm.ID(), _name(vm), stats.get("state.state"), stats.get("state.reason"))
         for vm, stats in listed
     }
 
@@ -348,7 +352,7 @@ def _pool(
     try:
         state, capacity, allocation, available = connection.call(pool.info)
         name = connection.call(pool.name)
-        kind, path = read.read_pool(connection.call(pool.XMLDesc, 0))
+        kind, path, xml = read.read_pool(connection.call(pool.XMLDesc, 0))
         named = _POOL_STATES[state] if 0 <= state < len(_POOL_STATES) else "inaccessible"
         listed = (_volumes(connection, pool) if named == "running" else ()) if volumes else None
     except HypervisorRefused as error:
@@ -369,6 +373,7 @@ def _pool(
         available_bytes=available,
         target_path=path,
         volumes=listed,
+        xml=xml,
     )
 
 

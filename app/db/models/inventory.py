@@ -154,8 +154,7 @@ class VmDefinition(Base):
     """A VM's XML as last read, and what was read from it (core.views.VmDefinition without `xml`).
 
     `saved_xml` is what the VM will be after its next power-off, read while it runs; None when it is off or
-    transient. `pending` names the parts in which the two differ (message ids). `since`, `actor_name` and
-    `task_id` tell when and by whom the definition became what it is; earlier versions are in `history`.
+    transient. `pending` names the parts in which the two differ (message ids).
     """
 
     __tablename__ = "vm_definition"
@@ -169,9 +168,6 @@ class VmDefinition(Base):
     saved_xml: Mapped[str | None]
     saved_parsed: Mapped[dict[str, Any] | None]
     pending: Mapped[list[Any] | None]
-    since: Mapped[datetime | None]  # None: since before Vigie knew the VM
-    actor_name: Mapped[str | None]
-    task_id: Mapped[str | None] = mapped_column(Id)
 
 
 class VmScreen(Base):
@@ -283,7 +279,11 @@ class Offers(Base):
 
 
 class History(Base):
-    """An earlier version of the definition of a VM, pool, network or filter, and who had made it."""
+    """A version of the lasting definition of a VM, pool, network or filter: since when, and who made it.
+
+    An object whose definition never changed has none; with the first change both versions are written, the first
+    with `since` unset, because it was so before Vigie knew it.
+    """
 
     __tablename__ = "history"
     __table_args__ = (Index("ix_history_object_id_id", "object_id", "id"), {"sqlite_autoincrement": True})
@@ -295,7 +295,7 @@ class History(Base):
     object_id: Mapped[str] = mapped_column(Id)
     host_id: Mapped[str | None] = mapped_column(Id)
     xml: Mapped[str]
+    digest: Mapped[str]
     since: Mapped[datetime | None]
-    until: Mapped[datetime]
     actor_name: Mapped[str | None]
     task_id: Mapped[str | None] = mapped_column(Id)

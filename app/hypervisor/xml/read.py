@@ -119,10 +119,19 @@ def read_volume(xml: str) -> VolumeObservation:
     )
 
 
-def read_pool(xml: str) -> tuple[str, str | None]:
-    """A storage pool's kind and target path. Raises UnreadableXml."""
+def read_pool(xml: str) -> tuple[str, str | None, str]:
+    """A storage pool's kind, target path, and definition without its fill. Raises UnreadableXml."""
     tree = parse(xml, "pool")
-    return tree.get("type", ""), tree.findtext("target/path")
+    for name in ("capacity", "allocation", "available"):
+        for each in tree.findall(name):
+            tree.remove(each)
+    return tree.get("type", ""), tree.findtext("target/path"), text_of(tree)
+
+
+def text_of(tree: Element) -> str:
+    """The tree as text, indented."""
+    etree.indent(tree)
+    return etree.tostring(tree, encoding="unicode")
 
 
 def read_network(
@@ -132,6 +141,8 @@ def read_network(
     tree = parse(xml, "network")
     forward = tree.find("forward")
     addresses = tree.findall("ip")
+    for each in tree.iter():
+        each.attrib.pop("connections", None)
     return NetworkObservation(
         uuid=uuid,
         name=name,
@@ -142,6 +153,7 @@ def read_network(
         forward_mode="isolated" if forward is None else forward.get("mode", "nat"),
         addresses=tuple(_cidr(address) for address in addresses if address.get("address")),
         dhcp=any(address.find("dhcp") is not None for address in addresses),
+        xml=text_of(tree),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -29,7 +30,19 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "vm.resumed": frozenset({"vm.resume", "vm.restore"}),
     "vm.rebooted": frozenset({"vm.reboot", "vm.reset"}),
     "vm.autostart": frozenset({"vm.autostart-on", "vm.autostart-off"}),
+    "vm.changed": frozenset({"vm.change", "vm.define"}),
+    "vm.renamed": frozenset({"vm.rename"}),
+    "pool.state": frozenset({"pool.start", "pool.stop"}),
+    "pool.changed": frozenset({"pool.change"}),
+    "pool.vanished": frozenset({"pool.delete"}),
+    "network.state": frozenset({"network.start", "network.stop"}),
+    "network.changed": frozenset({"network.change"}),
+    "network.vanished": frozenset({"network.delete"}),
 }
+# Which tasks make a new version of a definition.
+REDEFINES = frozenset(
+    {"vm.change", "vm.define", "vm.rename", "pool.change", "network.change", "filter.change"}
+)
 
 
 def table(model: type[models.Base]) -> sa.Table:
@@ -37,6 +50,11 @@ def table(model: type[models.Base]) -> sa.Table:
     found = model.__table__
     assert isinstance(found, sa.Table)
     return found
+
+
+def digest_of(xml: str) -> str:
+    """What two texts of the same definition have in common."""
+    return hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest()
 
 
 def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
@@ -54,6 +72,7 @@ class Batch:
         self.now = now
         self.topics: set[str] = set()
         self._events: list[Row] = []
+        self._versions: dict[str, Row] = {}
         self._inserts: dict[sa.Table, list[Row]] = defaultdict(list)
         self._updates: dict[tuple[sa.Table, str, str], Row] = defaultdict(dict)
         self._deletes: dict[tuple[sa.Table, str], list[str]] = defaultdict(list)
@@ -94,6 +113,11 @@ class Batch:
         event |= {"host_id": host[0], "host_name": host[1], "task_id": None, "actor_name": None}
         self._events.append(event)
 
+    def version(self, kind: ObjectKind, object_id: str, host_id: str, before: str, after: str) -> None:
+        """Keep a definition that became another: both versions, or only the new one when the old one is kept."""
+        known = self._versions.setdefault(object_id, {"before": before, "kind": kind, "host_id": host_id})
+        known["after"] = after
+
     def write(self) -> None:
         """Write what was collected so far: deletes, then inserts, then updates, also of what was just inserted."""
         connection = self.session.connection()
@@ -107,6 +131,7 @@ class Batch:
         self._inserts.clear()
         self._updates.clear()
         self._write_events(connection)
+        self._write_versions(connection)
 
     def _write_updates(self, connection: sa.Connection) -> None:
         """Rows in which the same columns change share a statement."""
@@ -122,7 +147,7 @@ class Batch:
         if not self._events:
             return
         explainable = [each for each in self._events if each["kind"] in EXPLAINS]
-        tasks = self._explaining_tasks(explainable)
+        tasks = self._explaining_tasks({each["object_id"] for each in explainable})
         for event in explainable:
             kinds = EXPLAINS[event["kind"]]
             for task in (task for task in tasks.get(event["object_id"], ()) if task.kind in kinds):
@@ -132,15 +157,36 @@ class Batch:
         self.topics.add(EVENTS)
         self._events = []
 
-    def _explaining_tasks(self, events: Sequence[Row]) -> dict[str, list[sa.Row[Any]]]:
-        """Tasks that run or have just ended on the objects of these events, newest first."""
+    def _write_versions(self, connection: sa.Connection) -> None:
+        if not self._versions:
+            return
+        history = table(models.History)
+        kept: set[str] = set()
+        for some in chunks(self._versions):
+            kept |= set(self.session.scalars(sa.select(history.c.object_id).where(history.c.object_id.in_(some))))
+        tasks = self._explaining_tasks(self._versions)
+        rows: list[Row] = []
+        for object_id, version in self._versions.items():
+            task = next((each for each in tasks.get(object_id, ()) if each.kind in REDEFINES), None)
+            row = {"object_kind": version["kind"].value, "object_id": object_id, "host_id": version["host_id"]}
+            if object_id not in kept:
+                first = {"xml": version["before"], "digest": digest_of(version["before"])}
+                rows.append(row | first | {"since": None, "actor_name": None, "task_id": None})
+            new = {"xml": version["after"], "digest": digest_of(version["after"]), "since": self.now}
+            by = {"actor_name": task.actor_name if task else None, "task_id": task.id if task else None}
+            rows.append(row | new | by)
+        connection.execute(sa.insert(history), rows)
+        self._versions = {}
+
+    def _explaining_tasks(self, object_ids: Iterable[str]) -> dict[str, list[sa.Row[Any]]]:
+        """Tasks that run or have just ended on these objects, newest first."""
         found: dict[str, list[sa.Row[Any]]] = defaultdict(list)
         task = table(models.Task).c
         recent = sa.or_(
             task.state.in_([state.value for state in ACTIVE_TASK_STATES]),
             task.finished_at >= self.now - JUST_FINISHED,
         )
-        for some in chunks({each["object_id"] for each in events}):
+        for some in chunks(object_ids):
             query: sa.Select[Any] = sa.select(task.id, task.kind, task.target_id, task.actor_name)
             query = query.where(task.target_id.in_(some), recent, task.started_at.is_not(None))
             for row in self.session.execute(query.order_by(task.created_at.desc())):

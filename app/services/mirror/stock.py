@@ -88,6 +88,7 @@ def _pool_columns(pool: PoolObservation) -> Row:
         "allocation_bytes": min(pool.allocation_bytes, MAX_INTEGER),
         "available_bytes": min(pool.available_bytes, MAX_INTEGER),
         "target_path": pool.target_path,
+        "xml": pool.xml,
     }
 
 
@@ -132,6 +133,7 @@ def _network_columns(network: NetworkObservation) -> Row:
         "forward_mode": network.forward_mode,
         "addresses": list(network.addresses),
         "dhcp": network.dhcp,
+        "xml": network.xml,
     }
 
 
@@ -142,6 +144,10 @@ _MODELS: dict[ObjectKind, type[models.Base]] = {
 _APPEARED = {
     ObjectKind.POOL: N_("Storage pool %(name)s appeared on host %(host)s."),
     ObjectKind.NETWORK: N_("Network %(name)s appeared on host %(host)s."),
+}
+_CHANGED = {
+    ObjectKind.POOL: N_("The definition of storage pool %(name)s on host %(host)s was changed."),
+    ObjectKind.NETWORK: N_("The definition of network %(name)s on host %(host)s was changed."),
 }
 _VANISHED = {
     ObjectKind.POOL: N_("Storage pool %(name)s is no longer on host %(host)s."),
@@ -156,6 +162,9 @@ def _update(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any], wanted
         batch.topics |= {row.id, news.host_id}
         if "name" in changes:
             batch.topics.add(TREE)
+        if changes.get("xml") and row.xml:
+            batch.version(kind, row.id, news.host_id, row.xml, changes["xml"])
+            _tell(batch, news, kind, row.id, row.name, f"{kind.value}.changed", _CHANGED[kind])
 
 
 def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str) -> None:

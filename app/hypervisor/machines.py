@@ -1,0 +1,71 @@
+"""VM definitions on a host: made, changed, removed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import libvirt
+
+from app.core.errors import HypervisorRefused, VmGone
+from app.hypervisor import listing
+from app.hypervisor.connection import NO_DEADLINE
+from app.hypervisor.wiring import Wiring
+
+_UNDEFINE = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+)
+
+
+class Machines:
+    """Verbs on definitions. `touched` is called when something may have changed."""
+
+    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
+        self._wiring = wiring
+        self._touched = touched
+
+    def find(self, name: str) -> str | None:
+        """UUID of the VM of that name; None when there is none."""
+        with self._wiring.work() as work:
+            try:
+                found: str = work.call(work.raw.lookupByName, name).UUIDString()
+            except VmGone:
+                return None
+            return found
+
+    def xml(self, uuid: str, *, saved: bool) -> str:
+        """The definition now, or the one that counts after the next power-off. Raises VmGone."""
+        flags = libvirt.VIR_DOMAIN_XML_INACTIVE if saved else 0
+        with self._wiring.work() as work:
+            text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
+            return text
+
+    def define(self, xml: str) -> None:
+        """Define a VM, or define it anew. The host validates it. Raises HypervisorRefused."""
+        with self._wiring.work() as work:
+            try:
+                work.call(work.raw.defineXMLFlags, xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            finally:
+                self._touched()
+
+    def undefine(self, uuid: str, *, keep_nvram: bool = False, keep_tpm: bool = False) -> None:
+        """Remove a definition with its saved state, and NVRAM and TPM state unless kept. Raises VmGone."""
+        nvram = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        flags = _UNDEFINE | nvram
+        with self._wiring.work() as work:
+            try:
+                vm = listing.find_vm(work, uuid)
+                try:
+                    tpm = self._tpm_flag(keep_tpm)
+                    work.call(vm.undefineFlags, flags | tpm, deadline_s=NO_DEADLINE)
+                except HypervisorRefused as error:
+                    # Older hosts do not know the flags of TPM state, which they then remove with the VM.
+                    if error.code != "invalid_argument":
+                        raise
+                    work.call(vm.undefineFlags, flags, deadline_s=NO_DEADLINE)
+            finally:
+                self._touched()
+
+    def _tpm_flag(self, keep: bool) -> int:
+        return libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep else libvirt.VIR_DOMAIN_UNDEFINE_TPM

@@ -1,0 +1,115 @@
+"""Storage of a host: what is done with pools and volumes. Pools are named by UUID or name, volumes by pool and name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import libvirt
+from lxml.builder import E
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import HypervisorRefused
+from app.core.views import VolumeObservation
+from app.hypervisor.connection import NO_DEADLINE, Connection
+from app.hypervisor.wiring import Wiring
+from app.hypervisor.xml import read
+from app.hypervisor.xml.read import text_of
+
+CHUNK = 256 * 1024
+
+
+class Storage:
+    """Verbs on pools and volumes. Raises `core.errors`: HypervisorRefused with no_such_pool, no_such_volume."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    def find_volume(self, pool: str, name: str) -> VolumeObservation | None:
+        """One volume; None when the pool has none of that name. Raises HypervisorRefused (no_such_pool)."""
+        with self._wiring.reads() as reads:
+            found = _pool(reads, pool)
+            try:
+                volume = reads.call(found.storageVolLookupByName, name)
+            except HypervisorRefused as error:
+                if error.code != "no_such_volume":
+                    raise
+                return None
+            return read.read_volume(reads.call(volume.XMLDesc, 0))
+
+    def create_volume(self, plan: VolumePlan) -> VolumeObservation:
+        """Make a volume; takes as long as it takes when it is cloned or preallocated. Raises HypervisorRefused."""
+        flags = 0
+        if plan.preallocate and plan.format == "qcow2":
+            flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
+        with self._wiring.work() as work:
+            pool = _pool(work, plan.pool)
+            if plan.clone_of:
+                origin = work.call(work.raw.storageVolLookupByPath, plan.clone_of)
+                volume = work.call(
+                    pool.createXMLFrom, volume_xml(plan), origin, flags, deadline_s=NO_DEADLINE
+                )
+                if plan.size_bytes > work.call(volume.info)[1]:
+                    work.call(volume.resize, plan.size_bytes, 0)
+            else:
+                volume = work.call(pool.createXML, volume_xml(plan), flags, deadline_s=NO_DEADLINE)
+            return read.read_volume(work.call(volume.XMLDesc, 0))
+
+    def delete_volume(self, pool: str, name: str) -> None:
+        """Delete a volume; no error when there is none of that name."""
+        self._on_volume(pool, name, lambda volume: volume.delete(0))
+
+    def write_volume(self, pool: str, name: str, data: bytes) -> None:
+        """Write the beginning of a volume. For small things such as seeds; uploads have a way of their own."""
+        with self._wiring.work() as work:
+            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
+            stream = work.raw.newStream(0)
+            work.call(volume.upload, stream, 0, len(data), 0)
+            try:
+                for start in range(0, len(data), CHUNK):
+                    part = data[start : start + CHUNK]
+                    while part:
+                        part = part[work.call(stream.send, part) :]
+                work.call(stream.finish)
+            except BaseException:
+                with suppress(Exception):
+                    work.call(stream.abort)
+                raise
+
+    def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
+        with self._wiring.work() as work:
+            try:
+                volume = work.call(_pool(work, pool).storageVolLookupByName, name)
+                work.call(act, volume, deadline_s=NO_DEADLINE)
+            except HypervisorRefused as error:
+                if error.code != "no_such_volume":
+                    raise
+
+
+def _pool(connection: Connection, name: str) -> libvirt.virStoragePool:
+    """The pool of that UUID, else of that name. Raises HypervisorRefused (no_such_pool)."""
+    try:
+        found: libvirt.virStoragePool = connection.call(connection.raw.storagePoolLookupByUUIDString, name)
+    except HypervisorRefused as error:
+        if error.code not in ("no_such_pool", "invalid_argument"):
+            raise
+        found = connection.call(connection.raw.storagePoolLookupByName, name)
+    return found
+
+
+def volume_xml(plan: VolumePlan) -> str:
+    """libvirt's XML of a volume to make. https://libvirt.org/formatstorage.html#storage-volume-xml"""
+    tree = E.volume(
+        E.name(plan.name),
+        E.capacity(str(plan.size_bytes), unit="bytes"),
+        E.target(E.format(type=plan.format)),
+    )
+    if plan.preallocate:
+        tree.append(E.allocation(str(plan.size_bytes), unit="bytes"))
+    elif not plan.clone_of:
+        tree.append(E.allocation("0", unit="bytes"))
+    if plan.backing_path:
+        tree.append(
+            E.backingStore(E.path(plan.backing_path), E.format(type=plan.backing_format or "qcow2"))
+        )
+    return text_of(tree)
