@@ -244,7 +244,9 @@ class Host:
     def _do(
         self, uuid: str, change: Callable[[libvirt.virDomain], object], deadline_s: float = VERB_DEADLINE_S
     ) -> None:
-        with self._wiring.work() as work:
+        # An abort of what takes long must not wait behind it.
+        wiring = self._wiring
+        with wiring.long() if deadline_s == NO_DEADLINE else wiring.work() as work:
             try:
                 work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
             finally:

@@ -57,6 +57,7 @@ class Wiring:
         self.link = _link(target)
         self.watch = Connection(self.link, call_deadline_s, self._watch_ended)
         self._spares: dict[str, _Spare] = {}
+        self._long: set[_Spare] = set()
         self._make_spare = partial(_Spare, self, connect_deadline_s, call_deadline_s)
         self._connect_deadline_s = connect_deadline_s
         self._on_lost = on_lost
@@ -91,6 +92,18 @@ class Wiring:
         """The connection for what changes."""
         return self._spare("work").use()
 
+    @contextmanager
+    def long(self) -> Iterator[Connection]:
+        """A connection for one call that may take as long as it needs; nothing else goes over it."""
+        spare = self._make_spare()
+        self._long.add(spare)
+        try:
+            with spare.use() as connection:
+                yield connection
+        finally:
+            self._long.discard(spare)
+            spare.end(faults.closed())
+
     def reads(self) -> AbstractContextManager[Connection]:
         """The connection for what asks a VM or a pool and may hang with it."""
         return self._spare("reads").use()
@@ -106,7 +119,7 @@ class Wiring:
         return self._spares.get(name) or self._spares.setdefault(name, self._make_spare())
 
     def _watch_ended(self, cause: VigieError) -> None:
-        for spare in self._spares.copy().values():
+        for spare in (*self._spares.copy().values(), *self._long.copy()):
             spare.end(cause)
         self.link.close()
         if self._announce:

@@ -1,5 +1,6 @@
 """Wait for something that happens by itself."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,12 +37,12 @@ def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) 
     wait_for(lambda: host.virsh("domstate", uuid) == state, f"state {state}", timeout_s)
 
 
-def find_save_writer() -> int:
-    """The process through which libvirt writes a VM's memory."""
+def find_save_writer(others: frozenset[str] = frozenset()) -> int:
+    """The process through which libvirt writes a VM's memory, but none of these others (names in /proc)."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        for each in Path("/proc").iterdir():
+        for number in set(os.listdir("/proc")) - others:
             with suppress(OSError):
-                if each.name.isdigit() and b"libvirt_iohelper" in (each / "cmdline").read_bytes():
-                    return int(each.name)
+                if number.isdigit() and b"libvirt_iohelper" in Path(f"/proc/{number}/cmdline").read_bytes():
+                    return int(number)
     raise AssertionError("no save began")
