@@ -100,9 +100,9 @@ class Blueprint(Spec):
     huge_pages: bool = False
     firmware: Literal["bios", "efi", "efi-secure"] = "bios"
     tpm: bool = False
-    disks: list[DiskPlan] = []
-    nics: list[NicPlan] = []
-    boot: list[Literal["hd", "cdrom", "network"]] = []
+    disks: tuple[DiskPlan, ...] = ()
+    nics: tuple[NicPlan, ...] = ()
+    boot: tuple[Literal["hd", "cdrom", "network"], ...] = ()
     kernel_path: str | None = None
     initrd_path: str | None = None
     command_line: str = ""

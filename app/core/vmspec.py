@@ -38,7 +38,9 @@ def _unicast(value: str) -> str:
 VmName = Annotated[Name, AfterValidator(_no_path)]
 """libvirt takes a slash or a hyphen in front too, but files and tools are named after VMs."""
 VolumeName = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/]+$"), AfterValidator(_no_path)
+    str,
+    StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/]+$"),
+    AfterValidator(_no_path),
 ]
 Mac = Annotated[
     str, StringConstraints(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$"), AfterValidator(_unicast)
@@ -82,7 +84,9 @@ class DiskSpec(Spec):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        sources = [name for name in ("size_bytes", "volume_id", "image_id") if getattr(self, name) is not None]
+        sources = [
+            name for name in ("size_bytes", "volume_id", "image_id") if getattr(self, name) is not None
+        ]
         if self.device == "disk" and not sources:
             raise ValueError(N_("a disk needs size_bytes, volume_id or image_id"))
         if self.volume_id is not None and len(sources) > 1:
@@ -127,7 +131,9 @@ class CpuSpec(Spec):
     """The processors of a VM. Without a topology each vCPU is a socket of its own, as QEMU's default is."""
 
     vcpus: int = Field(1, ge=1, le=1024)
-    vcpus_max: int | None = Field(None, ge=1, le=1024, description="To which vCPUs can be added while it runs.")
+    vcpus_max: int | None = Field(
+        None, ge=1, le=1024, description="To which vCPUs can be added while it runs."
+    )
     sockets: int | None = Field(None, ge=1, le=1024)
     cores: int | None = Field(None, ge=1, le=1024)
     threads: int | None = Field(None, ge=1, le=16)
@@ -164,7 +170,9 @@ class CloudInit(Spec):
     address: str | None = Field(None, max_length=60, description="With prefix, such as 192.0.2.10/24.")
     gateway: str | None = Field(None, max_length=45)
     nameservers: list[Annotated[str, StringConstraints(max_length=45)]] = Field([], max_length=8)
-    user_data: str | None = Field(None, max_length=60_000, description="cloud-config YAML, added to the rest.")
+    user_data: str | None = Field(
+        None, max_length=60_000, description="cloud-config YAML, added to the rest."
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -191,7 +199,9 @@ class VmSpec(Spec):
     host_id: ObjectId | None = Field(None, description="Unset: the best host; the task says why it was that.")
     datacenter_id: ObjectId | None = Field(None, description="Where to look for the best host.")
     title: Name | None = None
-    os: Word | None = Field(None, description="Short id of the guest's system in osinfo-db, such as debian12.")
+    os: Word | None = Field(
+        None, description="Short id of the guest's system in osinfo-db, such as debian12."
+    )
     acceleration: Literal["auto", "kvm", "tcg"] = "auto"
     machine: Word | None = Field(None, description="Unset: q35 where the host has it.")
     cpu: CpuSpec = CpuSpec()
@@ -219,11 +229,11 @@ class VmSpec(Spec):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.memory_max_bytes is not None and self.memory_bytes is not None:
-            if self.memory_max_bytes < self.memory_bytes:
-                raise ValueError(N_("memory_max_bytes must not be less than memory_bytes"))
-        orders = [each.boot_order for each in (*self.disks, *self.nics) if each.boot_order is not None]
-        if len(orders) != len(set(orders)):
+        if (self.memory_max_bytes or 2**63) < (self.memory_bytes or 0):
+            raise ValueError(N_("memory_max_bytes must not be less than memory_bytes"))
+        orders = [disk.boot_order for disk in self.disks] + [nic.boot_order for nic in self.nics]
+        given = [order for order in orders if order is not None]
+        if len(given) != len(set(given)):
             raise ValueError(N_("each boot_order may be given once"))
         macs = [nic.mac for nic in self.nics if nic.mac is not None]
         if len(macs) != len(set(macs)):
@@ -244,11 +254,17 @@ class VmBatch(Spec):
             raise ValueError(N_("the name needs one run of # in the place of the number, such as web-##"))
         if self.count > 1 and any(nic.mac for nic in self.spec.nics):
             raise ValueError(N_("many VMs cannot share a MAC address"))
-        if self.count > 1 and any(d.volume_id and d.device == "disk" and not d.readonly for d in self.spec.disks):
+        if self.count > 1 and any(
+            d.volume_id and d.device == "disk" and not d.readonly for d in self.spec.disks
+        ):
             raise ValueError(N_("many VMs cannot share a disk that they write to"))
         return self
 
     def names(self) -> list[str]:
         """The names, in their order."""
+        run = re.search(r"#+", self.spec.name)
+        if run is None:
+            return [self.spec.name]
+        before, after = self.spec.name[: run.start()], self.spec.name[run.end() :]
         numbers = range(self.first, self.first + self.count)
-        return [re.sub(r"#+", lambda run: str(n).zfill(len(run[0])), self.spec.name) for n in numbers]
+        return [f"{before}{str(number).zfill(len(run[0]))}{after}" for number in numbers]

@@ -52,12 +52,12 @@ class Machines:
     def undefine(self, uuid: str, *, keep_nvram: bool = False, keep_tpm: bool = False) -> None:
         """Remove a definition with its saved state, and NVRAM and TPM state unless kept. Raises VmGone."""
         nvram = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        tpm = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep_tpm else libvirt.VIR_DOMAIN_UNDEFINE_TPM
         flags = _UNDEFINE | nvram
-        with self._wiring.work() as work:
+        with self._wiring.long() as work:
             try:
                 vm = listing.find_vm(work, uuid)
                 try:
-                    tpm = self._tpm_flag(keep_tpm)
                     work.call(vm.undefineFlags, flags | tpm, deadline_s=NO_DEADLINE)
                 except HypervisorRefused as error:
                     # Older hosts do not know the flags of TPM state, which they then remove with the VM.
@@ -66,6 +66,3 @@ class Machines:
                     work.call(vm.undefineFlags, flags, deadline_s=NO_DEADLINE)
             finally:
                 self._touched()
-
-    def _tpm_flag(self, keep: bool) -> int:
-        return libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep else libvirt.VIR_DOMAIN_UNDEFINE_TPM

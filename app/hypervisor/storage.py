@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import libvirt
-from lxml.builder import E
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import HypervisorRefused
@@ -14,7 +13,7 @@ from app.core.views import VolumeObservation
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import read
-from app.hypervisor.xml.read import text_of
+from app.hypervisor.xml.write import node, text_of
 
 CHUNK = 256 * 1024
 
@@ -42,7 +41,7 @@ class Storage:
         flags = 0
         if plan.preallocate and plan.format == "qcow2":
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
-        with self._wiring.work() as work:
+        with self._wiring.long() as work:
             pool = _pool(work, plan.pool)
             if plan.clone_of:
                 origin = work.call(work.raw.storageVolLookupByPath, plan.clone_of)
@@ -77,7 +76,7 @@ class Storage:
                 raise
 
     def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
-        with self._wiring.work() as work:
+        with self._wiring.long() as work:
             try:
                 volume = work.call(_pool(work, pool).storageVolLookupByName, name)
                 work.call(act, volume, deadline_s=NO_DEADLINE)
@@ -99,17 +98,22 @@ def _pool(connection: Connection, name: str) -> libvirt.virStoragePool:
 
 def volume_xml(plan: VolumePlan) -> str:
     """libvirt's XML of a volume to make. https://libvirt.org/formatstorage.html#storage-volume-xml"""
-    tree = E.volume(
-        E.name(plan.name),
-        E.capacity(str(plan.size_bytes), unit="bytes"),
-        E.target(E.format(type=plan.format)),
+    tree = node(
+        "volume",
+        node("name", plan.name),
+        node("capacity", str(plan.size_bytes), unit="bytes"),
+        node("target", node("format", type=plan.format)),
     )
     if plan.preallocate:
-        tree.append(E.allocation(str(plan.size_bytes), unit="bytes"))
+        tree.append(node("allocation", str(plan.size_bytes), unit="bytes"))
     elif not plan.clone_of:
-        tree.append(E.allocation("0", unit="bytes"))
+        tree.append(node("allocation", "0", unit="bytes"))
     if plan.backing_path:
         tree.append(
-            E.backingStore(E.path(plan.backing_path), E.format(type=plan.backing_format or "qcow2"))
+            node(
+                "backingStore",
+                node("path", plan.backing_path),
+                node("format", type=plan.backing_format or "qcow2"),
+            )
         )
     return text_of(tree)

@@ -13,6 +13,7 @@ from app.core.records import CredentialRecord, Page, Ref
 from app.core.specs import CredentialSpec, ListQuery
 from app.core.states import ObjectKind
 from app.db.models import Credential, Host
+from app.hypervisor.secrets import describe_secret
 from app.services import audit
 from app.services.context import Ctx
 from app.services.names import check_version, save_named

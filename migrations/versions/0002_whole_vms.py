@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("object_id", sa.String(length=24), nullable=False),
         sa.Column("host_id", sa.String(length=24), nullable=True),
         sa.Column("xml", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor_name", sa.Text(), nullable=True),
         sa.Column("task_id", sa.String(length=24), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history")),
@@ -163,6 +163,3 @@ def upgrade() -> None:
     op.add_column("vm_definition", sa.Column("saved_xml", sa.Text(), nullable=True))
     op.add_column("vm_definition", sa.Column("saved_parsed", sa.JSON(), nullable=True))
     op.add_column("vm_definition", sa.Column("pending", sa.JSON(), nullable=True))
-    op.add_column("vm_definition", sa.Column("since", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("vm_definition", sa.Column("actor_name", sa.Text(), nullable=True))
-    op.add_column("vm_definition", sa.Column("task_id", sa.String(length=24), nullable=True))

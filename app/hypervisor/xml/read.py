@@ -18,8 +18,7 @@ from app.core.views import (
     VmDefinition,
     VolumeObservation,
 )
-
-Element = etree._Element
+from app.hypervisor.xml.write import Element, text_of
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
 _OSINFO_ID = "{*}libosinfo/{*}os"
@@ -128,12 +127,6 @@ def read_pool(xml: str) -> tuple[str, str | None, str]:
     return tree.get("type", ""), tree.findtext("target/path"), text_of(tree)
 
 
-def text_of(tree: Element) -> str:
-    """The tree as text, indented."""
-    etree.indent(tree)
-    return etree.tostring(tree, encoding="unicode")
-
-
 def read_network(
     xml: str, uuid: str, name: str, *, active: bool, autostart: bool, persistent: bool
 ) -> NetworkObservation:
@@ -142,7 +135,8 @@ def read_network(
     forward = tree.find("forward")
     addresses = tree.findall("ip")
     for each in tree.iter():
-        each.attrib.pop("connections", None)
+        if "connections" in each.attrib:
+            del each.attrib["connections"]
     return NetworkObservation(
         uuid=uuid,
         name=name,

@@ -163,12 +163,18 @@ class Batch:
         history = table(models.History)
         kept: set[str] = set()
         for some in chunks(self._versions):
-            kept |= set(self.session.scalars(sa.select(history.c.object_id).where(history.c.object_id.in_(some))))
+            kept |= set(
+                self.session.scalars(sa.select(history.c.object_id).where(history.c.object_id.in_(some)))
+            )
         tasks = self._explaining_tasks(self._versions)
         rows: list[Row] = []
         for object_id, version in self._versions.items():
             task = next((each for each in tasks.get(object_id, ()) if each.kind in REDEFINES), None)
-            row = {"object_kind": version["kind"].value, "object_id": object_id, "host_id": version["host_id"]}
+            row = {
+                "object_kind": version["kind"].value,
+                "object_id": object_id,
+                "host_id": version["host_id"],
+            }
             if object_id not in kept:
                 first = {"xml": version["before"], "digest": digest_of(version["before"])}
                 rows.append(row | first | {"since": None, "actor_name": None, "task_id": None})

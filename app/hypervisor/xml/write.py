@@ -1,0 +1,29 @@
+"""Making XML: trees only, never texts put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lxml import etree
+
+Element = etree._Element
+
+
+def node(tag: str, *parts: Element | str | Mapping[str, str], **attributes: str) -> Element:
+    """An element of this name with its children, its text and its attributes; those that are no words go in a mapping."""
+    made = etree.Element(tag, attributes)
+    for part in parts:
+        if isinstance(part, str):
+            made.text = part
+        elif isinstance(part, Mapping):
+            for name, value in part.items():
+                made.set(name, value)
+        else:
+            made.append(part)
+    return made
+
+
+def text_of(tree: Element) -> str:
+    """The tree as text, indented."""
+    etree.indent(tree)
+    return etree.tostring(tree, encoding="unicode")
