@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     reconnect_max_s: Annotated[
         PositiveFloat, Field(description="Longest pause between two attempts to reach a lost host.")
     ] = 3.0
-    workers: Annotated[PositiveInt, Field(description="Hosts that are read at the same time.")] = 8
+    workers: Annotated[PositiveInt, Field(description="Hosts that are read at the same time.")] = 32
     # libvirt serves five calls of a client at a time: the fifth is for a cancel.
     tasks_per_host: Annotated[
         int, Field(ge=1, le=4, description="Tasks that run on one host at the same time, at most 4.")

@@ -125,7 +125,7 @@ def test_volumes_pools_and_networks() -> None:
     )
     assert (volume.name, volume.path, volume.format) == ("a.qcow2", "/p/a.qcow2", "qcow2")
     assert (volume.capacity_bytes, volume.allocation_bytes, volume.backing_path) == (100, 2048, "/p/base.raw")
-    assert read.read_pool("<pool type='dir'><target><path>/p</path></target></pool>") == ("dir", "/p")
+    assert read.read_pool("<pool type='dir'><target><path>/p</path></target></pool>")[:2] == ("dir", "/p")
     network = read.read_network(
         "<network><forward mode='nat'/><bridge name='virbr0'/><ip address='192.168.122.1' netmask='255.255.255.0'>"
         "<dhcp/></ip><ip family='ipv6' address='fd00::1' prefix='64'/></network>",
