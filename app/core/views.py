@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.core.offers import Offers
 from app.core.states import HostState, VmState
 
 
@@ -265,6 +266,7 @@ class HostReport:
     fingerprint_seen: str | None = None
     facts: HostFacts | None = None
     checks: tuple[Check, ...] | None = None
+    offers: Offers | None = None
     snapshot: HostSnapshot | None = None
     vms: tuple[VmObservation, ...] = ()
     gone_vms: tuple[str, ...] = ()

@@ -78,7 +78,8 @@ class Reader:
         stock, facts = host.read_stock(), host.read_facts()
         whole, self._whole = replace(stock, vms=self._whole.vms), HostSnapshot()
         checks = tuple(compatibility(facts, whole))
-        return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks)
+        offers = host.read_offers()
+        return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks, offers=offers)
 
     def poll(self, host: Host) -> HostReport:
         """States and usage. States that are as they were last time are not reported again."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import libvirt
 
 from app.core.errors import HypervisorRefused, VigieError
+from app.core.offers import Offers
 from app.core.states import Transport
 from app.core.views import HostFacts
 from app.hypervisor import faults
@@ -21,6 +22,7 @@ from app.hypervisor.xml.read import UnreadableXml
 
 # First of the ports that QEMU takes for incoming migrations.
 MIGRATION_PORT = 49152
+MODERN = "q35"
 PROBE_S = 2.0
 SHELL_S = 5.0
 MAX_FILE = 512 * 1024
@@ -53,7 +55,7 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
     """Read everything; takes some ten round trips. Raises HostNotAnswering, HypervisorRefused."""
     raw = connection.raw
     capabilities = _capabilities(connection)
-    domains = _domain_capabilities(connection)
+    features = _guest_features(connection, capabilities.machine_types)
     cpu_name = _system_cpu_name(connection)
     node = connection.call(raw.getInfo)
     memory = (
@@ -78,7 +80,7 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
         threads_per_core=node[7],
         cpus=node[2],
         memory_bytes=memory.get("total", node[1] * 1024) * 1024,
-        cpu_features=domains.cpu_features or capabilities.cpu_features,
+        cpu_features=features or capabilities.cpu_features,
         numa_nodes=node[4],
         virtualization=virtualization,
         slat=_slat(shell.cpu_flags),
@@ -91,10 +93,30 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
     )
 
 
-def _domain_capabilities(connection: Connection) -> host_xml.DomainCapabilities:
+def read_offers(connection: Connection) -> Offers | None:
+    """What VMs can have on this host; None where the driver cannot tell. Raises HostNotAnswering, HypervisorRefused."""
+    capabilities = connection.call(connection.raw.getCapabilities)
     try:
-        xml = connection.optional("domain capabilities", connection.raw.getDomainCapabilities)
-        return host_xml.read_domain_capabilities(xml) if xml else host_xml.DomainCapabilities()
+        machines = host_xml.read_capabilities(capabilities).machine_types
+        xml = _domain_capabilities(connection, machines)
+        return host_xml.read_offers(xml, machines, host_xml.read_huge_pages(capabilities)) if xml else None
+    except UnreadableXml as error:
+        raise faults.unreadable(error) from None
+
+
+def _domain_capabilities(connection: Connection, machines: tuple[str, ...]) -> str | None:
+    """Of the machine type that new VMs get."""
+    machine = MODERN if MODERN in machines else None
+    found: str | None = connection.optional(
+        "domain capabilities", connection.raw.getDomainCapabilities, None, None, machine, None, 0
+    )
+    return found
+
+
+def _guest_features(connection: Connection, machines: tuple[str, ...]) -> tuple[str, ...]:
+    xml = _domain_capabilities(connection, machines)
+    try:
+        return host_xml.read_guest_features(xml) if xml else ()
     except UnreadableXml as error:
         raise faults.unreadable(error) from None
 

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import libvirt
 
 from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError
+from app.core.offers import Offers
 from app.core.views import (
     GuestInfo,
     Hint,
@@ -100,6 +101,10 @@ class Host:
     def read_facts(self) -> HostFacts:
         """What the host is: hardware, versions, what it can do. None where it cannot be told."""
         return facts.read_facts(self._wiring.watch, self._wiring.link)
+
+    def read_offers(self) -> Offers | None:
+        """What VMs can have on this host; None where it cannot be told."""
+        return facts.read_offers(self._wiring.watch)
 
     def read_vms(self) -> HostSnapshot:
         """All VMs with definitions, and whose they are: the machine's UUID."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from app.core.offers import Offers
 from app.core.states import HostState
 from app.core.views import (
     Check,
@@ -34,6 +35,7 @@ class News:
     libvirt_uuid: str | None = None
     facts: HostFacts | None = None
     checks: tuple[Check, ...] | None = None
+    offers: Offers | None = None
     listed: dict[str, VmObservation] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     complete: bool = False
@@ -79,6 +81,7 @@ class News:
         if report.facts is not None:
             self.libvirt_uuid = report.facts.libvirt_uuid
         self.checks = report.checks if report.checks is not None else self.checks
+        self.offers = report.offers or self.offers
         self._add_vms(report)
         if report.snapshot is not None and report.snapshot.pools is not None:
             self.pools = report.snapshot.pools

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 
 from app.core.actions import POOL_STATE_TITLES
 from app.core.ids import new_id
 from app.core.messages import N_
+from app.core.offers import Offers
 from app.core.states import ObjectKind, Severity
 from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
 from app.db import models
@@ -18,6 +20,7 @@ from app.services.mirror.definitions import MAX_INTEGER, refresh_disk_bytes
 from app.services.mirror.news import News
 from app.services.notices import TREE
 
+OFFERS = TypeAdapter(Offers)
 _VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
 
 
@@ -36,6 +39,26 @@ def observe_stock(batch: Batch, news: Iterable[News]) -> None:
         for each in networks.values():
             _observe_networks(batch, each, before.get(each.host_id, {}))
     _observe_volumes(batch, read)
+    offering = [each for each in told if each.offers is not None]
+    if offering:
+        _observe_offers(batch, offering)
+
+
+def _observe_offers(batch: Batch, news: Sequence[News]) -> None:
+    """What hosts offer is replaced whole: it changes with their hardware and software only."""
+    rows = table(models.Offers)
+    known = set(
+        batch.session.scalars(
+            sa.select(rows.c.host_id).where(rows.c.host_id.in_([each.host_id for each in news]))
+        )
+    )
+    for each in news:
+        assert each.offers is not None
+        row = {"offers": OFFERS.dump_python(each.offers, mode="json"), "read_at": batch.now}
+        if each.host_id in known:
+            batch.update(models.Offers, each.host_id, row, by="host_id")
+        else:
+            batch.insert(models.Offers, {"host_id": each.host_id, **row})
 
 
 def _before(
