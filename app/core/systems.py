@@ -1,0 +1,38 @@
+"""Operating systems of guests and what suits them, as osinfo-db tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """How an installation medium of a system can be recognised: regular expressions for fields of ISO 9660."""
+
+    volume_id: str
+    system_id: str | None = None
+    publisher_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system. Sizes are bytes; None where nothing is said. `has_virtio`: it has drivers of its own."""
+
+    short_id: str
+    uri: str
+    name: str
+    family: str  # linux, winnt, freebsd, ...
+    released: date | None
+    memory_bytes: int | None
+    disk_bytes: int | None
+    vcpus: int | None
+    has_virtio_disk: bool
+    has_virtio_net: bool
+    has_virtio_video: bool
+    media: tuple[Medium, ...] = ()
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether it is one of Microsoft's, which want other clocks and drivers."""
+        return self.family in ("winnt", "win9x", "win16")
