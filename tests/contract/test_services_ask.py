@@ -24,6 +24,8 @@ NEED_NOT = {
     "host_records.check_records": PART + "words of a report that hosts.show_host read",
     "idempotency.remembered": OWN + ": keys belong to users",
     "idempotency.remember": OWN + ": keys belong to users",
+    "macs.free_mac": PART + "whoever makes or changes a VM asks; an address is free for all or for nobody",
+    "macs.require_free": PART + "as macs.free_mac",
     "names.check_free": PART + "compares a name before a row is written",
     "names.save_named": PART + "writes a row",
     "paging.page": PART + "reads a filtered query",
