@@ -8,14 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import structlog
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
-from app.core.errors import HostNotAnswering, HostUnreachable, VigieError
+from app.core.errors import HostError, HostNotAnswering, HostUnreachable, VigieError
 from app.core.messages import N_
 from app.core.views import HostReport, VmObservation
+from app.engine import leftovers
 from app.hypervisor import Host
 from app.services.work import TaskWork
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 P = TypeVar("P", bound=BaseModel)
 
@@ -68,6 +72,8 @@ class Tie:
     progress: Callable[[str, int | None, str | None, dict[str, Any]], None]
     mark_sent: Callable[[str], None]
     note_made: Callable[[str, list[dict[str, Any]]], None]
+    write: Callable[[Callable[[Session], Any]], Any]  # a step on the database, in a transaction of its own
+    open_sealed: Callable[[str], dict[str, str]]
     stopping: threading.Event
 
 
@@ -151,6 +157,32 @@ class Run:
         self.made.append(what)
         self._tie.note_made(self.job.task_id, self.made)
         return True
+
+    def take_back(self) -> None:
+        """Remove what was noted. When the host cannot be asked now, the notes stay, and it is done on its return."""
+        host = self._tie.host(self.job.host_id)
+        if not self.made or host is None:
+            return
+        try:
+            leftovers.take_back(host, self.made)
+        except HostError as error:
+            log.warning("leftovers_stay", task=self.job.task_id, code=error.code)
+            return
+        self.keep()
+
+    def keep(self) -> None:
+        """What was made is as it should be: there is nothing to clean up any more."""
+        self.made = []
+        self._tie.note_made(self.job.task_id, [])
+
+    def write(self, step: Callable[[Session], T]) -> T:
+        """Do a step on the database, in a transaction of its own."""
+        done: T = self._tie.write(step)
+        return done
+
+    def open_sealed(self, sealed: str) -> dict[str, str]:
+        """What a service sealed for this task."""
+        return self._tie.open_sealed(sealed)
 
     def say(self, progress: int | None, message: str | None = None, **params: object) -> None:
         """Show progress in percent, and a message id."""

@@ -16,12 +16,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 import structlog
+from sqlalchemy.orm import Session
 
-from app.core.errors import Unavailable, VigieError
+from app.core.errors import HostError, Unavailable, VigieError
 from app.core.messages import N_
 from app.core.states import TaskState
 from app.core.views import HostReport
-from app.engine import power  # noqa: F401  imported for the operations that it declares
+from app.engine import creation, leftovers, power  # noqa: F401  imported for the operations that they declare
 from app.engine.durable import Durable, Ending
 from app.engine.endings import failed, internal, log_lost
 from app.engine.operations import OPERATIONS
@@ -36,6 +37,7 @@ T = TypeVar("T")
 SCAN_S = 2.0  # how often the table is looked at without being told to
 WRITE_S = 3.0  # how long a task waits for the mirror to show its result
 RETRY_S = 0.3
+CLEAN_AGAIN_S = 60.0
 ENDED_BEFORE = Ending(state="", message=None, params={}, error=None, result=None)
 CANCELLED = Ending(
     state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None, result=None
@@ -66,6 +68,7 @@ class TaskRuntime:
         self._lock = threading.Lock()
         self._live: dict[str, str] = {}  # task id: host id
         self._strays: set[str] = set()
+        self._cleaning: set[str] = set()
         self._queued = 0
         self._tie = Tie(
             host=host,
@@ -74,6 +77,8 @@ class TaskRuntime:
             progress=self._progress,
             mark_sent=self._mark_sent,
             note_made=self._note_made,
+            write=self._write,
+            open_sealed=lambda sealed: services.vault.open(sealed.encode()),
             stopping=self._stopping,
         )
         threads = services.settings.tasks_total + 4
@@ -116,6 +121,7 @@ class TaskRuntime:
                 self._start_queued()
                 if time.monotonic() - scanned > SCAN_S:
                     self._look_for_strays()
+                    self._look_for_leftovers()
                     scanned = time.monotonic()
             except Unavailable as error:
                 log.warning("tasks_wait_for_database", reason=error.code)
@@ -167,6 +173,33 @@ class TaskRuntime:
         self._strays = strays
         for task_id in lost:
             self._finish(task_id, failed(log_lost()))
+
+    def _look_for_leftovers(self) -> None:
+        """Take back what ended tasks left on hosts that were lost then and answer now."""
+        with self._services.database.read() as session:
+            left = work.leftovers(session)
+        for task_id, host_id, made in left:
+            host = self._tie.host(host_id)
+            with self._lock:
+                if host is None or task_id in self._cleaning:
+                    continue
+                self._cleaning.add(task_id)
+            clean = partial(self._clean, task_id, host, made)
+            threading.Thread(target=clean, name="engine-clean", daemon=True).start()
+
+    def _clean(self, task_id: str, host: Host, made: list[dict[str, str]]) -> None:
+        try:
+            leftovers.take_back(host, made)
+            self._note_made(task_id, [])
+            log.info("leftovers_removed", task=task_id, count=len(made))
+        except HostError as error:
+            log.warning("leftovers_stay", task=task_id, code=error.code)
+            self._stopping.wait(CLEAN_AGAIN_S)
+        except Interrupted:
+            return
+        finally:
+            with self._lock:
+                self._cleaning.discard(task_id)
 
     # -- one task ------------------------------------------------------------------------------------------
 
@@ -246,6 +279,13 @@ class TaskRuntime:
                 work.note_made(session, task_id, made)
 
         self._patiently(note)
+
+    def _write(self, step: Callable[[Session], T]) -> T:
+        def write() -> T:
+            with self._services.database.begin() as session:
+                return step(session)
+
+        return self._patiently(write)
 
     def _cancelled(self, task_id: str) -> bool:
         def look() -> bool:

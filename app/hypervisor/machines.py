@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import libvirt
 
+from app.core.blueprint import Blueprint
 from app.core.errors import HypervisorRefused, VmGone
 from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.wiring import Wiring
+from app.hypervisor.xml import build
 
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -40,6 +42,10 @@ class Machines:
         with self._wiring.work() as work:
             text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
             return text
+
+    def create(self, plan: Blueprint) -> None:
+        """Define a new VM. Raises HypervisorRefused."""
+        self.define(build.domain(plan))
 
     def define(self, xml: str) -> None:
         """Define a VM, or define it anew. The host validates it. Raises HypervisorRefused."""

@@ -42,8 +42,8 @@ def _trees() -> Iterator[Element]:
             try:
                 if os.path.getsize(path) > MAX_FILE:
                     continue
-                yield from parse(path.read_text(encoding="utf-8"), "libosinfo").findall("os")
-            except (OSError, UnicodeDecodeError, UnreadableXml):
+                yield from parse(path.read_bytes(), "libosinfo").findall("os")
+            except (OSError, UnreadableXml):
                 continue
 
 
@@ -58,7 +58,9 @@ def _devices(uri: str, trees: Mapping[str, Element]) -> frozenset[str]:
             continue
         seen.add(each)
         found |= {device.get("id", "") for device in tree.iterfind("devices/device")}
-        waiting += [parent.get("id", "") for name in ("derives-from", "clones") for parent in tree.findall(name)]
+        waiting += [
+            parent.get("id", "") for name in ("derives-from", "clones") for parent in tree.findall(name)
+        ]
     return frozenset(found)
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from app.lab.errors import LabError
 from app.lab.initrd import build_initrd
+from app.lab.media import build_medium
 from app.lab.process import run
 from app.lab.state import all_labs
 
 ROOTFS = Path(__file__).parent / "rootfs"
 # Raise when the way of building changes, so that no older cache is taken for a new one.
-BUILD = "1"
+BUILD = "2"
 SSHD_LIBRARIES = Path("usr/lib") / f"{platform.machine()}-linux-gnu"
 
 
@@ -119,6 +120,7 @@ def _build(target: Path) -> None:
         shutil.copy(kernels[-1], target / "vmlinuz")
         release = kernels[-1].name.removeprefix("vmlinuz-")
         build_initrd(target / "initrd", ROOTFS, kernel_tree, release)
+        build_medium(target / "boot.iso", target / "vmlinuz", target / "initrd")
     if not Path("/usr/sbin/sshd").exists():
         _fetch("openssh-server", target / "sshd")
         _fetch("libwrap0", target / "sshd")

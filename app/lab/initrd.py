@@ -18,7 +18,7 @@ MODULES: tuple[str, ...] = (
     "virtio_balloon",
     "virtio_scsi",
 )
-MODULES += ("sd_mod", "button", "evdev")
+MODULES += ("sd_mod", "sr_mod", "isofs", "ata_piix", "button", "evdev")
 PASSWORD = "vigie"
 DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr/sbin", "var/run")
 

@@ -15,7 +15,6 @@ from app.core.records import (
     BulkRecord,
     BulkRefusal,
     Page,
-    Problem,
     Ref,
     TaskBrief,
     TaskRecord,
@@ -32,6 +31,7 @@ from app.services.mirror.definitions import vm_search_text
 from app.services.names import check_version
 from app.services.notices import SCREEN, TREE
 from app.services.paging import Order, contains, page
+from app.services.problems import problem_of
 from app.services.seen import stale_hosts
 from app.services.vm_records import COLUMNS, detail_of, records_of, refusal
 
@@ -210,7 +210,7 @@ def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
             name = rows[vm_id].name if vm_id in rows else vm_id
             vm = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
             audit.record(ctx, f"vm.{asked.verb.value}", target=vm, outcome="refused", code=error.code)
-            refused.append(BulkRefusal(vm=vm, problem=_problem(error)))
+            refused.append(BulkRefusal(vm=vm, problem=problem_of(error)))
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 
@@ -257,18 +257,6 @@ def _rows(ctx: Ctx, ids: Sequence[str]) -> dict[str, Any]:
         some = ctx.visible(query.where(Vm.id.in_(ids[start : start + 500])), "vm.view")
         found |= {row.id: row for row in ctx.session.execute(some)}
     return found
-
-
-def _problem(error: VigieError) -> Problem:
-    return Problem(
-        type=f"urn:vigie:problem:{error.code}",
-        title=error.title,
-        status=int(error.status),
-        code=error.code,
-        why=error.why,
-        hint=error.hint,
-        task=getattr(error, "task_id", None),
-    )
 
 
 def _refused(ctx: Ctx, refused: Refusal) -> Conflict:

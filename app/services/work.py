@@ -15,6 +15,7 @@ from app.core.messages import N_
 from app.core.states import HostMode, ObjectKind, TaskState
 from app.core.work import BY_ASKER
 from app.db.models import Audit, Host, Task, Vm
+from app.services.births import CREATE
 from app.services.notices import TASKS, Hub, notify
 
 
@@ -96,7 +97,7 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
 
 
 def _is_of_vm(task: Task) -> bool:
-    return task.target_kind == ObjectKind.VM.value
+    return task.target_kind == ObjectKind.VM.value and task.kind != CREATE
 
 
 def _whereabouts(session: Session, task: Task) -> tuple[str, str, str] | None:
@@ -135,8 +136,15 @@ def mark_sent(session: Session, task_id: str) -> None:
 
 
 def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:
-    """Note what a task begins to make, before it does: what is left behind is found by this."""
-    session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
+    """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(made=made or None))
+
+
+def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Ids, hosts and notes of ended tasks that left something behind."""
+    ended = [state.value for state in TaskState if state.is_final]
+    query = sa.select(Task.id, Task.host_id, Task.made).where(Task.made.is_not(None), Task.state.in_(ended))
+    return [(row[0], row[1] or "", row[2]) for row in session.execute(query.limit(100))]
 
 
 def is_cancelled(session: Session, task_id: str) -> bool:

@@ -156,7 +156,15 @@ def upgrade() -> None:
     op.add_column("pool", sa.Column("xml", sa.Text(), nullable=True))
     op.add_column("pool", sa.Column("shared_mark", sa.Text(), nullable=True))
     op.add_column("pool", sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("task", sa.Column("made", sa.JSON(), nullable=True))
+    op.add_column("task", sa.Column("made", sa.JSON(none_as_null=True), nullable=True))
+    op.create_index(
+        "ix_task_made",
+        "task",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("made IS NOT NULL"),
+        postgresql_where=sa.text("made IS NOT NULL"),
+    )
     op.add_column("vm", sa.Column("pending", sa.Boolean(), nullable=True))
     op.add_column("vm", sa.Column("dangers", sa.JSON(), nullable=True))
     op.add_column("vm_definition", sa.Column("saved_digest", sa.Text(), nullable=True))

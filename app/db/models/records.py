@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Id
@@ -25,6 +25,12 @@ class Task(Base):
             unique=True,
             sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
             postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
+        ),
+        Index(
+            "ix_task_made",
+            "id",
+            sqlite_where=text("made IS NOT NULL"),
+            postgresql_where=text("made IS NOT NULL"),
         ),
         Index("ix_task_created_at_id", "created_at", "id"),
         Index("ix_task_state_created_at", "state", "created_at"),
@@ -50,7 +56,9 @@ class Task(Base):
     actor_name: Mapped[str]
     batch_id: Mapped[str | None] = mapped_column(Id, index=True)
     cancellable: Mapped[bool] = mapped_column(default=False)
-    made: Mapped[list[Any] | None]  # what it began to make, for those who clean up
+    made: Mapped[list[Any] | None] = mapped_column(
+        JSON(none_as_null=True)
+    )  # what it began to make, for those who clean up
     sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]

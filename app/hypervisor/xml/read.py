@@ -50,7 +50,7 @@ class _Parsers(threading.local):
 _parsers = _Parsers()
 
 
-def parse(xml: str, root: str) -> Element:
+def parse(xml: str | bytes, root: str) -> Element:
     """The tree of a document whose root is `root`. Raises UnreadableXml."""
     try:
         tree = etree.fromstring(xml, _parsers.parser)

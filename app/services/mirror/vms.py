@@ -16,6 +16,7 @@ from app.core.messages import N_
 from app.core.states import ObjectKind, Severity, VmState
 from app.core.views import VmDefinition, VmObservation
 from app.db import models
+from app.services.births import id_for
 from app.services.mirror import definitions
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.changes import Change, state_change, tell_vm
@@ -268,7 +269,7 @@ class _Mirror:
             hardware = definitions.hardware_columns(vm.definition, self.sizes.get(news.host_id, {}))
         macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
         copy = Copy(
-            new_id(ObjectKind.VM),
+            new_id(ObjectKind.VM) if news.first else id_for(self.batch.session, news.host_id, vm.uuid),
             *news.host,
             vm.uuid,
             observed(vm),
@@ -286,13 +287,8 @@ class _Mirror:
         }
         row |= hardware | dict.fromkeys(USAGE)
         row |= {"name_key": fold(vm.name), "duplicate": duplicate, "state_since": None, "seen_at": None}
-        row |= {
-            "os_name": None,
-            "guest_hostname": None,
-            "agent_connected": False,
-            "addresses": [],
-            "tags": [],
-        }
+        row |= {"os_name": None, "guest_hostname": None, "agent_connected": False}
+        row |= {"addresses": [], "tags": []}
         row |= {"notes": "", "created_at": self.batch.now, "version": 1}
         row["search_text"] = definitions.vm_search_text(
             vm.name, vm.uuid, hardware["title"], macs, (), None, ()

@@ -1,0 +1,190 @@
+"""Creating VMs: see what would be made, then have it made. One task per VM."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.core import placing
+from app.core.blueprint import DiskPlan, VolumePlan
+from app.core.creation import Creation, CreationPlan, PlannedVolume, Room
+from app.core.errors import InvalidInput, VigieError
+from app.core.folding import fold
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.records import BulkRecord, BulkRefusal, Ref, TaskRecord
+from app.core.states import ObjectKind
+from app.core.vmspec import CloudInit, VmBatch, VmSpec
+from app.db.models import Host, Pool, Task
+from app.hypervisor.xml import build
+from app.services import births, seeds, tasks
+from app.services.context import Ctx
+from app.services.placement import Place, choose_host, promised_memory
+from app.services.planning import Draft, draft, memory_of, system_of
+from app.services.problems import problem_of
+from app.services.workable import require_workable
+
+
+def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
+    """What would be made, where, and what it leaves free. Raises InvalidInput, Conflict as `create_vm` does."""
+    ctx.require("vm.create")
+    place, made = _plan(ctx, spec, spec.name)
+    plan, room = made.blueprint, _room(ctx, place.host, made)
+    return CreationPlan(
+        name=plan.name,
+        host=_ref(place.host),
+        reason=ctx.say(place.reason, place.params) if place.reason else None,
+        system=made.system.name if made.system else None,
+        machine=plan.machine,
+        firmware=plan.firmware,
+        hypervisor=plan.hypervisor,
+        cpu=plan.cpu.model or plan.cpu.mode,
+        vcpus=plan.cpu.vcpus,
+        memory_bytes=plan.memory_bytes,
+        video=plan.video,
+        volumes=tuple(_planned_volumes(ctx, place.host, made)),
+        networks=tuple(nic.source for nic in plan.nics),
+        room=tuple(room),
+        warnings=tuple(made.warnings),
+        xml=build.domain(plan),
+    )
+
+
+def create_vm(ctx: Ctx, spec: VmSpec) -> TaskRecord:
+    """Have a VM made; the task's target is the VM to be.
+
+    Raises InvalidInput naming the field, Conflict (name_taken, no_host_fits, volume_in_use…), Busy when a VM of
+    this name is being made on the host.
+    """
+    ctx.require("vm.create")
+    return tasks.record_of(ctx, _enqueue(ctx, spec, spec.name, None))
+
+
+def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
+    """Have several VMs made from one specification: a task for each that can be, a reason for each other."""
+    ctx.require("vm.create")
+    batch_id = new_id(ObjectKind.TASK)
+    started, refused = [], []
+    for name in asked.names():
+        try:
+            started.append(tasks.record_of(ctx, _enqueue(ctx, asked.spec, name, batch_id)))
+        except VigieError as error:
+            vm = Ref(kind=ObjectKind.VM, id="", name=name)
+            refused.append(BulkRefusal(vm=vm, problem=problem_of(error)))
+    return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
+
+
+def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
+    place, made = _plan(ctx, spec, name)
+    plan, host = made.blueprint, place.host
+    creation = Creation(
+        blueprint=plan,
+        seed=ctx.services.vault.seal(made.seed).decode() if made.seed else None,
+        start=spec.start,
+        autostart=spec.autostart,
+        tags=tuple(spec.tags),
+        notes=spec.notes,
+    )
+    vm = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name=name)
+    return tasks.enqueue(
+        ctx,
+        births.CREATE,
+        target=vm,
+        host=_ref(host),
+        params=creation.model_dump(mode="json"),
+        lock=f"{host.id}/vm/{fold(name)}",
+        batch_id=batch_id,
+    )
+
+
+def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
+    spec = spec if name == spec.name else spec.model_copy(update={"name": name})
+    place = choose_host(ctx, spec, memory_of(spec, system_of(spec)))
+    require_workable(ctx, place.host)
+    made = draft(ctx, spec, place.host)
+    if spec.cloud_init is not None:
+        _add_seed(made, spec, spec.cloud_init)
+    return place, made
+
+
+def _add_seed(made: Draft, spec: VmSpec, asked: CloudInit) -> None:
+    """A drive with the seed, in the pool of the first disk that is made, or else of the first there is."""
+    plan = made.blueprint
+    if not made.sources:
+        raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
+    made.seed = seeds.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
+    bus = placing.disk_bus_for(made.system, "cdrom", plan.machine)
+    volume = VolumePlan(
+        pool=made.sources[0].plan.pool,
+        name=f"{spec.name}-seed.iso",
+        format="raw",
+        size_bytes=len(seeds.seed_image(made.seed)),
+    )
+    (target,) = placing.disk_names([bus], [disk.target for disk in plan.disks])
+    drive = DiskPlan(device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True)
+    made.blueprint = plan.model_copy(update={"disks": (*plan.disks, drive)})
+
+
+def _planned_volumes(ctx: Ctx, host: Host, made: Draft) -> list[PlannedVolume]:
+    pools = _pools(ctx, host)
+    images = {(source.plan.pool, source.plan.name): source.image for source in made.sources}
+    return [
+        PlannedVolume(
+            pool=pools[disk.new.pool].name,
+            name=disk.new.name,
+            format=disk.new.format,
+            size_bytes=disk.new.size_bytes,
+            from_image=images.get((disk.new.pool, disk.new.name)),
+            linked=disk.new.backing_path is not None,
+        )
+        for disk in made.blueprint.disks
+        if disk.new is not None
+    ]
+
+
+def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
+    """Memory and pools now, and when the VM has all that it may use."""
+    plan = made.blueprint
+    total = host.memory_bytes or 0
+    free = total - promised_memory(ctx, host.id)
+    found = [
+        Room(name="memory", total_bytes=total, free_bytes=free, after_bytes=free - plan.memory_max_bytes)
+    ]
+    needed: dict[str, int] = {}
+    for disk in plan.disks:
+        if disk.new is not None:
+            needed[disk.new.pool] = needed.get(disk.new.pool, 0) + disk.new.size_bytes
+    pools = _pools(ctx, host)
+    for uuid, size in needed.items():
+        pool = pools[uuid]
+        left = pool.available_bytes - size
+        found.append(
+            Room(
+                name=pool.name,
+                total_bytes=pool.capacity_bytes,
+                free_bytes=pool.available_bytes,
+                after_bytes=left,
+            )
+        )
+        if left < 0:
+            made.warnings.append(
+                ctx.say(
+                    N_("When its disks are full, pool %(pool)s lacks %(size)d MiB."),
+                    {"pool": pool.name, "size": -left // 1024**2},
+                )
+            )
+    if found[0].after_bytes < 0:
+        made.warnings.append(
+            ctx.say(
+                N_("With this VM, %(size)d MiB more memory is promised than the host has."),
+                {"size": -found[0].after_bytes // 1024**2},
+            )
+        )
+    return found
+
+
+def _pools(ctx: Ctx, host: Host) -> dict[str, Pool]:
+    return {pool.uuid: pool for pool in ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id))}
+
+
+def _ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

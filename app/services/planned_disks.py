@@ -1,0 +1,279 @@
+"""The disks of a new VM: names, buses, volumes to make, and where existing ones are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core import placing
+from app.core.blueprint import DiskPlan, Limits, VolumePlan
+from app.core.errors import Conflict, InvalidInput
+from app.core.messages import N_
+from app.core.offers import Offers
+from app.core.systems import System
+from app.core.vmspec import DiskSpec, VmSpec
+from app.db.models import Host, Image, ImageCopy, Pool, Vm, VmDefinition, Volume
+from app.services.context import Ctx
+
+RAW = "raw"
+# What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
+DISK_FORMATS = frozenset({RAW, "qcow2", "qed", "vmdk", "vdi", "vpc", "vhdx"})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A volume that is to be made, and the image that it is made from."""
+
+    plan: VolumePlan
+    image: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """An image's file on the host."""
+
+    image: Image
+    path: str
+    format: str
+    size_bytes: int
+
+
+def plan_disks(
+    ctx: Ctx,
+    spec: VmSpec,
+    host: Host,
+    vm_name: str,
+    *,
+    machine: str | None,
+    system: System | None,
+    offers: Offers,
+) -> tuple[list[DiskPlan], list[Source]]:
+    """All disks and drives, with the volumes to make for them. Raises InvalidInput (disks.N.…), Conflict."""
+    buses = [each.bus or placing.disk_bus_for(system, each.device, machine) for each in spec.disks]
+    _check_buses(spec.disks, buses, offers)
+    targets = placing.disk_names(buses)
+    plans: list[DiskPlan] = []
+    sources: list[Source] = []
+    for number, (asked, bus, target) in enumerate(zip(spec.disks, buses, targets, strict=True)):
+        where = f"disks.{number}"
+        common: dict[str, Any] = {
+            "device": asked.device,
+            "bus": bus,
+            "target": target,
+            "cache": asked.cache,
+            "io": asked.io,
+            "discard": asked.discard,
+            "readonly": asked.readonly,
+            "shareable": asked.shareable,
+            "serial": asked.serial,
+            "boot_order": asked.boot_order,
+            "limits": Limits(
+                read_bps=asked.read_bps,
+                write_bps=asked.write_bps,
+                read_iops=asked.read_iops,
+                write_iops=asked.write_iops,
+            ),
+        }
+        if asked.volume_id is not None:
+            plans.append(DiskPlan(**common, **_existing(ctx, host, where, asked)))
+        elif asked.device != "disk":
+            plans.append(DiskPlan(**common, **_medium(ctx, host, where, asked)))
+        else:
+            source = _new(ctx, host, where, asked, f"{vm_name}-{target}")
+            sources.append(source)
+            plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format))
+    _check_names(sources)
+    _check_room(ctx, host, sources)
+    return plans, sources
+
+
+def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
+    """A volume of this host. Raises InvalidInput."""
+    query = (
+        sa.select(Volume, Pool.host_id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
+    )
+    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    if row is None:
+        raise InvalidInput(field, N_("names no volume"))
+    if row[1] != host.id:
+        raise InvalidInput(field, N_("is a volume of another host"))
+    found: Volume = row[0]
+    return found
+
+
+def pool_on(ctx: Ctx, host: Host, field: str, *, pool_id: str | None, name: str | None) -> Pool:
+    """A running pool of this host, by id or name. Raises InvalidInput."""
+    query = sa.select(Pool).where(
+        Pool.id == pool_id if pool_id else sa.and_(Pool.name == name, Pool.host_id == host.id)
+    )
+    pool = ctx.session.scalar(ctx.visible(query, "pool.view"))
+    if pool is None:
+        raise InvalidInput(field, N_("names no storage pool of this host"))
+    if pool.host_id != host.id:
+        raise InvalidInput(field, N_("is a storage pool of another host"))
+    if pool.state != "running":
+        raise InvalidInput(field, N_("the storage pool does not run"), hint=N_("Start the pool first."))
+    return pool
+
+
+def _check_buses(disks: list[DiskSpec], buses: list[str], offers: Offers) -> None:
+    for number, (disk, bus) in enumerate(zip(disks, buses, strict=True)):
+        if disk.bus and bus not in offers.disk_buses:
+            raise InvalidInput(
+                f"disks.{number}.bus",
+                N_("is not offered by this host; it has: %(offered)s"),
+                params={"offered": ", ".join(offers.disk_buses) or "–"},
+            )
+        if (disk.device == "floppy") != (bus == "fdc"):
+            raise InvalidInput(f"disks.{number}.bus", N_("a floppy drive and the bus fdc go together"))
+        if disk.device == "cdrom" and bus == "virtio":
+            raise InvalidInput(
+                f"disks.{number}.bus", N_("a CD drive cannot be on virtio; sata, scsi, ide and usb can")
+            )
+    for bus, count in Counter(buses).items():
+        if count > placing.BUS_LIMITS.get(bus, count):
+            last = max(number for number, each in enumerate(buses) if each == bus)
+            raise InvalidInput(
+                f"disks.{last}.bus",
+                N_("the bus %(bus)s takes %(most)d devices"),
+                params={"bus": bus, "most": placing.BUS_LIMITS[bus]},
+            )
+
+
+def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
+    volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
+    if asked.device == "disk" and not asked.readonly:
+        users = _writers(ctx, host, volume.path)
+        if users and not asked.shareable:
+            raise Conflict(
+                N_("The volume is in use."),
+                why=ctx.say(
+                    N_("%(volume)s is a disk of: %(vms)s."), {"volume": volume.name, "vms": ", ".join(users)}
+                ),
+                hint=N_("Choose another volume, or clone it first."),
+                code="volume_in_use",
+            )
+    kind = volume.format if volume.format in DISK_FORMATS else RAW
+    return _place(ctx, volume) | {"format": asked.format or kind}
+
+
+def _place(ctx: Ctx, volume: Volume) -> dict[str, Any]:
+    """How a definition names a volume: by path, or by pool for what is neither file nor device."""
+    if volume.kind in ("file", "block"):
+        return {"kind": volume.kind, "path": volume.path}
+    pool = ctx.session.get_one(Pool, volume.pool_id)
+    return {"kind": "volume", "pool": pool.name, "volume": volume.name}
+
+
+def _writers(ctx: Ctx, host: Host, path: str) -> list[str]:
+    """Names of the host's VMs that have this path as a disk that they write to."""
+    query = sa.select(Vm.name, VmDefinition.parsed).join(VmDefinition, VmDefinition.vm_id == Vm.id)
+    return [
+        name
+        for name, parsed in ctx.session.execute(query.where(Vm.host_id == host.id))
+        if any(disk["source"] == path and not disk["readonly"] for disk in parsed["disks"])
+    ]
+
+
+def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
+    """A drive: with an image of the library in it, or empty."""
+    if asked.image_id is None:
+        return {}
+    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id)
+    return {"kind": "file", "path": origin.path, "format": "raw"}
+
+
+def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str) -> Source:
+    field = f"{where}.pool_id" if asked.pool_id else f"{where}.pool"
+    pool = pool_on(ctx, host, field, pool_id=asked.pool_id, name=asked.pool)
+    kind = asked.format or ("raw" if pool.kind in ("logical", "disk", "rbd", "iscsi", "zfs") else "qcow2")
+    name = asked.volume_name or (f"{stem}.{'qcow2' if kind == 'qcow2' else 'img'}")
+    if ctx.session.scalar(sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)):
+        raise InvalidInput(
+            f"{where}.volume_name", N_("the pool has a volume “%(name)s” already"), params={"name": name}
+        )
+    if asked.image_id is None:
+        plan = VolumePlan(
+            pool=pool.uuid,
+            name=name,
+            format=kind,
+            size_bytes=asked.size_bytes or 0,
+            preallocate=asked.preallocate,
+        )
+        return Source(plan)
+    return _from_image(ctx, host, where, asked, pool, name, kind)
+
+
+def _from_image(
+    ctx: Ctx, host: Host, where: str, asked: DiskSpec, pool: Pool, name: str, kind: str
+) -> Source:
+    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id or "")
+    size = asked.size_bytes or origin.size_bytes
+    if size < origin.size_bytes:
+        raise InvalidInput(
+            f"{where}.size_bytes",
+            N_("must be at least the image's own %(size)d bytes"),
+            params={"size": origin.size_bytes},
+        )
+    if asked.linked and kind != "qcow2":
+        raise InvalidInput(f"{where}.linked", N_("only a qcow2 volume can be linked to an image"))
+    backing = {"backing_path": origin.path, "backing_format": origin.format} if asked.linked else {}
+    plan = VolumePlan(
+        pool=pool.uuid,
+        name=name,
+        format=kind,
+        size_bytes=size,
+        preallocate=asked.preallocate and not asked.linked,
+        clone_of=None if asked.linked else origin.path,
+        **backing,
+    )
+    return Source(plan, origin.image.name)
+
+
+def _origin(ctx: Ctx, host: Host, field: str, image_id: str) -> _Origin:
+    image = ctx.session.scalar(ctx.visible(sa.select(Image).where(Image.id == image_id), "image.view"))
+    if image is None:
+        raise InvalidInput(field, N_("names no image"))
+    if image.state != "ready":
+        raise InvalidInput(field, N_("the image is not ready"))
+    copy = ctx.session.scalar(
+        sa.select(ImageCopy).where(ImageCopy.image_id == image.id, ImageCopy.host_id == host.id).limit(1)
+    )
+    if copy is None:
+        raise InvalidInput(
+            field, N_("the image is not on this host"), hint=N_("Copy the image to the host first.")
+        )
+    size = image.virtual_bytes or image.size_bytes or 0
+    return _Origin(image, copy.path, image.format or RAW, size)
+
+
+def _check_names(sources: list[Source]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for number, source in enumerate(sources):
+        key = (source.plan.pool, source.plan.name)
+        if key in seen:
+            raise InvalidInput(f"disks.{number}.volume_name", N_("each new volume needs a name of its own"))
+        seen.add(key)
+
+
+def _check_room(ctx: Ctx, host: Host, sources: list[Source]) -> None:
+    """What is reserved at once must be there now."""
+    needed: Counter[str] = Counter()
+    for source in sources:
+        if source.plan.preallocate:
+            needed[source.plan.pool] += source.plan.size_bytes
+    for uuid, size in needed.items():
+        pool = ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == uuid)).one()
+        if size > pool.available_bytes:
+            raise Conflict(
+                N_("The storage pool has too little room."),
+                why=ctx.say(
+                    N_("%(pool)s has %(free)d MiB free; %(needed)d MiB would be reserved."),
+                    {"pool": pool.name, "free": pool.available_bytes // 1024**2, "needed": size // 1024**2},
+                ),
+                hint=N_("Choose another pool, a smaller disk, or one that grows as it is used."),
+                code="pool_too_small",
+            )

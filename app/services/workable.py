@@ -1,0 +1,31 @@
+"""Whether work may be sent to a host."""
+
+from __future__ import annotations
+
+from app.core.actions import HOST_OBSERVED, HOST_STATE_TITLES
+from app.core.errors import Conflict
+from app.core.messages import N_
+from app.core.states import HostMode, HostState
+from app.db.models import Host
+from app.services.context import Ctx
+
+
+def require_workable(ctx: Ctx, host: Host) -> None:
+    """Raise Conflict (host_observed, host_not_connected) when nothing may be changed on the host now."""
+    if host.mode == HostMode.OBSERVE.value:
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")),
+            why=ctx.translate(HOST_OBSERVED.reason),
+            hint=ctx.translate(HOST_OBSERVED.hint),
+            code=HOST_OBSERVED.code,
+        )
+    state = HostState(host.state)
+    if not state.is_usable:
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")),
+            why=ctx.say(N_("The host is not connected (%(state)s)."), {"state": [HOST_STATE_TITLES[state]]}),
+            hint=ctx.translate(
+                N_("Wait until the host answers again, or look at the host's page for the reason.")
+            ),
+            code="host_not_connected",
+        )
