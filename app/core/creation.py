@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 from pydantic import Field
 
 from app.core.blueprint import Blueprint
 from app.core.records import Record, Ref
-from app.core.specs import Notes, Spec, TagName
+from app.core.specs import Name, Notes, Spec, TagName
+from app.core.vmspec import VmSpec
 
 
 class Creation(Spec):
@@ -59,3 +62,73 @@ class CreationPlan(Record):
     room: tuple[Room, ...] = ()
     warnings: tuple[str, ...] = ()
     xml: str = Field(description="The definition that would be made.")
+
+
+class SystemRecord(Record):
+    """A guest's operating system, as osinfo-db knows it."""
+
+    id: str = Field(description="What `os` takes when a VM is created.")
+    name: str
+    family: str
+    released: date | None = None
+    memory_bytes: int | None = Field(None, description="Recommended.")
+    disk_bytes: int | None = Field(None, description="Recommended.")
+
+
+class SystemList(Record):
+    """Systems, newest first."""
+
+    items: tuple[SystemRecord, ...]
+
+
+class CpuModelRecord(Record):
+    """A named CPU model of a host."""
+
+    name: str
+    usable: bool
+
+
+class OffersRecord(Record):
+    """What a host can give to VMs."""
+
+    host_id: str
+    hypervisor: str
+    arch: str
+    machines: tuple[str, ...]
+    vcpus_max: int
+    firmwares: tuple[str, ...]
+    cpu_modes: tuple[str, ...]
+    cpu_models: tuple[CpuModelRecord, ...]
+    host_model: str | None = None
+    disk_buses: tuple[str, ...]
+    video_models: tuple[str, ...]
+    graphics: tuple[str, ...]
+    tpm: bool
+    rng: bool
+    filesystems: tuple[str, ...]
+    huge_page_sizes: tuple[int, ...] = Field(description="Bytes; only sizes of which the host has any.")
+    read_at: datetime
+
+
+class SavedSpecRecord(Record):
+    """A specification that was kept under a name. Passwords are not kept."""
+
+    id: str
+    name: str
+    spec: VmSpec
+    created_at: datetime
+    created_by: str
+    version: int
+
+
+class SavedSpecList(Record):
+    """Kept specifications, by name."""
+
+    items: tuple[SavedSpecRecord, ...]
+
+
+class SavedSpecSpec(Spec):
+    """A specification to keep."""
+
+    name: Name
+    spec: VmSpec

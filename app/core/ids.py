@@ -16,6 +16,7 @@ _PREFIX = {
     ObjectKind.NETWORK: "net",
     ObjectKind.FILTER: "nwf",
     ObjectKind.IMAGE: "img",
+    ObjectKind.SPEC: "spec",
     ObjectKind.DATACENTER: "dc",
     ObjectKind.TASK: "task",
     ObjectKind.USER: "user",

@@ -52,6 +52,12 @@ def disk_bus_for(system: System | None, device: str, machine: str | None) -> str
     return "sata" if modern else "ide"
 
 
+def seed_bus_for(system: System | None, machine: str | None) -> str:
+    """The bus of a cloud-init seed's drive. Kernels of cloud images often lack SATA, but never virtio."""
+    is_virtio = disk_bus_for(system, "disk", machine) == "virtio"
+    return "scsi" if is_virtio else disk_bus_for(system, "cdrom", machine)
+
+
 def nic_model_for(system: System | None, machine: str | None) -> str:
     """The card for which the system has a driver."""
     if system is None or system.has_virtio_net:

@@ -85,6 +85,7 @@ class ObjectKind(StrEnum):
     NETWORK = "network"
     FILTER = "filter"
     IMAGE = "image"
+    SPEC = "spec"
     DATACENTER = "datacenter"
     TASK = "task"
     USER = "user"

@@ -112,7 +112,7 @@ def _add_seed(made: Draft, spec: VmSpec, asked: CloudInit) -> None:
     if not made.sources:
         raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
     made.seed = seeds.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
-    bus = placing.disk_bus_for(made.system, "cdrom", plan.machine)
+    bus = placing.seed_bus_for(made.system, plan.machine)
     volume = VolumePlan(
         pool=made.sources[0].plan.pool,
         name=f"{spec.name}-seed.iso",

@@ -8,10 +8,10 @@ from sqlalchemy.exc import IntegrityError
 from app.core.errors import Conflict, EditConflict
 from app.core.folding import fold
 from app.core.messages import N_
-from app.db.models import Credential, Datacenter, Host, User, Vm
+from app.db.models import Credential, Datacenter, Host, Image, SavedSpec, User, Vm
 from app.services.context import Ctx
 
-Named = User | Credential | Datacenter | Host
+Named = User | Credential | Datacenter | Host | Image | SavedSpec
 Versioned = Named | Vm
 
 

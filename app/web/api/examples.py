@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.web.api.examples_making import MAKING
+
 Json = dict[str, Any]
 
 _DC = "dc_a2b3c4d5e6f7g2h3"
@@ -347,3 +349,4 @@ EXAMPLES: dict[str, Json] = {
         }
     ),
 }
+EXAMPLES |= MAKING

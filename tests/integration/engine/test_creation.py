@@ -1,23 +1,26 @@
 """Creating VMs on real hosts: what is made is what was asked for, and what fails leaves nothing behind."""
 
-import re
-from collections.abc import Iterator
+import base64
+import json
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 from lxml import etree
+from pydantic import ValidationError
 
-from app.core.errors import Conflict, InvalidInput, VigieError
+from app.core.actions import VmVerb
+from app.core.errors import Busy, Conflict, InvalidInput
 from app.core.records import TaskRecord
-from app.core.states import TaskState, VmState
-from app.core.vmspec import VmBatch, VmSpec
-from app.db.models import Network, Pool, Volume
+from app.core.states import HostState, TaskState, VmState
+from app.core.vmspec import VmSpec
+from app.db.models import Image, ImageCopy, Network, Pool, Task, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import creation, planning
-from tests.integration.engine.conftest import MakeSite
+from app.services import creation
 from tests.integration.engine.site import Site, eventually
+from tests.integration.lab.waiting import wait_for_agent
 
 MIB = 1024**2
 RNG = etree.RelaxNG(etree.parse("/usr/share/libvirt/schemas/domain.rng"))
@@ -92,3 +95,204 @@ def test_from_an_iso_with_an_empty_disk(host: LabHost, site: Site) -> None:
     assert RNG.validate(etree.fromstring(xml)), RNG.error_log.last_error
     assert "from-iso-vda.qcow2" in host.virsh("vol-list", "local")
     eventually(lambda: (site.vm("from-iso") or vm).agent_connected, 30, "the guest's agent answers")
+
+
+def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
+    with site.services.database.begin() as session:
+        session.add(
+            Image(
+                id="img_aaaaaaaaaaaaaaaa", name="tiny", name_key="tiny", kind="disk", format="qcow2", state="ready",
+                size_bytes=20 * MIB, virtual_bytes=20 * MIB, source="lab", created_at=datetime.now(UTC),
+                created_by="tester",
+            )
+        )  # fmt: skip
+        session.flush()
+        session.add(
+            ImageCopy(
+                image_id="img_aaaaaaaaaaaaaaaa", host_id=site.host_ids[host.name], pool_uuid="x",
+                volume_name="cloud.qcow2", path=f"{POOLS['local']}/cloud.qcow2", checked_at=datetime.now(UTC),
+            )
+        )  # fmt: skip
+    password = "a password that nobody shall see"
+    created(
+        site,
+        name="cloud",
+        host_id=site.host_ids[host.name],
+        memory_bytes=128 * MIB,
+        disks=[{"pool": "local", "image_id": "img_aaaaaaaaaaaaaaaa", "size_bytes": 64 * MIB}],
+        nics=[{"network": "default"}],
+        cloud_init={
+            "user": "bob",
+            "password": password,
+            "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ bob@example.org"],
+            "hostname": "shop-7",
+            "network": "static",
+            "address": "192.168.122.77/24",
+        },
+    )
+    wait_for_agent(host, "cloud")
+    assert guest_says(host, "cloud", "/bin/cat", "/run/seed.txt") == (
+        "hostname=shop-7 user=bob keys=1 address=192.168.122.77/24\n"
+    )
+    assert "backing" in host.virsh("vol-dumpxml", "--pool", "local", "cloud-vda.qcow2")
+    with site.services.database.read() as session:
+        stored = json.dumps(session.scalars(sa.select(Task.params)).all())
+    assert password not in stored
+    assert "bob" not in stored, "the seed is sealed"
+
+
+def test_from_an_existing_disk(host: LabHost, site: Site) -> None:
+    task = created(
+        site,
+        name="existing",
+        host_id=site.host_ids[host.name],
+        memory_bytes=128 * MIB,
+        disks=[{"volume_id": volume_id(site, "cloud.qcow2")}],
+        start=False,
+        autostart=True,
+    )
+    vm = site.vm("existing")
+    assert vm is not None
+    assert (vm.state, vm.autostart) == (VmState.SHUTOFF, True)
+    assert task.result == {"vm": vm.id, "uuid": vm.uuid}
+    with pytest.raises(Conflict) as told:
+        ask(
+            site,
+            name="second",
+            host_id=site.host_ids[host.name],
+            disks=[{"volume_id": volume_id(site, "cloud.qcow2")}],
+        )
+    assert told.value.code == "volume_in_use"
+    assert "existing" in (told.value.why or "")
+    site.do("existing", VmVerb.START)
+    wait_for_agent(host, "existing")
+
+
+def test_a_full_pool_leaves_nothing(host: LabHost, site: Site) -> None:
+    before = host.virsh("vol-list", "local")
+    task = site.task(
+        ask(
+            site,
+            name="too-large",
+            host_id=site.host_ids[host.name],
+            disks=[
+                {"pool": "local", "size_bytes": 8 * MIB},
+                {"pool": "local", "size_bytes": 1024**4, "format": "raw", "preallocate": False},
+                {"pool": "local", "size_bytes": 2**62, "format": "qcow2"},
+            ],
+        )
+    )
+    assert task.state is TaskState.FAILED
+    assert task.error is not None
+    assert host.virsh("vol-list", "local") == before
+    assert "too-large" not in host.virsh("list", "--all", "--name")
+    assert leftover(site, task.id) is None
+
+
+def test_a_start_that_fails_leaves_nothing(host: LabHost, site: Site) -> None:
+    before = host.virsh("vol-list", "local")
+    task = site.task(
+        ask(
+            site,
+            name="no-such-bridge",
+            host_id=site.host_ids[host.name],
+            disks=[{"pool": "local", "size_bytes": 8 * MIB}],
+            nics=[{"bridge": "br-missing"}],
+        )
+    )
+    assert task.state is TaskState.FAILED
+    assert host.virsh("vol-list", "local") == before
+    assert "no-such-bridge" not in host.virsh("list", "--all", "--name")
+
+
+def test_one_of_two_of_the_same_name(host: LabHost, site: Site) -> None:
+    spec = {"name": "twin", "host_id": site.host_ids[host.name], "start": False}
+    first = ask(site, **spec)
+    try:
+        second = ask(site, **spec)
+    except (Busy, Conflict) as refused:
+        assert refused.code in ("busy", "name_taken")
+    else:
+        assert site.task(second).state is TaskState.FAILED
+    assert site.task(first).state is TaskState.SUCCEEDED
+    assert host.virsh("list", "--all", "--name").split().count("twin") == 1
+
+
+def test_a_host_lost_in_the_middle_is_cleaned_when_it_returns(
+    fresh_lab: Lab, host: LabHost, site: Site
+) -> None:
+    host.virsh(
+        "vol-create-as", "--pool", "local", "big.raw", "400M", "--format", "raw", "--allocation", "400M"
+    )
+    before = host.virsh("vol-list", "local")
+    task_id = ask(
+        site,
+        name="lost",
+        host_id=site.host_ids[host.name],
+        disks=[{"pool": "local", "size_bytes": 900 * MIB, "preallocate": True, "format": "raw"}],
+    )
+    eventually(lambda: leftover(site, task_id), 10, "the task has begun to make something")
+    host.freeze()
+    site.cancel(task_id)
+    eventually(lambda: site.now(task_id).state.is_final, 90, "the task ends")
+    host.thaw()
+    site.wait_host(host, HostState.CONNECTED, 30)
+    eventually(lambda: leftover(site, task_id) is None, 30, "what was left is removed")
+    host.virsh("pool-refresh", "local")
+    assert host.virsh("vol-list", "local") == before
+    assert "lost" not in host.virsh("list", "--all", "--name").split()
+
+
+def leftover(site: Site, task_id: str) -> object:
+    return row(site, Task, Task.id == task_id).made  # type: ignore[attr-defined]
+
+
+def guest_says(host: LabHost, name: str, *command: str) -> str:
+    """What a command in the guest prints, by its agent."""
+    asked = {
+        "execute": "guest-exec",
+        "arguments": {"path": command[0], "arg": command[1:], "capture-output": True},
+    }
+    pid = json.loads(host.virsh("qemu-agent-command", name, json.dumps(asked)))["return"]["pid"]
+    status = json.dumps({"execute": "guest-exec-status", "arguments": {"pid": pid}})
+    while not (said := json.loads(host.virsh("qemu-agent-command", name, status))["return"])["exited"]:
+        pass
+    return base64.b64decode(said.get("out-data", "")).decode()
+
+
+REFUSED = {
+    "name": [("a/b", "name"), ("-rf", "name"), ("x" * 64, "name"), ("\x07", "name"), ("", "name")],
+    "memory_bytes": [(1, "memory_bytes"), (2**50 + 1, "memory_bytes"), (2**49, "memory_bytes")],
+    "machine": [("no-such-machine", "machine")],
+    "os": [("no-such-system", "os")],
+    "cpu": [({"vcpus": 1000}, "cpu.vcpus"), ({"mode": "custom", "model": "none-such"}, "cpu.model")],
+    "firmware": [("efi-secure", "firmware")],
+    "nics": [([{"network": "none-such"}], "nics.0.network"), ([{"network": "default", "mac": "01:00:00:00:00:00"}], "mac")],
+    "disks": [
+        ([{"pool": "none-such", "size_bytes": MIB}], "disks.0.pool"),
+        ([{"pool": "local", "size_bytes": 8 * MIB, "volume_name": "boot.iso"}], "disks.0.volume_name"),
+        ([{"pool": "local", "size_bytes": 8 * MIB, "volume_name": "../x"}], "volume_name"),
+        ([{"pool": "local", "size_bytes": 8 * MIB, "bus": "fdc"}], "disks.0.bus"),
+        ([{"device": "cdrom", "bus": "sata"}] * 7, "disks.6.bus"),
+    ],
+    "cloud_init": [
+        ({"user_data": "a: [b"}, "cloud_init"),
+        ({"user_data": "#!/bin/sh"}, "cloud_init"),
+        ({"user_data": "a: &a [x]\nb: *a"}, "cloud_init"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", REFUSED)
+def test_bad_input_names_its_field(field: str, host: LabHost, site: Site) -> None:
+    for value, named in REFUSED[field]:
+        spec: dict[str, object] = {"name": "bad", "host_id": site.host_ids[host.name]}
+        if field == "firmware":
+            spec["machine"] = "pc"
+        if field == "cloud_init":
+            spec["disks"] = [{"pool": "local", "size_bytes": 8 * MIB}]
+        with pytest.raises((InvalidInput, ValidationError)) as told:
+            ask(site, **spec | {field: value})
+        where = told.value.field if isinstance(told.value, InvalidInput) else str(told.value)
+        assert named in where, (value, where)
+    assert host.virsh("list", "--all", "--name") == ""

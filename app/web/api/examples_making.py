@@ -1,0 +1,109 @@
+"""Examples of what VMs are made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_HOST = "host_b2c3d4e5f6g7h2i3"
+_GIB = 1_073_741_824
+_AT = "2026-11-24T09:30:00Z"
+
+DISK: Json = {"pool": "default", "size_bytes": 20 * _GIB}
+NIC: Json = {"network": "default"}
+CPU: Json = {"vcpus": 2, "vcpus_max": 4}
+CLOUD_INIT: Json = {
+    "user": "admin",
+    "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDp0bG9uZ2tleQ admin@example.org"],
+    "user_data": "packages: [nginx]\n",
+}
+SPEC: Json = {
+    "name": "web-01",
+    "host_id": _HOST,
+    "os": "debian11",
+    "cpu": CPU,
+    "memory_bytes": 2 * _GIB,
+    "disks": [DISK],
+    "nics": [NIC],
+    "tags": ["web"],
+}
+_SAVED: Json = {
+    "id": "spec_k2l3m4n5o6p7q2r3",
+    "name": "Web server",
+    "spec": SPEC,
+    "created_at": _AT,
+    "created_by": "admin",
+    "version": 1,
+}
+
+MAKING: dict[str, Json] = {
+    "DiskSpec": DISK,
+    "NicSpec": NIC,
+    "CpuSpec": CPU,
+    "CloudInit": CLOUD_INIT,
+    "KernelSpec": {"kernel_volume_id": "vol_e2f3g4h5i6j7k2l3", "command_line": "console=ttyS0"},
+    "VmSpec": SPEC,
+    "VmBatch": {"spec": SPEC | {"name": "web-##"}, "count": 3},
+    "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
+    "SavedSpecRecord": _SAVED,
+    "SavedSpecList": {"items": [_SAVED]},
+    "CreationPlan": {
+        "name": "web-01",
+        "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
+        "reason": None,
+        "system": "Debian 11",
+        "machine": "q35",
+        "firmware": "bios",
+        "hypervisor": "kvm",
+        "cpu": "host-model",
+        "vcpus": 2,
+        "memory_bytes": 2 * _GIB,
+        "video": "virtio",
+        "volumes": [
+            {"pool": "default", "name": "web-01-vda.qcow2", "format": "qcow2", "size_bytes": 20 * _GIB}
+        ],
+        "networks": ["default"],
+        "room": [
+            {
+                "name": "memory",
+                "total_bytes": 64 * _GIB,
+                "free_bytes": 30 * _GIB,
+                "after_bytes": 28 * _GIB,
+            }
+        ],
+        "warnings": [],
+        "xml": '<domain type="kvm">…</domain>',
+    },
+    "SystemList": {
+        "items": [
+            {
+                "id": "debian11",
+                "name": "Debian 11",
+                "family": "linux",
+                "released": "2021-08-14",
+                "memory_bytes": _GIB,
+                "disk_bytes": 20 * _GIB,
+            }
+        ]
+    },
+    "OffersRecord": {
+        "host_id": _HOST,
+        "hypervisor": "kvm",
+        "arch": "x86_64",
+        "machines": ["q35", "pc"],
+        "vcpus_max": 288,
+        "firmwares": ["bios", "efi", "efi-secure"],
+        "cpu_modes": ["host-passthrough", "host-model", "custom"],
+        "cpu_models": [{"name": "Skylake-Server", "usable": True}],
+        "host_model": "Skylake-Server",
+        "disk_buses": ["virtio", "scsi", "sata", "usb"],
+        "video_models": ["virtio", "vga", "none"],
+        "graphics": ["vnc"],
+        "tpm": True,
+        "rng": True,
+        "filesystems": ["virtiofs"],
+        "huge_page_sizes": [2_097_152],
+        "read_at": _AT,
+    },
+}
