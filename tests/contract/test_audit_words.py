@@ -12,6 +12,8 @@ UNNAMED = {
     "vm.act": "named by its verb",
     "vm.action": "named by its verb",
     "vm.act_many": "an entry for each VM",
+    "vm.create_many": "an entry for each VM",
+    "vm.preview": "looks and keeps nothing",
 }
 CHANGES = {"post", "put", "patch", "delete"}
 

@@ -29,6 +29,9 @@ NEED_NOT = {
     "names.check_free": PART + "compares a name before a row is written",
     "names.save_named": PART + "writes a row",
     "paging.page": PART + "reads a filtered query",
+    "placement.promised_memory": PART + "adds up for a host that was found",
+    "planning.draft": PART + "creation.preview_vm and creation.create_vm ask",
+    "planning.offers_of": PART + "of a host that was found",
     "seen.patience": "reads a setting",
     "seen.is_stale": PART + "judges the age of a row",
     "seen.stale_hosts": PART + "ids by which a filtered query is read",
@@ -36,6 +39,7 @@ NEED_NOT = {
     "tasks.holders": PART + "the tasks of objects that were found by a filtered query",
     "tasks.require_free": PART + "looks whether a task holds an object that was found",
     "tasks.busy": PART + "words an error",
+    "workable.require_workable": PART + "looks at the state of a host that was found",
     "vm_records.detail_of": PART + "a row that vms.show_vm found",
     "vm_records.records_of": PART + "rows that a filtered query found",
 }

@@ -10,7 +10,7 @@ import pytest
 
 from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, HostNotAnswering
-from app.core.specs import ActionOptions, BulkAction
+from app.core.specs import BulkAction
 from app.core.states import HostState, TaskState, VmState
 from app.engine import power
 from app.engine.run import Run, Tie
@@ -19,7 +19,7 @@ from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services import vms
 from app.services.notices import SCREEN, SHOT
-from app.services.tasks import TaskWork
+from app.services.work import TaskWork
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
@@ -219,9 +219,12 @@ def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
         cancelled=lambda _: False,
         progress=lambda *_: None,
         mark_sent=lambda _: None,
+        note_made=lambda *_: None,
+        write=lambda _: None,
+        open_sealed=lambda _: {},
         stopping=threading.Event(),
     )
-    run = Run(TaskWork("t", "vm.start", "h", "v", uuid, ActionOptions(), sent=False), tie)
+    run = Run(TaskWork("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
     assert power._send(run, lambda vm: vm.state.is_active, send)
     assert times == 2
 
