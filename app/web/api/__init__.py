@@ -25,7 +25,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, creation, vms, storage, networks, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, creation, storage, networks, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 
