@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -115,7 +116,7 @@ class SavedSpecRecord(Record):
 
     id: str
     name: str
-    spec: VmSpec
+    spec: dict[str, Any] = Field(description="What `POST /vms` takes; only the fields that were given.")
     created_at: datetime
     created_by: str
     version: int

@@ -84,7 +84,7 @@ def _record(row: SavedSpec) -> SavedSpecRecord:
     return SavedSpecRecord(
         id=row.id,
         name=row.name,
-        spec=VmSpec.model_validate(row.spec),
+        spec=row.spec,
         created_at=row.created_at,
         created_by=row.created_by,
         version=row.version,
