@@ -14,10 +14,17 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-# Package path inside node_modules -> name under static/vendor.
+# Package path inside node_modules, of a file or a folder -> name under static/vendor.
 ASSETS = {
+    "@novnc/novnc/core": "novnc/core",
+    "@novnc/novnc/vendor": "novnc/vendor",
+    "@novnc/novnc/LICENSE.txt": "novnc/LICENSE",
     "@tabler/core/dist/css/tabler.min.css": "tabler.min.css",
     "@tabler/core/dist/js/tabler.min.js": "tabler.min.js",
+    "@xterm/addon-fit/lib/addon-fit.mjs": "addon-fit.mjs",
+    "@xterm/xterm/lib/xterm.mjs": "xterm.mjs",
+    "@xterm/xterm/css/xterm.css": "xterm.css",
+    "@xterm/xterm/LICENSE": "xterm.LICENSE",
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "htmx.org/dist/ext/hx-sse.min.js": "hx-sse.min.js",
     "htmx.org/LICENSE": "htmx.LICENSE",
@@ -53,8 +60,16 @@ def fetch_assets(root: Path) -> None:
         shutil.rmtree(vendor, ignore_errors=True)
         vendor.mkdir(parents=True)
         for source, name in ASSETS.items():
-            shutil.copy(Path(scratch) / "node_modules" / source, vendor / name)
+            _copy(Path(scratch) / "node_modules" / source, vendor / name)
     stamp.write_text(wanted)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)
 
 
 def _npm_ci(folder: Path) -> None:

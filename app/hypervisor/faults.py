@@ -262,3 +262,41 @@ def no_forwarding(detail: str | None = None) -> HostError:
         code="ssh_forwarding_forbidden",
         detail=detail,
     )
+
+
+def no_tunnel(why: str) -> HostError:
+    """The link to the host cannot reach the VM's display."""
+    return HostError(
+        N_("Vigie cannot reach this VM's display."),
+        why=why,
+        hint=N_(
+            "Register the host with an SSH link, or let the display listen on the host's management address."
+        ),
+        code="display_out_of_reach",
+    )
+
+
+def place_closed(detail: str | None = None) -> HostError:
+    """Nobody listens where the display should be, or the account may not connect there."""
+    return HostError(
+        N_("The VM's display does not answer."),
+        why=N_("Nothing accepts connections where the VM's definition says that its display listens."),
+        hint=N_(
+            "Try again in a moment; for a display on a unix socket, look whether Vigie's account may open it and sshd allows stream forwarding."
+        ),
+        code="display_closed",
+        detail=detail,
+    )
+
+
+def no_display_forwarding(detail: str | None = None) -> HostError:
+    """The SSH server forbids the tunnel."""
+    return HostError(
+        N_("The host's SSH server does not let Vigie reach displays."),
+        why=N_("It forbids TCP forwarding to this account."),
+        hint=N_(
+            "Set AllowTcpForwarding yes (or local) in the host's sshd_config, and permit ports of 127.0.0.1 where PermitOpen limits them."
+        ),
+        code="display_forwarding_forbidden",
+        detail=detail,
+    )

@@ -25,6 +25,7 @@ from app.core.views import (
 )
 from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
+from app.hypervisor.consoles import Consoles
 from app.hypervisor.machines import Machines
 from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
@@ -62,6 +63,7 @@ class Host:
         self._polls = 0
         self.machines = Machines(wiring, self._touch)
         self.storage = Storage(wiring)
+        self.consoles = Consoles(wiring)
 
     @classmethod
     def open(

@@ -9,12 +9,36 @@ import asyncio
 import errno
 import socket
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar
 
 from app.core.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import faults
-from app.hypervisor.relay import Relay
+from app.hypervisor.relay import Half, Relay
+
+# What listens on all addresses, or does not say on which, is reached on the loopback.
+_FROM_INSIDE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened on
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something listens on a host: a unix socket, or a port at one or all of the host's addresses."""
+
+    path: str | None = None
+    listens_on: str = "127.0.0.1"
+    port: int = 0
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only the host itself reaches it."""
+        named = self.listens_on
+        return self.path is not None or named in ("", "::1", "localhost") or named.startswith("127.")
+
+    @property
+    def address(self) -> str:
+        """The address to connect to from the host itself."""
+        return _FROM_INSIDE.get(self.listens_on, self.listens_on)
 
 
 class Link(ABC):
@@ -35,6 +59,10 @@ class Link(ABC):
     @abstractmethod
     async def connect(self, relay: Relay, deadline_s: float) -> None:
         """Connect the far side of a relay to the host's libvirt."""
+
+    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+        """Connect a half to a place on the host and join it with `near`. Raises HostError and its kinds."""
+        raise faults.no_tunnel(N_("This kind of link carries libvirt only."))
 
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""
@@ -73,6 +101,20 @@ class LocalLink(UnixLink):
     """This machine's own libvirt."""
 
     has_shell = True
+
+    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+        """Connect a half to a place on this machine."""
+        half = Half(near.on_lost)
+        half.join(near)
+        loop = asyncio.get_running_loop()
+        try:
+            if place.path is not None:
+                await loop.create_unix_connection(lambda: half, place.path)
+            else:
+                await loop.create_connection(lambda: half, place.address, place.port)
+        except OSError as error:
+            raise faults.place_closed(str(error)) from None
+        return half
 
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a fixed command prints; None when it fails or prints more."""

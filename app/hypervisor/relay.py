@@ -39,6 +39,7 @@ class Side(Protocol):
     def write(self, data: bytes) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
+    def close(self) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -54,6 +55,10 @@ class Half(asyncio.Protocol):
         self.on_lost = on_lost
         self.on_unwanted: Callable[[], object] = on_lost
         self.released = False
+
+    def join(self, other: Half) -> None:
+        """From now on what one receives goes to the other."""
+        self.other, other.other = other, self
 
     def connection_made(self, transport: object) -> None:
         """The side is connected."""
@@ -133,7 +138,7 @@ class Relay:
             return
         connection.setblocking(False)
         self._stop_listening()
-        self._near.other, self.far.other = self.far, self._near
+        self._near.join(self.far)
         loop = asyncio.get_running_loop()
         # The loop holds the task until it is done, and it does not wait for anything but itself.
         self._connecting = loop.create_task(self._connect_near(connection))

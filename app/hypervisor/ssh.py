@@ -10,7 +10,7 @@ from app.core.endpoints import Endpoint
 from app.core.errors import VigieError
 from app.core.messages import N_
 from app.hypervisor import faults
-from app.hypervisor.links import Link, dial
+from app.hypervisor.links import Link, Place, dial
 from app.hypervisor.relay import Half, Relay
 from app.hypervisor.targets import SshKey, SshPassword, Target
 
@@ -92,6 +92,27 @@ class SshLink(Link):
             raise faults.connection_ended(faults.clean(error)) from None
         relay.far = half
 
+    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+        """Open a channel to a place on the host; the host itself connects to it."""
+        port, path = _PortHalf(near.on_lost), SshHalf(near.on_lost)
+        half = port if place.path is None else path
+        half.join(near)
+        connection = self._open()
+        try:
+            if place.path is None:
+                await connection.create_connection(lambda: port, place.address, place.port)
+            else:
+                await connection.create_unix_connection(lambda: path, place.path)
+        except asyncssh.ChannelOpenError as error:
+            detail = faults.clean(error.reason)
+            # OpenSSH says the second of unix sockets that it may not forward and of ones that nobody serves.
+            if error.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED:
+                raise faults.no_display_forwarding(detail) from None
+            raise faults.place_closed(detail) from None
+        except (asyncssh.Error, OSError) as error:
+            raise faults.connection_ended(faults.clean(error)) from None
+        return half
+
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a fixed command prints; None when it fails, is not allowed, or prints more."""
         try:
@@ -132,6 +153,10 @@ class SshLink(Link):
 
 class SshHalf(Half, asyncssh.SSHUNIXSession[bytes]):
     """The far side of a relay, at the end of an SSH channel."""
+
+
+class _PortHalf(Half, asyncssh.SSHTCPSession[bytes]):
+    """One side of a tunnel to a port, at the end of an SSH channel."""
 
 
 class _KeyChecker(asyncssh.SSHClient):

@@ -11,11 +11,12 @@ import base64
 import hashlib
 import os
 import ssl
+from dataclasses import replace
 
 from app.core.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import faults
-from app.hypervisor.links import Link, dial
+from app.hypervisor.links import Link, Place, dial
 from app.hypervisor.relay import Half, Relay
 from app.hypervisor.targets import Target, TlsIdentity
 
@@ -56,6 +57,19 @@ class TlsLink(Link):
             transport.abort()
             raise
         relay.far = half
+
+    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+        """Connect to a port on the host's own address: nothing but libvirt goes through its TLS listener."""
+        if place.is_local:
+            raise faults.no_tunnel(
+                N_("It listens on the host's loopback only, and a link by TLS carries libvirt only.")
+            )
+        # Never another address than the registered one, whatever the definition names.
+        connection = await dial(replace(self.endpoint, port=place.port), deadline_s)
+        half = Half(near.on_lost)
+        half.join(near)
+        await asyncio.get_running_loop().create_connection(lambda: half, sock=connection)
+        return half
 
 
 class _TlsHalf(Half):
