@@ -26,6 +26,7 @@ from app.db.session import Database
 from app.engine import EngineProcess
 from app.hypervisor import remove_directory
 from app.logs import set_up_logs
+from app.services import consoles
 from app.services.context import Services
 from app.services.notices import Hub
 from app.services.vault import Vault
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 LOCK_FILE = "vigie.lock"
 GRACE_S = 1  # for requests and streams, when asked to stop
 LOCK_WAIT_S = 1.0
+MAX_MESSAGE = 1024 * 1024  # of what a browser sends to a console at once
 THREADS = 64  # requests that are served at the same time
 
 
@@ -53,6 +55,7 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         try:
             await anyio.to_thread.run_sync(engine.wait_until_started)
+            await anyio.to_thread.run_sync(consoles.forget_all, services)
             yield
         finally:
             services.visits.close()
@@ -97,7 +100,9 @@ class _Server(uvicorn.Server):
             app,
             loop="uvloop",
             http=BoundedProtocol,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE,
+            ws_per_message_deflate=False,  # pictures are compressed already
             lifespan="on",
             log_config=None,
             access_log=False,

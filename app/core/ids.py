@@ -23,6 +23,7 @@ _PREFIX = {
     ObjectKind.TOKEN: "tok",
     ObjectKind.CREDENTIAL: "cred",
     ObjectKind.LOGIN: "login",
+    ObjectKind.CONSOLE: "con",
 }
 ID_PATTERN = r"^[a-z]{2,5}_[a-z2-7]{16}$"
 

@@ -92,6 +92,7 @@ class ObjectKind(StrEnum):
     TOKEN = "token"
     CREDENTIAL = "credential"
     LOGIN = "login"
+    CONSOLE = "console"
 
 
 class Verdict(StrEnum):

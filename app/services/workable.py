@@ -19,6 +19,11 @@ def require_workable(ctx: Ctx, host: Host) -> None:
             hint=ctx.translate(HOST_OBSERVED.hint),
             code=HOST_OBSERVED.code,
         )
+    require_connected(ctx, host)
+
+
+def require_connected(ctx: Ctx, host: Host) -> None:
+    """Raise Conflict (host_not_connected) when the host cannot be reached now."""
     state = HostState(host.state)
     if not state.is_usable:
         raise Conflict(

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from app.resources import resource
 from app.services.context import Services
-from app.web import live, pages
+from app.web import consoles, live, pages
 from app.web.api import install_api
 from app.web.api.system import Health
 from app.web.error_pages import error_page
@@ -43,6 +43,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     install_middleware(app, services.settings, durations)
     install_errors(app, error_page)
     install_api(app)
+    app.include_router(consoles.router)
     app.include_router(live.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=resource("static")), name="static")

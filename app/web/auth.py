@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from app.core.errors import NotAllowed, NotSignedIn
@@ -30,25 +30,25 @@ class Visitor:
     translate: Translate
 
 
-def services_of(request: Request) -> Services:
+def services_of(request: HTTPConnection) -> Services:
     """The program that this request was made to."""
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
-def remote_of(request: Request) -> str | None:
+def remote_of(request: HTTPConnection) -> str | None:
     """The address of the caller; the server already put a trusted proxy's word in its place."""
     return request.client.host if request.client else None
 
 
-def bearer_of(request: Request) -> str | None:
+def bearer_of(request: HTTPConnection) -> str | None:
     """The secret of the Authorization header, or None when there is none of our kind."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
 
 
-def identify(request: Request) -> Visitor:
+def identify(request: HTTPConnection) -> Visitor:
     """Find out who calls. Reads the database, so never call it in the event loop.
 
     Raises NotSignedIn, and NotAllowed for a state change that a browser sends from a foreign page.
@@ -63,31 +63,32 @@ def identify(request: Request) -> Visitor:
         raise NotSignedIn(
             N_("You are not signed in."), hint=N_("Sign in, or send a token: Authorization: Bearer vigie_…")
         )
-    if request.method not in SAFE_METHODS:
+    # WebSockets have no method; they are asked for their origin before (socket_origin).
+    if request.scope.get("method", "GET") not in SAFE_METHODS:
         require_same_origin(request)
     actor, language = accounts.actor_of_session(services, secret, remote)
     return _visitor(request, services, actor, language or spoken)
 
 
-def _visitor(request: Request, services: Services, actor: Actor, language: str) -> Visitor:
+def _visitor(request: HTTPConnection, services: Services, actor: Actor, language: str) -> Visitor:
     visitor = Visitor(services, actor, language, translator(language))
     request.state.visitor = visitor
     return visitor
 
 
-def visitor_of(request: Request) -> Visitor | None:
+def visitor_of(request: HTTPConnection) -> Visitor | None:
     """Who was identified for this request, or None when nobody was (yet)."""
     visitor = getattr(request.state, "visitor", None)
     return visitor if isinstance(visitor, Visitor) else None
 
 
-def language_of(request: Request) -> str:
+def language_of(request: HTTPConnection) -> str:
     """The language to answer in: of the signed-in user, else of the browser."""
     visitor = visitor_of(request)
     return visitor.language if visitor else negotiate(request.headers.get("accept-language"))
 
 
-def require_same_origin(request: Request) -> None:
+def require_same_origin(request: HTTPConnection) -> None:
     """Raise NotAllowed unless a browser says that the request comes from one of our own pages.
 
     For what cookies authenticate (and for the login form itself). Sec-Fetch-Site is believed when it is there,
@@ -100,12 +101,37 @@ def require_same_origin(request: Request) -> None:
         came_from = request.headers.get("origin") or request.headers.get("referer") or ""
         same = _origin(came_from) in _own_origins(request)
     if not same:
-        raise NotAllowed(
-            N_("This request did not come from Vigie's own pages."),
-            why=N_("A browser sent it from another site."),
-            hint=N_("Open Vigie and do it there; programs send a token instead of the session cookie."),
-            code="cross_origin",
-        )
+        raise _cross_origin()
+
+
+def socket_origin(socket: HTTPConnection) -> str | None:
+    """The origin of the page that opens a WebSocket; None when a program with a token names none.
+
+    Browsers send cookies with WebSockets from any site, and always the origin. Raises NotAllowed for a foreign one.
+    """
+    named = socket.headers.get("origin")
+    if named is None and bearer_of(socket):
+        return None
+    origin = _origin(named or "")
+    if origin is None or origin not in _own_origins(socket):
+        raise _cross_origin()
+    return origin
+
+
+def page_origin(request: HTTPConnection) -> str | None:
+    """The origin of the page that sent the request; None when a program did."""
+    if bearer_of(request):
+        return _origin(request.headers.get("origin") or "")
+    return _origin(request.headers.get("origin") or "") or next(iter(_own_origins(request)), None)
+
+
+def _cross_origin() -> NotAllowed:
+    return NotAllowed(
+        N_("This request did not come from Vigie's own pages."),
+        why=N_("A browser sent it from another site."),
+        hint=N_("Open Vigie and do it there; programs send a token instead of the session cookie."),
+        code="cross_origin",
+    )
 
 
 def _origin(url: str) -> str | None:
@@ -116,12 +142,13 @@ def _origin(url: str) -> str | None:
     return f"{parts.scheme}://{parts.netloc}".lower() if parts.scheme and parts.netloc else None
 
 
-def _own_origins(request: Request) -> set[str | None]:
+def _own_origins(request: HTTPConnection) -> set[str | None]:
     public = services_of(request).settings.public_url
     if public:
         return {public.lower()}
     host = request.headers.get("host", "")
-    return {f"{request.url.scheme}://{host}".lower()} if host else set()
+    scheme = {"ws": "http", "wss": "https"}.get(request.url.scheme, request.url.scheme)
+    return {f"{scheme}://{host}".lower()} if host else set()
 
 
 def is_https(request: Request) -> bool:

@@ -14,7 +14,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from app.core.errors import (
@@ -94,7 +94,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     return answer(request, _of_http(cast("HTTPException", error)))
 
 
-def answer(request: Request, error: VigieError) -> Response:
+def answer(request: HTTPConnection, error: VigieError) -> Response:
     """The response that tells the error to whoever asked, in their language."""
     problem = problem_of(request, error)
     if request.url.path.startswith(_PROGRAM_PATHS):
@@ -103,7 +103,7 @@ def answer(request: Request, error: VigieError) -> Response:
         )
     else:
         page: ErrorPage = request.app.state.error_page
-        response = page(request, error, problem)
+        response = page(cast("Request", request), error, problem)
     if isinstance(error, TooManyRequests):
         response.headers["Retry-After"] = str(error.retry_after_s)
     elif problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -115,7 +115,7 @@ def answer(request: Request, error: VigieError) -> Response:
     return response
 
 
-def problem_of(request: Request, error: VigieError) -> Problem:
+def problem_of(request: HTTPConnection, error: VigieError) -> Problem:
     """The error as the API says it."""
     _ = translator(language_of(request))
     visitor = visitor_of(request)

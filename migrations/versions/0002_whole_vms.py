@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("vm_id", sa.String(length=24), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("view_only", sa.Boolean(), nullable=False),
+        sa.Column("force", sa.Boolean(), nullable=False),
         sa.Column("user_id", sa.String(length=24), nullable=False),
         sa.Column("login_id", sa.String(length=24), nullable=True),
         sa.Column("token_id", sa.String(length=24), nullable=True),

@@ -23,6 +23,7 @@ class ConsoleTicket(Base):
     vm_id: Mapped[str] = mapped_column(Id, ForeignKey("vm.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]  # vnc, serial, spice
     view_only: Mapped[bool]
+    force: Mapped[bool]
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("user_account.id", ondelete="CASCADE"))
     login_id: Mapped[str | None] = mapped_column(Id)
     token_id: Mapped[str | None] = mapped_column(Id)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from app.web.api import (
     audit,
+    consoles,
     creation,
     credentials,
     datacenters,
@@ -25,7 +26,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, creation, storage, networks, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, storage, networks, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.web.api.examples_consoles import CONSOLES
 from app.web.api.examples_making import MAKING
 
 Json = dict[str, Any]
@@ -349,4 +350,4 @@ EXAMPLES: dict[str, Json] = {
         }
     ),
 }
-EXAMPLES |= MAKING
+EXAMPLES |= MAKING | CONSOLES

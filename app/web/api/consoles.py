@@ -1,0 +1,43 @@
+"""Consoles of VMs: tickets for the WebSocket, and who is connected."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.consoles import ConsoleList, ConsoleSpec, ConsoleTicket
+from app.services import consoles
+from app.web.api.shapes import ObjectPath, api_router, created, problems
+from app.web.auth import is_https, page_origin, services_of
+from app.web.consoles.door import PATH
+from app.web.deps import Reader, Writer
+
+router = api_router("vms")
+
+
+@router.post(
+    "/vms/{id}/console",
+    name="vm.console",
+    status_code=201,
+    response_model=ConsoleTicket,
+    responses=problems(404, 409, 413),
+)
+def open_console(request: Request, id: ObjectPath, spec: ConsoleSpec, ctx: Writer) -> Response:
+    """A ticket for a console of a running VM: good for one WebSocket, within 30 seconds, for whoever asked."""
+    ticket = consoles.open_console(ctx, id, spec, page_origin(request), _address(request))
+    return created(ticket, f"/vms/{id}/consoles")
+
+
+@router.get("/vms/{id}/consoles", name="vm.consoles", response_model=ConsoleList, responses=problems(404))
+def list_consoles(id: ObjectPath, ctx: Reader) -> ConsoleList:
+    """Who has a console of the VM open."""
+    return consoles.list_consoles(ctx, id)
+
+
+def _address(request: Request) -> str:
+    """Where the WebSocket is, as the caller reaches Vigie."""
+    public = services_of(request).settings.public_url
+    where = urlsplit(public).netloc if public else request.headers.get("host", "")
+    return f"{'wss' if is_https(request) else 'ws'}://{where}{PATH}"
