@@ -9,3 +9,4 @@ import "./keyboard.js";
 import "./tree.js";
 import "./live.js";
 import "./spark.js";
+import "./console/boot.js";

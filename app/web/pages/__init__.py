@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from app.web.pages import (
     account,
     audit,
+    consoles,
     credentials,
     dashboard,
     datacenters,
@@ -40,6 +41,7 @@ for _module in (
     host_new,  # before hosts: /hosts/new is no host
     hosts,
     vms,
+    consoles,
     storage,
     networks,
     tasks,
