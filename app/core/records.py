@@ -316,6 +316,9 @@ class NetworkRecord(Record):
     forward_mode: str
     addresses: list[str] = []
     dhcp: bool = False
+    mtu: int | None = None
+    vlan: str | None = None
+    vm_count: int = Field(0, description="VMs that are plugged into it, running or not.")
 
 
 class TaskBrief(Record):

@@ -195,7 +195,30 @@ class NetworkObservation:
     forward_mode: str  # nat, route, open, bridge, hostdev, isolated...
     addresses: tuple[str, ...] = ()  # CIDR
     dhcp: bool = False
-    xml: str | None = None  # its definition, without who is connected at the moment
+    xml: str | None = None  # its lasting definition, without who is connected at the moment
+    live_xml: str | None = None  # what runs, where that differs
+    mtu: int | None = None
+    vlan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An address that a guest has from a network's DHCP. All its texts come from the guest."""
+
+    address: str
+    prefix: int
+    mac: str | None = None
+    hostname: str | None = None
+    expires_at: str | None = None  # ISO, UTC; None: never
+
+
+@dataclass(frozen=True, slots=True)
+class FilterObservation:
+    """A traffic filter (nwfilter) of a host."""
+
+    uuid: str
+    name: str
+    xml: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +261,8 @@ class HostSnapshot:
     vms: tuple[VmObservation, ...] | None = None
     pools: tuple[PoolObservation, ...] | None = None
     networks: tuple[NetworkObservation, ...] | None = None
+    filters: tuple[FilterObservation, ...] | None = None
+    leases: dict[str, tuple[Lease, ...]] | None = None  # of running networks, by UUID
     libvirt_uuid: str | None = None
 
 

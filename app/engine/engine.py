@@ -15,6 +15,7 @@ from app.core.states import HostState
 from app.core.views import HostReport
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
+from app.engine.leases import Leases
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.retention import run_retention
@@ -24,7 +25,7 @@ from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
 from app.services.context import Services
-from app.services.notices import HOSTS, SCREEN, WORK
+from app.services.notices import HOSTS, LEASES, SCREEN, WORK
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,7 @@ class Engine:
         self._coordinators: dict[str, Coordinator] = {}
         self._tasks = TaskRuntime(services, self.host, self._observe)
         self._screens = Screens(services, self._pool, self.host)
+        self._leases = Leases(services, self._pool, self.host)
         self._tools = Tools(
             settings=settings,
             clock=self._clock,
@@ -131,6 +133,8 @@ class Engine:
         for topic in topics:
             if topic.startswith(SCREEN):
                 self._screens.want(topic.removeprefix(SCREEN))
+            elif topic.startswith(LEASES):
+                self._leases.want(topic.removeprefix(LEASES))
 
     def _observe(self, report: HostReport, timeout_s: float) -> bool:
         return self._writer.put_and_wait(report, timeout_s)

@@ -75,10 +75,11 @@ class Reader:
 
     def facts(self, host: Host) -> HostReport:
         """What the host is and has, and what that means for its VMs."""
-        stock, facts = host.read_stock(), host.read_facts()
+        facts, offers = host.read_facts(), host.read_offers()
+        # Last: what a task makes meanwhile must be in it.
+        stock = host.read_stock()
         whole, self._whole = replace(stock, vms=self._whole.vms), HostSnapshot()
         checks = tuple(compatibility(facts, whole))
-        offers = host.read_offers()
         return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks, offers=offers)
 
     def poll(self, host: Host) -> HostReport:
@@ -126,8 +127,10 @@ class Reader:
         )
 
     def volumes(self, host: Host) -> HostReport:
-        """Pools with their volumes."""
-        return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=host.read_pools(volumes=True)))
+        """Pools with their volumes, the leases of networks, and traffic filters."""
+        leases, filters = host.networks.all_leases(), host.filters.read()
+        snapshot = HostSnapshot(pools=host.read_pools(volumes=True), leases=leases, filters=filters)
+        return HostReport(self._host_id, None, snapshot=snapshot)
 
     def guests(self, host: Host) -> HostReport | None:
         """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""

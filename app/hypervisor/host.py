@@ -26,7 +26,10 @@ from app.core.views import (
 from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
+from app.hypervisor.filters import Filters
 from app.hypervisor.machines import Machines
+from app.hypervisor.network_listing import list_networks
+from app.hypervisor.networks import Networks
 from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
 from app.hypervisor.wiring import Wiring, see_identity
@@ -64,6 +67,8 @@ class Host:
         self.machines = Machines(wiring, self._touch)
         self.storage = Storage(wiring)
         self.consoles = Consoles(wiring)
+        self.networks = Networks(wiring)
+        self.filters = Filters(wiring)
 
     @classmethod
     def open(
@@ -121,9 +126,7 @@ class Host:
     def read_stock(self) -> HostSnapshot:
         """Pools without volumes, and networks."""
         watch = self._wiring.watch
-        return HostSnapshot(
-            pools=listing.list_pools(watch, volumes=False), networks=listing.list_networks(watch)
-        )
+        return HostSnapshot(pools=listing.list_pools(watch, volumes=False), networks=list_networks(watch))
 
     def poll(self) -> tuple[HostSnapshot, UsageSample]:
         """States of all VMs, without definitions, and counters; four round trips, or seven.
@@ -164,7 +167,7 @@ class Host:
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""
-        return listing.list_networks(self._wiring.watch)
+        return list_networks(self._wiring.watch)
 
     def guest_info(self, uuid: str) -> GuestInfo:
         """What the guest says of itself through its agent, or its DHCP leases. Raises VmGone."""

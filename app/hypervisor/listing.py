@@ -11,7 +11,6 @@ from app.core.errors import HypervisorRefused, VmGone
 from app.core.states import VmState
 from app.core.views import (
     HostCounters,
-    NetworkObservation,
     PoolObservation,
     UsageSample,
     VmCounters,
@@ -129,10 +128,10 @@ def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservatio
     pools: list[libvirt.virStoragePool] = connection.optional("pools", raw.listAllStoragePools, 0) or []
     if not pools:
         return ()
-    autostart = _uuids(
+    autostart = uuids_of(
         connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART)
     )
-    transient = _uuids(
+    transient = uuids_of(
         connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT)
     )
     found = []
@@ -141,37 +140,6 @@ def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservatio
         seen = _pool(connection, pool, uuid in autostart, uuid not in transient, volumes)
         if seen is not None:
             found.append(seen)
-    return tuple(found)
-
-
-def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
-    """All virtual networks that can be read."""
-    raw = connection.raw
-    networks: list[libvirt.virNetwork] = connection.optional("networks", raw.listAllNetworks, 0) or []
-    if not networks:
-        return ()
-    inactive = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_INACTIVE))
-    autostart = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
-    transient = _uuids(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_TRANSIENT))
-    found = []
-    for each in networks:
-        uuid = each.UUIDString()
-        try:
-            found.append(
-                read.read_network(
-                    connection.call(each.XMLDesc, 0),
-                    uuid,
-                    connection.call(each.name),
-                    active=uuid not in inactive,
-                    autostart=uuid in autostart,
-                    persistent=uuid not in transient,
-                )
-            )
-        except read.UnreadableXml:
-            continue
-        except HypervisorRefused as error:
-            if error.code != "no_such_network" and not faults.is_unreadable(error):
-                raise
     return tuple(found)
 
 
@@ -199,7 +167,7 @@ def _states_of(listed: Listed) -> dict[str, object]:
 
 def _read_flags(connection: Connection, listed: Listed) -> Flags:
     def uuids(flag: int) -> frozenset[str]:
-        return _uuids(connection.optional(f"list {flag}", connection.raw.listAllDomains, flag) or [])
+        return uuids_of(connection.optional(f"list {flag}", connection.raw.listAllDomains, flag) or [])
 
     return Flags(
         _states_of(listed),
@@ -391,7 +359,7 @@ def _volumes(connection: Connection, pool: libvirt.virStoragePool) -> tuple[Volu
     return tuple(found)
 
 
-def _uuids(
+def uuids_of(
     things: list[libvirt.virDomain] | list[libvirt.virStoragePool] | list[libvirt.virNetwork],
 ) -> frozenset[str]:
     return frozenset(thing.UUIDString() for thing in things)

@@ -18,6 +18,7 @@ EVENTS = "events"  # an event was written
 HOSTS = "hosts"  # a host's configuration changed: the engine looks again
 WORK = "work"  # a task was queued or a cancel asked: the engine looks again
 SCREEN = "screen:"  # + vm id: somebody looks at the VM, take a screenshot
+LEASES = "leases:"  # + network id: somebody looks at the network, read its leases
 SHOT = "shot:"  # + vm id: a new screenshot is there
 USER = "session:"  # + user id: logins or rights of the user changed
 

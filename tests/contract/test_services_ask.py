@@ -28,6 +28,7 @@ NEED_NOT = {
     "macs.require_free": PART + "as macs.free_mac",
     "names.check_free": PART + "compares a name before a row is written",
     "names.save_named": PART + "writes a row",
+    "networks.in_use": PART + "words an error",
     "paging.page": PART + "reads a filtered query",
     "placement.promised_memory": PART + "adds up for a host that was found",
     "planning.draft": PART + "creation.preview_vm and creation.create_vm ask",

@@ -252,7 +252,11 @@ class Network(Base):
     addresses: Mapped[list[Any]] = mapped_column(default=list)
     dhcp: Mapped[bool] = mapped_column(default=False)
     xml: Mapped[str | None] = mapped_column(deferred=True)
-    leases: Mapped[list[Any] | None]  # core.networks.Lease, as last read
+    live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
+    mtu: Mapped[int | None]
+    vlan: Mapped[str | None]
+    leases: Mapped[list[Any] | None] = mapped_column(deferred=True)  # core.views.Lease, as last read
+    leases_read_at: Mapped[datetime | None]
 
 
 class Filter(Base):

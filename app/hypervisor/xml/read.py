@@ -13,7 +13,6 @@ from app.core.views import (
     DeviceView,
     DiskView,
     GraphicsView,
-    NetworkObservation,
     NicView,
     VmDefinition,
     VolumeObservation,
@@ -127,28 +126,12 @@ def read_pool(xml: str) -> tuple[str, str | None, str]:
     return tree.get("type", ""), tree.findtext("target/path"), text_of(tree)
 
 
-def read_network(
-    xml: str, uuid: str, name: str, *, active: bool, autostart: bool, persistent: bool
-) -> NetworkObservation:
-    """A network, from its XML and what listings say of it. Raises UnreadableXml."""
-    tree = parse(xml, "network")
-    forward = tree.find("forward")
-    addresses = tree.findall("ip")
+def without_connections(tree: Element) -> str:
+    """A network's definition without who is connected at the moment."""
     for each in tree.iter():
         if "connections" in each.attrib:
             del each.attrib["connections"]
-    return NetworkObservation(
-        uuid=uuid,
-        name=name,
-        active=active,
-        autostart=autostart,
-        persistent=persistent,
-        bridge=_get(tree.find("bridge"), "name"),
-        forward_mode="isolated" if forward is None else forward.get("mode", "nat"),
-        addresses=tuple(_cidr(address) for address in addresses if address.get("address")),
-        dhcp=any(address.find("dhcp") is not None for address in addresses),
-        xml=text_of(tree),
-    )
+    return text_of(tree)
 
 
 @dataclass(slots=True)
@@ -341,16 +324,6 @@ def _line(*words: str | None) -> str:
 
 def _prefixed(prefix: str, word: str | None) -> str | None:
     return f"{prefix}{word}" if word else None
-
-
-def _cidr(address: Element) -> str:
-    if address.get("prefix"):
-        return f"{address.get('address')}/{address.get('prefix')}"
-    mask = address.get("netmask")
-    if not mask:
-        return address.get("address", "")
-    bits = sum(_number(part, 0).bit_count() for part in mask.split("."))
-    return f"{address.get('address')}/{bits}"
 
 
 def _bytes(element: Element | None, default_unit: str = "KiB") -> int:

@@ -37,6 +37,7 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "pool.vanished": frozenset({"pool.delete"}),
     "network.state": frozenset({"network.start", "network.stop"}),
     "network.changed": frozenset({"network.change"}),
+    "filter.changed": frozenset({"filter.change"}),
     "network.vanished": frozenset({"network.delete"}),
 }
 # Which tasks make a new version of a definition.

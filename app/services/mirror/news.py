@@ -10,10 +10,12 @@ from app.core.offers import Offers
 from app.core.states import HostState
 from app.core.views import (
     Check,
+    FilterObservation,
     GuestInfo,
     Hint,
     HostFacts,
     HostReport,
+    Lease,
     NetworkObservation,
     PoolObservation,
     Usage,
@@ -41,6 +43,8 @@ class News:
     complete: bool = False
     pools: tuple[PoolObservation, ...] | None = None
     networks: tuple[NetworkObservation, ...] | None = None
+    filters: tuple[FilterObservation, ...] | None = None
+    leases: dict[str, tuple[Lease, ...]] | None = None
     host_usage: Usage | None = None
     vm_usage: dict[str, Usage] | None = None
     guests: dict[str, GuestInfo] = field(default_factory=dict)
@@ -87,6 +91,10 @@ class News:
             self.pools = report.snapshot.pools
         if report.snapshot is not None and report.snapshot.networks is not None:
             self.networks = report.snapshot.networks
+        if report.snapshot is not None and report.snapshot.filters is not None:
+            self.filters = report.snapshot.filters
+        if report.snapshot is not None and report.snapshot.leases is not None:
+            self.leases = report.snapshot.leases
         self.host_usage = report.host_usage or self.host_usage
         self.vm_usage = report.vm_usage if report.vm_usage is not None else self.vm_usage
         self.guests.update(report.guests)

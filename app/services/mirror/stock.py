@@ -17,7 +17,10 @@ from app.core.views import NetworkObservation, PoolObservation, VolumeObservatio
 from app.db import models
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.definitions import MAX_INTEGER, refresh_disk_bytes
+from app.services.mirror.filters import observe_filters
+from app.services.mirror.leases import observe_leases
 from app.services.mirror.news import News
+from app.services.network_births import reserved
 from app.services.notices import TREE
 
 OFFERS = TypeAdapter(Offers)
@@ -36,8 +39,11 @@ def observe_stock(batch: Batch, news: Iterable[News]) -> None:
             _observe_pools(batch, each, before.get(each.host_id, {}), read)
     if networks:
         before = _before(batch, models.Network, networks)
+        ids = reserved(batch.session, networks)
         for each in networks.values():
-            _observe_networks(batch, each, before.get(each.host_id, {}))
+            _observe_networks(batch, each, before.get(each.host_id, {}), ids)
+    observe_leases(batch, told)
+    observe_filters(batch, told)
     _observe_volumes(batch, read)
     offering = [each for each in told if each.offers is not None]
     if offering:
@@ -115,19 +121,22 @@ def _pool_columns(pool: PoolObservation) -> Row:
     }
 
 
-def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]]) -> None:
+def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[str, str]) -> None:
     assert news.networks is not None
     for network in {each.uuid: each for each in news.networks}.values():
         row = before.pop(network.uuid, None)
         wanted = _network_columns(network)
+        # A network that is off has no leases; those of one that runs come with readings of their own.
+        leases: Row = {} if network.active else {"leases": None, "leases_read_at": None}
         if row is None:
-            network_id = new_id(ObjectKind.NETWORK)
-            batch.insert(
-                models.Network, {"id": network_id, "host_id": news.host_id, "uuid": network.uuid, **wanted}
-            )
+            network_id = ids.get(f"{news.host_id} {network.uuid}") or new_id(ObjectKind.NETWORK)
+            key = {"id": network_id, "host_id": news.host_id, "uuid": network.uuid}
+            batch.insert(models.Network, {"leases": None, "leases_read_at": None, **key, **wanted})
             _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name)
             continue
         _update(batch, news, ObjectKind.NETWORK, row, wanted)
+        if row.leases is not None and leases:
+            batch.update(models.Network, row.id, leases)
         if row.active != network.active:
             on, off = (
                 N_("Network %(name)s on host %(host)s was started."),
@@ -157,6 +166,9 @@ def _network_columns(network: NetworkObservation) -> Row:
         "addresses": list(network.addresses),
         "dhcp": network.dhcp,
         "xml": network.xml,
+        "live_xml": network.live_xml,
+        "mtu": network.mtu,
+        "vlan": network.vlan,
     }
 
 

@@ -157,6 +157,17 @@ _NETWORK_RECORD: Json = {
     "addresses": ["192.168.122.1/24"],
     "dhcp": True,
 }
+_NETWORK_PLAN: Json = {
+    "name": "shop",
+    "mode": "nat",
+    "subnets": [
+        {
+            "address": "192.0.2.1/24",
+            "dhcp": [{"start": "192.0.2.100", "end": "192.0.2.199"}],
+            "reservations": [{"address": "192.0.2.10", "mac": "52:54:00:12:34:56", "name": "web-01"}],
+        }
+    ],
+}
 _TASK_RECORD: Json = {
     "id": _TASK,
     "kind": "vm.start",
@@ -282,6 +293,15 @@ EXAMPLES: dict[str, Json] = {
     "PoolRecord": _POOL_RECORD,
     "VolumeRecord": _VOLUME_RECORD,
     "NetworkRecord": _NETWORK_RECORD,
+    "NetworkDetail": _NETWORK_RECORD | {"plan": _NETWORK_PLAN, "version": 91_542_880},
+    "NetworkSpec": _NETWORK_PLAN | {"host_id": _HOST},
+    "NetworkPatch": {"mtu": 1450, "autostart": True},
+    "NetworkCopy": {"host_ids": [_HOST]},
+    "NetworkBatch": {
+        "batch_id": "task_k2l3m4n5o6p7q2r3",
+        "tasks": [_TASK_RECORD],
+        "refused": [{"host": {"kind": "host", "id": _HOST, "name": "kvm-01"}, "problem": _PROBLEM}],
+    },
     "TaskRecord": _TASK_RECORD,
     "BulkRecord": {
         "batch_id": "task_k2l3m4n5o6p7q2r3",

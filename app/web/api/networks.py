@@ -1,4 +1,4 @@
-"""Virtual networks of hosts."""
+"""Virtual networks of hosts: look at, create, change, start, stop, delete, copy; the same name across the fleet."""
 
 from __future__ import annotations
 
@@ -8,16 +8,33 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import NetworkRecord, Page
-from app.core.specs import PoolQuery
-from app.services import networks
-from app.web.api.shapes import Exported, ObjectPath, api_router, listed, problems
-from app.web.deps import Reader
+from app.core.networks import (
+    NetworkBatch,
+    NetworkCopy,
+    NetworkDetail,
+    NetworkPatch,
+    NetworkQuery,
+    NetworkSpec,
+)
+from app.core.records import NetworkRecord, Page, TaskRecord
+from app.services import network_changes, networks
+from app.web.api.shapes import (
+    Exported,
+    IfMatch,
+    ObjectPath,
+    Once,
+    accepted,
+    api_router,
+    listed,
+    problems,
+    tagged,
+)
+from app.web.deps import Reader, Writer
 
 router = api_router("networks")
 
 
-class NetworkList(PoolQuery, Exported):
+class NetworkList(NetworkQuery, Exported):
     """Filters of the list."""
 
 
@@ -27,7 +44,103 @@ def list_networks(request: Request, query: Annotated[NetworkList, Query()], ctx:
     return listed(request, ctx, query, networks.list_networks, NetworkRecord)
 
 
-@router.get("/networks/{id}", name="network.show", responses=problems(404))
-def show_network(id: ObjectPath, ctx: Reader) -> NetworkRecord:
-    """One network."""
-    return networks.show_network(ctx, id)
+@router.post(
+    "/networks",
+    name="network.create",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(409, 413),
+)
+def create_network(spec: NetworkSpec, ctx: Writer, repeat: Once) -> Response:
+    """Make a network on a host, and start it."""
+    return repeat.once(ctx, lambda: accepted(network_changes.create_network(ctx, spec)))
+
+
+@router.get("/networks/{id}", name="network.show", response_model=NetworkDetail, responses=problems(404))
+def show_network(id: ObjectPath, ctx: Reader) -> Response:
+    """One network with its definition, leases and users."""
+    found = networks.show_network(ctx, id)
+    return tagged(found, found.version)
+
+
+@router.patch(
+    "/networks/{id}",
+    name="network.change",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 412, 413),
+)
+def change_network(id: ObjectPath, patch: NetworkPatch, ctx: Writer, version: IfMatch) -> Response:
+    """Change a network; what is left out stays. Live where libvirt can, else after it restarts."""
+    return accepted(network_changes.change_network(ctx, id, patch, version))
+
+
+@router.delete(
+    "/networks/{id}",
+    name="network.delete",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409),
+)
+def delete_network(id: ObjectPath, ctx: Writer) -> Response:
+    """Stop a network and remove its definition; refused while VMs are plugged into it."""
+    return accepted(network_changes.delete_network(ctx, id))
+
+
+@router.post(
+    "/networks/{id}/actions/start",
+    name="network.start",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409),
+)
+def start_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+    """Start a network."""
+    return repeat.once(ctx, lambda: accepted(network_changes.start_network(ctx, id)))
+
+
+@router.post(
+    "/networks/{id}/actions/stop",
+    name="network.stop",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409),
+)
+def stop_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+    """Stop a network; refused while running VMs are plugged into it."""
+    return repeat.once(ctx, lambda: accepted(network_changes.stop_network(ctx, id)))
+
+
+@router.post(
+    "/networks/{id}/copy",
+    name="network.copy",
+    status_code=202,
+    response_model=NetworkBatch,
+    responses=problems(404, 409, 413),
+)
+def copy_network(id: ObjectPath, asked: NetworkCopy, ctx: Writer, repeat: Once) -> Response:
+    """Make the same network on other hosts: a task for each, a reason for each that cannot have it."""
+
+    def act() -> Response:
+        done = network_changes.copy_network(ctx, id, asked)
+        location = f"/api/v1/tasks?batch={done.batch_id}"
+        return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
+
+    return repeat.once(ctx, act)
+
+
+@router.get(
+    "/networks/{id}/xml",
+    name="network.xml",
+    response_class=Response,
+    responses=problems(404)
+    | {
+        200: {
+            "description": "The definition.",
+            "content": {"application/xml": {"schema": {"type": "string"}}},
+        }
+    },
+)
+def show_xml(id: ObjectPath, ctx: Reader, live: bool = False) -> Response:
+    """The lasting definition of a network, or with `live` what runs."""
+    return Response(networks.xml_of(ctx, id, live=live), media_type="application/xml")

@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.messages import N_
+from app.core.networks import NetworkQuery
 from app.core.records import HostDetail
 from app.core.specs import (
     EventQuery,
@@ -94,7 +95,7 @@ def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/networks")
 def host_networks(request: Request, id: PageId, ctx: Reader) -> Response:
     """The networks of the host."""
-    query = lists.asked(request, PoolQuery, host=id)
+    query = lists.asked(request, NetworkQuery, host=id)
     page = networks.list_networks(ctx, query)
     view = lists.view(request, NETWORKS, page, query, base=f"/hosts/{id}/networks", fixed={"host": id})
     return _list(request, ctx, id, "networks", view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.specs import PoolQuery
+from app.core.networks import NetworkQuery
 from app.services import networks
 from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages import lists
@@ -18,7 +18,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/networks")
 def network_list(request: Request, ctx: Reader) -> Response:
     """The list of networks."""
-    query = lists.asked(request, PoolQuery)
+    query = lists.asked(request, NetworkQuery)
     view = lists.view(request, NETWORKS, networks.list_networks(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view)
 
@@ -26,7 +26,7 @@ def network_list(request: Request, ctx: Reader) -> Response:
 @router.get("/networks.csv")
 def network_csv(request: Request, ctx: Reader) -> Response:
     """The list of networks for spreadsheets."""
-    return lists.as_csv(ctx, NETWORKS, lists.asked(request, PoolQuery), networks.list_networks)
+    return lists.as_csv(ctx, NETWORKS, lists.asked(request, NetworkQuery), networks.list_networks)
 
 
 @router.get("/networks/{id}")

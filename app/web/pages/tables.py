@@ -6,6 +6,7 @@ from typing import Any
 
 from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES, VmVerb
 from app.core.messages import N_
+from app.core.networks import NetworkQuery
 from app.core.records import (
     AuditRecord,
     CredentialRecord,
@@ -216,7 +217,7 @@ NETWORKS: Table[NetworkRecord] = Table(
     title=N_("Networks"),
     path="/networks",
     cells="networks/_cells.html",
-    query=PoolQuery,
+    query=NetworkQuery,
     live="tree",
     columns=(
         Column("name", N_("Network"), lambda network: network.name, sort="name", pinned=True),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.views import DeviceView, DiskView, GraphicsView, NicView
-from app.hypervisor.xml import host, read
+from app.hypervisor.xml import host, networks, read
 
 DATA = Path(__file__).parent / "data"
 GIB = 1024**3
@@ -126,15 +126,11 @@ def test_volumes_pools_and_networks() -> None:
     assert (volume.name, volume.path, volume.format) == ("a.qcow2", "/p/a.qcow2", "qcow2")
     assert (volume.capacity_bytes, volume.allocation_bytes, volume.backing_path) == (100, 2048, "/p/base.raw")
     assert read.read_pool("<pool type='dir'><target><path>/p</path></target></pool>")[:2] == ("dir", "/p")
-    network = read.read_network(
+    xml = (
         "<network><forward mode='nat'/><bridge name='virbr0'/><ip address='192.168.122.1' netmask='255.255.255.0'>"
-        "<dhcp/></ip><ip family='ipv6' address='fd00::1' prefix='64'/></network>",
-        "u",
-        "default",
-        active=True,
-        autostart=False,
-        persistent=True,
+        "<dhcp/></ip><ip family='ipv6' address='fd00::1' prefix='64'/></network>"
     )
+    network = networks.observe(xml, xml, "u", "default", active=True, autostart=False)
     assert (network.bridge, network.forward_mode, network.dhcp) == ("virbr0", "nat", True)
     assert network.addresses == ("192.168.122.1/24", "fd00::1/64")
 
