@@ -12,6 +12,7 @@ from typing import Annotated
 import libvirt
 import typer
 
+from app.lab.bench_console import CONSOLES, FRAME_BYTES, FRAMES_PER_S, run_consoles
 from app.lab.bench_fleet import (
     VMS,
     Bare,
@@ -28,7 +29,7 @@ from app.lab.fleet import Fleet
 from app.lab.measure import Spread, table, until
 from app.lab.rest import Rest
 
-PARTS = ("fleets", "dead", "lab")
+PARTS = ("fleets", "dead", "lab", "consoles")
 BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 
@@ -64,7 +65,12 @@ def bench(
         raise LabError(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
     extent = QUICK if quick else FULL
     report = [_machine(quick)]
-    made: dict[str, Callable[[Extent], str]] = {"fleets": fleets, "dead": dead_hosts, "lab": real_hosts}
+    made: dict[str, Callable[[Extent], str]] = {
+        "fleets": fleets,
+        "dead": dead_hosts,
+        "lab": real_hosts,
+        "consoles": consoles,
+    }
     typer.echo(report[0])
     for part in only or PARTS:
         report.append(made[part](extent))
@@ -110,6 +116,24 @@ def real_hosts(extent: Extent) -> str:
     return (
         f"### Three real hosts\n\n{_lab_table(in_browser, sick)}\n"
         f"### One of three real hosts frozen, ms\n\n{_beside(sick.healthy_times, sick.frozen_times)}"
+    )
+
+
+def consoles(extent: Extent) -> str:
+    """What the console proxy adds to a round trip, and what many consoles cost."""
+    found = run_consoles(10 * extent.rounds, 5 if extent.steady_s == 0 else 20)
+    added = Spread(tuple(value - found.direct.p50 for value in found.proxied.values))
+    trips = {
+        "to the display on the host itself": found.direct,
+        "to the display through Vigie and SSH": found.proxied,
+        "its overhead over the median of the former": added,
+    }
+    rows = [[name, len(each.values), each.p50, each.p95] for name, each in trips.items()]
+    film = f"{CONSOLES} consoles, each with {FRAME_BYTES * FRAMES_PER_S // 1000} kB/s and 10 keys/s"
+    loads = [["no console", found.idle.cpu_share * 100], [film, found.busy.cpu_share * 100]]
+    return (
+        f"### Consoles\n\n{table(['Round trip of 8 bytes', 'n', 'p50 ms', 'p95 ms'], rows)}\n"
+        f"{table(['Vigie with', '% of one core'], loads)}"
     )
 
 

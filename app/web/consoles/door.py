@@ -44,8 +44,8 @@ async def console(socket: WebSocket) -> None:
 
 def _enter(socket: WebSocket) -> Grant:
     """Who is there, and what their ticket is for. Raises NotSignedIn, NotAllowed, NotFound, Conflict."""
-    origin = socket_origin(socket)
     visitor = identify(socket)
+    origin = socket_origin(socket)
     offered: list[str] = socket.scope.get("subprotocols", [])
     secret = next((each.removeprefix(TICKET) for each in offered if each.startswith(TICKET)), None)
     if secret is None or PROTOCOL not in offered:

@@ -39,6 +39,7 @@ export class View {
       this.release();
     });
     const problem = await line.ended;
+    this.rfb = null; // it has heard the same
     const hadFocus = this.stage.contains(document.activeElement);
     this.drop();
     this.hold(true);
