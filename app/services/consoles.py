@@ -74,6 +74,41 @@ def open_console(ctx: Ctx, vm_id: str, spec: ConsoleSpec, origin: str | None, ur
     )
 
 
+def spice_file(ctx: Ctx, vm_id: str) -> str:
+    """A file with which remote-viewer opens the VM's SPICE display, without its password.
+
+    Raises NotFound, Conflict (vm_not_running, host_not_connected, host_observed, no_display, spice_out_of_reach).
+    """
+    vm, host = _find(ctx, vm_id)
+    _require_openable(ctx, vm, host, view_only=False)
+    parsed = ctx.session.scalar(
+        sa.select(models.VmDefinition.parsed).where(models.VmDefinition.vm_id == vm.id)
+    )
+    displays = [each for each in (parsed or {}).get("graphics", ()) if each.get("kind") == "spice"]
+    if not displays:
+        raise Conflict(ctx.translate(N_("This VM has no SPICE display.")), code="no_display")
+    port, listens_on = displays[0].get("port"), displays[0].get("listen") or ""
+    if not port or not host.address or _is_loopback(listens_on):
+        raise Conflict(
+            ctx.translate(N_("Your computer cannot reach this VM's SPICE display.")),
+            why=ctx.translate(
+                N_(
+                    "It listens on the host's loopback only, and Vigie does not tunnel SPICE: a session is several connections."
+                )
+            ),
+            hint=ctx.translate(
+                N_(
+                    "Let it listen on the host's address, or give the VM a VNC display; either counts after the next power-off."
+                )
+            ),
+            code="spice_out_of_reach",
+        )
+    # A name may hold anything; in this file a line break would begin another setting.
+    title = "".join(each if each.isprintable() else "?" for each in vm.name)
+    lines = ["[virt-viewer]", "type=spice", f"host={host.address}", f"port={int(port)}", f"title={title}"]
+    return "\n".join([*lines, "delete-this-file=1", ""])
+
+
 def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
     """Who has the VM's consoles open. Raises NotFound."""
     if ctx.session.scalar(ctx.visible(sa.select(Vm.id).where(Vm.id == vm_id), "vm.view")) is None:
@@ -219,6 +254,11 @@ def _require_room(ctx: Ctx) -> None:
             hint=ctx.translate(N_("Close some of them first.")),
             code="too_many_consoles",
         )
+
+
+def _is_loopback(listens_on: str) -> bool:
+    """Whether a display that listens there is reached from its host alone; a path is a unix socket."""
+    return listens_on in ("", "::1", "localhost") or listens_on.startswith(("127.", "/"))
 
 
 def _grant(actor: Actor, vm: Vm, ticket: models.ConsoleTicket) -> Grant:

@@ -15,6 +15,7 @@ from app.web.consoles.door import PATH
 from app.web.deps import Reader, Writer
 
 router = api_router("vms")
+VIEWER_FILE = "application/x-virt-viewer"
 
 
 @router.post(
@@ -28,6 +29,19 @@ def open_console(request: Request, id: ObjectPath, spec: ConsoleSpec, ctx: Write
     """A ticket for a console of a running VM: good for one WebSocket, within 30 seconds, for whoever asked."""
     ticket = consoles.open_console(ctx, id, spec, page_origin(request), _address(request))
     return created(ticket, f"/vms/{id}/consoles")
+
+
+@router.get(
+    "/vms/{id}/spice.vv",
+    name="vm.spice",
+    response_class=Response,
+    responses=problems(404, 409)
+    | {200: {"description": "The file.", "content": {VIEWER_FILE: {"schema": {"type": "string"}}}}},
+)
+def spice_file(id: ObjectPath, ctx: Reader) -> Response:
+    """A file for remote-viewer, for a SPICE display that your computer reaches by itself. It holds no password."""
+    headers = {"Content-Disposition": 'attachment; filename="console.vv"'}
+    return Response(consoles.spice_file(ctx, id), headers=headers, media_type=VIEWER_FILE)
 
 
 @router.get("/vms/{id}/consoles", name="vm.consoles", response_model=ConsoleList, responses=problems(404))

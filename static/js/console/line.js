@@ -6,7 +6,7 @@ const OPENING_MS = 20000;
 export class Line {
   constructor(ticket) {
     this.binaryType = "arraybuffer";
-    this.onopen = this.onclose = this.onerror = null;
+    this.onopen = this.onclose = this.onerror = this.onleave = null;
     this.waiting = []; // what came before anybody listened
     this.listener = null;
     this.problem = null;
@@ -63,6 +63,7 @@ export class Line {
   finish(event) {
     clearTimeout(this.timer);
     this.tellOpened(false);
+    this.onleave?.();
     this.onclose?.(event);
     this.tellEnded(this.problem);
   }

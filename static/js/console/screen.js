@@ -38,9 +38,10 @@ export class View {
       this.first = false;
       this.release();
     });
+    let hadFocus = false;
+    line.onleave = () => (hadFocus = this.stage.contains(document.activeElement)); // before noVNC takes its canvas away
     const problem = await line.ended;
     this.rfb = null; // it has heard the same
-    const hadFocus = this.stage.contains(document.activeElement);
     this.drop();
     this.hold(true);
     if (hadFocus) this.stage.focus({ preventScroll: true });
