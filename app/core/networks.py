@@ -271,4 +271,18 @@ class NetworkPlace(Record):
     mtu: int | None = None
 
 
+class MacUser(Record):
+    """A VM that has a MAC address, and where it is."""
+
+    vm: Ref
+    host: Ref
+
+
+class DuplicateMac(Record):
+    """A MAC address that more than one VM has."""
+
+    mac: str
+    users: list[MacUser]
+
+
 NetworkBatch.model_rebuild()

@@ -113,6 +113,7 @@ class NicRecord(Record):
     source: str | None = None
     model: str | None = None
     target: str | None = None
+    filter: str | None = Field(None, description="The traffic filter that it names.")
     addresses: list[str] = []
 
 

@@ -36,6 +36,7 @@ class NicView:
     source: str | None = None
     model: str | None = None
     target: str | None = None  # the host's tap device while running
+    filter: str | None = None  # the traffic filter that it names
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,7 @@ def _nic(nic: Element) -> NicView:
         source=found,
         model=_get(parts.get("model"), "type"),
         target=_get(parts.get("target"), "dev"),
+        filter=_get(parts.get("filterref"), "filter"),
     )
 
 

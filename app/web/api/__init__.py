@@ -11,6 +11,7 @@ from app.web.api import (
     credentials,
     datacenters,
     events,
+    filters,
     hosts,
     networks,
     overview,
@@ -26,7 +27,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, storage, networks, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, storage, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.web.api.examples_consoles import CONSOLES
 from app.web.api.examples_making import MAKING
+from app.web.api.examples_networks import NETWORKS
 
 Json = dict[str, Any]
 
@@ -14,7 +15,6 @@ _HOST = "host_b2c3d4e5f6g7h2i3"
 _VM = "vm_c2d3e4f5g6h7i2j3"
 _POOL = "pool_d2e3f4g5h6i7j2k3"
 _VOLUME = "vol_e2f3g4h5i6j7k2l3"
-_NETWORK = "net_f2g3h4i5j6k7l2m3"
 _TASK = "task_g2h3i4j5k6l7m2n3"
 _USER = "user_h2i3j4k5l6m7n2o3"
 _TOKEN = "tok_i2j3k4l5m6n7o2p3"
@@ -142,32 +142,6 @@ _VOLUME_RECORD: Json = {
     "allocation_bytes": 4 * _GIB,
     **_OBSERVED,
 }
-_NETWORK_RECORD: Json = {
-    "id": _NETWORK,
-    "uuid": "9a7f7a55-6f4a-4b1c-a8f1-d6a3a6c0c3b2",
-    "name": "default",
-    "host_id": _HOST,
-    "host_name": "kvm-01",
-    "active": True,
-    "autostart": True,
-    "persistent": True,
-    **_OBSERVED,
-    "bridge": "virbr0",
-    "forward_mode": "nat",
-    "addresses": ["192.168.122.1/24"],
-    "dhcp": True,
-}
-_NETWORK_PLAN: Json = {
-    "name": "shop",
-    "mode": "nat",
-    "subnets": [
-        {
-            "address": "192.0.2.1/24",
-            "dhcp": [{"start": "192.0.2.100", "end": "192.0.2.199"}],
-            "reservations": [{"address": "192.0.2.10", "mac": "52:54:00:12:34:56", "name": "web-01"}],
-        }
-    ],
-}
 _TASK_RECORD: Json = {
     "id": _TASK,
     "kind": "vm.start",
@@ -292,11 +266,6 @@ EXAMPLES: dict[str, Json] = {
     "DatacenterRecord": _DATACENTER,
     "PoolRecord": _POOL_RECORD,
     "VolumeRecord": _VOLUME_RECORD,
-    "NetworkRecord": _NETWORK_RECORD,
-    "NetworkDetail": _NETWORK_RECORD | {"plan": _NETWORK_PLAN, "version": 91_542_880},
-    "NetworkSpec": _NETWORK_PLAN | {"host_id": _HOST},
-    "NetworkPatch": {"mtu": 1450, "autostart": True},
-    "NetworkCopy": {"host_ids": [_HOST]},
     "NetworkBatch": {
         "batch_id": "task_k2l3m4n5o6p7q2r3",
         "tasks": [_TASK_RECORD],
@@ -351,7 +320,6 @@ EXAMPLES: dict[str, Json] = {
     "Page_DatacenterRecord_": _page(_DATACENTER),
     "Page_PoolRecord_": _page(_POOL_RECORD),
     "Page_VolumeRecord_": _page(_VOLUME_RECORD),
-    "Page_NetworkRecord_": _page(_NETWORK_RECORD),
     "Page_TaskRecord_": _page(_TASK_RECORD),
     "Page_EventRecord_": _page(_EVENT),
     "Page_AuditRecord_": _page(_AUDIT),
@@ -370,4 +338,4 @@ EXAMPLES: dict[str, Json] = {
         }
     ),
 }
-EXAMPLES |= MAKING | CONSOLES
+EXAMPLES |= MAKING | CONSOLES | NETWORKS

@@ -9,15 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.networks import (
+    DuplicateMac,
     NetworkBatch,
     NetworkCopy,
     NetworkDetail,
+    NetworkNameRecord,
     NetworkPatch,
+    NetworkPlace,
     NetworkQuery,
     NetworkSpec,
+    PlacesQuery,
 )
 from app.core.records import NetworkRecord, Page, TaskRecord
-from app.services import network_changes, networks
+from app.core.specs import ListQuery
+from app.services import mac_duplicates, network_changes, network_names, networks
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -54,6 +59,47 @@ def list_networks(request: Request, query: Annotated[NetworkList, Query()], ctx:
 def create_network(spec: NetworkSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a network on a host, and start it."""
     return repeat.once(ctx, lambda: accepted(network_changes.create_network(ctx, spec)))
+
+
+class NameList(ListQuery, Exported):
+    """Filters of the list."""
+
+
+@router.get(
+    "/network-names",
+    name="network.names",
+    response_model=Page[NetworkNameRecord],
+    responses=problems(),
+)
+def list_names(request: Request, query: Annotated[NameList, Query()], ctx: Reader) -> Response:
+    """Names of networks across the fleet: on how many hosts, and where they differ."""
+    return listed(request, ctx, query, network_names.list_names, NetworkNameRecord)
+
+
+class PlaceList(PlacesQuery, Exported):
+    """Filters of the list."""
+
+
+@router.get(
+    "/network-names/hosts",
+    name="network.places",
+    response_model=Page[NetworkPlace],
+    responses=problems(404),
+)
+def list_places(request: Request, query: Annotated[PlaceList, Query()], ctx: Reader) -> Response:
+    """All hosts, each with the network of one name that it has or lacks."""
+    return listed(request, ctx, query, network_names.list_places, NetworkPlace)
+
+
+@router.get(
+    "/duplicate-macs",
+    name="network.duplicate_macs",
+    response_model=Page[DuplicateMac],
+    responses=problems(),
+)
+def list_duplicates(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[DuplicateMac]:
+    """MAC addresses that more than one VM has."""
+    return mac_duplicates.list_duplicates(ctx, query)
 
 
 @router.get("/networks/{id}", name="network.show", response_model=NetworkDetail, responses=problems(404))

@@ -31,6 +31,10 @@ from app.web import create_web
 from tests.databases import Cluster
 
 PASSWORD = "correct horse battery"
+NETWORK_XML = (
+    "<network><name>default</name><forward mode='nat'/><bridge name='virbr0'/>"
+    "<ip address='192.0.2.1' prefix='24'><dhcp><range start='192.0.2.100' end='192.0.2.199'/></dhcp></ip></network>"
+)
 HEALTH = {"running": True, "hosts": {"connected": 2}, "writer_lag_s": 0.1, "threads": 12}
 
 
@@ -44,6 +48,7 @@ class Inventory:
     pool: str
     volume: str
     network: str
+    filter: str
     task: str
     credential: str
     user: str
@@ -163,7 +168,7 @@ def fill(services: Services, vms_per_host: int = 6) -> Inventory:
             [*vms, pool, network, _event(vms[0], hosts[0], now), task := _task(vms[0], hosts[0], now)]
         )
         session.flush()
-        session.add(volume := _volume(pool))
+        session.add_all([volume := _volume(pool), traffic := _filter(hosts[0])])
         session.add_all(_definition(vm, now) for vm in vms)
         session.add_all([credential := _credential(services, now), spare := _user("spare", Role.VIEWER, now)])
         return Inventory(
@@ -173,6 +178,7 @@ def fill(services: Services, vms_per_host: int = 6) -> Inventory:
             pool=pool.id,
             volume=volume.id,
             network=network.id,
+            filter=traffic.id,
             task=task.id,
             credential=credential.id,
             user=spare.id,
@@ -301,6 +307,18 @@ def _network(host: models.Host) -> models.Network:
         autostart=True,
         persistent=True,
         forward_mode="nat",
+        addresses=["192.0.2.1/24"],
+        xml=NETWORK_XML,
+    )
+
+
+def _filter(host: models.Host) -> models.Filter:
+    return models.Filter(
+        id=new_id(ObjectKind.FILTER),
+        host_id=host.id,
+        uuid="00000000-0000-4000-c000-000000000001",
+        name="shop-web",
+        xml="<filter name='shop-web' chain='root'><rule action='accept' direction='in'><tcp/></rule></filter>",
     )
 
 

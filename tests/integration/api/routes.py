@@ -34,6 +34,8 @@ def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operati
             continue
         for method, operation in methods.items():
             url = path.replace("{id}", _id(path, inventory)).replace("{verb}", "start")
+            if path == "/api/v1/network-names/hosts":
+                url += "?name=default"
             if path == "/api/v1/search":
                 url += "?q=web"
             if path == "/api/v1/events/stream":
@@ -56,6 +58,7 @@ def real_ids(inventory: Inventory, path: str) -> list[str]:
         "pools": [inventory.pool],
         "volumes": [inventory.volume],
         "networks": [inventory.network],
+        "filters": [inventory.filter],
         "tasks": [inventory.task],
         "users": [inventory.user],
         "credentials": [inventory.credential],
