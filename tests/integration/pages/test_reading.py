@@ -59,7 +59,21 @@ def pages_of(made: Inventory) -> list[str]:
     """The pages of single objects."""
     vm = made.vms[0]
     return [
-        *(f"/vms/{vm}{tab}" for tab in ("", "/hardware", "/tasks", "/xml", "/header", "/notes", "/screen")),
+        *(
+            f"/vms/{vm}{tab}"
+            for tab in (
+                "",
+                "/hardware",
+                "/tasks",
+                "/xml",
+                "/header",
+                "/notes",
+                "/screen",
+                "/console",
+                "/console/full",
+                "/console/who",
+            )
+        ),
         *(f"/hosts/{host}{tab}" for host in made.hosts for tab in SECTIONS),
         f"/storage/{made.pool}",
         f"/storage/volumes/{made.volume}",
