@@ -67,9 +67,11 @@ class Console:
     def until(self, pattern: bytes, timeout_s: float = 60, *, nudge: bytes = b"") -> bytes:
         """All bytes up to a match of the pattern; `nudge` is sent once a second meanwhile."""
         deadline = time.monotonic() + timeout_s
+        nudged = 0.0
         while not (found := re.search(pattern, self._rest)):
             assert time.monotonic() < deadline, self._rest[-300:]
-            if nudge:
+            if nudge and time.monotonic() - nudged > 1:
+                nudged = time.monotonic()
                 self.socket.send(nudge)
             try:
                 assert self.pump(1), f"ended: {self.problem}"
@@ -83,12 +85,12 @@ class Console:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             try:
-                self.until(rb"login: ", 60, nudge=b"\r")
+                self.until(rb"login: ", 60, nudge=b"\n")
                 self._quiet()
-                self.socket.send(b"root\r")
+                self.socket.send(b"root\n")
                 self.until(rb"Password: ", 5)
                 self._quiet()
-                self.socket.send(b"vigie\r")
+                self.socket.send(b"vigie\n")
                 self.until(rb"# ", 5)
                 return
             except AssertionError:

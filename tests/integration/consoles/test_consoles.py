@@ -71,7 +71,7 @@ def why(site: Site, vm_id: str, **spec: object) -> str | None:
 def test_serial_shows_the_login_and_takes_what_is_typed(site: Site, terminal: str) -> None:
     with console(site.rest, site.token, terminal, kind="serial") as opened:
         opened.log_in()
-        opened.socket.send(b"echo $((6*7))\r")
+        opened.socket.send(b"echo $((6*7))\n")
         opened.until(rb"\n42\r")
         assert opened.opened
 
