@@ -23,8 +23,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
 PAGES = (
     "/", "/hosts", "/hosts/new", "/vms", "/storage", "/storage/volumes", "/networks", "/tasks", "/events", "/audit",
     "/users", "/users/new", "/tokens", "/credentials", "/credentials/new", "/datacenters", "/account", "/gallery",
-    "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/hosts/{host}", "/hosts/{host}/hardware",
-    "/hosts/{host}/compatibility", "/hosts/{host}/vms", "/hosts/{host}/storage", "/hosts/{host}/networks",
+    "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/vms/{vm}/console",
+    "/hosts/{host}", "/hosts/{host}/hardware", "/hosts/{host}/compatibility", "/hosts/{host}/vms",
+    "/hosts/{host}/storage", "/hosts/{host}/networks",
     "/hosts/{host}/tasks", "/storage/{pool}", "/networks/{network}",
 )  # fmt: skip
 
