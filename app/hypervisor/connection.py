@@ -86,6 +86,11 @@ class Connection:
         except UnicodeDecodeError as error:
             # libvirt's binding decodes all text strictly, and a file on a host may have any name.
             raise faults.unreadable(error) from None
+        except SystemError as error:
+            # The binding decodes the text of an error too, and then returns as if nothing was wrong.
+            if not isinstance(error.__cause__, UnicodeDecodeError):
+                raise
+            raise faults.unreadable(error.__cause__) from None
         finally:
             self._loop.disarm(key)
             self._calls.discard(key)

@@ -94,3 +94,12 @@ def test_an_answer_that_cannot_be_read_at_all_is_told(
     with pytest.raises(HypervisorRefused) as refused:
         host.read_vms()
     assert (refused.value.code, bool(refused.value.why)) == ("unreadable_answer", True)
+
+
+def test_an_error_that_cannot_be_read_is_told_as_such(
+    fresh_lab: Lab, open_host: OpenHost, garble: Garble
+) -> None:
+    host = open_host(garble(fresh_lab.hosts[0], "nowhere-pool")).host
+    with pytest.raises(HypervisorRefused) as refused:
+        host.storage.find_volume("nowhere-pool", "any")
+    assert refused.value.code == "unreadable_answer"
