@@ -19,7 +19,7 @@ run: setup ## the server alone, on SQLite in ./var
 	@VIGIE_DATA_DIR=$${VIGIE_DATA_DIR:-$(CURDIR)/var} exec $(BIN)/vigie serve
 
 test: setup ## every test, on the lab's real hosts and both databases
-	@exec $(BIN)/python -m pytest --durations=25
+	@exec $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
 
 bench: setup ## speed and memory against bare libvirt; prints tables and writes docs/performance.md
 	@exec $(ROOT) $(BIN)/vigie bench --write docs/performance.md
