@@ -3,6 +3,7 @@ import "./shell.js";
 import "./ages.js";
 import "./toasts.js";
 import "./questions.js";
+import "./fields.js";
 import "./tables.js";
 import "./palette.js";
 import "./keyboard.js";

@@ -27,6 +27,7 @@ from app.web.pages import (
     tokens,
     tree,
     users,
+    vm_new,
     vms,
 )
 
@@ -40,6 +41,7 @@ for _module in (
     gallery,
     host_new,  # before hosts: /hosts/new is no host
     hosts,
+    vm_new,  # before vms: /vms/new is no VM
     vms,
     consoles,
     storage,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
@@ -91,13 +91,16 @@ def _broken(error: ValidationError) -> list[InvalidInput]:
     found: dict[str, InvalidInput] = {}
     for each in error.errors():
         name = str(each["loc"][0]) if each["loc"] else ""
-        rule = _RULES.get(each["type"])
-        if rule is None:
-            broken = InvalidInput(name, each["msg"].removeprefix("Value error, "))
-        else:
-            broken = InvalidInput(name, rule, params=each.get("ctx"))
-        found.setdefault(name, broken)
+        found.setdefault(name, broken_rule(name, each))
     return list(found.values())
+
+
+def broken_rule(name: str, about: Mapping[str, Any]) -> InvalidInput:
+    """What pydantic says of a field, in words for people."""
+    rule = _RULES.get(about["type"])
+    if rule is None:
+        return InvalidInput(name, about["msg"].removeprefix("Value error, "))
+    return InvalidInput(name, rule, params=about.get("ctx"))
 
 
 async def _posted(request: Request) -> Form:
@@ -159,8 +162,9 @@ def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
 
 
 def _sentence(error: InvalidInput, visitor: Visitor) -> str:
-    hint = f" {visitor.translate(error.hint)}" if error.hint else ""
-    text = error.said(visitor.translate) + hint
+    text = error.said(visitor.translate)
+    if error.hint:
+        text = f"{text.rstrip('.')}. {visitor.translate(error.hint)}"
     return text[:1].upper() + text[1:]
 
 

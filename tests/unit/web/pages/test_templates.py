@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from app.core.actions import VM_ACTIONS, VmVerb
+from app.core.creation import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
 from app.core.endpoints import parse_uri
 from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
 from app.core.states import HostState, ObjectKind, TaskState, VmState
+from app.core.vmspec import DiskSpec, NicSpec
 from app.services.context import Actor
-from app.web.pages import tables
+from app.services.creation_choices import Choices, Option
+from app.web.pages import tables, vm_form
 from app.web.pages.environment import environment
 from app.web.pages.forms import Shown, Told
 from app.web.pages.host_new import Wizard
@@ -308,3 +311,44 @@ def test_coloured_xml_is_the_xml() -> None:
     assert "".join(text for _, text in pieces(xml)) == xml
     assert ("value", "'kvm'") in list(pieces(xml))
     assert ("comment", "<!-- a > b -->") in list(pieces(xml))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
+    hostile = Option(key=samples.HTML, name=samples.HTML, about=samples.HTML, free_bytes=1)
+    every = tuple(field for field in Choices.model_fields if field not in ("tpm", "huge_pages"))
+    options = {name: (hostile,) for name in every if "Option" in str(Choices.model_fields[name].annotation)}
+    values = dict(vm_form.START)
+    for step in ("add-image", "add-volume", "add-medium", "add-nic", "add-nic"):
+        values = vm_form.with_rows_changed(values, step)
+    values |= {"nics.1.kind": "bridge", "nics.2.kind": "direct", "cloud": "true", "spec": samples.HTML}
+    wrong = dict.fromkeys((*values, "name", "disks", "nics", "cloud_init.user_data", "os"), samples.HTML)
+    values |= {"name": samples.HTML, "notes": samples.HTML, "cloud_init.password": "SECRET"}
+    html = draw(
+        "vms/new.html",
+        language=language,
+        form=Shown(values, wrong, FAILED.problem),
+        choices=Choices(**options, cpu_models=(samples.HTML,)),
+        systems=[SystemRecord(id="x", name=samples.HTML, family="x")],
+        specs=[SavedSpecRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
+        disk_rows=vm_form.rows(values, "disks"),
+        nic_rows=vm_form.rows(values, "nics"),
+        disk_words={name: vm_form.options_of(DiskSpec, name) for name in ("cache", "io")},
+        nic_words={name: vm_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
+    )  # fmt: skip
+    assert_harmless(html)
+    assert "SECRET" not in html
+    assert 'value="directsync"' in html
+    plan = CreationPlan(
+        name=samples.HTML, host=Ref(kind=ObjectKind.HOST, id="h", name=samples.HTML), reason=samples.HTML,
+        machine=samples.HTML, firmware=samples.HTML, hypervisor="kvm", cpu=samples.HTML, vcpus=1, memory_bytes=1,
+        video=None, volumes=(PlannedVolume(pool=samples.HTML, name=samples.HTML, format="raw", size_bytes=1, from_image=samples.HTML),),
+        networks=(samples.HTML,), room=(Room(name=samples.HTML, total_bytes=1, free_bytes=1, after_bytes=-1),),
+        warnings=(samples.HTML,), xml=samples.HTML,
+    )  # fmt: skip
+    assert_harmless(
+        draw("vms/_new_summary.html", language=language, plan=plan, names=["a", "b"], form=Shown())
+    )
+    assert_harmless(
+        draw("vms/_new_summary.html", language=language, plan=None, names=[], form=Shown(values, wrong))
+    )

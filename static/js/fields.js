@@ -1,0 +1,34 @@
+// A summary beside a form says what is still wrong (`data-field-errors`): its fields are marked while they are
+// wrong, and a click on a sentence goes to its field, which may lie in a folded part.
+
+const MARK = "fieldWrong";
+
+function mark(list) {
+  const form = list.closest("form");
+  const wrong = new Set([...list.querySelectorAll("[data-field]")].map((each) => each.dataset.field));
+  for (const field of form.elements) {
+    if (wrong.has(field.name) && field.value !== "") {
+      field.dataset[MARK] = "";
+      field.setAttribute("aria-invalid", "true");
+    } else if (MARK in field.dataset) {
+      delete field.dataset[MARK];
+      field.removeAttribute("aria-invalid");
+    }
+  }
+}
+
+document.addEventListener("htmx:after:swap", () => {
+  for (const form of document.querySelectorAll("form:has([data-field-checks])")) {
+    const list = form.querySelector("[data-field-errors]");
+    mark(list ?? form.querySelector("[data-field-checks]"));
+  }
+});
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("a[data-field]");
+  const field = link && document.getElementById(link.hash.slice(1));
+  if (!field) return;
+  event.preventDefault();
+  for (let at = field.parentElement; at; at = at.parentElement) if (at.localName === "details") at.open = true;
+  field.focus();
+});

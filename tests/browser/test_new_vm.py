@@ -1,0 +1,100 @@
+"""New VMs by the page, on a real host: what is missing is said while typing, and each is reached by its consoles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.lab.hostfiles import ASSETS, POOLS
+from app.lab.lab import Lab
+from tests.browser.console import Console, chromium, console_over, page_of, wait_for
+from tests.browser.test_console import connected, serial_text
+
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
+    """A console that knows one host, whose pool has a boot medium and a disk with the same system."""
+    host = fresh_lab.hosts[0]
+    host.exec("cp", f"{ASSETS}/boot.iso", f"{POOLS['local']}/boot.iso")
+    host.exec("qemu-img", "convert", "-O", "qcow2", f"{ASSETS}/boot.iso", f"{POOLS['local']}/disk.qcow2")
+    host.virsh("pool-refresh", "local")
+    with console_over(fresh_lab, tmp_path / "vigie") as made:
+        made.add(host)
+        wait_for(lambda: made.rest.call("GET", "/volumes?q=boot.iso")["items"], "the volumes")
+        yield made
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page of a fresh browser."""
+    with chromium() as browser, page_of(browser) as made:
+        yield made
+
+
+def test_from_a_medium_and_from_an_existing_disk(console: Console, page: Page, fresh_lab: Lab) -> None:
+    console.sign_in(page)
+    page.goto(f"{console.url}/vms")
+    page.click("text=New VM")
+    from_a_medium(page)
+    wait_for(lambda: console.vm("shop-1")["state"] == "running", "the VM runs", 60)
+    vm = console.vm("shop-1")["id"]
+    page.goto(f"{console.url}/vms/{vm}/console?kind=serial")
+    connected(page)
+    wait_for(lambda: enter(page) and "login: " in serial_text(page), "a login on the serial port", 120)
+    page.click(".vg-segments >> text=Screen")
+    connected(page)
+
+    page.goto(f"{console.url}/vms/new")
+    page.fill("[name=name]", "shop-2")
+    choose_host(page)
+    page.click("[value=remove-disks-0]")
+    page.click("[value=add-volume]")
+    page.select_option('[name="disks.0.volume_id"]', label="disk.qcow2 · local")
+    page.fill("[name=memory_mib]", "96")
+    page.select_option('[name="nics.0.network"]', label="default · nat")
+    expect(page.locator("#vm-new-summary")).to_contain_text("96 MiB")
+    page.click("[value=create]")
+    expect(page).to_have_url(re.compile("/tasks/"))
+    wait_for(lambda: console.vm("shop-2")["state"] == "running", "the VM runs", 60)
+    defined = fresh_lab.hosts[0].virsh("dumpxml", "shop-2")
+    assert "disk.qcow2" in defined
+
+
+def from_a_medium(page: Page) -> None:
+    """Fill the form in, with a mistake that is told beside its field and in the summary."""
+    summary = page.locator("#vm-new-summary")
+    expect(summary).to_contain_text("Still needed")
+    page.fill("[name=name]", "shop-1")
+    choose_host(page)
+    page.fill('[name="disks.0.size_gib"]', "0.05")
+    page.select_option('[name="disks.0.pool"]', index=1)
+    page.select_option('[name="nics.0.network"]', label="default · nat")
+    page.click("[value=add-medium]")
+    page.select_option('[name="disks.1.medium"]', label="boot.iso · local")
+    page.fill("[name=memory_mib]", "2000000000")
+    expect(page.locator("[name=memory_mib]")).to_have_attribute("aria-invalid", "true")
+    summary.get_by_role("link", name="Memory").click()
+    expect(page.locator("[name=memory_mib]")).to_be_focused()
+    page.fill("[name=memory_mib]", "128")
+    expect(summary).to_contain_text("128 MiB")
+    expect(page.locator("[name=memory_mib]")).not_to_have_attribute("aria-invalid", "true")
+    page.click("[value=create]")
+    expect(page.locator("main")).to_contain_text("shop-1")
+
+
+def choose_host(page: Page) -> None:
+    """Choose the host, and wait for its pools."""
+    page.select_option("[name=host_id]", label="kvm-01")
+    expect(page.locator('[name="disks.0.pool"] option', has_text="local")).to_have_count(1)
+
+
+def enter(page: Page) -> bool:
+    """Press Enter on the serial port."""
+    page.locator(".vg-console-stage textarea").press("Enter")
+    return True
