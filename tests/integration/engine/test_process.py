@@ -1,8 +1,10 @@
 """The engine's own process: joined to the web's, and gone with it whatever happens."""
 
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import time
 from contextlib import closing
@@ -72,8 +74,8 @@ def test_a_frozen_engine_is_not_ready(server: Server) -> None:
 
 @pytest.mark.lab
 def test_a_stopped_server_leaves_no_sockets_behind(lab: Lab, tmp_path: Path, monkeypatch) -> None:
-    scratch = tmp_path / "tmp"
-    scratch.mkdir()
+    # Not under tmp_path: the address of a socket holds 107 bytes, and Vigie goes to /tmp before it gets too long.
+    scratch = Path(tempfile.mkdtemp(prefix="test-", dir="/tmp"))
     monkeypatch.setenv("TMPDIR", str(scratch))
     server = Server(tmp_path / "server")
     server.prepare()
@@ -86,6 +88,7 @@ def test_a_stopped_server_leaves_no_sockets_behind(lab: Lab, tmp_path: Path, mon
         assert list(scratch.glob("vigie-*"))
     server.stop()
     assert not list(scratch.glob("vigie-*"))
+    shutil.rmtree(scratch)
 
 
 def test_notices_cross_in_both_directions_and_do_not_come_back() -> None:
