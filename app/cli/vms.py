@@ -1,0 +1,174 @@
+"""`vigie vm`: virtual machines, created, started, stopped and listed."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
+from app.cli.tasks import NoWait, follow
+from app.core.actions import VmVerb
+from app.core.errors import InvalidInput
+from app.core.records import BulkRecord, Page, VmRecord
+from app.core.specs import MAX_LIMIT, ActionOptions, HostQuery, VmQuery
+from app.core.vmspec import VmBatch, VmSpec
+from app.services import creation, hosts, vms
+from app.services.context import Ctx
+
+vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
+COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")
+UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+Name = Annotated[str, typer.Argument(help="Name, UUID or id of the VM.")]
+
+
+@vm.command("list")
+@plain_errors
+def list_(
+    text: Annotated[str, typer.Argument(help="Only those that match.")] = "", as_json: AsJson = False
+) -> None:
+    """List VMs as last seen."""
+    found: list[VmRecord] = []
+    with reading() as ctx:
+        asked = VmQuery(limit=MAX_LIMIT, q=text or None)
+        while True:
+            part: Page[VmRecord] = vms.list_vms(ctx, asked)
+            found += part.items
+            if part.next is None:
+                break
+            asked = asked.model_copy(update={"cursor": part.next})
+    show(found, COLUMNS, as_json=as_json)
+
+
+@vm.command("show")
+@plain_errors
+def show_(name: Name, as_json: AsJson = False) -> None:
+    """Show a VM."""
+    with reading() as ctx:
+        show(vms.show_vm(ctx, vm_named(ctx, name).id), COLUMNS, as_json=as_json)
+
+
+@vm.command("create")
+@plain_errors
+def create(
+    name: Annotated[str | None, typer.Argument(help="Its name; with --count, ## stands for the number.")] = None,
+    spec: Annotated[
+        str | None, typer.Option(help="File with a specification as the API takes it, JSON or YAML; - reads it from standard input.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Name of the host; unset: the best.")] = None,
+    os: Annotated[str | None, typer.Option(help="System of the guest, such as debian12.")] = None,
+    vcpus: Annotated[int | None, typer.Option(help="Virtual processors.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory, such as 2G or 512M.")] = None,
+    disk: Annotated[list[str] | None, typer.Option(help="A new disk as POOL:SIZE; may be repeated.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="Network by name; may be repeated.")] = None,
+    count: Annotated[int, typer.Option(help="How many.")] = 1,
+    first: Annotated[int, typer.Option(help="First number.")] = 1,
+    start: Annotated[bool | None, typer.Option("--start/--no-start", help="Start it when it is made.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the XML that would be defined.")] = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Create a VM, or several; options win over the specification."""
+    given: dict[str, Any] = _read(spec) if spec else {}
+    given |= {
+        key: value for key, value in {"name": name, "os": os, "start": start}.items() if value is not None
+    }
+    if vcpus is not None:
+        given["cpu"] = {**given.get("cpu", {}), "vcpus": vcpus}
+    if memory is not None:
+        given["memory_bytes"] = bytes_of("memory", memory)
+    given["disks"] = [*given.get("disks", []), *map(_disk, disk or [])]
+    given["nics"] = [*given.get("nics", []), *({"network": each} for each in network or [])]
+    with opened() as services:
+        if host is not None:
+            with services.database.read() as session:
+                given["host_id"] = host_named(Ctx(services, session, operator()), host)
+        batch = VmBatch(spec=VmSpec.model_validate(given), count=count, first=first)
+        if dry_run:
+            with services.database.read() as session:
+                one = batch.spec.model_copy(update={"name": batch.names()[0]})
+                typer.echo(creation.preview_vm(Ctx(services, session, operator()), one).xml)
+            return
+        with services.database.begin() as session:
+            done = creation.create_many(Ctx(services, session, operator()), batch)
+        tell_refused(done)
+        follow(services, done.tasks, no_wait=no_wait, as_json=as_json)
+    if done.refused:
+        raise typer.Exit(1)
+
+
+@vm.command("power")
+@plain_errors
+def power(
+    verb: Annotated[VmVerb, typer.Argument(help="What to do.")],
+    names: Annotated[list[str], typer.Argument(help="Names, UUIDs or ids of VMs.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start, shut down, pause… VMs."""
+    with opened() as services:
+        with services.database.begin() as session:
+            ctx = Ctx(services, session, operator())
+            asked = [vms.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
+        follow(services, asked, no_wait=no_wait, as_json=as_json)
+
+
+def vm_named(ctx: Ctx, name: str) -> VmRecord:
+    """The one VM that is called so. Raises InvalidInput when there is none, or several."""
+    if name.startswith("vm_"):
+        return vms.show_vm(ctx, name)
+    is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name.lower())
+    query = VmQuery(uuid=name.lower()) if is_uuid else VmQuery(name=name)
+    found = vms.list_vms(ctx, query).items
+    if not found:
+        raise InvalidInput("name", "names no VM")
+    if len(found) > 1:
+        where = ", ".join(f"{each.id} on {each.host_name}" for each in found)
+        raise InvalidInput("name", "names several VMs", hint=f"Give the id of one: {where}.")
+    return found[0]
+
+
+def host_named(ctx: Ctx, name: str) -> str:
+    """The id of the host that is called so. Raises InvalidInput."""
+    found = hosts.list_hosts(ctx, HostQuery(limit=MAX_LIMIT, q=name)).items
+    for each in found:
+        if name.casefold() in (each.name.casefold(), each.id):
+            return each.id
+    raise InvalidInput("host", "names no host")
+
+
+def bytes_of(option: str, text: str) -> int:
+    """A size in bytes from text such as 512M or 2G (powers of 1024). Raises InvalidInput."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGT]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise InvalidInput(option, "must be a size such as 512M or 20G")
+    return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def tell_refused(done: BulkRecord) -> None:
+    """Print what was not begun, and why."""
+    for each in done.refused:
+        said = (each.problem.title, each.problem.why, each.problem.hint)
+        typer.echo(f"vigie: {each.vm.name}: " + " ".join(filter(None, said)), err=True)
+
+
+def _disk(text: str) -> dict[str, Any]:
+    pool, colon, size = text.rpartition(":")
+    if not colon or not pool:
+        raise InvalidInput("disk", "must be POOL:SIZE, such as default:20G")
+    return {"pool": pool, "size_bytes": bytes_of("disk", size)}
+
+
+def _read(path: str) -> dict[str, Any]:
+    text = sys.stdin.read() if path == "-" else Path(path).read_text()
+    try:
+        found = yaml.safe_load(text)  # JSON is YAML too
+    except (yaml.YAMLError, RecursionError):
+        raise InvalidInput("spec", "is neither JSON nor YAML") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("spec", "must be one specification, with names and values")
+    return found
