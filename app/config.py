@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     ] = 90
     audit_days: Annotated[PositiveInt, Field(description="Days for which audit entries are kept.")] = 730
 
+    undo_days: Annotated[
+        PositiveInt, Field(description="Days for which deleted VMs can be brought back, without their disks.")
+    ] = 30
+
     @field_validator("data_dir", "key_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:

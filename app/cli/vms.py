@@ -15,9 +15,10 @@ from app.cli.tasks import NoWait, follow
 from app.core.actions import VmVerb
 from app.core.errors import InvalidInput
 from app.core.records import BulkRecord, Page, VmRecord
+from app.core.removal import RemovalSpec
 from app.core.specs import MAX_LIMIT, ActionOptions, HostQuery, VmQuery
 from app.core.vmspec import VmBatch, VmSpec
-from app.services import creation, hosts, vms
+from app.services import creation, hosts, removal, vms
 from app.services.context import Ctx
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
@@ -115,6 +116,62 @@ def power(
             ctx = Ctx(services, session, operator())
             asked = [vms.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
         follow(services, asked, no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("delete")
+@plain_errors
+def delete(
+    name: Name,
+    volumes: Annotated[
+        bool, typer.Option("--volumes", help="Also its disks that nothing else uses; they cannot come back.")
+    ] = False,
+    force_off: Annotated[bool, typer.Option("--force-off", help="Cut its power first when it runs.")] = False,
+    keep_nvram: Annotated[bool, typer.Option("--keep-nvram", help="Keep its UEFI variables.")] = False,
+    keep_tpm: Annotated[bool, typer.Option("--keep-tpm", help="Keep the state of its TPM.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete a VM. Its definition can be brought back for a while."""
+    with opened() as services:
+        with services.database.read() as session:
+            ctx = Ctx(services, session, operator())
+            vm_id = vm_named(ctx, name).id
+            found = removal.show_removal(ctx, vm_id)
+        own = [disk for disk in found.disks if disk.own and disk.volume] if volumes else []
+        if not yes:
+            typer.echo(f"{found.vm.name} on {found.host.name} is deleted.", err=True)
+            for disk in own:
+                typer.echo(f"Deleted for good: {disk.path}", err=True)
+            typer.confirm("Go on?", abort=True, err=True)
+        asked = RemovalSpec(
+            volumes=[disk.volume.id for disk in own if disk.volume],
+            force_off=force_off,
+            keep_nvram=keep_nvram,
+            keep_tpm=keep_tpm,
+        )
+        with services.database.begin() as session:
+            task = removal.delete_vm(Ctx(services, session, operator()), vm_id, asked)
+        follow(services, [task], no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("bring-back")
+@plain_errors
+def bring_back(
+    name: Annotated[str, typer.Argument(help="Name or id of a deleted VM.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Define a deleted VM again, as it was; disks that were deleted with it are not there."""
+    with opened() as services:
+        with services.database.begin() as session:
+            ctx = Ctx(services, session, operator())
+            deleted = removal.list_removed(ctx).items
+            found = next((each for each in deleted if name in (each.name, each.id, each.uuid)), None)
+            if found is None:
+                raise InvalidInput("name", "names no VM that was deleted and can be brought back")
+            task = removal.bring_back(ctx, found.id)
+        follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
 def vm_named(ctx: Ctx, name: str) -> VmRecord:

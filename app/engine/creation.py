@@ -125,6 +125,7 @@ def _settle(run: Run, asked: Creation) -> None:
     vm = _look(run, asked.blueprint)
     if vm is None:
         return
+    run.show_pools({disk.new.pool for disk in asked.blueprint.disks if disk.new is not None})
     for _ in range(3):
         run.show(vm)
         settle = partial(births.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes)

@@ -11,7 +11,7 @@ import structlog
 from app.config import Settings
 from app.core.errors import Unavailable
 from app.core.states import ACTIVE_TASK_STATES, VmState
-from app.db.models import Audit, Base, Event, IdempotencyKey, Login, Tag, Task, Vm
+from app.db.models import Audit, Base, Event, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
 from app.services.context import Services
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,7 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
         (Event, Event.at < events_before),
         (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
         (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
+        (RemovedVm, RemovedVm.removed_at < now - timedelta(days=settings.undo_days)),
         (Vm, _ended_transient(now - ENDED_TRANSIENT)),
         (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
         (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import HostError, HostNotAnswering, HostUnreachable, VigieError
 from app.core.messages import N_
-from app.core.views import HostReport, VmObservation
+from app.core.views import HostReport, HostSnapshot, VmObservation
 from app.engine import leftovers
 from app.hypervisor import Host
 from app.services.work import TaskWork
@@ -206,6 +206,12 @@ class Run:
     def show(self, vm: VmObservation) -> None:
         """Have what was seen written before the task ends, so that pages are right when it does."""
         self.report(vms=(vm,))
+
+    def show_pools(self, pools: Collection[str]) -> None:
+        """Have the volumes of these pools read and written, so that pages are right when the task ends."""
+        if pools:
+            seen = self.call(lambda host: host.read_pools(volumes=True, only=pools))
+            self.report(snapshot=HostSnapshot(pools=seen))
 
     def report(self, **seen: Any) -> None:
         """As `show`, with the fields of a HostReport."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -158,12 +158,17 @@ class Host:
         self._touched += 1
         return listing.read_vm(self._wiring.watch, uuid)
 
-    def read_pools(self, *, volumes: bool) -> tuple[PoolObservation, ...]:
-        """Storage pools; with `volumes`, those of running pools too, which takes a round trip each."""
+    def read_pools(
+        self, *, volumes: bool, only: Collection[str] | None = None
+    ) -> tuple[PoolObservation, ...]:
+        """Storage pools; with `volumes`, those of running pools too, which takes a round trip each.
+
+        `only`: UUIDs of pools whose volumes are wanted.
+        """
         if not volumes:
             return listing.list_pools(self._wiring.watch, volumes=False)
         with self._wiring.reads() as reads:
-            return listing.list_pools(reads, volumes=True)
+            return listing.list_pools(reads, volumes=True, only=only)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""

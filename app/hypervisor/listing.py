@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import libvirt
@@ -122,8 +123,10 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     return _observation(vm, state, reason, persistent, autostart, saved, definition)
 
 
-def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservation, ...]:
-    """All storage pools that can be read; with their volumes where these can be listed."""
+def list_pools(
+    connection: Connection, *, volumes: bool, only: Collection[str] | None = None
+) -> tuple[PoolObservation, ...]:
+    """All storage pools that can be read; with the volumes of all, or `only` of these UUIDs, where they can be listed."""
     raw = connection.raw
     pools: list[libvirt.virStoragePool] = connection.optional("pools", raw.listAllStoragePools, 0) or []
     if not pools:
@@ -137,7 +140,8 @@ def list_pools(connection: Connection, *, volumes: bool) -> tuple[PoolObservatio
     found = []
     for pool in pools:
         uuid = pool.UUIDString()
-        seen = _pool(connection, pool, uuid in autostart, uuid not in transient, volumes)
+        listed = volumes and (only is None or uuid in only)
+        seen = _pool(connection, pool, uuid in autostart, uuid not in transient, listed)
         if seen is not None:
             found.append(seen)
     return tuple(found)

@@ -43,6 +43,12 @@ class Machines:
             text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
             return text
 
+    def snapshots(self, uuid: str) -> tuple[str, ...]:
+        """Names of the VM's snapshots. Raises VmGone."""
+        with self._wiring.reads() as reads:
+            found = reads.call(listing.find_vm(reads, uuid).snapshotListNames, 0)
+            return tuple(sorted(map(str, found)))
+
     def create(self, plan: Blueprint) -> None:
         """Define a new VM. Raises HypervisorRefused."""
         self.define(build.domain(plan))

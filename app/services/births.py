@@ -1,4 +1,4 @@
-"""VMs that are being created: the ids that they will have, and what people own of them."""
+"""VMs that are being created or brought back: the ids that they will have, and what people own of them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from app.db.models import Tag, Task, Vm, VmDefinition
 from app.services.mirror.definitions import vm_search_text
 
 CREATE = "vm.create"
+BRING_BACK = "vm.bring_back"
 
 
 def id_for(session: Session, host_id: str, uuid: str) -> str:
     """The id of a VM that appears on a host: the one that its task promised, or a new one."""
     active = [state.value for state in ACTIVE_TASK_STATES]
-    query = sa.select(Task.target_id, Task.params).where(
-        Task.kind == CREATE, Task.state.in_(active), Task.host_id == host_id
+    query = sa.select(Task.kind, Task.target_id, Task.params).where(
+        Task.kind.in_((CREATE, BRING_BACK)), Task.state.in_(active), Task.host_id == host_id
     )
-    promised = {params["blueprint"]["uuid"]: target for target, params in session.execute(query)}
+    promised = {
+        params["blueprint"]["uuid"] if kind == CREATE else params["uuid"]: target
+        for kind, target, params in session.execute(query)
+    }
     return promised.get(uuid) or new_id(ObjectKind.VM)
 
 
 def settle(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:
-    """Give a VM that was created the tags and notes that were asked for; False while the mirror does not have it."""
+    """Give a VM that was made the tags and notes that were asked for; False while the mirror does not have it."""
     vm = session.get(Vm, vm_id, with_for_update=True)
     if vm is None:
         return False

@@ -15,8 +15,11 @@ from app.core.messages import N_
 from app.core.states import HostMode, ObjectKind, TaskState
 from app.core.work import BY_ASKER
 from app.db.models import Audit, Host, Task, Vm
-from app.services.births import CREATE
+from app.services.births import BRING_BACK, CREATE
 from app.services.notices import TASKS, Hub, notify
+
+# Tasks of VMs that are not in the inventory yet, or not any more: their params say which VM it is.
+WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
 
 
 def _is_of_vm(task: Task) -> bool:
-    return task.target_kind == ObjectKind.VM.value and task.kind != CREATE
+    return task.target_kind == ObjectKind.VM.value and task.kind not in WITHOUT_VM
 
 
 def _whereabouts(session: Session, task: Task) -> tuple[str, str, str] | None:

@@ -136,6 +136,27 @@ def upgrade() -> None:
     op.create_index(op.f("ix_console_ticket_expires_at"), "console_ticket", ["expires_at"], unique=False)
     op.create_index(op.f("ix_console_ticket_vm_id"), "console_ticket", ["vm_id"], unique=False)
     op.create_table(
+        "removed_vm",
+        sa.Column("id", sa.String(length=24), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("host_id", sa.String(length=24), nullable=False),
+        sa.Column("xml", sa.Text(), nullable=False),
+        sa.Column("autostart", sa.Boolean(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=False),
+        sa.Column("notes", sa.Text(), nullable=False),
+        sa.Column("volumes", sa.JSON(), nullable=False),
+        sa.Column("removed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("removed_by", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["host_id"], ["host.id"], name=op.f("fk_removed_vm_host_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_removed_vm")),
+    )
+    op.create_index(op.f("ix_removed_vm_host_id"), "removed_vm", ["host_id"], unique=False)
+    op.create_index(op.f("ix_removed_vm_removed_at"), "removed_vm", ["removed_at"], unique=False)
+    op.create_index(op.f("ix_removed_vm_uuid"), "removed_vm", ["uuid"], unique=False)
+    op.create_table(
         "upload",
         sa.Column("id", sa.String(length=24), nullable=False),
         sa.Column("pool_id", sa.String(length=24), nullable=False),

@@ -19,7 +19,7 @@ from app.db.models.inventory import (
 )
 from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
 from app.db.models.people import Credential, Login, Token, User
-from app.db.models.records import Audit, Event, IdempotencyKey, Task
+from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Task
 
 __all__ = [
     "Audit",
@@ -40,6 +40,7 @@ __all__ = [
     "Network",
     "Offers",
     "Pool",
+    "RemovedVm",
     "SavedSpec",
     "Tag",
     "Task",

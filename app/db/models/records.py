@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Id
@@ -132,3 +132,21 @@ class Audit(Base):
     code: Mapped[str | None]
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
     remote: Mapped[str | None]
+
+
+class RemovedVm(Base):
+    """A VM that was deleted by Vigie: its definition stays until the settings no longer want it."""
+
+    __tablename__ = "removed_vm"
+
+    id: Mapped[str] = mapped_column(Id, primary_key=True)  # the one it had
+    name: Mapped[str]
+    uuid: Mapped[str] = mapped_column(String(36), index=True)
+    host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    xml: Mapped[str]
+    autostart: Mapped[bool]
+    tags: Mapped[list[Any]] = mapped_column(default=list)
+    notes: Mapped[str] = mapped_column(default="")
+    volumes: Mapped[list[Any]] = mapped_column(default=list)  # paths of those that were deleted with it
+    removed_at: Mapped[datetime] = mapped_column(index=True)
+    removed_by: Mapped[str]

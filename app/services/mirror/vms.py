@@ -17,6 +17,7 @@ from app.core.states import ObjectKind, Severity, VmState
 from app.core.views import VmDefinition, VmObservation
 from app.db import models
 from app.services.births import id_for
+from app.services.departures import is_departing
 from app.services.mirror import definitions
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.changes import Change, state_change, tell_vm
@@ -30,6 +31,7 @@ from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
 
 MOVED = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
+DELETED = Change("vm.deleted", N_("VM %(name)s was deleted from host %(host)s."))
 
 
 def observe_vms(batch: Batch, news: dict[str, News]) -> None:
@@ -221,7 +223,7 @@ class _Mirror:
 
     def _move(self, news: News, copy: Copy, vm: VmObservation) -> None:
         source = (copy.host_id, copy.host_name)
-        self._forget_place(copy)
+        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
         changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
         changes["host_id"] = news.host_id
         if not vm.state.is_active:
@@ -316,6 +318,9 @@ class _Mirror:
         twins = [twin for twin in self._others(copy) if not twin.gone]
         if copy.duplicate and twins:
             self._fold(news, copy, twins[0])
+        elif is_departing(self.batch.session, copy.id):
+            self._remove(copy)
+            tell_vm(self.batch, news, copy.id, copy.name, DELETED)
         elif copy.gone:
             return
         else:
@@ -341,11 +346,8 @@ class _Mirror:
         tell_vm(self.batch, news, copy.id, copy.name, change)
         copy.gone = True
 
-    def _forget_place(self, copy: Copy) -> None:
-        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
-
     def _remove(self, copy: Copy) -> None:
-        self._forget_place(copy)
+        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
         self.twins[copy.uuid] = self._others(copy)
         self.batch.delete(models.Vm, copy.id)
         self.batch.delete(models.Tag, copy.id, by="object_id")
@@ -382,7 +384,7 @@ class _Mirror:
             models.Vm, copy.id, {name: row._mapping[name] for name in row._fields if name not in own}
         )
         self._remove(twin)
-        self._forget_place(copy)
+        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
         copy.host_id, copy.host_name, copy.seen, copy.usage = (
             twin.host_id,
             twin.host_name,

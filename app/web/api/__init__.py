@@ -15,6 +15,7 @@ from app.web.api import (
     hosts,
     networks,
     overview,
+    removal,
     sessions,
     storage,
     system,
@@ -27,7 +28,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, storage, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, storage, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -36,6 +36,16 @@ _SAVED: Json = {
     "created_by": "admin",
     "version": 1,
 }
+_REMOVED: Json = {
+    "id": "vm_c2d3e4f5g6h7i2j3",
+    "name": "web-01",
+    "uuid": "6b1f6a2e-9d0f-4c0b-8f5e-3d2c1b0a9e8d",
+    "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
+    "removed_at": _AT,
+    "removed_by": "admin",
+    "volumes": ["/var/lib/libvirt/images/web-01-vda.qcow2"],
+    "tags": ["web"],
+}
 
 MAKING: dict[str, Json] = {
     "DiskSpec": DISK,
@@ -48,6 +58,31 @@ MAKING: dict[str, Json] = {
     "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
     "SavedSpecRecord": _SAVED,
     "SavedSpecList": {"items": [_SAVED]},
+    "RemovalSpec": {"volumes": ["vol_e2f3g4h5i6j7k2l3"], "force_off": True},
+    "RemovalRecord": {
+        "vm": {"kind": "vm", "id": "vm_c2d3e4f5g6h7i2j3", "name": "web-01"},
+        "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
+        "running": False,
+        "disks": [
+            {
+                "target": "vda",
+                "path": "/var/lib/libvirt/images/web-01-vda.qcow2",
+                "volume": {"kind": "volume", "id": "vol_e2f3g4h5i6j7k2l3", "name": "web-01-vda.qcow2"},
+                "pool": {"kind": "pool", "id": "pool_f2g3h4i5j6k7l2m3", "name": "default"},
+                "allocation_bytes": 3 * _GIB,
+                "deletable": True,
+                "own": True,
+                "why": None,
+            }
+        ],
+        "nvram": None,
+        "tpm": False,
+        "managed_save": False,
+        "snapshots": [],
+        "undo_days": 30,
+    },
+    "RemovedVmRecord": _REMOVED,
+    "RemovedVmList": {"items": [_REMOVED]},
     "CreationPlan": {
         "name": "web-01",
         "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},

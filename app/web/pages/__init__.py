@@ -28,6 +28,7 @@ from app.web.pages import (
     tree,
     users,
     vm_new,
+    vm_removal,
     vms,
 )
 
@@ -42,6 +43,7 @@ for _module in (
     host_new,  # before hosts: /hosts/new is no host
     hosts,
     vm_new,  # before vms: /vms/new is no VM
+    vm_removal,
     vms,
     consoles,
     storage,

@@ -57,6 +57,11 @@ def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> Non
     assert [task["state"] for task in json.loads(stopped.stdout)] == ["succeeded"] * 2
     listed = {vm["name"]: vm["state"] for vm in json.loads(vigie("vm", "list", "--json").stdout)}
     assert listed == {"job-01": "shutoff", "job-02": "shutoff", "from-file": "shutoff"}
+    gone = vigie("vm", "delete", "job-01", "--volumes", "--yes")
+    assert (gone.returncode, "deleted with 1 volumes" in gone.stdout) == (0, True), gone.stderr
+    assert "job-01" not in fresh_lab.hosts[0].virsh("vol-list", "local")
+    assert vigie("vm", "bring-back", "job-01").returncode == 0
+    assert "job-01" in fresh_lab.hosts[0].virsh("list", "--all", "--name")
 
 
 REFUSED = [

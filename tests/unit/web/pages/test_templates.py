@@ -13,6 +13,7 @@ from app.core.creation import CreationPlan, PlannedVolume, Room, SavedSpecRecord
 from app.core.endpoints import parse_uri
 from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
+from app.core.removal import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.vmspec import DiskSpec, NicSpec
 from app.services.context import Actor
@@ -352,3 +353,25 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
     assert_harmless(
         draw("vms/_new_summary.html", language=language, plan=None, names=[], form=Shown(values, wrong))
     )
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("snapshots", [None, (), (samples.HTML,)])
+def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ...] | None) -> None:
+    ref = Ref(kind=ObjectKind.VM, id="vm_1", name=samples.HTML)
+    disk = RemovalDisk(
+        target="vda", path=samples.HTML, volume=ref, pool=ref, allocation_bytes=1, deletable=True, own=True
+    )
+    stays = RemovalDisk(target="vdb", path=samples.HTML, deletable=False, why=samples.HTML)
+    found = RemovalRecord(
+        vm=ref, host=ref, running=True, disks=(disk, stays), nvram=samples.HTML, tpm=True, managed_save=True,
+        snapshots=snapshots, undo_days=30,
+    )  # fmt: skip
+    assert_harmless(draw("vms/delete.html", language=language, removal=found, form=FAILED, chosen=["vm_1"]))
+    host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
+    gone = RemovedVmRecord(
+        id="vm_1", name=samples.HTML, uuid="u", host=host, removed_at=samples.NOW, removed_by=samples.HTML,
+        volumes=(samples.HTML,),
+    )  # fmt: skip
+    for removed in ((), (gone,)):
+        assert_harmless(draw("vms/deleted.html", language=language, removed=removed))

@@ -1,0 +1,95 @@
+"""Deleting VMs: what belongs to one, what shall go, and what can be brought back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from app.core.records import Record, Ref
+from app.core.specs import ObjectId, Spec
+
+
+class VolumePlace(Spec):
+    """A volume as a task names it: the pool's UUID and the volume's name and path."""
+
+    pool: str
+    name: str
+    path: str
+
+
+class RemovalSpec(Spec):
+    """What goes with a VM that is deleted. Without anything, its definition and its saved state."""
+
+    volumes: list[ObjectId] = Field([], max_length=64, description="Volumes of its disks that go too.")
+    keep_nvram: bool = Field(False, description="Keep the file with its UEFI variables.")
+    keep_tpm: bool = Field(False, description="Keep the state of its TPM.")
+    force_off: bool = Field(False, description="Cut its power first when it runs.")
+
+
+class Removal(Spec):
+    """Params of a task that deletes a VM."""
+
+    uuid: str
+    volumes: tuple[VolumePlace, ...] = ()
+    keep_nvram: bool = False
+    keep_tpm: bool = False
+    force_off: bool = False
+
+
+class Return(Spec):
+    """Params of a task that brings a VM back: its definition as it was."""
+
+    uuid: str
+    xml: str
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    autostart: bool = False
+
+
+class RemovalDisk(Record):
+    """A disk or drive of the VM, and whether its volume may go with it."""
+
+    target: str
+    path: str | None = Field(None, description="None for an empty drive.")
+    volume: Ref | None = Field(None, description="None when no pool of the host has it.")
+    pool: Ref | None = None
+    allocation_bytes: int | None = Field(None, description="What would be freed.")
+    deletable: bool
+    own: bool = Field(False, description="Made for this VM, as far as can be seen: proposed to go with it.")
+    why: str | None = Field(None, description="Why it stays.")
+
+
+class RemovalRecord(Record):
+    """What belongs to a VM that might be deleted."""
+
+    vm: Ref
+    host: Ref
+    running: bool
+    disks: tuple[RemovalDisk, ...]
+    nvram: str | None = Field(None, description="File with its UEFI variables.")
+    tpm: bool
+    managed_save: bool
+    snapshots: tuple[str, ...] | None = Field(
+        None, description="Their names; null when the host could not be asked."
+    )
+    undo_days: int = Field(description="For so long its definition can be brought back; disks cannot.")
+
+
+class RemovedVmRecord(Record):
+    """A VM that was deleted and whose definition is kept for a while."""
+
+    id: str
+    name: str
+    uuid: str
+    host: Ref
+    removed_at: datetime
+    removed_by: str
+    volumes: tuple[str, ...] = Field(description="Paths of volumes that were deleted with it.")
+    tags: tuple[str, ...] = ()
+
+
+class RemovedVmList(Record):
+    """Deleted VMs, the last first."""
+
+    items: tuple[RemovedVmRecord, ...]

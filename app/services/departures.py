@@ -1,0 +1,44 @@
+"""VMs on their way out: what the engine writes while it deletes one or brings one back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.db.models import RemovedVm, Task, Vm
+
+
+def keep_definition(session: Session, task_id: str, xml: str, volumes: Sequence[str]) -> None:
+    """Keep what brings the VM of this task back, before it is deleted. A second time changes nothing."""
+    task = session.get_one(Task, task_id)
+    vm = session.get(Vm, task.target_id)
+    if vm is None or session.get(RemovedVm, vm.id) is not None:
+        return
+    session.add(
+        RemovedVm(
+            id=vm.id,
+            name=vm.name,
+            uuid=vm.uuid,
+            host_id=vm.host_id,
+            xml=xml,
+            autostart=vm.autostart,
+            tags=list(vm.tags),
+            notes=vm.notes,
+            volumes=list(volumes),
+            removed_at=datetime.now(UTC),
+            removed_by=task.actor_name,
+        )
+    )
+
+
+def is_departing(session: Session, vm_id: str) -> bool:
+    """Whether the VM's definition is kept, so that it is being deleted, or is deleted."""
+    return session.get(RemovedVm, vm_id) is not None
+
+
+def stays(session: Session, vm_id: str) -> None:
+    """It is not deleted after all, or it is back."""
+    session.execute(sa.delete(RemovedVm).where(RemovedVm.id == vm_id))

@@ -1,0 +1,159 @@
+"""Deleting VMs on real hosts: what was chosen goes, what others use stays, and definitions come back."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Conflict, InvalidInput
+from app.core.removal import RemovalRecord, RemovalSpec
+from app.core.specs import VmPatch
+from app.core.states import TaskState, VmState
+from app.db.models import RemovedVm, Tag, Volume
+from app.lab.host import LabHost
+from app.lab.hostfiles import POOLS
+from app.lab.lab import Lab
+from app.services import removal, vms
+from tests.integration.engine.site import ACTOR, Site, eventually
+
+
+@pytest.fixture
+def host(fresh_lab: Lab, site: Site) -> LabHost:
+    """A host with two guests, `doomed` and `parent`; on the disk of that one, another volume is built."""
+    host = fresh_lab.hosts[0]
+    host.create_guest("doomed")
+    base = re.search(
+        r"source file='([^']+)'", host.create_guest("parent") and host.virsh("dumpxml", "parent")
+    )
+    assert base is not None
+    child = f"{POOLS['local']}/child.qcow2"
+    host.exec("qemu-img", "create", "-f", "qcow2", "-b", base[1], "-F", "qcow2", child)
+    host.virsh("pool-refresh", "local")
+    site.add(host)
+    for name in ("doomed", "parent"):
+        site.wait_vm(name, VmState.SHUTOFF)
+    eventually(lambda: paths(site), 15, "the volumes are read")
+    return host
+
+
+def paths(site: Site) -> dict[str, str]:
+    """Volume ids by path."""
+    with site.services.database.read() as session:
+        return {row.path: row.id for row in session.scalars(sa.select(Volume))}
+
+
+def look(site: Site, name: str) -> RemovalRecord:
+    vm = site.vm(name)
+    assert vm is not None
+    with site.services.database.read() as session:
+        return removal.show_removal(site.ctx(session), vm.id)
+
+
+def ask(site: Site, name: str, **what: Any) -> str:
+    vm = site.vm(name)
+    assert vm is not None
+    with site.services.database.begin() as session:
+        return removal.delete_vm(site.ctx(session), vm.id, RemovalSpec(**what)).id
+
+
+def back(site: Site, vm_id: str) -> str:
+    with site.services.database.begin() as session:
+        return removal.bring_back(site.ctx(session), vm_id).id
+
+
+def row(site: Site, model: Any, *where: Any) -> Any:
+    with site.services.database.read() as session:
+        return session.scalar(sa.select(model).where(*where))
+
+
+def test_a_vm_goes_with_the_volumes_that_were_chosen_and_comes_back_as_it_was(
+    host: LabHost, site: Site
+) -> None:
+    vm = site.vm("doomed")
+    assert vm is not None
+    with site.services.database.begin() as session:
+        vms.update_vm(site.ctx(session), vm.id, VmPatch(tags=["web"], notes="mine"))
+    before = host.virsh("dumpxml", "--inactive", "doomed")
+    disks = [disk for disk in look(site, "doomed").disks if disk.volume]
+    assert [(disk.deletable, disk.own) for disk in disks] == [(True, True)]
+    task = site.task(ask(site, "doomed", volumes=[disks[0].volume.id]))  # type: ignore[union-attr]
+    assert task.state is TaskState.SUCCEEDED, task
+    assert "doomed" not in host.virsh("list", "--all", "--name")
+    assert disks[0].path not in host.virsh("vol-list", "local")
+    assert site.vm("doomed") is None
+    assert disks[0].path not in paths(site), "the pages know it when the task ends"
+    assert row(site, Tag, Tag.object_id == vm.id) is None
+
+    task = site.task(back(site, vm.id))
+    assert task.state is TaskState.SUCCEEDED, task
+    again = site.vm("doomed")
+    assert again is not None
+    assert (again.id, again.uuid, again.tags, again.notes) == (vm.id, vm.uuid, ["web"], "mine")
+    assert host.virsh("dumpxml", "--inactive", "doomed") == before
+    assert row(site, RemovedVm) is None
+
+
+def test_what_others_use_stays(host: LabHost, site: Site) -> None:
+    (disk,) = [disk for disk in look(site, "parent").disks if disk.volume]
+    assert (disk.deletable, disk.own, "child.qcow2" in (disk.why or "")) == (False, False, True)
+    with pytest.raises(Conflict) as told:
+        ask(site, "parent", volumes=[disk.volume.id])  # type: ignore[union-attr]
+    assert (told.value.code, "child.qcow2" in (told.value.why or "")) == ("volume_in_use", True)
+    other = next(disk.volume for disk in look(site, "doomed").disks if disk.volume)
+    with pytest.raises(InvalidInput) as wrong:
+        ask(site, "parent", volumes=[other.id])  # type: ignore[union-attr]
+    assert wrong.value.field == "volumes.0"
+    assert site.task(ask(site, "parent")).state is TaskState.SUCCEEDED
+    assert str(disk.path) in paths(site)
+
+
+def test_a_running_vm_needs_its_power_to_be_cut(host: LabHost, site: Site) -> None:
+    host.virsh("start", "doomed")
+    site.wait_vm("doomed", VmState.RUNNING)
+    with pytest.raises(Conflict) as told:
+        ask(site, "doomed")
+    assert told.value.code == "vm_active"
+    assert site.task(ask(site, "doomed", force_off=True)).state is TaskState.SUCCEEDED
+    assert "doomed" not in host.virsh("list", "--all", "--name")
+
+
+def test_a_vm_with_snapshots_and_a_saved_state_goes_whole(host: LabHost, site: Site) -> None:
+    host.virsh("snapshot-create-as", "doomed", "before")
+    host.virsh("start", "doomed")
+    host.virsh("managedsave", "doomed")
+    site.wait_vm("doomed", VmState.SAVED)
+    vm = site.vm("doomed")
+    assert vm is not None
+    found = removal.look_at(site.services, ACTOR, str, vm.id)
+    assert (found.managed_save, found.snapshots) == (True, ("before",))
+    assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
+
+
+def test_what_virsh_undefined_can_be_defined_again(host: LabHost, site: Site) -> None:
+    vm = site.vm("doomed")
+    assert vm is not None
+    with pytest.raises(Conflict) as told:
+        back(site, vm.id)
+    assert told.value.code == "vm_present"
+    host.virsh("undefine", "doomed")
+    site.wait_vm("doomed", VmState.MISSING)
+    with pytest.raises(Conflict) as told:
+        ask(site, "doomed")
+    assert told.value.code == "vm_missing"
+    assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
+    site.wait_vm("doomed", VmState.SHUTOFF)
+    assert site.vm("doomed").id == vm.id  # type: ignore[union-attr]
+
+
+def test_a_host_lost_in_the_middle_ends_true(fresh_lab: Lab, host: LabHost, site: Site) -> None:
+    volume = next(disk.volume for disk in look(site, "doomed").disks if disk.volume)
+    host.freeze()
+    task_id = ask(site, "doomed", volumes=[volume.id])
+    site.services.hub.publish([])
+    host.thaw()
+    assert site.task(task_id, 60).state is TaskState.SUCCEEDED
+    assert "doomed" not in host.virsh("list", "--all", "--name")
+    assert site.vm("doomed") is None
