@@ -14,7 +14,7 @@ from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
 from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.services.context import Actor
-from app.web.pages import tables
+from app.web.pages import network_tables, tables
 from app.web.pages.environment import environment
 from app.web.pages.forms import Shown, Told
 from app.web.pages.host_new import Wizard
@@ -74,7 +74,7 @@ ROWS: list[tuple[Table[Any], str, Callable[[str], Any], dict[str, object]]] = [
     (tables.HOSTS, "hosts/list.html", samples.host, {}),
     (tables.POOLS, "storage/list.html", samples.pool, {"tab": "pools"}),
     (tables.VOLUMES, "storage/list.html", samples.volume, {"tab": "volumes"}),
-    (tables.NETWORKS, "networks/list.html", samples.network, {}),
+    (network_tables.NETWORKS, "networks/list.html", samples.network, {}),
     (tables.TASKS, "tasks/list.html", lambda name: samples.task(name=name), {}),
     (tables.EVENTS, "events/list.html", samples.event, {}),
     (tables.AUDIT, "audit/list.html", samples.audit, {}),
@@ -205,7 +205,7 @@ def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostState) -> None
     lists = {
         "vms": listed(tables.VMS, [samples.vm(samples.HTML, stale=True)]),
         "storage": listed(tables.POOLS, [samples.pool(samples.LONG)]),
-        "networks": listed(tables.NETWORKS, [samples.network(samples.RTL)]),
+        "networks": listed(network_tables.NETWORKS, [samples.network(samples.RTL)]),
     }
     context = {**VM_TABS["tasks"], "list": lists.get(tab)}
     for name in samples.HOSTILE:
