@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import undefer
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound, VigieError
 from app.core.ids import new_id
 from app.core.messages import N_
-from app.core.network_rules import check, check_neighbours
+from app.core.network_rules import check, check_neighbours, network_of
 from app.core.networks import (
     OWN_BRIDGE,
     NetworkBatch,
@@ -131,6 +132,22 @@ def delete_network(ctx: Ctx, network_id: str) -> TaskRecord:
     require_workable(ctx, host)
     _refuse_used(ctx, network, running_only=False)
     return _ask(ctx, "network.delete", network, host, {"uuid": network.uuid})
+
+
+def free_subnet(ctx: Ctx) -> str:
+    """The first three numbers of a /24 that no network of any host has, to begin a form with."""
+    ctx.require("network.edit")
+    taken = {
+        ipaddress.ip_interface(cidr).network
+        for addresses in ctx.session.scalars(sa.select(Network.addresses))
+        for cidr in addresses
+        if network_of(cidr) is not None and ":" not in cidr
+    }
+    for third in range(100, 255):
+        net = ipaddress.IPv4Network(f"192.168.{third}.0/24")
+        if not any(isinstance(each, ipaddress.IPv4Network) and each.overlaps(net) for each in taken):
+            return f"192.168.{third}"
+    return "10.0.0"
 
 
 def editable(ctx: Ctx, network_id: str) -> NetworkPlan:

@@ -40,6 +40,7 @@ NEED_NOT = {
     "tasks.holders": PART + "the tasks of objects that were found by a filtered query",
     "tasks.require_free": PART + "looks whether a task holds an object that was found",
     "tasks.busy": PART + "words an error",
+    "volume_users.users_of": PART + "of volumes that were found by a filtered query",
     "workable.require_workable": PART + "looks at the state of a host that was found",
     "workable.require_connected": PART + "looks at the state of a host that was found",
     "vm_records.detail_of": PART + "a row that vms.show_vm found",

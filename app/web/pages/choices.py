@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import credentials, datacenters
+from app.core.specs import MAX_LIMIT, HostQuery, ListQuery
+from app.core.states import HostMode
+from app.services import credentials, datacenters, hosts
 from app.services.context import Ctx
 
 Options = list[tuple[str, str]]
@@ -23,3 +24,9 @@ def datacenter_options(ctx: Ctx) -> Options:
     return [
         (each.id, each.name) for each in datacenters.list_datacenters(ctx, ListQuery(limit=MAX_LIMIT)).items
     ]
+
+
+def host_options(ctx: Ctx) -> Options:
+    """Hosts that take work, the first few hundred by name."""
+    query = HostQuery(limit=MAX_LIMIT, mode=HostMode.MANAGED)
+    return [(each.id, each.name) for each in hosts.list_hosts(ctx, query).items if each.state.is_usable]

@@ -83,14 +83,14 @@ class Form:
         try:
             return spec.model_validate(found)
         except ValidationError as error:
-            raise FormInvalid(_broken(error)) from None
+            raise FormInvalid(broken_rules(error)) from None
 
 
-def _broken(error: ValidationError) -> list[InvalidInput]:
-    """The first rule that each field breaks."""
+def broken_rules(error: ValidationError, *, whole: bool = False) -> list[InvalidInput]:
+    """The first rule that each field breaks; `whole` names what is inside a field, too: subnets.0.address."""
     found: dict[str, InvalidInput] = {}
     for each in error.errors():
-        name = str(each["loc"][0]) if each["loc"] else ""
+        name = ".".join(map(str, each["loc"] if whole else each["loc"][:1]))
         found.setdefault(name, broken_rule(name, each))
     return list(found.values())
 

@@ -25,8 +25,9 @@ from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.choices import credential_options, datacenter_options
 from app.web.pages.forms import Posted, Shown, attempt, reading
+from app.web.pages.network_tables import NETWORKS
 from app.web.pages.render import done, go, is_htmx, render, with_toast
-from app.web.pages.tables import HOSTS, NETWORKS, POOLS, VMS
+from app.web.pages.tables import HOSTS, POOLS, VMS
 
 router = SignedRouter(include_in_schema=False)
 

@@ -6,14 +6,12 @@ from typing import Any
 
 from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES, VmVerb
 from app.core.messages import N_
-from app.core.networks import NetworkQuery
 from app.core.records import (
     AuditRecord,
     CredentialRecord,
     DatacenterRecord,
     EventRecord,
     HostRecord,
-    NetworkRecord,
     PoolRecord,
     Ref,
     TaskRecord,
@@ -209,32 +207,6 @@ VOLUMES: Table[VolumeRecord] = Table(
         N_("Volumes of active pools appear here; start an inactive pool on its host to see what it holds."),
         N_("Show the pools"),
         "/storage",
-    ),
-)
-
-NETWORKS: Table[NetworkRecord] = Table(
-    key="networks",
-    title=N_("Networks"),
-    path="/networks",
-    cells="networks/_cells.html",
-    query=NetworkQuery,
-    live="tree",
-    columns=(
-        Column("name", N_("Network"), lambda network: network.name, sort="name", pinned=True),
-        Column("state", N_("State"), lambda network: "active" if network.active else "inactive"),
-        Column("host", N_("Host"), lambda network: network.host_name, sort="host"),
-        Column("mode", N_("Forwarding"), lambda network: network.forward_mode, sort="mode"),
-        Column("bridge", N_("Bridge"), lambda network: network.bridge),
-        Column("addresses", N_("Addresses"), lambda network: " ".join(network.addresses)),
-        Column("dhcp", N_("DHCP"), lambda network: _yes(network.dhcp)),
-        Column("autostart", N_("Autostart"), lambda network: _yes(network.autostart), shown=False),
-        Column("seen", N_("Seen"), lambda network: _when(network.observed_at)),
-    ),
-    empty=Empty(
-        N_("No networks."),
-        N_("Networks appear here as soon as a host has one; virsh net-list shows what a host knows."),
-        N_("Show the hosts"),
-        "/hosts",
     ),
 )
 

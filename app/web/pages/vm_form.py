@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vmspec import GIB, MIB, DiskSpec, NicSpec, VmBatch, VmSpec
-from app.web.pages.forms import Form, FormInvalid, broken_rule
+from app.web.pages.forms import Form, FormInvalid, broken_rule, broken_rules
 
 MOST_ROWS = 16
 NEW_DISK = {"kind": "new", "size_gib": "20", "discard": "true"}
@@ -58,7 +58,12 @@ _NIC = ("model", "mac", "vlan", "filter", "portgroup", "boot_order")
 _CLOUD = ("hostname", "user", "password", "address", "gateway", "user_data")
 _KERNEL = ("kernel_volume_id", "initrd_volume_id", "command_line")
 # Where the error of a whole part is shown.
-_PLACES = {"cloud_init": "cloud_init.user_data", "cpu": "cpu.vcpus", "kernel": "kernel.kernel_volume_id"}
+_PLACES = {
+    "": "name",
+    "cloud_init": "cloud_init.user_data",
+    "cpu": "cpu.vcpus",
+    "kernel": "kernel.kernel_volume_id",
+}
 
 
 def rows(values: Iterable[str], kind: str) -> list[int]:
@@ -98,7 +103,8 @@ def spec_of(form: Form) -> VmSpec:
     try:
         return VmSpec.model_validate({name: value for name, value in found.items() if value is not None})
     except ValidationError as error:
-        raise FormInvalid(_broken(error, form)) from None
+        broken = broken_rules(error, whole=True)
+        raise FormInvalid([_renamed(each, form) for each in broken]) from None
 
 
 def batch_of(form: Form, spec: VmSpec) -> VmBatch:
@@ -121,14 +127,6 @@ def named_as_in_form(error: VigieError, form: Form) -> VigieError:
     if isinstance(error, FormInvalid):
         return FormInvalid([_renamed(each, form) for each in error.errors])
     return _renamed(error, form) if isinstance(error, InvalidInput) else error
-
-
-def _broken(error: ValidationError, form: Form) -> list[InvalidInput]:
-    found: dict[str, InvalidInput] = {}
-    for each in error.errors():
-        name = ".".join(map(str, each["loc"])) or "name"
-        found.setdefault(name, broken_rule(name, each))
-    return [_renamed(each, form) for each in found.values()]
 
 
 def _renamed(error: InvalidInput, form: Form) -> InvalidInput:

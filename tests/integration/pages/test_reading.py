@@ -13,7 +13,7 @@ import pytest
 
 from app.core.privileges import Role
 from app.db import models
-from app.web.pages import lists, tables
+from app.web.pages import lists, network_tables, tables
 from app.web.pages.table import Table
 from tests.integration.api.conftest import Console, Inventory
 
@@ -34,19 +34,33 @@ EVERYONE = [
     "/storage",
     "/storage/volumes",
     "/networks",
+    "/networks/names",
+    "/networks/macs",
+    "/filters",
     "/tasks",
     "/events",
     "/account",
     "/tokens",
     "/datacenters",
 ]
-ADMINISTRATORS = ["/audit", "/users", "/users/new", "/credentials", "/credentials/new", "/hosts/new"]
+ADMINISTRATORS = [
+    "/audit",
+    "/users",
+    "/users/new",
+    "/credentials",
+    "/credentials/new",
+    "/hosts/new",
+    "/networks/new",
+    "/filters/new",
+]
 LISTS: list[Table[Any]] = [
     tables.VMS,
     tables.HOSTS,
     tables.POOLS,
     tables.VOLUMES,
-    tables.NETWORKS,
+    network_tables.NETWORKS,
+    network_tables.NAMES,
+    network_tables.FILTERS,
     tables.TASKS,
     tables.EVENTS,
     tables.AUDIT,
@@ -78,6 +92,9 @@ def pages_of(made: Inventory) -> list[str]:
         f"/storage/{made.pool}",
         f"/storage/volumes/{made.volume}",
         f"/networks/{made.network}",
+        f"/networks/{made.network}/xml",
+        f"/networks/{made.network}/hosts",
+        f"/filters/{made.filter}",
         f"/tasks/{made.task}",
         f"/datacenters/{made.datacenter}",
     ]

@@ -18,7 +18,7 @@ from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.vmspec import DiskSpec, NicSpec
 from app.services.context import Actor
 from app.services.creation_choices import Choices, Option
-from app.web.pages import tables, vm_form
+from app.web.pages import network_tables, tables, vm_form
 from app.web.pages.environment import environment
 from app.web.pages.forms import Shown, Told
 from app.web.pages.host_new import Wizard
@@ -78,7 +78,7 @@ ROWS: list[tuple[Table[Any], str, Callable[[str], Any], dict[str, object]]] = [
     (tables.HOSTS, "hosts/list.html", samples.host, {}),
     (tables.POOLS, "storage/list.html", samples.pool, {"tab": "pools"}),
     (tables.VOLUMES, "storage/list.html", samples.volume, {"tab": "volumes"}),
-    (tables.NETWORKS, "networks/list.html", samples.network, {}),
+    (network_tables.NETWORKS, "networks/list.html", samples.network, {"tab": "list"}),
     (tables.TASKS, "tasks/list.html", lambda name: samples.task(name=name), {}),
     (tables.EVENTS, "events/list.html", samples.event, {}),
     (tables.AUDIT, "audit/list.html", samples.audit, {}),
@@ -209,7 +209,7 @@ def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostState) -> None
     lists = {
         "vms": listed(tables.VMS, [samples.vm(samples.HTML, stale=True)]),
         "storage": listed(tables.POOLS, [samples.pool(samples.LONG)]),
-        "networks": listed(tables.NETWORKS, [samples.network(samples.RTL)]),
+        "networks": listed(network_tables.NETWORKS, [samples.network(samples.RTL)]),
     }
     context = {**VM_TABS["tasks"], "list": lists.get(tab)}
     for name in samples.HOSTILE:
@@ -297,7 +297,6 @@ def test_other_pages_draw_with_their_errors() -> None:
         ),
         ("storage/pool.html", {"pool": samples.pool(samples.HTML), "list": listed(tables.VOLUMES, [])}),
         ("storage/volume.html", {"volume": samples.volume(samples.HTML)}),
-        ("networks/show.html", {"network": samples.network(samples.HTML)}),
         ("vms/bulk.html", {"result": bulk, "action": VM_ACTIONS[VmVerb.START]}),
         ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
         *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
