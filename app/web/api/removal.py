@@ -36,7 +36,7 @@ def delete_vm(
     return repeat.once(ctx, lambda: accepted(removal.delete_vm(ctx, id, asked or RemovalSpec())))
 
 
-@router.get("/removed-vms", name="vm.list_removed")
+@router.get("/removed-vms", name="vm.list_removed", responses=problems())
 def list_removed(ctx: Reader) -> RemovedVmList:
     """Deleted VMs that can be brought back, the last deleted first."""
     return removal.list_removed(ctx)
