@@ -215,6 +215,7 @@ class VolumeQuery(ListQuery):
 
     host: ObjectId | None = None
     pool: ObjectId | None = None
+    unused: bool | None = Field(None, description="Only those that nothing uses; needs `pool`.")
 
 
 class TaskQuery(ListQuery):

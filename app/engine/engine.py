@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +25,7 @@ from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
+from app.services import uploads
 from app.services.context import Services
 from app.services.notices import HOSTS, LEASES, SCREEN, WORK
 
@@ -33,6 +35,7 @@ RECONNECTS_PER_S = 100.0
 ROSTER_EVERY_S = 2.0
 TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
+UPLOADS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Engine:
         self._clock.every(TICK_S, self._pool.tick)
         self._clock.every(ROSTER_EVERY_S, partial(self._pool.submit, self._read_roster, slack_s=1.0))
         self._clock.every(RETENTION_EVERY_S, self._submit_retention)
+        self._clock.every(UPLOADS_EVERY_S, self._submit_uploads)
         self._submit_retention()
 
     def stop(self) -> None:
@@ -162,6 +166,14 @@ class Engine:
                 else:
                     self._coordinators[host_id] = coordinator = Coordinator(entry, self._tools)
                     coordinator.start(random.uniform(0.0, 0.05))  # noqa: S311  jitter, not a secret
+
+    def _submit_uploads(self) -> None:
+        """Whoever sent a file may be gone: what was cancelled or left alone is ended here."""
+        self._clock.at(0.0, partial(self._pool.submit, self._end_uploads, slack_s=30.0))
+
+    def _end_uploads(self) -> None:
+        with suppress(Unavailable):
+            uploads.end_abandoned(self._services)
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)

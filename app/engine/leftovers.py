@@ -16,7 +16,7 @@ from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)
 
-VOLUME, VM = "volume", "vm"
+VOLUME, VM, COPY = "volume", "vm", "copy"
 
 
 def volume(pool: str, name: str) -> dict[str, str]:
@@ -27,6 +27,11 @@ def volume(pool: str, name: str) -> dict[str, str]:
 def vm(uuid: str) -> dict[str, str]:
     """The note of a VM's definition."""
     return {"kind": VM, "uuid": uuid}
+
+
+def copy(pool: str, name: str, vm: str, path: str) -> dict[str, str]:
+    """The note of a volume to which the disk at `path` of a VM is being moved."""
+    return {"kind": COPY, "pool": pool, "name": name, "vm": vm, "path": path}
 
 
 def take_back(host: Host, made: Sequence[Mapping[str, str]]) -> None:
@@ -49,6 +54,8 @@ def _remove(host: Host, what: Mapping[str, str]) -> None:
         except HypervisorRefused as error:
             if error.code != "no_such_pool":
                 raise
+    elif what["kind"] == COPY:
+        _remove_copy(host, what)
     elif what["kind"] == VM:
         try:
             if host.read_vm(what["uuid"]).state is not VmState.SHUTOFF:
@@ -56,3 +63,17 @@ def _remove(host: Host, what: Mapping[str, str]) -> None:
             host.machines.undefine(what["uuid"])
         except VmGone:
             return
+
+
+def _remove_copy(host: Host, what: Mapping[str, str]) -> None:
+    """Remove the copy, unless the VM goes on with it already: then it is no copy any more."""
+    found = host.storage.find_volume(what["pool"], what["name"])
+    if found is None:
+        return
+    try:
+        if host.disks.is_at(what["vm"], found.path):
+            return
+        host.disks.stop_copy(what["vm"], what["path"])
+    except VmGone:
+        log.info("copy_without_vm", **what)
+    host.storage.delete_volume(what["pool"], what["name"])

@@ -26,6 +26,7 @@ from app.core.views import (
 from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
+from app.hypervisor.disks import Disks
 from app.hypervisor.filters import Filters
 from app.hypervisor.machines import Machines
 from app.hypervisor.network_listing import list_networks
@@ -66,6 +67,7 @@ class Host:
         self._polls = 0
         self.machines = Machines(wiring, self._touch)
         self.storage = Storage(wiring)
+        self.disks = Disks(wiring, self._touch)
         self.consoles = Consoles(wiring)
         self.networks = Networks(wiring)
         self.filters = Filters(wiring)

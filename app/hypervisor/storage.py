@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import libvirt
@@ -58,17 +58,61 @@ class Storage:
         """Delete a volume; no error when there is none of that name."""
         self._on_volume(pool, name, lambda volume: volume.delete(0))
 
-    def write_volume(self, pool: str, name: str, data: bytes) -> None:
-        """Write the beginning of a volume. For small things such as seeds; uploads have a way of their own."""
+    def resize_volume(self, pool: str, name: str, size_bytes: int, *, shrink: bool) -> None:
+        """Give a volume that nothing runs on another size. Raises HypervisorRefused."""
+        flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if shrink else 0
+        with self._wiring.long() as work:
+            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
+            work.call(volume.resize, size_bytes, flags, deadline_s=NO_DEADLINE)
+
+    def wipe_volume(self, pool: str, name: str) -> None:
+        """Overwrite a volume with zeros. Raises HypervisorRefused."""
+        with self._wiring.long() as work:
+            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
+            work.call(volume.wipe, 0, deadline_s=NO_DEADLINE)
+
+    def refresh(self, pool: str) -> None:
+        """Have the host read the pool anew, so that it knows sizes and formats of its files. Raises HypervisorRefused."""
+        with self._wiring.long() as work:
+            work.call(_pool(work, pool).refresh, 0, deadline_s=NO_DEADLINE)
+
+    def write_volume(self, pool: str, name: str, data: bytes, offset: int = 0) -> None:
+        """Write a part of a volume. Raises HypervisorRefused."""
         with self._wiring.work() as work:
             volume = work.call(_pool(work, pool).storageVolLookupByName, name)
             stream = work.raw.newStream(0)
-            work.call(volume.upload, stream, 0, len(data), 0)
+            work.call(volume.upload, stream, offset, len(data), 0)
             try:
                 for start in range(0, len(data), CHUNK):
                     part = data[start : start + CHUNK]
                     while part:
                         part = part[work.call(stream.send, part) :]
+                work.call(stream.finish)
+            except BaseException:
+                with suppress(Exception):
+                    work.call(stream.abort)
+                raise
+
+    def stored_bytes(self, pool: str, name: str) -> int | None:
+        """Length of the file or device, which of a sparse format is less than the disk in it; None when not known.
+
+        Raises HypervisorRefused.
+        """
+        with self._wiring.reads() as reads:
+            volume = reads.call(_pool(reads, pool).storageVolLookupByName, name)
+            xml = reads.call(volume.XMLDesc, 0)
+            physical = read.physical_bytes(xml)
+            return physical if physical is not None else read.read_volume(xml).capacity_bytes
+
+    def read_volume(self, pool: str, name: str, length: int, offset: int = 0) -> Iterator[bytes]:
+        """A part of a volume, in chunks; less when it ends before. Raises HypervisorRefused."""
+        with self._wiring.long() as work:
+            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
+            stream = work.raw.newStream(0)
+            work.call(volume.download, stream, offset, length, 0)
+            try:
+                while chunk := work.call(stream.recv, CHUNK):
+                    yield chunk
                 work.call(stream.finish)
             except BaseException:
                 with suppress(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.errors import NotFound
+from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.records import Page, PoolRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
@@ -15,6 +15,7 @@ from app.db.models import Host, Pool, Volume
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
 from app.services.seen import is_stale
+from app.services.volume_users import users_of
 
 POOLS = Order(
     {
@@ -66,6 +67,8 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
         query = query.where(Volume.pool_id == asked.pool)
     if asked.host:
         query = query.where(Pool.host_id == asked.host)
+    if asked.unused is not None:
+        query = query.where(_used(ctx, asked.pool).is_(not asked.unused), Volume.kind != "dir")
     if asked.q:
         query = query.where(mentions((Volume.name, Volume.path), asked.q))
     return page(ctx, query, asked, VOLUMES, lambda rows: _volume_records(ctx, rows))
@@ -79,6 +82,15 @@ def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:
     if row is None:
         raise NotFound(N_("There is no such volume."))
     return _volume_records(ctx, [(row[0], row[1], row[2])])[0]
+
+
+def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:
+    """Whether a volume of this pool is used, in SQL: the ids are found out before."""
+    if pool_id is None:
+        raise InvalidInput("unused", N_("needs `pool`: users are looked for in one pool at a time"))
+    volumes = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == pool_id)))
+    used = [volume_id for volume_id, users in users_of(ctx, volumes).items() if users]
+    return sa.case((Volume.id.in_(used), True), else_=False)
 
 
 def _volumes() -> sa.Select[Any, Any, Any]:

@@ -27,12 +27,14 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
+from app.core.uploads import MAX_PART
 from app.web.auth import visitor_of
 from app.web.errors import Internal, answer, too_large
 
 log = structlog.get_logger("app.access")
 failures = structlog.get_logger("app.failures")
 
+UPLOADS = "/api/v1/uploads/"  # parts of files, which have a limit of their own
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -138,8 +140,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        most = MAX_PART if scope["path"].startswith(UPLOADS) else self.max_bytes
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdecimal() and int(announced[:20]) > self.max_bytes:
+        if announced.isdecimal() and int(announced[:20]) > most:
             await answer(Request(scope), too_large())(scope, receive, send)
             return
         seen = 0
@@ -149,7 +152,7 @@ class BodyLimit:
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
-                if seen > self.max_bytes:
+                if seen > most:
                     raise HTTPException(413)  # the one kind that FastAPI lets through while it reads a body
             return message
 

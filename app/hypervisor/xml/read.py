@@ -353,3 +353,9 @@ def _get(element: Element | None, name: str) -> str | None:
 
 def _attribute(parent: Element, path: str, name: str) -> str | None:
     return _get(parent.find(path), name)
+
+
+def physical_bytes(xml: str) -> int | None:
+    """Length of a volume's file, from its XML; None where that does not say. Raises UnreadableXml."""
+    physical = parse(xml, "volume").find("physical")
+    return None if physical is None else _bytes(physical, default_unit="bytes")

@@ -21,14 +21,16 @@ from app.web.api import (
     system,
     tasks,
     tokens,
+    uploads,
     users,
     vms,
+    volumes,
 )
 from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, storage, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, storage, volumes, uploads, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -41,9 +41,3 @@ def show_pool(id: ObjectPath, ctx: Reader) -> PoolRecord:
 def list_volumes(request: Request, query: Annotated[VolumeList, Query()], ctx: Reader) -> Response:
     """Volumes as last seen, in all pools."""
     return listed(request, ctx, query, storage.list_volumes, VolumeRecord)
-
-
-@router.get("/volumes/{id}", name="volume.show", responses=problems(404))
-def show_volume(id: ObjectPath, ctx: Reader) -> VolumeRecord:
-    """One volume."""
-    return storage.show_volume(ctx, id)

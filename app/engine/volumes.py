@@ -1,0 +1,205 @@
+"""What tasks do with volumes. Each looks whether the volume is still what the asker saw, and again at the end."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import HostError
+from app.core.messages import N_
+from app.core.views import VolumeObservation
+from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork
+from app.engine import leftovers
+from app.engine.operations import operation
+from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
+
+
+@operation("volume.create")
+def create(run: Run) -> Outcome:
+    """Make a volume; what is half made when it fails is removed."""
+    plan = run.asked(VolumeMaking).volume
+    made = _make(run, plan)
+    return Outcome(
+        N_("Volume %(name)s was made."), {"name": plan.name}, {"path": made.path, "name": plan.name}
+    )
+
+
+@operation("volume.clone")
+def clone(run: Run) -> Outcome:
+    """Copy a volume."""
+    plan = run.asked(VolumeMaking).volume
+    made = _make(run, plan)
+    return Outcome(
+        N_("Volume %(name)s was copied."), {"name": plan.name}, {"path": made.path, "name": plan.name}
+    )
+
+
+@operation("volume.resize")
+def resize(run: Run) -> Outcome:
+    """Change its size: by its running VM where there is one, else on the host."""
+    asked = run.asked(VolumeResizing)
+    found = _still(run, asked)
+    if found.capacity_bytes != asked.size_bytes:
+        if asked.vm is not None:
+            vm = asked.vm
+            run.call(lambda host: host.disks.grow(vm, asked.path, asked.size_bytes))
+            run.call(lambda host: host.storage.refresh(asked.pool))
+        else:
+            shrink = asked.shrink and asked.size_bytes < found.capacity_bytes
+            run.call(
+                lambda host: host.storage.resize_volume(
+                    asked.pool, asked.name, asked.size_bytes, shrink=shrink
+                )
+            )
+    run.show_pools({asked.pool})
+    return Outcome(N_("The size was changed."), result={"size_bytes": asked.size_bytes})
+
+
+@operation("volume.wipe")
+def wipe(run: Run) -> Outcome:
+    """Overwrite it with zeros."""
+    asked = run.asked(VolumeWork)
+    _still(run, asked)
+    run.call(lambda host: host.storage.wipe_volume(asked.pool, asked.name))
+    run.show_pools({asked.pool})
+    return Outcome(N_("The volume was overwritten."))
+
+
+@operation("volume.delete")
+def delete(run: Run) -> Outcome:
+    """Delete it; that it is gone already is no error."""
+    asked = run.asked(VolumeWork)
+    found = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
+    if found is not None:
+        _still(run, asked)
+        run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
+    run.show_pools({asked.pool})
+    return Outcome(N_("The volume was deleted."))
+
+
+@operation("volume.move")
+def move(run: Run) -> Outcome:
+    """Copy it to the other pool, have its VM use the copy, then delete the old one.
+
+    Until the VM uses the copy, whatever fails removes the copy; after that, the old one.
+    """
+    asked = run.asked(VolumeMoving)
+    vm = asked.vms[0] if asked.vms else None
+    if not _has_moved(run, asked, vm):
+        _still(run, asked)
+        run.take_back()
+        try:
+            if vm and _runs(run, vm):
+                _copy_live(run, asked, vm)
+            else:
+                _copy_off(run, asked, vm)
+        except (HostError, TaskFailed, Cancelled):
+            if not _has_moved(run, asked, vm):
+                run.take_back()
+                run.show_pools({asked.to.pool})
+                raise
+    run.keep()
+    run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
+    if vm is not None:
+        run.show(run.call(lambda host: host.read_vm(vm)))
+    run.show_pools({asked.pool, asked.to.pool})
+    return Outcome(N_("The volume was moved."), result={"name": asked.to.name})
+
+
+def _make(run: Run, plan: VolumePlan) -> VolumeObservation:
+    """Make it, and show it; a half one is removed."""
+    run.take_back()
+    _refuse_taken(run, plan)
+    run.make(**leftovers.volume(plan.pool, plan.name))
+    try:
+        made = _create(run, plan)
+        run.stop_if_asked()
+    except (HostError, TaskFailed, Cancelled):
+        run.take_back()
+        raise
+    run.keep()
+    run.show_pools({plan.pool})
+    return made
+
+
+def _create(run: Run, plan: VolumePlan) -> VolumeObservation:
+    try:
+        return run.host().storage.create_volume(plan)
+    except Lost:
+        run.call(lambda host: host.storage.delete_volume(plan.pool, plan.name))
+        return run.call(lambda host: host.storage.create_volume(plan))
+
+
+def _refuse_taken(run: Run, plan: VolumePlan) -> None:
+    if run.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) is not None:
+        raise TaskFailed(
+            "volume_exists",
+            N_("The pool has a volume of this name by now."),
+            why=N_("Volume “%(name)s” was not made by this task."),
+            hint=N_("Choose another name for the volume, or another pool."),
+            params={"name": plan.name},
+        )
+
+
+def _still(run: Run, asked: VolumeWork) -> VolumeObservation:
+    """The volume, if it is the one that was seen. Raises TaskFailed (volume_gone)."""
+    found = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
+    if found is None or found.path != asked.path:
+        raise TaskFailed(
+            "volume_gone",
+            N_("The volume is not there any more."),
+            hint=N_("Somebody moved or deleted it. Read the pool anew."),
+        )
+    return found
+
+
+def _runs(run: Run, vm: str) -> bool:
+    return run.call(lambda host: host.read_vm(vm)).state.is_active
+
+
+def _has_moved(run: Run, asked: VolumeMoving, vm: str | None) -> bool:
+    """Whether an earlier run, which was interrupted, has come as far as the VM using the copy."""
+    if not run.made or vm is None:
+        return False
+    copy = run.call(lambda host: host.storage.find_volume(asked.to.pool, asked.to.name))
+    return copy is not None and run.call(lambda host: host.disks.is_at(vm, copy.path))
+
+
+def _copy_off(run: Run, asked: VolumeMoving, vm: str | None) -> None:
+    """Copy a volume on which nothing runs, and have the VM's definition name the copy."""
+    _refuse_taken(run, asked.to)
+    _note(run, asked, vm)
+    run.say(None, N_("Copying the volume."))
+    made = _create(run, asked.to)
+    run.stop_if_asked()
+    if vm is not None:
+        if _runs(run, vm):
+            raise TaskFailed(
+                "vm_active", N_("The VM was started meanwhile."), hint=N_("Ask again: it is moved live then.")
+            )
+        run.call(lambda host: host.disks.repoint(vm, asked.path, made.path, asked.to.format))
+
+
+def _copy_live(run: Run, asked: VolumeMoving, vm: str) -> None:
+    """Have QEMU copy the disk, and go on with the copy."""
+    _refuse_taken(run, asked.to)
+    _note(run, asked, vm)
+    # QEMU copies only to what is exactly as large, and knows better than the pool how large that is.
+    size = run.call(lambda host: host.disks.capacity(vm, asked.path))
+    empty = asked.to.model_copy(update={"clone_of": None, "size_bytes": size})
+    made = _create(run, empty)
+    on_progress = partial(_tell, run)
+    run.host().disks.copy(vm, asked.path, made.path, asked.to.format, on_progress)
+    run.call(lambda host: host.disks.repoint(vm, asked.path, made.path, asked.to.format))
+
+
+def _note(run: Run, asked: VolumeMoving, vm: str | None) -> None:
+    if vm is None:
+        run.make(**leftovers.volume(asked.to.pool, asked.to.name))
+    else:
+        run.make(**leftovers.copy(asked.to.pool, asked.to.name, vm, asked.path))
+
+
+def _tell(run: Run, percent: int) -> None:
+    run.stop_if_asked()
+    run.say(percent, N_("Copying the disk while the VM runs."))

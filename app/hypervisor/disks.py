@@ -1,0 +1,124 @@
+"""Disks of VMs: grown, and moved to other volumes, also while their VMs run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import libvirt
+
+from app.core.errors import HypervisorRefused
+from app.core.messages import N_
+from app.hypervisor import listing
+from app.hypervisor.connection import NO_DEADLINE, Connection
+from app.hypervisor.wiring import Wiring
+from app.hypervisor.xml import edit
+from app.hypervisor.xml.read import parse
+
+_COPY = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
+_SAVED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+LOOK_EVERY_S = 0.3
+
+
+class Disks:
+    """Verbs on disks, which are named by VM (UUID) and path. `touched` is called when something may have changed."""
+
+    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
+        self._wiring = wiring
+        self._touched = touched
+
+    def grow(self, uuid: str, path: str, size_bytes: int) -> None:
+        """Make a disk of a running VM larger; the guest sees it at once. Raises VmGone, HypervisorRefused."""
+        with self._wiring.work() as work:
+            vm = listing.find_vm(work, uuid)
+            target = _target(work, vm, path)
+            work.call(vm.blockResize, target, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
+            self._touched()
+
+    def capacity(self, uuid: str, path: str) -> int:
+        """Bytes that the guest sees of a disk. Raises VmGone, HypervisorRefused."""
+        with self._wiring.reads() as reads:
+            return int(reads.call(listing.find_vm(reads, uuid).blockInfo, path, 0)[0])
+
+    def repoint(self, uuid: str, path: str, to: str, format: str) -> None:
+        """Have the lasting definition name another path for a disk; nothing when it names that already."""
+        with self._wiring.work() as work:
+            vm = listing.find_vm(work, uuid)
+            before = str(work.call(vm.XMLDesc, _SAVED))
+            after = edit.repointed(before, path, to, format)
+            if after != before:
+                work.call(work.raw.defineXMLFlags, after, 0)
+            self._touched()
+
+    def is_at(self, uuid: str, path: str) -> bool:
+        """Whether the VM, as it runs, has a disk at this path. Raises VmGone."""
+        with self._wiring.work() as work:
+            xml = str(work.call(listing.find_vm(work, uuid).XMLDesc, 0))
+            return edit.disk_at(parse(xml, "domain"), path) is not None
+
+    def stop_copy(self, uuid: str, path: str) -> None:
+        """End a copy of a disk that is under way, if there is one: the VM stays where it is. Raises VmGone."""
+        with self._wiring.work() as work:
+            vm = listing.find_vm(work, uuid)
+            if edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), path) is not None:
+                target = _target(work, vm, path)
+                if work.call(vm.blockJobInfo, target, 0):
+                    work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)
+
+    def copy(self, uuid: str, path: str, to: str, format: str, on_progress: Callable[[int], None]) -> None:
+        """Copy a disk of a running VM to a volume that is there, and have the VM go on with the copy.
+
+        `on_progress` gets percent and may raise, which ends the copy and leaves the VM where it was. A copy that
+        an earlier try left is ended first. Raises VmGone, HypervisorRefused.
+        https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainBlockCopy
+        """
+        with self._wiring.long() as work:
+            vm = listing.find_vm(work, uuid)
+            target = _target(work, vm, path)
+            if work.call(vm.blockJobInfo, target, 0):
+                work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)
+            work.call(vm.blockCopy, target, edit.copy_target(to, format), {}, _COPY, deadline_s=NO_DEADLINE)
+            try:
+                while not _is_ready(work, vm, target, on_progress):
+                    time.sleep(LOOK_EVERY_S)
+                pivot = libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT
+                work.call(vm.blockJobAbort, target, pivot, deadline_s=NO_DEADLINE)
+            except BaseException:
+                with suppress(Exception):
+                    work.call(vm.blockJobAbort, target, 0)
+                raise
+            finally:
+                self._touched()
+
+
+def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:
+    """The name of the VM's disk at this path, such as vda. Raises HypervisorRefused (no_such_disk)."""
+    disk = edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), path)
+    target = None if disk is None else disk.find("target")
+    if target is None:
+        raise HypervisorRefused(
+            N_("The VM has no such disk any more."),
+            hint=N_("Look at its hardware, and try again."),
+            code="no_such_disk",
+        )
+    return str(target.get("dev"))
+
+
+def _is_ready(
+    work: Connection, vm: libvirt.virDomain, target: str, on_progress: Callable[[int], None]
+) -> bool:
+    """Whether the copy has caught up. Raises HypervisorRefused (copy_failed) when it ended by itself."""
+    info = work.call(vm.blockJobInfo, target, 0)
+    if not info:
+        raise HypervisorRefused(
+            N_("The copy of the disk ended before it was whole."),
+            hint=N_("Look at the VM's log on the host: the pool may be full."),
+            code="copy_failed",
+        )
+    done, whole = info["cur"], info["end"]
+    on_progress(min(99, 100 * done // whole) if whole else 0)
+    if not whole or done < whole:
+        return False
+    tree = parse(str(work.call(vm.XMLDesc, 0)), "domain")
+    return bool(tree.xpath("boolean(devices/disk[target/@dev = $dev]/mirror[@ready = 'yes'])", dev=target))

@@ -1,0 +1,112 @@
+"""Volumes: made, resized, copied, moved, wiped, deleted, and their content."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+
+from app.core.records import TaskRecord
+from app.core.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
+from app.services import downloads, volumes
+from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
+from app.web.deps import HostCaller, Reader, Writer
+
+router = api_router("storage")
+CONTENT = "application/octet-stream"
+
+
+@router.post(
+    "/volumes",
+    name="volume.create",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def create_volume(spec: VolumeSpec, ctx: Writer, repeat: Once) -> Response:
+    """Make an empty volume, or one that holds what differs from another."""
+    return repeat.once(ctx, lambda: accepted(volumes.create_volume(ctx, spec)))
+
+
+@router.get("/volumes/{id}", name="volume.show", responses=problems(404))
+def show_volume(id: ObjectPath, ctx: Reader) -> VolumeDetail:
+    """One volume, with who uses it, what it is built on, and what its deletion would free."""
+    return volumes.show_volume(ctx, id)
+
+
+@router.post(
+    "/volumes/{id}/resize",
+    name="volume.resize",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def resize_volume(id: ObjectPath, asked: VolumeResize, ctx: Writer, repeat: Once) -> Response:
+    """Another size. A running VM that has it sees a larger disk at once."""
+    return repeat.once(ctx, lambda: accepted(volumes.resize_volume(ctx, id, asked)))
+
+
+@router.post(
+    "/volumes/{id}/clone",
+    name="volume.clone",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def clone_volume(id: ObjectPath, asked: VolumeClone, ctx: Writer, repeat: Once) -> Response:
+    """A copy under another name, in the same or another pool of the host."""
+    return repeat.once(ctx, lambda: accepted(volumes.clone_volume(ctx, id, asked)))
+
+
+@router.post(
+    "/volumes/{id}/move",
+    name="volume.move",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def move_volume(id: ObjectPath, asked: VolumeMove, ctx: Writer, repeat: Once) -> Response:
+    """Another pool of the host; the VM that has it follows, also while it runs."""
+    return repeat.once(ctx, lambda: accepted(volumes.move_volume(ctx, id, asked)))
+
+
+@router.post(
+    "/volumes/{id}/wipe",
+    name="volume.wipe",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def wipe_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+    """Overwrite it with zeros. Refused while anything uses it."""
+    return repeat.once(ctx, lambda: accepted(volumes.wipe_volume(ctx, id)))
+
+
+@router.post(
+    "/volumes/{id}/delete",
+    name="volume.delete",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def delete_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+    """Delete it for good. Refused while anything uses it, naming the users."""
+    return repeat.once(ctx, lambda: accepted(volumes.delete_volume(ctx, id)))
+
+
+@router.get(
+    "/volumes/{id}/content",
+    name="volume.content",
+    response_class=Response,
+    responses=problems(404, 409)
+    | {200: {"description": "Its bytes.", "content": {CONTENT: {"schema": {"type": "string", "format": "binary"}}}}},
+)  # fmt: skip
+def download(id: ObjectPath, visitor: HostCaller) -> Response:
+    """The volume as it is stored. While a VM writes to it that is no consistent picture, so it is refused."""
+    found = downloads.open_content(visitor.services, visitor.actor, visitor.translate, id)
+    headers = {
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",
+        "Content-Length": str(found.size_bytes),
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(found.chunks, headers=headers, media_type=CONTENT)

@@ -1,0 +1,218 @@
+"""Volumes on real hosts: made, grown, copied, moved under a running VM, deleted; what is in use is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Conflict, InvalidInput, NotFound, VigieError
+from app.core.records import TaskRecord
+from app.core.specs import VolumeQuery
+from app.core.states import TaskState, VmState
+from app.core.uploads import UploadSpec
+from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.db.models import Pool, Upload, Volume
+from app.hypervisor.images import ImageRefused
+from app.lab.host import LabHost
+from app.lab.hostfiles import POOLS
+from app.lab.lab import Lab
+from app.services import downloads, storage, uploads, volumes
+from tests.integration.engine.site import ACTOR, Site, eventually
+
+MIB = 1024**2
+PART = 3 * MIB
+
+
+@pytest.fixture
+def host(fresh_lab: Lab, site: Site) -> LabHost:
+    """A host with a guest `user`."""
+    host = fresh_lab.hosts[0]
+    host.create_guest("user")
+    site.add(host)
+    site.wait_vm("user", VmState.SHUTOFF)
+    eventually(lambda: volume(site, "user.qcow2"), 15, "the volumes are read")
+    return host
+
+
+def volume(site: Site, name: str) -> Volume | None:
+    with site.services.database.read() as session:
+        found = session.scalar(sa.select(Volume).where(Volume.name == name))
+        session.expunge_all()
+        return found
+
+
+def id_of(site: Site, name: str) -> str:
+    found = volume(site, name)
+    assert found is not None, name
+    return found.id
+
+
+def pool_id(site: Site, name: str = "local") -> str:
+    with site.services.database.read() as session:
+        return session.scalars(sa.select(Pool.id).where(Pool.name == name)).one()
+
+
+def ask(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> str:
+    with site.services.database.begin() as session:
+        return service(site.ctx(session), *arguments).id
+
+
+def done(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> TaskRecord:
+    task = site.task(ask(site, service, *arguments), 90)
+    assert task.state is TaskState.SUCCEEDED, task
+    return task
+
+
+def refused(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> VigieError:
+    with pytest.raises(VigieError) as told:
+        ask(site, service, *arguments)
+    return told.value
+
+
+def test_a_volume_from_its_making_to_its_end(host: LabHost, site: Site) -> None:
+    done(site, volumes.create_volume, VolumeSpec(pool_id=pool_id(site), name="a.qcow2", size_bytes=64 * MIB))
+    made = volume(site, "a.qcow2")
+    assert made is not None
+    assert (made.format, made.capacity_bytes) == ("qcow2", 64 * MIB)
+    done(site, volumes.resize_volume, made.id, VolumeResize(size_bytes=96 * MIB))
+    assert "96.00 MiB" in host.virsh("vol-info", "--pool", "local", "a.qcow2")
+    smaller = VolumeResize(size_bytes=32 * MIB)
+    assert refused(site, volumes.resize_volume, made.id, smaller).field == "size_bytes"  # type: ignore[attr-defined]
+    child = VolumeSpec(pool_id=pool_id(site), name="child.qcow2", backing_volume_id=made.id)
+    done(site, volumes.create_volume, child)
+    with site.services.database.read() as session:
+        ctx = site.ctx(session)
+        assert volumes.show_volume(ctx, id_of(site, "child.qcow2")).chain == (made.path,)
+        assert [user.name for user in volumes.show_volume(ctx, made.id).users] == ["child.qcow2"]
+        unused = storage.list_volumes(ctx, VolumeQuery(pool=pool_id(site), unused=True)).items
+        assert [each.name for each in unused] == ["child.qcow2"]
+    for service, arguments in (
+        (volumes.delete_volume, ()),
+        (volumes.wipe_volume, ()),
+        (volumes.resize_volume, (VolumeResize(size_bytes=128 * MIB),)),
+    ):
+        error = refused(site, service, made.id, *arguments)
+        assert (error.code, "child.qcow2" in (error.why or "")) == ("volume_in_use", True)
+    done(site, volumes.clone_volume, made.id, VolumeClone(name="copy.img", format="raw"))
+    assert volume(site, "copy.img").capacity_bytes == 96 * MIB  # type: ignore[union-attr]
+    for name in ("child.qcow2", "a.qcow2", "copy.img"):
+        done(site, volumes.delete_volume, id_of(site, name))
+        assert volume(site, name) is None
+        assert name not in host.virsh("vol-list", "local")
+
+
+def test_a_disk_is_grown_and_moved_while_its_vm_runs(host: LabHost, site: Site) -> None:
+    host.virsh("start", "user")
+    site.wait_vm("user", VmState.RUNNING)
+    error = refused(site, volumes.clone_volume, id_of(site, "user.qcow2"), VolumeClone(name="torn"))
+    assert error.code == "volume_busy"
+    done(site, volumes.resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
+    assert "Capacity:       209715200" in host.virsh("domblkinfo", "user", "vda")
+    before = host.virsh("dominfo", "user")
+    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    moved = volume(site, "user.qcow2")
+    assert moved is not None
+    assert moved.path.startswith(POOLS["shared"])
+    for definition in (host.virsh("dumpxml", "user"), host.virsh("dumpxml", "--inactive", "user")):
+        assert moved.path in definition
+        assert f"{POOLS['local']}/user" not in definition
+    assert "user.qcow2" not in host.virsh("vol-list", "local")
+    assert host.virsh("dominfo", "user").splitlines()[:3] == before.splitlines()[:3], "the same run of the VM"
+
+
+def test_a_disk_is_moved_while_its_vm_is_off_and_a_full_pool_changes_nothing(
+    host: LabHost, site: Site
+) -> None:
+    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    assert f"{POOLS['shared']}/user.qcow2" in host.virsh("dumpxml", "user")
+    host.virsh("start", "user")
+    full = VolumeSpec(pool_id=pool_id(site), name="full", size_bytes=2**50, format="raw", preallocate=True)
+    assert refused(site, volumes.create_volume, full).code == "pool_full"
+
+
+def test_names_that_lead_elsewhere_are_refused(host: LabHost, site: Site) -> None:
+    for name in ("../x", "a/b", "-rf", "..", "a\nb", ""):
+        with pytest.raises(ValueError):
+            VolumeSpec(pool_id=pool_id(site), name=name, size_bytes=MIB)
+    taken = VolumeSpec(pool_id=pool_id(site), name="user.qcow2", size_bytes=MIB)
+    assert refused(site, volumes.create_volume, taken).code == "volume_exists"
+
+
+# -- uploads -----------------------------------------------------------------------------------------------
+
+
+def begin(site: Site, name: str, data: bytes, sha256: str | None = None) -> str:
+    with site.services.database.begin() as session:
+        spec = UploadSpec(name=name, size_bytes=len(data), sha256=sha256)
+        return uploads.begin_upload(site.ctx(session), pool_id(site), spec).id
+
+
+def send(site: Site, upload_id: str, data: bytes, start: int, end: int) -> int:
+    part = data[start:end]
+    return uploads.receive(site.services, ACTOR, str, upload_id, start, part).offset_bytes
+
+
+def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> None:
+    data = os.urandom(4 * MIB) + bytes(8 * MIB) + os.urandom(MIB + 17)
+    upload_id = begin(site, "file.img", data, hashlib.sha256(data).hexdigest())
+    assert site.now(upload_id).state is TaskState.RUNNING
+    at = 0
+    while at < len(data):
+        for wrong in (at + 1, max(0, at - 1)):
+            if wrong != at:
+                with pytest.raises(Conflict) as told:
+                    send(site, upload_id, data, wrong, wrong + 10)
+                assert (told.value.code, str(at) in (told.value.why or "")) == ("wrong_offset", True)
+        at = send(site, upload_id, data, at, at + PART)
+    assert site.task(upload_id).state is TaskState.SUCCEEDED
+    made = volume(site, "file.img")
+    assert made is not None
+    assert made.allocation_bytes < 7 * MIB, "zeros take no space"
+    content = downloads.open_content(site.services, ACTOR, str, made.id)
+    assert (content.size_bytes, b"".join(content.chunks) == data) == (len(data), True)
+    with pytest.raises(NotFound):
+        send(site, upload_id, data, 0, 10)
+
+
+def test_what_is_too_much_wrong_or_given_up_leaves_nothing(host: LabHost, site: Site) -> None:
+    data = os.urandom(MIB)
+    upload_id = begin(site, "wrong.img", data, "0" * 64)
+    with pytest.raises(InvalidInput) as told:
+        send(site, upload_id, data + b"x", 0, len(data) + 1)
+    assert told.value.field == "body"
+    with pytest.raises(Conflict) as wrong:
+        send(site, upload_id, data, 0, len(data))
+    assert wrong.value.code == "wrong_checksum"
+    assert site.task(upload_id).state is TaskState.FAILED
+    cut = begin(site, "cut.img", data)
+    send(site, cut, data, 0, 1000)
+    site.cancel(cut)
+    assert site.task(cut).state is TaskState.CANCELLED
+    eventually(lambda: {"wrong.img", "cut.img"}.isdisjoint(names(host)), 15, "what came of them is removed")
+    with site.services.database.read() as session:
+        assert session.scalars(sa.select(Upload)).all() == []
+
+
+def names(host: LabHost) -> set[str]:
+    host.virsh("pool-refresh", "local")
+    return set(host.virsh("vol-list", "local").split())
+
+
+def test_an_attack_is_refused_before_anything_opens_it(host: LabHost, site: Site) -> None:
+    host.exec("qemu-img", "create", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", "/tmp/evil.qcow2", "1M")
+    host.exec("sh", "-c", f"cp /tmp/evil.qcow2 {POOLS['shared']}/evil.bin")
+    with site.services.visits.to(site.host_ids[host.name]) as open_host:
+        open_host.storage.refresh("shared")
+        data = b"".join(open_host.storage.read_volume("shared", "evil.bin", 10 * MIB))
+    host.exec("rm", f"{POOLS['shared']}/evil.bin", "/tmp/evil.qcow2")
+    upload_id = begin(site, "evil.qcow2", data)
+    with pytest.raises(ImageRefused):
+        send(site, upload_id, data, 0, len(data))
+    task = site.task(upload_id)
+    assert (task.state, task.error.code if task.error else None) == (TaskState.FAILED, "image_refused")
+    eventually(lambda: "evil.qcow2" not in names(host), 15, "it is removed")
