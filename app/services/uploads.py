@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.blueprint import VolumePlan
-from app.core.errors import Conflict, HostError, InvalidInput, NotFound, VigieError
+from app.core.errors import Conflict, HostError, InvalidInput, NotFound
 from app.core.folding import fold
 from app.core.ids import new_id
-from app.core.messages import N_
+from app.core.messages import N_, filled
 from app.core.records import Ref
 from app.core.states import ObjectKind, TaskState
 from app.core.uploads import UploadList, UploadRecord, UploadSpec
@@ -26,7 +26,7 @@ from app.core.views import VolumeObservation
 from app.db.models import Host, Pool, Task, Upload, Volume
 from app.hypervisor import Host as OpenHost
 from app.hypervisor.images import HEAD_BYTES, ImageFacts, ImageRefused, inspect
-from app.services import tasks, volumes, work
+from app.services import audit, storage, tasks, volumes, work
 from app.services.context import Actor, Ctx, Services
 from app.services.workable import require_workable
 
@@ -74,9 +74,11 @@ def show_upload(ctx: Ctx, upload_id: str) -> UploadRecord:
 
 
 def list_uploads(ctx: Ctx, pool_id: str) -> UploadList:
-    """Files on their way into a pool."""
+    """Files on their way into a pool, of whoever asks. Raises NotFound for no such pool."""
     ctx.require("volume.edit")
+    storage.show_pool(ctx, pool_id)
     query = sa.select(Upload, Pool).join(Pool, Pool.id == Upload.pool_id).where(Pool.id == pool_id)
+    query = query.where(Upload.user_id == ctx.actor.user_id)
     rows = ctx.session.execute(ctx.visible(query, "pool.view").order_by(Upload.updated_at.desc()))
     return UploadList(items=tuple(_record(upload, pool) for upload, pool in rows))
 
@@ -85,6 +87,7 @@ def give_up(ctx: Ctx, upload_id: str) -> None:
     """End an upload; what came of it is removed from the host."""
     upload, _, _ = _find(ctx, upload_id)
     _end(ctx.session, ctx.services, upload, TaskState.CANCELLED, message=GIVEN_UP)
+    audit.record(ctx, "upload.give_up", target=Ref(kind=ObjectKind.TASK, id=upload_id, name=UPLOAD))
 
 
 def receive(
@@ -225,12 +228,14 @@ def _complete(
             _agree(facts, found)
     except HostError:
         raise  # the last part may be sent again: it is looked at anew
-    except VigieError as refused:
+    except (ImageRefused, Conflict, InvalidInput) as refused:
         with services.database.begin() as session:
             params = getattr(refused, "params", {})
             error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
             upload = session.get_one(Upload, record.id)
             _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
+        if isinstance(refused, ImageRefused):
+            refused.why = filled(translate, refused.why or "", refused.params)
         raise
     with services.database.begin() as session:
         work.note_made(session, record.id, [])

@@ -52,20 +52,28 @@ def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
     )
 
 
-def pools_for(ctx: Ctx, volume_id: str, *, others: bool) -> list[PoolChoice]:
-    """Running pools of the volume's host that may hold a copy of it; `others` leaves out its own."""
-    volume, pool, _ = _find(ctx, volume_id, "volume.edit")
-    query = sa.select(Pool).where(
-        Pool.host_id == pool.host_id, Pool.state == "running", Pool.kind.not_in(FIXED_POOLS)
+def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
+    """Running pools of the volume's host that have room for a copy of it."""
+    ctx.require("volume.edit")
+    query = sa.select(Volume, Pool.host_id).join(Pool, Pool.id == Volume.pool_id)
+    volume, host_id = ctx.session.execute(query.where(Volume.id == volume_id)).one()
+    pools = sa.select(Pool).where(
+        Pool.host_id == host_id, Pool.state == "running", Pool.kind.not_in(FIXED_POOLS)
     )
-    if others:
-        query = query.where(Pool.id != pool.id)
-    found = ctx.session.scalars(ctx.visible(query.order_by(Pool.name), "pool.view"))
     return [
         PoolChoice(id=each.id, name=each.name, available_bytes=each.available_bytes)
-        for each in found
+        for each in ctx.session.scalars(ctx.visible(pools.order_by(Pool.name), "pool.view"))
         if each.available_bytes > volume.allocation_bytes
     ]
+
+
+def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
+    """Volumes of a host that others may be built on."""
+    ctx.require("volume.edit")
+    query = sa.select(Volume.id, Volume.name, Pool.name).join(Pool, Pool.id == Volume.pool_id)
+    query = query.where(Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw"))).order_by(Volume.name)
+    rows = ctx.session.execute(ctx.visible(query.limit(500), "pool.view"))
+    return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
 
 
 def create_volume(ctx: Ctx, asked: VolumeSpec) -> TaskRecord:

@@ -4,6 +4,7 @@ import "./ages.js";
 import "./toasts.js";
 import "./questions.js";
 import "./fields.js";
+import "./upload.js";
 import "./tables.js";
 import "./palette.js";
 import "./keyboard.js";

@@ -29,7 +29,7 @@ def begin_upload(id: ObjectPath, spec: UploadSpec, ctx: Writer) -> Response:
     return created(made, f"/uploads/{made.id}")
 
 
-@router.get("/pools/{id}/uploads", name="volume.uploads", responses=problems())
+@router.get("/pools/{id}/uploads", name="volume.uploads", responses=problems(404))
 def list_uploads(id: ObjectPath, ctx: Reader) -> UploadList:
     """Files that are on their way into the pool."""
     return uploads.list_uploads(ctx, id)

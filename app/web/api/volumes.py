@@ -10,6 +10,7 @@ from app.core.records import TaskRecord
 from app.core.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
 from app.services import downloads, volumes
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
+from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, Writer
 
 router = api_router("storage")
@@ -103,6 +104,11 @@ def delete_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 )  # fmt: skip
 def download(id: ObjectPath, visitor: HostCaller) -> Response:
     """The volume as it is stored. While a VM writes to it that is no consistent picture, so it is refused."""
+    return content(visitor, id)
+
+
+def content(visitor: Visitor, id: str) -> StreamingResponse:
+    """The bytes of a volume, as an attachment."""
     found = downloads.open_content(visitor.services, visitor.actor, visitor.translate, id)
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",

@@ -32,6 +32,7 @@ from app.web.pages import (
     vm_new,
     vm_removal,
     vms,
+    volumes,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -48,6 +49,7 @@ for _module in (
     vm_removal,
     vms,
     consoles,
+    volumes,  # before storage: /storage/volumes/… is no pool
     storage,
     network_names,  # before networks: /networks/names is no network
     networks,

@@ -9,7 +9,6 @@ from app.core.specs import PoolQuery, VolumeQuery
 from app.services import storage
 from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages import lists
-from app.web.pages.render import render
 from app.web.pages.tables import POOLS, VOLUMES
 
 router = SignedRouter(include_in_schema=False)
@@ -41,12 +40,6 @@ def volume_list(request: Request, ctx: Reader) -> Response:
 def volume_csv(request: Request, ctx: Reader) -> Response:
     """The list of volumes for spreadsheets."""
     return lists.as_csv(ctx, VOLUMES, lists.asked(request, VolumeQuery), storage.list_volumes)
-
-
-@router.get("/storage/volumes/{id}")
-def volume(request: Request, id: PageId, ctx: Reader) -> Response:
-    """One volume."""
-    return render(request, ctx, "storage/volume.html", volume=storage.show_volume(ctx, id))
 
 
 @router.get("/storage/{id}")

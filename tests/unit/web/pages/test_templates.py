@@ -15,7 +15,9 @@ from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
 from app.core.removal import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.states import HostState, ObjectKind, TaskState, VmState
+from app.core.uploads import UploadRecord
 from app.core.vmspec import DiskSpec, NicSpec
+from app.core.volumes import PoolChoice, VolumeDetail
 from app.services.context import Actor
 from app.services.creation_choices import Choices, Option
 from app.web.pages import network_tables, tables, vm_form
@@ -296,7 +298,53 @@ def test_other_pages_draw_with_their_errors() -> None:
             {"form": FAILED, "host": samples.host(samples.HTML), "credentials": [], "datacenters": []},
         ),
         ("storage/pool.html", {"pool": samples.pool(samples.HTML), "list": listed(tables.VOLUMES, [])}),
-        ("storage/volume.html", {"volume": samples.volume(samples.HTML)}),
+        *(
+            (
+                "storage/volume.html",
+                {
+                    "volume": VolumeDetail(
+                        **samples.volume(samples.HTML).model_dump(),
+                        users=users,
+                        chain=(samples.HTML,),
+                        freed_bytes=1,
+                    ),
+                    "part": part,
+                    "form": FAILED,
+                    "last_task": samples.task(TaskState.FAILED, samples.HTML),
+                    "pools": [PoolChoice(id="pool_1", name=samples.HTML, available_bytes=1)],
+                },
+            )
+            for part, users in (
+                ("", ()),
+                ("resize", (Ref(kind=ObjectKind.IMAGE, id="img_1", name=samples.HTML),)),
+                ("clone", ()),
+                ("move", ()),
+            )
+        ),
+        (
+            "storage/new.html",
+            {
+                "pool": samples.pool(samples.HTML),
+                "form": FAILED,
+                "backing": [Ref(kind=ObjectKind.VOLUME, id="v", name=samples.HTML)],
+            },
+        ),
+        (
+            "storage/upload.html",
+            {
+                "pool": samples.pool(samples.HTML),
+                "uploads": [
+                    UploadRecord(
+                        id="task_1",
+                        pool=Ref(kind=ObjectKind.POOL, id="p", name="p"),
+                        name=samples.HTML,
+                        size_bytes=2,
+                        offset_bytes=1,
+                        updated_at=samples.NOW,
+                    )
+                ],
+            },
+        ),
         ("vms/bulk.html", {"result": bulk, "action": VM_ACTIONS[VmVerb.START]}),
         ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
         *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
