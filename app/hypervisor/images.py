@@ -21,6 +21,23 @@ HEAD_BYTES = 4 * 1024**2
 _CHUNK = 64 * 1024
 # Formats that become volumes. Others are containers of their own, which a VM would see as noise, or are attacks.
 ACCEPTED = frozenset({"raw", "qcow2", "iso", "gpt"})
+# What QEMU tells formats by: a file that begins so is never raw, however little of a header follows.
+# Its names are those of block drivers, https://www.qemu.org/docs/master/system/qemu-block-drivers.html
+_MAGIC: dict[str, tuple[int, bytes]] = {
+    "qcow2": (0, b"QFI\xfb"),
+    "qed": (0, b"QED\0"),
+    "vmdk": (0, b"KDMV"),
+    "vmdk 3": (0, b"COWD"),
+    "vhd": (0, b"conectix"),
+    "vhdx": (0, b"vhdxfile"),
+    "vdi": (64, b"\x7f\x10\xda\xbe"),
+    "luks": (0, b"LUKS\xba\xbe"),
+    "bochs": (0, b"Bochs Virtual HD Image"),
+    "cloop": (0, b"#!/bin/sh\n#V2.0 Format"),
+    "parallels": (0, b"WithoutFreeSpace"),
+    "parallels 2": (0, b"WithouFreSpacExt"),
+}
+_BEGINNING = 4096
 logging.getLogger(format_inspector.__name__).setLevel(logging.CRITICAL)  # samples of attackers fill no logs
 
 
@@ -55,11 +72,12 @@ def inspect(head: Iterable[bytes], size_bytes: int) -> ImageFacts:
     QED and LUKS, files that are two formats at once, and headers that lie about their size.
     """
     inspectors = {name: kind() for name, kind in format_inspector.ALL_FORMATS.items() if name != "raw"}
-    seen = 0
+    beginning = b""
     for chunk in head:
+        if len(beginning) < _BEGINNING:
+            beginning += chunk[:_BEGINNING]
         for start in range(0, len(chunk), _CHUNK):
             part = chunk[start : start + _CHUNK]
-            seen += len(part)
             for name in list(inspectors):
                 if not _fed(inspectors[name], part):
                     # A parser may stumble over what is not its format, but not over what says that it is.
@@ -69,7 +87,21 @@ def inspect(head: Iterable[bytes], size_bytes: int) -> ImageFacts:
                         )
                     del inspectors[name]
     found = sorted(name for name, each in inspectors.items() if _matches(each))
+    if not found:
+        _refuse_magic(beginning)
     return _judged(found, inspectors, size_bytes)
+
+
+def _refuse_magic(beginning: bytes) -> None:
+    """Refuse what begins as a format does of which no parser could make anything."""
+    for name, (offset, magic) in _MAGIC.items():
+        if beginning[offset : offset + len(magic)] == magic:
+            raise ImageRefused(N_("It says that it is %(format)s, but its header is broken."), format=name)
+    # A VMDK may be a text that names other files: comments, then its version.
+    lines = (line.strip() for line in beginning.split(b"\n"))
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    if first.startswith((b"version=", b"createType=")):
+        raise ImageRefused(N_("Its format is %(format)s; raw, qcow2 and ISO are taken."), format="vmdk")
 
 
 def _judged(
