@@ -97,6 +97,9 @@ class VmObservation:
     has_managed_save: bool
     is_migration_target: bool = False  # an incoming copy that does not run yet
     definition: VmDefinition | None = None
+    saved: VmDefinition | None = (
+        None  # of a running VM that was read by itself: what counts after its power-off
+    )
 
 
 @dataclass(frozen=True, slots=True)

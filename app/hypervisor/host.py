@@ -28,6 +28,7 @@ from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
 from app.hypervisor.disks import Disks
 from app.hypervisor.filters import Filters
+from app.hypervisor.hardware import Hardware
 from app.hypervisor.machines import Machines
 from app.hypervisor.network_listing import list_networks
 from app.hypervisor.networks import Networks
@@ -68,6 +69,7 @@ class Host:
         self.machines = Machines(wiring, self._touch)
         self.storage = Storage(wiring)
         self.disks = Disks(wiring, self._touch)
+        self.hardware = Hardware(wiring, self._touch)
         self.consoles = Consoles(wiring)
         self.networks = Networks(wiring)
         self.filters = Filters(wiring)

@@ -120,7 +120,11 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     saved = bool(connection.optional("managed save", vm.hasManagedSaveImage, 0)) if persistent else False
     autostart = bool(connection.optional("autostart", vm.autostart)) if persistent else False
     definition = _definition(connection.readable(vm.XMLDesc, 0))
-    return _observation(vm, state, reason, persistent, autostart, saved, definition)
+    seen = _observation(vm, state, reason, persistent, autostart, saved, definition)
+    if seen.domain_id is None or not persistent:
+        return seen
+    lasting = connection.readable(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE)
+    return replace(seen, saved=_definition(lasting))
 
 
 def list_pools(

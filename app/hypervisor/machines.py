@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import libvirt
 
 from app.core.blueprint import Blueprint
 from app.core.errors import HypervisorRefused, VmGone
+from app.core.messages import N_
 from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.wiring import Wiring
-from app.hypervisor.xml import build
+from app.hypervisor.xml import build, edit
 
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -61,6 +63,35 @@ class Machines:
             finally:
                 self._touched()
 
+    def redefine(self, uuid: str, xml: str, digest: str | None) -> None:
+        """Put another definition in the place of the saved one. Passwords of displays stay, which nobody was shown.
+
+        Raises VmGone, HypervisorRefused (changed_meanwhile) when the saved one has another SHA-256 than `digest`.
+        """
+        with self._wiring.work() as work:
+            vm = listing.find_vm(work, uuid)
+            now = str(work.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
+            if digest is not None and _digest(now) != digest and _digest(xml) != _digest(now):
+                raise HypervisorRefused(
+                    N_("Somebody changed the definition in between."),
+                    hint=N_("Load it again and repeat your change."),
+                    code="changed_meanwhile",
+                )
+            secure = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+            whole = edit.with_secrets(xml, str(work.call(vm.XMLDesc, secure)))
+            try:
+                work.call(work.raw.defineXMLFlags, whole, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            finally:
+                self._touched()
+
+    def rename(self, uuid: str, name: str) -> None:
+        """Give a VM that is off another name. Raises VmGone, HypervisorRefused."""
+        with self._wiring.work() as work:
+            try:
+                work.call(listing.find_vm(work, uuid).rename, name, 0)
+            finally:
+                self._touched()
+
     def undefine(self, uuid: str, *, keep_nvram: bool = False, keep_tpm: bool = False) -> None:
         """Remove a definition with its saved state, and NVRAM and TPM state unless kept. Raises VmGone."""
         nvram = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
@@ -78,3 +109,7 @@ class Machines:
                     work.call(vm.undefineFlags, flags, deadline_s=NO_DEADLINE)
             finally:
                 self._touched()
+
+
+def _digest(xml: str) -> str:
+    return hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest()

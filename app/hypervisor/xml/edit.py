@@ -50,3 +50,41 @@ def copy_target(path: str, format: str) -> str:
     source = node("source", {"dev" if kind == "block" else "file": path})
     tree = node("disk", node("driver", name="qemu", type=format), source, type=kind)
     return edited(tree)
+
+
+def device_at(tree: Element, key: str) -> Element | None:
+    """The disk of this target, or the interface of this MAC address."""
+    found = tree.xpath(
+        "devices/disk[target/@dev = $key] | devices/interface[mac[translate(@address, 'ABCDEF', 'abcdef') = $key]]",
+        key=key.lower(),
+    )
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else None
+
+
+def in_boot_order(tree: Element, order: tuple[str, ...]) -> None:
+    """Number the devices as they shall boot; older ways of saying it go."""
+    for device in tree.iterfind("devices/*"):
+        for boot in device.findall("boot"):
+            device.remove(boot)
+    system = tree.find("os")
+    for boot in [] if system is None else system.findall("boot"):
+        boot.getparent().remove(boot)  # type: ignore[union-attr]
+    for number, key in enumerate(order, 1):
+        found = device_at(tree, key)
+        if found is not None:
+            found.append(node("boot", order=str(number)))
+
+
+def with_secrets(xml: str, secure: str) -> str:
+    """The definition with the passwords of displays that it had before, which readers are not shown.
+
+    Raises UnreadableXml.
+    """
+    tree, before = parse(xml, "domain"), parse(secure, "domain")
+    for old in before.iterfind("devices/graphics[@passwd]"):
+        for new in tree.iterfind(f"devices/graphics[@type='{old.get('type')}']"):
+            if new.get("passwd") is None:
+                for name in ("passwd", "passwdValidTo", "connected"):
+                    if old.get(name) is not None:
+                        new.set(name, str(old.get(name)))
+    return edited(tree)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -162,15 +162,15 @@ class Batch:
         if not self._versions:
             return
         history = table(models.History)
-        kept: set[str] = set()
+        kept: dict[str, set[str | None]] = defaultdict(set)  # tasks whose versions are there, by object
         for some in chunks(self._versions):
-            kept |= set(
-                self.session.scalars(sa.select(history.c.object_id).where(history.c.object_id.in_(some)))
-            )
+            query = sa.select(history.c.object_id, history.c.task_id).where(history.c.object_id.in_(some))
+            for object_id, task_id in self.session.execute(query):
+                kept[object_id].add(task_id)
         tasks = self._explaining_tasks(self._versions)
         rows: list[Row] = []
         for object_id, version in self._versions.items():
-            task = next((each for each in tasks.get(object_id, ()) if each.kind in REDEFINES), None)
+            task = _maker(tasks.get(object_id, ()), kept.get(object_id, set()))
             row = {
                 "object_kind": version["kind"].value,
                 "object_id": object_id,
@@ -194,8 +194,18 @@ class Batch:
             task.finished_at >= self.now - JUST_FINISHED,
         )
         for some in chunks(object_ids):
-            query: sa.Select[Any] = sa.select(task.id, task.kind, task.target_id, task.actor_name)
+            query: sa.Select[Any] = sa.select(
+                task.id, task.kind, task.target_id, task.actor_name, task.finished_at
+            )
             query = query.where(task.target_id.in_(some), recent, task.started_at.is_not(None))
             for row in self.session.execute(query.order_by(task.created_at.desc())):
                 found[row.target_id].append(row)
         return found
+
+
+def _maker(tasks: Iterable[sa.Row[Any]], known: Collection[str | None]) -> sa.Row[Any] | None:
+    """The task that made a version: one that runs, or one that has just ended and made none that is known."""
+    for task in tasks:
+        if task.kind in REDEFINES and (task.finished_at is None or task.id not in known):
+            return task
+    return None

@@ -15,6 +15,7 @@ from app.core.folding import fold
 from app.core.messages import N_
 from app.core.views import VmDefinition
 from app.db import models
+from app.hypervisor.xml.dangers import quick_dangers
 from app.services.mirror.batch import Batch, Row, chunks, table
 
 DEFINITION = TypeAdapter(VmDefinition)
@@ -92,6 +93,7 @@ def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int]) -> Ro
         "vcpus": min(definition.vcpus, 2**31 - 1),
         "memory_bytes": min(definition.memory_bytes, MAX_INTEGER),
         "disk_bytes": disk_bytes(disks, volumes),
+        "dangers": quick_dangers(definition, volumes) or None,
     }
 
 

@@ -14,7 +14,7 @@ from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.states import ObjectKind, Severity, VmState
-from app.core.views import VmDefinition, VmObservation
+from app.core.views import VmObservation
 from app.db import models
 from app.services.births import id_for
 from app.services.departures import is_departing
@@ -25,7 +25,7 @@ from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, obse
 from app.services.mirror.counts import recount, tell_first_readings
 from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
 from app.services.mirror.news import News
-from app.services.mirror.redefined import insert_definition, write_definitions
+from app.services.mirror.redefined import Defined, insert_definition, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
@@ -53,7 +53,7 @@ class _Mirror:
         self.news = news
         self.here = load_copies(batch.session, news)
         self.twins = self._load_twins()
-        self.defined: list[tuple[News, Copy, VmDefinition]] = []
+        self.defined: list[Defined] = []
         self.sizes = self._load_sizes()
         self.search: set[str] = set()  # rows whose search text may be another now
         self.counted: set[str] = set()  # hosts whose number of VMs may be another now
@@ -111,7 +111,7 @@ class _Mirror:
         if copy.duplicate and not any(not twin.gone for twin in self._others(copy)):
             self._clear_duplicate(news, copy)
         if vm.definition is not None:
-            self.defined.append((news, copy, vm.definition))
+            self.defined.append((news, copy, vm.definition, vm.saved))
 
     def _changed(self, news: News, copy: Copy, vm: VmObservation, seen: tuple[Any, ...]) -> None:
         changes: Row = {
@@ -238,7 +238,7 @@ class _Mirror:
         self.search.add(copy.id)
         self.batch.topics |= {copy.id, TREE}
         if vm.definition is not None:
-            self.defined.append((news, copy, vm.definition))
+            self.defined.append((news, copy, vm.definition, vm.saved))
 
     def _mark_duplicate(self, news: News, copy: Copy, other: Copy) -> None:
         if not other.duplicate:
@@ -297,7 +297,7 @@ class _Mirror:
         )
         self.batch.insert(models.Vm, row)
         if vm.definition is not None:
-            insert_definition(self.batch, copy.id, vm.definition)
+            insert_definition(self.batch, copy.id, vm.definition, vm.saved)
         if not news.first:
             tell_vm(
                 self.batch,
@@ -393,6 +393,6 @@ class _Mirror:
         )
         if twin.host_id in self.here:
             self.here[twin.host_id][copy.uuid] = copy
-        self.defined = [(each, copy if of is twin else of, new) for each, of, new in self.defined]
+        self.defined = [(n, copy if of is twin else of, d, s) for n, of, d, s in self.defined]
         there = News(twin.host_id, twin.host_name)
         tell_vm(self.batch, there, copy.id, copy.name, MOVED, source=news.host_name)

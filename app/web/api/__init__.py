@@ -10,8 +10,10 @@ from app.web.api import (
     creation,
     credentials,
     datacenters,
+    definitions,
     events,
     filters,
+    hardware,
     hosts,
     networks,
     overview,
@@ -30,7 +32,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, storage, volumes, uploads, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, storage, volumes, uploads, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -1,0 +1,128 @@
+"""What tasks do to the hardware and definitions of VMs."""
+
+from __future__ import annotations
+
+from app.core.blueprint import DiskPlan
+from app.core.errors import HostError, HypervisorRefused
+from app.core.hardware import Changes, Redefinition, Renaming, Step
+from app.core.messages import N_
+from app.engine import leftovers
+from app.engine.operations import operation
+from app.engine.run import Cancelled, Outcome, Run, TaskFailed
+from app.hypervisor import Host
+
+LATER = {
+    "vcpus": N_("vCPUs"),
+    "memory": N_("Memory"),
+    "title": N_("Title"),
+    "boot": N_("Boot order"),
+    "add_disk": N_("Disks"),
+    "add_nic": N_("Network interfaces"),
+    "remove": N_("Other devices"),
+    "medium": N_("Disks"),
+    "nic": N_("Network interfaces"),
+}
+
+
+@operation("vm.change")
+def change(run: Run) -> Outcome:
+    """Do each step in the saved definition and, where the hypervisor can, on the VM that runs."""
+    asked = run.asked(Changes)
+    later: list[str] = []
+    for number, step in enumerate(asked.steps):
+        run.say(100 * number // len(asked.steps), N_("Changing the definition."))
+        if not _do(run, asked.uuid, step):
+            later.append(LATER[step.do])
+    run.show(run.call(lambda host: host.read_vm(asked.uuid)))
+    if later:
+        return Outcome(N_("It is changed; after the next power-off counts: %(parts)s."), {"parts": later})
+    return Outcome(N_("It is changed."))
+
+
+def _do(run: Run, uuid: str, step: Step) -> bool:
+    """Whether the step counts now."""
+    if step.do == "add_disk" and step.disk is not None:
+        return _add_disk(run, uuid, step.disk)
+    return run.call(lambda host: _plain(host, uuid, step))
+
+
+def _plain(host: Host, uuid: str, step: Step) -> bool:
+    hardware = host.hardware
+    if step.do == "vcpus":
+        return hardware.set_vcpus(uuid, step.count, step.maximum)
+    if step.do == "memory":
+        return hardware.set_memory(uuid, step.count, step.maximum)
+    if step.do == "title":
+        return hardware.set_title(uuid, step.text or "")
+    if step.do == "boot":
+        return hardware.set_boot(uuid, step.order)
+    if step.do == "add_nic" and step.nic is not None:
+        return hardware.add_nic(uuid, step.nic)
+    if step.do == "remove":
+        return hardware.remove(uuid, step.target or step.mac or "")
+    if step.do == "medium":
+        return hardware.change_medium(uuid, step.target or "", step.disk)
+    return hardware.change_nic(uuid, step.mac or "", link_up=step.link_up, network=step.network)
+
+
+def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
+    """Make its volume first, if it has one to make; that goes again when the disk cannot be added."""
+    wanted = disk.new
+    if wanted is None:
+        return run.call(lambda host: host.hardware.add_disk(uuid, disk))
+    run.take_back()
+    run.say(0, N_("Making volume %(name)s."), name=wanted.name)
+    if run.call(lambda host: host.storage.find_volume(wanted.pool, wanted.name)) is not None:
+        raise TaskFailed(
+            "volume_exists",
+            N_("The pool has a volume of this name by now."),
+            why=N_("Volume “%(name)s” was not made by this task."),
+            hint=N_("Choose another name for the volume, or another pool."),
+            params={"name": wanted.name},
+        )
+    run.make(**leftovers.volume(wanted.pool, wanted.name))
+    try:
+        made = run.call(lambda host: host.storage.create_volume(wanted))
+        kind = made.kind if made.kind in ("file", "block") else "volume"
+        there = {"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
+        plan = disk.model_copy(update=there)
+        now = run.call(lambda host: host.hardware.add_disk(uuid, plan))
+    except (HostError, TaskFailed, Cancelled):
+        run.take_back()
+        raise
+    run.keep()
+    run.show_pools({wanted.pool})
+    return now
+
+
+@operation("vm.define")
+def define(run: Run) -> Outcome:
+    """Put another definition in the place of the saved one, if that is still the one that was seen."""
+    asked = run.asked(Redefinition)
+    try:
+        run.send_once(lambda host: host.machines.redefine(asked.uuid, asked.xml, asked.digest))
+    except HypervisorRefused as error:
+        if error.code == "changed_meanwhile":
+            raise
+        raise TaskFailed(
+            "definition_refused",
+            N_("The host refuses this definition."),
+            why=N_("It said: %(said)s"),
+            hint=N_("Nothing was changed. Correct the XML, and try again."),
+            params={"said": error.detail or error.title},
+        ) from None
+    vm = run.call(lambda host: host.read_vm(asked.uuid))
+    run.show(vm)
+    if vm.state.is_active:
+        return Outcome(N_("It is defined; what is different counts after the next power-off."))
+    return Outcome(N_("It is defined."))
+
+
+@operation("vm.rename")
+def rename(run: Run) -> Outcome:
+    """Give it another name; it must be off."""
+    asked = run.asked(Renaming)
+    if run.call(lambda host: host.read_vm(asked.uuid)).name != asked.name:
+        run.call(lambda host: host.machines.rename(asked.uuid, asked.name))
+    run.show(run.call(lambda host: host.read_vm(asked.uuid)))
+    return Outcome(N_("It is called %(name)s now."), {"name": asked.name})

@@ -1,0 +1,224 @@
+"""Hardware of VMs: changed at once where the hypervisor can, else in the saved definition.
+
+Every change goes to the saved definition first, in place: what Vigie does not know stays as it is. Then it is tried
+on the VM that runs. Each verb returns whether it counts now.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import libvirt
+from lxml import etree
+
+from app.core.blueprint import DiskPlan, NicPlan
+from app.core.errors import HypervisorRefused
+from app.core.messages import N_
+from app.hypervisor import listing
+from app.hypervisor.connection import Connection
+from app.hypervisor.wiring import Wiring
+from app.hypervisor.xml import build
+from app.hypervisor.xml.edit import device_at, edited, in_boot_order
+from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.write import Element
+
+_CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
+_LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
+_SAVED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+_KIB = 1024
+LET_GO_S = 15.0  # how long a guest has to let go of a device
+LOOK_EVERY_S = 0.3
+
+
+class Hardware:
+    """Verbs on the hardware of a VM, by its UUID. Raise VmGone, HypervisorRefused."""
+
+    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
+        self._wiring = wiring
+        self._touched = touched
+
+    def set_vcpus(self, uuid: str, count: int | None, maximum: int | None) -> bool:
+        """Give it so many vCPUs, and another maximum after its next power-off."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            now = work.call(vm.vcpusFlags, _CONFIG)
+            if maximum is not None:
+                if maximum < now:
+                    work.call(vm.setVcpusFlags, count or maximum, _CONFIG)
+                _drop_topology(work, vm, maximum)
+                work.call(vm.setVcpusFlags, maximum, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
+            if count is None:
+                return not self._runs(work, vm)
+            work.call(vm.setVcpusFlags, count, _CONFIG)
+            return self._now(work, vm, lambda: work.call(vm.setVcpusFlags, count, _LIVE))
+
+    def set_memory(self, uuid: str, size_bytes: int | None, maximum_bytes: int | None) -> bool:
+        """Give it so much memory by its balloon, and another maximum after its next power-off."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            if maximum_bytes is not None:
+                maximum = maximum_bytes // _KIB
+                work.call(vm.setMemoryFlags, maximum, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
+            if size_bytes is None:
+                return not self._runs(work, vm)
+            size = size_bytes // _KIB
+            work.call(vm.setMemoryFlags, size, _CONFIG)
+            return self._now(work, vm, lambda: work.call(vm.setMemoryFlags, size, _LIVE))
+
+    def set_title(self, uuid: str, title: str) -> bool:
+        """Give it a title."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            kind = libvirt.VIR_DOMAIN_METADATA_TITLE
+            work.call(vm.setMetadata, kind, title, None, None, _CONFIG)
+            return self._now(work, vm, lambda: work.call(vm.setMetadata, kind, title, None, None, _LIVE))
+
+    def set_boot(self, uuid: str, order: tuple[str, ...]) -> bool:
+        """Boot from these disks (targets) and interfaces (MAC addresses), first to last."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            tree = _tree(work, vm, saved=True)
+            in_boot_order(tree, order)
+            work.call(work.raw.defineXMLFlags, edited(tree), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            return not self._runs(work, vm)
+
+    def add_disk(self, uuid: str, plan: DiskPlan) -> bool:
+        """Add a disk or drive; none of this target twice."""
+        return self._add(uuid, build.disk(plan), plan.target)
+
+    def add_nic(self, uuid: str, plan: NicPlan) -> bool:
+        """Add an interface; none of this address twice."""
+        return self._add(uuid, build.nic(plan), plan.mac)
+
+    def remove(self, uuid: str, key: str) -> bool:
+        """Remove the disk of this target or the interface of this address; the guest must let go of it."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            device = device_at(_tree(work, vm, saved=True), key)
+            if device is not None:
+                work.call(vm.detachDeviceFlags, edited(device), _CONFIG)
+            if not self._runs(work, vm):
+                return True
+            device = device_at(_tree(work, vm, saved=False), key)
+            if device is None:
+                return True
+            return self._try(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE)) and self._let_go(
+                work, vm, key
+            )
+
+    def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> bool:
+        """Put a medium into a drive, or take out what is in it, also from a guest that holds it."""
+
+        def change(drive: Element) -> None:
+            for old in drive.findall("source"):
+                drive.remove(old)
+            if plan is None:
+                return
+            new = build.disk(plan)
+            drive.set("type", new.get("type", "file"))
+            source, at = new.find("source"), drive.find("target")
+            if source is not None and at is not None:
+                at.addprevious(source)
+
+        return self._update(uuid, target, change, flags=libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
+
+    def change_nic(self, uuid: str, mac: str, *, link_up: bool | None, network: str | None) -> bool:
+        """Plug or unplug the cable, or plug it into another network."""
+
+        def change(nic: Element) -> None:
+            if network is not None:
+                nic.set("type", "network")
+                for old in nic.findall("source"):
+                    nic.remove(old)
+                for old in nic.findall("target"):
+                    nic.remove(old)
+                nic.insert(0, etree.Element("source", network=network))
+            if link_up is not None:
+                for old in nic.findall("link"):
+                    nic.remove(old)
+                nic.append(etree.Element("link", state="up" if link_up else "down"))
+
+        return self._update(uuid, mac, change)
+
+    def _vm(self, work: Connection, uuid: str) -> libvirt.virDomain:
+        self._touched()
+        return listing.find_vm(work, uuid)
+
+    def _add(self, uuid: str, device: Element, key: str) -> bool:
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            xml = edited(device)
+            if device_at(_tree(work, vm, saved=True), key) is None:
+                work.call(vm.attachDeviceFlags, xml, _CONFIG)
+            if not self._runs(work, vm) or device_at(_tree(work, vm, saved=False), key) is not None:
+                return True
+            return self._try(lambda: work.call(vm.attachDeviceFlags, xml, _LIVE))
+
+    def _update(self, uuid: str, key: str, change: Callable[[Element], None], flags: int = 0) -> bool:
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            for saved in (True, False):
+                if not saved and not self._runs(work, vm):
+                    return True
+                device = device_at(_tree(work, vm, saved=saved), key)
+                if device is None:
+                    raise HypervisorRefused(
+                        N_("The VM has no such device any more."),
+                        hint=N_("Look at its hardware, and try again."),
+                        code="no_such_device",
+                    )
+                change(device)
+                xml = edited(device)
+                if saved:
+                    work.call(vm.updateDeviceFlags, xml, _CONFIG | flags)
+                elif not self._try(lambda xml=xml: work.call(vm.updateDeviceFlags, xml, _LIVE | flags)):  # type: ignore[misc]
+                    return False
+            return True
+
+    def _runs(self, work: Connection, vm: libvirt.virDomain) -> bool:
+        return bool(work.call(vm.isActive))
+
+    def _now(self, work: Connection, vm: libvirt.virDomain, live: Callable[[], object]) -> bool:
+        return not self._runs(work, vm) or self._try(live)
+
+    def _try(self, live: Callable[[], object]) -> bool:
+        """Whether the hypervisor did it on the VM that runs; a refusal leaves it for after the power-off."""
+        try:
+            live()
+        except HypervisorRefused:
+            return False
+        return True
+
+    def _let_go(self, work: Connection, vm: libvirt.virDomain, key: str) -> bool:
+        deadline = time.monotonic() + LET_GO_S
+        while device_at(_tree(work, vm, saved=False), key) is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_EVERY_S)
+        return True
+
+
+def _tree(work: Connection, vm: libvirt.virDomain, *, saved: bool) -> Element:
+    return parse(str(work.call(vm.XMLDesc, _SAVED if saved else 0)), "domain")
+
+
+def _drop_topology(work: Connection, vm: libvirt.virDomain, maximum: int) -> None:
+    """A topology that does not make this maximum would be refused: let QEMU choose one."""
+    tree = _tree(work, vm, saved=True)
+    topology = tree.find("cpu/topology")
+    if topology is None:
+        return
+    product = 1
+    for name in ("sockets", "dies", "clusters", "cores", "threads"):
+        product *= int(topology.get(name, "1"))
+    if product != maximum:
+        parent = topology.getparent()
+        if parent is not None:
+            parent.remove(topology)
+        vcpu = tree.find("vcpu")
+        if vcpu is not None:
+            vcpu.text = str(maximum)
+            if int(vcpu.get("current", "0")) >= maximum:
+                del vcpu.attrib["current"]
+        work.call(work.raw.defineXMLFlags, edited(tree), 0)

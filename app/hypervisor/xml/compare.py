@@ -1,0 +1,69 @@
+"""Two definitions compared: by what they say, not by how they are written."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from lxml import etree
+
+from app.hypervisor.xml.read import UnreadableXml, parse
+from app.hypervisor.xml.write import Element
+
+SCHEMAS = (Path("/usr/share/libvirt/schemas"), Path("/usr/local/share/libvirt/schemas"))
+
+
+def compared(before: str, after: str) -> list[tuple[str, str]]:
+    """Lines of both, each `same`, `gone` or `new`. Spaces and the order of attributes count for nothing.
+
+    Raises UnreadableXml.
+    """
+    old, new = _lines(before), _lines(after)
+    found: list[tuple[str, str]] = []
+    for tag, old_from, old_to, new_from, new_to in difflib.SequenceMatcher(
+        None, old, new, False
+    ).get_opcodes():
+        if tag == "equal":
+            found += [("same", line) for line in old[old_from:old_to]]
+            continue
+        found += [("gone", line) for line in old[old_from:old_to]]
+        found += [("new", line) for line in new[new_from:new_to]]
+    return found
+
+
+def broken_rule(xml: str) -> str | None:
+    """What libvirt's schema says against a domain, if this machine has the schema; None when it says nothing."""
+    schema = _schema()
+    if schema is None or schema.validate(parse(xml, "domain")):
+        return None
+    error = schema.error_log.last_error
+    return "the schema refuses it" if error is None else f"line {error.line}: {error.message}"[:400]
+
+
+@cache
+def _schema() -> etree.RelaxNG | None:
+    for folder in SCHEMAS:
+        if (folder / "domain.rng").is_file():
+            return etree.RelaxNG(etree.parse(folder / "domain.rng"))
+    return None
+
+
+def _lines(xml: str) -> list[str]:
+    root = xml.lstrip()[1:40].split(None, 1)[0].split(">", 1)[0]
+    tree = parse(xml, root) if root.isalpha() else None
+    if tree is None:
+        raise UnreadableXml("no element at its beginning")
+    _sort_attributes(tree)
+    etree.indent(tree)
+    return etree.tostring(tree, encoding="unicode").splitlines()
+
+
+def _sort_attributes(tree: Element) -> None:
+    for each in tree.iter(etree.Element):
+        attributes = sorted(each.attrib.items())
+        each.attrib.clear()
+        each.attrib.update(attributes)
+        for text in ("text", "tail"):
+            if not (getattr(each, text) or "").strip():
+                setattr(each, text, None)

@@ -1,0 +1,199 @@
+"""Definitions of VMs as XML: looked at, edited, compared, and their earlier versions brought back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.dangers import DANGERS
+from app.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from app.core.hardware import (
+    MAX_XML,
+    DefinitionRecord,
+    DiffLine,
+    DiffRecord,
+    Redefinition,
+    VersionList,
+    VersionRecord,
+)
+from app.core.messages import N_
+from app.core.records import Ref, TaskRecord
+from app.core.states import ObjectKind
+from app.db.models import History, Host, Pool, Vm, VmDefinition
+from app.hypervisor.xml.compare import broken_rule, compared
+from app.hypervisor.xml.dangers import find_dangers
+from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
+from app.services import tasks
+from app.services.context import Ctx
+from app.services.hardware import digest_of, find_editable
+from app.services.mirror.definitions import differences, parsed
+
+DEFINE = "vm.define"
+MOST = 500
+
+
+def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
+    """The saved definition, and the one that runs where that differs. Raises NotFound."""
+    _, definition = _find(ctx, vm_id)
+    return DefinitionRecord(
+        saved=definition.saved_xml or definition.xml,
+        live=definition.xml if definition.saved_xml else None,
+        pending=tuple(ctx.translate(part) for part in definition.pending or ()),
+        version=version_of(definition),
+    )
+
+
+def version_of(definition: VmDefinition) -> int:
+    """A number that changes with the saved definition, for ETags."""
+    return int(digest_of(definition)[:12], 16)
+
+
+def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
+    """What would be different. Raises NotFound, InvalidInput (xml) for what is no definition of this VM."""
+    ctx.require("vm.edit_xml")
+    vm, definition = _find(ctx, vm_id)
+    _check(ctx, vm, xml)
+    return _diff(ctx, vm, definition.saved_xml or definition.xml, xml)
+
+
+def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
+    """Ask for another saved definition.
+
+    Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
+    way and the asker may not have that, Busy.
+    """
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
+    if version is not None and version != version_of(definition):
+        find_editable(ctx, vm_id, digest="another", privilege="vm.edit_xml")
+    _check(ctx, vm, xml)
+    _check_dangers(ctx, vm, definition.saved_xml or definition.xml, xml)
+    return _define(ctx, vm, host, definition, xml)
+
+
+def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
+    """Ask that what waits for the power-off is dropped: the saved definition becomes what runs. Raises Conflict."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    if not definition.pending:
+        raise Conflict(ctx.translate(N_("Nothing waits for the next power-off.")), code="nothing_pending")
+    return _define(ctx, vm, host, definition, definition.xml)
+
+
+def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
+    """Versions of the saved definition, the latest first. Raises NotFound."""
+    _find(ctx, vm_id)
+    query = sa.select(History).where(History.object_id == vm_id).order_by(History.id.desc()).limit(MOST)
+    rows = list(ctx.session.scalars(query))
+    if not rows:
+        return VersionList(items=(VersionRecord(id=0, current=True),))
+    return VersionList(items=tuple(_version(row, current=row is rows[0]) for row in rows))
+
+
+def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
+    """The XML of a version; 0 is the present one. Raises NotFound."""
+    _, definition = _find(ctx, vm_id)
+    if number == 0:
+        return definition.saved_xml or definition.xml
+    return _row(ctx, vm_id, number).xml
+
+
+def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
+    """Two versions compared; 0 is the present one. Raises NotFound."""
+    vm, _ = _find(ctx, vm_id)
+    return _diff(ctx, vm, show_version(ctx, vm_id, before), show_version(ctx, vm_id, after))
+
+
+def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
+    """Ask that a version counts again. Raises NotFound, NotAllowed, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
+    xml = _row(ctx, vm_id, number).xml
+    _check_dangers(ctx, vm, definition.saved_xml or definition.xml, xml)
+    return _define(ctx, vm, host, definition, xml)
+
+
+def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, VmDefinition]:
+    query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
+    row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such VM, or its definition was not read yet.")))
+    return row[0], row[1]
+
+
+def _row(ctx: Ctx, vm_id: str, number: int) -> History:
+    row = ctx.session.get(History, number)
+    if row is None or row.object_id != vm_id:
+        raise NotFound(ctx.translate(N_("There is no such version.")))
+    return row
+
+
+def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
+    if len(xml) > MAX_XML:
+        raise InvalidInput("xml", N_("is too long"))
+    try:
+        tree = parse(xml, "domain")
+    except UnreadableXml as error:
+        raise InvalidInput(
+            "xml", N_("is no definition of a VM: %(said)s"), params={"said": str(error)[:300]}
+        ) from None
+    if (tree.findtext("uuid") or "").strip().lower() != vm.uuid:
+        raise InvalidInput("xml", N_("must keep the VM's UUID"))
+    if (tree.findtext("name") or "").strip() != vm.name:
+        raise InvalidInput("xml", N_("must keep the VM's name"), hint=N_("Rename the VM instead."))
+    if (rule := broken_rule(xml)) is not None:
+        raise InvalidInput("xml", N_("breaks libvirt's schema: %(rule)s"), params={"rule": rule})
+
+
+def _check_dangers(ctx: Ctx, vm: Vm, before: str, after: str) -> None:
+    new = set(_dangers(ctx, vm, after)) - set(_dangers(ctx, vm, before))
+    if new and not ctx.can("vm.danger"):
+        said = ", ".join(ctx.translate(DANGERS[key]) for key in sorted(new))
+        raise NotAllowed(
+            ctx.translate(N_("You may not do this.")),
+            why=ctx.say(
+                N_("It adds what reaches the host: %(parts)s. The privilege vm.danger is missing."),
+                {"parts": said},
+            ),
+            hint=ctx.translate(N_("Ask an administrator for a role that holds it.")),
+        )
+
+
+def _dangers(ctx: Ctx, vm: Vm, xml: str) -> list[str]:
+    query = sa.select(Pool.target_path).where(Pool.host_id == vm.host_id, Pool.target_path.is_not(None))
+    return find_dangers(xml, {str(path) for path in ctx.session.scalars(query)})
+
+
+def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
+    try:
+        lines = compared(before, after)
+        old, new = parsed(read_vm(before)), parsed(read_vm(after))
+    except UnreadableXml as error:
+        raise InvalidInput(
+            "xml", N_("is no definition of a VM: %(said)s"), params={"said": str(error)[:300]}
+        ) from None
+    return DiffRecord(
+        parts=tuple(ctx.translate(part) for part in differences(old, new, live=False)),
+        dangers=tuple(ctx.translate(DANGERS[key]) for key in _dangers(ctx, vm, after)),
+        lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
+    )
+
+
+def _version(row: History, *, current: bool) -> VersionRecord:
+    return VersionRecord(
+        id=row.id, since=row.since, actor=row.actor_name, task_id=row.task_id, current=current
+    )
+
+
+def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
+    seen = definition.saved_xml or definition.xml
+    params: dict[str, Any] = Redefinition(
+        uuid=vm.uuid, xml=xml, digest=hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()
+    ).model_dump()
+    task = tasks.enqueue(
+        ctx,
+        DEFINE,
+        target=Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name),
+        host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
+        params=params,
+    )
+    return tasks.record_of(ctx, task)

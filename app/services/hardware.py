@@ -1,0 +1,270 @@
+"""Changes of a VM's hardware: each is a task, done at once where the hypervisor can, else after the power-off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core import placing
+from app.core.blueprint import DiskPlan
+from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound
+from app.core.hardware import Changes, HardwarePatch, Medium, NicPatch, RenameSpec, Renaming, Step
+from app.core.messages import N_
+from app.core.records import Ref, TaskRecord
+from app.core.states import ObjectKind, VmState
+from app.core.vmspec import DiskSpec, NicSpec, VmSpec
+from app.db.models import Host, Network, Vm, VmDefinition
+from app.services import tasks
+from app.services.context import Ctx
+from app.services.placement import promised_memory
+from app.services.planned_disks import plan_disks
+from app.services.planned_nics import plan_nics
+from app.services.planning import offers_of
+from app.services.workable import require_workable
+
+CHANGE, RENAME = "vm.change", "vm.rename"
+
+
+def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, digest: str | None = None) -> TaskRecord:
+    """Ask for other processors, memory, title or boot order.
+
+    Raises InvalidInput naming the field, EditConflict when `digest` is not that of the saved definition, Busy.
+    """
+    vm, host, definition = find_editable(ctx, vm_id, digest)
+    parsed = _saved(definition)
+    steps: list[Step] = []
+    if patch.vcpus is not None or patch.vcpus_max is not None:
+        steps.append(_vcpus(ctx, host, parsed, patch))
+    if patch.memory_bytes is not None or patch.memory_max_bytes is not None:
+        steps.append(_memory(ctx, host, parsed, patch))
+    if patch.title is not None:
+        steps.append(Step(do="title", text=patch.title))
+    if patch.boot is not None:
+        steps.append(_boot(parsed, patch.boot))
+    return _ask(ctx, vm, host, definition, steps)
+
+
+def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
+    """Ask for one more disk or drive: with a new volume, an existing one, or from an image.
+
+    Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
+    """
+    vm, host, definition = find_editable(ctx, vm_id)
+    parsed = _saved(definition)
+    spec = VmSpec(name=vm.name if len(vm.name) <= 63 else "vm", disks=[asked])
+    machine = parsed.get("machine")
+    try:
+        plans, _ = plan_disks(
+            ctx, spec, host, spec.name, machine=machine, system=None, offers=offers_of(ctx, host)
+        )
+    except InvalidInput as error:
+        raise _renamed(error, "disks.0", "disk") from None
+    (plan,) = plans
+    taken = [disk["target"] for disk in parsed.get("disks", ())]
+    (target,) = placing.disk_names([plan.bus], taken)
+    plan = plan.model_copy(update={"target": target})
+    if plan.new is not None and asked.volume_name is None:
+        name = f"{spec.name}-{target}.{'qcow2' if plan.new.format == 'qcow2' else 'img'}"
+        plan = plan.model_copy(update={"new": plan.new.model_copy(update={"name": name})})
+    return _ask(ctx, vm, host, definition, [Step(do="add_disk", disk=plan)])
+
+
+def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec) -> TaskRecord:
+    """Ask for one more network interface. Raises InvalidInput (nic.…), Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    spec = VmSpec(name="vm", nics=[asked])
+    machine = _saved(definition).get("machine")
+    try:
+        (plan,) = plan_nics(ctx, spec, host, machine=machine, system=None)
+    except InvalidInput as error:
+        raise _renamed(error, "nics.0", "nic") from None
+    return _ask(ctx, vm, host, definition, [Step(do="add_nic", nic=plan)])
+
+
+def remove_device(ctx: Ctx, vm_id: str, key: str) -> TaskRecord:
+    """Ask for the end of a disk (by target) or interface (by MAC address); its volume stays. Raises NotFound, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    _device(ctx, definition, key)
+    return _ask(ctx, vm, host, definition, [Step(do="remove", target=key)])
+
+
+def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskRecord:
+    """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    drive = _device(ctx, definition, target)
+    if drive.get("device") not in ("cdrom", "floppy"):
+        raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
+    plan = None
+    if medium.volume_id or medium.image_id:
+        asked = DiskSpec(device=drive["device"], bus=drive["bus"] or None, **medium.model_dump())
+        spec = VmSpec(name="vm", disks=[asked])
+        offers = offers_of(ctx, host)
+        try:
+            (plan,), _ = plan_disks(ctx, spec, host, "vm", machine=None, system=None, offers=offers)
+        except InvalidInput as error:
+            raise _renamed(error, "disks.0.", "") from None
+        plan = DiskPlan.model_validate(plan.model_dump() | {"target": target})
+    return _ask(ctx, vm, host, definition, [Step(do="medium", target=target, disk=plan)])
+
+
+def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
+    """Ask for a cable plugged in or out, or another network. Raises NotFound, InvalidInput (network_id), Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    _device(ctx, definition, mac)
+    network = None
+    if patch.network_id is not None:
+        query = sa.select(Network).where(Network.id == patch.network_id, Network.host_id == host.id)
+        found = ctx.session.scalar(ctx.visible(query, "network.view"))
+        if found is None:
+            raise InvalidInput("network_id", N_("names no network of this host"))
+        network = found.name
+    step = Step(do="nic", mac=mac.lower(), link_up=patch.link_up, network=network)
+    return _ask(ctx, vm, host, definition, [step])
+
+
+def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
+    """Ask for another name. Raises Conflict (vm_active, name_taken), Busy."""
+    vm, host, _ = find_editable(ctx, vm_id)
+    if vm.state != VmState.SHUTOFF and vm.state != VmState.CRASHED:
+        raise Conflict(
+            ctx.translate(N_("The VM is not off.")),
+            hint=ctx.translate(N_("Shut it down first: hosts rename only what is off.")),
+            code="vm_active",
+        )
+    if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == asked.name)):
+        raise Conflict(
+            ctx.translate(N_("The name is taken.")),
+            why=ctx.say(
+                N_("There is a VM “%(name)s” on host %(host)s already."),
+                {"name": asked.name, "host": host.name},
+            ),
+            hint=ctx.translate(N_("Choose another name.")),
+            code="name_taken",
+        )
+    params = Renaming(uuid=vm.uuid, name=asked.name)
+    task = tasks.enqueue(ctx, RENAME, target=_ref(vm), host=_host_ref(host), params=params.model_dump())
+    return tasks.record_of(ctx, task)
+
+
+def find_editable(
+    ctx: Ctx, vm_id: str, digest: str | None = None, privilege: str = "vm.edit"
+) -> tuple[Vm, Host, VmDefinition]:
+    """A VM whose definition can be changed now.
+
+    Raises NotFound, Conflict (not_persistent, vm_missing, host_not_connected…), EditConflict.
+    """
+    ctx.require(privilege)
+    vm: Vm | None = ctx.session.scalar(ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view"))
+    if vm is None:
+        raise NotFound(ctx.translate(N_("There is no such VM.")))
+    ctx.require(privilege, vm)
+    host = ctx.session.get_one(Host, vm.host_id)
+    require_workable(ctx, host)
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None or vm.state == VmState.MISSING:
+        raise Conflict(
+            ctx.translate(N_("The VM is not on its host any more.")),
+            hint=ctx.translate(N_("Take it off the list, or bring it back.")),
+            code="vm_missing",
+        )
+    if not vm.persistent:
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")),
+            why=ctx.translate(N_("The VM is transient: the host forgets it when it stops.")),
+            hint=ctx.translate(N_("Define it on its host first, for example with virsh define.")),
+            code="not_persistent",
+        )
+    if digest is not None and digest != digest_of(definition):
+        raise EditConflict(
+            ctx.translate(N_("Somebody changed this in between.")),
+            why=ctx.translate(N_("The version that you edited is not the current one.")),
+            hint=ctx.translate(N_("Load it again and repeat your change.")),
+        )
+    return vm, host, definition
+
+
+def digest_of(definition: VmDefinition) -> str:
+    """What tells one saved definition from another."""
+    return definition.saved_digest or definition.digest
+
+
+def _saved(definition: VmDefinition) -> dict[str, Any]:
+    return definition.saved_parsed or definition.parsed
+
+
+def _device(ctx: Ctx, definition: VmDefinition, key: str) -> dict[str, Any]:
+    """The disk or interface, in the saved definition or the one that runs."""
+    for parsed in (_saved(definition), definition.parsed):
+        for disk in parsed.get("disks", ()):
+            if disk["target"] == key:
+                return dict(disk)
+        for nic in parsed.get("nics", ()):
+            if nic["mac"].lower() == key.lower():
+                return dict(nic)
+    raise NotFound(ctx.translate(N_("The VM has no such device.")))
+
+
+def _vcpus(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> Step:
+    maximum = patch.vcpus_max or parsed["vcpus_max"]
+    offers = offers_of(ctx, host)
+    if maximum > offers.vcpus_max:
+        raise InvalidInput(
+            "vcpus_max", N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
+        )
+    if (patch.vcpus or 1) > maximum:
+        raise InvalidInput(
+            "vcpus",
+            N_("must be at most %(most)d, the VM's maximum"),
+            params={"most": maximum},
+            hint=N_("Raise vcpus_max too; that counts after the next power-off."),
+        )
+    return Step(do="vcpus", count=patch.vcpus, maximum=patch.vcpus_max)
+
+
+def _memory(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> Step:
+    maximum = patch.memory_max_bytes or parsed["memory_max_bytes"]
+    if (patch.memory_bytes or 0) > maximum:
+        raise InvalidInput(
+            "memory_bytes",
+            N_("must be at most %(most)d bytes, the VM's maximum"),
+            params={"most": maximum},
+            hint=N_("Raise memory_max_bytes too; that counts after the next power-off."),
+        )
+    free = (host.memory_bytes or 0) - promised_memory(ctx, host.id) + parsed["memory_max_bytes"]
+    if patch.memory_max_bytes and host.memory_bytes and patch.memory_max_bytes > host.memory_bytes:
+        raise InvalidInput(
+            "memory_max_bytes",
+            N_("is more than the host has (%(most)d bytes)"),
+            params={"most": max(free, 0)},
+        )
+    return Step(do="memory", count=patch.memory_bytes, maximum=patch.memory_max_bytes)
+
+
+def _boot(parsed: dict[str, Any], order: list[str]) -> Step:
+    known = {disk["target"] for disk in parsed.get("disks", ())}
+    known |= {nic["mac"].lower() for nic in parsed.get("nics", ())}
+    for number, key in enumerate(order):
+        if key.lower() not in known:
+            raise InvalidInput(f"boot.{number}", N_("is no disk or interface of this VM"))
+    return Step(do="boot", order=tuple(key.lower() for key in order))
+
+
+def _renamed(error: InvalidInput, old: str, new: str) -> InvalidInput:
+    field = error.field.replace(old, new, 1)
+    return InvalidInput(field, error.rule, params=error.params, hint=error.hint)
+
+
+def _ask(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, steps: list[Step]) -> TaskRecord:
+    params = Changes(uuid=vm.uuid, digest=digest_of(definition), steps=tuple(steps))
+    plain = params.model_dump(mode="json")
+    task = tasks.enqueue(ctx, CHANGE, target=_ref(vm), host=_host_ref(host), params=plain)
+    return tasks.record_of(ctx, task)
+
+
+def _ref(vm: Vm) -> Ref:
+    return Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
+
+
+def _host_ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

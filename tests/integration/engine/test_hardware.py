@@ -1,0 +1,263 @@
+"""Hardware and definitions of VMs on real hosts: at once where that can be, else after the power-off; nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotFound
+from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.privileges import Role
+from app.core.records import TaskRecord
+from app.core.states import TaskState, VmState
+from app.core.vmspec import DiskSpec, NicSpec
+from app.db.models import Network, Pool, Vm, VmDefinition, Volume
+from app.lab.host import LabHost
+from app.lab.hostfiles import ASSETS, POOLS
+from app.lab.lab import Lab
+from app.services import definitions, hardware
+from app.services.context import Actor, Ctx
+from tests.integration.engine.site import Site, eventually
+from tests.integration.lab.waiting import wait_for_agent
+
+MIB = 1024**2
+OPERATOR = Actor(None, "ope", Role.OPERATOR, "page")
+
+
+@pytest.fixture
+def host(fresh_lab: Lab, site: Site) -> LabHost:
+    """A host with a guest `tower`, whose pool has a medium."""
+    host = fresh_lab.hosts[0]
+    host.exec("cp", f"{ASSETS}/boot.iso", f"{POOLS['local']}/boot.iso")
+    host.virsh("pool-refresh", "local")
+    host.create_guest("tower")
+    site.add(host)
+    site.wait_vm("tower", VmState.SHUTOFF)
+    eventually(lambda: row(site, Volume, Volume.name == "boot.iso"), 15, "the volumes are read")
+    return host
+
+
+def row(site: Site, model: Any, *where: Any) -> Any:
+    with site.services.database.read() as session:
+        found = session.scalar(sa.select(model).where(*where))
+        session.expunge_all()
+        return found
+
+
+def vm_id(site: Site) -> str:
+    vm = row(site, Vm, Vm.name == "tower")
+    assert vm is not None
+    return str(vm.id)
+
+
+def ask(site: Site, service: Callable[..., TaskRecord], *arguments: Any, actor: Actor | None = None) -> str:
+    with site.services.database.begin() as session:
+        ctx = site.ctx(session) if actor is None else Ctx(site.services, session, actor)
+        return service(ctx, vm_id(site), *arguments).id
+
+
+def done(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> str:
+    task = site.task(ask(site, service, *arguments), 60)
+    assert task.state is TaskState.SUCCEEDED, task
+    return task.message or ""
+
+
+def definition(site: Site) -> VmDefinition:
+    return row(site, VmDefinition, VmDefinition.vm_id == vm_id(site))
+
+
+def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
+    host: LabHost, site: Site
+) -> None:
+    host.virsh(
+        "metadata",
+        "tower",
+        "https://example.org/own",
+        "--key",
+        "own",
+        "--set",
+        "<mine keep='yes'/>",
+        "--config",
+    )
+    done(
+        site,
+        hardware.change_hardware,
+        HardwarePatch(
+            vcpus=2, vcpus_max=4, memory_bytes=96 * MIB, memory_max_bytes=192 * MIB, title="A tower"
+        ),
+    )
+    pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
+    done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    done(
+        site,
+        hardware.add_disk,
+        DiskSpec(device="cdrom", volume_id=row(site, Volume, Volume.name == "boot.iso").id),
+    )
+    done(site, hardware.add_nic, NicSpec(network_id=network.id))
+    parsed = definition(site).parsed
+    targets = [disk["target"] for disk in parsed["disks"]]
+    assert (parsed["vcpus"], parsed["vcpus_max"], parsed["memory_max_bytes"], parsed["title"]) == (
+        2,
+        4,
+        192 * MIB,
+        "A tower",
+    )
+    drive = next(disk["target"] for disk in parsed["disks"] if disk["device"] == "cdrom")
+    done(site, hardware.change_medium, drive, Medium())
+    done(site, hardware.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
+    xml = host.virsh("dumpxml", "tower")
+    assert "keep=" in xml, "what virsh wrote is there"
+    assert "boot.iso" not in xml
+    assert xml.count("<boot order=") == 2
+    new = next(target for target in targets if target not in ("vda", drive))
+    assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local")
+    done(site, hardware.remove_device, new)
+    assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local"), "the volume stays"
+    assert f"dev='{new}'" not in host.virsh("dumpxml", "tower")
+    host.virsh("start", "tower")
+    wait_for_agent(host, "tower")
+
+
+def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
+    host: LabHost, site: Site
+) -> None:
+    done(site, hardware.change_hardware, HardwarePatch(vcpus_max=2, memory_max_bytes=256 * MIB))
+    host.virsh("start", "tower")
+    site.wait_vm("tower", VmState.RUNNING)
+    wait_for_agent(host, "tower")
+    pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
+    assert (
+        done(site, hardware.change_hardware, HardwarePatch(vcpus=2, memory_bytes=200 * MIB))
+        == "It is changed."
+    )
+    assert done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB)) == "It is changed."
+    assert done(site, hardware.add_nic, NicSpec(network_id=network.id)) == "It is changed."
+    live = host.virsh("dumpxml", "tower")
+    assert live.count("<interface type=") == 2
+    assert host.virsh("vcpucount", "tower", "--live", "--active").strip() == "2"
+    parsed = definition(site).parsed
+    mac = parsed["nics"][-1]["mac"]
+    done(site, hardware.change_nic, mac, NicPatch(link_up=False))
+    assert "down" in host.virsh("domif-getlink", "tower", mac)
+    assert definition(site).pending == []
+    said = done(site, hardware.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
+    assert "vCPUs" in said
+    assert definition(site).pending == ["vCPUs"]
+    assert site.vm("tower").pending is True  # type: ignore[union-attr]
+    done(site, definitions.revert)
+    assert definition(site).pending == []
+    assert host.virsh("vcpucount", "tower", "--config", "--maximum").strip() == "2"
+
+
+def test_versions_are_kept_whoever_made_them_and_brought_back(host: LabHost, site: Site) -> None:
+    first = host.virsh("dumpxml", "tower")
+    done(site, hardware.change_hardware, HardwarePatch(title="by Vigie"))
+    host.virsh("desc", "tower", "--config", "--title", "by virsh")
+    eventually(lambda: definition(site).parsed["title"] == "by virsh", 10, "the mirror has it")
+    with site.services.database.read() as session:
+        ctx = site.ctx(session)
+        versions = definitions.list_versions(ctx, vm_id(site)).items
+        assert [(each.actor, each.current) for each in versions] == [
+            (None, True),
+            ("tester", False),
+            (None, False),
+        ]
+        assert definitions.show_version(ctx, vm_id(site), versions[-1].id).strip() == first.strip()
+        diff = definitions.diff_versions(ctx, vm_id(site), versions[-1].id, 0)
+        assert (diff.parts, [line.text.strip() for line in diff.lines if line.kind == "new"]) == (
+            ("Title",),
+            ["<title>by virsh</title>"],
+        )
+    done(site, definitions.restore_version, versions[-1].id)
+    assert host.virsh("dumpxml", "tower") == first
+    with pytest.raises(NotFound):
+        ask(site, definitions.restore_version, 10**6)
+
+
+def test_xml_is_edited_and_two_admins_lose_nothing(host: LabHost, site: Site) -> None:
+    with site.services.database.read() as session:
+        seen = definitions.show_definition(site.ctx(session), vm_id(site))
+    mine = seen.saved.replace("</name>", "</name>\n  <title>mine</title>")
+    with site.services.database.read() as session:
+        assert definitions.preview(site.ctx(session), vm_id(site), mine).parts == ("Title",)
+    task = site.task(ask(site, definitions.replace, mine, seen.version))
+    assert task.state is TaskState.SUCCEEDED, task
+    theirs = seen.saved.replace("</name>", "</name>\n  <title>theirs</title>")
+    with pytest.raises(EditConflict):
+        ask(site, definitions.replace, theirs, seen.version)
+    assert "mine" in host.virsh("dumpxml", "tower")
+    broken = mine.replace("<memory unit='KiB'>", "<memory unit='KiB' bogus='1'>")
+    with pytest.raises(InvalidInput) as told:
+        ask(site, definitions.replace, broken, None)
+    assert told.value.field == "xml"
+
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><domain><name>&b;</name></domain>'
+
+
+def test_xml_that_attacks_or_reaches_the_host_is_refused(host: LabHost, site: Site) -> None:
+    with site.services.database.read() as session:
+        saved = definitions.show_definition(site.ctx(session), vm_id(site)).saved
+    bad = [
+        BOMB,
+        "<domain/>",
+        "no xml",
+        saved.replace("<name>tower</name>", "<name>other</name>"),
+        saved.replace("</uuid>", "0</uuid>", 1),
+        "<network><name>tower</name></network>",
+    ]
+    for xml in bad:
+        with pytest.raises(InvalidInput) as told:
+            ask(site, definitions.replace, xml, None)
+        assert told.value.field == "xml", xml[:60]
+    evil = saved.replace(
+        "</devices>", "<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem></devices>"
+    )
+    with site.services.database.read() as session:
+        assert definitions.preview(site.ctx(session), vm_id(site), evil).dangers
+    spy = Actor(None, "ed", Role.OPERATOR, "page")
+    with pytest.raises(NotAllowed):
+        ask(site, definitions.replace, evil, None, actor=spy)
+    assert "filesystem" not in host.virsh("dumpxml", "tower")
+
+
+REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+    (hardware.change_hardware, (HardwarePatch(vcpus=900),), "vcpus"),
+    (hardware.change_hardware, (HardwarePatch(memory_bytes=2**49),), "memory_bytes"),
+    (hardware.change_hardware, (HardwarePatch(memory_max_bytes=2**49),), "memory_max_bytes"),
+    (hardware.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
+    (hardware.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
+    (hardware.add_nic, (NicSpec(network="none-such"),), "nic.network"),
+    (hardware.change_medium, ("vda", Medium()), "target"),
+]
+
+
+def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site) -> None:
+    before = host.virsh("dumpxml", "tower")
+    for service, arguments, field in REFUSED:
+        with pytest.raises(InvalidInput) as told:
+            ask(site, service, *arguments)
+        assert told.value.field == field
+    for service, arguments in (
+        (hardware.remove_device, ("vdz",)),
+        (hardware.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
+    ):
+        with pytest.raises(NotFound):
+            ask(site, service, *arguments)
+    assert host.virsh("dumpxml", "tower") == before
+
+
+def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
+    known = vm_id(site)
+    assert site.task(ask(site, hardware.rename_vm, RenameSpec(name="castle"))).state is TaskState.SUCCEEDED
+    renamed = site.vm("castle")
+    assert renamed is not None
+    assert renamed.id == known
+    host.virsh("start", "castle")
+    site.wait_vm("castle", VmState.RUNNING)
+    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+        hardware.rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
+    assert told.value.code == "vm_active"
