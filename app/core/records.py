@@ -159,6 +159,8 @@ class VmDetail(VmRecord):
     actions: list[VerbRecord] = []
     definition_read_at: datetime | None = None
     screen_at: datetime | None = Field(None, description="When the last screenshot was taken.")
+    pending: list[str] = Field([], description="Parts that will be others after the next power-off.")
+    dangers: list[str] = Field([], description="What of its definition lets its guest reach its host.")
     version: int = Field(description="Changes with each edit of tags or notes; the ETag.")
 
 

@@ -80,6 +80,14 @@ def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
     return _define(ctx, vm, host, definition, definition.xml)
 
 
+def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
+    """What runs compared with what is saved, while something waits for the power-off. Raises NotFound."""
+    vm, definition = _find(ctx, vm_id)
+    if not definition.pending or definition.saved_xml is None:
+        return None
+    return _diff(ctx, vm, definition.xml, definition.saved_xml)
+
+
 def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
     """Versions of the saved definition, the latest first. Raises NotFound."""
     _find(ctx, vm_id)

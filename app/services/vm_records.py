@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.actions import Refusal, VmVerb, refuse_vm_action
+from app.core.dangers import DANGERS
 from app.core.records import (
     DeviceRecord,
     DiskRecord,
@@ -139,6 +140,7 @@ def detail_of(
     parsed: dict[str, Any],
     read_at: datetime | None,
     screen_at: datetime | None,
+    pending: Sequence[str],
 ) -> VmDetail:
     """A VM with all that is known. `parsed` is what was read from its definition; empty when it was not read."""
     by_mac: dict[str, list[str]] = {}
@@ -164,6 +166,8 @@ def detail_of(
         actions=actions,
         definition_read_at=read_at,
         screen_at=screen_at,
+        pending=[ctx.translate(part) for part in pending],
+        dangers=[ctx.translate(DANGERS[key]) for key in vm.dangers or () if key in DANGERS],
         version=vm.version,
     )
 

@@ -14,6 +14,15 @@ UNNAMED = {
     "vm.action": "named by its verb",
     "vm.act_many": "an entry for each VM",
     "vm.create_many": "an entry for each VM",
+    "vm.add_disk": "a vm.change",
+    "vm.add_nic": "a vm.change",
+    "vm.change_nic": "a vm.change",
+    "vm.medium": "a vm.change",
+    "vm.preview_definition": "looks and keeps nothing",
+    "vm.remove_disk": "a vm.change",
+    "vm.remove_nic": "a vm.change",
+    "vm.restore_version": "a vm.define",
+    "vm.revert": "a vm.define",
     "vm.preview": "looks and keeps nothing",
 }
 CHANGES = {"post", "put", "patch", "delete"}

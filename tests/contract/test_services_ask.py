@@ -18,6 +18,7 @@ NEED_NOT = {
     "accounts.change_password": OWN + ", who proves it with the present password",
     "accounts.set_language": OWN,
     "audit.record": PART + "writes down what was done",
+    "definitions.revert": PART + "hardware.find_editable asks",
     "first_look.credential_for": PART + "hosts.add_host, hosts.update_host and first_look.look_at ask",
     "host_records.records_of": PART + "rows that a filtered query found",
     "host_records.detail_of": PART + "a row that hosts.show_host found",

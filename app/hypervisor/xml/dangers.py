@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 
 from app.core.views import VmDefinition
-from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
 
 _EMULATORS = ("/usr/bin/qemu-system-", "/usr/libexec/qemu-kvm", "/usr/bin/qemu-kvm", "/usr/bin/kvm")
@@ -29,7 +29,11 @@ def quick_dangers(definition: VmDefinition, volumes: Collection[str]) -> list[st
     sources = [disk.source for disk in definition.disks if disk.source and disk.source.startswith("/")]
     if all(source in volumes for source in sources) and not _SIGNS.search(definition.xml):
         return []
-    return find_dangers(definition.xml, {posixpath.dirname(path) for path in volumes if path.startswith("/")})
+    places = {posixpath.dirname(path) for path in volumes if path.startswith("/")}
+    try:
+        return find_dangers(definition.xml, places)
+    except UnreadableXml:
+        return []
 
 
 def find_dangers(xml: str, places: Collection[str]) -> list[str]:

@@ -68,6 +68,28 @@ MAKING: dict[str, Json] = {
     "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
     "SavedSpecRecord": _SAVED,
     "SavedSpecList": {"items": [_SAVED]},
+    "HardwarePatch": {"vcpus": 2, "memory_bytes": 2 * _GIB},
+    "Medium": {"volume_id": "vol_e2f3g4h5i6j7k2l3"},
+    "NicPatch": {"link_up": False},
+    "RenameSpec": {"name": "web-02"},
+    "DefinitionSpec": {"xml": "<domain type='kvm'><name>web-01</name>…</domain>"},
+    "DefinitionRecord": {
+        "saved": "<domain type='kvm'><name>web-01</name>…</domain>",
+        "live": None,
+        "pending": [],
+        "version": 169_223_761_003_412,
+    },
+    "DiffRecord": {
+        "parts": ["Title"],
+        "dangers": [],
+        "lines": [{"kind": "new", "text": "  <title>Shop</title>"}],
+    },
+    "VersionList": {
+        "items": [
+            {"id": 7, "since": _AT, "actor": "admin", "task_id": "task_h2i3j4k5l6m7n2o3", "current": True},
+            {"id": 6, "since": None, "actor": None, "task_id": None, "current": False},
+        ]
+    },
     "VolumeSpec": {"pool_id": _POOL["id"], "name": "data.qcow2", "size_bytes": 20 * _GIB},
     "VolumeResize": {"size_bytes": 40 * _GIB},
     "VolumeClone": {"name": "data-copy.qcow2"},

@@ -29,6 +29,7 @@ from app.web.pages import (
     tokens,
     tree,
     users,
+    vm_hardware,
     vm_new,
     vm_removal,
     vms,
@@ -47,6 +48,7 @@ for _module in (
     hosts,
     vm_new,  # before vms: /vms/new is no VM
     vm_removal,
+    vm_hardware,
     vms,
     consoles,
     volumes,  # before storage: /storage/volumes/… is no pool

@@ -95,8 +95,8 @@ def spec_of(form: Form) -> VmSpec:
         "memory_bytes": _amount(form, "memory_mib", MIB),
         "memory_max_bytes": _amount(form, "memory_max_mib", MIB),
         "cpu": _cpu(form),
-        "disks": [_disk(form, f"disks.{number}.") for number in rows(form.values, "disks")],
-        "nics": [_nic(form, f"nics.{number}.") for number in rows(form.values, "nics")],
+        "disks": [disk_of(form, f"disks.{number}.") for number in rows(form.values, "disks")],
+        "nics": [nic_of(form, f"nics.{number}.") for number in rows(form.values, "nics")],
         "cloud_init": _cloud(form) if form["cloud"] == "true" else None,
         "kernel": _filled(form, "kernel.", _KERNEL) or None,
     }
@@ -179,7 +179,8 @@ def _cpu(form: Form) -> dict[str, Any]:
     return found | ({"mode": chosen} if chosen else {})
 
 
-def _disk(form: Form, at: str) -> dict[str, Any]:
+def disk_of(form: Form, at: str) -> dict[str, Any]:
+    """The fields of a DiskSpec that the form's fields beginning with `at` describe."""
     kind = form[at + "kind"]
     found = _filled(form, at, _DISK)
     if kind == "medium":
@@ -199,7 +200,8 @@ def _disk(form: Form, at: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _nic(form: Form, at: str) -> dict[str, Any]:
+def nic_of(form: Form, at: str) -> dict[str, Any]:
+    """The fields of a NicSpec that the form's fields beginning with `at` describe."""
     kind = form[at + "kind"]
     found = _filled(form, at, _NIC) | {"link_up": form[at + "link_up"] == "true"}
     if kind == "bridge":

@@ -13,7 +13,7 @@ from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.records import VmDetail
 from app.core.specs import ActionOptions, BulkAction, EventQuery, TaskQuery, VmPatch, VmQuery
-from app.services import events, tasks, vms
+from app.services import definitions, events, tasks, vms
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
@@ -101,7 +101,8 @@ def vm_tasks(request: Request, id: PageId, ctx: Reader) -> Response:
 def vm_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VM's definition as its host has it."""
     xml = vms.xml_of(ctx, id)
-    return _page(request, ctx, id, "xml", xml=xml, pieces=list(pieces(xml)))
+    diff = definitions.diff_pending(ctx, id)
+    return _page(request, ctx, id, "xml", xml=xml, pieces=list(pieces(xml)), diff=diff)
 
 
 def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Response:

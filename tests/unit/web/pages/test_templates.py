@@ -11,6 +11,7 @@ import pytest
 from app.core.actions import VM_ACTIONS, VmVerb
 from app.core.creation import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
 from app.core.endpoints import parse_uri
+from app.core.hardware import DiffLine, DiffRecord, VersionRecord
 from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
 from app.core.removal import RemovalDisk, RemovalRecord, RemovedVmRecord
@@ -166,6 +167,7 @@ VM_TABS = {
     "xml": {
         "pieces": list(pieces(f"<domain type='kvm'><name>{samples.LONG}</name><!-- & --></domain>")),
         "xml": "",
+        "diff": None,
     },
 }
 
@@ -422,3 +424,44 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
     )  # fmt: skip
     for removed in ((), (gone,)):
         assert_harmless(draw("vms/deleted.html", language=language, removed=removed))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_pages_that_change_a_vm_draw(language: str) -> None:
+    vm = samples.vm(samples.HTML).model_copy(update={"pending": [samples.HTML], "dangers": [samples.HTML]})
+    options = (Option(key="pool_1", name=samples.HTML, about=samples.HTML, free_bytes=1),)
+    choices = Choices(hosts=options, pools=options, networks=options, volumes=options, media=options)
+    words = {"model": vm_form.options_of(NicSpec, "model")}
+    for part in ("", "machine", "name", "disk", "nic"):
+        form = Shown(
+            {"name": samples.HTML, "vcpus": samples.HTML},
+            {"vcpus": samples.HTML, "disk.pool": samples.HTML},
+            FAILED.problem,
+        )
+        page = draw(
+            "vms/edit.html", language=language, vm=vm, part=part, form=form, choices=choices, nic_words=words
+        )
+        assert_harmless(page)
+    lines = (
+        DiffLine(kind="gone", text=samples.HTML),
+        DiffLine(kind="new", text=samples.HTML),
+        DiffLine(kind="same", text="x"),
+    )
+    diff = DiffRecord(parts=(samples.HTML,), dangers=(samples.HTML,), lines=lines)
+    for found in (None, diff):
+        assert_harmless(draw("vms/edit_xml.html", language=language, vm=vm, form=FAILED, diff=found))
+    versions = (
+        VersionRecord(id=2, since=samples.NOW, actor=samples.HTML, task_id="task_1", current=True),
+        VersionRecord(id=1),
+    )
+    page = draw(
+        "vms/show.html",
+        language=language,
+        vm=vm,
+        tab="history",
+        last_task=None,
+        versions=versions,
+        diff=diff,
+        pair=[1, None],
+    )
+    assert_harmless(page)
