@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from app.core.compatibility import report as compatibility
@@ -45,6 +46,7 @@ class Reader:
         self._listed: tuple[VmObservation, ...] | None = None
         self._listed_at = 0
         self._sample: UsageSample | None = None
+        self._unsaved: list[str] = []  # running VMs whose saved definition is still to be read
         self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
@@ -67,6 +69,7 @@ class Reader:
         self._seen = {vm.uuid: _digest(vm) for vm in vms}
         self._listing = 0
         self._whole = _without_xml(snapshot)
+        self._unsaved = [vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent]
         for vm in vms:
             self._plan_guest(vm, started=False)
         with self._lock:
@@ -130,7 +133,14 @@ class Reader:
         """Pools with their volumes, the leases of networks, and traffic filters."""
         leases, filters = host.networks.all_leases(), host.filters.read()
         snapshot = HostSnapshot(pools=host.read_pools(volumes=True), leases=leases, filters=filters)
-        return HostReport(self._host_id, None, snapshot=snapshot)
+        return HostReport(self._host_id, None, snapshot=snapshot, vms=tuple(self._saved(host)))
+
+    def _saved(self, host: Host) -> Iterator[VmObservation]:
+        """Running VMs by themselves, once: a listing does not read what they will be after their power-off."""
+        unsaved, self._unsaved = self._unsaved, []
+        for uuid in unsaved:
+            with suppress(VmGone):
+                yield host.read_vm(uuid)
 
     def guests(self, host: Host) -> HostReport | None:
         """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""

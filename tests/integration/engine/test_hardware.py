@@ -261,3 +261,14 @@ def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
         hardware.rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
     assert told.value.code == "vm_active"
+
+
+def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("tower", start=True)
+    site.add(host)
+    eventually(lambda: row(site, Vm, Vm.name == "tower") and definition(site).saved_xml, 15, "it is read")
+    host.virsh("setvcpus", "tower", "3", "--config", "--maximum")
+    eventually(lambda: definition(site).pending == ["vCPUs"], 10, "what virsh changed waits")
+    with site.services.database.read() as session:
+        assert len(definitions.list_versions(site.ctx(session), vm_id(site)).items) == 2
