@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from app.core.images import ImageFetch
 from app.core.specs import Spec
 
 
@@ -55,6 +56,7 @@ class DiskPlan(Spec):
     serial: str | None = None
     boot_order: int | None = None
     limits: Limits = Limits()
+    fetch: ImageFetch | None = None  # the image that it is made from, or holds, when the host has it not yet
 
 
 class NicPlan(Spec):

@@ -9,7 +9,7 @@ from app.core.creation import Creation
 from app.core.errors import HostError, VmGone
 from app.core.messages import N_
 from app.core.views import VmObservation, VolumeObservation
-from app.engine import leftovers
+from app.engine import images, leftovers
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
 from app.services import births
@@ -28,6 +28,8 @@ def create(run: Run) -> Outcome:
         if _look(run, plan) is None:
             run.take_back()
             _refuse_name(run, plan)
+            for fetched in (disk.fetch for disk in plan.disks if disk.fetch is not None):
+                images.fetch(run, fetched)
             disks = [_make_disk(run, disk, number, plan) for number, disk in enumerate(plan.disks)]
             _write_seed(run, asked)
             run.stop_if_asked()

@@ -6,7 +6,7 @@ from app.core.blueprint import DiskPlan
 from app.core.errors import HostError, HypervisorRefused
 from app.core.hardware import Changes, Redefinition, Renaming, Step
 from app.core.messages import N_
-from app.engine import leftovers
+from app.engine import images, leftovers
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor import Host
@@ -43,6 +43,8 @@ def _do(run: Run, uuid: str, step: Step) -> bool:
     """Whether the step counts now."""
     if step.do == "add_disk" and step.disk is not None:
         return _add_disk(run, uuid, step.disk)
+    if step.do == "medium" and step.disk is not None and step.disk.fetch is not None:
+        images.fetch(run, step.disk.fetch)
     return run.call(lambda host: _plain(host, uuid, step))
 
 
@@ -67,6 +69,8 @@ def _plain(host: Host, uuid: str, step: Step) -> bool:
 
 def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     """Make its volume first, if it has one to make; that goes again when the disk cannot be added."""
+    if disk.fetch is not None:
+        images.fetch(run, disk.fetch)
     wanted = disk.new
     if wanted is None:
         return run.call(lambda host: host.hardware.add_disk(uuid, disk))

@@ -83,6 +83,7 @@ class Run:
     def __init__(self, job: TaskWork, tie: Tie) -> None:
         self.job = job
         self.made = list(job.made)
+        self.percent = -1  # as last told, of work that counts bytes
         self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
         self._tie = tie
 
@@ -104,6 +105,17 @@ class Run:
                 self.say(None, N_("Waiting for the host to answer."))
                 told = True
             self.pause(0.2)
+        return host
+
+    def other(self, host_id: str) -> Host:
+        """The open connection to another host than the task's. Raises TaskFailed (host_lost)."""
+        host = self._tie.host(host_id)
+        if host is None:
+            raise TaskFailed(
+                "host_lost",
+                N_("The other host is not connected."),
+                hint=N_("Wait until it answers again, then ask anew."),
+            )
         return host
 
     def call(self, verb: Callable[[Host], T]) -> T:
@@ -169,6 +181,11 @@ class Run:
             log.warning("leftovers_stay", task=self.job.task_id, code=error.code)
             return
         self.keep()
+
+    def forget_made(self, what: dict[str, str]) -> None:
+        """This one of what was made is as it should be, whatever becomes of the rest."""
+        self.made = [each for each in self.made if each != what]
+        self._tie.note_made(self.job.task_id, self.made)
 
     def keep(self) -> None:
         """What was made is as it should be: there is nothing to clean up any more."""

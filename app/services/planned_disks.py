@@ -11,12 +11,15 @@ import sqlalchemy as sa
 from app.core import placing
 from app.core.blueprint import DiskPlan, Limits, VolumePlan
 from app.core.errors import Conflict, InvalidInput
+from app.core.images import ImageFetch
 from app.core.messages import N_
 from app.core.offers import Offers
 from app.core.systems import System
 from app.core.vmspec import DiskSpec, VmSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.services.context import Ctx
+from app.services.images import fetch_to
+from app.services.volumes import FILE_POOLS
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
@@ -29,6 +32,7 @@ class Source:
 
     plan: VolumePlan
     image: str | None = None
+    fetch: ImageFetch | None = None  # how the image comes to the host first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class _Origin:
     path: str
     format: str
     size_bytes: int
+    fetch: ImageFetch | None = None
 
 
 def plan_disks(
@@ -84,7 +89,7 @@ def plan_disks(
         else:
             source = _new(ctx, host, where, asked, f"{vm_name}-{target}")
             sources.append(source)
-            plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format))
+            plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format, fetch=source.fetch))
     _check_names(sources)
     _check_room(ctx, host, sources)
     return plans, sources
@@ -182,8 +187,8 @@ def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]
     """A drive: with an image of the library in it, or empty."""
     if asked.image_id is None:
         return {}
-    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id)
-    return {"kind": "file", "path": origin.path, "format": "raw"}
+    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id, None)
+    return {"kind": "file", "path": origin.path, "format": "raw", "fetch": origin.fetch}
 
 
 def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str) -> Source:
@@ -210,7 +215,7 @@ def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str) -> Source
 def _from_image(
     ctx: Ctx, host: Host, where: str, asked: DiskSpec, pool: Pool, name: str, kind: str
 ) -> Source:
-    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id or "")
+    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id or "", pool)
     size = asked.size_bytes or origin.size_bytes
     if size < origin.size_bytes:
         raise InvalidInput(
@@ -230,10 +235,11 @@ def _from_image(
         clone_of=None if asked.linked else origin.path,
         **backing,
     )
-    return Source(plan, origin.image.name)
+    return Source(plan, origin.image.name, origin.fetch)
 
 
-def _origin(ctx: Ctx, host: Host, field: str, image_id: str) -> _Origin:
+def _origin(ctx: Ctx, host: Host, field: str, image_id: str, pool: Pool | None) -> _Origin:
+    """The image's file on the host; where it is not there yet, where it will be: in this pool, or one with room."""
     image = ctx.session.scalar(ctx.visible(sa.select(Image).where(Image.id == image_id), "image.view"))
     if image is None:
         raise InvalidInput(field, N_("names no image"))
@@ -242,12 +248,35 @@ def _origin(ctx: Ctx, host: Host, field: str, image_id: str) -> _Origin:
     copy = ctx.session.scalar(
         sa.select(ImageCopy).where(ImageCopy.image_id == image.id, ImageCopy.host_id == host.id).limit(1)
     )
-    if copy is None:
-        raise InvalidInput(
-            field, N_("the image is not on this host"), hint=N_("Copy the image to the host first.")
-        )
     size = image.virtual_bytes or image.size_bytes or 0
-    return _Origin(image, copy.path, image.format or RAW, size)
+    if copy is not None:
+        return _Origin(image, copy.path, image.format or RAW, size)
+    into = _file_pool(ctx, host, field, pool, image.size_bytes or 0)
+    fetch = fetch_to(ctx, image, into)
+    path = f"{(into.target_path or '').rstrip('/')}/{fetch.name}"
+    return _Origin(image, path, image.format or RAW, size, fetch)
+
+
+def _file_pool(ctx: Ctx, host: Host, field: str, wanted: Pool | None, size: int) -> Pool:
+    """Where an image is copied to: a running pool of files with room, this one if it is such."""
+    query = sa.select(Pool).where(
+        Pool.host_id == host.id,
+        Pool.state == "running",
+        Pool.kind.in_(FILE_POOLS),
+        Pool.target_path.is_not(None),
+        Pool.available_bytes > size,
+    )
+    found = list(ctx.session.scalars(ctx.visible(query.order_by(Pool.available_bytes.desc()), "pool.view")))
+    for pool in found:
+        if wanted is None or pool.id == wanted.id:
+            return pool
+    if not found:
+        raise InvalidInput(
+            field,
+            N_("the image is not on this host, and no pool of files there has room for it"),
+            hint=N_("Free some space, or choose another host."),
+        )
+    return found[0]
 
 
 def _check_names(sources: list[Source]) -> None:

@@ -186,7 +186,7 @@ def _write(
     with services.visits.to(host_id) as host:
         if offset == 0:
             _make_room(host, pool, name, size)
-        for begin, stretch in _written(part):
+        for begin, stretch in written(part):
             host.storage.write_volume(pool, name, stretch, offset + begin)
 
 
@@ -196,7 +196,7 @@ def _make_room(host: OpenHost, pool: str, name: str, size: int) -> None:
         host.storage.create_volume(VolumePlan(pool=pool, name=name, format="raw", size_bytes=size))
 
 
-def _written(part: bytes) -> Iterator[tuple[int, bytes]]:
+def written(part: bytes) -> Iterator[tuple[int, bytes]]:
     """The stretches of a part that hold more than zeros, with where each begins in it."""
     begun: int | None = None
     for at in range(0, len(part), len(_ZERO)):

@@ -25,6 +25,7 @@ NEED_NOT = {
     "host_records.check_records": PART + "words of a report that hosts.show_host read",
     "idempotency.remembered": OWN + ": keys belong to users",
     "idempotency.remember": OWN + ": keys belong to users",
+    "images.fetch_to": PART + "of an image and a pool that were found",
     "macs.free_mac": PART + "whoever makes or changes a VM asks; an address is free for all or for nobody",
     "macs.require_free": PART + "as macs.free_mac",
     "names.check_free": PART + "compares a name before a row is written",

@@ -15,6 +15,7 @@ from app.web.api import (
     filters,
     hardware,
     hosts,
+    images,
     networks,
     overview,
     removal,
@@ -32,7 +33,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, storage, volumes, uploads, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, storage, volumes, uploads, images, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -37,6 +37,30 @@ _SAVED: Json = {
     "version": 1,
 }
 _POOL: Json = {"kind": "pool", "id": "pool_f2g3h4i5j6k7l2m3", "name": "default"}
+_IMAGE: Json = {
+    "id": "img_j2k3l4m5n6o7p2q3",
+    "name": "Debian 12",
+    "kind": "disk",
+    "format": "qcow2",
+    "state": "ready",
+    "size_bytes": 400_000_000,
+    "virtual_bytes": 2 * _GIB,
+    "sha256": "0" * 64,
+    "os": "debian11",
+    "source": "kvm-01: /var/lib/libvirt/images/debian-12.qcow2",
+    "notes": "",
+    "created_at": _AT,
+    "created_by": "admin",
+    "places": [
+        {
+            "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
+            "path": "/var/lib/libvirt/images/debian-12.qcow2",
+            "volume_name": "debian-12.qcow2",
+            "checked_at": _AT,
+        }
+    ],
+    "version": 1,
+}
 _UPLOAD: Json = {
     "id": "task_h2i3j4k5l6m7n2o3",
     "pool": _POOL,
@@ -68,6 +92,11 @@ MAKING: dict[str, Json] = {
     "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
     "SavedSpecRecord": _SAVED,
     "SavedSpecList": {"items": [_SAVED]},
+    "ImageSpec": {"name": "Debian 12", "volume_id": "vol_e2f3g4h5i6j7k2l3", "os": "debian11"},
+    "ImagePatch": {"notes": "From debian.org, 2026-11"},
+    "ImageCopySpec": {"pool_id": _POOL["id"]},
+    "ImageRecord": _IMAGE,
+    "ImageList": {"items": [_IMAGE]},
     "HardwarePatch": {"vcpus": 2, "memory_bytes": 2 * _GIB},
     "Medium": {"volume_id": "vol_e2f3g4h5i6j7k2l3"},
     "NicPatch": {"link_up": False},

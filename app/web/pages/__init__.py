@@ -20,6 +20,7 @@ from app.web.pages import (
     gallery,
     host_new,
     hosts,
+    images,
     network_names,
     networks,
     search,
@@ -51,6 +52,7 @@ for _module in (
     vm_hardware,
     vms,
     consoles,
+    images,
     volumes,  # before storage: /storage/volumes/… is no pool
     storage,
     network_names,  # before networks: /networks/names is no network

@@ -12,6 +12,7 @@ from app.core.actions import VM_ACTIONS, VmVerb
 from app.core.creation import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
 from app.core.endpoints import parse_uri
 from app.core.hardware import DiffLine, DiffRecord, VersionRecord
+from app.core.images import ImagePlace, ImageRecord
 from app.core.privileges import Role
 from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
 from app.core.removal import RemovalDisk, RemovalRecord, RemovedVmRecord
@@ -465,3 +466,28 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
         pair=[1, None],
     )
     assert_harmless(page)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_pages_of_images_draw(language: str) -> None:
+    host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
+    place = ImagePlace(host=host, path=samples.HTML, volume_name="x", checked_at=samples.NOW)
+    common = {
+        "id": "img_1",
+        "source": samples.HTML,
+        "created_at": samples.NOW,
+        "created_by": samples.HTML,
+        "version": 1,
+    }
+    found = [
+        ImageRecord(name=samples.HTML, kind="iso", state="ready", places=(place,) * 6, os="x", **common),
+        ImageRecord(name=samples.HTML, kind="disk", state="failed", **common),
+        ImageRecord(name=samples.HTML, kind="disk", state="importing", **common),
+    ]
+    for listed_ in (found, []):
+        assert_harmless(draw("images/list.html", language=language, images=listed_))
+    pools = [Ref(kind=ObjectKind.POOL, id="pool_1", name=samples.HTML)]
+    for image in found:
+        assert_harmless(draw("images/show.html", language=language, image=image, form=FAILED, pools=pools))
+    system = SystemRecord(id="x", name=samples.HTML, family="x")
+    assert_harmless(draw("images/new.html", language=language, form=FAILED, volumes=pools, systems=[system]))

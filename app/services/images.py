@@ -1,0 +1,234 @@
+"""The library of images: what VMs are made from, and on which hosts it is."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.ids import new_id
+from app.core.images import (
+    ImageCopySpec,
+    ImageFetch,
+    ImageList,
+    ImageLook,
+    ImagePatch,
+    ImagePlace,
+    ImageRecord,
+    ImageSpec,
+)
+from app.core.messages import N_
+from app.core.records import Ref, TaskRecord
+from app.core.states import ObjectKind
+from app.db.models import Host, Image, ImageCopy, Pool, Volume
+from app.hypervisor.osinfo import systems
+from app.services import audit, tasks, volumes
+from app.services.context import Ctx
+from app.services.names import check_version, save_named
+from app.services.volume_users import users_of
+from app.services.workable import require_workable
+
+IMPORT, COPY = "image.import", "image.copy"
+MOST = 500
+IMPORTING, READY, FAILED = "importing", "ready", "failed"
+
+
+def list_images(ctx: Ctx) -> ImageList:
+    """All images, by name."""
+    rows = ctx.session.scalars(ctx.visible(sa.select(Image).order_by(Image.name_key), "image.view"))
+    return ImageList(items=tuple(_record(ctx, row) for row in rows))
+
+
+def show_image(ctx: Ctx, image_id: str) -> ImageRecord:
+    """One image, with the hosts that have it. Raises NotFound."""
+    return _record(ctx, _get(ctx, image_id, "image.view"))
+
+
+def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
+    """Have a volume looked at and made an image. From then on it must not change, so nothing may write to it.
+
+    Raises InvalidInput (volume_id, os), Conflict (name_taken, volume_in_use, host_not_connected…), Busy.
+    """
+    ctx.require("image.edit")
+    query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
+    query = query.join(Host, Host.id == Pool.host_id).where(Volume.id == asked.volume_id)
+    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    if row is None:
+        raise InvalidInput("volume_id", N_("names no volume"))
+    volume, pool, host = row
+    require_workable(ctx, host)
+    if users := users_of(ctx, [volume])[volume.id]:
+        raise Conflict(
+            ctx.translate(N_("The volume is in use.")),
+            why=ctx.say(
+                N_("%(volume)s is used by: %(names)s."),
+                {"volume": volume.name, "names": ", ".join(user.name for user in users[:5])},
+            ),
+            hint=ctx.translate(N_("Clone it, and make the copy an image.")),
+            code="volume_in_use",
+        )
+    image = Image(
+        id=new_id(ObjectKind.IMAGE),
+        kind="iso" if volume.name.lower().endswith(".iso") or volume.format == "iso" else "disk",
+        format=volume.format,
+        state=IMPORTING,
+        size_bytes=None,
+        virtual_bytes=volume.capacity_bytes,
+        os_id=_known_os(asked.os),
+        source=f"{host.name}: {volume.path}",
+        notes=asked.notes,
+        created_at=ctx.now,
+        created_by=ctx.actor.name,
+        version=1,
+    )
+    save_named(ctx, image, asked.name)
+    look = ImageLook(image_id=image.id, pool=pool.uuid, name=volume.name, path=volume.path)
+    task = tasks.enqueue(
+        ctx, IMPORT, target=_ref(image), host=_host_ref(host), params=look.model_dump(), lock=image.id
+    )
+    return tasks.record_of(ctx, task)
+
+
+def volume_options(ctx: Ctx) -> list[Ref]:
+    """Volumes that could be images: files of running pools."""
+    ctx.require("image.edit")
+    query = sa.select(Volume.id, Volume.name, Pool.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
+    query = query.join(Host, Host.id == Pool.host_id).where(Volume.kind == "file", Pool.state == "running")
+    rows = ctx.session.execute(ctx.visible(query.order_by(Volume.name).limit(MOST), "pool.view"))
+    return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
+
+
+def pool_options(ctx: Ctx, image_id: str) -> list[Ref]:
+    """Running pools of hosts that have the image not yet."""
+    ctx.require("image.edit")
+    there = sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id)
+    query = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
+    query = query.where(
+        Pool.state == "running", Host.state == "connected", Host.mode == "managed", Host.id.not_in(there)
+    )
+    rows = ctx.session.execute(ctx.visible(query.order_by(Host.name_key, Pool.name).limit(MOST), "pool.view"))
+    return [Ref(kind=ObjectKind.POOL, id=row[0], name=f"{row[2]} · {row[1]}") for row in rows]
+
+
+def update_image(ctx: Ctx, image_id: str, patch: ImagePatch, version: int | None = None) -> ImageRecord:
+    """Change name, system or notes. Raises NotFound, InvalidInput, Conflict (name_taken), EditConflict."""
+    image = _get(ctx, image_id, "image.edit", lock=True)
+    check_version(image, version)
+    if "os" in patch.model_fields_set:
+        image.os_id = _known_os(patch.os)
+    if patch.notes is not None:
+        image.notes = patch.notes
+    image.version += 1
+    save_named(ctx, image, patch.name or image.name)
+    audit.record(ctx, "image.update", target=_ref(image))
+    return _record(ctx, image)
+
+
+def forget_image(ctx: Ctx, image_id: str) -> None:
+    """Take an image out of the library. Its files stay, as ordinary volumes of their pools. Raises NotFound, Busy."""
+    image = _get(ctx, image_id, "image.edit", lock=True)
+    tasks.require_free(ctx, image.id)
+    ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
+    ctx.session.delete(image)
+    audit.record(ctx, "image.forget", target=_ref(image))
+
+
+def copy_image(ctx: Ctx, image_id: str, asked: ImageCopySpec) -> TaskRecord:
+    """Have an image copied to another host. Raises InvalidInput, Conflict (image_there, image_nowhere…), Busy."""
+    image = _get(ctx, image_id, "image.edit")
+    pool, host = volumes.running_pool(ctx, asked.pool_id, "pool_id")
+    if any(place.host_id == host.id for place in _copies(ctx, image.id)):
+        raise Conflict(ctx.translate(N_("The host has this image already.")), code="image_there")
+    fetch = fetch_to(ctx, image, pool)
+    task = tasks.enqueue(
+        ctx,
+        COPY,
+        target=_ref(image),
+        host=_host_ref(host),
+        params=fetch.model_dump(),
+        lock=f"{image.id}/{host.id}",
+    )
+    return tasks.record_of(ctx, task)
+
+
+def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
+    """How an image comes into a pool of a host that has it not. Raises Conflict (image_nowhere, pool_full…)."""
+    query = (
+        sa.select(ImageCopy, Host)
+        .join(Host, Host.id == ImageCopy.host_id)
+        .where(ImageCopy.image_id == image.id)
+    )
+    usable = [row for row in ctx.session.execute(query) if _is_usable(row[1])]
+    if image.state != READY or not usable or image.size_bytes is None or image.sha256 is None:
+        raise Conflict(
+            ctx.translate(N_("The image cannot be copied now.")),
+            why=ctx.translate(N_("No host that has it is connected.")),
+            hint=ctx.translate(N_("Wait until one of its hosts answers again.")),
+            code="image_nowhere",
+        )
+    copy, source = usable[0]
+    name = copy.volume_name
+    taken = sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)
+    if ctx.session.scalar(taken) is not None:
+        name = f"{image.id}-{name}"[:200]
+    volumes.refuse_narrow(ctx, pool, image.size_bytes)
+    return ImageFetch(
+        image_id=image.id,
+        from_host=source.id,
+        from_pool=copy.pool_uuid,
+        from_name=copy.volume_name,
+        pool=pool.uuid,
+        name=name,
+        size_bytes=image.size_bytes,
+        sha256=image.sha256,
+    )
+
+
+def plan_of(fetch: ImageFetch) -> VolumePlan:
+    """The empty volume that a copy is written to: as long as the file."""
+    return VolumePlan(pool=fetch.pool, name=fetch.name, format="raw", size_bytes=fetch.size_bytes)
+
+
+def _is_usable(host: Host) -> bool:
+    return host.state in ("connected", "maintenance")
+
+
+def _known_os(short_id: str | None) -> str | None:
+    if short_id is not None and short_id not in systems():
+        raise InvalidInput("os", N_("names no system in osinfo-db"))
+    return short_id
+
+
+def _get(ctx: Ctx, image_id: str, privilege: str, *, lock: bool = False) -> Image:
+    ctx.require(privilege)
+    query = ctx.visible(sa.select(Image).where(Image.id == image_id), "image.view")
+    image: Image | None = ctx.session.scalar(query.with_for_update() if lock else query)
+    if image is None:
+        raise NotFound(ctx.translate(N_("There is no such image.")))
+    return image
+
+
+def _copies(ctx: Ctx, image_id: str) -> list[ImageCopy]:
+    return list(ctx.session.scalars(sa.select(ImageCopy).where(ImageCopy.image_id == image_id)))
+
+
+def _record(ctx: Ctx, image: Image) -> ImageRecord:
+    query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id)
+    query = query.where(ImageCopy.image_id == image.id).order_by(Host.name_key)
+    rows = ctx.session.execute(ctx.visible(query, "host.view"))
+    places = tuple(
+        ImagePlace(
+            host=_host_ref(host), path=copy.path, volume_name=copy.volume_name, checked_at=copy.checked_at
+        )
+        for copy, host in rows
+    )
+    copied = {name: getattr(image, name) for name in ImageRecord.model_fields if hasattr(image, name)}
+    return ImageRecord.model_validate(copied | {"os": image.os_id, "places": places})
+
+
+def _ref(image: Image) -> Ref:
+    return Ref(kind=ObjectKind.IMAGE, id=image.id, name=image.name)
+
+
+def _host_ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

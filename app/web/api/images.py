@@ -1,0 +1,66 @@
+"""The library of images."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from app.core.images import ImageCopySpec, ImageList, ImagePatch, ImageRecord, ImageSpec
+from app.core.records import TaskRecord
+from app.services import images
+from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
+from app.web.deps import Reader, Writer
+
+router = api_router("storage")
+
+
+@router.get("/images", name="image.list", responses=problems())
+def list_images(ctx: Reader) -> ImageList:
+    """Images that VMs can be made from, by name, with the hosts that have them."""
+    return images.list_images(ctx)
+
+
+@router.post(
+    "/images",
+    name="image.import",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def add_image(spec: ImageSpec, ctx: Writer, repeat: Once) -> Response:
+    """Make a volume an image: it is looked at before anything opens it, and its sum is taken."""
+    return repeat.once(ctx, lambda: accepted(images.add_image(ctx, spec)))
+
+
+@router.get("/images/{id}", name="image.show", response_model=ImageRecord, responses=problems(404))
+def show_image(id: ObjectPath, ctx: Reader) -> Response:
+    """One image."""
+    found = images.show_image(ctx, id)
+    return tagged(found, found.version)
+
+
+@router.patch(
+    "/images/{id}", name="image.update", response_model=ImageRecord, responses=problems(404, 409, 412, 413)
+)
+def update_image(id: ObjectPath, patch: ImagePatch, ctx: Writer, version: IfMatch) -> Response:
+    """Change name, system or notes."""
+    changed = images.update_image(ctx, id, patch, version)
+    return tagged(changed, changed.version)
+
+
+@router.delete("/images/{id}", name="image.forget", status_code=204, responses=problems(404, 409))
+def forget_image(id: ObjectPath, ctx: Writer) -> Response:
+    """Take an image out of the library; its files stay as ordinary volumes."""
+    images.forget_image(ctx, id)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/images/{id}/copies",
+    name="image.copy",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def copy_image(id: ObjectPath, asked: ImageCopySpec, ctx: Writer, repeat: Once) -> Response:
+    """Copy an image to another host. Making a VM there does so by itself."""
+    return repeat.once(ctx, lambda: accepted(images.copy_image(ctx, id, asked)))

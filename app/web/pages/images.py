@@ -1,0 +1,117 @@
+"""Pages of the library of images."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.core.images import ImageCopySpec, ImagePatch, ImageSpec
+from app.core.messages import N_
+from app.core.records import TaskRecord
+from app.services import images, offering
+from app.services.context import Ctx
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.render import go, render
+
+router = SignedRouter(include_in_schema=False)
+QUEUED = N_("%(task)s: the task is queued.")
+
+
+@router.get("/images")
+def image_list(request: Request, ctx: Reader) -> Response:
+    """The images, by name."""
+    return render(request, ctx, "images/list.html", images=images.list_images(ctx).items)
+
+
+@router.get("/images/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """Which volume shall be an image."""
+    values = {"volume_id": request.query_params.get("volume", "")}
+    return _draw_new(request, ctx, Shown(values))
+
+
+@router.post("/images/new", name="image.import")
+def add(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Ask for an image."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        given = {
+            "name": form["name"],
+            "volume_id": form["volume_id"],
+            "os": form["os"] or None,
+            "notes": form["notes"],
+        }
+        return images.add_image(ctx, _spec(given))
+
+    answer = attempt(visitor, form, "image.import", work)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, answer)
+    return go(request, "/images", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
+
+
+@router.get("/images/{id}")
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
+    """One image: what it is, where it is."""
+    return _draw(request, ctx, id, Shown())
+
+
+@router.post("/images/{id}", name="image.update")
+def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Change name, system or notes."""
+    version = form.version
+
+    def work(ctx: Ctx) -> object:
+        return images.update_image(ctx, id, form.read(ImagePatch, os=form["os"] or None), version)
+
+    answer = attempt(visitor, form, "image.update", work, target=id)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw(request, ctx, id, answer)
+    return go(request, f"/images/{id}", toast=("ok", visitor.translate(N_("Saved."))))
+
+
+@router.post("/images/{id}/copy", name="image.copy")
+def copy(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for a copy on another host."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return images.copy_image(ctx, id, form.read(ImageCopySpec))
+
+    answer = attempt(visitor, form, "image.copy", work, target=id)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw(request, ctx, id, answer)
+    return go(request, f"/images/{id}", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
+
+
+@router.post("/images/{id}/forget", name="image.forget")
+def forget(request: Request, id: PageId, ctx: Writer) -> Response:
+    """Take it out of the library."""
+    images.forget_image(ctx, id)
+    return go(
+        request, "/images", toast=("ok", ctx.translate(N_("The image is not in the library any more.")))
+    )
+
+
+def _spec(given: dict[str, str | None]) -> ImageSpec:
+    try:
+        return ImageSpec.model_validate(given)
+    except ValidationError as error:
+        raise FormInvalid(broken_rules(error)) from None
+
+
+def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
+    options = images.volume_options(ctx)
+    systems = offering.list_systems(ctx).items
+    return render(
+        request, ctx, "images/new.html", status=form.status, form=form, volumes=options, systems=systems
+    )
+
+
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
+    image = images.show_image(ctx, id)
+    pools = images.pool_options(ctx, id) if ctx.can("image.edit") else []
+    return render(request, ctx, "images/show.html", status=form.status, image=image, form=form, pools=pools)
