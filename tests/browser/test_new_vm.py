@@ -13,6 +13,8 @@ from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from tests.browser.console import Console, chromium, console_over, page_of, wait_for
 from tests.browser.test_console import connected, serial_text
+from tests.integration.engine.test_creation import guest_says
+from tests.integration.lab.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -22,7 +24,8 @@ def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows one host, whose pool has a boot medium and a disk with the same system."""
     host = fresh_lab.hosts[0]
     host.exec("cp", f"{ASSETS}/boot.iso", f"{POOLS['local']}/boot.iso")
-    host.exec("qemu-img", "convert", "-O", "qcow2", f"{ASSETS}/boot.iso", f"{POOLS['local']}/disk.qcow2")
+    for name in ("disk.qcow2", "cloud.qcow2"):
+        host.exec("qemu-img", "convert", "-O", "qcow2", f"{ASSETS}/boot.iso", f"{POOLS['local']}/{name}")
     host.virsh("pool-refresh", "local")
     with console_over(fresh_lab, tmp_path / "vigie") as made:
         made.add(host)
@@ -37,7 +40,7 @@ def page() -> Iterator[Page]:
         yield made
 
 
-def test_from_a_medium_and_from_an_existing_disk(console: Console, page: Page, fresh_lab: Lab) -> None:
+def test_from_a_medium_an_existing_disk_and_an_image(console: Console, page: Page, fresh_lab: Lab) -> None:
     console.sign_in(page)
     page.goto(f"{console.url}/vms")
     page.click("text=New VM")
@@ -64,6 +67,45 @@ def test_from_a_medium_and_from_an_existing_disk(console: Console, page: Page, f
     wait_for(lambda: console.vm("shop-2")["state"] == "running", "the VM runs", 60)
     defined = fresh_lab.hosts[0].virsh("dumpxml", "shop-2")
     assert "disk.qcow2" in defined
+    from_an_image(console, page)
+    wait_for(lambda: console.vm("shop-3")["state"] == "running", "the VM runs", 60)
+    wait_for_agent(fresh_lab.hosts[0], "shop-3")
+    told = "hostname=kiosk user=bob"
+    wait_for(
+        lambda: told in guest_says(fresh_lab.hosts[0], "shop-3", "/bin/cat", "/run/seed.txt"),
+        "the guest was told what the form says",
+    )
+    page.goto(f"{console.url}/vms/{console.vm('shop-3')['id']}/console?kind=serial")
+    connected(page)
+    wait_for(lambda: enter(page) and "login: " in serial_text(page), "a login on the serial port", 120)
+
+
+def from_an_image(console: Console, page: Page) -> None:
+    """Take a volume into the library by the page, and make a VM from it with settings for its first boot."""
+    volume = console.rest.call("GET", "/volumes?q=cloud.qcow2")["items"][0]["id"]
+    page.goto(f"{console.url}/storage/volumes/{volume}")
+    page.click("text=Make it an image")
+    page.fill("[name=name]", "Tiny")
+    page.click("form button[type=submit]")
+    wait_for(
+        lambda: [1 for each in console.rest.call("GET", "/images")["items"] if each["state"] == "ready"],
+        "the image",
+    )
+    page.goto(f"{console.url}/vms/new")
+    page.fill("[name=name]", "shop-3")
+    choose_host(page)
+    page.click("[value=remove-disks-0]")
+    page.click("[value=add-image]")
+    page.select_option('[name="disks.0.image_id"]', label="Tiny")
+    page.select_option('[name="disks.0.pool"]', index=1)
+    page.select_option('[name="nics.0.network"]', label="default · nat")
+    page.fill("[name=memory_mib]", "96")
+    page.check("[name=cloud]")
+    page.fill("[name='cloud_init.hostname']", "kiosk")
+    page.fill("[name='cloud_init.user']", "bob")
+    expect(page.locator("#vm-new-summary")).to_contain_text("linked to Tiny")
+    page.click("[value=create]")
+    expect(page).to_have_url(re.compile("/tasks/"))
 
 
 def from_a_medium(page: Page) -> None:
