@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app.core.compatibility import report as compatibility
@@ -27,6 +26,8 @@ GUEST_EVERY_S = 600.0
 GUESTS_AT_ONCE = 4
 HUNG_RETRY_S = 60.0  # until a guest or a pool that hung is asked again
 SIMULATED = "test"
+READ_AGAIN = 3
+SAVED_AT_ONCE = 5
 READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading is cheaper
 
 
@@ -106,6 +107,9 @@ class Reader:
             self._listing = listing
             # The host hands out the same tuple again as long as nothing changed.
             self._listed, self._listed_at = (vms, readings) if listing else (None, 0)
+        # A listing does not read what running VMs will be after their power-off: that is read once, a few at a time.
+        some, self._unsaved = self._unsaved[:SAVED_AT_ONCE], self._unsaved[SAVED_AT_ONCE:]
+        self.unread += [Hint("vm", uuid, "listed") for uuid in some]
         return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
 
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
@@ -132,15 +136,16 @@ class Reader:
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
         leases, filters = host.networks.all_leases(), host.filters.read()
-        snapshot = HostSnapshot(pools=host.read_pools(volumes=True), leases=leases, filters=filters)
-        return HostReport(self._host_id, None, snapshot=snapshot, vms=tuple(self._saved(host)))
-
-    def _saved(self, host: Host) -> Iterator[VmObservation]:
-        """Running VMs by themselves, once: a listing does not read what they will be after their power-off."""
-        unsaved, self._unsaved = self._unsaved, []
-        for uuid in unsaved:
-            with suppress(VmGone):
-                yield host.read_vm(uuid)
+        for _ in range(READ_AGAIN):
+            changes = host.storage.changes
+            pools = host.read_pools(volumes=True)
+            # A task that changed something meanwhile has told more than this listing knows.
+            if host.storage.changes == changes:
+                break
+        else:
+            pools = host.read_pools(volumes=False)
+        snapshot = HostSnapshot(pools=pools, leases=leases, filters=filters)
+        return HostReport(self._host_id, None, snapshot=snapshot)
 
     def guests(self, host: Host) -> HostReport | None:
         """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""

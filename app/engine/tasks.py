@@ -22,7 +22,18 @@ from app.core.errors import HostError, Unavailable, VigieError
 from app.core.messages import N_
 from app.core.states import TaskState
 from app.core.views import HostReport
-from app.engine import creation, filters, hardware, images, leftovers, networks, power, removal, volumes  # noqa: F401  imported for the operations that they declare
+from app.engine import (  # noqa: F401  imported for the operations that they declare
+    creation,
+    filters,
+    hardware,
+    images,
+    leftovers,
+    networks,
+    pools,
+    power,
+    removal,
+    volumes,
+)
 from app.engine.durable import Durable, Ending
 from app.engine.endings import failed, internal, log_lost
 from app.engine.operations import OPERATIONS

@@ -9,10 +9,12 @@ import libvirt
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import HypervisorRefused
+from app.core.pools import PoolSpec
 from app.core.views import VolumeObservation
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import read
+from app.hypervisor.xml.pools import pool_xml
 from app.hypervisor.xml.write import node, text_of
 
 CHUNK = 256 * 1024
@@ -23,6 +25,60 @@ class Storage:
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
+        self.changes = 0  # how often something was changed: a listing that was begun before is old news
+
+    def has_pool(self, uuid: str) -> bool:
+        """Whether the host has a pool of this UUID."""
+        with self._wiring.work() as work:
+            try:
+                _pool(work, uuid)
+            except HypervisorRefused as error:
+                if error.code != "no_such_pool":
+                    raise
+                return False
+            return True
+
+    def define_pool(self, spec: PoolSpec, uuid: str) -> None:
+        """Define a pool. Raises HypervisorRefused."""
+        self.changes += 1
+        with self._wiring.work() as work:
+            work.call(work.raw.storagePoolDefineXML, pool_xml(spec, uuid), 0)
+
+    def start_pool(self, uuid: str, *, build: bool) -> None:
+        """Start a pool that is off. `build` makes its folder or mount point first; it never formats anything."""
+        self.changes += 1
+        with self._wiring.long() as work:
+            pool = _pool(work, uuid)
+            if work.call(pool.isActive):
+                return
+            kind = read.read_pool(work.call(pool.XMLDesc, 0))[0]
+            if build and kind in ("dir", "netfs", "fs"):
+                flags = libvirt.VIR_STORAGE_POOL_BUILD_NEW
+                work.call(pool.build, flags, deadline_s=NO_DEADLINE)
+            work.call(pool.create, 0, deadline_s=NO_DEADLINE)
+
+    def stop_pool(self, uuid: str) -> None:
+        """Stop a pool; nothing it holds is touched."""
+        self.changes += 1
+        with self._wiring.long() as work:
+            pool = _pool(work, uuid)
+            if work.call(pool.isActive):
+                work.call(pool.destroy, deadline_s=NO_DEADLINE)
+
+    def set_autostart(self, uuid: str, on: bool) -> None:
+        """Have it started with its host, or not."""
+        self.changes += 1
+        with self._wiring.work() as work:
+            work.call(_pool(work, uuid).setAutostart, int(on))
+
+    def remove_pool(self, uuid: str) -> None:
+        """Stop a pool and remove its definition; no error when there is none."""
+        if not self.has_pool(uuid):
+            return
+        self.stop_pool(uuid)
+        self.changes += 1
+        with self._wiring.work() as work:
+            work.call(_pool(work, uuid).undefine)
 
     def find_volume(self, pool: str, name: str) -> VolumeObservation | None:
         """One volume; None when the pool has none of that name. Raises HypervisorRefused (no_such_pool)."""
@@ -38,6 +94,7 @@ class Storage:
 
     def create_volume(self, plan: VolumePlan) -> VolumeObservation:
         """Make a volume; takes as long as it takes when it is cloned or preallocated. Raises HypervisorRefused."""
+        self.changes += 1
         flags = 0
         if plan.preallocate and plan.format == "qcow2":
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
@@ -60,6 +117,7 @@ class Storage:
 
     def resize_volume(self, pool: str, name: str, size_bytes: int, *, shrink: bool) -> None:
         """Give a volume that nothing runs on another size. Raises HypervisorRefused."""
+        self.changes += 1
         flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if shrink else 0
         with self._wiring.long() as work:
             volume = work.call(_pool(work, pool).storageVolLookupByName, name)
@@ -67,12 +125,14 @@ class Storage:
 
     def wipe_volume(self, pool: str, name: str) -> None:
         """Overwrite a volume with zeros. Raises HypervisorRefused."""
+        self.changes += 1
         with self._wiring.long() as work:
             volume = work.call(_pool(work, pool).storageVolLookupByName, name)
             work.call(volume.wipe, 0, deadline_s=NO_DEADLINE)
 
     def refresh(self, pool: str) -> None:
         """Have the host read the pool anew, so that it knows sizes and formats of its files. Raises HypervisorRefused."""
+        self.changes += 1
         with self._wiring.long() as work:
             work.call(_pool(work, pool).refresh, 0, deadline_s=NO_DEADLINE)
 
@@ -120,6 +180,7 @@ class Storage:
                 raise
 
     def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
+        self.changes += 1
         with self._wiring.long() as work:
             try:
                 volume = work.call(_pool(work, pool).storageVolLookupByName, name)

@@ -86,10 +86,12 @@ def from_an_image(console: Console, page: Page) -> None:
     page.goto(f"{console.url}/storage/volumes/{volume}")
     page.click("text=Make it an image")
     page.fill("[name=name]", "Tiny")
-    page.click("form button[type=submit]")
+    page.click(".vg-form-foot button[type=submit]")
+    expect(page).to_have_url(re.compile("/images$"))
     wait_for(
         lambda: [1 for each in console.rest.call("GET", "/images")["items"] if each["state"] == "ready"],
         "the image",
+        90,
     )
     page.goto(f"{console.url}/vms/new")
     page.fill("[name=name]", "shop-3")

@@ -21,7 +21,7 @@ from tests.browser.conftest import Site, Visit
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
 
 PAGES = (
-    "/", "/hosts", "/hosts/new", "/vms", "/vms/new", "/vms/deleted", "/storage", "/storage/volumes", "/images", "/images/new", "/networks", "/networks/new", "/networks/names", "/filters", "/tasks", "/events", "/audit",
+    "/", "/hosts", "/hosts/new", "/vms", "/vms/new", "/vms/deleted", "/storage", "/storage/volumes", "/images", "/images/new", "/storage/new", "/networks", "/networks/new", "/networks/names", "/filters", "/tasks", "/events", "/audit",
     "/users", "/users/new", "/tokens", "/credentials", "/credentials/new", "/datacenters", "/account", "/gallery",
     "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/vms/{vm}/console",
     "/hosts/{host}", "/hosts/{host}/hardware", "/hosts/{host}/compatibility", "/hosts/{host}/vms",

@@ -8,6 +8,7 @@ from tests.contract.sources import APP, modules, name_of, tree
 # Acts that have no entry of their own when they succeed, or one for each object.
 UNNAMED = {
     "host.check": "looks and keeps nothing",
+    "pool.act": "named by its verb",
     "upload.part": "one act with the beginning of the upload",
     "user.language": "a matter of one's own pages",
     "vm.act": "named by its verb",

@@ -266,7 +266,7 @@ class _Mirror:
         return [twin for twin in self.twins[copy.uuid] if twin.id != copy.id]
 
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
-        hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None}
+        hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None, "dangers": None}
         if vm.definition is not None:
             hardware = definitions.hardware_columns(vm.definition, self.sizes.get(news.host_id, {}))
         macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []

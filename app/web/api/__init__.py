@@ -33,7 +33,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, storage, volumes, uploads, images, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, uploads, storage, volumes, images, networks, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

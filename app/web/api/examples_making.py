@@ -92,6 +92,8 @@ MAKING: dict[str, Json] = {
     "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
     "SavedSpecRecord": _SAVED,
     "SavedSpecList": {"items": [_SAVED]},
+    "PoolSpec": {"host_id": _HOST, "name": "fast", "kind": "dir", "target_path": "/srv/fast"},
+    "PoolPatch": {"autostart": True},
     "ImageSpec": {"name": "Debian 12", "volume_id": "vol_e2f3g4h5i6j7k2l3", "os": "debian11"},
     "ImagePatch": {"notes": "From debian.org, 2026-11"},
     "ImageCopySpec": {"pool_id": _POOL["id"]},

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import Page, PoolRecord, VolumeRecord
+from app.core.pools import PoolPatch, PoolSpec
+from app.core.records import Page, PoolRecord, TaskRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
-from app.services import storage
-from app.web.api.shapes import Exported, ObjectPath, api_router, listed, problems
-from app.web.deps import Reader
+from app.services import pools, storage
+from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
+from app.web.deps import Reader, Writer
 
 router = api_router("storage")
 
@@ -35,6 +36,50 @@ def list_pools(request: Request, query: Annotated[PoolList, Query()], ctx: Reade
 def show_pool(id: ObjectPath, ctx: Reader) -> PoolRecord:
     """One storage pool."""
     return storage.show_pool(ctx, id)
+
+
+@router.post(
+    "/pools",
+    name="pool.create",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def create_pool(spec: PoolSpec, ctx: Writer, repeat: Once) -> Response:
+    """Define a storage pool on a host, of any kind that its libvirt has."""
+    return repeat.once(ctx, lambda: accepted(pools.create_pool(ctx, spec)))
+
+
+@router.patch(
+    "/pools/{id}",
+    name="pool.change",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def change_pool(id: ObjectPath, patch: PoolPatch, ctx: Writer) -> Response:
+    """Have a pool started with its host, or not."""
+    return accepted(pools.change_pool(ctx, id, patch))
+
+
+@router.post(
+    "/pools/{id}/{verb}",
+    name="pool.act",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def act(
+    id: ObjectPath, verb: Literal["start", "stop", "refresh", "delete"], ctx: Writer, repeat: Once
+) -> Response:
+    """Start, stop, read anew, or take the definition away; what a pool holds stays."""
+    services = {
+        "start": pools.start_pool,
+        "stop": pools.stop_pool,
+        "refresh": pools.refresh_pool,
+        "delete": pools.delete_pool,
+    }
+    return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))
 
 
 @router.get("/volumes", name="volume.list", response_model=Page[VolumeRecord], responses=problems())

@@ -46,7 +46,7 @@ def receive(
     id: ObjectPath,
     visitor: HostCaller,
     offset: Annotated[int, Query(ge=0, le=MAX_DISK)],
-    part: Annotated[bytes, Body(media_type="application/octet-stream")],
+    part: Annotated[bytes, Body(media_type="application/octet-stream")] = b"",
 ) -> UploadRecord:
     """The next part, of at most 16 MiB. A part that was not answered may be sent again; so may the last one."""
     return uploads.receive(visitor.services, visitor.actor, visitor.translate, id, offset, part)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.core.messages import N_
+from app.core.pools import NEEDS, PoolSpec
+from app.core.records import TaskRecord
 from app.core.specs import PoolQuery, VolumeQuery
-from app.services import storage
-from app.web.deps import PageId, Reader, SignedRouter
+from app.services import pools, storage
+from app.services.context import Ctx
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
+from app.web.pages.choices import host_options
+from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.render import go, render
 from app.web.pages.tables import POOLS, VOLUMES
 
 router = SignedRouter(include_in_schema=False)
+
+QUEUED = N_("%(task)s: the task is queued.")
 
 
 @router.get("/storage")
@@ -26,6 +38,79 @@ def pool_list(request: Request, ctx: Reader) -> Response:
 def pool_csv(request: Request, ctx: Reader) -> Response:
     """The list of storage pools for spreadsheets."""
     return lists.as_csv(ctx, POOLS, lists.asked(request, PoolQuery), storage.list_pools)
+
+
+@router.get("/storage/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """The form of a new pool."""
+    ctx.require("pool.edit")
+    start = {
+        "kind": "dir",
+        "autostart": "true",
+        "start": "true",
+        "host_id": request.query_params.get("host", ""),
+    }
+    return _draw_new(request, ctx, Shown(start))
+
+
+@router.post("/storage/new", name="pool.create")
+def create(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Ask for a pool."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        fields = (
+            "name",
+            "host_id",
+            "kind",
+            "target_path",
+            "source_host",
+            "source_path",
+            "source_device",
+            "source_name",
+        )
+        given: dict[str, object] = {name: form[name] for name in fields if form[name]}
+        given |= {name: form[name] == "true" for name in ("autostart", "start")}
+        try:
+            spec = PoolSpec.model_validate(given)
+        except ValidationError as error:
+            raise FormInvalid(broken_rules(error)) from None
+        return pools.create_pool(ctx, spec)
+
+    answer = attempt(visitor, form, "pool.create", work)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, answer)
+    return go(
+        request, f"/tasks/{answer.id}", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title})
+    )
+
+
+@router.post("/storage/{id}/act/{verb}", name="pool.act")
+def act(
+    request: Request, id: PageId, verb: Literal["start", "stop", "refresh", "delete"], ctx: Writer
+) -> Response:
+    """Start, stop, read anew, or take the definition away."""
+    services = {
+        "start": pools.start_pool,
+        "stop": pools.stop_pool,
+        "refresh": pools.refresh_pool,
+        "delete": pools.delete_pool,
+    }
+    task = services[verb](ctx, id)
+    where = "/storage" if verb == "delete" else f"/storage/{id}"
+    return go(request, where, toast=("ok", ctx.say(QUEUED, {"task": task.title})))
+
+
+def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
+    return render(
+        request,
+        ctx,
+        "storage/pool_new.html",
+        status=form.status,
+        form=form,
+        hosts=host_options(ctx),
+        needs=NEEDS,
+    )
 
 
 @router.get("/storage/volumes")

@@ -26,6 +26,9 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
+PARTS = {"target": "vda", "mac": "52:54:00:12:34:56", "number": "1"}
+
+
 def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operation]:
     """All operations for which somebody must be signed in, on objects of the inventory where it has some."""
     found = []
@@ -34,8 +37,12 @@ def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operati
             continue
         for method, operation in methods.items():
             url = path.replace("{id}", _id(path, inventory)).replace("{verb}", "start")
+            for name, value in PARTS.items():
+                url = url.replace(f"{{{name}}}", value)
             if path == "/api/v1/network-names/hosts":
                 url += "?name=default"
+            if path == "/api/v1/uploads/{id}" and method == "put":
+                url += "?offset=0"
             if path == "/api/v1/search":
                 url += "?q=web"
             if path == "/api/v1/events/stream":
@@ -68,8 +75,8 @@ def real_ids(inventory: Inventory, path: str) -> list[str]:
 
 
 def _body(operation: dict) -> dict[str, object] | None:
-    if "requestBody" not in operation:
-        return None
+    if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+        return None  # nothing, or bytes as they are
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     named = next(each["$ref"] for each in [schema, *schema.get("anyOf", [])] if "$ref" in each)
     return EXAMPLES[named.rsplit("/", 1)[-1]]

@@ -49,7 +49,7 @@ def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> Non
         "vm", "create", "job-##", "--count", "2", "--host", "kvm-01", "--memory", "64M", "--disk", "local:8M"
     )
     assert (made.returncode, made.stdout.count("The VM was created.")) == (0, 2), made.stderr
-    assert fresh_lab.hosts[0].virsh("list", "--name").split() == ["job-01", "job-02"]
+    assert sorted(fresh_lab.hosts[0].virsh("list", "--name").split()) == ["job-01", "job-02"]
     spec = "name: from-file\nmemory_bytes: 67108864\nstart: false\ndisks: []\n"
     kept = vigie("vm", "create", "--spec", "-", "--host", "kvm-01", "--json", given=spec)
     assert json.loads(kept.stdout)["state"] == "succeeded"

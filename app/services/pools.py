@@ -1,0 +1,133 @@
+"""What is done with storage pools: define, start, stop, read anew, set, take away. Each is a task of its host."""
+
+from __future__ import annotations
+
+import uuid as uuids
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.folding import fold
+from app.core.messages import N_
+from app.core.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWork, check
+from app.core.records import Ref, TaskRecord
+from app.core.states import ObjectKind
+from app.db.models import Host, Pool, Volume
+from app.services import tasks
+from app.services.context import Ctx
+from app.services.volume_users import users_of
+from app.services.workable import require_workable
+
+
+def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
+    """Have a pool defined, and started if that is asked. Raises InvalidInput, Conflict (name_taken), Busy."""
+    ctx.require("pool.edit")
+    check(spec)
+    host: Host | None = ctx.session.scalar(
+        ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view")
+    )
+    if host is None:
+        raise InvalidInput("host_id", N_("names no host"))
+    require_workable(ctx, host)
+    same = sa.select(Pool).where(Pool.host_id == host.id)
+    for pool in ctx.session.scalars(same):
+        if pool.name == spec.name:
+            raise Conflict(
+                ctx.translate(N_("The name is taken.")),
+                why=ctx.say(N_("The host has a storage pool “%(name)s” already."), {"name": pool.name}),
+                hint=ctx.translate(N_("Choose another name.")),
+                code="name_taken",
+            )
+        if spec.target_path and pool.target_path == spec.target_path:
+            raise InvalidInput(
+                "target_path", N_("is that of pool %(name)s already"), params={"name": pool.name}
+            )
+    task = tasks.enqueue(
+        ctx,
+        "pool.create",
+        target=_host_ref(host),
+        host=_host_ref(host),
+        params=PoolMaking(uuid=str(uuids.uuid4()), spec=spec).model_dump(mode="json"),
+        lock=f"{host.id}/pool/{fold(spec.name)}",
+    )
+    return tasks.record_of(ctx, task)
+
+
+def start_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
+    """Have a pool started. Raises NotFound, Conflict (wrong_state), Busy."""
+    pool, host = _find(ctx, pool_id, "pool.operate")
+    _refuse_state(ctx, pool, "inactive", N_("The storage pool runs."))
+    return _ask(ctx, "pool.start", pool, host, PoolWork(uuid=pool.uuid))
+
+
+def stop_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
+    """Have a pool stopped; running VMs keep their disks open. Raises NotFound, Conflict (wrong_state), Busy."""
+    pool, host = _find(ctx, pool_id, "pool.operate")
+    _refuse_state(ctx, pool, "running", N_("The storage pool is off."))
+    return _ask(ctx, "pool.stop", pool, host, PoolWork(uuid=pool.uuid))
+
+
+def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
+    """Have the host read a pool anew. Raises NotFound, Conflict (wrong_state), Busy."""
+    pool, host = _find(ctx, pool_id, "pool.operate")
+    _refuse_state(ctx, pool, "running", N_("The storage pool is off."))
+    return _ask(ctx, "pool.refresh", pool, host, PoolWork(uuid=pool.uuid))
+
+
+def change_pool(ctx: Ctx, pool_id: str, patch: PoolPatch) -> TaskRecord:
+    """Have a pool started with its host, or not. Raises NotFound, Busy."""
+    pool, host = _find(ctx, pool_id, "pool.edit")
+    return _ask(ctx, "pool.change", pool, host, PoolChanging(uuid=pool.uuid, autostart=patch.autostart))
+
+
+def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
+    """Have a pool stopped and its definition removed; what it holds stays where it is.
+
+    Raises NotFound, Conflict (pool_in_use) naming who uses its volumes, Busy.
+    """
+    pool, host = _find(ctx, pool_id, "pool.edit")
+    held = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == pool.id)))
+    own = {volume.id for volume in held}
+    users = {user.name for each in users_of(ctx, held).values() for user in each if user.id not in own}
+    if users:
+        raise Conflict(
+            ctx.translate(N_("The storage pool is in use.")),
+            why=ctx.say(N_("Its volumes are used by: %(names)s."), {"names": ", ".join(sorted(users)[:5])}),
+            hint=ctx.translate(N_("Move their disks to another pool first.")),
+            code="pool_in_use",
+        )
+    return _ask(ctx, "pool.delete", pool, host, PoolWork(uuid=pool.uuid))
+
+
+def _find(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
+    ctx.require(privilege)
+    query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
+    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such storage pool.")))
+    ctx.require(privilege, row[0])
+    require_workable(ctx, row[1])
+    return row[0], row[1]
+
+
+def _refuse_state(ctx: Ctx, pool: Pool, wanted: str, why: str) -> None:
+    if (pool.state == "inactive") != (wanted == "inactive"):
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")), why=ctx.translate(why), code="wrong_state"
+        )
+
+
+def _ask(ctx: Ctx, kind: str, pool: Pool, host: Host, params: BaseModel) -> TaskRecord:
+    task = tasks.enqueue(
+        ctx,
+        kind,
+        target=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
+        host=_host_ref(host),
+        params=params.model_dump(mode="json"),
+    )
+    return tasks.record_of(ctx, task)
+
+
+def _host_ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
