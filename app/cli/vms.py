@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,20 +9,20 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from app.cli.names import bytes_of, host_named, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.actions import VmVerb
 from app.core.errors import InvalidInput
 from app.core.records import BulkRecord, Page, VmRecord
 from app.core.removal import RemovalSpec
-from app.core.specs import MAX_LIMIT, ActionOptions, HostQuery, VmQuery
+from app.core.specs import MAX_LIMIT, ActionOptions, VmQuery
 from app.core.vmspec import VmBatch, VmSpec
-from app.services import creation, hosts, removal, vms
+from app.services import creation, removal, vms
 from app.services.context import Ctx
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
 COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")
-UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 Name = Annotated[str, typer.Argument(help="Name, UUID or id of the VM.")]
 
 
@@ -172,38 +171,6 @@ def bring_back(
                 raise InvalidInput("name", "names no VM that was deleted and can be brought back")
             task = removal.bring_back(ctx, found.id)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
-
-
-def vm_named(ctx: Ctx, name: str) -> VmRecord:
-    """The one VM that is called so. Raises InvalidInput when there is none, or several."""
-    if name.startswith("vm_"):
-        return vms.show_vm(ctx, name)
-    is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name.lower())
-    query = VmQuery(uuid=name.lower()) if is_uuid else VmQuery(name=name)
-    found = vms.list_vms(ctx, query).items
-    if not found:
-        raise InvalidInput("name", "names no VM")
-    if len(found) > 1:
-        where = ", ".join(f"{each.id} on {each.host_name}" for each in found)
-        raise InvalidInput("name", "names several VMs", hint=f"Give the id of one: {where}.")
-    return found[0]
-
-
-def host_named(ctx: Ctx, name: str) -> str:
-    """The id of the host that is called so. Raises InvalidInput."""
-    found = hosts.list_hosts(ctx, HostQuery(limit=MAX_LIMIT, q=name)).items
-    for each in found:
-        if name.casefold() in (each.name.casefold(), each.id):
-            return each.id
-    raise InvalidInput("host", "names no host")
-
-
-def bytes_of(option: str, text: str) -> int:
-    """A size in bytes from text such as 512M or 2G (powers of 1024). Raises InvalidInput."""
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGT]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise InvalidInput(option, "must be a size such as 512M or 20G")
-    return int(float(match[1]) * UNITS[match[2].upper()])
 
 
 def tell_refused(done: BulkRecord) -> None:

@@ -106,12 +106,14 @@ def receive(
         ctx = Ctx(services, session, actor, translate)
         upload, pool, host = _find(ctx, upload_id)
         _check_part(ctx, upload, offset, part)
-        where = (host.id, pool.uuid, upload.volume_name, upload.size_bytes)
-        if offset == 0:
-            work.note_made(
-                session, upload.id, [{"kind": "volume", "pool": pool.uuid, "name": upload.volume_name}]
-            )
-    _write(services, *where, offset=offset, part=part)
+        where = (host.id, pool.uuid, upload.volume_name)
+        size, begun = upload.size_bytes, bool(session.get_one(Task, upload.id).made)
+    if offset == 0 and not begun:
+        _refuse_foreign(services, translate, *where)
+        with services.database.begin() as session:
+            note = {"kind": "volume", "pool": where[1], "name": where[2]}
+            work.note_made(session, upload_id, [note])
+    _write(services, *where, size=size, offset=offset, part=part)
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         upload, pool, _ = _find(ctx, upload_id)
@@ -180,20 +182,28 @@ def _wrong_offset(ctx: Ctx, upload: Upload) -> Conflict:
     )
 
 
-def _write(
-    services: Services, host_id: str, pool: str, name: str, size: int, *, offset: int, part: bytes
+def _refuse_foreign(
+    services: Services, translate: Callable[[str], str], host_id: str, pool: str, name: str
 ) -> None:
+    """Refuse a volume of this name that is there, though the inventory did not know it: it is somebody else's."""
     with services.visits.to(host_id) as host:
-        if offset == 0:
-            _make_room(host, pool, name, size)
+        if host.storage.find_volume(pool, name) is not None:
+            raise Conflict(
+                translate(N_("The pool has a volume of this name already.")),
+                hint=translate(N_("Choose another name for the volume, or another pool.")),
+                code="volume_exists",
+            )
+
+
+def _write(
+    services: Services, host_id: str, pool: str, name: str, *, size: int, offset: int, part: bytes
+) -> None:
+    """Write a part; before the first one the volume is made, unless an earlier try of that part has made it."""
+    with services.visits.to(host_id) as host:
+        if offset == 0 and host.storage.find_volume(pool, name) is None:
+            host.storage.create_volume(VolumePlan(pool=pool, name=name, format="raw", size_bytes=size))
         for begin, stretch in written(part):
             host.storage.write_volume(pool, name, stretch, offset + begin)
-
-
-def _make_room(host: OpenHost, pool: str, name: str, size: int) -> None:
-    """The volume of the file; an earlier try of the first part may have made it."""
-    if host.storage.find_volume(pool, name) is None:
-        host.storage.create_volume(VolumePlan(pool=pool, name=name, format="raw", size_bytes=size))
 
 
 def written(part: bytes) -> Iterator[tuple[int, bytes]]:

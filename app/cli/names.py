@@ -1,0 +1,80 @@
+"""What people call things on the command line, found in the inventory."""
+
+from __future__ import annotations
+
+import re
+
+from app.core.errors import InvalidInput
+from app.core.images import ImageRecord
+from app.core.records import PoolRecord, VmRecord, VolumeRecord
+from app.core.specs import MAX_LIMIT, HostQuery, PoolQuery, VmQuery, VolumeQuery
+from app.services import hosts, images, storage, vms
+from app.services.context import Ctx
+
+UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
+
+
+def vm_named(ctx: Ctx, name: str) -> VmRecord:
+    """The one VM that is called so. Raises InvalidInput when there is none, or several."""
+    if name.startswith("vm_"):
+        return vms.show_vm(ctx, name)
+    is_uuid = re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", name.lower())
+    query = VmQuery(uuid=name.lower()) if is_uuid else VmQuery(name=name)
+    found = vms.list_vms(ctx, query).items
+    if not found:
+        raise InvalidInput("name", "names no VM")
+    if len(found) > 1:
+        where = ", ".join(f"{each.id} on {each.host_name}" for each in found)
+        raise InvalidInput("name", "names several VMs", hint=f"Give the id of one: {where}.")
+    return found[0]
+
+
+def host_named(ctx: Ctx, name: str) -> str:
+    """The id of the host that is called so. Raises InvalidInput."""
+    for each in hosts.list_hosts(ctx, HostQuery(limit=MAX_LIMIT, q=name)).items:
+        if name.casefold() in (each.name.casefold(), each.id):
+            return each.id
+    raise InvalidInput("host", "names no host")
+
+
+def pool_named(ctx: Ctx, name: str) -> PoolRecord:
+    """The pool that is called HOST/POOL, or by its id. Raises InvalidInput."""
+    if name.startswith("pool_"):
+        return storage.show_pool(ctx, name)
+    host, slash, pool = name.partition("/")
+    if not slash:
+        raise InvalidInput("pool", "must be HOST/POOL, such as kvm-01/default")
+    for each in storage.list_pools(ctx, PoolQuery(limit=MAX_LIMIT, host=host_named(ctx, host))).items:
+        if each.name == pool:
+            return each
+    raise InvalidInput("pool", "names no storage pool of this host")
+
+
+def volume_named(ctx: Ctx, name: str) -> VolumeRecord:
+    """The volume that is called HOST/POOL/VOLUME, or by its id. Raises InvalidInput."""
+    if name.startswith("vol_"):
+        return storage.show_volume(ctx, name)
+    place, slash, volume = name.rpartition("/")
+    if not slash or "/" not in place:
+        raise InvalidInput("volume", "must be HOST/POOL/VOLUME, such as kvm-01/default/data.qcow2")
+    pool = pool_named(ctx, place)
+    for each in storage.list_volumes(ctx, VolumeQuery(limit=MAX_LIMIT, pool=pool.id, q=volume)).items:
+        if each.name == volume:
+            return each
+    raise InvalidInput("volume", "names no volume of this pool")
+
+
+def image_named(ctx: Ctx, name: str) -> ImageRecord:
+    """The image that is called so, or by its id. Raises InvalidInput."""
+    for each in images.list_images(ctx).items:
+        if name in (each.id, each.name):
+            return each
+    raise InvalidInput("image", "names no image of the library")
+
+
+def bytes_of(option: str, text: str) -> int:
+    """A size in bytes from text such as 512M or 2G (powers of 1024). Raises InvalidInput."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMGT]?)(?:iB|B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise InvalidInput(option, "must be a size such as 512M or 20G")
+    return int(float(match[1]) * UNITS[match[2].upper()])
