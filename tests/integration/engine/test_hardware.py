@@ -21,6 +21,7 @@ from app.lab.lab import Lab
 from app.services import definitions, hardware
 from app.services.context import Actor, Ctx
 from tests.integration.engine.site import Site, eventually
+from tests.integration.engine.test_creation import guest_says
 from tests.integration.lab.waiting import wait_for_agent
 
 MIB = 1024**2
@@ -138,6 +139,12 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     live = host.virsh("dumpxml", "tower")
     assert live.count("<interface type=") == 2
     assert host.virsh("vcpucount", "tower", "--live", "--active").strip() == "2"
+    eventually(
+        lambda: "vdb" in guest_says(host, "tower", "/bin/ls", "/sys/block"), 20, "the guest sees the disk"
+    )
+    seen = guest_says(host, "tower", "/bin/ls", "/sys/class/net")
+    assert "eth1" in seen, "the guest sees the interface"
+    assert guest_says(host, "tower", "/bin/cat", "/sys/devices/system/cpu/present").strip() == "0-1"
     parsed = definition(site).parsed
     mac = parsed["nics"][-1]["mac"]
     done(site, hardware.change_nic, mac, NicPatch(link_up=False))

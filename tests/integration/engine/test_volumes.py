@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Conflict, InvalidInput, NotFound, VigieError
+from app.core.errors import Conflict, HostError, InvalidInput, NotFound, VigieError
 from app.core.records import TaskRecord
 from app.core.specs import VolumeQuery
-from app.core.states import TaskState, VmState
+from app.core.states import HostState, TaskState, VmState
 from app.core.uploads import UploadSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.db.models import Pool, Upload, Volume
@@ -201,6 +201,35 @@ def test_what_is_too_much_wrong_or_given_up_leaves_nothing(host: LabHost, site: 
 def names(host: LabHost) -> set[str]:
     host.virsh("pool-refresh", "local")
     return set(host.virsh("vol-list", "local").split())
+
+
+def test_an_upload_goes_on_after_its_host_was_lost(host: LabHost, site: Site) -> None:
+    data = os.urandom(2 * MIB)
+    upload_id = begin(site, "lost.img", data)
+    send(site, upload_id, data, 0, MIB)
+    host.freeze()
+    try:
+        with pytest.raises((HostError, Conflict)):
+            send(site, upload_id, data, MIB, 2 * MIB)
+    finally:
+        host.thaw()
+    site.wait_host(host, HostState.CONNECTED, 30)
+    assert send(site, upload_id, data, MIB, 2 * MIB) == 2 * MIB
+    assert site.task(upload_id).state is TaskState.SUCCEEDED
+    content = downloads.open_content(site.services, ACTOR, str, id_of(site, "lost.img"))
+    assert b"".join(content.chunks) == data
+
+
+def test_an_upload_never_writes_over_a_volume_that_it_did_not_make(host: LabHost, site: Site) -> None:
+    data = os.urandom(1000)
+    upload_id = begin(site, "theirs.img", data)
+    host.virsh("vol-create-as", "--pool", "local", "theirs.img", "1M")
+    with pytest.raises(Conflict) as told:
+        send(site, upload_id, data, 0, 1000)
+    assert told.value.code == "volume_exists"
+    site.cancel(upload_id)
+    assert site.task(upload_id).state is TaskState.CANCELLED
+    assert "theirs.img" in names(host), "what others made stays"
 
 
 def test_an_attack_is_refused_before_anything_opens_it(host: LabHost, site: Site) -> None:
