@@ -85,6 +85,7 @@ def from_an_image(console: Console, page: Page) -> None:
     volume = console.rest.call("GET", "/volumes?q=cloud.qcow2")["items"][0]["id"]
     page.goto(f"{console.url}/storage/volumes/{volume}")
     page.click("text=Make it an image")
+    expect(page).to_have_url(re.compile("/images/new"))
     page.fill("[name=name]", "Tiny")
     page.click(".vg-form-foot button[type=submit]")
     expect(page).to_have_url(re.compile("/images$"))
