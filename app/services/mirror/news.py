@@ -88,7 +88,7 @@ class News:
         self.offers = report.offers or self.offers
         self._add_vms(report)
         if report.snapshot is not None and report.snapshot.pools is not None:
-            self.pools = report.snapshot.pools
+            self.pools = _with_volumes(report.snapshot.pools, self.pools or ())
         if report.snapshot is not None and report.snapshot.networks is not None:
             self.networks = report.snapshot.networks
         if report.snapshot is not None and report.snapshot.filters is not None:
@@ -116,8 +116,21 @@ class News:
             before = known.get(vm.uuid)
             if before is not None and vm.definition is None and before.definition is not None:
                 vm = replace(vm, definition=before.definition)
+            if before is not None and vm.saved is None and vm.domain_id == before.domain_id:
+                vm = replace(vm, saved=before.saved)
             self.gone.discard(vm.uuid)
             self.listed[vm.uuid] = vm
+
+
+def _with_volumes(
+    pools: tuple[PoolObservation, ...], before: Iterable[PoolObservation]
+) -> tuple[PoolObservation, ...]:
+    """The pools, with the volumes of an earlier report where this one did not read them."""
+    known = {pool.uuid: pool.volumes for pool in before if pool.volumes is not None}
+    return tuple(
+        replace(pool, volumes=known[pool.uuid]) if pool.volumes is None and pool.uuid in known else pool
+        for pool in pools
+    )
 
 
 def gather(reports: Iterable[HostReport]) -> dict[str, News]:
