@@ -99,6 +99,24 @@ def _fold(element: folded, compiler: SQLCompiler, **options: Any) -> str:
     return f"vigie_fold({compiler.process(element.clauses, **options)})"
 
 
+class unindexed(FunctionElement[str]):
+    """A text column as it is, which SQLite then does not look up in an index."""
+
+    type = sa.String()
+    inherit_cache = True
+
+
+@compiles(unindexed)
+def _plain(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(unindexed, "sqlite")
+def _plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    # A unary plus does nothing else: https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
 def _folded_value(value: str | None) -> str | None:
     if value is None:
         return None
