@@ -14,6 +14,7 @@ from app.core.specs import ListQuery
 from app.core.states import ObjectKind
 from app.db.models import Host, Vm, VmDefinition
 from app.services.context import Ctx
+from app.services.definition_nics import each_nic
 from app.services.paging import Order, mentions, page
 
 
@@ -35,16 +36,10 @@ def list_duplicates(ctx: Ctx, asked: ListQuery) -> Page[DuplicateMac]:
 
 def _cards(ctx: Ctx) -> Any:
     """MAC addresses and VMs, a row for each interface."""
-    if ctx.session.get_bind().dialect.name == "sqlite":
-        each = sa.func.json_each(VmDefinition.parsed, "$.nics").table_valued("value", name="nic")
-        mac: sa.ColumnElement[Any] = sa.func.json_extract(each.c.value, "$.mac")
-    else:
-        # An expression of its own: SQLAlchemy would give the array a type that PostgreSQL's function lacks.
-        nics = VmDefinition.parsed.op("->")(sa.literal_column("'nics'"))
-        each = sa.func.json_array_elements(nics).table_valued(sa.column("value", sa.JSON), name="nic")
-        mac = each.c.value.op("->>")(sa.literal_column("'mac'"))
+    rows, part = each_nic(ctx, VmDefinition.parsed)
+    mac = part("mac")
     lower = sa.func.lower(mac, type_=sa.Text)
-    query = sa.select(lower.label("mac"), VmDefinition.vm_id).select_from(VmDefinition).join(each, sa.true())
+    query = sa.select(lower.label("mac"), VmDefinition.vm_id).select_from(VmDefinition).join(rows, sa.true())
     query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(mac != "")
     return ctx.visible(query, "vm.view").cte("cards")
 

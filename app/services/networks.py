@@ -19,10 +19,10 @@ from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Network, Vm, VmDefinition
 from app.hypervisor.xml.networks import read_plan
 from app.services.context import Ctx
-from app.services.network_uses import users_of
+from app.services.network_uses import counts_of, users_of
 from app.services.notices import LEASES
 from app.services.paging import Order, mentions, page
-from app.services.seen import is_stale
+from app.services.seen import HOST_IN_LISTS, is_stale
 from app.services.workable import require_workable
 
 ORDER = Order(
@@ -34,7 +34,8 @@ ORDER = Order(
 
 def list_networks(ctx: Ctx, asked: NetworkQuery) -> Page[NetworkRecord]:
     """The networks of all hosts, or of one."""
-    query = ctx.visible(sa.select(Network, Host).join(Host, Host.id == Network.host_id), "network.view")
+    query = sa.select(Network, Host).join(Host, Host.id == Network.host_id).options(HOST_IN_LISTS)
+    query = ctx.visible(query, "network.view")
     for column, value in (
         (Network.host_id, asked.host),
         (Network.name, asked.name),
@@ -92,11 +93,8 @@ def version_of(network: Network) -> int:
 
 
 def _records(ctx: Ctx, rows: Sequence[tuple[Network, Host]]) -> list[NetworkRecord]:
-    users = users_of(ctx, [network for network, _ in rows])
-    return [
-        _record(ctx, network, host, len({each.vm.id for each in users.get(network.id, ())}))
-        for network, host in rows
-    ]
+    counts = counts_of(ctx, [network for network, _ in rows]) if rows else {}
+    return [_record(ctx, network, host, counts.get(network.id, 0)) for network, host in rows]
 
 
 def _record(ctx: Ctx, network: Network, host: Host, vm_count: int) -> NetworkRecord:

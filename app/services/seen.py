@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.orm import load_only
 
 from app.core.states import HostState
 from app.db.models import Host
 from app.services.context import Ctx
 
 USABLE = tuple(state.value for state in HostState if state.is_usable)
+
+# What lists of things on hosts show of them; facts and checks are long.
+HOST_IN_LISTS = load_only(Host.name, Host.state, Host.observed_at)
 
 
 def patience(ctx: Ctx) -> timedelta:

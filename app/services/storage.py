@@ -14,7 +14,7 @@ from app.core.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
-from app.services.seen import is_stale
+from app.services.seen import HOST_IN_LISTS, is_stale
 from app.services.volume_users import users_of
 
 POOLS = Order(
@@ -43,7 +43,8 @@ VOLUMES = Order(
 
 def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
     """The pools of all hosts, or of one."""
-    query = ctx.visible(sa.select(Pool, Host).join(Host, Host.id == Pool.host_id), "pool.view")
+    query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
+    query = ctx.visible(query, "pool.view")
     if asked.host:
         query = query.where(Pool.host_id == asked.host)
     if asked.q:
@@ -62,16 +63,25 @@ def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
 
 def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
     """The volumes of all pools, of one host or of one pool."""
-    query = ctx.visible(_volumes(), "pool.view")
+    conditions: list[sa.ColumnElement[bool]] = []
+    counted = sa.select(Volume.id)
     if asked.pool:
-        query = query.where(Volume.pool_id == asked.pool)
+        conditions.append(Volume.pool_id == asked.pool)
     if asked.host:
-        query = query.where(Pool.host_id == asked.host)
+        conditions.append(Pool.host_id == asked.host)
+        counted = counted.join(Pool, Pool.id == Volume.pool_id)
     if asked.unused is not None:
-        query = query.where(_used(ctx, asked.pool).is_(not asked.unused), Volume.kind != "dir")
+        conditions += (_used(ctx, asked.pool).is_(not asked.unused), Volume.kind != "dir")
     if asked.q:
-        query = query.where(mentions((Volume.name, Volume.path), asked.q))
-    return page(ctx, query, asked, VOLUMES, lambda rows: _volume_records(ctx, rows))
+        conditions.append(mentions((Volume.name, Volume.path), asked.q))
+    return page(
+        ctx,
+        ctx.visible(_volumes().where(*conditions), "pool.view"),
+        asked,
+        VOLUMES,
+        lambda rows: _volume_records(ctx, rows),
+        counted=ctx.visible(counted.where(*conditions), "pool.view"),
+    )
 
 
 def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:
@@ -95,7 +105,7 @@ def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:
 
 def _volumes() -> sa.Select[Any, Any, Any]:
     query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
-    return query.join(Host, Host.id == Pool.host_id)
+    return query.join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
 
 
 def _pool(ctx: Ctx, pool: Pool, host: Host) -> PoolRecord:
