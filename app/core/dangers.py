@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
 from app.core.messages import N_
 
 DANGERS: dict[str, str] = {
@@ -14,3 +16,27 @@ DANGERS: dict[str, str] = {
     "network_disk": N_("a disk on another machine"),
     "seclabel": N_("security labels of its own"),
 }
+# Those that are paths.
+PATHS = frozenset({"host_path", "kernel"})
+
+
+def dangers_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
+    """The dangers of a VM, in the order of DANGERS.
+
+    `reaches`: see core.views.VmDefinition. `places` are the folders of the host's storage pools.
+    """
+    found = {key for key, _ in outside(reaches, places)}
+    return [key for key in DANGERS if key in found]
+
+
+def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What of it is a danger: all but files in the folders of pools."""
+    inside = tuple(f"{place.rstrip('/')}/" for place in places)
+    for key, what in reaches:
+        if key not in PATHS or climbs(what) or not what.startswith(inside):
+            yield key, what
+
+
+def climbs(path: str) -> bool:
+    """Whether the path leaves a folder by way of its parent: its beginning says nothing then."""
+    return "/../" in path or path.endswith("/..")

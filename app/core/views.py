@@ -81,6 +81,8 @@ class VmDefinition:
     nics: tuple[NicView, ...] = ()
     graphics: tuple[GraphicsView, ...] = ()
     devices: tuple[DeviceView, ...] = ()
+    # What it names of its host: keys of core.dangers, each with the path (core.dangers.PATHS) or a fingerprint.
+    reaches: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.dangers import DANGERS
+from app.core.dangers import DANGERS, dangers_of
 from app.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from app.core.hardware import (
     MAX_XML,
@@ -21,14 +21,13 @@ from app.core.hardware import (
 from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
-from app.db.models import History, Host, Pool, Vm, VmDefinition
+from app.db.models import History, Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
-from app.hypervisor.xml.dangers import find_dangers
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.hardware import digest_of, find_editable
-from app.services.mirror.definitions import differences, parsed
+from app.services.mirror.definitions import differences, parsed, pool_places
 
 DEFINE = "vm.define"
 MOST = 500
@@ -153,9 +152,11 @@ def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
 
 
 def _check_dangers(ctx: Ctx, vm: Vm, before: str, after: str) -> None:
-    new = set(_dangers(ctx, vm, after)) - set(_dangers(ctx, vm, before))
+    places = _places(ctx, vm)
+    kept = set(read_vm(before).reaches)
+    new = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
     if new and not ctx.can("vm.danger"):
-        said = ", ".join(ctx.translate(DANGERS[key]) for key in sorted(new))
+        said = ", ".join(ctx.translate(DANGERS[key]) for key in new)
         raise NotAllowed(
             ctx.translate(N_("You may not do this.")),
             why=ctx.say(
@@ -166,22 +167,21 @@ def _check_dangers(ctx: Ctx, vm: Vm, before: str, after: str) -> None:
         )
 
 
-def _dangers(ctx: Ctx, vm: Vm, xml: str) -> list[str]:
-    query = sa.select(Pool.target_path).where(Pool.host_id == vm.host_id, Pool.target_path.is_not(None))
-    return find_dangers(xml, {str(path) for path in ctx.session.scalars(query)})
+def _places(ctx: Ctx, vm: Vm) -> set[str]:
+    return pool_places(ctx.session, [vm.host_id])[vm.host_id]
 
 
 def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
     try:
         lines = compared(before, after)
-        old, new = parsed(read_vm(before)), parsed(read_vm(after))
+        old, new = read_vm(before), read_vm(after)
     except UnreadableXml as error:
         raise InvalidInput(
             "xml", N_("is no definition of a VM: %(said)s"), params={"said": str(error)[:300]}
         ) from None
     return DiffRecord(
-        parts=tuple(ctx.translate(part) for part in differences(old, new, live=False)),
-        dangers=tuple(ctx.translate(DANGERS[key]) for key in _dangers(ctx, vm, after)),
+        parts=tuple(ctx.translate(part) for part in differences(parsed(old), parsed(new), live=False)),
+        dangers=tuple(ctx.translate(DANGERS[key]) for key in dangers_of(new.reaches, _places(ctx, vm))),
         lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
     )
 

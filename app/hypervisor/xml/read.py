@@ -17,6 +17,7 @@ from app.core.views import (
     VmDefinition,
     VolumeObservation,
 )
+from app.hypervisor.xml.dangers import read_reaches
 from app.hypervisor.xml.write import Element, text_of
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -94,6 +95,7 @@ def read_vm(xml: str) -> VmDefinition:
         nics=tuple(parts.nics),
         graphics=tuple(parts.graphics),
         devices=tuple(parts.devices),
+        reaches=read_reaches(tree),
     )
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
+from app.core.dangers import dangers_of
 from app.core.folding import fold
 from app.core.messages import N_
 from app.core.views import VmDefinition
 from app.db import models
-from app.hypervisor.xml.dangers import quick_dangers
 from app.services.mirror.batch import Batch, Row, chunks, table
 
 DEFINITION = TypeAdapter(VmDefinition)
@@ -85,15 +85,18 @@ def _lasting(name: str, value: Any, live: bool) -> Any:
     return [{key: each for key, each in part.items() if key not in hidden} for part in value or ()]
 
 
-def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int]) -> Row:
-    """Columns of a VM that its definition fills. `volumes`: capacities of its host's volumes by path."""
+def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]) -> Row:
+    """Columns of a VM that its definition fills.
+
+    `volumes`: capacities of its host's volumes by path; `places`: folders of its host's pools.
+    """
     disks = ((disk.device, disk.source, disk.capacity_bytes) for disk in definition.disks)
     return {
         "title": definition.title,
         "vcpus": min(definition.vcpus, 2**31 - 1),
         "memory_bytes": min(definition.memory_bytes, MAX_INTEGER),
         "disk_bytes": disk_bytes(disks, volumes),
-        "dangers": quick_dangers(definition, volumes) or None,
+        "dangers": dangers_of(definition.reaches, places) or None,
     }
 
 
@@ -134,6 +137,19 @@ def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[st
     return sizes
 
 
+def pool_places(session: Session, host_ids: Iterable[str]) -> dict[str, set[str]]:
+    """Folders of the pools of each host."""
+    places: dict[str, set[str]] = defaultdict(set)
+    pool = table(models.Pool).c
+    for some in chunks(host_ids):
+        query = sa.select(pool.host_id, pool.target_path).where(
+            pool.host_id.in_(some), pool.target_path != ""
+        )
+        for host_id, path in session.execute(query):
+            places[host_id].add(path)
+    return places
+
+
 def refresh_search(batch: Batch, vm_ids: Iterable[str]) -> None:
     """Fold the search text of these VMs anew from their rows and definitions, as written so far."""
     vm, definition = table(models.Vm).c, table(models.VmDefinition).c
@@ -163,4 +179,20 @@ def refresh_disk_bytes(batch: Batch, host_ids: Iterable[str]) -> None:
             total = disk_bytes(disks, sizes.get(row.host_id, {}))
             if total != row.disk_bytes:
                 batch.update(models.Vm, row.id, {"disk_bytes": total})
+                batch.topics.add(row.id)
+
+
+def refresh_dangers(batch: Batch, host_ids: Iterable[str]) -> None:
+    """Judge anew what the VMs of these hosts reach: their pools have other folders now."""
+    hosts = list(host_ids)
+    places = pool_places(batch.session, hosts)
+    vm = table(models.Vm).c
+    reaches = table(models.VmDefinition).c.parsed["reaches"].label("reaches")
+    joined = table(models.Vm).join(table(models.VmDefinition))
+    for some in chunks(hosts, 50):
+        query = sa.select(vm.id, vm.host_id, vm.dangers, reaches).select_from(joined)
+        for row in batch.session.execute(query.where(vm.host_id.in_(some))).all():
+            now = dangers_of(row.reaches or (), places.get(row.host_id, ())) or None
+            if now != row.dangers:
+                batch.update(models.Vm, row.id, {"dangers": now})
                 batch.topics.add(row.id)

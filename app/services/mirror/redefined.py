@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,9 +23,15 @@ CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(
 
 
 def write_definitions(
-    batch: Batch, defined: Sequence[Defined], sizes: Mapping[str, Mapping[str, int]]
+    batch: Batch,
+    defined: Sequence[Defined],
+    sizes: Mapping[str, Mapping[str, int]],
+    places: Mapping[str, Collection[str]],
 ) -> set[str]:
-    """Write those that changed; return the ids of their VMs. `sizes`: see `definitions.volume_sizes`."""
+    """Write those that changed; return the ids of their VMs.
+
+    `sizes` and `places`: see `definitions.volume_sizes` and `definitions.pool_places`.
+    """
     definition = table(models.VmDefinition).c
     digests: dict[str, tuple[str, str | None]] = {}
     for some in chunks(copy.id for _, copy, _, _ in defined):
@@ -45,7 +51,7 @@ def write_definitions(
         stored = sa.select(*columns).where(definition.vm_id.in_(some))
         before |= {row.vm_id: row for row in batch.session.execute(stored)}
     for news, copy, new, saved in changed:
-        columns_of = hardware_columns(new, sizes.get(news.host_id, {}))
+        columns_of = hardware_columns(new, sizes.get(news.host_id, {}), places.get(news.host_id, ()))
         pending = pending_parts(new, saved)
         if saved is not None or not is_live(new.xml):
             columns_of["pending"] = bool(pending)

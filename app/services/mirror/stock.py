@@ -16,7 +16,7 @@ from app.core.states import ObjectKind, Severity
 from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
 from app.db import models
 from app.services.mirror.batch import Batch, Row, table
-from app.services.mirror.definitions import MAX_INTEGER, refresh_disk_bytes
+from app.services.mirror.definitions import MAX_INTEGER, refresh_dangers, refresh_disk_bytes
 from app.services.mirror.filters import observe_filters
 from app.services.mirror.leases import observe_leases
 from app.services.mirror.news import News
@@ -35,8 +35,14 @@ def observe_stock(batch: Batch, news: Iterable[News]) -> None:
     read: list[tuple[str, str, Sequence[VolumeObservation]]] = []
     if pools:
         before = _before(batch, models.Pool, pools)
-        for each in pools.values():
-            _observe_pools(batch, each, before.get(each.host_id, {}), read)
+        moved = {
+            each.host_id
+            for each in pools.values()
+            if _observe_pools(batch, each, before.get(each.host_id, {}), read)
+        }
+        if moved:
+            batch.write()
+            refresh_dangers(batch, moved)
     if networks:
         before = _before(batch, models.Network, networks)
         ids = reserved(batch.session, networks)
@@ -82,8 +88,10 @@ def _observe_pools(
     news: News,
     before: dict[str, sa.Row[Any]],
     read: list[tuple[str, str, Sequence[VolumeObservation]]],
-) -> None:
+) -> bool:
+    """Write the pools of one host; return whether their folders are others than before."""
     assert news.pools is not None
+    folders = {row.target_path for row in before.values()}
     for pool in {each.uuid: each for each in news.pools}.values():
         row = before.pop(pool.uuid, None)
         pool_id = row.id if row is not None else new_id(ObjectKind.POOL)
@@ -104,6 +112,7 @@ def _observe_pools(
             read.append((news.host_id, pool_id, pool.volumes))
     for row in before.values():
         _vanished(batch, news, ObjectKind.POOL, row)
+    return folders != {pool.target_path for pool in news.pools}
 
 
 def _pool_columns(pool: PoolObservation) -> Row:

@@ -54,7 +54,9 @@ class _Mirror:
         self.here = load_copies(batch.session, news)
         self.twins = self._load_twins()
         self.defined: list[Defined] = []
-        self.sizes = self._load_sizes()
+        defining = self._defining()
+        self.sizes = definitions.volume_sizes(batch.session, defining)
+        self.places = definitions.pool_places(batch.session, defining)
         self.search: set[str] = set()  # rows whose search text may be another now
         self.counted: set[str] = set()  # hosts whose number of VMs may be another now
 
@@ -74,7 +76,7 @@ class _Mirror:
             for copy in [copy for copy in self.here[each.host_id].values() if each.lacks(copy.uuid)]:
                 self._depart(each, copy)
             self._rebooted(each)
-        self.search |= write_definitions(self.batch, self.defined, self.sizes)
+        self.search |= write_definitions(self.batch, self.defined, self.sizes, self.places)
         told = [(each, self.here[each.host_id]) for each in self.news.values()]
         self.search |= observe_guests(self.batch, told)
         self.search |= silence_stopped(self.batch, self.news.values())
@@ -94,13 +96,13 @@ class _Mirror:
         wanted |= {copy.uuid for copies in self.here.values() for copy in copies.values() if copy.duplicate}
         return load_twins(self.batch.session, wanted, self.here)
 
-    def _load_sizes(self) -> dict[str, dict[str, int]]:
-        hosts = [
+    def _defining(self) -> list[str]:
+        """Hosts of which definitions were read."""
+        return [
             host_id
             for host_id, each in self.news.items()
             if any(vm.definition for vm in each.listed.values())
         ]
-        return definitions.volume_sizes(self.batch.session, hosts)
 
     # What is there
 
@@ -268,7 +270,9 @@ class _Mirror:
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
         hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None, "dangers": None}
         if vm.definition is not None:
-            hardware = definitions.hardware_columns(vm.definition, self.sizes.get(news.host_id, {}))
+            hardware = definitions.hardware_columns(
+                vm.definition, self.sizes.get(news.host_id, {}), self.places.get(news.host_id, ())
+            )
         macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
         copy = Copy(
             new_id(ObjectKind.VM) if news.first else id_for(self.batch.session, news.host_id, vm.uuid),

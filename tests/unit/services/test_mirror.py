@@ -510,6 +510,21 @@ def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
     assert world.said()[3:] == ["pool.vanished", "network.vanished"]
 
 
+def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> None:
+    reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
+    world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
+    assert world.vm().dangers == ["host_path", "filesystem"]
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(),))))
+    assert world.vm().dangers == ["filesystem"]
+    assert world.vm().id in world.topics
+    world.observe(world.sees("a", vm(definition=definition("2", reaches=reaches))))
+    assert world.vm().dangers == ["filesystem"]
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=())))
+    assert world.vm().dangers == ["host_path", "filesystem"]
+    world.observe(world.sees("a", vm(definition=definition("3"))))
+    assert world.vm().dangers is None
+
+
 def test_numbers_that_no_column_holds_do_not_stop_the_mirror(world: World) -> None:
     huge = definition(memory_bytes=2**70, vcpus=2**40)
     world.observe(world.sees("a", vm(definition=huge)))
