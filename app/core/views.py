@@ -301,6 +301,7 @@ class HostReport:
     snapshot: HostSnapshot | None = None
     vms: tuple[VmObservation, ...] = ()
     gone_vms: tuple[str, ...] = ()
+    saved: dict[str, VmDefinition] = field(default_factory=dict)  # by UUID: what running VMs will be when off
     host_usage: Usage | None = None
     vm_usage: dict[str, Usage] | None = None  # by UUID; a VM without one is not running
     guests: dict[str, GuestInfo] = field(default_factory=dict)  # by UUID

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.core.views import HostReport
+from app.core.views import HostReport, HostSnapshot
 
 MAX_HINTS = 200
 
@@ -14,8 +14,8 @@ def settle(reports: Sequence[HostReport]) -> list[HostReport]:
     """The same news of one host, in order, without what later reports have overtaken.
 
     A complete reading (all VMs with definitions) overtakes all earlier readings of VMs, a listing of states the
-    earlier listings, a usage the earlier usage. States, facts and hints are news in themselves and stay (the
-    oldest hints go when there are very many).
+    earlier listings, a usage the earlier usage. States, facts, what else the host has, and hints are news in
+    themselves and stay (the oldest hints go when there are very many).
     """
     kept: list[HostReport] = []
     listed = complete = measured = False
@@ -23,9 +23,9 @@ def settle(reports: Sequence[HostReport]) -> list[HostReport]:
     for report in reversed(reports):
         short = report
         if complete:
-            short = replace(short, snapshot=None, vms=(), gone_vms=())
+            short = replace(short, snapshot=_without_vms(short.snapshot), vms=(), gone_vms=(), saved={})
         elif listed and not is_complete(short):
-            short = replace(short, snapshot=None)
+            short = replace(short, snapshot=_without_vms(short.snapshot))
         if measured:
             short = replace(short, host_usage=None, vm_usage=None)
         if len(short.hints) > hints_left:
@@ -41,15 +41,17 @@ def settle(reports: Sequence[HostReport]) -> list[HostReport]:
 
 
 def is_complete(report: HostReport) -> bool:
-    """Whether the report holds everything on the host: all VMs with definitions, pools and networks."""
-    snapshot = report.snapshot
-    return (
-        snapshot is not None
-        and snapshot.vms is not None
-        and snapshot.pools is not None
-        and snapshot.networks is not None
-        and all(vm.definition is not None for vm in snapshot.vms)
-    )
+    """Whether the report holds all VMs of the host with definitions."""
+    vms = report.snapshot.vms if report.snapshot is not None else None
+    return vms is not None and all(vm.definition is not None for vm in vms)
+
+
+def _without_vms(snapshot: HostSnapshot | None) -> HostSnapshot | None:
+    """The rest of a listing; None when there is none."""
+    if snapshot is None:
+        return None
+    rest = replace(snapshot, vms=None)
+    return None if rest == HostSnapshot(libvirt_uuid=snapshot.libvirt_uuid) else rest
 
 
 def is_urgent(report: HostReport) -> bool:
@@ -65,6 +67,7 @@ def _says_something(report: HostReport) -> bool:
         or report.snapshot
         or report.vms
         or report.gone_vms
+        or report.saved
         or report.vm_usage
         or report.guests
         or report.hints

@@ -7,8 +7,8 @@ import random
 from app.config import Settings
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
-VOLUMES, GUESTS = "volumes", "guests"
-LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (VOLUMES, GUESTS))
+SAVED, VOLUMES, GUESTS = "saved", "volumes", "guests"
+LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, GUESTS))
 LANE_OF = {chore: lane for lane in LANES for chore in lane}
 RETRY_SLACK_S = 4.0
 SLACK_S = {
@@ -19,12 +19,14 @@ SLACK_S = {
     # The first reading of a whole fleet goes before what only refreshes.
     POLL: 20.0,
     FACTS: 90.0,
+    SAVED: 120.0,
     VOLUMES: 300.0,
     GUESTS: 60.0,
 }
 # What a complete reading begins when it is not planned yet.
-FIRST = ((SYNC, POLL), (SYNC, VOLUMES))
+FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES))
 VOLUMES_EVERY_S = 600.0
+FIRST_SAVED_PER_S = 40.0
 FIRST_VOLUMES_PER_S = 20.0
 
 
@@ -44,6 +46,7 @@ def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet:
                 PING: now + ping_s,
                 FACTS: now,
                 POLL: now + soon * settings.refresh_s,
+                SAVED: now + 1.0 + soon * fleet / FIRST_SAVED_PER_S,
                 VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
             }
         case "ping":

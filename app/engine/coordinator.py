@@ -324,6 +324,8 @@ class Coordinator:
                 report = reader.poll(host)
             case "facts":
                 report = reader.facts(host)
+            case "saved":
+                report = reader.saved(host)
             case "volumes":
                 report = reader.volumes(host)
             case "guests":

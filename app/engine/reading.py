@@ -27,7 +27,6 @@ GUESTS_AT_ONCE = 4
 HUNG_RETRY_S = 60.0  # until a guest or a pool that hung is asked again
 SIMULATED = "test"
 READ_AGAIN = 3
-SAVED_AT_ONCE = 5
 READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading is cheaper
 
 
@@ -47,7 +46,7 @@ class Reader:
         self._listed: tuple[VmObservation, ...] | None = None
         self._listed_at = 0
         self._sample: UsageSample | None = None
-        self._unsaved: list[str] = []  # running VMs whose saved definition is still to be read
+        self._unsaved: set[str] = set()  # running VMs whose saved definition is still to be read
         self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
@@ -70,7 +69,7 @@ class Reader:
         self._seen = {vm.uuid: _digest(vm) for vm in vms}
         self._listing = 0
         self._whole = _without_xml(snapshot)
-        self._unsaved = [vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent]
+        self._unsaved = {vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent}
         for vm in vms:
             self._plan_guest(vm, started=False)
         with self._lock:
@@ -107,9 +106,6 @@ class Reader:
             self._listing = listing
             # The host hands out the same tuple again as long as nothing changed.
             self._listed, self._listed_at = (vms, readings) if listing else (None, 0)
-        # A listing does not read what running VMs will be after their power-off: that is read once, a few at a time.
-        some, self._unsaved = self._unsaved[:SAVED_AT_ONCE], self._unsaved[SAVED_AT_ONCE:]
-        self.unread += [Hint("vm", uuid, "listed") for uuid in some]
         return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
 
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
@@ -132,6 +128,14 @@ class Reader:
         return HostReport(
             self._host_id, None, snapshot=snapshot, vms=tuple(vms), gone_vms=tuple(gone), hints=tuple(hints)
         )
+
+    def saved(self, host: Host) -> HostReport | None:
+        """What running VMs will be after their power-off: a complete reading does not tell it."""
+        found = host.read_saved(self._unsaved)
+        # What was read by itself meanwhile has told its own, which is newer.
+        told = {uuid: each for uuid, each in found.items() if uuid in self._unsaved}
+        self._unsaved = set()
+        return HostReport(self._host_id, None, saved=told) if told else None
 
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
@@ -184,6 +188,7 @@ class Reader:
                 self._forget_guest(uuid)
                 continue
             vms.append(vm)
+            self._unsaved.discard(uuid)
             self._seen[uuid] = _digest(vm)
             self._plan_guest(vm, started=uuid in started)
         return vms, gone

@@ -21,6 +21,7 @@ from app.core.views import (
     Picture,
     PoolObservation,
     UsageSample,
+    VmDefinition,
     VmObservation,
 )
 from app.hypervisor import facts, faults, guest, listing, screen
@@ -161,6 +162,10 @@ class Host:
         """One VM with its definition. Raises VmGone."""
         self._touched += 1
         return listing.read_vm(self._wiring.watch, uuid)
+
+    def read_saved(self, uuids: Collection[str]) -> dict[str, VmDefinition]:
+        """What these VMs will be after their power-off, by UUID; without those that do not run or cannot be read."""
+        return listing.read_saved(self._wiring.watch, uuids)
 
     def read_pools(
         self, *, volumes: bool, only: Collection[str] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import libvirt
@@ -127,6 +127,16 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     return replace(seen, saved=_definition(lasting))
 
 
+def read_saved(connection: Connection, uuids: Collection[str]) -> dict[str, VmDefinition]:
+    """What these VMs will be after their power-off, of those that run, are persistent and can be read."""
+    running = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE | libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT
+    vms: list[libvirt.virDomain] = connection.call(connection.raw.listAllDomains, running)
+    wanted = [vm for vm in vms if vm.UUIDString() in uuids]
+    texts = _texts(connection, wanted, libvirt.VIR_DOMAIN_XML_INACTIVE)
+    definitions = {uuid: _definition(text) for uuid, text in texts.items()}
+    return {uuid: each for uuid, each in definitions.items() if each is not None}
+
+
 def list_pools(
     connection: Connection, *, volumes: bool, only: Collection[str] | None = None
 ) -> tuple[PoolObservation, ...]:
@@ -207,7 +217,7 @@ def _observe(
     return tuple(seen)
 
 
-def _texts(connection: Connection, vms: list[libvirt.virDomain]) -> dict[str, str | None]:
+def _texts(connection: Connection, vms: Iterable[libvirt.virDomain], flags: int = 0) -> dict[str, str | None]:
     """XML of each VM, by UUID, without those that are gone; None where it cannot be read.
 
     To ask first and parse later is a third faster.
@@ -215,7 +225,7 @@ def _texts(connection: Connection, vms: list[libvirt.virDomain]) -> dict[str, st
     texts: dict[str, str | None] = {}
     for vm in vms:
         try:
-            texts[vm.UUIDString()] = connection.readable(vm.XMLDesc, 0)
+            texts[vm.UUIDString()] = connection.readable(vm.XMLDesc, flags)
         except VmGone:
             continue
     return texts

@@ -19,6 +19,7 @@ from app.core.views import (
     NetworkObservation,
     PoolObservation,
     Usage,
+    VmDefinition,
     VmObservation,
 )
 
@@ -40,6 +41,9 @@ class News:
     offers: Offers | None = None
     listed: dict[str, VmObservation] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    saved: dict[str, VmDefinition] = field(
+        default_factory=dict
+    )  # of running VMs whose definition was not read in this batch
     complete: bool = False
     pools: tuple[PoolObservation, ...] | None = None
     networks: tuple[NetworkObservation, ...] | None = None
@@ -95,6 +99,7 @@ class News:
             self.filters = report.snapshot.filters
         if report.snapshot is not None and report.snapshot.leases is not None:
             self.leases = report.snapshot.leases
+        self.saved.update(report.saved)
         self.host_usage = report.host_usage or self.host_usage
         self.vm_usage = report.vm_usage if report.vm_usage is not None else self.vm_usage
         self.guests.update(report.guests)
@@ -119,7 +124,18 @@ class News:
             if before is not None and vm.saved is None and vm.domain_id == before.domain_id:
                 vm = replace(vm, saved=before.saved)
             self.gone.discard(vm.uuid)
+            if vm.saved is not None:
+                self.saved.pop(vm.uuid, None)
             self.listed[vm.uuid] = vm
+
+    def join_saved(self) -> None:
+        """Put saved definitions to the VMs whose running ones were read in the same batch."""
+        for uuid in self.saved.keys() & self.listed.keys():
+            vm = self.listed[uuid]
+            if vm.domain_id is None:
+                del self.saved[uuid]
+            elif vm.definition is not None:
+                self.listed[uuid] = replace(vm, saved=self.saved.pop(uuid))
 
 
 def _with_volumes(
@@ -138,4 +154,6 @@ def gather(reports: Iterable[HostReport]) -> dict[str, News]:
     found: dict[str, News] = {}
     for report in reports:
         found.setdefault(report.host_id, News(report.host_id)).add(report)
+    for each in found.values():
+        each.join_saved()
     return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core.messages import N_
 from app.core.states import ObjectKind
@@ -14,7 +16,7 @@ from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
 from app.services.mirror.changes import Change, tell_vm
 from app.services.mirror.copies import Copy
-from app.services.mirror.definitions import differences, hardware_columns, is_live, parsed
+from app.services.mirror.definitions import differences, hardware_columns, is_live, load, parsed
 from app.services.mirror.news import News
 
 Defined = tuple[News, Copy, VmDefinition, VmDefinition | None]
@@ -52,13 +54,41 @@ def write_definitions(
         before |= {row.vm_id: row for row in batch.session.execute(stored)}
     for news, copy, new, saved in changed:
         columns_of = hardware_columns(new, sizes.get(news.host_id, {}), places.get(news.host_id, ()))
-        pending = pending_parts(new, saved)
+        stored_columns = _columns(new, saved)
         if saved is not None or not is_live(new.xml):
-            columns_of["pending"] = bool(pending)
+            columns_of["pending"] = bool(stored_columns["pending"])
         batch.update(models.Vm, copy.id, columns_of)
         batch.topics.add(copy.id)
-        _write(batch, news, copy, new, saved, before.get(copy.id))
+        row = before.get(copy.id)
+        if row is None:
+            batch.insert(models.VmDefinition, {"vm_id": copy.id, "read_at": batch.now} | stored_columns)
+        else:
+            _replace(batch, news, copy, stored_columns, row)
     return {copy.id for _, copy, _, _ in changed}
+
+
+def only_saved(session: Session, told: Iterable[tuple[News, Mapping[str, Copy]]]) -> list[Defined]:
+    """Saved definitions that came without the running ones, each with the running one that is stored.
+
+    Those that are stored already are left out, and those of VMs that are not known to run.
+    """
+    wanted = {
+        copy.id: (news, copy, saved)
+        for news, copies in told
+        for uuid, saved in news.saved.items()
+        if (copy := copies.get(uuid)) is not None and not copy.gone and not copy.new
+    }
+    stored = table(models.VmDefinition).c
+    found: list[Defined] = []
+    for some in chunks(wanted):
+        digests = session.execute(sa.select(stored.vm_id, stored.saved_digest).where(stored.vm_id.in_(some)))
+        other = [row.vm_id for row in digests if row.saved_digest != wanted[row.vm_id][2].digest]
+        query = sa.select(stored.vm_id, stored.xml, stored.parsed).where(stored.vm_id.in_(other))
+        for row in session.execute(query):
+            if is_live(row.xml):
+                news, copy, saved = wanted[row.vm_id]
+                found.append((news, copy, replace(load(row.parsed), xml=row.xml), saved))
+    return found
 
 
 def _is_new(seen: Defined, known: tuple[str, str | None] | None) -> bool:
@@ -72,53 +102,43 @@ def _is_new(seen: Defined, known: tuple[str, str | None] | None) -> bool:
 
 def insert_definition(batch: Batch, vm_id: str, new: VmDefinition, saved: VmDefinition | None) -> None:
     """Write the first definition of a VM."""
-    row = {"vm_id": vm_id, "digest": new.digest, "xml": new.xml, "read_at": batch.now, "parsed": parsed(new)}
-    batch.insert(models.VmDefinition, row | _saved_columns(new, saved))
+    batch.insert(models.VmDefinition, {"vm_id": vm_id, "read_at": batch.now} | _columns(new, saved))
 
 
-def pending_parts(new: VmDefinition, saved: VmDefinition | None) -> list[str]:
-    """Titles of the parts that will be others after the next power-off."""
-    return [] if saved is None else differences(parsed(new), parsed(saved), live=True)
+def waits(new: VmDefinition, saved: VmDefinition | None) -> bool | None:
+    """Whether changes wait for a power-off; None when that is not known yet."""
+    if saved is not None:
+        return bool(differences(parsed(new), parsed(saved), live=True))
+    return None if is_live(new.xml) else False
 
 
-def _saved_columns(new: VmDefinition, saved: VmDefinition | None) -> Row:
-    if saved is None:
-        return dict.fromkeys(("saved_digest", "saved_xml", "saved_parsed", "pending"))
-    return {
-        "saved_digest": saved.digest,
-        "saved_xml": saved.xml,
-        "saved_parsed": parsed(saved),
-        "pending": pending_parts(new, saved),
-    }
-
-
-def _write(
-    batch: Batch,
-    news: News,
-    copy: Copy,
-    new: VmDefinition,
-    saved: VmDefinition | None,
-    stored: sa.Row[Any] | None,
-) -> None:
-    if stored is None:
-        insert_definition(batch, copy.id, new, saved)
-        return
+def _columns(new: VmDefinition, saved: VmDefinition | None) -> Row:
+    """What is stored of a definition, and of the saved one beside it."""
     now = parsed(new)
-    row = {"digest": new.digest, "xml": new.xml, "parsed": now, "read_at": batch.now}
-    live = is_live(new.xml)
+    row: Row = {"digest": new.digest, "xml": new.xml, "parsed": now}
+    if saved is None:
+        return row | dict.fromkeys(("saved_digest", "saved_xml", "saved_parsed", "pending"))
+    later = parsed(saved)
+    row |= {"saved_digest": saved.digest, "saved_xml": saved.xml, "saved_parsed": later}
+    return row | {"pending": differences(now, later, live=True)}
+
+
+def _replace(batch: Batch, news: News, copy: Copy, columns: Row, stored: sa.Row[Any]) -> None:
+    """Write another definition over the stored one, and say what changed."""
+    live, was_live = is_live(columns["xml"]), is_live(stored.xml)
+    later = columns["saved_parsed"]
+    row = {"read_at": batch.now} | columns
     # A listing reads only what runs; what was read of the saved definition stays until the VM is read by itself.
-    if saved is not None or not live:
-        row |= _saved_columns(new, saved)
+    if live and later is None:
+        for name in ("saved_digest", "saved_xml", "saved_parsed", "pending"):
+            del row[name]
     batch.update(models.VmDefinition, copy.id, row, by="vm_id")
-    was_live = is_live(stored.xml)
-    parts = differences(stored.parsed, now, live=was_live or live)
-    if saved is not None and stored.saved_parsed is not None:
-        parts += [
-            each for each in differences(stored.saved_parsed, parsed(saved), live=False) if each not in parts
-        ]
+    parts = differences(stored.parsed, columns["parsed"], live=was_live or live)
+    if later is not None and stored.saved_parsed is not None:
+        parts += [each for each in differences(stored.saved_parsed, later, live=False) if each not in parts]
     if parts:
         tell_vm(batch, news, copy.id, copy.name, CHANGED, parts=parts)
     lasting_before = stored.saved_xml or (None if was_live else stored.xml)
-    lasting = saved.xml if saved is not None else None if live else new.xml
+    lasting = columns["saved_xml"] or (None if live else columns["xml"])
     if lasting_before and lasting and lasting_before != lasting:
         batch.version(ObjectKind.VM, copy.id, news.host_id, lasting_before, lasting)

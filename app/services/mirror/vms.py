@@ -25,7 +25,7 @@ from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, obse
 from app.services.mirror.counts import recount, tell_first_readings
 from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
 from app.services.mirror.news import News
-from app.services.mirror.redefined import Defined, insert_definition, write_definitions
+from app.services.mirror.redefined import Defined, insert_definition, only_saved, waits, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
@@ -39,7 +39,7 @@ def observe_vms(batch: Batch, news: dict[str, News]) -> None:
     spoken = {
         host_id: each
         for host_id, each in news.items()
-        if each.complete or each.listed or each.gone or each.guests or each.vm_usage is not None
+        if each.complete or each.listed or each.gone or each.saved or each.guests or each.vm_usage is not None
     }
     if spoken:
         _Mirror(batch, spoken).run()
@@ -76,6 +76,9 @@ class _Mirror:
             for copy in [copy for copy in self.here[each.host_id].values() if each.lacks(copy.uuid)]:
                 self._depart(each, copy)
             self._rebooted(each)
+        self.defined += only_saved(
+            self.batch.session, [(each, self.here[each.host_id]) for each in self.news.values()]
+        )
         self.search |= write_definitions(self.batch, self.defined, self.sizes, self.places)
         told = [(each, self.here[each.host_id]) for each in self.news.values()]
         self.search |= observe_guests(self.batch, told)
@@ -299,6 +302,7 @@ class _Mirror:
         row["search_text"] = definitions.vm_search_text(
             vm.name, vm.uuid, hardware["title"], macs, (), None, ()
         )
+        row["pending"] = None if vm.definition is None else waits(vm.definition, vm.saved)
         self.batch.insert(models.Vm, row)
         if vm.definition is not None:
             insert_definition(self.batch, copy.id, vm.definition, vm.saved)

@@ -65,6 +65,22 @@ def test_what_was_overtaken_goes(history: list[HostReport]) -> None:
     assert settle(short) == short
 
 
+def test_pools_outlive_later_listings_of_vms() -> None:
+    stock = HostReport("h", None, snapshot=HostSnapshot(pools=(), networks=()))
+    for later in ("complete", "listing"):
+        short = settle([stock, report(later, VmState.RUNNING)])
+        assert [each.snapshot.pools for each in short if each.snapshot] == [
+            (),
+            () if later == "complete" else None,
+        ]
+
+
+def test_saved_definitions_are_kept_until_a_complete_reading() -> None:
+    saved = HostReport("h", None, saved={"a": DEFINITION})
+    assert settle([saved, report("listing", VmState.RUNNING)])[0].saved == {"a": DEFINITION}
+    assert [each.saved for each in settle([saved, report("complete", VmState.RUNNING)])] == [{}]
+
+
 def test_an_endless_flood_of_events_is_bounded() -> None:
     flood = [report("single", VmState.RUNNING)] * 1000
     assert sum(len(each.hints) for each in settle(flood)) == 200

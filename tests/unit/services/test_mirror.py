@@ -525,6 +525,61 @@ def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> N
     assert world.vm().dangers is None
 
 
+LIVE = "<domain type='kvm' id='1'/>"
+
+
+def stored(world: World) -> models.VmDefinition:
+    with world.services.database.read() as session:
+        found = session.scalars(sa.select(models.VmDefinition)).one()
+        session.expunge_all()
+        return found
+
+
+def saved(digest: str = "s", **changes: object) -> VmDefinition:
+    return definition(digest, xml=f"<domain>{digest}</domain>", **changes)
+
+
+def test_a_saved_definition_is_put_beside_the_one_that_runs(world: World) -> None:
+    world.observe(world.sees("a", vm(definition=definition(xml=LIVE))))
+    assert (world.vm().pending, stored(world).saved_xml) == (None, None)
+    world.observe(world.report("a", saved={WEB: saved()}))
+    assert (world.vm().pending, stored(world).saved_xml, stored(world).xml) == (
+        False,
+        "<domain>s</domain>",
+        LIVE,
+    )
+    world.observe(world.report("a", saved={WEB: saved("t", vcpus=1)}))
+    assert (world.vm().pending, stored(world).pending) == (True, ["vCPUs"])
+    assert world.said()[1:] == ["vm.changed"]
+    with world.services.database.read() as session:
+        versions = list(session.scalars(sa.select(models.History.xml).order_by(models.History.id)))
+    assert versions == ["<domain>s</domain>", "<domain>t</domain>"]
+    world.observe(world.report("a", saved={WEB: saved("t", vcpus=1), DB: saved()}))
+    assert world.topics == set()
+
+
+def test_both_definitions_of_one_batch_belong_together(world: World) -> None:
+    first = world.sees("a", vm(definition=definition(xml=LIVE)))
+    world.observe(first, world.report("a", saved={WEB: saved(vcpus=1)}))
+    assert (world.vm().pending, stored(world).pending) == (True, ["vCPUs"])
+    again = world.sees("a", vm(definition=definition("2", xml=LIVE)))
+    world.observe(again, world.report("a", saved={WEB: saved("u")}), world.sees("a", vm(definition=None)))
+    assert (world.vm().pending, stored(world).saved_digest) == (False, "u")
+
+
+def test_a_saved_definition_that_comes_after_the_stop_is_dropped(world: World) -> None:
+    world.observe(world.sees("a", vm(definition=definition(xml=LIVE))))
+    off = world.sees("a", vm(state="shutoff", definition=saved()))
+    world.observe(world.report("a", saved={WEB: saved("old", vcpus=1)}), off)
+    assert (world.vm().pending, stored(world).xml, stored(world).saved_xml) == (
+        False,
+        "<domain>s</domain>",
+        None,
+    )
+    world.observe(world.report("a", saved={WEB: saved("old", vcpus=1)}))
+    assert stored(world).saved_xml is None
+
+
 def test_numbers_that_no_column_holds_do_not_stop_the_mirror(world: World) -> None:
     huge = definition(memory_bytes=2**70, vcpus=2**40)
     world.observe(world.sees("a", vm(definition=huge)))
