@@ -29,6 +29,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+SOON_S = 1.0
+
 
 @dataclass(order=True, slots=True)
 class _Job:
@@ -138,9 +140,14 @@ class ElasticPool:
     def _next(self) -> _Job | None:
         """The waiting job that is due first, of those that may start now."""
         suspect = self._suspect if self._suspect_running < self._max_suspect else []
-        if suspect and self._trusted:
-            crowded = self._fast_suspect >= max(self._workers // 2, 1)
-            return heapq.heappop(self._trusted if crowded or self._trusted[0] < suspect[0] else suspect)
+        if suspect and self._trusted and suspect[0] < self._trusted[0]:
+            if self._fast_suspect < max(self._workers // 2, 1):
+                return heapq.heappop(suspect)
+            # The other half is for what hosts that answer need now. What can wait would only take the processor
+            # from those that are connecting, as at the start of a large fleet.
+            if self._trusted[0].deadline > time.monotonic() + SOON_S:
+                return None
+            return heapq.heappop(self._trusted)
         queue = self._trusted or suspect
         return heapq.heappop(queue) if queue else None
 

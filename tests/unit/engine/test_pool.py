@@ -85,6 +85,28 @@ def test_urgent_jobs_overtake_and_no_job_waits_for_ever() -> None:
     assert order == ["soon", "later"]
 
 
+def test_what_can_wait_waits_while_hosts_are_connecting(release: threading.Event) -> None:
+    pool = made(4, slow_after_s=60)
+    done: list[str] = []
+    answered = threading.Event()
+    for _ in range(2):
+        pool.submit(release.wait, suspect=True)
+        pool.submit(answered.wait)
+    for _ in range(4):
+        pool.submit(lambda: done.append("connect"), suspect=True)
+    pool.submit(lambda: done.append("volumes"), slack_s=300)
+    pool.submit(lambda: done.append("sync"))
+    answered.set()
+    tick_until(pool, lambda: done == ["sync"])
+    time.sleep(0.1)
+    pool.tick()
+    assert done == ["sync"], "half of the workers connect, the others are for what is due"
+    release.set()
+    tick_until(pool, lambda: len(done) == 6)
+    assert done[-1] == "volumes"
+    pool.stop()
+
+
 def test_threads_are_used_again_and_end() -> None:
     pool = made(4, idle_s=0.1)
     for _ in range(50):
