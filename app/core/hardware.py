@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from app.core.blueprint import DiskPlan, NicPlan
+from app.core.host_devices import DevicePlan, FolderAdd
+from app.core.machine import DiskPatch, MachinePatch, TuningPatch
 from app.core.messages import N_
 from app.core.records import Record
 from app.core.specs import Name, ObjectId, Spec
@@ -63,10 +65,15 @@ class NicPatch(Spec):
 
     link_up: bool | None = None
     network_id: ObjectId | None = None
+    filter: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, description="A traffic filter of the host; empty: none."
+    )
+    in_kbps: int | None = Field(None, ge=0, le=2**40, description="Kilobytes per second; 0: no limit.")
+    out_kbps: int | None = Field(None, ge=0, le=2**40)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if self.link_up is None and self.network_id is None:
+        if not self.model_fields_set:
             raise ValueError(N_("change at least one thing"))
         return self
 
@@ -86,7 +93,10 @@ class DefinitionSpec(Spec):
 class Step(Spec):
     """One thing that a task does to a definition. `digest` of the task tells which definition it is about."""
 
-    do: Literal["vcpus", "memory", "title", "boot", "add_disk", "add_nic", "remove", "medium", "nic"]
+    do: Literal[
+        "vcpus", "memory", "title", "boot", "add_disk", "add_nic", "remove", "medium", "nic",
+        "machine", "tuning", "disk", "add_device", "add_folder", "remove_device", "remove_folder",
+    ]  # fmt: skip
     count: int | None = None
     maximum: int | None = None
     text: str | None = None
@@ -97,6 +107,14 @@ class Step(Spec):
     mac: str | None = None
     link_up: bool | None = None
     network: str | None = None
+    filter: str | None = None
+    in_kbps: int | None = None
+    out_kbps: int | None = None
+    machine: MachinePatch | None = None
+    tuning: TuningPatch | None = None
+    drive: DiskPatch | None = None
+    device: DevicePlan | None = None
+    folder: FolderAdd | None = None
 
 
 class Changes(Spec):

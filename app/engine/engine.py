@@ -16,7 +16,7 @@ from app.core.states import HostState
 from app.core.views import HostReport
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
-from app.engine.leases import Leases
+from app.engine.on_demand import OnDemand, read_devices, read_leases
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.retention import run_retention
@@ -27,7 +27,7 @@ from app.engine.writer import Writer
 from app.hypervisor import Host
 from app.services import uploads
 from app.services.context import Services
-from app.services.notices import HOSTS, LEASES, SCREEN, WORK
+from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, WORK
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,9 @@ ROSTER_EVERY_S = 2.0
 TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
 UPLOADS_EVERY_S = 5.0
+
+LEASES_EVERY_S = 2.0
+DEVICES_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Engine:
         self._coordinators: dict[str, Coordinator] = {}
         self._tasks = TaskRuntime(services, self.host, self._observe)
         self._screens = Screens(services, self._pool, self.host)
-        self._leases = Leases(services, self._pool, self.host)
+        self._leases = OnDemand(self._pool, partial(read_leases, services, self.host), LEASES_EVERY_S)
+        self._devices = OnDemand(self._pool, partial(read_devices, services, self.host), DEVICES_EVERY_S)
         self._tools = Tools(
             settings=settings,
             clock=self._clock,
@@ -139,6 +143,8 @@ class Engine:
                 self._screens.want(topic.removeprefix(SCREEN))
             elif topic.startswith(LEASES):
                 self._leases.want(topic.removeprefix(LEASES))
+            elif topic.startswith(DEVICES):
+                self._devices.want(topic.removeprefix(DEVICES))
 
     def _observe(self, report: HostReport, timeout_s: float) -> bool:
         return self._writer.put_and_wait(report, timeout_s)

@@ -21,6 +21,13 @@ LATER = {
     "remove": N_("Other devices"),
     "medium": N_("Disks"),
     "nic": N_("Network interfaces"),
+    "machine": N_("Machine"),
+    "tuning": N_("Limits and pins"),
+    "disk": N_("Disks"),
+    "add_device": N_("Devices of the host"),
+    "remove_device": N_("Devices of the host"),
+    "add_folder": N_("Shared folders"),
+    "remove_folder": N_("Shared folders"),
 }
 
 
@@ -64,7 +71,29 @@ def _plain(host: Host, uuid: str, step: Step) -> bool:
         return hardware.remove(uuid, step.target or step.mac or "")
     if step.do == "medium":
         return hardware.change_medium(uuid, step.target or "", step.disk)
-    return hardware.change_nic(uuid, step.mac or "", link_up=step.link_up, network=step.network)
+    if step.do == "machine" and step.machine is not None:
+        return hardware.set_machine(uuid, step.machine)
+    if step.do == "tuning" and step.tuning is not None:
+        return hardware.set_tuning(uuid, step.tuning)
+    if step.do == "disk" and step.drive is not None:
+        return hardware.change_disk(uuid, step.target or "", step.drive)
+    if step.do == "add_device" and step.device is not None:
+        return hardware.add_device(uuid, step.device)
+    if step.do == "remove_device":
+        return hardware.remove_device(uuid, step.target or "")
+    if step.do == "add_folder" and step.folder is not None:
+        return hardware.add_folder(uuid, step.folder)
+    if step.do == "remove_folder":
+        return hardware.remove_folder(uuid, step.target or "")
+    return hardware.change_nic(
+        uuid,
+        step.mac or "",
+        link_up=step.link_up,
+        network=step.network,
+        filter=step.filter,
+        in_kbps=step.in_kbps,
+        out_kbps=step.out_kbps,
+    )
 
 
 def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:

@@ -25,13 +25,14 @@ from app.core.messages import N_
 from app.db.session import Database
 from app.engine.bridge import Bridge, Message
 from app.engine.engine import Engine
-from app.hypervisor import remove_directory
+from app.hypervisor import remove_directory, serve_many_threads
 from app.services.context import Services
 from app.services.notices import Hub
 from app.services.vault import Vault
 
 log = structlog.get_logger(__name__)
 
+TRIM_EVERY_S = 20.0
 HEALTH_EVERY_S = 0.5
 SILENT_AFTER_S = 5.0
 START_S = 30.0
@@ -67,6 +68,7 @@ class EngineProcess:
         try:
             ours.close()
             _become_child_of(parent)
+            serve_many_threads()
             _Child(settings, vault, theirs).run()
         except Exception:
             log.exception("engine_failed")
@@ -144,10 +146,16 @@ class _Child:
             self._bridge.tell({"failed": told})
             self._bridge.close()
             return
+        trimmed_at = time.monotonic()
         while True:
             self._bridge.tell({"health": asdict(self._engine.health())})
             if self._ended.wait(HEALTH_EVERY_S):
                 break
+            if time.monotonic() - trimmed_at > TRIM_EVERY_S:
+                # What a reading of many hosts needed for a moment would stay with the allocator: a sixth of all at
+                # 18,000 VMs. It takes about 5 ms.
+                ctypes.CDLL(None).malloc_trim(0)
+                trimmed_at = time.monotonic()
         self._engine.stop()
         self._database.close()
         remove_directory()

@@ -2,6 +2,7 @@
 
 from app.hypervisor.consoles import Line
 from app.hypervisor.host import Host, see_identity
+from app.hypervisor.loop import serve_many_threads
 from app.hypervisor.relay import remove_directory
 from app.hypervisor.targets import Secret, SshKey, SshPassword, Target, TlsIdentity
 
@@ -15,4 +16,5 @@ __all__ = [
     "TlsIdentity",
     "remove_directory",
     "see_identity",
+    "serve_many_threads",
 ]

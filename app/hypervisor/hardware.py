@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import libvirt
 from lxml import etree
 
 from app.core.blueprint import DiskPlan, NicPlan
 from app.core.errors import HypervisorRefused
+from app.core.host_devices import DevicePlan, FolderAdd
+from app.core.machine import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
 from app.core.messages import N_
 from app.hypervisor import listing
 from app.hypervisor.connection import Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import build
 from app.hypervisor.xml.edit import device_at, edited, in_boot_order
+from app.hypervisor.xml.machine import IOTUNE
+from app.hypervisor.xml.machine_edit import change_disk, change_machine, change_nic, change_tuning
+from app.hypervisor.xml.nodedev import folder, folder_at, host_device, host_device_at, share_memory
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element
 
@@ -29,6 +36,7 @@ _SAVED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 _KIB = 1024
 LET_GO_S = 15.0  # how long a guest has to let go of a device
 LOOK_EVERY_S = 0.3
+Find = Callable[[Element], Element | None]
 
 
 class Hardware:
@@ -78,34 +86,83 @@ class Hardware:
         """Boot from these disks (targets) and interfaces (MAC addresses), first to last."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
-            tree = _tree(work, vm, saved=True)
-            in_boot_order(tree, order)
-            work.call(work.raw.defineXMLFlags, edited(tree), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
+            self._redefine(work, vm, lambda tree: in_boot_order(tree, order))
             return not self._runs(work, vm)
+
+    def set_machine(self, uuid: str, patch: MachinePatch) -> bool:
+        """Change parts of the machine; they count after the next power-off."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            self._redefine(work, vm, lambda tree: change_machine(tree, patch))
+            return not self._runs(work, vm)
+
+    def set_tuning(self, uuid: str, patch: TuningPatch) -> bool:
+        """Change what it gets of the host's processors and memory."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            self._redefine(work, vm, lambda tree: change_tuning(tree, patch))
+            if not self._runs(work, vm):
+                return True
+            done = [self._try(partial(work.call, *call)) for call in _live_tuning(work, vm, patch)]
+            return all(done)
+
+    def change_disk(self, uuid: str, target: str, patch: DiskPatch) -> bool:
+        """Change how a disk is driven and limited."""
+
+        def change(tree: Element) -> None:
+            disk = device_at(tree, target)
+            if disk is None:
+                raise _gone()
+            change_disk(disk, patch)
+
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            self._redefine(work, vm, change)
+            if not self._runs(work, vm):
+                return True
+            limits = {IOTUNE[name]: limit for name, limit in patch.limits.items()}
+            done = self._try(lambda: work.call(vm.setBlockIoTune, target, limits, _LIVE)) if limits else True
+            return done and not patch.driver
 
     def add_disk(self, uuid: str, plan: DiskPlan) -> bool:
         """Add a disk or drive; none of this target twice."""
-        return self._add(uuid, build.disk(plan), plan.target)
+        return self._attach(uuid, build.disk(plan), lambda tree: device_at(tree, plan.target))
 
     def add_nic(self, uuid: str, plan: NicPlan) -> bool:
         """Add an interface; none of this address twice."""
-        return self._add(uuid, build.nic(plan), plan.mac)
+        return self._attach(uuid, build.nic(plan), lambda tree: device_at(tree, plan.mac))
+
+    def add_device(self, uuid: str, plan: DevicePlan) -> bool:
+        """Give it a device of the host; none twice."""
+        return self._attach(uuid, host_device(plan), lambda tree: host_device_at(tree, plan.address))
+
+    def remove_device(self, uuid: str, address: str) -> bool:
+        """Take a device of the host from it; the guest must let go of it."""
+        return self._detach(uuid, lambda tree: host_device_at(tree, address))
+
+    def add_folder(self, uuid: str, asked: FolderAdd) -> bool:
+        """Share a folder of the host with it. By virtiofs only after the next power-off: its memory becomes shared."""
+        if asked.driver != "virtiofs":
+            return self._attach(uuid, folder(asked), lambda tree: folder_at(tree, asked.tag))
+
+        def change(tree: Element) -> None:
+            share_memory(tree)
+            devices = tree.find("devices")
+            if devices is not None and folder_at(tree, asked.tag) is None:
+                devices.append(folder(asked))
+
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            self._redefine(work, vm, change)
+            return not self._runs(work, vm)
+
+    def remove_folder(self, uuid: str, tag: str) -> bool:
+        """Share it no more."""
+        return self._detach(uuid, lambda tree: folder_at(tree, tag))
 
     def remove(self, uuid: str, key: str) -> bool:
         """Remove the disk of this target or the interface of this address; the guest must let go of it."""
-        with self._wiring.work() as work:
-            vm = self._vm(work, uuid)
-            device = device_at(_tree(work, vm, saved=True), key)
-            if device is not None:
-                work.call(vm.detachDeviceFlags, edited(device), _CONFIG)
-            if not self._runs(work, vm):
-                return True
-            device = device_at(_tree(work, vm, saved=False), key)
-            if device is None:
-                return True
-            return self._try(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE)) and self._let_go(
-                work, vm, key
-            )
+        return self._detach(uuid, lambda tree: device_at(tree, key))
 
     def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> bool:
         """Put a medium into a drive, or take out what is in it, also from a guest that holds it."""
@@ -123,8 +180,18 @@ class Hardware:
 
         return self._update(uuid, target, change, flags=libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
 
-    def change_nic(self, uuid: str, mac: str, *, link_up: bool | None, network: str | None) -> bool:
-        """Plug or unplug the cable, or plug it into another network."""
+    def change_nic(
+        self,
+        uuid: str,
+        mac: str,
+        *,
+        link_up: bool | None = None,
+        network: str | None = None,
+        filter: str | None = None,
+        in_kbps: int | None = None,
+        out_kbps: int | None = None,
+    ) -> bool:
+        """Plug or unplug the cable, plug it into another network, change its rates (0: none) or filter ("": none)."""
 
         def change(nic: Element) -> None:
             if network is not None:
@@ -138,6 +205,7 @@ class Hardware:
                 for old in nic.findall("link"):
                     nic.remove(old)
                 nic.append(etree.Element("link", state="up" if link_up else "down"))
+            change_nic(nic, in_kbps=in_kbps, out_kbps=out_kbps, filter=filter)
 
         return self._update(uuid, mac, change)
 
@@ -145,15 +213,30 @@ class Hardware:
         self._touched()
         return listing.find_vm(work, uuid)
 
-    def _add(self, uuid: str, device: Element, key: str) -> bool:
+    def _attach(self, uuid: str, device: Element, find: Find) -> bool:
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             xml = edited(device)
-            if device_at(_tree(work, vm, saved=True), key) is None:
+            if find(_tree(work, vm, saved=True)) is None:
                 work.call(vm.attachDeviceFlags, xml, _CONFIG)
-            if not self._runs(work, vm) or device_at(_tree(work, vm, saved=False), key) is not None:
+            if not self._runs(work, vm) or find(_tree(work, vm, saved=False)) is not None:
                 return True
             return self._try(lambda: work.call(vm.attachDeviceFlags, xml, _LIVE))
+
+    def _detach(self, uuid: str, find: Find) -> bool:
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            device = find(_tree(work, vm, saved=True))
+            if device is not None:
+                work.call(vm.detachDeviceFlags, edited(device), _CONFIG)
+            if not self._runs(work, vm):
+                return True
+            device = find(_tree(work, vm, saved=False))
+            if device is None:
+                return True
+            return self._try(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE)) and self._let_go(
+                work, vm, find
+            )
 
     def _update(self, uuid: str, key: str, change: Callable[[Element], None], flags: int = 0) -> bool:
         with self._wiring.work() as work:
@@ -163,11 +246,7 @@ class Hardware:
                     return True
                 device = device_at(_tree(work, vm, saved=saved), key)
                 if device is None:
-                    raise HypervisorRefused(
-                        N_("The VM has no such device any more."),
-                        hint=N_("Look at its hardware, and try again."),
-                        code="no_such_device",
-                    )
+                    raise _gone()
                 change(device)
                 xml = edited(device)
                 if saved:
@@ -175,6 +254,12 @@ class Hardware:
                 elif not self._try(lambda xml=xml: work.call(vm.updateDeviceFlags, xml, _LIVE | flags)):  # type: ignore[misc]
                     return False
             return True
+
+    def _redefine(self, work: Connection, vm: libvirt.virDomain, change: Callable[[Element], None]) -> None:
+        """Change the saved definition. Raises HypervisorRefused when libvirt does not accept what comes out."""
+        tree = _tree(work, vm, saved=True)
+        change(tree)
+        work.call(work.raw.defineXMLFlags, edited(tree), libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
 
     def _runs(self, work: Connection, vm: libvirt.virDomain) -> bool:
         return bool(work.call(vm.isActive))
@@ -190,13 +275,59 @@ class Hardware:
             return False
         return True
 
-    def _let_go(self, work: Connection, vm: libvirt.virDomain, key: str) -> bool:
+    def _let_go(self, work: Connection, vm: libvirt.virDomain, find: Find) -> bool:
         deadline = time.monotonic() + LET_GO_S
-        while device_at(_tree(work, vm, saved=False), key) is not None:
+        while find(_tree(work, vm, saved=False)) is not None:
             if time.monotonic() > deadline:
                 return False
             time.sleep(LOOK_EVERY_S)
         return True
+
+
+def _gone() -> HypervisorRefused:
+    return HypervisorRefused(
+        N_("The VM has no such device any more."),
+        hint=N_("Look at its hardware, and try again."),
+        code="no_such_device",
+    )
+
+
+def _live_tuning(
+    work: Connection, vm: libvirt.virDomain, patch: TuningPatch
+) -> list[tuple[Callable[..., object], *tuple[Any, ...]]]:
+    """The calls that do it on the VM that runs."""
+    calls: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
+    if patch.cpu_shares:
+        calls.append((vm.setSchedulerParametersFlags, {"cpu_shares": patch.cpu_shares}, _LIVE))
+    if patch.cpu_limit_percent is not None:
+        quota = QUOTA_PERIOD_US * patch.cpu_limit_percent // 100 or -1
+        limit = {"vcpu_period": QUOTA_PERIOD_US, "vcpu_quota": quota}
+        calls.append((vm.setSchedulerParametersFlags, limit, _LIVE))
+    if patch.pins is not None or patch.emulator_cpus is not None:
+        count = work.call(work.raw.getCPUMap, 0)[0]
+        if patch.pins is not None:
+            pins = {pin.vcpu: pin.cpus for pin in patch.pins}
+            calls += (
+                (vm.pinVcpuFlags, vcpu, _cpu_map(pins.get(vcpu, ""), count), _LIVE)
+                for vcpu in range(work.call(vm.vcpusFlags, _LIVE))
+            )
+        if patch.emulator_cpus is not None:
+            calls.append((vm.pinEmulator, _cpu_map(patch.emulator_cpus, count), _LIVE))
+    if patch.numa_nodes:
+        calls.append((vm.setNumaParameters, {"numa_nodeset": patch.numa_nodes}, _LIVE))
+    return calls
+
+
+def _cpu_map(cpus: str, count: int) -> tuple[bool, ...]:
+    """A set of CPUs as a flag for each of `count`; all, when it is empty."""
+    if not cpus:
+        return (True,) * count
+    chosen: set[int] = set()
+    for part in cpus.split(","):
+        first, _, last = part.removeprefix("^").partition("-")
+        some = range(int(first), int(last or first) + 1)
+        chosen = chosen.difference(some) if part.startswith("^") else chosen.union(some)
+    return tuple(number in chosen for number in range(count))
 
 
 def _tree(work: Connection, vm: libvirt.virDomain, *, saved: bool) -> Element:

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import libvirt
 
 from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError
+from app.core.host_devices import HostDevice
 from app.core.offers import Offers
 from app.core.views import (
     GuestInfo,
@@ -27,6 +28,7 @@ from app.core.views import (
 from app.hypervisor import facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
+from app.hypervisor.devices import list_devices
 from app.hypervisor.disks import Disks
 from app.hypervisor.filters import Filters
 from app.hypervisor.hardware import Hardware
@@ -178,6 +180,11 @@ class Host:
             return listing.list_pools(self._wiring.watch, volumes=False)
         with self._wiring.reads() as reads:
             return listing.list_pools(reads, volumes=True, only=only)
+
+    def read_devices(self) -> tuple[HostDevice, ...]:
+        """Devices that VMs can have; a round trip each."""
+        with self._wiring.reads() as reads:
+            return list_devices(reads)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""

@@ -24,12 +24,13 @@ from app.lab.bench_fleet import (
     wait_until_synced,
 )
 from app.lab.bench_lab import BrowserFigures, SickHostFigures, run_lab
+from app.lab.bench_vms import DEVICES, MIB, VERSIONS, run_vms
 from app.lab.errors import LabError, plain_errors
 from app.lab.fleet import Fleet
 from app.lab.measure import Spread, table, until
 from app.lab.rest import Rest
 
-PARTS = ("fleets", "dead", "lab", "consoles")
+PARTS = ("fleets", "dead", "lab", "consoles", "vms")
 BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 
@@ -70,6 +71,7 @@ def bench(
         "dead": dead_hosts,
         "lab": real_hosts,
         "consoles": consoles,
+        "vms": vms,
     }
     typer.echo(report[0])
     for part in only or PARTS:
@@ -134,6 +136,37 @@ def consoles(extent: Extent) -> str:
     return (
         f"### Consoles\n\n{table(['Round trip of 8 bytes', 'n', 'p50 ms', 'p95 ms'], rows)}\n"
         f"{table(['Vigie with', '% of one core'], loads)}"
+    )
+
+
+def vms(extent: Extent) -> str:
+    """Creation and upload beside virsh, and pages of a VM with much on it."""
+    full = extent.steady_s > 0
+    found = run_vms(max(extent.rounds // 2, 3), extent.samples, (64, 512) if full else (32,))
+    over = Spread(tuple(value - found.virsh_create.p50 for value in found.api_create.values))
+    made = {
+        "`virsh`: volume over an image, define, start": found.virsh_create,
+        "the same by Vigie's API until it says running": found.api_create,
+        "its overhead over the median of the former": over,
+        "page of a VM": found.page,
+        "its hardware": found.hardware_page,
+        "its history": found.history_page,
+    }
+    sent = [
+        [
+            f"{each.size // MIB} MiB",
+            each.size / MIB / each.virsh_s,
+            each.size / MIB / each.vigie_s,
+            each.virsh_s / each.vigie_s,
+            each.grown_mib,
+        ]
+        for each in found.uploads
+    ]
+    rows = [[name, len(each.values), each.p50, each.p95] for name, each in made.items()]
+    return (
+        f"### VMs\n\nThe pages are of a VM with {DEVICES} devices and {VERSIONS} versions; server time.\n\n"
+        f"{table(['What', 'n', 'p50 ms', 'p95 ms'], rows)}\n"
+        f"{table(['Upload of', 'virsh MiB/s', 'Vigie MiB/s', 'ratio', 'Vigie grew by MiB'], sent)}"
     )
 
 

@@ -14,7 +14,7 @@ from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind, VmState
 from app.core.vmspec import DiskSpec, NicSpec, VmSpec
-from app.db.models import Host, Network, Vm, VmDefinition
+from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.placement import promised_memory
@@ -32,7 +32,7 @@ def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, digest: str | No
     Raises InvalidInput naming the field, EditConflict when `digest` is not that of the saved definition, Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id, digest)
-    parsed = _saved(definition)
+    parsed = saved_of(definition)
     steps: list[Step] = []
     if patch.vcpus is not None or patch.vcpus_max is not None:
         steps.append(_vcpus(ctx, host, parsed, patch))
@@ -42,7 +42,7 @@ def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, digest: str | No
         steps.append(Step(do="title", text=patch.title))
     if patch.boot is not None:
         steps.append(_boot(parsed, patch.boot))
-    return _ask(ctx, vm, host, definition, steps)
+    return ask(ctx, vm, host, definition, steps)
 
 
 def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
@@ -51,7 +51,7 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
     Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id)
-    parsed = _saved(definition)
+    parsed = saved_of(definition)
     spec = VmSpec(name=vm.name if len(vm.name) <= 63 else "vm", disks=[asked])
     machine = parsed.get("machine")
     try:
@@ -67,32 +67,32 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
     if plan.new is not None and asked.volume_name is None:
         name = f"{spec.name}-{target}.{'qcow2' if plan.new.format == 'qcow2' else 'img'}"
         plan = plan.model_copy(update={"new": plan.new.model_copy(update={"name": name})})
-    return _ask(ctx, vm, host, definition, [Step(do="add_disk", disk=plan)])
+    return ask(ctx, vm, host, definition, [Step(do="add_disk", disk=plan)])
 
 
 def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec) -> TaskRecord:
     """Ask for one more network interface. Raises InvalidInput (nic.…), Busy."""
     vm, host, definition = find_editable(ctx, vm_id)
     spec = VmSpec(name="vm", nics=[asked])
-    machine = _saved(definition).get("machine")
+    machine = saved_of(definition).get("machine")
     try:
         (plan,) = plan_nics(ctx, spec, host, machine=machine, system=None)
     except InvalidInput as error:
         raise _renamed(error, "nics.0", "nic") from None
-    return _ask(ctx, vm, host, definition, [Step(do="add_nic", nic=plan)])
+    return ask(ctx, vm, host, definition, [Step(do="add_nic", nic=plan)])
 
 
 def remove_device(ctx: Ctx, vm_id: str, key: str) -> TaskRecord:
     """Ask for the end of a disk (by target) or interface (by MAC address); its volume stays. Raises NotFound, Busy."""
     vm, host, definition = find_editable(ctx, vm_id)
-    _device(ctx, definition, key)
-    return _ask(ctx, vm, host, definition, [Step(do="remove", target=key)])
+    device_of(ctx, definition, key)
+    return ask(ctx, vm, host, definition, [Step(do="remove", target=key)])
 
 
 def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskRecord:
     """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
     vm, host, definition = find_editable(ctx, vm_id)
-    drive = _device(ctx, definition, target)
+    drive = device_of(ctx, definition, target)
     if drive.get("device") not in ("cdrom", "floppy"):
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
     plan = None
@@ -105,13 +105,16 @@ def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskReco
         except InvalidInput as error:
             raise _renamed(error, "disks.0.", "") from None
         plan = DiskPlan.model_validate(plan.model_dump() | {"target": target})
-    return _ask(ctx, vm, host, definition, [Step(do="medium", target=target, disk=plan)])
+    return ask(ctx, vm, host, definition, [Step(do="medium", target=target, disk=plan)])
 
 
 def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
-    """Ask for a cable plugged in or out, or another network. Raises NotFound, InvalidInput (network_id), Busy."""
+    """Ask for a cable plugged in or out, another network, filter or rates.
+
+    Raises NotFound, InvalidInput (network_id, filter), Busy.
+    """
     vm, host, definition = find_editable(ctx, vm_id)
-    _device(ctx, definition, mac)
+    device_of(ctx, definition, mac)
     network = None
     if patch.network_id is not None:
         query = sa.select(Network).where(Network.id == patch.network_id, Network.host_id == host.id)
@@ -119,8 +122,13 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
         if found is None:
             raise InvalidInput("network_id", N_("names no network of this host"))
         network = found.name
-    step = Step(do="nic", mac=mac.lower(), link_up=patch.link_up, network=network)
-    return _ask(ctx, vm, host, definition, [step])
+    if patch.filter and not ctx.session.scalar(
+        sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == patch.filter)
+    ):
+        raise InvalidInput("filter", N_("names no traffic filter of this host"))
+    plain = patch.model_dump(include={"link_up", "filter", "in_kbps", "out_kbps"})
+    step = Step(do="nic", mac=mac.lower(), network=network, **plain)
+    return ask(ctx, vm, host, definition, [step])
 
 
 def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
@@ -189,13 +197,14 @@ def digest_of(definition: VmDefinition) -> str:
     return definition.saved_digest or definition.digest
 
 
-def _saved(definition: VmDefinition) -> dict[str, Any]:
+def saved_of(definition: VmDefinition) -> dict[str, Any]:
+    """What was read from the saved definition."""
     return definition.saved_parsed or definition.parsed
 
 
-def _device(ctx: Ctx, definition: VmDefinition, key: str) -> dict[str, Any]:
-    """The disk or interface, in the saved definition or the one that runs."""
-    for parsed in (_saved(definition), definition.parsed):
+def device_of(ctx: Ctx, definition: VmDefinition, key: str) -> dict[str, Any]:
+    """The disk or interface, in the saved definition or the one that runs. Raises NotFound."""
+    for parsed in (saved_of(definition), definition.parsed):
         for disk in parsed.get("disks", ()):
             if disk["target"] == key:
                 return dict(disk)
@@ -255,7 +264,8 @@ def _renamed(error: InvalidInput, old: str, new: str) -> InvalidInput:
     return InvalidInput(field, error.rule, params=error.params, hint=error.hint)
 
 
-def _ask(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, steps: list[Step]) -> TaskRecord:
+def ask(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, steps: list[Step]) -> TaskRecord:
+    """Have a task do the steps. Raises Busy."""
     params = Changes(uuid=vm.uuid, digest=digest_of(definition), steps=tuple(steps))
     plain = params.model_dump(mode="json")
     task = tasks.enqueue(ctx, CHANGE, target=_ref(vm), host=_host_ref(host), params=plain)

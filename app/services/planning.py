@@ -45,9 +45,9 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
     _check_name(ctx, host, name)
     offers = offers_of(ctx, host)
     system = system_of(spec)
-    machine = _one_of("machine", spec.machine, offers.machines) or placing.machine_for(system, offers)
+    machine = one_of("machine", spec.machine, offers.machines) or placing.machine_for(system, offers)
     hypervisor = _hypervisor(spec, offers)
-    firmware = _one_of("firmware", spec.firmware, offers.firmwares) or placing.firmware_for(system, offers)
+    firmware = one_of("firmware", spec.firmware, offers.firmwares) or placing.firmware_for(system, offers)
     disks, sources = plan_disks(ctx, spec, host, name, machine=machine, system=system, offers=offers)
     memory = memory_of(spec, system)
     made = Draft(
@@ -70,7 +70,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
             boot=_boot(spec, disks),
             **_kernel(ctx, spec, host),
             graphics=_graphics(spec, offers),
-            video=_one_of("video", spec.video, offers.video_models)
+            video=one_of("video", spec.video, offers.video_models)
             or placing.video_for(system, spec.graphics, offers),
             serial=spec.serial,
             guest_agent=spec.guest_agent,
@@ -130,7 +130,8 @@ def _check_name(ctx: Ctx, host: Host, name: str) -> None:
         )
 
 
-def _one_of(field_name: str, wanted: str | None, offered: tuple[str, ...]) -> str | None:
+def one_of(field_name: str, wanted: str | None, offered: tuple[str, ...]) -> str | None:
+    """The wanted one, if the host offers it. Raises InvalidInput."""
     if wanted is None or wanted in offered:
         return wanted
     raise InvalidInput(
@@ -158,23 +159,28 @@ def _cpu(asked: CpuSpec, hypervisor: str, offers: Offers) -> CpuPlan:
             field_name, N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
         )
     mode = asked.mode or placing.cpu_mode_for(hypervisor, offers)
-    if mode != "default" and mode not in offers.cpu_modes:
-        raise InvalidInput(
-            "cpu.mode",
-            N_("is not offered by this host; it has: %(offered)s"),
-            params={"offered": ", ".join(offers.cpu_modes) or "–"},
-        )
-    known = {model.name: model.usable for model in offers.cpu_models}
-    if asked.model is not None and not known.get(asked.model, False):
-        rule = (
-            N_("needs features that this host's CPU lacks")
-            if asked.model in known
-            else N_("is not known on this host")
-        )
-        raise InvalidInput("cpu.model", rule)
+    check_cpu("cpu.mode", "cpu.model", mode, asked.model, offers)
     parts = (asked.sockets, asked.cores, asked.threads)
     topology = (parts[0] or 1, parts[1] or 1, parts[2] or 1) if any(parts) else None
     return CpuPlan(vcpus=asked.vcpus, vcpus_max=maximum, topology=topology, mode=mode, model=asked.model)
+
+
+def check_cpu(mode_field: str, model_field: str, mode: str, model: str | None, offers: Offers) -> None:
+    """Raise InvalidInput for a mode that the host does not offer, or a model that it cannot run."""
+    if mode != "default" and mode not in offers.cpu_modes:
+        raise InvalidInput(
+            mode_field,
+            N_("is not offered by this host; it has: %(offered)s"),
+            params={"offered": ", ".join(offers.cpu_modes) or "–"},
+        )
+    known = {each.name: each.usable for each in offers.cpu_models}
+    if model is not None and not known.get(model, False):
+        rule = (
+            N_("needs features that this host's CPU lacks")
+            if model in known
+            else N_("is not known on this host")
+        )
+        raise InvalidInput(model_field, rule)
 
 
 def _graphics(spec: VmSpec, offers: Offers) -> str:

@@ -149,7 +149,7 @@ def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbR
 
 def update_vm(ctx: Ctx, vm_id: str, patch: VmPatch, expected_version: int | None = None) -> VmDetail:
     """Change tags or notes. Raises EditConflict when somebody else did in between."""
-    vm = _get(ctx, vm_id, "vm.annotate", lock=True)
+    vm = find_vm(ctx, vm_id, "vm.annotate", lock=True)
     check_version(vm, expected_version)
     if patch.notes is not None:
         vm.notes = patch.notes
@@ -174,7 +174,7 @@ def _search_text(ctx: Ctx, vm: Vm) -> str:
 
 def forget_vm(ctx: Ctx, vm_id: str) -> None:
     """Remove a missing VM from the inventory. Raises Conflict while its host still has it."""
-    vm = _get(ctx, vm_id, "vm.configure", lock=True)
+    vm = find_vm(ctx, vm_id, "vm.configure", lock=True)
     if vm.state != VmState.MISSING:
         raise Conflict(
             ctx.translate(N_("The VM is still on its host.")),
@@ -189,7 +189,7 @@ def forget_vm(ctx: Ctx, vm_id: str) -> None:
 
 def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecord:
     """Ask for a power verb; the answer is the task. Raises Conflict with the reason, Busy with the other task."""
-    vm = _get(ctx, vm_id, VM_ACTIONS[verb].privilege)
+    vm = find_vm(ctx, vm_id, VM_ACTIONS[verb].privilege)
     host = ctx.session.get_one(Host, vm.host_id)
     refused = refusal(verb, vm, host.state, host.mode)
     holder = tasks.holders(ctx, [vm.id]).get(vm.id)
@@ -275,7 +275,7 @@ def _refused(ctx: Ctx, refused: Refusal) -> Conflict:
 
 def xml_of(ctx: Ctx, vm_id: str) -> str:
     """The VM's XML as last read. Raises NotFound."""
-    vm = _get(ctx, vm_id, "vm.view")
+    vm = find_vm(ctx, vm_id, "vm.view")
     xml: str | None = ctx.session.scalar(sa.select(VmDefinition.xml).where(VmDefinition.vm_id == vm.id))
     if xml is None:
         raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
@@ -284,12 +284,13 @@ def xml_of(ctx: Ctx, vm_id: str) -> str:
 
 def screen_of(ctx: Ctx, vm_id: str) -> VmScreen | None:
     """The last screenshot, if there is one. Asking for it makes the engine take a new one."""
-    vm = _get(ctx, vm_id, "vm.view")
+    vm = find_vm(ctx, vm_id, "vm.view")
     ctx.services.hub.publish([SCREEN + vm.id])
     return ctx.session.get(VmScreen, vm.id)
 
 
-def _get(ctx: Ctx, vm_id: str, privilege: str, *, lock: bool = False) -> Vm:
+def find_vm(ctx: Ctx, vm_id: str, privilege: str, *, lock: bool = False) -> Vm:
+    """The VM, if the asker may see it and holds the privilege on it. Raises NotFound, NotAllowed."""
     ctx.require(privilege)
     query = ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view")
     vm: Vm | None = ctx.session.scalar(query.with_for_update() if lock else query)

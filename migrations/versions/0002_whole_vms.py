@@ -81,6 +81,8 @@ def upgrade() -> None:
         "offers",
         sa.Column("host_id", sa.String(length=24), nullable=False),
         sa.Column("offers", sa.JSON(), nullable=False),
+        sa.Column("devices", sa.JSON(), nullable=True),
+        sa.Column("devices_read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["host_id"], ["host.id"], name=op.f("fk_offers_host_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("host_id", name=op.f("pk_offers")),

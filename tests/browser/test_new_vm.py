@@ -13,6 +13,7 @@ from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from tests.browser.console import Console, chromium, console_over, page_of, wait_for
 from tests.browser.test_console import connected, serial_text
+from tests.integration.engine.test_creation import guest_says
 from tests.integration.lab.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]
@@ -69,7 +70,8 @@ def test_from_a_medium_an_existing_disk_and_an_image(console: Console, page: Pag
     from_an_image(console, page)
     wait_for(lambda: console.vm("shop-3")["state"] == "running", "the VM runs", 60)
     wait_for_agent(fresh_lab.hosts[0], "shop-3")
-    assert "shop-3-seed.iso" in fresh_lab.hosts[0].virsh("domblklist", "shop-3")
+    seeded = guest_says(fresh_lab.hosts[0], "shop-3", "/bin/cat", "/run/seed.txt")
+    assert seeded == "hostname=kiosk user=bob keys=0 address=\n"
     page.goto(f"{console.url}/vms/{console.vm('shop-3')['id']}/console?kind=serial")
     connected(page)
     wait_for(lambda: enter(page) and "login: " in serial_text(page), "a login on the serial port", 120)

@@ -280,6 +280,8 @@ class Offers(Base):
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
     offers: Mapped[dict[str, Any]]
     read_at: Mapped[datetime]
+    devices: Mapped[list[Any] | None]  # core.host_devices.HostDevice, read when somebody asks
+    devices_read_at: Mapped[datetime | None]
 
 
 class History(Base):

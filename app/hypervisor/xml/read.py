@@ -79,7 +79,7 @@ def read_vm(xml: str) -> VmDefinition:
         os_type=_text(kind) or "",
         arch=_get(kind, "arch") or "",
         machine=_get(kind, "machine") or "",
-        firmware=_firmware(system),
+        firmware=read_firmware(system),
         hypervisor=tree.get("type", ""),
         vcpus=_number(_get(vcpu, "current"), maximum),
         vcpus_max=maximum,
@@ -213,7 +213,8 @@ def _graphics(graphics: Element) -> GraphicsView:
     return GraphicsView(graphics.get("type", ""), listen, port if port > 0 else None)
 
 
-def _firmware(system: Element | None) -> str:
+def read_firmware(system: Element | None) -> str:
+    """bios, efi or direct (a kernel of the host's)."""
     if system is None:
         return "bios"
     if system.find("kernel") is not None:
@@ -248,7 +249,8 @@ def _hostdev(device: Element) -> str:
         vendor = _attribute(device, "source/vendor", "id")
         product = _attribute(device, "source/product", "id")
         if vendor:
-            return _line("usb", f"{vendor}:{product}")
+            # As nodedev.address_of has it.
+            return _line("usb", f"0x{_hexadecimal(vendor):04x}:0x{_hexadecimal(product):04x}")
         return _line("usb", f"bus {_get(address, 'bus')} device {_get(address, 'device')}")
     if device.get("type") == "mdev":
         return _line("mdev", device.get("model"), _get(address, "uuid"))
@@ -256,6 +258,13 @@ def _hostdev(device: Element) -> str:
         return _line(device.get("type"), _attribute(device, "source", "protocol"))
     parts = [_number(address.get(name), 0) for name in ("domain", "bus", "slot", "function")]
     return _line(device.get("type"), "{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
+
+
+def _hexadecimal(text: str | None) -> int:
+    try:
+        return int((text or "0").strip(), 0)
+    except ValueError:
+        return 0
 
 
 def _filesystem(device: Element) -> str:

@@ -54,7 +54,7 @@ class _Mirror:
         self.here = load_copies(batch.session, news)
         self.twins = self._load_twins()
         self.defined: list[Defined] = []
-        defining = self._defining()
+        defining = [key for key, each in news.items() if any(vm.definition for vm in each.listed.values())]
         self.sizes = definitions.volume_sizes(batch.session, defining)
         self.places = definitions.pool_places(batch.session, defining)
         self.search: set[str] = set()  # rows whose search text may be another now
@@ -98,14 +98,6 @@ class _Mirror:
         }
         wanted |= {copy.uuid for copies in self.here.values() for copy in copies.values() if copy.duplicate}
         return load_twins(self.batch.session, wanted, self.here)
-
-    def _defining(self) -> list[str]:
-        """Hosts of which definitions were read."""
-        return [
-            host_id
-            for host_id, each in self.news.items()
-            if any(vm.definition for vm in each.listed.values())
-        ]
 
     # What is there
 

@@ -8,17 +8,22 @@ from fastapi import Path
 from starlette.responses import Response
 
 from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
+from app.core.machine import DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.records import TaskRecord
 from app.core.vmspec import DiskSpec, NicSpec
-from app.services import hardware
+from app.services import hardware, host_devices, machine
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
-from app.web.deps import Writer
+from app.web.deps import Reader, Writer
 
 router = api_router("vms")
 TargetPath = Annotated[str, Path(pattern=r"^[a-z]{2,8}$", examples=["vda"])]
 MacPath = Annotated[
     str, Path(pattern=r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$", examples=["52:54:00:12:34:56"])
 ]
+
+AddressPath = Annotated[str, Path(pattern=r"^[0-9A-Fa-fx:.-]{4,64}$", examples=["0000:01:00.0"])]
+TagPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$", examples=["media"])]
 
 
 @router.patch(
@@ -31,6 +36,38 @@ MacPath = Annotated[
 def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer) -> Response:
     """Other processors, memory, title or boot order. The task says what counts only after the next power-off."""
     return accepted(hardware.change_hardware(ctx, id, patch))
+
+
+@router.get(
+    "/vms/{id}/hardware", name="vm.hardware", response_model=MachineRecord, responses=problems(404, 409)
+)
+def show_hardware(id: ObjectPath, ctx: Reader) -> MachineRecord:
+    """The machine as its saved definition has it: processor model, firmware, single devices, limits, boot order."""
+    return machine.show_machine(ctx, id)
+
+
+@router.patch(
+    "/vms/{id}/machine",
+    name="vm.change_machine",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer) -> Response:
+    """Another processor model, firmware, display or single device. All count after the next power-off."""
+    return accepted(machine.change_machine(ctx, id, patch))
+
+
+@router.patch(
+    "/vms/{id}/tuning",
+    name="vm.change_tuning",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer) -> Response:
+    """Shares, limits and pins of processors, and where memory comes from."""
+    return accepted(machine.change_tuning(ctx, id, patch))
 
 
 @router.post(
@@ -55,6 +92,18 @@ def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, repeat: Once) -> Respo
 def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer) -> Response:
     """Take a disk or drive from the VM; its volume stays."""
     return accepted(hardware.remove_device(ctx, id, target))
+
+
+@router.patch(
+    "/vms/{id}/disks/{target}",
+    name="vm.change_disk",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def change_disk(id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Writer) -> Response:
+    """Other limits of a disk, at once where the hypervisor can; cache, io and discard after the next power-off."""
+    return accepted(machine.change_disk(ctx, id, target, patch))
 
 
 @router.put(
@@ -89,7 +138,7 @@ def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, repeat: Once) -> Response
     responses=problems(404, 409, 413),
 )
 def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer) -> Response:
-    """Plug the cable in or out, or plug it into another network of the host."""
+    """Plug the cable in or out, plug it into another network of the host, change its filter or rates."""
     return accepted(hardware.change_nic(ctx, id, mac, patch))
 
 
@@ -115,3 +164,59 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer) -> Response:
 def rename(id: ObjectPath, asked: RenameSpec, ctx: Writer, repeat: Once) -> Response:
     """Another name; the VM must be off."""
     return repeat.once(ctx, lambda: accepted(hardware.rename_vm(ctx, id, asked)))
+
+
+@router.get(
+    "/hosts/{id}/devices", name="host.devices", response_model=HostDeviceList, responses=problems(404)
+)
+def list_devices(id: ObjectPath, ctx: Reader) -> HostDeviceList:
+    """Devices of a host that VMs can have, with IOMMU groups and users. Asking has them read: ask again soon."""
+    return host_devices.list_devices(ctx, id)
+
+
+@router.post(
+    "/vms/{id}/host-devices",
+    name="vm.add_device",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def add_device(id: ObjectPath, device: HostDeviceAdd, ctx: Writer, repeat: Once) -> Response:
+    """Give a device of the host to the VM. Needs vm.danger."""
+    return repeat.once(ctx, lambda: accepted(host_devices.add_device(ctx, id, device)))
+
+
+@router.delete(
+    "/vms/{id}/host-devices/{address}",
+    name="vm.remove_device",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409),
+)
+def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer) -> Response:
+    """Give a device back to the host."""
+    return accepted(host_devices.remove_device(ctx, id, address.lower()))
+
+
+@router.post(
+    "/vms/{id}/folders",
+    name="vm.add_folder",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, repeat: Once) -> Response:
+    """Share a folder of the host with the VM. Needs vm.danger."""
+    return repeat.once(ctx, lambda: accepted(host_devices.add_folder(ctx, id, folder)))
+
+
+@router.delete(
+    "/vms/{id}/folders/{tag}",
+    name="vm.remove_folder",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409),
+)
+def remove_folder(id: ObjectPath, tag: TagPath, ctx: Writer) -> Response:
+    """Share a folder no more."""
+    return accepted(host_devices.remove_folder(ctx, id, tag))

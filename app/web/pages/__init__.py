@@ -31,6 +31,7 @@ from app.web.pages import (
     tree,
     users,
     vm_hardware,
+    vm_machine,
     vm_new,
     vm_removal,
     vms,
@@ -50,6 +51,7 @@ for _module in (
     vm_new,  # before vms: /vms/new is no VM
     vm_removal,
     vm_hardware,
+    vm_machine,
     vms,
     consoles,
     images,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
@@ -286,7 +286,7 @@ def _kind_of(disk: DiskSpec) -> str:
     return "image" if disk.image_id else "new"
 
 
-def options_of(spec: type[DiskSpec | NicSpec], name: str) -> list[tuple[str, str]]:
+def options_of(spec: type[BaseModel], name: str) -> list[tuple[str, str]]:
     """What a field of fixed words takes, for a list to choose from."""
     annotation = spec.model_fields[name].annotation
     words = get_args(next((each for each in get_args(annotation) if get_args(each)), annotation))

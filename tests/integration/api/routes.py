@@ -26,7 +26,13 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
-PARTS = {"target": "vda", "mac": "52:54:00:12:34:56", "number": "1"}
+PARTS = {
+    "target": "vda",
+    "mac": "52:54:00:12:34:56",
+    "number": "1",
+    "address": "0000:01:00.0",
+    "tag": "media",
+}
 
 
 def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operation]:

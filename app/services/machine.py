@@ -1,0 +1,99 @@
+"""The machine around a VM's disks and interfaces: read, and changed by tasks."""
+
+from __future__ import annotations
+
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.hardware import Step
+from app.core.machine import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.messages import N_
+from app.core.offers import Offers
+from app.core.records import TaskRecord
+from app.db.models import Host, VmDefinition
+from app.hypervisor.xml.machine import read_machine
+from app.hypervisor.xml.read import UnreadableXml, parse
+from app.services.context import Ctx
+from app.services.hardware import ask, device_of, find_editable, saved_of
+from app.services.planning import check_cpu, offers_of, one_of
+from app.services.vms import find_vm
+
+
+def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
+    """The machine as the saved definition has it. Raises NotFound, Conflict (no_definition)."""
+    vm = find_vm(ctx, vm_id, "vm.view")
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None:
+        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+    try:
+        return read_machine(parse(definition.saved_xml or definition.xml, "domain"))
+    except UnreadableXml:
+        raise Conflict(
+            ctx.translate(N_("The definition of the VM cannot be read.")),
+            hint=ctx.translate(N_("Look at its XML, and correct it on the host.")),
+            code="no_definition",
+        ) from None
+
+
+def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
+    """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    offers = offers_of(ctx, host)
+    if patch.cpu_mode is not None and patch.cpu_mode != "default":
+        check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
+    if patch.topology is not None:
+        shape, maximum = patch.topology, saved_of(definition)["vcpus_max"]
+        if shape.sockets * shape.cores * shape.threads != maximum:
+            rule = N_("sockets x cores x threads must be %(count)d, the VM's maximum of vCPUs")
+            raise InvalidInput("topology", rule, params={"count": maximum})
+    one_of("firmware", patch.firmware, offers.firmwares)
+    one_of("video", patch.video, (*offers.video_models, "none"))
+    if patch.graphics not in (None, "none"):
+        one_of("graphics", patch.graphics, offers.graphics)
+    _check_devices(patch, offers)
+    return ask(ctx, vm, host, definition, [Step(do="machine", machine=patch)])
+
+
+def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch) -> TaskRecord:
+    """Ask for other limits and pins. Raises InvalidInput naming the field, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    maximum = saved_of(definition)["vcpus_max"]
+    for number, pin in enumerate(patch.pins or ()):
+        if pin.vcpu >= maximum:
+            rule = N_("must be less than %(count)d, the VM's maximum of vCPUs")
+            raise InvalidInput(f"pins.{number}.vcpu", rule, params={"count": maximum})
+        _check_cpus(f"pins.{number}.cpus", pin.cpus, host)
+    if patch.emulator_cpus:
+        _check_cpus("emulator_cpus", patch.emulator_cpus, host)
+    return ask(ctx, vm, host, definition, [Step(do="tuning", tuning=patch)])
+
+
+def change_disk(ctx: Ctx, vm_id: str, target: str, patch: DiskPatch) -> TaskRecord:
+    """Ask for other limits of a disk, or another way to drive it. Raises NotFound, InvalidInput, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id)
+    device_of(ctx, definition, target)
+    if patch.io == "native" and patch.cache not in ("none", "directsync"):
+        raise InvalidInput("io", N_("io native needs cache none or directsync"))
+    return ask(ctx, vm, host, definition, [Step(do="disk", target=target, drive=patch)])
+
+
+def _check_devices(patch: MachinePatch, offers: Offers) -> None:
+    if patch.tpm and not offers.tpm:
+        raise InvalidInput(
+            "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
+        )
+    if patch.huge_pages and not offers.huge_page_sizes:
+        raise InvalidInput(
+            "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
+        )
+    if patch.rng and not offers.rng:
+        raise InvalidInput("rng", N_("the host has no random number device"))
+
+
+def _check_cpus(field: str, cpus: CpuSet, host: Host) -> None:
+    """The numbers must be CPUs of the host, and the ranges run upwards."""
+    for part in filter(None, cpus.split(",")):
+        first, _, last = part.removeprefix("^").partition("-")
+        if int(last or first) < int(first):
+            raise InvalidInput(field, N_("has a range that runs backwards"))
+        if host.cpus and int(last or first) >= host.cpus:
+            rule = N_("names a CPU that the host does not have: it has %(count)d, from 0 on")
+            raise InvalidInput(field, rule, params={"count": host.cpus})
