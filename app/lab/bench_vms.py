@@ -201,7 +201,7 @@ def _laden(rest: Rest, host: LabHost) -> str:
     vm = str(rest.call("GET", "/vms?name=laden")["items"][0]["id"])
 
     def known() -> Any:
-        return rest.call("GET", f"/vms/{vm}/versions")["items"]
+        return rest.call("GET", f"/vms/{vm}/history")["items"]
 
     for number in range(VERSIONS):
         host.virsh("desc", "laden", "--config", "--title", f"version {number}")

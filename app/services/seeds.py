@@ -19,6 +19,8 @@ from app.core.messages import N_
 from app.core.vmspec import CloudInit
 
 LABEL = "cidata"  # by which cloud-init finds the medium
+# As genisoimage pads: programs that look for a label read further than a small image goes.
+PADDING = bytes(150 * 2048)
 _HEADER = "#cloud-config\n"
 
 
@@ -53,7 +55,7 @@ def seed_image(texts: dict[str, str]) -> bytes:
     out = io.BytesIO()
     image.write_fp(out)
     image.close()
-    return out.getvalue()
+    return out.getvalue() + PADDING
 
 
 def _user_data(asked: CloudInit, hostname: str) -> dict[str, Any]:

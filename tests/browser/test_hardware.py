@@ -130,7 +130,7 @@ def send(page: Page, action: str, inside: str = "button") -> None:
 
 def versions(console: Console, vm: str) -> int:
     """How many versions of its definition are known."""
-    return len(console.rest.call("GET", f"/vms/{vm}/versions")["items"])
+    return len(console.rest.call("GET", f"/vms/{vm}/history")["items"])
 
 
 def pins(host: LabHost) -> str:

@@ -163,8 +163,10 @@ def _mdev(tree: Element, capability: Element, name: str) -> HostDevice | None:
 
 
 def _title(capability: Element) -> str:
-    words = (capability.findtext("vendor") or "", capability.findtext("product") or "")
-    return " ".join(word.strip() for word in words if word.strip())[:200]
+    """Vendor and product by name; by number where the host does not know their names."""
+    parts = [each for each in (capability.find("vendor"), capability.find("product")) if each is not None]
+    words = [(part.text or "").strip() or part.get("id", "") for part in parts]
+    return " ".join(filter(None, words))[:200]
 
 
 def _pci_address(text: str) -> Element:

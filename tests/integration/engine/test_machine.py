@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 import pytest
@@ -147,6 +148,8 @@ def know(site: Site, *devices: HostDevice) -> None:
 
 
 def test_devices_of_the_host_are_given_once(host: LabHost, site: Site) -> None:
+    xml = host.virsh("dumpxml", "--inactive", "tower")
+    host.define(re.sub(r"(<controller type='usb'[^>]*model=)'none'", r"\1'qemu-xhci'", xml))
     know(site, STICK, CARD)
     with pytest.raises(NotAllowed):
         ask(site, host_devices.add_device, HostDeviceAdd(name=STICK.name), actor=OPERATOR)
