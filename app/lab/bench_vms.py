@@ -79,9 +79,13 @@ def run_vms(rounds: int, samples: int, upload_mib: tuple[int, ...]) -> VmFigures
 def _image(rest: Rest) -> str:
     until(lambda: rest.total("/volumes", q="base.qcow2") == 1, "the volumes", 60)
     volume = rest.call("GET", "/volumes?q=base.qcow2")["items"][0]["id"]
-    image = str(rest.call("POST", "/images", {"name": "Tiny", "volume_id": volume})["id"])
-    until(lambda: rest.call("GET", f"/images/{image}")["state"] == "ready", "the image", 60)
-    return image
+    rest.call("POST", "/images", {"name": "Tiny", "volume_id": volume})
+
+    def ready() -> list[str]:
+        return [each["id"] for each in rest.call("GET", "/images")["items"] if each["state"] == "ready"]
+
+    until(lambda: bool(ready()), "the image", 60)
+    return ready()[0]
 
 
 def _create_by_api(rest: Rest, host: LabHost, image: str, name: str) -> float:
@@ -94,9 +98,10 @@ def _create_by_api(rest: Rest, host: LabHost, image: str, name: str) -> float:
         "nics": [{"network": "default"}],
     }
     begun = time.monotonic()
-    rest.call("POST", "/vms", asked)
+    task = rest.call("POST", "/vms", asked)["id"]
     until(lambda: _state(rest, name) == "running", f"{name} runs", 60)
     took = (time.monotonic() - begun) * 1000
+    _end(rest, task)
     _remove(host, name)
     return took
 
@@ -105,8 +110,7 @@ def _definition(rest: Rest, host: LabHost, image: str) -> str:
     """What Vigie defines for such a VM, with NAME in the place of its name."""
     asked = {"name": "model", "memory_bytes": MEMORY_MIB * MIB, "start": False}
     more = {"disks": [{"image_id": image, "pool": "local"}], "nics": [{"network": "default"}]}
-    rest.call("POST", "/vms", asked | more)
-    until(lambda: _state(rest, "model") == "shutoff", "the model is made", 60)
+    _end(rest, rest.call("POST", "/vms", asked | more)["id"])
     xml = host.virsh("dumpxml", "--inactive", "model")
     _remove(host, "model", runs=False)
     return xml.replace("model-vda", "NAME-vda").replace("<name>model<", "<name>NAME<")
@@ -133,6 +137,11 @@ def _remove(host: LabHost, name: str, *, runs: bool = True) -> None:
         host.virsh("destroy", name)
     host.virsh("undefine", name)
     host.virsh("vol-delete", f"{name}-vda.qcow2", "--pool", "local")
+
+
+def _end(rest: Rest, task: str) -> None:
+    """Wait until the task has succeeded. Raises LabError when it does not."""
+    until(lambda: rest.call("GET", f"/tasks/{task}")["state"] == "succeeded", f"task {task} succeeds", 60)
 
 
 def _state(rest: Rest, name: str) -> str | None:
@@ -182,7 +191,7 @@ def _send(rest: Rest, url: str, token: str, file: Path, size: int) -> None:
                 raise LabError(f"A part was answered with {answer.status}: {said[:300]!r}")
             offset = json.loads(said)["offset_bytes"]
     connection.close()
-    until(lambda: rest.call("GET", f"/tasks/{upload}")["state"] == "succeeded", "the upload ends", 60)
+    _end(rest, upload)
 
 
 def _laden(rest: Rest, host: LabHost) -> str:

@@ -40,7 +40,7 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
     if patch.cpu_mode is not None and patch.cpu_mode != "default":
         check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
     if patch.topology is not None:
-        shape, maximum = patch.topology, saved_of(definition)["vcpus_max"]
+        shape, maximum = patch.topology, saved_of(definition).get("vcpus_max") or vm.vcpus
         if shape.sockets * shape.cores * shape.threads != maximum:
             rule = N_("sockets x cores x threads must be %(count)d, the VM's maximum of vCPUs")
             raise InvalidInput("topology", rule, params={"count": maximum})
@@ -55,7 +55,7 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
 def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch) -> TaskRecord:
     """Ask for other limits and pins. Raises InvalidInput naming the field, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id)
-    maximum = saved_of(definition)["vcpus_max"]
+    maximum = saved_of(definition).get("vcpus_max") or vm.vcpus
     for number, pin in enumerate(patch.pins or ()):
         if pin.vcpu >= maximum:
             rule = N_("must be less than %(count)d, the VM's maximum of vCPUs")
