@@ -155,27 +155,27 @@ def _upload(rest: Rest, server: Server, token: str, host: LabHost, size: int) ->
         for _ in range(size // MIB):
             file.write(os.urandom(MIB))
         file.flush()
-        host.virsh("vol-create-as", "local", "bare.img", str(size), "--format", "raw")
+        host.virsh("vol-create-as", "local", f"bare-{size // MIB}.img", str(size), "--format", "raw")
         begun = time.monotonic()
-        host.virsh("vol-upload", "--pool", "local", "bare.img", file.name, timeout_s=600)
+        host.virsh("vol-upload", "--pool", "local", f"bare-{size // MIB}.img", file.name, timeout_s=600)
         virsh_s = time.monotonic() - begun
         before = load_of(server.pid, 0.1).memory_mib
         begun = time.monotonic()
         _send(rest, server.url, token, Path(file.name), size)
         vigie_s = time.monotonic() - begun
         grown = load_of(server.pid, 0.1).memory_mib - before
-    names = [f"{POOLS['local']}/{name}" for name in ("bare.img", "sent.img")]
+    names = [f"{POOLS['local']}/{name}" for name in (f"bare-{size // MIB}.img", f"sent-{size // MIB}.img")]
     sums = {line.split()[0] for line in host.exec("sha256sum", *names).stdout.splitlines()}
     if len(sums) != 1:
         raise LabError("What arrived is not what was sent.")
-    for name in ("bare.img", "sent.img"):
+    for name in (f"bare-{size // MIB}.img", f"sent-{size // MIB}.img"):
         host.virsh("vol-delete", name, "--pool", "local")
     return Upload(size, virsh_s, vigie_s, grown)
 
 
 def _send(rest: Rest, url: str, token: str, file: Path, size: int) -> None:
     pool = next(each["id"] for each in rest.call("GET", "/pools")["items"] if each["name"] == "local")
-    asked = {"name": "sent.img", "size_bytes": size}
+    asked = {"name": f"sent-{size // MIB}.img", "size_bytes": size}
     upload = rest.call("POST", f"/pools/{pool}/uploads", asked)["id"]
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
