@@ -81,7 +81,7 @@ def create(
         given["cpu"] = {**given.get("cpu", {}), "vcpus": vcpus}
     if memory is not None:
         given["memory_bytes"] = bytes_of("memory", memory)
-    given["disks"] = [*given.get("disks", []), *map(_disk, disk or [])]
+    given["disks"] = [*given.get("disks", []), *map(disk_of, disk or [])]
     given["nics"] = [*given.get("nics", []), *({"network": each} for each in network or [])]
     with opened() as services:
         if host is not None:
@@ -180,7 +180,8 @@ def tell_refused(done: BulkRecord) -> None:
         typer.echo(f"vigie: {each.vm.name}: " + " ".join(filter(None, said)), err=True)
 
 
-def _disk(text: str) -> dict[str, Any]:
+def disk_of(text: str) -> dict[str, Any]:
+    """A new disk from POOL:SIZE. Raises InvalidInput."""
     pool, colon, size = text.rpartition(":")
     if not colon or not pool:
         raise InvalidInput("disk", "must be POOL:SIZE, such as default:20G")

@@ -26,6 +26,7 @@ SLACK_S = {
 # What a complete reading begins when it is not planned yet.
 FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES))
 VOLUMES_EVERY_S = 600.0
+FIRST_HOSTS_PER_S = 50.0
 FIRST_SAVED_PER_S = 40.0
 FIRST_VOLUMES_PER_S = 20.0
 
@@ -45,7 +46,8 @@ def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet:
                 SYNC: now + settings.resync_s * spread,
                 PING: now + ping_s,
                 FACTS: now,
-                POLL: now + soon * settings.refresh_s,
+                # The first polls of a large fleet come when its first reading is about done.
+                POLL: now + fleet / FIRST_HOSTS_PER_S + soon * settings.refresh_s,
                 SAVED: now + 1.0 + soon * fleet / FIRST_SAVED_PER_S,
                 VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
             }

@@ -144,9 +144,9 @@ class Coordinator:
                     chore = due[0]
                     del self._due[chore]
                     self._busy.add(lane)
-                    slack_s = chores.slack_s(chore, sick=self._sick)
-                    job = partial(self._do, lane, chore)
-                    self._tools.pool.submit(job, slack_s=slack_s, suspect=self._host is None)
+                    slack_s, job = chores.slack_s(chore, sick=self._sick), partial(self._do, lane, chore)
+                    first = self._host is None and not self._attempts
+                    self._tools.pool.submit(job, slack_s=slack_s, suspect=self._host is None, first=first)
             self._arm(now)
 
     def _arm(self, now: float) -> None:

@@ -38,6 +38,7 @@ class _Job:
     number: int
     run: Callable[[], None] = field(compare=False)
     suspect: bool = field(compare=False)
+    first: bool = field(compare=False)
     started: float = field(default=0.0, compare=False)
     slow: bool = field(default=False, compare=False)
 
@@ -83,10 +84,15 @@ class ElasticPool:
         self._idle = 0
         self._stopped = False
 
-    def submit(self, run: Callable[[], None], *, slack_s: float = 0.0, suspect: bool = False) -> None:
-        """Run `run` in a thread of the pool. It must handle its own errors."""
+    def submit(
+        self, run: Callable[[], None], *, slack_s: float = 0.0, suspect: bool = False, first: bool = False
+    ) -> None:
+        """Run `run` in a thread of the pool. It must handle its own errors.
+
+        `first`: of a suspect, that it was never tried. What can wait does so until all such have begun.
+        """
         with self._lock:
-            job = _Job(time.monotonic() + slack_s, next(self._numbers), run, suspect)
+            job = _Job(time.monotonic() + slack_s, next(self._numbers), run, suspect, first)
             heapq.heappush(self._suspect if suspect else self._trusted, job)
             self._dispatch()
 
@@ -144,8 +150,8 @@ class ElasticPool:
             if self._fast_suspect < max(self._workers // 2, 1):
                 return heapq.heappop(suspect)
             # The other half is for what hosts that answer need now. What can wait would only take the processor
-            # from those that are connecting, as at the start of a large fleet.
-            if self._trusted[0].deadline > time.monotonic() + SOON_S:
+            # from those that connect for the first time, as at the start of a large fleet.
+            if suspect[0].first and self._trusted[0].deadline > time.monotonic() + SOON_S:
                 return None
             return heapq.heappop(self._trusted)
         queue = self._trusted or suspect

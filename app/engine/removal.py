@@ -36,7 +36,7 @@ def delete(run: Run) -> Outcome:
     _delete_volumes(run, asked.volumes)
     if asked.volumes:
         return Outcome(
-            N_("The VM was deleted with %(count)d volumes."),
+            N_("The VM was deleted; volumes deleted with it: %(count)d."),
             {"count": len(asked.volumes)},
             {"uuid": asked.uuid},
         )

@@ -24,8 +24,13 @@ from app.hypervisor.connection import Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import build
 from app.hypervisor.xml.edit import device_at, edited, in_boot_order
-from app.hypervisor.xml.machine import IOTUNE
-from app.hypervisor.xml.machine_edit import change_disk, change_machine, change_nic, change_tuning
+from app.hypervisor.xml.machine_edit import (
+    change_disk,
+    change_machine,
+    change_nic,
+    change_tuning,
+    limits_to_set,
+)
 from app.hypervisor.xml.nodedev import folder, folder_at, host_device, host_device_at, share_memory
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element
@@ -104,23 +109,26 @@ class Hardware:
             if not self._runs(work, vm):
                 return True
             done = [self._try(partial(work.call, *call)) for call in _live_tuning(work, vm, patch)]
-            return all(done)
+            # What the host's own default is, only a start finds out.
+            return all(done) and patch.cpu_shares != 0 and patch.numa_nodes != ""
 
     def change_disk(self, uuid: str, target: str, patch: DiskPatch) -> bool:
         """Change how a disk is driven and limited."""
+
+        limits: dict[str, int] = {}
 
         def change(tree: Element) -> None:
             disk = device_at(tree, target)
             if disk is None:
                 raise _gone()
             change_disk(disk, patch)
+            limits.update(limits_to_set(disk, patch))
 
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, change)
             if not self._runs(work, vm):
                 return True
-            limits = {IOTUNE[name]: limit for name, limit in patch.limits.items()}
             done = self._try(lambda: work.call(vm.setBlockIoTune, target, limits, _LIVE)) if limits else True
             return done and not patch.driver
 

@@ -364,11 +364,13 @@ def _pool(
 
 
 def _volumes(connection: Connection, pool: libvirt.virStoragePool) -> tuple[VolumeObservation, ...] | None:
-    """Those that can be read: a file may have a name that is no text."""
+    """Those that can be read: a file may have a name that is no text. What ext4 makes for itself is none."""
     found = []
     for volume in connection.optional("volumes", pool.listAllVolumes, 0) or []:
         try:
-            found.append(read.read_volume(connection.call(volume.XMLDesc, 0)))
+            seen = read.read_volume(connection.call(volume.XMLDesc, 0))
+            if (seen.name, seen.kind) != ("lost+found", "dir"):
+                found.append(seen)
         except read.UnreadableXml:
             continue
         except HypervisorRefused as error:

@@ -46,6 +46,8 @@ def _shots(ready: dict[str, Any]) -> list[Shot]:
     with Rest(ready["url"], ready["token"]) as rest:
         vm = rest.call("GET", "/vms?name=web-01")["items"][0]["id"]
         host = rest.call("GET", "/hosts?sort=name")["items"][0]["id"]
+        pool = rest.call("GET", f"/pools?host={host}")["items"][0]["id"]
+        network = rest.call("GET", f"/networks?host={host}")["items"][0]["id"]
     return [
         Shot("overview-light", "/"),
         Shot("vms-light", "/vms"),
@@ -57,6 +59,12 @@ def _shots(ready: dict[str, Any]) -> list[Shot]:
         Shot("host-light", f"/hosts/{host}"),
         Shot("compatibility-light", f"/hosts/{host}/compatibility"),
         Shot("tasks-light", "/tasks"),
+        Shot("new-vm-light", f"/vms/new?host={host}", height=1200),
+        Shot("hardware-light", f"/vms/{vm}/hardware"),
+        Shot("machine-light", f"/vms/{vm}/edit/machine", height=1100),
+        Shot("console-dark", f"/vms/{vm}/console", scheme="dark"),
+        Shot("pool-light", f"/storage/{pool}"),
+        Shot("network-light", f"/networks/{network}"),
     ]
 
 

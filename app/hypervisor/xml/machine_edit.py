@@ -148,6 +148,16 @@ def change_disk(disk: Element, patch: DiskPatch) -> None:
     _drop_if_empty(tune)
 
 
+def limits_to_set(disk: Element, patch: DiskPatch) -> dict[str, int]:
+    """What to tell libvirt of a disk that runs, once it is changed: with one limit of a kind it forgets the others."""
+    found: dict[str, int] = {}
+    for kind in ("bps", "iops"):
+        names = [f"read_{kind}", f"write_{kind}"]
+        if any(name in patch.limits for name in names):
+            found |= {IOTUNE[name]: int(disk.findtext(f"iotune/{IOTUNE[name]}") or 0) for name in names}
+    return found
+
+
 def change_nic(nic: Element, *, in_kbps: int | None, out_kbps: int | None, filter: str | None) -> None:
     """Change an interface's rates (0 takes one away) and its traffic filter ("" takes it away)."""
     if in_kbps is not None or out_kbps is not None:

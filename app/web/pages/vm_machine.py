@@ -45,7 +45,9 @@ def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) 
     def work(ctx: Ctx) -> TaskRecord:
         before = machine.show_machine(ctx, id)
         found: dict[str, Any] = {
-            name: form[name] for name in WORDS if form[name] and form[name] != getattr(before, name)
+            name: form[name]
+            for name in WORDS
+            if form[name] and form[name] != (getattr(before, name) or "none")
         }
         found |= {
             name: wanted for name in SWITCHES if (wanted := form[name] == "true") != getattr(before, name)

@@ -26,10 +26,46 @@ def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> Non
     listed = {vm["name"]: vm["state"] for vm in json.loads(vigie("vm", "list", "--json").stdout)}
     assert listed == {"job-01": "shutoff", "job-02": "shutoff", "from-file": "shutoff"}
     gone = vigie("vm", "delete", "job-01", "--volumes", "--yes")
-    assert (gone.returncode, "deleted with 1 volumes" in gone.stdout) == (0, True), gone.stderr
+    assert (gone.returncode, "volumes deleted with it: 1." in gone.stdout) == (0, True), gone.stderr
     assert "job-01" not in fresh_lab.hosts[0].virsh("vol-list", "local")
     assert vigie("vm", "bring-back", "job-01").returncode == 0
     assert "job-01" in fresh_lab.hosts[0].virsh("list", "--all", "--name")
+
+
+def test_hardware_and_definitions_are_changed(vigie: Vigie, fresh_lab: Lab) -> None:
+    host = fresh_lab.hosts[0]
+    made = vigie("vm", "create", "box", "--host", "kvm-01", "--memory", "64M", "--no-start")
+    assert made.returncode == 0, made.stderr
+    options = ("--vcpus-max", "2", "--title", "A box", "--machine", "watchdog=reset", "--tuning", "pins=")
+    refused = vigie("vm", "set", "box", *options)
+    assert (refused.returncode, "pins" in refused.stderr) == (1, True), refused.stderr
+    changed = vigie("vm", "set", "box", *options[:-2], "--tuning", "emulator_cpus=0")
+    assert changed.returncode == 0, changed.stderr
+    for arguments in (
+        ("add-disk", "box", "local:8M"),
+        ("add-nic", "box", "default"),
+        ("rename", "box", "chest"),
+    ):
+        assert vigie("vm", *arguments).returncode == 0, arguments
+    xml = host.virsh("dumpxml", "chest")
+    for part in (
+        "<title>A box</title>",
+        "action='reset'",
+        "emulatorpin cpuset='0'",
+        "chest",
+        "vda",
+        "<interface",
+    ):
+        assert part in xml, part
+    assert json.loads(vigie("vm", "hardware", "chest", "--json").stdout)["watchdog"] == "reset"
+    assert vigie("vm", "remove-device", "chest", "vda").returncode == 0
+    text = vigie("vm", "xml", "chest").stdout
+    defined = vigie("vm", "xml", "chest", "--define", "-", given=text.replace("A box", "By hand"))
+    assert defined.returncode == 0, defined.stderr
+    versions = json.loads(vigie("vm", "history", "chest", "--json").stdout)
+    assert len(versions) >= 3
+    assert vigie("vm", "history", "chest", "--restore", str(versions[1]["id"])).returncode == 0
+    assert "By hand" not in host.virsh("dumpxml", "chest")
 
 
 REFUSED = [

@@ -63,13 +63,20 @@ def test_limits_of_a_running_vm_count_at_once_where_the_host_can(host: LabHost, 
     live = host.virsh("blkdeviotune", "tower", target)
     assert "write_iops_sec : 300" in live
     assert seen(site).disks[0].write_iops == 300
-    done(site, machine.change_disk, target, DiskPatch(write_iops=0, read_bps=0))
+    done(site, machine.change_disk, target, DiskPatch(write_bps=5 * 2**20))
+    live = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in live_limits(host, target)}
+    assert (live["read_bytes_sec"], live["write_bytes_sec"]) == ("10485760", "5242880")
+    done(site, machine.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
     assert "write_iops_sec : 0" in host.virsh("blkdeviotune", "tower", target)
     said = done(site, machine.change_disk, target, DiskPatch(cache="unsafe"))
     assert "after the next power-off" in said
     mac = definition(site).parsed["nics"][0]["mac"]
     done(site, hardware.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
     assert (seen(site).nics[0].in_kbps, seen(site).nics[0].out_kbps) == (2000, 1000)
+
+
+def live_limits(host: LabHost, target: str) -> list[str]:
+    return [line for line in host.virsh("blkdeviotune", "tower", target).splitlines() if ":" in line]
 
 
 def test_pins_count_at_once(host: LabHost, site: Site) -> None:

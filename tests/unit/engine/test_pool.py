@@ -93,7 +93,7 @@ def test_what_can_wait_waits_while_hosts_are_connecting(release: threading.Event
         pool.submit(release.wait, suspect=True)
         pool.submit(answered.wait)
     for _ in range(4):
-        pool.submit(lambda: done.append("connect"), suspect=True)
+        pool.submit(lambda: done.append("connect"), suspect=True, first=True)
     pool.submit(lambda: done.append("volumes"), slack_s=300)
     pool.submit(lambda: done.append("sync"))
     answered.set()
@@ -104,6 +104,21 @@ def test_what_can_wait_waits_while_hosts_are_connecting(release: threading.Event
     release.set()
     tick_until(pool, lambda: len(done) == 6)
     assert done[-1] == "volumes"
+    pool.stop()
+
+
+def test_hosts_that_hang_again_and_again_hold_up_nothing(release: threading.Event) -> None:
+    """While hundreds of hosts hung, readings that may wait never began, and held up those behind them."""
+    pool = made(4, slow_after_s=60)
+    answered, done = threading.Event(), threading.Event()
+    for _ in range(2):
+        pool.submit(release.wait, suspect=True)
+        pool.submit(answered.wait)
+    for _ in range(4):
+        pool.submit(release.wait, suspect=True)
+    pool.submit(done.set, slack_s=300)
+    answered.set()
+    tick_until(pool, done.is_set)
     pool.stop()
 
 

@@ -9,7 +9,13 @@ from app.core.machine import DiskPatch, MachinePatch, Pin, Topology, TuningPatch
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.edit import device_at, edited
 from app.hypervisor.xml.machine import read_machine
-from app.hypervisor.xml.machine_edit import change_disk, change_machine, change_nic, change_tuning
+from app.hypervisor.xml.machine_edit import (
+    change_disk,
+    change_machine,
+    change_nic,
+    change_tuning,
+    limits_to_set,
+)
 from app.hypervisor.xml.read import parse
 
 XML = """
@@ -156,6 +162,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     )
     assert "total_iops_sec" not in edited(tree), "libvirt refuses a total beside its parts"
     assert (card.in_kbps, card.out_kbps, card.filter) == (1000, 500, "clean-traffic")
+    assert limits_to_set(disk, DiskPatch(read_iops=5)) == {"read_iops_sec": 100, "write_iops_sec": 0}
     change_disk(disk, DiskPatch(read_iops=0, write_bps=0, cache="default", io="default"))
     change_nic(nic, in_kbps=0, out_kbps=0, filter="")
     found = read_machine(tree)

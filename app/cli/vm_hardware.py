@@ -1,0 +1,201 @@
+"""`vigie vm`: the hardware and the definition of one VM."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.names import bytes_of, vm_named
+from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
+from app.cli.tasks import NoWait, follow
+from app.cli.vms import Name, disk_of, vm
+from app.core.errors import InvalidInput
+from app.core.hardware import HardwarePatch, RenameSpec
+from app.core.machine import MachinePatch, TuningPatch
+from app.core.records import TaskRecord
+from app.core.vmspec import DiskSpec, NicSpec
+from app.services import definitions, hardware, machine
+from app.services.context import Ctx
+
+__all__ = ["vm"]
+VERSIONS = ("id", "since", "actor", "current", "task_id")
+MACHINE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog", "tpm", "boot")
+
+
+@vm.command("hardware")
+@plain_errors
+def hardware_(name: Name, as_json: AsJson = False) -> None:
+    """Show the machine of a VM as its saved definition has it."""
+    with reading() as ctx:
+        show(machine.show_machine(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
+
+
+@vm.command("set")
+@plain_errors
+def set_(
+    name: Name,
+    vcpus: Annotated[int | None, typer.Option(help="Now, up to the maximum.")] = None,
+    vcpus_max: Annotated[int | None, typer.Option(help="After the next power-off.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Now, up to the maximum, such as 2G.")] = None,
+    memory_max: Annotated[str | None, typer.Option(help="After the next power-off.")] = None,
+    title: Annotated[str | None, typer.Option(help="One line about it.")] = None,
+    boot: Annotated[str | None, typer.Option(help="Disks and MAC addresses, first to last, such as vda,sda.")] = None,
+    machine_: Annotated[
+        list[str] | None,
+        typer.Option("--machine", help="NAME=VALUE of the machine, such as firmware=efi; may be repeated."),
+    ] = None,
+    tuning: Annotated[
+        list[str] | None,
+        typer.Option("--tuning", help="NAME=VALUE of limits, such as cpu_shares=2048; may be repeated."),
+    ] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Change hardware: at once where the hypervisor can, else after the next power-off; the task says which."""
+    plain: dict[str, Any] = {"vcpus": vcpus, "vcpus_max": vcpus_max, "title": title}
+    plain |= {
+        "memory_bytes": bytes_of("memory", memory) if memory else None,
+        "memory_max_bytes": bytes_of("memory_max", memory_max) if memory_max else None,
+        "boot": boot.replace(",", " ").split() if boot else None,
+    }
+    given = {key: value for key, value in plain.items() if value is not None}
+    work: list[Callable[[Ctx, str], TaskRecord]] = []
+    if given:
+        patch = HardwarePatch.model_validate(given)
+        work.append(lambda ctx, vm_id: hardware.change_hardware(ctx, vm_id, patch))
+    if machine_:
+        parts = MachinePatch.model_validate(_pairs("machine", machine_))
+        work.append(lambda ctx, vm_id: machine.change_machine(ctx, vm_id, parts))
+    if tuning:
+        limits = TuningPatch.model_validate(_pairs("tuning", tuning))
+        work.append(lambda ctx, vm_id: machine.change_tuning(ctx, vm_id, limits))
+    if not work:
+        raise InvalidInput("set", "needs at least one option")
+    for each in work:
+        _do(name, each, no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("rename")
+@plain_errors
+def rename(
+    name: Name,
+    new: Annotated[str, typer.Argument(help="Its new name.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Rename a VM that is off."""
+    asked = RenameSpec(name=new)
+    _do(name, lambda ctx, vm_id: hardware.rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("add-disk")
+@plain_errors
+def add_disk(
+    name: Name,
+    disk: Annotated[str, typer.Argument(help="A new one as POOL:SIZE, such as default:20G.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a disk."""
+    asked = DiskSpec.model_validate(disk_of(disk))
+    _do(name, lambda ctx, vm_id: hardware.add_disk(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("add-nic")
+@plain_errors
+def add_nic(
+    name: Name,
+    network: Annotated[str, typer.Argument(help="Network by name.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a network interface."""
+    asked = NicSpec(network=network)
+    _do(name, lambda ctx, vm_id: hardware.add_nic(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+
+
+@vm.command("remove-device")
+@plain_errors
+def remove_device(
+    name: Name,
+    device: Annotated[str, typer.Argument(help="A disk by target (vdb) or an interface by MAC address.")],
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take a disk or interface from a VM; the volume stays."""
+    _do(
+        name,
+        lambda ctx, vm_id: hardware.remove_device(ctx, vm_id, device.lower()),
+        no_wait=no_wait,
+        as_json=as_json,
+    )
+
+
+@vm.command("xml")
+@plain_errors
+def xml(
+    name: Name,
+    define: Annotated[
+        str | None,
+        typer.Option("--define", help="File with a definition to take its place; - reads standard input."),
+    ] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the saved definition, or define another one."""
+    if define is None:
+        with reading() as ctx:
+            typer.echo(definitions.show_definition(ctx, vm_named(ctx, name).id).saved)
+        return
+    text = sys.stdin.read() if define == "-" else Path(define).read_text()
+    _do(
+        name,
+        lambda ctx, vm_id: definitions.replace(ctx, vm_id, text, None),
+        no_wait=no_wait,
+        as_json=as_json,
+    )
+
+
+@vm.command("history")
+@plain_errors
+def history(
+    name: Name,
+    restore: Annotated[int | None, typer.Option(help="Id of a version that shall count again.")] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions of the definition, whoever made them, or bring one back."""
+    if restore is None:
+        with reading() as ctx:
+            show(
+                list(definitions.list_versions(ctx, vm_named(ctx, name).id).items), VERSIONS, as_json=as_json
+            )
+        return
+    _do(
+        name,
+        lambda ctx, vm_id: definitions.restore_version(ctx, vm_id, restore),
+        no_wait=no_wait,
+        as_json=as_json,
+    )
+
+
+def _do(name: str, ask: Callable[[Ctx, str], TaskRecord], *, no_wait: bool, as_json: bool) -> None:
+    with opened() as services:
+        with services.database.begin() as session:
+            ctx = Ctx(services, session, operator())
+            task = ask(ctx, vm_named(ctx, name).id)
+        follow(services, [task], no_wait=no_wait, as_json=as_json)
+
+
+def _pairs(option: str, given: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in given:
+        key, sign, value = each.partition("=")
+        if not sign:
+            raise InvalidInput(option, "must be NAME=VALUE")
+        found[key] = value
+    return found
