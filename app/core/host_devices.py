@@ -43,7 +43,6 @@ class HostDevice:
     iommu_group: int | None = None
     group_members: tuple[str, ...] = ()  # addresses of the PCI devices that can only be given away together
     numa_node: int | None = None
-    parent: str | None = None
 
 
 class HostDeviceRecord(Record):
@@ -91,4 +90,3 @@ class DevicePlan(Spec):
 
     kind: Kind
     address: str
-    mdev_model: str = "vfio-pci"

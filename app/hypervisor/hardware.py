@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 import libvirt
-from lxml import etree
 
 from app.core.blueprint import DiskPlan, NicPlan
 from app.core.errors import HypervisorRefused
@@ -30,8 +29,9 @@ from app.hypervisor.xml.machine_edit import (
     change_nic,
     change_tuning,
     limits_to_set,
+    share_memory,
 )
-from app.hypervisor.xml.nodedev import folder, folder_at, host_device, host_device_at, share_memory
+from app.hypervisor.xml.nodedev import folder, folder_at, host_device, host_device_at
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element
 
@@ -200,21 +200,14 @@ class Hardware:
         out_kbps: int | None = None,
     ) -> bool:
         """Plug or unplug the cable, plug it into another network, change its rates (0: none) or filter ("": none)."""
-
-        def change(nic: Element) -> None:
-            if network is not None:
-                nic.set("type", "network")
-                for old in nic.findall("source"):
-                    nic.remove(old)
-                for old in nic.findall("target"):
-                    nic.remove(old)
-                nic.insert(0, etree.Element("source", network=network))
-            if link_up is not None:
-                for old in nic.findall("link"):
-                    nic.remove(old)
-                nic.append(etree.Element("link", state="up" if link_up else "down"))
-            change_nic(nic, in_kbps=in_kbps, out_kbps=out_kbps, filter=filter)
-
+        change = partial(
+            change_nic,
+            link_up=link_up,
+            network=network,
+            filter=filter,
+            in_kbps=in_kbps,
+            out_kbps=out_kbps,
+        )
         return self._update(uuid, mac, change)
 
     def _vm(self, work: Connection, uuid: str) -> libvirt.virDomain:

@@ -6,14 +6,13 @@ from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hardware import Step
 from app.core.machine import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.messages import N_
-from app.core.offers import Offers
 from app.core.records import TaskRecord
 from app.db.models import Host, VmDefinition
 from app.hypervisor.xml.machine import read_machine
 from app.hypervisor.xml.read import UnreadableXml, parse
 from app.services.context import Ctx
 from app.services.hardware import ask, device_of, find_editable, saved_of
-from app.services.planning import check_cpu, offers_of, one_of
+from app.services.planning import check_cpu, check_has, offers_of, one_of
 from app.services.vms import find_vm
 
 
@@ -37,7 +36,7 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
     """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id)
     offers = offers_of(ctx, host)
-    if patch.cpu_mode is not None and patch.cpu_mode != "default":
+    if patch.cpu_mode is not None:
         check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
     if patch.topology is not None:
         shape, maximum = patch.topology, saved_of(definition).get("vcpus_max") or vm.vcpus
@@ -48,7 +47,9 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
     one_of("video", patch.video, (*offers.video_models, "none"))
     if patch.graphics not in (None, "none"):
         one_of("graphics", patch.graphics, offers.graphics)
-    _check_devices(patch, offers)
+    check_has(offers, tpm=patch.tpm, huge_pages=patch.huge_pages)
+    if patch.rng and not offers.rng:
+        raise InvalidInput("rng", N_("the host has no random number device"))
     return ask(ctx, vm, host, definition, [Step(do="machine", machine=patch)])
 
 
@@ -73,19 +74,6 @@ def change_disk(ctx: Ctx, vm_id: str, target: str, patch: DiskPatch) -> TaskReco
     if patch.io == "native" and patch.cache not in ("none", "directsync"):
         raise InvalidInput("io", N_("io native needs cache none or directsync"))
     return ask(ctx, vm, host, definition, [Step(do="disk", target=target, drive=patch)])
-
-
-def _check_devices(patch: MachinePatch, offers: Offers) -> None:
-    if patch.tpm and not offers.tpm:
-        raise InvalidInput(
-            "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
-        )
-    if patch.huge_pages and not offers.huge_page_sizes:
-        raise InvalidInput(
-            "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
-        )
-    if patch.rng and not offers.rng:
-        raise InvalidInput("rng", N_("the host has no random number device"))
 
 
 def _check_cpus(field: str, cpus: CpuSet, host: Host) -> None:

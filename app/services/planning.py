@@ -183,6 +183,18 @@ def check_cpu(mode_field: str, model_field: str, mode: str, model: str | None, o
         raise InvalidInput(model_field, rule)
 
 
+def check_has(offers: Offers, *, tpm: bool | None, huge_pages: bool | None) -> None:
+    """Raise InvalidInput for what is wanted and the host has not."""
+    if tpm and not offers.tpm:
+        raise InvalidInput(
+            "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
+        )
+    if huge_pages and not offers.huge_page_sizes:
+        raise InvalidInput(
+            "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
+        )
+
+
 def _graphics(spec: VmSpec, offers: Offers) -> str:
     if spec.graphics != "none" and spec.graphics not in offers.graphics:
         raise InvalidInput(
@@ -227,14 +239,7 @@ def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, made: Draft) -> None:
         raise InvalidInput(
             "memory_bytes", N_("must be at most %(most)d MiB on this host"), params={"most": total // 1024**2}
         )
-    if spec.tpm and not offers.tpm:
-        raise InvalidInput(
-            "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
-        )
-    if spec.huge_pages and not offers.huge_page_sizes:
-        raise InvalidInput(
-            "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
-        )
+    check_has(offers, tpm=spec.tpm, huge_pages=spec.huge_pages)
     if plan.firmware == "efi-secure" and placing.MODERN not in (plan.machine or ""):
         raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
     if spec.rng and not offers.rng:

@@ -148,6 +148,18 @@ def change_disk(disk: Element, patch: DiskPatch) -> None:
     _drop_if_empty(tune)
 
 
+def share_memory(tree: Element) -> None:
+    """Let the VM's memory be shared with a program of the host, as virtiofs needs it."""
+    backing = _child(tree, "memoryBacking", _AFTER_MEMORY_BACKING)
+    if backing.find("source") is None and backing.find("hugepages") is None:
+        backing.append(node("source", type="memfd"))
+    access = backing.find("access")
+    if access is None:
+        access = node("access")
+        backing.append(access)
+    access.set("mode", "shared")
+
+
 def limits_to_set(disk: Element, patch: DiskPatch) -> dict[str, int]:
     """What to tell libvirt of a disk that runs, once it is changed: with one limit of a kind it forgets the others."""
     found: dict[str, int] = {}
@@ -158,8 +170,23 @@ def limits_to_set(disk: Element, patch: DiskPatch) -> dict[str, int]:
     return found
 
 
-def change_nic(nic: Element, *, in_kbps: int | None, out_kbps: int | None, filter: str | None) -> None:
-    """Change an interface's rates (0 takes one away) and its traffic filter ("" takes it away)."""
+def change_nic(
+    nic: Element,
+    *,
+    link_up: bool | None,
+    network: str | None,
+    filter: str | None,
+    in_kbps: int | None,
+    out_kbps: int | None,
+) -> None:
+    """Change an interface's network, cable, traffic filter ("" takes it away) and rates (0 takes one away)."""
+    if network is not None:
+        nic.set("type", "network")
+        _drop(nic.findall("source") + nic.findall("target"))
+        nic.insert(0, node("source", network=network))
+    if link_up is not None:
+        _drop(nic.findall("link"))
+        nic.append(node("link", state="up" if link_up else "down"))
     if in_kbps is not None or out_kbps is not None:
         bandwidth = nic.find("bandwidth")
         if bandwidth is None:

@@ -6,12 +6,15 @@ device by its UUID.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.core.host_devices import DevicePlan, FolderAdd, HostDevice
 from app.hypervisor.xml.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element, node
 
 _BRIDGE = "0x06"  # PCI class of bridges: nothing that a guest could have
 _HUB = "hub"
+_PCI_PARTS = ("domain", "bus", "slot", "function")
 
 
 def read_device(xml: str) -> HostDevice | None:
@@ -25,7 +28,7 @@ def read_device(xml: str) -> HostDevice | None:
         if kind == "usb_device":
             return _usb(tree, capability, name)
         if kind == "mdev":
-            return _mdev(tree, capability, name)
+            return _mdev(capability, name)
     return None
 
 
@@ -37,7 +40,7 @@ def host_device(plan: DevicePlan) -> Element:
         return node("hostdev", source, mode="subsystem", type="usb", managed="yes")
     if plan.kind == "mdev":
         source = node("source", node("address", uuid=plan.address))
-        return node("hostdev", source, mode="subsystem", type="mdev", managed="no", model=plan.mdev_model)
+        return node("hostdev", source, mode="subsystem", type="mdev", managed="no", model="vfio-pci")
     return node(
         "hostdev", node("source", _pci_address(plan.address)), mode="subsystem", type="pci", managed="yes"
     )
@@ -64,8 +67,7 @@ def address_of(device: Element) -> tuple[str, str] | None:
         return None
     address = source.find("address")
     if kind == "pci" and address is not None:
-        parts = [_hex(address.get(name)) for name in ("domain", "bus", "slot", "function")]
-        return "pci", "{:04x}:{:02x}:{:02x}.{:x}".format(*parts)
+        return "pci", _pci_text(_hex(address.get(part)) for part in _PCI_PARTS)
     if kind == "usb" and source.find("vendor") is not None:
         vendor, product = source.find("vendor"), source.find("product")
         ids = [0 if each is None else _hex(each.get("id")) for each in (vendor, product)]
@@ -93,45 +95,21 @@ def folder_at(tree: Element, tag: str) -> Element | None:
     return None
 
 
-def share_memory(tree: Element) -> None:
-    """Let the VM's memory be shared with a program of the host, as virtiofs needs it."""
-    backing = tree.find("memoryBacking")
-    if backing is None:
-        backing = node("memoryBacking")
-        memory = tree.find("currentMemory")
-        memory = tree.find("memory") if memory is None else memory
-        if memory is None:
-            return
-        memory.addnext(backing)
-    if backing.find("source") is None and backing.find("hugepages") is None:
-        backing.append(node("source", type="memfd"))
-    access = backing.find("access")
-    if access is None:
-        access = node("access")
-        backing.append(access)
-    access.set("mode", "shared")
-
-
 def _pci(tree: Element, capability: Element, name: str) -> HostDevice | None:
     if (capability.findtext("class") or "").startswith(_BRIDGE):
         return None
-    parts = [_number(capability.findtext(part)) for part in ("domain", "bus", "slot", "function")]
     group = capability.find("iommuGroup")
-    members: list[str] = []
-    for address in [] if group is None else group.findall("address"):
-        numbers = [_hex(address.get(part)) for part in ("domain", "bus", "slot", "function")]
-        members.append("{:04x}:{:02x}:{:02x}.{:x}".format(*numbers))
+    members = [] if group is None else group.findall("address")
     numa = capability.find("numa")
     return HostDevice(
         name=name,
         kind="pci",
-        address="{:04x}:{:02x}:{:02x}.{:x}".format(*parts),
+        address=_pci_text(_number(capability.findtext(part)) for part in _PCI_PARTS),
         title=_title(capability),
         driver=tree.findtext("driver/name"),
         iommu_group=None if group is None else _number(group.get("number")),
-        group_members=tuple(members),
+        group_members=tuple(_pci_text(_hex(each.get(part)) for part in _PCI_PARTS) for each in members),
         numa_node=None if numa is None else _number(numa.get("node")),
-        parent=tree.findtext("parent"),
     )
 
 
@@ -145,11 +123,10 @@ def _usb(tree: Element, capability: Element, name: str) -> HostDevice | None:
         address=f"0x{_hex(vendor.get('id')):04x}:0x{_hex(product.get('id')):04x}",
         title=_title(capability),
         driver=tree.findtext("driver/name"),
-        parent=tree.findtext("parent"),
     )
 
 
-def _mdev(tree: Element, capability: Element, name: str) -> HostDevice | None:
+def _mdev(capability: Element, name: str) -> HostDevice | None:
     kind, group = capability.find("type"), capability.find("iommuGroup")
     address = capability.findtext("uuid") or name.removeprefix("mdev_").replace("_", "-")[:36]
     return HostDevice(
@@ -158,7 +135,6 @@ def _mdev(tree: Element, capability: Element, name: str) -> HostDevice | None:
         address=address,
         title="" if kind is None else kind.get("id", ""),
         iommu_group=None if group is None else _number(group.get("number")),
-        parent=tree.findtext("parent"),
     )
 
 
@@ -169,11 +145,13 @@ def _title(capability: Element) -> str:
     return " ".join(filter(None, words))[:200]
 
 
+def _pci_text(numbers: Iterable[int]) -> str:
+    return "{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
+
+
 def _pci_address(text: str) -> Element:
-    domain, bus, rest = text.split(":")
-    slot, _, function = rest.partition(".")
-    parts = {"domain": domain, "bus": bus, "slot": slot, "function": function}
-    return node("address", {name: f"0x{value}" for name, value in parts.items()})
+    values = text.replace(".", ":").split(":")
+    return node("address", {part: f"0x{value}" for part, value in zip(_PCI_PARTS, values, strict=True)})
 
 
 def _number(text: str | None) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -21,18 +22,17 @@ from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
 from app.web.pages.forms import Form, FormInvalid, Posted, Shown, attempt, broken_rules, reading
 from app.web.pages.render import go, render
+from app.web.pages.vm_tasks import QUEUED, Work, asked
 
 router = SignedRouter(include_in_schema=False)
 
-QUEUED = N_("%(task)s: the task is queued.")
-Work = Callable[[Ctx], TaskRecord]
 _RENAMED = {"memory_bytes": "memory_mib", "memory_max_bytes": "memory_max_mib", "size_bytes": "size_gib"}
 
 
 @router.get("/vms/{id}/edit")
 def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     """Everything of the hardware that can be changed, in one place."""
-    return _draw(request, ctx, id, "", Shown())
+    return _draw(request, ctx, id, Shown(), part="")
 
 
 @router.post("/vms/{id}/hardware", name="vm.change")
@@ -164,11 +164,11 @@ def save_xml(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     def work(ctx: Ctx) -> TaskRecord:
         return definitions.replace(ctx, id, form["xml"], form.version)
 
-    asked = attempt(visitor, form, "vm.define", work, target=id)
-    if isinstance(asked, Shown):
+    queued = attempt(visitor, form, "vm.define", work, target=id)
+    if isinstance(queued, Shown):
         with reading(visitor) as ctx:
-            return _draw_xml(request, ctx, id, asked, None)
-    return go(request, f"/vms/{id}/xml", toast=("ok", visitor.translate(QUEUED) % {"task": asked.title}))
+            return _draw_xml(request, ctx, id, queued, None)
+    return go(request, f"/vms/{id}/xml", toast=("ok", visitor.translate(QUEUED) % {"task": queued.title}))
 
 
 @router.get("/vms/{id}/history")
@@ -206,12 +206,7 @@ def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
 def _asked(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
 ) -> Response:
-    answer = attempt(visitor, form, action, work, target=id)
-    if isinstance(answer, Shown):
-        with reading(visitor) as ctx:
-            return _draw(request, ctx, id, part, answer)
-    said = visitor.translate(QUEUED) % {"task": answer.title}
-    return go(request, f"/vms/{id}/hardware", toast=("ok", said))
+    return asked(request, visitor, form, id, action, work, partial(_draw, part=part))
 
 
 def _spec(kind: Any, given: Mapping[str, object]) -> Any:
@@ -242,7 +237,7 @@ def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
-def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Response:
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
     """The page of changes; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
     vm = vms.show_vm(ctx, id)

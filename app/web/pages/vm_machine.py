@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -20,14 +21,13 @@ from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
-from app.web.pages.forms import Form, FormInvalid, Posted, Shown, attempt, broken_rules, reading
-from app.web.pages.render import go, render
+from app.web.pages.forms import Form, FormInvalid, Posted, Shown, broken_rules
+from app.web.pages.render import render
+from app.web.pages.vm_tasks import Work, asked
 
 router = SignedRouter(include_in_schema=False)
 
-QUEUED = N_("%(task)s: the task is queued.")
 NOTHING_NEW = N_("is as it was: change something first")
-Work = Callable[[Ctx], TaskRecord]
 SWITCHES = ("huge_pages", "memory_locked", "sound", "tpm", "rng", "guest_agent", "serial")
 WORDS = ("firmware", "graphics", "video", "watchdog")
 
@@ -35,7 +35,7 @@ WORDS = ("firmware", "graphics", "video", "watchdog")
 @router.get("/vms/{id}/edit/machine")
 def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     """Everything of the machine that can be changed."""
-    return _draw(request, ctx, id, "", Shown())
+    return _draw(request, ctx, id, Shown(), part="")
 
 
 @router.post("/vms/{id}/machine", name="vm.change_machine")
@@ -71,10 +71,7 @@ def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -
 
     def work(ctx: Ctx) -> TaskRecord:
         before = machine.show_machine(ctx, id)
-        found: dict[str, Any] = {}
-        for name in ("cpu_shares", "cpu_limit_percent"):
-            if form[name] != str(getattr(before, name) or ""):
-                found[name] = form[name] or "0"
+        found = _limits(form, before, "cpu_shares", "cpu_limit_percent")
         if form["emulator_cpus"] != (before.emulator_cpus or ""):
             found["emulator_cpus"] = form["emulator_cpus"]
         numa = (form["numa_nodes"], form["numa_mode"] or "strict")
@@ -95,10 +92,7 @@ def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> 
 
     def work(ctx: Ctx) -> TaskRecord:
         before = next((each for each in machine.show_machine(ctx, id).disks if each.target == target), None)
-        found: dict[str, Any] = {}
-        for name in ("read_bps", "write_bps", "read_iops", "write_iops"):
-            if form[name] != str(getattr(before, name, None) or ""):
-                found[name] = form[name] or "0"
+        found = _limits(form, before, "read_bps", "write_bps", "read_iops", "write_iops")
         for name in ("cache", "io"):
             if form[name] and form[name] != getattr(before, name, "default"):
                 found[name] = form[name]
@@ -116,10 +110,7 @@ def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
 
     def work(ctx: Ctx) -> TaskRecord:
         before = next((each for each in machine.show_machine(ctx, id).nics if each.mac == mac), None)
-        found: dict[str, Any] = {}
-        for name in ("in_kbps", "out_kbps"):
-            if form[name] != str(getattr(before, name, None) or ""):
-                found[name] = form[name] or "0"
+        found = _limits(form, before, "in_kbps", "out_kbps")
         if form["filter"] != (getattr(before, "filter", None) or ""):
             found["filter"] = form["filter"]
         return hardware.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found))
@@ -167,6 +158,11 @@ def remove_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -
     return _asked(request, visitor, form, id, "", "vm.remove_folder", work)
 
 
+def _limits(form: Form, before: object, *names: str) -> dict[str, Any]:
+    """The limits that are others than before; a field that was emptied takes one away."""
+    return {name: form[name] or "0" for name in names if form[name] != str(getattr(before, name, None) or "")}
+
+
 def _pins(text: str) -> list[dict[str, Any]]:
     """Pins as people write them: a line for each vCPU, such as “0: 0-3”. Raises InvalidInput (pins)."""
     found: list[dict[str, Any]] = []
@@ -209,15 +205,10 @@ def _asked(
                 _field(error.field), error.rule, params=error.params, hint=error.hint
             ) from None
 
-    answer = attempt(visitor, form, action, named, target=id)
-    if isinstance(answer, Shown):
-        with reading(visitor) as ctx:
-            return _draw(request, ctx, id, part, answer)
-    said = visitor.translate(QUEUED) % {"task": answer.title}
-    return go(request, f"/vms/{id}/hardware", toast=("ok", said))
+    return asked(request, visitor, form, id, action, named, partial(_draw, part=part))
 
 
-def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Response:
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
     """The page; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
     vm = vms.show_vm(ctx, id)

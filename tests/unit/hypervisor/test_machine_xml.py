@@ -152,7 +152,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     assert disk is not None
     assert nic is not None
     change_disk(disk, DiskPatch(read_iops=100, write_bps=2**20, cache="none", io="native", discard=False))
-    change_nic(nic, in_kbps=1000, out_kbps=500, filter="clean-traffic")
+    change_nic(nic, link_up=None, network=None, in_kbps=1000, out_kbps=500, filter="clean-traffic")
     assert broken_rule(edited(tree)) is None
     found = read_machine(tree)
     (drive,), (card,) = found.disks, found.nics
@@ -164,7 +164,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     assert (card.in_kbps, card.out_kbps, card.filter) == (1000, 500, "clean-traffic")
     assert limits_to_set(disk, DiskPatch(read_iops=5)) == {"read_iops_sec": 100, "write_iops_sec": 0}
     change_disk(disk, DiskPatch(read_iops=0, write_bps=0, cache="default", io="default"))
-    change_nic(nic, in_kbps=0, out_kbps=0, filter="")
+    change_nic(nic, link_up=None, network=None, in_kbps=0, out_kbps=0, filter="")
     found = read_machine(tree)
     assert (found.disks[0].read_iops, found.disks[0].cache) == (None, "default")
     assert (found.nics[0].in_kbps, found.nics[0].filter) == (None, None)

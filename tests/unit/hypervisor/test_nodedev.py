@@ -5,6 +5,7 @@ import pytest
 from app.core.host_devices import DevicePlan, FolderAdd
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.edit import edited
+from app.hypervisor.xml.machine_edit import share_memory
 from app.hypervisor.xml.nodedev import (
     address_of,
     folder,
@@ -12,7 +13,6 @@ from app.hypervisor.xml.nodedev import (
     host_device,
     host_device_at,
     read_device,
-    share_memory,
 )
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 
