@@ -211,6 +211,8 @@ def test_an_upload_goes_on_after_its_host_was_lost(host: LabHost, site: Site) ->
     try:
         with pytest.raises((HostError, Conflict)):
             send(site, upload_id, data, MIB, 2 * MIB)
+        # The part may give up before the watch does: without this "connected" could be a word of before.
+        site.wait_host(host, HostState.NOT_ANSWERING, 15)
     finally:
         host.thaw()
     site.wait_host(host, HostState.CONNECTED, 30)
