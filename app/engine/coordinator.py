@@ -35,6 +35,7 @@ from app.core.views import Hint, HostReport, HostSnapshot
 from app.engine import chores
 from app.engine.chores import CONNECT, GUESTS, HINTS, PING, SYNC, VOLUMES
 from app.engine.clock import Clock
+from app.engine.hints import HintQueue
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.reading import HUNG_RETRY_S, Reader
@@ -46,7 +47,6 @@ log = structlog.get_logger(__name__)
 
 BACK_OFF_S = 0.25
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
-COALESCE_S = 0.05
 # Large fleets are asked less often for signs of life: with the deadline of a call, silence still shows in 10 s.
 PING_MAX_S = 4.5
 PINGS_PER_S = 250.0
@@ -86,8 +86,7 @@ class Coordinator:
         self._troubles = Troubles()
         self._machine: str | None = None  # libvirt's UUID of the host that was read last
         self._told: str | None = None  # the trouble that people see as the reason of the state
-        self._hints: list[Hint] = []
-        self._hints_read_at = 0.0
+        self._hints = HintQueue()
         self._answered_at = 0.0
         self._attempts = 0
         self._sick = not (entry.state.is_usable or entry.state is HostState.CONNECTING)
@@ -315,7 +314,7 @@ class Coordinator:
         report: HostReport | None = None
         match chore:
             case "hints":
-                report = self._read_hinted(host)
+                report = self._follow(host, link)
             case "sync":
                 report = reader.sync(host)
             case "ping":
@@ -379,22 +378,22 @@ class Coordinator:
     # -- events ---------------------------------------------------------------------------------------------
 
     def _hint(self, link: object, hint: Hint) -> None:
-        """Queue an event. The first after a pause is followed up at once, those behind it together."""
         with self._lock:
             if link is not self._link or self._closed:
                 return
-            first = not self._hints
-            self._hints.append(hint)
-            if not first and HINTS in self._due:
+            due = self._hints.add(hint, time.monotonic())
+            if self._due.get(HINTS, due + 1) <= due:
                 return
-            now = time.monotonic()
-            self._due[HINTS] = max(now, self._hints_read_at + COALESCE_S)
+            self._due[HINTS] = due
         self._tools.clock.soon(self.turn)
 
-    def _read_hinted(self, host: Host) -> HostReport | None:
+    def _follow(self, host: Host, link: object) -> HostReport:
         with self._lock:
-            hints, self._hints = self._hints, []
+            hints = self._hints.take(time.monotonic())
         try:
             return self._reader.follow(host, hints)
         finally:
-            self._hints_read_at = time.monotonic()
+            with self._lock:
+                due = self._hints.followed(time.monotonic())
+                if due is not None and link is self._link:
+                    self._due[HINTS] = min(due, self._due.get(HINTS, due))

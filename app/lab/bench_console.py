@@ -127,7 +127,7 @@ def run_consoles(samples: int, seconds: float) -> ConsoleFigures:
 
 def _guest(rest: Rest, host: LabHost) -> str:
     """A VM whose display is on our socket; its id once Vigie sees it run."""
-    host.create_guest("bench", memory_mib=64)
+    host.create_guest("bench", memory_mib=96)
     xml = host.virsh("dumpxml", "bench", "--inactive")
     start, end = xml.index("<graphics"), xml.index("</graphics>") + len("</graphics>")
     host.define(xml[:start] + GRAPHICS + xml[end:])

@@ -11,6 +11,7 @@ import typer
 from app.lab import fleet_cli, namespace
 from app.lab import state as states
 from app.lab.errors import LabError, plain_errors
+from app.lab.guest import MEMORY_MIB, MIN_MEMORY_MIB
 from app.lab.lab import Lab, parse_range, registry, require_root
 from app.lab.process import SYSTEM_ENVIRONMENT
 from app.lab.status import LabStatus, lab_status
@@ -106,7 +107,7 @@ def guest(
     name: Annotated[str, typer.Argument(help="Name of the VM; anything that libvirt takes.")],
     start: Annotated[bool, typer.Option(help="Start it as well.")] = False,
     pool: Annotated[str, typer.Option(help="local, or shared by all hosts.")] = "local",
-    memory_mib: Annotated[int, typer.Option(min=96, help="Memory.")] = 128,
+    memory_mib: Annotated[int, typer.Option(min=MIN_MEMORY_MIB, help="Memory.")] = MEMORY_MIB,
     deaf: Annotated[bool, typer.Option(help="It ignores the power button.")] = False,
     lab_id: Id = None,
 ) -> None:

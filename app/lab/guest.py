@@ -12,6 +12,8 @@ from app.lab.state import Accelerator
 KERNEL = f"{ASSETS}/vmlinuz"
 INITRD = f"{ASSETS}/initrd"
 CONSOLE = "console=tty0 console=ttyS0 quiet nokaslr mitigations=off"
+MEMORY_MIB = 128
+MIN_MEMORY_MIB = 96  # with less its kernel dies at once, and it reboots for ever
 
 
 class GuestOptions(TypedDict, total=False):
@@ -35,7 +37,7 @@ class GuestSpec:
 
     name: str
     accelerator: Accelerator
-    memory_mib: int = 128
+    memory_mib: int = MEMORY_MIB
     vcpus: int = 1
     disk_mib: int = 64
     pool: str = "local"

@@ -6,6 +6,7 @@ copy is ignored until it runs, then the row moves. Two copies that both stay are
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
@@ -164,16 +165,16 @@ class _Mirror:
                 self.batch.topics.add(copy.id)
 
     def _rebooted(self, news: News) -> None:
-        for hint in news.hints:
-            copy = self.here[news.host_id].get(hint.uuid or "")
-            if hint.kind == "vm" and hint.what == "rebooted" and copy is not None:
-                tell_vm(
-                    self.batch,
-                    news,
-                    copy.id,
-                    copy.name,
-                    Change("vm.rebooted", N_("VM %(name)s was rebooted.")),
+        times = Counter(hint.uuid for hint in news.hints if hint.kind == "vm" and hint.what == "rebooted")
+        for uuid, count in times.items():
+            copy = self.here[news.host_id].get(uuid or "")
+            if copy is not None:
+                once, often = (
+                    N_("VM %(name)s was rebooted."),
+                    N_("VM %(name)s was rebooted %(count)s times in a row."),
                 )
+                change = Change("vm.rebooted", once if count == 1 else often)
+                tell_vm(self.batch, news, copy.id, copy.name, change, count=str(count))
                 self.batch.topics.add(copy.id)
 
     # Which copy counts

@@ -36,7 +36,7 @@ class Site:
 
     def guest(self, host: LabHost, name: str, graphics: str | None = None, **options: Any) -> str:
         """A running guest with these graphics instead of VNC on the loopback; its id once Vigie sees it run."""
-        options.setdefault("memory_mib", 64)
+        options.setdefault("memory_mib", 96)
         host.create_guest(name, **options)
         if graphics is not None:
             xml = host.virsh("dumpxml", name, "--inactive")

@@ -13,6 +13,7 @@ from app.core.specs import HostPatch, HostSpec
 from app.core.states import HostMode, HostState, TaskState, VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import coordinator
+from app.engine.hints import BURST
 from app.engine.reading import Reader
 from app.engine.troubles import UNEXPECTED
 from app.lab.lab import Lab
@@ -322,3 +323,25 @@ def test_a_host_that_cannot_be_read_at_all_is_refused_with_a_reason(
         assert refused.value.code == "unreadable_answer"
     finally:
         garbler.close()
+
+
+def test_a_guest_that_reboots_in_a_loop_is_read_seldom(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    host.create_guest("loop")
+    # With so little its kernel dies at once and the firmware starts it again, some ten times a second.
+    host.virsh("setmaxmem", "loop", "64M", "--config")
+    host.virsh("setmem", "loop", "64M", "--config")
+    host.virsh("start", "loop")
+    eventually(lambda: len(reboots(site)) > BURST - 2, 30, "it reboots")
+    time.sleep(5)
+    assert len(reboots(site)) <= BURST + 1
+    host.virsh("destroy", "loop")
+    assert site.wait_vm("loop", VmState.SHUTOFF) < 2
+    host.create_guest("after", start=True)
+    assert site.wait_vm("after", VmState.RUNNING) < 2
+
+
+def reboots(site: Site) -> list[str]:
+    with site.services.database.read() as session:
+        return list(session.scalars(sa.select(Event.message).where(Event.kind == "vm.rebooted")))
