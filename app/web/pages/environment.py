@@ -6,10 +6,13 @@ import json
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Macro
 
 from app.resources import resource
 from app.web.i18n import translations, translator
 from app.web.pages.formats import Formats
+
+MOST_KEPT = 10_000
 
 
 @cache
@@ -27,8 +30,32 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters.update(Formats(language, translator(language)).filters())
     made.filters["tojson_text"] = _tojson_text
+    made.filters["kept"] = _Kept()
     made.globals["language"] = language
     return made
+
+
+class _Kept:
+    """Calls a macro, or hands out what it gave for the same arguments: `{{ ui.state|kept(vm.state) }}`.
+
+    For small parts of `_macros/ui.html` that come again and again in the rows of a list. What they give must follow
+    from their name, the arguments and the language alone.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[object, ...], str] = {}
+
+    def __call__(self, macro: Macro, *arguments: object) -> str:
+        key = (macro.name, *arguments)
+        part = self._parts.get(key)
+        if part is None:
+            if len(self._parts) >= MOST_KEPT:
+                self._parts.clear()
+            part = self._parts[key] = macro(*arguments)
+        return part
+
+    def __len__(self) -> int:
+        return len(self._parts)
 
 
 def _tojson_text(value: object) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 
 from babel import Locale
-from babel.dates import format_datetime, format_time
+from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 from app.core.actions import (
@@ -84,6 +84,11 @@ def _grouped(value: float, digits: int, language: str) -> str:
     return format_decimal(value, format=pattern, locale=_locale(language))
 
 
+@lru_cache(1000)  # a list shows hundreds of times, of few days
+def _day(day: date, language: str) -> str:
+    return format_date(day, "d MMM y", locale=_locale(language))
+
+
 @dataclass(frozen=True, slots=True)
 class Formats:
     """The filters of one language. None is shown as a dash everywhere."""
@@ -155,7 +160,7 @@ class Formats:
 
     def moment(self, at: datetime | None) -> str:
         """A point in time with its date, UTC."""
-        return ABSENT if at is None else format_datetime(at, "d MMM y HH:mm:ss", locale=self.locale) + " UTC"
+        return ABSENT if at is None else f"{_day(at.date(), self.language)} {at:%H:%M:%S} UTC"
 
     def time(self, at: datetime | None) -> str:
         """A point in time of today, UTC."""
