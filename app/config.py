@@ -7,6 +7,7 @@ secrets are never shown.
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+_SERVER = re.compile(r"^((\*\.)?[a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?$")
 DEFAULT_FILE = Path("/etc/vigie/vigie.toml")
 
 
@@ -112,7 +114,34 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="Days for which deleted VMs can be brought back, without their disks.")
     ] = 30
 
-    @field_validator("data_dir", "key_file")
+    import_from: Annotated[
+        str,
+        Field(
+            description="Servers from which images may be imported, by commas: name, *.name (all below it), each "
+            "with :port or without. Unset: none."
+        ),
+    ] = ""
+    import_private: Annotated[
+        bool, Field(description="Those servers may have addresses of private networks, or of this machine.")
+    ] = False
+    import_ca_file: Annotated[
+        Path | None, Field(description="CA certificates believed of those servers, beside the system's.")
+    ] = None
+    import_max_bytes: Annotated[PositiveInt, Field(description="Largest file that is imported.")] = (
+        64 * 1024**3
+    )
+    import_timeout_s: Annotated[PositiveInt, Field(description="Longest time an import may take.")] = 6 * 3600
+
+    @field_validator("import_from")
+    @classmethod
+    def _known_servers(cls, value: str) -> str:
+        entries = [entry.strip().lower() for entry in value.split(",") if entry.strip()]
+        for entry in entries:
+            if not _SERVER.match(entry):
+                raise ValueError(f"{entry!r} is no server: write name, *.name or name:port")
+        return ",".join(entries)
+
+    @field_validator("data_dir", "key_file", "import_ca_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -133,6 +162,11 @@ class Settings(BaseSettings):
         if not value.startswith(("https://", "http://")) or value.count("/") != 2:
             raise ValueError("must be scheme://host[:port] without a path")
         return value
+
+    @cached_property
+    def import_servers(self) -> frozenset[str]:
+        """The entries of `import_from`."""
+        return frozenset(filter(None, self.import_from.split(",")))
 
     @cached_property
     def database(self) -> str:

@@ -13,7 +13,7 @@ from app.cli.names import bytes_of, image_named, pool_named, volume_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
-from app.core.images import ImageCopySpec, ImageSpec
+from app.core.images import ImageCopySpec, ImageImport, ImageSpec
 from app.core.records import Page, TaskRecord, VolumeRecord
 from app.core.specs import MAX_LIMIT, VolumeQuery
 from app.core.uploads import MAX_PART, UploadSpec
@@ -204,6 +204,28 @@ def add_image(
 
     def ask(ctx: Ctx) -> TaskRecord:
         return images.add_image(ctx, ImageSpec(name=name, volume_id=volume_named(ctx, volume).id, os=os))
+
+    _do(ask, no_wait=no_wait, as_json=as_json)
+
+
+@image.command("import")
+@plain_errors
+def import_image(
+    name: Annotated[str, typer.Argument(help="Its name in the library.")],
+    url: Annotated[str, typer.Argument(help="https://…, of a server that VIGIE_IMPORT_FROM names.")],
+    pool: PoolName,
+    sha256: Annotated[str | None, typer.Option(help="What the file's SHA-256 must be.")] = None,
+    volume: Annotated[str | None, typer.Option(help="Name of the volume; unset: the file's.")] = None,
+    os: Annotated[str | None, typer.Option(help="System in it; unset: guessed.")] = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a file from another server into a pool and make it an image."""
+
+    def ask(ctx: Ctx) -> TaskRecord:
+        given = {"name": name, "url": url, "pool_id": pool_named(ctx, pool).id}
+        spec = ImageImport.model_validate(given | {"sha256": sha256, "volume_name": volume, "os": os})
+        return images.import_image(ctx, spec)
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 

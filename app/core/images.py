@@ -9,7 +9,8 @@ from pydantic import Field
 
 from app.core.records import Record, Ref
 from app.core.specs import Name, Notes, ObjectId, Spec
-from app.core.vmspec import Word
+from app.core.uploads import Sha256
+from app.core.vmspec import VolumeName, Word
 
 
 class ImageSpec(Spec):
@@ -18,6 +19,22 @@ class ImageSpec(Spec):
     name: Name
     volume_id: ObjectId
     os: Word | None = Field(None, description="Short id of the system in it, as when a VM is created.")
+    notes: Notes = ""
+
+
+class ImageImport(Spec):
+    """A file on another server that shall become a volume of a pool, and an image."""
+
+    name: Name
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        description="https://…, of a server that the settings allow; http:// only with `sha256`.",
+    )
+    pool_id: ObjectId
+    volume_name: VolumeName | None = Field(None, description="Of the volume; unset: the file's.")
+    sha256: Sha256 | None = Field(None, description="What the file's SHA-256 must be.")
+    os: Word | None = Field(None, description="Short id of the system in it; unset: guessed.")
     notes: Notes = ""
 
 
@@ -46,6 +63,16 @@ class ImageFetch(Spec):
     name: str
     size_bytes: int
     sha256: str
+
+
+class ImageDownload(Spec):
+    """Params of a task that fetches an image. `url` is sealed: its query may be a key."""
+
+    image_id: str
+    url: str
+    pool: str
+    name: str
+    sha256: str | None
 
 
 class ImageLook(Spec):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import posixpath
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
@@ -24,13 +25,25 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "logical": ("source_name",),
     "disk": ("target_path", "source_device"),
     "iscsi": ("target_path", "source_host", "source_device"),
-    "iscsi-direct": ("source_host", "source_device"),
+    "iscsi-direct": ("source_host", "source_device", "initiator"),
     "scsi": ("target_path", "source_device"),
     "mpath": ("target_path",),
     "rbd": ("source_host", "source_name"),
     "gluster": ("source_host", "source_name"),
     "zfs": ("source_name",),
 }
+# Where a storage server may ask who it is, and what libvirt calls the secret for it.
+SECRET_KINDS: dict[PoolKind, str] = {"iscsi": "iscsi", "iscsi-direct": "iscsi", "rbd": "ceph"}
+_MAY_HAVE: dict[str, tuple[str, ...]] = {
+    "logical": ("target_path",),
+    "iscsi": ("initiator", "auth_user", "auth_secret"),
+    "iscsi-direct": ("auth_user", "auth_secret"),
+    "rbd": ("auth_user", "auth_secret"),
+}
+# Kinds of pools whose volumes are files, so that qcow2 makes sense and names have endings.
+FILE_POOLS = ("dir", "fs", "netfs", "gluster")
+# Kinds whose volumes are made by somebody else.
+FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
 # A pool makes every file in its folder a volume, which may be overwritten.
 SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin",
           "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/libvirt", "/var/log", "/mnt", "/media")  # fmt: skip  # noqa: S108  refused, not used
@@ -47,6 +60,16 @@ BELOW = (
     "/sbin/",
     "/sys/",
     "/usr/",
+)
+FIELDS = (
+    "target_path",
+    "source_host",
+    "source_path",
+    "source_device",
+    "source_name",
+    "initiator",
+    "auth_user",
+    "auth_secret",
 )
 _DEVICES = ("disk", "iscsi", "scsi", "mpath")
 
@@ -68,24 +91,49 @@ class PoolSpec(Spec):
     source_name: Text | None = Field(
         None, description="logical: the volume group; rbd: the pool; gluster: the volume; zfs: the dataset."
     )
+    initiator: Text | None = Field(
+        None, description="iscsi, iscsi-direct: the IQN by which the host calls itself there."
+    )
+    auth_user: Text | None = Field(
+        None, description="iscsi, iscsi-direct: the CHAP user; rbd: the Ceph user, such as libvirt."
+    )
+    auth_secret: Annotated[SecretStr, Field(min_length=1, max_length=500)] | None = Field(
+        None,
+        description="The CHAP password, or the Ceph key in base64. The host keeps it; it is never shown.",
+    )
     autostart: bool = True
     start: bool = True
 
 
 def check(spec: PoolSpec) -> None:
     """Raise InvalidInput for a field that the kind needs, or has not, and for a folder of the host's system."""
-    needs = NEEDS[spec.kind]
-    for field in ("target_path", "source_host", "source_path", "source_device", "source_name"):
+    needs, may = NEEDS[spec.kind], _MAY_HAVE.get(spec.kind, ())
+    for field in FIELDS:
         given = getattr(spec, field) is not None
         if field in needs and not given:
             raise InvalidInput(field, N_("is needed by a pool of this kind"))
-        if given and field not in needs and not (field == "target_path" and spec.kind == "logical"):
+        if given and field not in needs and field not in may:
             raise InvalidInput(field, N_("is not for a pool of this kind"))
+    if (spec.auth_user is None) != (spec.auth_secret is None):
+        field = "auth_user" if spec.auth_user is None else "auth_secret"
+        raise InvalidInput(field, N_("is needed: user and secret belong together"))
+    if spec.auth_secret is not None:
+        secret_of(spec.kind, spec.auth_secret.get_secret_value())
     if spec.target_path is not None:
         path = posixpath.normpath(spec.target_path)
         is_system = path in SYSTEM or f"{path}/".startswith(BELOW)
         if (is_system and spec.kind not in _DEVICES) or ".." in spec.target_path.split("/"):
             raise InvalidInput("target_path", N_("must not be a folder of the host's system"))
+
+
+def secret_of(kind: PoolKind, text: str) -> bytes:
+    """The secret as libvirt wants it: of Ceph the bytes that the key stands for. Raises InvalidInput (auth_secret)."""
+    if SECRET_KINDS[kind] != "ceph":
+        return text.encode()
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise InvalidInput("auth_secret", N_("must be a Ceph key in base64")) from None
 
 
 class PoolWork(Spec):
@@ -99,6 +147,7 @@ class PoolMaking(Spec):
 
     uuid: str
     spec: PoolSpec
+    secret: str | None = Field(None, description="Sealed.")
 
 
 class PoolPatch(Spec):
@@ -111,3 +160,18 @@ class PoolChanging(PoolWork):
     """Params of a task that changes a pool."""
 
     autostart: bool
+
+
+class PoolPlace(Spec):
+    """A pool of another host."""
+
+    host_id: str
+    pool_id: str
+    uuid: str
+
+
+class PoolProof(PoolWork):
+    """Params of a task that finds out which of these pools are the same storage."""
+
+    pool_id: str
+    others: list[PoolPlace]

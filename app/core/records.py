@@ -281,6 +281,11 @@ class PoolRecord(Record):
     available_bytes: int
     target_path: str | None = None
     volume_count: int = 0
+    shared: bool | None = Field(
+        None, description="Whether other hosts have the same storage; null: not known."
+    )
+    shared_with: tuple[Ref, ...] = Field((), description="Those hosts; only when one pool is asked for.")
+    proven_at: datetime | None = Field(None, description="When that was found out.")
 
 
 class VolumeRecord(Record):

@@ -31,6 +31,7 @@ class System:
     has_virtio_net: bool
     has_virtio_video: bool
     media: tuple[Medium, ...] = ()
+    codename: str | None = None  # of the release
 
     @property
     def is_windows(self) -> bool:

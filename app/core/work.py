@@ -37,6 +37,7 @@ WORK: dict[str, Work] = {
         Work("vm.bring_back", N_("Bring the VM back"), "vm.delete"),
         Work("pool.create", N_("Create the storage pool"), "pool.edit"),
         Work("pool.change", N_("Change the storage pool"), "pool.edit"),
+        Work("pool.define", N_("Restore the definition of the pool"), "pool.edit"),
         Work("pool.start", N_("Start the storage pool"), "pool.operate"),
         Work("pool.stop", N_("Stop the storage pool"), "pool.operate"),
         Work("pool.refresh", N_("Read the storage pool anew"), "pool.operate"),
@@ -51,6 +52,7 @@ WORK: dict[str, Work] = {
         Work("volume.upload", N_("Upload"), "volume.edit", cancellable=True, by_asker=True),
         Work("network.create", N_("Create the network"), "network.edit"),
         Work("network.change", N_("Change the network"), "network.edit"),
+        Work("network.define", N_("Restore the definition of the network"), "network.edit"),
         Work("network.start", N_("Start the network"), "network.edit"),
         Work("network.stop", N_("Stop the network"), "network.edit"),
         Work("network.delete", N_("Delete the network"), "network.edit"),
@@ -58,8 +60,8 @@ WORK: dict[str, Work] = {
         Work("filter.change", N_("Change the traffic filter"), "network.edit"),
         Work("filter.delete", N_("Delete the traffic filter"), "network.edit"),
         Work("image.import", N_("Import the image"), "image.edit", cancellable=True),
+        Work("image.download", N_("Fetch the image"), "image.edit", cancellable=True),
         Work("image.copy", N_("Copy the image"), "image.edit", cancellable=True),
-        Work("image.delete", N_("Delete the image"), "image.edit"),
     )
 }
 BY_ASKER = tuple(kind for kind, each in WORK.items() if each.by_asker)

@@ -8,18 +8,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from app.core.errors import HostError, VigieError
-from app.core.images import ImageFetch, ImageLook
+from app.core.blueprint import VolumePlan
+from app.core.errors import VigieError
+from app.core.images import ImageDownload, ImageFetch, ImageLook
 from app.core.messages import N_
-from app.engine import leftovers
+from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
+from app.engine.own_volume import own_volume, tell_share, write_content
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
-from app.hypervisor.images import HEAD_BYTES, ImageRefused, inspect
+from app.hypervisor.images import HEAD_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.os_guess import LABEL_BYTES, guess_system
 from app.services import image_births
 from app.services.images import plan_of
-from app.services.uploads import written
 
-PART = 4 * 1024**2
+IN_LIBRARY = N_("The image is in the library.")
 _copying: dict[tuple[str, str, str], threading.Lock] = {}  # by host, pool and volume
 _guard = threading.Lock()
 
@@ -28,39 +30,85 @@ _guard = threading.Lock()
 def take_in(run: Run) -> Outcome:
     """Look what the volume is, and read it once for its sum."""
     look = run.asked(ImageLook)
+    with _none_if_it_fails(run, look.image_id):
+        size = run.call(lambda host: host.storage.stored_bytes(look.pool, look.name))
+        if size is None:
+            raise TaskFailed("no_content", N_("The content cannot be read."))
+        head, facts = _look(run, look, size)
+        digest = hashlib.sha256()
+        seen = 0
+        for chunk in run.host().storage.read_volume(look.pool, look.name, size):
+            digest.update(chunk)
+            seen += len(chunk)
+            tell_share(run, seen, size, N_("Reading the image."))
+        _settle(run, look, facts, size, digest.hexdigest(), guess_system(look.name, head))
+    return Outcome(IN_LIBRARY)
+
+
+@operation("image.download")
+def download(run: Run) -> Outcome:
+    """Fetch a file into a volume, look what it is, and make it an image. What is none is removed again."""
+    asked = run.asked(ImageDownload)
+    with _none_if_it_fails(run, asked.image_id), own_volume(run, asked.pool, asked.name):
+        rules = DownloadRules.of(run.settings, plain=asked.sha256 is not None)
+        run.say(0, N_("Asking the server for the file."))
+        with Download(run.open_sealed(asked.url)["url"], rules) as source:
+            size = source.size_bytes
+            _refuse_narrow(run, asked.pool, size)
+            plan = VolumePlan(pool=asked.pool, name=asked.name, format="raw", size_bytes=size)
+            run.call(lambda host: host.storage.create_volume(plan))
+            digest = write_content(
+                run, asked.pool, asked.name, source.parts(), size, N_("Fetching the image.")
+            )
+        if asked.sha256 not in (None, digest):
+            raise TaskFailed(
+                "wrong_checksum",
+                N_("The file is not the one that was meant."),
+                why=N_("Its SHA-256 is another than the one that was given."),
+                hint=N_("Compare the sum with that of its source, and ask anew."),
+            )
+        run.call(lambda host: host.storage.refresh(asked.pool))
+        made = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
+        if made is None:
+            raise TaskFailed("no_content", N_("The content cannot be read."))
+        look = ImageLook(image_id=asked.image_id, pool=asked.pool, name=asked.name, path=made.path)
+        head, facts = _look(run, look, size)
+        _settle(run, look, facts, size, digest, guess_system(asked.name, head))
+    run.show_pools({asked.pool})
+    return Outcome(IN_LIBRARY)
+
+
+@contextmanager
+def _none_if_it_fails(run: Run, image_id: str) -> Iterator[None]:
+    """Mark the image as refused when this ends with an error; a restart of the server is none."""
     try:
-        _take_in(run, look)
+        yield
     except (VigieError, Cancelled) as error:
-        run.write(partial(image_births.fail, image_id=look.image_id))
+        run.write(partial(image_births.fail, image_id=image_id))
         if isinstance(error, ImageRefused):
             raise TaskFailed(
                 error.code, error.title, why=error.why, hint=error.hint, params=error.params
             ) from None
         raise
-    return Outcome(N_("The image is in the library."))
 
 
-def _take_in(run: Run, look: ImageLook) -> None:
-    size = run.call(lambda host: host.storage.stored_bytes(look.pool, look.name))
-    if size is None:
-        raise TaskFailed("no_content", N_("The content cannot be read."))
-    facts = inspect(run.host().storage.read_volume(look.pool, look.name, min(size, HEAD_BYTES)), size)
-    digest = hashlib.sha256()
-    seen = 0
-    for chunk in run.host().storage.read_volume(look.pool, look.name, size):
-        digest.update(chunk)
-        seen += len(chunk)
-        _tell(run, seen, size, N_("Reading the image."))
-    format_ = "raw" if facts.format == "iso" else facts.format
+def _look(run: Run, look: ImageLook, size: int) -> tuple[bytes, ImageFacts]:
+    """The beginning of the volume, and what it is. Raises ImageRefused."""
+    head = b"".join(run.host().storage.read_volume(look.pool, look.name, min(size, HEAD_BYTES)))
+    return head[:LABEL_BYTES], inspect([head], size)
+
+
+def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str, os: str | None) -> None:
     settle = partial(
         image_births.settle,
         look=look,
         host_id=run.job.host_id,
         kind="iso" if facts.format == "iso" else "disk",
-        format=format_,
+        format="raw" if facts.format == "iso" else facts.format,
         size=size,
         virtual=facts.virtual_bytes,
-        sha256=digest.hexdigest(),
+        sha256=sha256,
+        os=os,
     )
     run.write(settle)
 
@@ -96,76 +144,43 @@ def _alone(run: Run, asked: ImageFetch) -> Iterator[None]:
 
 
 def _fetch(run: Run, asked: ImageFetch) -> None:
-    found = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
-    note = leftovers.volume(asked.pool, asked.name)
-    if found is not None and note not in run.made:
-        raise TaskFailed(
-            "volume_exists",
-            N_("The pool has a volume of this name by now."),
-            why=N_("Volume “%(name)s” was not made by this task."),
-            hint=N_("Choose another name for the volume, or another pool."),
-            params={"name": asked.name},
-        )
-    if found is not None:
-        run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
-    run.make(**note)
-    try:
+    with own_volume(run, asked.pool, asked.name):
         run.call(lambda host: host.storage.create_volume(plan_of(asked)))
-        _transfer(run, asked)
+        source = run.other(asked.from_host).storage
+        content = source.read_volume(asked.from_pool, asked.from_name, asked.size_bytes)
+        message = N_("Copying the image to the host.")
+        digest = write_content(run, asked.pool, asked.name, content, asked.size_bytes, message)
+        if digest != asked.sha256:
+            raise TaskFailed(
+                "wrong_checksum",
+                N_("The image is not the one that was taken into the library."),
+                why=N_("Its SHA-256 is another than it was then."),
+                hint=N_("Somebody changed its file. Take it in anew from its source."),
+            )
         run.call(lambda host: host.storage.refresh(asked.pool))
         made = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
-    except (HostError, TaskFailed, Cancelled):
-        run.take_back()
-        raise
-    if made is not None:
-        place = partial(
-            image_births.place,
-            image_id=asked.image_id,
-            host_id=run.job.host_id,
-            pool=asked.pool,
-            name=asked.name,
-            path=made.path,
-        )
-        run.write(place)
-    run.forget_made(note)
+        if made is not None:
+            place = partial(
+                image_births.place,
+                image_id=asked.image_id,
+                host_id=run.job.host_id,
+                pool=asked.pool,
+                name=asked.name,
+                path=made.path,
+            )
+            run.write(place)
     run.show_pools({asked.pool})
 
 
-def _transfer(run: Run, asked: ImageFetch) -> None:
-    digest = hashlib.sha256()
-    at = 0
-    source = run.other(asked.from_host).storage
-    for part in _parts(source.read_volume(asked.from_pool, asked.from_name, asked.size_bytes)):
-        run.stop_if_asked()
-        digest.update(part)
-        for begin, stretch in written(part):
-            run.host().storage.write_volume(asked.pool, asked.name, stretch, at + begin)
-        at += len(part)
-        _tell(run, at, asked.size_bytes, N_("Copying the image to the host."))
-    if digest.hexdigest() != asked.sha256:
+def _refuse_narrow(run: Run, pool: str, needed: int) -> None:
+    """Raise TaskFailed (pool_full) when so many bytes are not left in the pool."""
+    seen = run.call(lambda host: host.read_pools(volumes=False, only={pool}))
+    free = next((each.available_bytes for each in seen if each.uuid == pool), None)
+    if free is not None and needed > free:
         raise TaskFailed(
-            "wrong_checksum",
-            N_("The image is not the one that was taken into the library."),
-            why=N_("Its SHA-256 is another than it was then."),
-            hint=N_("Somebody changed its file. Take it in anew from its source."),
+            "pool_full",
+            N_("The storage pool is too full."),
+            why=N_("The file takes %(needed)d MiB; the pool has %(free)d MiB left."),
+            hint=N_("Choose another pool, or free some space first."),
+            params={"needed": -(-needed // 2**20), "free": free // 2**20},
         )
-
-
-def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in larger parts, so that fewer streams are opened."""
-    held = bytearray()
-    for chunk in chunks:
-        held += chunk
-        if len(held) >= PART:
-            yield bytes(held)
-            held.clear()
-    if held:
-        yield bytes(held)
-
-
-def _tell(run: Run, done: int, whole: int, message: str) -> None:
-    percent = 100 * done // max(whole, 1)
-    if percent != run.percent:
-        run.percent = percent
-        run.stop_if_asked()
-        run.say(percent, message)

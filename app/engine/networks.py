@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import HypervisorRefused
+from app.core.hardware import Redefinition
 from app.core.messages import N_
 from app.core.networks import NetworkPlan
 from app.core.views import HostSnapshot
 from app.engine.operations import operation
-from app.engine.run import Outcome, Run, TaskFailed
+from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor import Host
 from app.hypervisor.networks import Seen
 
@@ -123,6 +124,21 @@ def change(run: Run) -> Outcome:
     return Outcome(N_("The network is changed."), result={"after_restart": False})
 
 
+@operation("network.define")
+def define(run: Run) -> Outcome:
+    """Have an earlier definition count again; what runs stays until the network restarts."""
+    asked = run.asked(Redefinition)
+    seen = _look(run, asked.uuid)
+    if not run.made and asked.digest != seen.digest:
+        raise changed_meanwhile()
+    run.make(kind="change", uuid=asked.uuid)
+    run.call(lambda host: host.networks.redefine(asked.xml))
+    _show(run)
+    if seen.active:
+        return Outcome(N_("The definition counts again after the network restarts."))
+    return Outcome(N_("The definition counts again."))
+
+
 def _plan(asked: Asked) -> NetworkPlan:
     assert asked.plan is not None, "services give tasks of this kind a plan"
     return asked.plan
@@ -142,12 +158,7 @@ def _look(run: Run, uuid: str) -> Seen:
 
 def _refuse_changed(seen: Seen, asked: Asked) -> None:
     if asked.digest is not None and seen.digest != asked.digest:
-        raise TaskFailed(
-            "changed_meanwhile",
-            N_("Somebody changed the definition in between."),
-            why=N_("On its host it is not what you saw when you asked."),
-            hint=N_("Load it again and repeat your change."),
-        )
+        raise changed_meanwhile()
 
 
 def _refuse_plugged(run: Run, uuid: str) -> None:

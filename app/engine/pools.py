@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from app.core.errors import HypervisorRefused
+from app.core.hardware import Redefinition
 from app.core.messages import N_
-from app.core.pools import PoolChanging, PoolMaking, PoolWork
+from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
 from app.engine.operations import operation
-from app.engine.run import Outcome, Run
+from app.engine.run import Outcome, Run, changed_meanwhile
+from app.services.mirror.batch import digest_of
 
 
 @operation("pool.create")
 def create(run: Run) -> Outcome:
     """Define a pool, make its folder or mount point where it has one, start it; taken back when that fails."""
     asked = run.asked(PoolMaking)
-    if not run.call(lambda host: host.storage.has_pool(asked.uuid)):
-        run.call(lambda host: host.storage.define_pool(asked.spec, asked.uuid))
+    if asked.secret is not None:
+        secret = secret_of(asked.spec.kind, run.open_sealed(asked.secret)["secret"])
+        run.call(lambda host: host.pool_secrets.keep(asked.uuid, asked.spec.kind, secret))
     try:
+        if not run.call(lambda host: host.storage.has_pool(asked.uuid)):
+            run.call(lambda host: host.storage.define_pool(asked.spec, asked.uuid))
         if asked.spec.start:
             run.call(lambda host: host.storage.start_pool(asked.uuid, build=True))
         if asked.spec.autostart:
             run.call(lambda host: host.storage.set_autostart(asked.uuid, True))
     except HypervisorRefused:
         run.call(lambda host: host.storage.remove_pool(asked.uuid))
+        run.call(lambda host: host.pool_secrets.forget(asked.uuid))
         run.show_pools({asked.uuid})
         raise
     run.show_pools({asked.uuid})
@@ -64,10 +70,25 @@ def change(run: Run) -> Outcome:
     return Outcome(N_("The storage pool was changed."))
 
 
+@operation("pool.define")
+def define(run: Run) -> Outcome:
+    """Have an earlier definition count again, unless somebody changed it since it was asked for."""
+    asked = run.asked(Redefinition)
+    if not run.made:
+        now = run.call(lambda host: host.storage.definition_of(asked.uuid))
+        if asked.digest != digest_of(now):
+            raise changed_meanwhile()
+    run.make(kind="change", uuid=asked.uuid)
+    run.call(lambda host: host.storage.redefine_pool(asked.xml))
+    run.show_pools({asked.uuid})
+    return Outcome(N_("The definition counts again."))
+
+
 @operation("pool.delete")
 def delete(run: Run) -> Outcome:
     """Stop it and remove its definition; what it holds stays."""
     uuid = run.asked(PoolWork).uuid
     run.call(lambda host: host.storage.remove_pool(uuid))
+    run.call(lambda host: host.pool_secrets.forget(uuid))
     run.show_pools({uuid})
     return Outcome(N_("The storage pool was removed; what it holds stays."))

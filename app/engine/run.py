@@ -12,6 +12,7 @@ import structlog
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from app.config import Settings
 from app.core.errors import HostError, HostNotAnswering, HostUnreachable, VigieError
 from app.core.messages import N_
 from app.core.views import HostReport, HostSnapshot, VmObservation
@@ -74,6 +75,7 @@ class Tie:
     note_made: Callable[[str, list[dict[str, Any]]], None]
     write: Callable[[Callable[[Session], Any]], Any]  # a step on the database, in a transaction of its own
     open_sealed: Callable[[str], dict[str, str]]
+    settings: Settings
     stopping: threading.Event
 
 
@@ -201,6 +203,11 @@ class Run:
         """What a service sealed for this task."""
         return self._tie.open_sealed(sealed)
 
+    @property
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return self._tie.settings
+
     def say(self, progress: int | None, message: str | None = None, **params: object) -> None:
         """Show progress in percent, and a message id."""
         self._tie.progress(self.job.task_id, progress, message, params)
@@ -245,4 +252,14 @@ def _maybe_sent() -> TaskFailed:
         N_("This was interrupted; it may or may not have been sent to the host."),
         why=N_("Doing it a second time would do harm, so it was not repeated."),
         hint=N_("Look at the VM, and do it again if it is still needed."),
+    )
+
+
+def changed_meanwhile() -> TaskFailed:
+    """What was to be changed is not what the asker saw."""
+    return TaskFailed(
+        "changed_meanwhile",
+        N_("Somebody changed the definition in between."),
+        why=N_("On its host it is not what you saw when you asked."),
+        hint=N_("Load it again and repeat your change."),
     )

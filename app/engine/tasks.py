@@ -29,6 +29,7 @@ from app.engine import (  # noqa: F401  imported for the operations that they de
     images,
     leftovers,
     networks,
+    pool_proofs,
     pools,
     power,
     removal,
@@ -90,6 +91,7 @@ class TaskRuntime:
             note_made=self._note_made,
             write=self._write,
             open_sealed=lambda sealed: services.vault.open(sealed.encode()),
+            settings=services.settings,
             stopping=self._stopping,
         )
         threads = services.settings.tasks_total + 4

@@ -35,6 +35,7 @@ from app.hypervisor.hardware import Hardware
 from app.hypervisor.machines import Machines
 from app.hypervisor.network_listing import list_networks
 from app.hypervisor.networks import Networks
+from app.hypervisor.pool_secrets import PoolSecrets
 from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
 from app.hypervisor.wiring import Wiring, see_identity
@@ -71,6 +72,7 @@ class Host:
         self._polls = 0
         self.machines = Machines(wiring, self._touch)
         self.storage = Storage(wiring)
+        self.pool_secrets = PoolSecrets(wiring)
         self.disks = Disks(wiring, self._touch)
         self.hardware = Hardware(wiring, self._touch)
         self.consoles = Consoles(wiring)

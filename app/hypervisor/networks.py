@@ -78,6 +78,10 @@ class Networks:
         """Define a new network. The host validates it."""
         self._define(network_build.build(plan, uuid))
 
+    def redefine(self, xml: str) -> None:
+        """Have this text, of a network that there is, as its lasting definition. The host validates it."""
+        self._define(xml)
+
     def change(self, uuid: str, wanted: NetworkPlan) -> list[Update]:
         """Change the lasting definition, and what runs as far as libvirt can; return the steps that it could not do.
 

@@ -78,6 +78,7 @@ def _system(uri: str, short_id: str, tree: Element, devices: frozenset[str]) -> 
         has_virtio_net=bool(devices & _NICS),
         has_virtio_video=bool(devices & _VIDEO),
         media=tuple(_media(tree)),
+        codename=tree.findtext("codename"),
     )
 
 

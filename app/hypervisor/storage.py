@@ -44,6 +44,17 @@ class Storage:
         with self._wiring.work() as work:
             work.call(work.raw.storagePoolDefineXML, pool_xml(spec, uuid), 0)
 
+    def definition_of(self, uuid: str) -> str:
+        """The definition of a pool, as the mirror keeps it. Raises HypervisorRefused (no_such_pool)."""
+        with self._wiring.work() as work:
+            return read.read_pool(work.call(_pool(work, uuid).XMLDesc, 0))[2]
+
+    def redefine_pool(self, xml: str) -> None:
+        """Have this text, of a pool that there is and that is off, as its definition. Raises HypervisorRefused."""
+        self.changes += 1
+        with self._wiring.work() as work:
+            work.call(work.raw.storagePoolDefineXML, xml, 0)
+
     def start_pool(self, uuid: str, *, build: bool) -> None:
         """Start a pool that is off. `build` makes its folder or mount point first; it never formats anything."""
         self.changes += 1

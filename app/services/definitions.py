@@ -16,21 +16,20 @@ from app.core.hardware import (
     DiffRecord,
     Redefinition,
     VersionList,
-    VersionRecord,
 )
 from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
-from app.db.models import History, Host, Vm, VmDefinition
+from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.hardware import digest_of, find_editable
 from app.services.mirror.definitions import differences, parsed, pool_places
+from app.services.versions import saved_version, versions_of
 
 DEFINE = "vm.define"
-MOST = 500
 
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
@@ -90,11 +89,7 @@ def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
 def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
     """Versions of the saved definition, the latest first. Raises NotFound."""
     _find(ctx, vm_id)
-    query = sa.select(History).where(History.object_id == vm_id).order_by(History.id.desc()).limit(MOST)
-    rows = list(ctx.session.scalars(query))
-    if not rows:
-        return VersionList(items=(VersionRecord(id=0, current=True),))
-    return VersionList(items=tuple(_version(row, current=row is rows[0]) for row in rows))
+    return versions_of(ctx, vm_id)
 
 
 def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
@@ -102,7 +97,7 @@ def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
     _, definition = _find(ctx, vm_id)
     if number == 0:
         return definition.saved_xml or definition.xml
-    return _row(ctx, vm_id, number).xml
+    return saved_version(ctx, vm_id, number).xml
 
 
 def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
@@ -114,7 +109,7 @@ def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
 def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     """Ask that a version counts again. Raises NotFound, NotAllowed, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
-    xml = _row(ctx, vm_id, number).xml
+    xml = saved_version(ctx, vm_id, number).xml
     _check_dangers(ctx, vm, definition.saved_xml or definition.xml, xml)
     return _define(ctx, vm, host, definition, xml)
 
@@ -125,13 +120,6 @@ def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, VmDefinition]:
     if row is None:
         raise NotFound(ctx.translate(N_("There is no such VM, or its definition was not read yet.")))
     return row[0], row[1]
-
-
-def _row(ctx: Ctx, vm_id: str, number: int) -> History:
-    row = ctx.session.get(History, number)
-    if row is None or row.object_id != vm_id:
-        raise NotFound(ctx.translate(N_("There is no such version.")))
-    return row
 
 
 def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
@@ -183,12 +171,6 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
         parts=tuple(ctx.translate(part) for part in differences(parsed(old), parsed(new), live=False)),
         dangers=tuple(ctx.translate(DANGERS[key]) for key in dangers_of(new.reaches, _places(ctx, vm))),
         lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
-    )
-
-
-def _version(row: History, *, current: bool) -> VersionRecord:
-    return VersionRecord(
-        id=row.id, since=row.since, actor=row.actor_name, task_id=row.task_id, current=current
     )
 
 

@@ -20,13 +20,15 @@ def settle(
     size: int,
     virtual: int | None,
     sha256: str,
+    os: str | None,
 ) -> None:
-    """The volume is an image now."""
+    """The volume is an image now. `os` is a guess: what a person has said stays."""
     image = session.get(Image, look.image_id)
     if image is None:
         return
     image.kind, image.format, image.state = kind, format, "ready"
     image.size_bytes, image.virtual_bytes, image.sha256 = size, virtual, sha256
+    image.os_id = image.os_id or os
     place(session, look.image_id, host_id, look.pool, look.name, look.path)
 
 

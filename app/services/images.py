@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter, ValidationError
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.images import (
     ImageCopySpec,
+    ImageDownload,
     ImageFetch,
+    ImageImport,
     ImageList,
     ImageLook,
     ImagePatch,
@@ -17,9 +21,11 @@ from app.core.images import (
     ImageRecord,
     ImageSpec,
 )
+from app.core.import_sources import Source, SourceRefused, read_source
 from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
+from app.core.vmspec import VolumeName
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
@@ -28,7 +34,7 @@ from app.services.names import check_version, save_named
 from app.services.volume_users import users_of
 from app.services.workable import require_workable
 
-IMPORT, COPY = "image.import", "image.copy"
+IMPORT, DOWNLOAD, COPY = "image.import", "image.download", "image.copy"
 MOST = 500
 IMPORTING, READY, FAILED = "importing", "ready", "failed"
 
@@ -67,26 +73,46 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
             hint=ctx.translate(N_("Clone it, and make the copy an image.")),
             code="volume_in_use",
         )
-    image = Image(
-        id=new_id(ObjectKind.IMAGE),
-        kind="iso" if volume.name.lower().endswith(".iso") or volume.format == "iso" else "disk",
-        format=volume.format,
-        state=IMPORTING,
-        size_bytes=None,
-        virtual_bytes=volume.capacity_bytes,
-        os_id=_known_os(asked.os),
-        source=f"{host.name}: {volume.path}",
-        notes=asked.notes,
-        created_at=ctx.now,
-        created_by=ctx.actor.name,
-        version=1,
-    )
-    save_named(ctx, image, asked.name)
+    image = _begin(ctx, asked, volume.name, f"{host.name}: {volume.path}")
+    image.format, image.virtual_bytes = volume.format, volume.capacity_bytes
     look = ImageLook(image_id=image.id, pool=pool.uuid, name=volume.name, path=volume.path)
     task = tasks.enqueue(
         ctx, IMPORT, target=_ref(image), host=_host_ref(host), params=look.model_dump(), lock=image.id
     )
     return tasks.record_of(ctx, task)
+
+
+def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
+    """Have a file fetched from another server into a pool and made an image.
+
+    Raises InvalidInput (url, pool_id, volume_name, os), Conflict (name_taken, volume_exists, host_not_connected…),
+    Busy.
+    """
+    ctx.require("image.edit")
+    ctx.require("volume.edit")
+    source = _source(ctx, asked)
+    pool, host = volumes.running_pool(ctx, asked.pool_id, "pool_id")
+    name = asked.volume_name or _volume_name(source)
+    volumes.refuse_taken(ctx, pool, name)
+    image = _begin(ctx, asked, name, source.shown)
+    params = ImageDownload(
+        image_id=image.id,
+        url=ctx.services.vault.seal({"url": source.url}).decode(),
+        pool=pool.uuid,
+        name=name,
+        sha256=asked.sha256,
+    )
+    lock = f"{pool.id}/volume/{fold(name)}"
+    task = tasks.enqueue(
+        ctx, DOWNLOAD, target=_ref(image), host=_host_ref(host), params=params.model_dump(), lock=lock
+    )
+    return tasks.record_of(ctx, task)
+
+
+def imports_from(ctx: Ctx) -> list[str]:
+    """The servers from which images may be imported, as the settings say."""
+    ctx.require("image.edit")
+    return sorted(ctx.services.settings.import_servers)
 
 
 def volume_options(ctx: Ctx) -> list[Ref]:
@@ -98,14 +124,15 @@ def volume_options(ctx: Ctx) -> list[Ref]:
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
 
 
-def pool_options(ctx: Ctx, image_id: str) -> list[Ref]:
-    """Running pools of hosts that have the image not yet."""
+def pool_options(ctx: Ctx, image_id: str | None = None) -> list[Ref]:
+    """Running pools of hosts that can take a file now; with an image, those that have it not yet."""
     ctx.require("image.edit")
-    there = sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id)
     query = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
-    query = query.where(
-        Pool.state == "running", Host.state == "connected", Host.mode == "managed", Host.id.not_in(there)
-    )
+    query = query.where(Pool.state == "running", Host.state == "connected", Host.mode == "managed")
+    if image_id is not None:
+        query = query.where(
+            Host.id.not_in(sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id))
+        )
     rows = ctx.session.execute(ctx.visible(query.order_by(Host.name_key, Pool.name).limit(MOST), "pool.view"))
     return [Ref(kind=ObjectKind.POOL, id=row[0], name=f"{row[2]} · {row[1]}") for row in rows]
 
@@ -187,6 +214,48 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
 def plan_of(fetch: ImageFetch) -> VolumePlan:
     """The empty volume that a copy is written to: as long as the file."""
     return VolumePlan(pool=fetch.pool, name=fetch.name, format="raw", size_bytes=fetch.size_bytes)
+
+
+def _begin(ctx: Ctx, asked: ImageSpec | ImageImport, file_name: str, source: str) -> Image:
+    """An image of which nothing is known yet. Raises InvalidInput (os), Conflict (name_taken)."""
+    image = Image(
+        id=new_id(ObjectKind.IMAGE),
+        kind="iso" if file_name.lower().endswith(".iso") else "disk",
+        state=IMPORTING,
+        os_id=_known_os(asked.os),
+        source=source,
+        notes=asked.notes,
+        created_at=ctx.now,
+        created_by=ctx.actor.name,
+        version=1,
+    )
+    save_named(ctx, image, asked.name)
+    return image
+
+
+def _source(ctx: Ctx, asked: ImageImport) -> Source:
+    allowed = ctx.services.settings.import_servers
+    if not allowed:
+        raise Conflict(
+            ctx.translate(N_("Nothing may be imported from other servers.")),
+            why=ctx.translate(N_("No server is allowed for it.")),
+            hint=ctx.translate(N_("Upload the file instead, or have VIGIE_IMPORT_FROM name the server.")),
+            code="imports_off",
+        )
+    try:
+        return read_source(asked.url, allowed, plain=asked.sha256 is not None)
+    except SourceRefused as refused:
+        hint = ctx.say(N_("Allowed are: %(servers)s."), {"servers": ", ".join(sorted(allowed))})
+        raise InvalidInput("url", refused.rule, params=refused.params, hint=hint) from None
+
+
+def _volume_name(source: Source) -> str:
+    try:
+        return TypeAdapter[str](VolumeName).validate_python(source.file_name)
+    except ValidationError:
+        raise InvalidInput(
+            "volume_name", N_("must be given: the URL ends with no usable file name")
+        ) from None
 
 
 def _is_usable(host: Host) -> bool:

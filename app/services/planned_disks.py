@@ -14,12 +14,12 @@ from app.core.errors import Conflict, InvalidInput
 from app.core.images import ImageFetch
 from app.core.messages import N_
 from app.core.offers import Offers
+from app.core.pools import FILE_POOLS
 from app.core.systems import System
 from app.core.vmspec import DiskSpec, VmSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.services.context import Ctx
 from app.services.images import fetch_to
-from app.services.volumes import FILE_POOLS
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.

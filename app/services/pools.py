@@ -43,12 +43,18 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
             raise InvalidInput(
                 "target_path", N_("is that of pool %(name)s already"), params={"name": pool.name}
             )
+    secret = None
+    if spec.auth_secret is not None:
+        secret = ctx.services.vault.seal({"secret": spec.auth_secret.get_secret_value()}).decode()
+    making = PoolMaking(
+        uuid=str(uuids.uuid4()), spec=spec.model_copy(update={"auth_secret": None}), secret=secret
+    )
     task = tasks.enqueue(
         ctx,
         "pool.create",
         target=_host_ref(host),
         host=_host_ref(host),
-        params=PoolMaking(uuid=str(uuids.uuid4()), spec=spec).model_dump(mode="json"),
+        params=making.model_dump(mode="json"),
         lock=f"{host.id}/pool/{fold(spec.name)}",
     )
     return tasks.record_of(ctx, task)
@@ -56,29 +62,29 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
 
 def start_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     """Have a pool started. Raises NotFound, Conflict (wrong_state), Busy."""
-    pool, host = _find(ctx, pool_id, "pool.operate")
-    _refuse_state(ctx, pool, "inactive", N_("The storage pool runs."))
-    return _ask(ctx, "pool.start", pool, host, PoolWork(uuid=pool.uuid))
+    pool, host = find_pool(ctx, pool_id, "pool.operate")
+    refuse_state(ctx, pool, "inactive", N_("The storage pool runs."))
+    return ask(ctx, "pool.start", pool, host, PoolWork(uuid=pool.uuid))
 
 
 def stop_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     """Have a pool stopped; running VMs keep their disks open. Raises NotFound, Conflict (wrong_state), Busy."""
-    pool, host = _find(ctx, pool_id, "pool.operate")
-    _refuse_state(ctx, pool, "running", N_("The storage pool is off."))
-    return _ask(ctx, "pool.stop", pool, host, PoolWork(uuid=pool.uuid))
+    pool, host = find_pool(ctx, pool_id, "pool.operate")
+    refuse_state(ctx, pool, "running", N_("The storage pool is off."))
+    return ask(ctx, "pool.stop", pool, host, PoolWork(uuid=pool.uuid))
 
 
 def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     """Have the host read a pool anew. Raises NotFound, Conflict (wrong_state), Busy."""
-    pool, host = _find(ctx, pool_id, "pool.operate")
-    _refuse_state(ctx, pool, "running", N_("The storage pool is off."))
-    return _ask(ctx, "pool.refresh", pool, host, PoolWork(uuid=pool.uuid))
+    pool, host = find_pool(ctx, pool_id, "pool.operate")
+    refuse_state(ctx, pool, "running", N_("The storage pool is off."))
+    return ask(ctx, "pool.refresh", pool, host, PoolWork(uuid=pool.uuid))
 
 
 def change_pool(ctx: Ctx, pool_id: str, patch: PoolPatch) -> TaskRecord:
     """Have a pool started with its host, or not. Raises NotFound, Busy."""
-    pool, host = _find(ctx, pool_id, "pool.edit")
-    return _ask(ctx, "pool.change", pool, host, PoolChanging(uuid=pool.uuid, autostart=patch.autostart))
+    pool, host = find_pool(ctx, pool_id, "pool.edit")
+    return ask(ctx, "pool.change", pool, host, PoolChanging(uuid=pool.uuid, autostart=patch.autostart))
 
 
 def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
@@ -86,7 +92,7 @@ def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
 
     Raises NotFound, Conflict (pool_in_use) naming who uses its volumes, Busy.
     """
-    pool, host = _find(ctx, pool_id, "pool.edit")
+    pool, host = find_pool(ctx, pool_id, "pool.edit")
     held = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == pool.id)))
     own = {volume.id for volume in held}
     users = {user.name for each in users_of(ctx, held).values() for user in each if user.id not in own}
@@ -97,10 +103,11 @@ def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
             hint=ctx.translate(N_("Move their disks to another pool first.")),
             code="pool_in_use",
         )
-    return _ask(ctx, "pool.delete", pool, host, PoolWork(uuid=pool.uuid))
+    return ask(ctx, "pool.delete", pool, host, PoolWork(uuid=pool.uuid))
 
 
-def _find(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
+def find_pool(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
+    """A pool on which something shall be done, and its host. Raises NotFound, Conflict."""
     ctx.require(privilege)
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
@@ -111,14 +118,16 @@ def _find(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
     return row[0], row[1]
 
 
-def _refuse_state(ctx: Ctx, pool: Pool, wanted: str, why: str) -> None:
+def refuse_state(ctx: Ctx, pool: Pool, wanted: str, why: str) -> None:
+    """Raise Conflict (wrong_state) unless the pool is in the state that is wanted: running or inactive."""
     if (pool.state == "inactive") != (wanted == "inactive"):
         raise Conflict(
             ctx.translate(N_("This cannot be done now.")), why=ctx.translate(why), code="wrong_state"
         )
 
 
-def _ask(ctx: Ctx, kind: str, pool: Pool, host: Host, params: BaseModel) -> TaskRecord:
+def ask(ctx: Ctx, kind: str, pool: Pool, host: Host, params: BaseModel) -> TaskRecord:
+    """Queue a task on a pool. Raises Busy."""
     task = tasks.enqueue(
         ctx,
         kind,

@@ -14,6 +14,7 @@ from app.core.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
+from app.services.pool_proofs import shared_with
 from app.services.seen import HOST_IN_LISTS, is_stale
 from app.services.volume_users import users_of
 
@@ -58,7 +59,7 @@ def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such storage pool."))
-    return _pool(ctx, row[0], row[1])
+    return _pool(ctx, row[0], row[1]).model_copy(update={"shared_with": shared_with(ctx, row[0])})
 
 
 def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
@@ -113,6 +114,7 @@ def _pool(ctx: Ctx, pool: Pool, host: Host) -> PoolRecord:
     return PoolRecord(
         **copied,
         host_name=host.name,
+        shared=None if pool.proven_at is None else pool.shared_mark is not None,
         stale=is_stale(ctx, host.state, host.observed_at),
         observed_at=host.observed_at,
     )

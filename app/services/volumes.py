@@ -12,6 +12,7 @@ from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.folding import fold
 from app.core.messages import N_
+from app.core.pools import FILE_POOLS, FIXED_POOLS
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind, VmState
 from app.core.volumes import (
@@ -32,10 +33,6 @@ from app.services.context import Ctx
 from app.services.volume_users import users_of
 from app.services.workable import require_workable
 
-FILE_POOLS = ("dir", "fs", "netfs", "gluster")
-"""Kinds of pools whose volumes are files, so that qcow2 makes sense and names have endings."""
-FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
-"""Kinds whose volumes are made by somebody else."""
 DEEPEST = 64
 
 

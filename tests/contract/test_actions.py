@@ -5,6 +5,9 @@ from babel.messages.pofile import read_po
 
 from app.core.actions import VM_ACTIONS, VmVerb
 from app.core.privileges import PRIVILEGES
+from app.core.work import WORK
+from app.engine.operations import OPERATIONS
+from app.engine.tasks import TaskRuntime  # noqa: F401  it declares all operations
 from tests.contract.sources import APP
 
 FRENCH = sorted(APP.glob("locale/fr/LC_MESSAGES/*.po"))
@@ -29,3 +32,7 @@ def test_titles_are_in_french() -> None:
         with path.open("rb") as file:
             known |= {message.id for message in read_po(file) if message.string and not message.fuzzy}
     assert {action.title for action in VM_ACTIONS.values()} - known == set()
+
+
+def test_each_kind_of_task_is_done_by_somebody() -> None:
+    assert set(OPERATIONS) == {kind for kind, each in WORK.items() if not each.by_asker}

@@ -8,7 +8,9 @@ from tests.contract.sources import APP, modules, name_of, tree
 # Acts that have no entry of their own when they succeed, or one for each object.
 UNNAMED = {
     "host.check": "looks and keeps nothing",
+    "network.restore_version": "a network.define",
     "pool.act": "named by its verb",
+    "pool.restore_version": "a pool.define",
     "upload.part": "one act with the beginning of the upload",
     "user.language": "a matter of one's own pages",
     "vm.act": "named by its verb",

@@ -33,16 +33,19 @@ EXPLAINS: Mapping[str, frozenset[str]] = {
     "vm.changed": frozenset({"vm.change", "vm.define"}),
     "vm.renamed": frozenset({"vm.rename"}),
     "pool.state": frozenset({"pool.start", "pool.stop"}),
-    "pool.changed": frozenset({"pool.change"}),
+    "pool.changed": frozenset({"pool.change", "pool.define"}),
     "pool.vanished": frozenset({"pool.delete"}),
     "network.state": frozenset({"network.start", "network.stop"}),
-    "network.changed": frozenset({"network.change"}),
+    "network.changed": frozenset({"network.change", "network.define"}),
     "filter.changed": frozenset({"filter.change"}),
     "network.vanished": frozenset({"network.delete"}),
 }
 # Which tasks make a new version of a definition.
 REDEFINES = frozenset(
-    {"vm.change", "vm.define", "vm.rename", "pool.change", "network.change", "filter.change"}
+    {
+        *("vm.change", "vm.define", "vm.rename", "pool.change", "pool.define"),
+        *("network.change", "network.define", "filter.change"),
+    }
 )
 
 

@@ -103,6 +103,8 @@ def _observe_pools(
             )
             _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
         else:
+            if row.xml != pool.xml:
+                wanted |= {"shared_mark": None, "proven_at": None}  # it may be another storage now
             _update(batch, news, ObjectKind.POOL, row, wanted)
             if row.state != pool.state:
                 text = N_("Storage pool %(name)s on host %(host)s is in state “%(state)s” now.")

@@ -16,8 +16,10 @@ from app.web.api import (
     hardware,
     hosts,
     images,
+    network_versions,
     networks,
     overview,
+    pool_versions,
     removal,
     sessions,
     storage,
@@ -33,7 +35,7 @@ from app.web.api.openapi import install_openapi
 
 PREFIX = "/api/v1"
 _NOUNS = (
-    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, uploads, storage, volumes, images, networks, filters, tasks, events, audit, users, tokens, credentials
+    sessions, overview, datacenters, hosts, vms, consoles, creation, removal, hardware, definitions, uploads, storage, pool_versions, volumes, images, networks, network_versions, filters, tasks, events, audit, users, tokens, credentials
 )  # fmt: skip
 
 

@@ -95,6 +95,11 @@ MAKING: dict[str, Json] = {
     "PoolSpec": {"host_id": _HOST, "name": "fast", "kind": "dir", "target_path": "/srv/fast"},
     "PoolPatch": {"autostart": True},
     "ImageSpec": {"name": "Debian 12", "volume_id": "vol_e2f3g4h5i6j7k2l3", "os": "debian11"},
+    "ImageImport": {
+        "name": "Debian 12 cloud",
+        "url": "https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-generic-amd64.qcow2",
+        "pool_id": _POOL["id"],
+    },
     "ImagePatch": {"notes": "From debian.org, 2026-11"},
     "ImageCopySpec": {"pool_id": _POOL["id"]},
     "ImageRecord": _IMAGE,

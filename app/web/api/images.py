@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from app.core.images import ImageCopySpec, ImageList, ImagePatch, ImageRecord, ImageSpec
+from app.core.images import ImageCopySpec, ImageImport, ImageList, ImagePatch, ImageRecord, ImageSpec
 from app.core.records import TaskRecord
 from app.services import images
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
@@ -29,6 +29,18 @@ def list_images(ctx: Reader) -> ImageList:
 def add_image(spec: ImageSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a volume an image: it is looked at before anything opens it, and its sum is taken."""
     return repeat.once(ctx, lambda: accepted(images.add_image(ctx, spec)))
+
+
+@router.post(
+    "/images/imports",
+    name="image.download",
+    status_code=202,
+    response_model=TaskRecord,
+    responses=problems(404, 409, 413),
+)
+def import_image(spec: ImageImport, ctx: Writer, repeat: Once) -> Response:
+    """Fetch a file from another server into a pool and make it an image. The settings say from which servers."""
+    return repeat.once(ctx, lambda: accepted(images.import_image(ctx, spec)))
 
 
 @router.get("/images/{id}", name="image.show", response_model=ImageRecord, responses=problems(404))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.core.pools import PoolPatch, PoolSpec
 from app.core.records import Page, PoolRecord, TaskRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
-from app.services import pools, storage
+from app.services import pool_proofs, pools, storage
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.deps import Reader, Writer
 
@@ -70,13 +70,14 @@ def change_pool(id: ObjectPath, patch: PoolPatch, ctx: Writer) -> Response:
     responses=problems(404, 409, 413),
 )
 def act(
-    id: ObjectPath, verb: Literal["start", "stop", "refresh", "delete"], ctx: Writer, repeat: Once
+    id: ObjectPath, verb: Literal["start", "stop", "refresh", "prove", "delete"], ctx: Writer, repeat: Once
 ) -> Response:
-    """Start, stop, read anew, or take the definition away; what a pool holds stays."""
+    """Start, stop, read anew, find out who shares it, or take the definition away; what a pool holds stays."""
     services = {
         "start": pools.start_pool,
         "stop": pools.stop_pool,
         "refresh": pools.refresh_pool,
+        "prove": pool_proofs.prove_pool,
         "delete": pools.delete_pool,
     }
     return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))

@@ -30,6 +30,7 @@ from app.web.pages import (
     tokens,
     tree,
     users,
+    versions,
     vm_hardware,
     vm_machine,
     vm_new,
@@ -57,6 +58,7 @@ for _module in (
     images,
     volumes,  # before storage: /storage/volumes/… is no pool
     storage,
+    versions,
     network_names,  # before networks: /networks/names is no network
     networks,
     filters,

@@ -192,3 +192,8 @@ def attempt(
     except VigieError as error:
         audit.record_refusal(visitor.services, visitor.actor, action, error, target)
         return refused(form, error, visitor)
+
+
+def number_in(text: str) -> int | None:
+    """The number that somebody typed or that an address holds; None for what is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

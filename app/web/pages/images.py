@@ -6,7 +6,7 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from app.core.images import ImageCopySpec, ImagePatch, ImageSpec
+from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.messages import N_
 from app.core.records import TaskRecord
 from app.services import images, offering
@@ -49,6 +49,21 @@ def add(request: Request, form: Posted, visitor: Signed) -> Response:
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_new(request, ctx, answer)
+    return go(request, "/images", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
+
+
+@router.post("/images/import", name="image.download")
+def import_(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Ask for a file of another server to be fetched."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        empty = {key: form[key] or None for key in ("os", "sha256", "volume_name")}
+        return images.import_image(ctx, form.read(ImageImport, **empty))
+
+    answer = attempt(visitor, form, "image.download", work)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, Shown(), answer)
     return go(request, "/images", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
 
 
@@ -103,11 +118,18 @@ def _spec(given: dict[str, str | None]) -> ImageSpec:
         raise FormInvalid(broken_rules(error)) from None
 
 
-def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
-    options = images.volume_options(ctx)
-    systems = offering.list_systems(ctx).items
+def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = None) -> Response:
     return render(
-        request, ctx, "images/new.html", status=form.status, form=form, volumes=options, systems=systems
+        request,
+        ctx,
+        "images/new.html",
+        status=(fetch or form).status,
+        form=form,
+        fetch=fetch or Shown(),
+        volumes=images.volume_options(ctx),
+        pools=images.pool_options(ctx),
+        servers=images.imports_from(ctx),
+        systems=offering.list_systems(ctx).items,
     )
 
 

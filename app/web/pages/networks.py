@@ -81,7 +81,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 @router.get("/networks/{id}")
 def network(request: Request, id: PageId, ctx: Reader) -> Response:
     """One network: what it is, who has an address of it, who is plugged in."""
-    return _page(request, ctx, id, "summary")
+    return draw_tab(request, ctx, id, "summary")
 
 
 @router.get("/networks/{id}/xml")
@@ -90,7 +90,7 @@ def network_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     saved = networks.xml_of(ctx, id)
     live = networks.xml_of(ctx, id, live=True)
     texts = [("saved", list(pieces(saved)))] + ([("live", list(pieces(live)))] if live != saved else [])
-    return _page(request, ctx, id, "xml", texts=texts)
+    return draw_tab(request, ctx, id, "xml", texts=texts)
 
 
 @router.get("/networks/{id}/edit")
@@ -157,7 +157,7 @@ def _target(task: TaskRecord) -> str:
     return task.target.name if task.target else ""
 
 
-def _page(request: Request, ctx: Ctx, id: str, tab: str, **context: Any) -> Response:
+def draw_tab(request: Request, ctx: Ctx, id: str, tab: str, **context: Any) -> Response:
     """A tab of a network's page; only its live part when a change asks for it."""
     shown = networks.show_network(ctx, id)
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#network-live")

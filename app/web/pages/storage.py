@@ -12,7 +12,7 @@ from app.core.messages import N_
 from app.core.pools import NEEDS, PoolSpec
 from app.core.records import TaskRecord
 from app.core.specs import PoolQuery, VolumeQuery
-from app.services import pools, storage
+from app.services import pool_proofs, pools, storage
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
@@ -67,6 +67,9 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
             "source_path",
             "source_device",
             "source_name",
+            "initiator",
+            "auth_user",
+            "auth_secret",
         )
         given: dict[str, object] = {name: form[name] for name in fields if form[name]}
         given |= {name: form[name] == "true" for name in ("autostart", "start")}
@@ -87,13 +90,14 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 @router.post("/storage/{id}/act/{verb}", name="pool.act")
 def act(
-    request: Request, id: PageId, verb: Literal["start", "stop", "refresh", "delete"], ctx: Writer
+    request: Request, id: PageId, verb: Literal["start", "stop", "refresh", "prove", "delete"], ctx: Writer
 ) -> Response:
-    """Start, stop, read anew, or take the definition away."""
+    """Start, stop, read anew, find out who shares it, or take the definition away."""
     services = {
         "start": pools.start_pool,
         "stop": pools.stop_pool,
         "refresh": pools.refresh_pool,
+        "prove": pool_proofs.prove_pool,
         "delete": pools.delete_pool,
     }
     task = services[verb](ctx, id)

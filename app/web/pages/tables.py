@@ -170,6 +170,7 @@ POOLS: Table[PoolRecord] = Table(
         Column("capacity", N_("Capacity"), lambda pool: pool.capacity_bytes, sort="capacity", number=True),
         Column("available", N_("Free"), lambda pool: pool.available_bytes, sort="available", number=True),
         Column("volumes", N_("Volumes"), lambda pool: pool.volume_count, number=True),
+        Column("shared", N_("Shared"), lambda pool: "" if pool.shared is None else _yes(pool.shared)),
         Column("path", N_("Path"), lambda pool: pool.target_path, shown=False),
         Column("autostart", N_("Autostart"), lambda pool: _yes(pool.autostart), shown=False),
         Column("seen", N_("Seen"), lambda pool: _when(pool.observed_at)),

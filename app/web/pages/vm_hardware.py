@@ -20,7 +20,16 @@ from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
-from app.web.pages.forms import Form, FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.forms import (
+    Form,
+    FormInvalid,
+    Posted,
+    Shown,
+    attempt,
+    broken_rules,
+    number_in,
+    reading,
+)
 from app.web.pages.render import go, render
 from app.web.pages.vm_tasks import QUEUED, Work, asked
 
@@ -175,7 +184,7 @@ def save_xml(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
 def history(request: Request, id: PageId, ctx: Reader) -> Response:
     """Versions of the definition, and two of them compared."""
     versions = definitions.list_versions(ctx, id).items
-    pair = [_number(request.query_params.get(name, "")) for name in ("from", "to")]
+    pair = [number_in(request.query_params.get(name, "")) for name in ("from", "to")]
     diff = None
     if pair[0] is not None:
         diff = definitions.diff_versions(ctx, id, pair[0], pair[1] or 0)
@@ -195,7 +204,7 @@ def history(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.post("/vms/{id}/history/restore", name="vm.restore_version")
 def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a version counts again."""
-    number = _number(form["number"]) or -1
+    number = number_in(form["number"]) or -1
 
     def work(ctx: Ctx) -> TaskRecord:
         return definitions.restore_version(ctx, id, number)
@@ -231,10 +240,6 @@ def _amount(form: Form, name: str) -> int | None:
         return int(float(text) * MIB)
     except (ValueError, OverflowError):
         raise InvalidInput(name, N_("must be a number")) from None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import base64
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, EditConflict, InvalidInput
-from app.core.images import ImageCopySpec, ImagePatch, ImageSpec
+from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.records import TaskRecord
 from app.core.states import TaskState
 from app.core.vmspec import VmBatch
-from app.db.models import Image, ImageCopy, Pool, Volume
+from app.db.models import Image, ImageCopy, Pool, Task, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services import creation, images, volumes
+from tests.fileserver import FileServer, serving
+from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 from tests.integration.lab.waiting import wait_for_agent
 
@@ -138,3 +144,124 @@ def test_attacks_changed_files_and_volumes_in_use_are_refused(hosts: list[LabHos
     with pytest.raises(Conflict) as told:
         take_in(site, "cloud.qcow2", "Again")
     assert told.value.code == "volume_in_use"
+
+
+@pytest.fixture
+def served(fresh_lab: Lab) -> Iterator[FileServer]:
+    """A server with the lab's medium."""
+    with serving(Path(fresh_lab.assets.directory, "boot.iso").read_bytes()) as server:
+        yield server
+
+
+def import_(site: Site, server: FileServer, path: str, **given: object) -> TaskRecord:
+    pool = next(iter(site.host_ids.values()))
+    spec = {
+        "name": "Fetched",
+        "url": f"http://localhost:{server.port}/{path}",
+        "pool_id": row(site, Pool, Pool.host_id == pool, Pool.name == "local").id,
+        "sha256": hashlib.sha256(server.content).hexdigest(),
+    }
+    return site.task(ask(site, images.import_image, ImageImport.model_validate(spec | given)), 60)
+
+
+@pytest.fixture
+def importing(fresh_lab: Lab, make_site: MakeSite, served: FileServer) -> Site:
+    """One host, and a server from which may be imported."""
+    site = make_site(import_from=f"localhost:{served.port}", import_private=True)
+    site.add(fresh_lab.hosts[0])
+    eventually(
+        lambda: row(site, Pool, Pool.name == "local", Pool.state == "running"), 15, "the pools are read"
+    )
+    return site
+
+
+def test_a_file_of_another_server_becomes_an_image(
+    fresh_lab: Lab, importing: Site, served: FileServer
+) -> None:
+    served.cuts = 2
+    task = import_(importing, served, "cut/debian-11-tiny.iso?key=secret")
+    assert task.state is TaskState.SUCCEEDED, task.error
+    image = row(importing, Image, Image.name == "Fetched")
+    assert (image.kind, image.state, image.os_id) == ("iso", "ready", "debian11")
+    assert image.sha256 == hashlib.sha256(served.content).hexdigest()
+    summed = fresh_lab.hosts[0].exec("sha256sum", f"{POOLS['local']}/debian-11-tiny.iso").stdout.split()[0]
+    assert summed == image.sha256
+    assert row(importing, Volume, Volume.name == "debian-11-tiny.iso") is not None
+    with importing.services.database.read() as session:
+        params = session.scalar(sa.select(Task.params).where(Task.id == task.id))
+    assert "secret" not in f"{params}{image.source}"
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "code"),
+    [
+        ("file/a.iso", {"sha256": "0" * 64}, "wrong_checksum"),
+        ("nothing/a.iso", {}, "download_failed"),
+        ("to?url=http://127.0.0.3/a.iso", {"volume_name": "a.iso"}, "source_refused"),
+    ],
+)
+def test_what_is_not_the_file_leaves_nothing(
+    fresh_lab: Lab, importing: Site, served: FileServer, path: str, given: dict[str, object], code: str
+) -> None:
+    before = fresh_lab.hosts[0].virsh("vol-list", "local")
+    task = import_(importing, served, path, **given)
+    assert task.error is not None
+    assert task.error.code == code
+    fresh_lab.hosts[0].virsh("pool-refresh", "local")
+    assert fresh_lab.hosts[0].virsh("vol-list", "local") == before
+    assert row(importing, Image, Image.name == "Fetched").state == "failed"
+
+
+def test_an_attack_from_another_server_is_removed(
+    fresh_lab: Lab, importing: Site, served: FileServer
+) -> None:
+    host = fresh_lab.hosts[0]
+    before = host.virsh("vol-list", "local")
+    served.content = host.exec(
+        "sh", "-c", "qemu-img create -q -f vmdk /tmp/e 1M && base64 /tmp/e"
+    ).stdout.encode()
+    served.content = base64.b64decode(served.content)
+    task = import_(importing, served, "file/evil.img")
+    assert task.error is not None
+    assert task.error.code == "image_refused"
+    host.virsh("pool-refresh", "local")
+    assert host.virsh("vol-list", "local") == before
+
+
+def test_an_import_is_cancelled_and_leaves_nothing(
+    fresh_lab: Lab, importing: Site, served: FileServer
+) -> None:
+    before = fresh_lab.hosts[0].virsh("vol-list", "local")
+    served.content, served.pause_s = os.urandom(40 * MIB), 0.05
+    pool = row(importing, Pool, Pool.name == "local", Pool.state == "running")
+    spec = ImageImport(
+        name="Slow",
+        url=f"http://localhost:{served.port}/slow/slow.img",
+        pool_id=pool.id,
+        sha256=hashlib.sha256(served.content).hexdigest(),
+    )
+    task_id = ask(importing, images.import_image, spec)
+    eventually(lambda: row(importing, Task, Task.id == task_id).made, 15, "it has begun")
+    importing.cancel(task_id)
+    assert importing.task(task_id, 20).state is TaskState.CANCELLED
+    fresh_lab.hosts[0].virsh("pool-refresh", "local")
+    assert fresh_lab.hosts[0].virsh("vol-list", "local") == before
+
+
+def test_what_may_not_be_imported_is_said_at_once(importing: Site, served: FileServer) -> None:
+    for given, field in (
+        ({"url": "https://elsewhere.example/a.img"}, "url"),
+        ({"url": f"http://localhost:{served.port}/file/"}, "volume_name"),
+        ({"pool_id": "pool_2222222222222222"}, "pool_id"),
+        ({"os": "nothing-like-it"}, "os"),
+    ):
+        with pytest.raises(InvalidInput) as told:
+            import_(importing, served, "file/a.img", **given)
+        assert told.value.field == field
+
+
+def test_nothing_is_imported_unless_a_server_is_allowed(site: Site) -> None:
+    spec = ImageImport(name="X", url="https://images.example.org/a.img", pool_id="pool_2222222222222222")
+    with pytest.raises(Conflict) as refused:
+        ask(site, images.import_image, spec)
+    assert refused.value.code == "imports_off"

@@ -9,13 +9,15 @@ import sqlalchemy as sa
 from lxml import etree
 
 from app.core.errors import Conflict, InvalidInput
-from app.core.pools import NEEDS, PoolPatch, PoolSpec
-from app.core.states import TaskState, VmState
-from app.db.models import Pool
+from app.core.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, check
+from app.core.records import PoolRecord, TaskRecord
+from app.core.states import HostState, TaskState, VmState
+from app.db.models import Pool, Task
 from app.hypervisor.xml.pools import pool_xml
 from app.lab.host import LabHost
+from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import pools
+from app.services import pool_proofs, pools, storage
 from tests.integration.engine.site import Site, eventually
 
 RNG = etree.RelaxNG(etree.parse("/usr/share/libvirt/schemas/storagepool.rng"))
@@ -112,15 +114,156 @@ def test_fields_that_a_kind_needs_or_has_not_are_named(site: Site) -> None:
 def test_the_xml_of_every_kind_is_valid(kind: str) -> None:
     given = {
         "target_path": "/srv/x", "source_host": "nas.example.org", "source_path": "/export", "source_device": "/dev/sdz",
-        "source_name": "vg",
+        "source_name": "vg", "initiator": "iqn.2026-01.org.example:kvm-01",
     }  # fmt: skip
     fields = {name: given[name] for name in NEEDS[kind]}
     if kind == "scsi":
         fields["source_device"] = "host1"
     if kind in ("iscsi", "iscsi-direct"):
         fields["source_device"] = "iqn.2013-06.com.example:x"
+    if kind in SECRET_KINDS:
+        fields |= {"auth_user": "vigie", "auth_secret": "c2VjcmV0"}
     spec = PoolSpec.model_validate({"host_id": "host_aaaaaaaaaaaaaaaa", "name": "x", "kind": kind, **fields})
+    check(spec)
     xml = etree.fromstring(pool_xml(spec, "6b1f6a2e-9d0f-4c0b-8f5e-3d2c1b0a9e8d"))
-    if kind == "iscsi-direct":
-        pytest.skip("libvirt's schema wants an initiator there, which its parser does not")
     assert RNG.validate(xml), RNG.error_log.last_error
+
+
+def shared(site: Site, host: LabHost, name: str) -> PoolRecord:
+    with site.services.database.read() as session:
+        where = (Pool.name == name, Pool.host_id == site.host_ids[host.name])
+        return storage.show_pool(site.ctx(session), session.scalars(sa.select(Pool.id).where(*where)).one())
+
+
+def test_pools_are_proven_to_be_shared_or_not(fresh_lab: Lab, host: LabHost, site: Site) -> None:
+    first, second, third = fresh_lab.hosts
+    for other in (second, third):
+        site.add(other)
+    eventually(lambda: len(pools_of(site, "running")) == 6, 15, "the pools of all")
+    assert shared(site, first, "shared").shared is None
+    done(site, pool_proofs.prove_pool, shared(site, first, "shared").id)
+    found = shared(site, first, "shared")
+    assert (found.shared, [each.name for each in found.shared_with]) == (True, [second.name, third.name])
+    assert [each.name for each in shared(site, third, "shared").shared_with] == [first.name, second.name]
+    done(site, pool_proofs.prove_pool, shared(site, first, "local").id)
+    assert (shared(site, first, "local").shared, shared(site, first, "local").shared_with) == (False, ())
+    assert shared(site, second, "local").shared is None, "it was not asked about the others"
+    for each in fresh_lab.hosts:
+        assert "vigie-proof" not in each.virsh("vol-list", "shared") + each.virsh("vol-list", "local")
+
+
+def test_a_host_that_does_not_answer_keeps_its_proof(fresh_lab: Lab, host: LabHost, site: Site) -> None:
+    first, second, third = fresh_lab.hosts
+    for other in (second, third):
+        site.add(other)
+    eventually(lambda: len(pools_of(site, "running")) == 6, 15, "the pools of all")
+    done(site, pool_proofs.prove_pool, shared(site, first, "shared").id)
+    second.freeze()
+    try:
+        site.wait_host(second, HostState.NOT_ANSWERING, 15)
+        done(site, pool_proofs.prove_pool, shared(site, first, "shared").id)
+        assert len(shared(site, first, "shared").shared_with) == 2
+    finally:
+        second.thaw()
+
+
+def test_what_cannot_be_proven_is_said(host: LabHost, site: Site) -> None:
+    with pytest.raises(Conflict) as told:
+        ask(site, pool_proofs.prove_pool, pool(site, "local").id)  # type: ignore[union-attr]
+    assert told.value.code == "nobody_to_ask"
+
+
+def test_another_definition_ends_the_proof(fresh_lab: Lab, host: LabHost, site: Site) -> None:
+    site.add(fresh_lab.hosts[1])
+    eventually(lambda: len(pools_of(site, "running")) == 4, 15, "the pools of both")
+    done(site, pool_proofs.prove_pool, shared(site, host, "shared").id)
+    assert shared(site, host, "shared").shared is True
+    before = host.virsh("pool-dumpxml", "shared", "--inactive")
+    host.virsh("pool-destroy", "shared")
+    try:
+        define(host, before.replace(POOLS["shared"], f"{POOLS['shared']}-other"))
+        eventually(lambda: shared(site, host, "shared").shared is None, 15, "the proof is gone")
+    finally:
+        define(host, before)
+        host.virsh("pool-start", "shared")
+
+
+def define(host: LabHost, xml: str) -> None:
+    host.exec("sh", "-c", f"cat > /tmp/pool.xml <<'X'\n{xml}\nX")
+    host.virsh("pool-define", "/tmp/pool.xml")
+
+
+def pools_of(site: Site, state: str) -> list[str]:
+    with site.services.database.read() as session:
+        return list(session.scalars(sa.select(Pool.id).where(Pool.state == state)))
+
+
+SECRET = "for-the-target"
+
+
+def pool_with_secret(site: Site, host: LabHost, **given: object) -> TaskRecord:
+    spec = {
+        "host_id": site.host_ids[host.name],
+        "name": "remote",
+        "source_host": "127.0.0.9",
+        "auth_user": "vigie",
+    }
+    return site.task(ask(site, pools.create_pool, PoolSpec.model_validate(spec | given)))
+
+
+def test_the_secret_of_a_pool_is_kept_by_its_host_alone(host: LabHost, site: Site) -> None:
+    task = pool_with_secret(
+        site,
+        host,
+        kind="iscsi",
+        target_path="/dev/disk/by-path",
+        source_device="iqn.2013-06.com.example:x",
+        auth_secret=SECRET,
+        start=False,
+        autostart=False,
+    )
+    assert task.state is TaskState.SUCCEEDED, task.error
+    with site.services.database.read() as session:
+        assert SECRET not in str(session.execute(sa.select(Task.params, Task.error, Task.result)).all())
+    made = pool(site, "remote")
+    assert made is not None
+    assert f"vigie-pool-{made.uuid}" in host.virsh("secret-list")
+    assert f"<secret uuid='{made.uuid}'/>" in host.virsh("pool-dumpxml", "remote")
+    assert host.exec("virsh", "secret-get-value", made.uuid, check=False).returncode != 0, "it is private"
+    done(site, pools.delete_pool, made.id)
+    assert made.uuid not in host.virsh("secret-list")
+
+
+def test_a_pool_that_its_host_cannot_have_leaves_no_secret(host: LabHost, site: Site) -> None:
+    task = pool_with_secret(site, host, kind="rbd", source_name="vms", auth_secret="c2VjcmV0LWtleQ==")
+    assert task.state is TaskState.FAILED, "the lab's hosts have no Ceph, by package or by server"
+    assert "vigie-pool" not in host.virsh("secret-list")
+    assert pool(site, "remote") is None
+
+
+def test_a_secret_belongs_to_a_user_and_a_kind(site: Site) -> None:
+    rbd = {
+        "host_id": "host_aaaaaaaaaaaaaaaa",
+        "name": "x",
+        "kind": "rbd",
+        "source_host": "c",
+        "source_name": "p",
+    }
+    for given, field in (
+        ({"auth_user": "u"}, "auth_secret"),
+        ({"auth_secret": "s"}, "auth_user"),
+        ({"auth_user": "u", "auth_secret": "no base64!"}, "auth_secret"),
+        (
+            {
+                "kind": "dir",
+                "source_host": None,
+                "source_name": None,
+                "target_path": "/srv/x",
+                "auth_user": "u",
+            },
+            "auth_user",
+        ),
+    ):
+        with pytest.raises(InvalidInput) as told:
+            ask(site, pools.create_pool, PoolSpec.model_validate(rbd | given))
+        assert told.value.field == field

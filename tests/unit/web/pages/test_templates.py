@@ -490,4 +490,8 @@ def test_the_pages_of_images_draw(language: str) -> None:
     for image in found:
         assert_harmless(draw("images/show.html", language=language, image=image, form=FAILED, pools=pools))
     system = SystemRecord(id="x", name=samples.HTML, family="x")
-    assert_harmless(draw("images/new.html", language=language, form=FAILED, volumes=pools, systems=[system]))
+    for servers in ([], ["images.example.org", samples.HTML]):
+        shown = {"fetch": FAILED, "pools": pools, "servers": servers}
+        assert_harmless(
+            draw("images/new.html", language=language, form=FAILED, volumes=pools, systems=[system], **shown)
+        )

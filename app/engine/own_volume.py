@@ -1,0 +1,77 @@
+"""Volumes that a task fills by itself: nobody else's is written over, and none stays when the task fails."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.core.errors import VigieError
+from app.core.messages import N_
+from app.engine import leftovers
+from app.engine.run import Cancelled, Run, TaskFailed
+from app.services.uploads import written
+
+PART = 4 * 1024**2
+
+
+@contextmanager
+def own_volume(run: Run, pool: str, name: str) -> Iterator[None]:
+    """The name is free for a volume of this task, which is removed again when this ends with an error.
+
+    Raises TaskFailed (volume_exists). What an earlier run of the task left is removed first.
+    """
+    found = run.call(lambda host: host.storage.find_volume(pool, name))
+    note = leftovers.volume(pool, name)
+    if found is not None and note not in run.made:
+        raise TaskFailed(
+            "volume_exists",
+            N_("The pool has a volume of this name by now."),
+            why=N_("Volume “%(name)s” was not made by this task."),
+            hint=N_("Choose another name for the volume, or another pool."),
+            params={"name": name},
+        )
+    if found is not None:
+        run.call(lambda host: host.storage.delete_volume(pool, name))
+    run.make(**note)
+    try:
+        yield
+    except (VigieError, Cancelled):
+        run.take_back()
+        raise
+    run.forget_made(note)
+
+
+def write_content(run: Run, pool: str, name: str, content: Iterator[bytes], size: int, message: str) -> str:
+    """Write the content into the volume, without its zeros; return its SHA-256."""
+    digest = hashlib.sha256()
+    at = 0
+    for part in _parts(content):
+        run.stop_if_asked()
+        digest.update(part)
+        for begin, stretch in written(part):
+            run.host().storage.write_volume(pool, name, stretch, at + begin)
+        at += len(part)
+        tell_share(run, at, size, message)
+    return digest.hexdigest()
+
+
+def tell_share(run: Run, done: int, whole: int, message: str) -> None:
+    """Show how far the work has come, once for each percent. Raises Cancelled."""
+    percent = 100 * done // max(whole, 1)
+    if percent != run.percent:
+        run.percent = percent
+        run.stop_if_asked()
+        run.say(percent, message)
+
+
+def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in larger parts, so that fewer streams are opened."""
+    held = bytearray()
+    for chunk in chunks:
+        held += chunk
+        if len(held) >= PART:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)

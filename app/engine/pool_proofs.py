@@ -1,0 +1,72 @@
+"""Whether pools of several hosts are the same storage: what is written through one must be read through the other."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import HostError
+from app.core.messages import N_
+from app.core.pools import PoolPlace, PoolProof
+from app.engine.operations import operation
+from app.engine.own_volume import own_volume
+from app.engine.run import Outcome, Run, TaskFailed
+from app.services import pool_proofs
+
+PROOF_BYTES = 4096
+
+
+@operation("pool.prove")
+def prove(run: Run) -> Outcome:
+    """Write random bytes into the pool, look for them in the others, and remove them."""
+    asked = run.asked(PoolProof)
+    name = f"vigie-proof-{run.job.task_id}.raw"
+    content = secrets.token_bytes(PROOF_BYTES)
+    same: list[PoolPlace] = []
+    silent: list[PoolPlace] = []
+    with own_volume(run, asked.uuid, name):
+        plan = VolumePlan(pool=asked.uuid, name=name, format="raw", size_bytes=PROOF_BYTES)
+        run.call(lambda host: host.storage.create_volume(plan))
+        run.call(lambda host: host.storage.write_volume(asked.uuid, name, content))
+        for number, place in enumerate(asked.others):
+            run.say(100 * number // len(asked.others), N_("Looking from other hosts."))
+            try:
+                if _sees(run, place, name, content):
+                    same.append(place)
+            except (HostError, TaskFailed):
+                silent.append(place)
+        run.call(lambda host: host.storage.delete_volume(asked.uuid, name))
+    for place in same:
+        _forget_there(run, place)
+    differing = [place for place in asked.others if place not in same and place not in silent]
+    step = partial(
+        pool_proofs.settle,
+        pool_id=asked.pool_id,
+        same=[place.pool_id for place in same],
+        differing=[place.pool_id for place in differing],
+    )
+    run.write(step)
+    if silent:
+        message = N_(
+            "%(same)d of %(asked)d other hosts have the same storage; %(silent)d could not be asked."
+        )
+    else:
+        message = N_("%(same)d of %(asked)d other hosts have the same storage.")
+    return Outcome(message, {"same": len(same), "asked": len(asked.others), "silent": len(silent)})
+
+
+def _sees(run: Run, place: PoolPlace, name: str, content: bytes) -> bool:
+    storage = run.other(place.host_id).storage
+    storage.refresh(place.uuid)
+    if storage.find_volume(place.uuid, name) is None:
+        return False
+    return b"".join(storage.read_volume(place.uuid, name, PROOF_BYTES)) == content
+
+
+def _forget_there(run: Run, place: PoolPlace) -> None:
+    """Have the other host see that the file is gone; otherwise its next own reading does."""
+    try:
+        run.other(place.host_id).storage.refresh(place.uuid)
+    except (HostError, TaskFailed):
+        return

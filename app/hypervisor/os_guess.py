@@ -1,0 +1,80 @@
+"""Which system an image holds: told by the label of an ISO, as libosinfo does it, else guessed by the file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+from app.core.systems import Medium, System
+from app.hypervisor.osinfo import systems
+
+LABEL_BYTES = 17 * 2048
+# The primary volume descriptor, ECMA-119 (ISO 9660) section 8.4: sector 16, fields by offset.
+_DESCRIPTOR = 16 * 2048
+_FIELDS = {"system": (8, 40), "volume": (40, 72), "publisher": (318, 446)}
+_WORDS = re.compile(r"[^a-z0-9.]+")
+_SHORT_ID = re.compile(r"^(?P<words>[a-z-]+?)(?P<version>\d[\d.]*)$")
+
+
+def guess_system(file_name: str, beginning: bytes) -> str | None:
+    """Short id of the system in osinfo-db, or None. `beginning`: the file's first LABEL_BYTES."""
+    return _by_label(beginning) or _by_name(file_name.lower())
+
+
+def _by_label(beginning: bytes) -> str | None:
+    descriptor = beginning[_DESCRIPTOR : _DESCRIPTOR + 2048]
+    if descriptor[:6] != b"\x01CD001":
+        return None
+    label = {
+        name: descriptor[start:end].decode("ascii", "replace").strip()
+        for name, (start, end) in _FIELDS.items()
+    }
+    found = [
+        (len(medium.volume_id), system.released or date.min, system.short_id)
+        for system in systems().values()
+        for medium in system.media
+        if _is_of(label, medium)
+    ]
+    return max(found)[2] if found else None
+
+
+def _is_of(label: dict[str, str], medium: Medium) -> bool:
+    wanted = (
+        (medium.volume_id, label["volume"]),
+        (medium.system_id, label["system"]),
+        (medium.publisher_id, label["publisher"]),
+    )
+    try:
+        return all(pattern is None or re.search(pattern, text) for pattern, text in wanted)
+    except re.error:
+        return False  # written for another library
+
+
+def _by_name(name: str) -> str | None:
+    """The most telling short id whose words are all in the name and whose version is its first number."""
+    words = [word for word in _WORDS.split(name) if word]
+    version = next((word.strip(".") for word in words if word[0].isdigit()), None)
+    known = set(words) | {f"{word}linux" for word in words}
+    fitting = [
+        (len(system.short_id), system.short_id)
+        for system in systems().values()
+        if system.short_id in known or (version and _names(system, known, version))
+    ]
+    return max(fitting)[1] if fitting else next(_by_codename(words), None)
+
+
+def _names(system: System, known: set[str], version: str) -> bool:
+    match = _SHORT_ID.match(system.short_id)
+    return (
+        match is not None
+        and f"{version}.".startswith(f"{match['version']}.")
+        and all(word in known for word in match["words"].split("-") if word)
+    )
+
+
+def _by_codename(words: list[str]) -> Iterator[str]:
+    """Names of Debian and Ubuntu begin with the first word of the release's name: noble-server-cloudimg-amd64.img."""
+    for system in systems().values():
+        if words and system.codename and system.codename.lower().split()[0] == words[0]:
+            yield system.short_id
