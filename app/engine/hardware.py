@@ -18,7 +18,6 @@ LATER = {
     "boot": N_("Boot order"),
     "add_disk": N_("Disks"),
     "add_nic": N_("Network interfaces"),
-    "remove": N_("Other devices"),
     "medium": N_("Disks"),
     "nic": N_("Network interfaces"),
     "machine": N_("Machine"),
@@ -39,11 +38,18 @@ def change(run: Run) -> Outcome:
     for number, step in enumerate(asked.steps):
         run.say(100 * number // len(asked.steps), N_("Changing the definition."))
         if not _do(run, asked.uuid, step):
-            later.append(LATER[step.do])
+            later.append(_part(step))
     run.show(run.call(lambda host: host.read_vm(asked.uuid)))
     if later:
         return Outcome(N_("It is changed; after the next power-off counts: %(parts)s."), {"parts": later})
     return Outcome(N_("It is changed."))
+
+
+def _part(step: Step) -> str:
+    """What of the VM a step is about."""
+    if step.do != "remove":
+        return LATER[step.do]
+    return LATER["add_nic"] if ":" in (step.target or "") else LATER["add_disk"]
 
 
 def _do(run: Run, uuid: str, step: Step) -> bool:

@@ -18,7 +18,7 @@ from app.db.models import Network, Pool, Vm, VmDefinition, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import definitions, hardware
+from app.services import definitions, hardware, volumes
 from app.services.context import Actor, Ctx
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
@@ -157,6 +157,29 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     done(site, definitions.revert)
     assert definition(site).pending == []
     assert host.virsh("vcpucount", "tower", "--config", "--maximum").strip() == "2"
+
+
+def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: LabHost, site: Site) -> None:
+    host.virsh("start", "tower")
+    site.wait_vm("tower", VmState.RUNNING)
+    wait_for_agent(host, "tower")
+    pool = row(site, Pool, Pool.name == "local")
+    done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    host.virsh("suspend", "tower")  # a guest that does not run answers no unplug
+    site.wait_vm("tower", VmState.PAUSED)
+    said = done(site, hardware.remove_device, "vdb")
+    assert said == "It is changed; after the next power-off counts: Disks."
+    assert "vdb" in host.virsh("dumpxml", "tower")
+    assert "vdb" not in host.virsh("dumpxml", "tower", "--inactive")
+    assert definition(site).pending == ["Disks"]
+    held = next(each for each in definition(site).parsed["disks"] if each["target"] == "vdb")
+    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+        volume = session.scalars(sa.select(Volume.id).where(Volume.path == held["source"])).one()
+        volumes.delete_volume(site.ctx(session), volume)
+    assert told.value.code == "volume_in_use", "the guest has it still"
+    host.virsh("resume", "tower")
+    eventually(lambda: "vdb" not in host.virsh("dumpxml", "tower"), 20, "the guest lets it go")
+    eventually(lambda: definition(site).pending == [], 10, "nothing waits any more")
 
 
 def test_versions_are_kept_whoever_made_them_and_brought_back(host: LabHost, site: Site) -> None:
