@@ -173,9 +173,9 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
     assert "vdb" not in host.virsh("dumpxml", "tower", "--inactive")
     assert definition(site).pending == ["Disks"]
     held = next(each for each in definition(site).parsed["disks"] if each["target"] == "vdb")
+    volume = row(site, Volume, Volume.path == held["source"])
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        volume = session.scalars(sa.select(Volume.id).where(Volume.path == held["source"])).one()
-        volumes.delete_volume(site.ctx(session), volume)
+        volumes.delete_volume(site.ctx(session), volume.id)
     assert told.value.code == "volume_in_use", "the guest has it still"
     host.virsh("resume", "tower")
     eventually(lambda: "vdb" not in host.virsh("dumpxml", "tower"), 20, "the guest lets it go")
