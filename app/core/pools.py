@@ -126,6 +126,11 @@ def check(spec: PoolSpec) -> None:
             raise InvalidInput("target_path", N_("must not be a folder of the host's system"))
 
 
+def kinds_with(field: str) -> tuple[str, ...]:
+    """The kinds of pools that need the field or may have it."""
+    return tuple(kind for kind, needs in NEEDS.items() if field in needs or field in _MAY_HAVE.get(kind, ()))
+
+
 def secret_of(kind: PoolKind, text: str) -> bytes:
     """The secret as libvirt wants it: of Ceph the bytes that the key stands for. Raises InvalidInput (auth_secret)."""
     if SECRET_KINDS[kind] != "ceph":

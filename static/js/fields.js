@@ -1,6 +1,9 @@
 // A summary beside a form says what is still wrong (`data-field-errors`): its fields are marked while they are
 // wrong, and a click on a sentence goes to its field, which may lie in a folded part.
 
+//
+// A field that only some kinds have (`data-kinds="netfs iscsi"`) is there for these alone: by the form's `kind`.
+
 const MARK = "fieldWrong";
 
 function mark(list) {
@@ -32,3 +35,21 @@ document.addEventListener("click", (event) => {
   for (let at = field.parentElement; at; at = at.parentElement) if (at.localName === "details") at.open = true;
   field.focus();
 });
+
+function fit(form) {
+  const kind = form.elements.kind.value;
+  for (const field of form.querySelectorAll("[data-kinds]")) {
+    field.disabled = !field.dataset.kinds.split(" ").includes(kind);
+    field.closest(".vg-field").hidden = field.disabled;
+  }
+}
+
+function fitAll() {
+  for (const form of document.querySelectorAll("form:has([data-kinds])")) fit(form);
+}
+
+document.addEventListener("change", ({ target }) => {
+  if (target.name === "kind" && target.form?.querySelector("[data-kinds]")) fit(target.form);
+});
+document.addEventListener("htmx:after:swap", fitAll);
+fitAll();

@@ -26,7 +26,7 @@ PAGES = (
     "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/vms/{vm}/console",
     "/hosts/{host}", "/hosts/{host}/hardware", "/hosts/{host}/compatibility", "/hosts/{host}/vms",
     "/hosts/{host}/storage", "/hosts/{host}/networks",
-    "/hosts/{host}/tasks", "/storage/{pool}", "/networks/{network}",
+    "/hosts/{host}/tasks", "/storage/{pool}", "/storage/{pool}/history", "/networks/{network}", "/networks/{network}/history",
 )  # fmt: skip
 
 

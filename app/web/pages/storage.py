@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.pools import NEEDS, PoolSpec
+from app.core.pools import FIELDS, NEEDS, PoolSpec, kinds_with
 from app.core.records import TaskRecord
 from app.core.specs import PoolQuery, VolumeQuery
 from app.services import pool_proofs, pools, storage
@@ -113,7 +113,8 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
         status=form.status,
         form=form,
         hosts=host_options(ctx),
-        needs=NEEDS,
+        kinds=tuple(NEEDS),
+        fields={field: " ".join(kinds_with(field)) for field in FIELDS},
     )
 
 

@@ -55,6 +55,7 @@ def test_what_is_wrong_is_said(vigie: Vigie, tmp_path: Path) -> None:
         (("volume", "delete", "kvm-01/local/none", "--yes"), "names no volume"),
         (("volume", "upload", "kvm-01/local", str(tmp_path / "none")), "is no file"),
         (("image", "forget", "none"), "names no image"),
+        (("image", "import", "X", "https://a.example/x.img", "kvm-01/local"), "Nothing may be imported"),
     ):
         done = vigie(*arguments)
         assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
