@@ -157,7 +157,7 @@ class Download:
             )
         else:
             raise DownloadFailed(N_("The server leads from one address to the next, more than five times."))
-        if response.status_code not in (200, 206):
+        if response.status_code not in ((200, 206) if headers else (200,)):
             response.close()
             raise DownloadFailed(
                 N_("%(server)s answered with status %(status)d."),

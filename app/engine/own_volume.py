@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from app.engine.run import Cancelled, Run, TaskFailed
 from app.services.uploads import written
 
 PART = 4 * 1024**2
+LOOK_S = 0.5
 
 
 @contextmanager
@@ -46,8 +48,7 @@ def write_content(run: Run, pool: str, name: str, content: Iterator[bytes], size
     """Write the content into the volume, without its zeros; return its SHA-256."""
     digest = hashlib.sha256()
     at = 0
-    for part in _parts(content):
-        run.stop_if_asked()
+    for part in _parts(_stoppable(run, content)):
         digest.update(part)
         for begin, stretch in written(part):
             run.host().storage.write_volume(pool, name, stretch, at + begin)
@@ -63,6 +64,17 @@ def tell_share(run: Run, done: int, whole: int, message: str) -> None:
         run.percent = percent
         run.stop_if_asked()
         run.say(percent, message)
+
+
+def _stoppable(run: Run, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, until somebody asks the task to stop: also when they come very slowly. Raises Cancelled, Interrupted."""
+    looked_at = 0.0
+    for chunk in chunks:
+        if time.monotonic() - looked_at > LOOK_S:
+            run.stop_if_asked()
+            run.pause(0)
+            looked_at = time.monotonic()
+        yield chunk
 
 
 def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:

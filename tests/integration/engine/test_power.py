@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from app.config import Settings
 from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.specs import BulkAction
@@ -222,6 +223,7 @@ def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
         note_made=lambda *_: None,
         write=lambda _: None,
         open_sealed=lambda _: {},
+        settings=Settings(),
         stopping=threading.Event(),
     )
     run = Run(TaskWork("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
