@@ -26,7 +26,7 @@ from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.core.vmspec import VolumeName
-from app.db.models import Host, Image, ImageCopy, Pool, Volume
+from app.db.models import Host, Image, ImageCopy, Pool, Task, Volume
 from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
 from app.services.context import Ctx
@@ -154,7 +154,8 @@ def update_image(ctx: Ctx, image_id: str, patch: ImagePatch, version: int | None
 def forget_image(ctx: Ctx, image_id: str) -> None:
     """Take an image out of the library. Its files stay, as ordinary volumes of their pools. Raises NotFound, Busy."""
     image = _get(ctx, image_id, "image.edit", lock=True)
-    tasks.require_free(ctx, image.id)
+    at_work = sa.select(Task.lock).where(Task.target_id == image.id, Task.state.in_(tasks.ACTIVE))
+    tasks.require_free(ctx, *ctx.session.scalars(at_work))
     ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
     ctx.session.delete(image)
     audit.record(ctx, "image.forget", target=_ref(image))

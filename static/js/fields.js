@@ -1,8 +1,10 @@
 // A summary beside a form says what is still wrong (`data-field-errors`): its fields are marked while they are
 // wrong, and a click on a sentence goes to its field, which may lie in a folded part.
-
 //
 // A field that only some kinds have (`data-kinds="netfs iscsi"`) is there for these alone: by the form's `kind`.
+//
+// A form that the server draws anew at each step (`data-steps`) is read when a step is sent, not when it was asked
+// for: a step asked for during another would undo that one otherwise.
 
 const MARK = "fieldWrong";
 
@@ -53,3 +55,12 @@ document.addEventListener("change", ({ target }) => {
 });
 document.addEventListener("htmx:after:swap", fitAll);
 fitAll();
+
+document.addEventListener("htmx:before:request", ({ detail: { ctx } }) => {
+  const form = ctx.sourceElement.closest("form[data-steps]");
+  const asked = ctx.request.body;
+  if (form !== ctx.target || !asked?.has("step")) return;
+  const now = new URLSearchParams(new FormData(form));
+  now.set("step", asked.get("step"));
+  ctx.request.body = now;
+});

@@ -77,6 +77,20 @@ def test_from_a_medium_an_existing_disk_and_an_image(console: Console, page: Pag
     wait_for(lambda: enter(page) and "login: " in serial_text(page), "a login on the serial port", 120)
 
 
+def test_steps_asked_for_during_another_lose_none(console: Console, page: Page) -> None:
+    """Each was sent with the rows as they had been when it was asked for, so a removed disk came back."""
+    console.sign_in(page)
+    page.goto(f"{console.url}/vms/new")
+    choose_host(page)
+    page.evaluate(
+        "for (const step of ['remove-disks-0', 'add-image', 'add-volume'])"
+        " document.querySelector(`[value=${step}]`).click()"
+    )
+    expect(page.locator('[name="disks.0.image_id"]')).to_be_visible()
+    expect(page.locator('[name="disks.1.volume_id"]')).to_be_visible()
+    expect(page.locator('[id^="row-disks-"]')).to_have_count(2)
+
+
 def from_an_image(console: Console, page: Page) -> None:
     """Take a volume into the library by the page, and make a VM from it with settings for its first boot."""
     volume = console.rest.call("GET", "/volumes?q=cloud.qcow2")["items"][0]["id"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Conflict, EditConflict, InvalidInput
+from app.core.errors import Busy, Conflict, EditConflict, InvalidInput
 from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.records import TaskRecord
 from app.core.states import TaskState
@@ -242,6 +242,11 @@ def test_an_import_is_cancelled_and_leaves_nothing(
     )
     task_id = ask(importing, images.import_image, spec)
     eventually(lambda: row(importing, Task, Task.id == task_id).made, 15, "it has begun")
+    image = row(importing, Image, Image.name == "Slow")
+    with importing.services.database.begin() as session, pytest.raises(Busy):
+        images.forget_image(importing.ctx(session), image.id)
+    with pytest.raises(Busy):
+        ask(importing, images.import_image, spec.model_copy(update={"name": "Same file"}))
     importing.cancel(task_id)
     assert importing.task(task_id, 20).state is TaskState.CANCELLED
     fresh_lab.hosts[0].virsh("pool-refresh", "local")
