@@ -31,6 +31,14 @@ def find(console: Console, kind: str, name: str) -> dict[str, Any] | None:
     return next((each for each in found if each["name"] == name), None)
 
 
+def at_rest(console: Console, object_id: str) -> None:
+    """Wait until no task works on the object."""
+    wait_for(
+        lambda: all(each["finished_at"] for each in console.rest.call("GET", f"/tasks?target={object_id}")["items"]),
+        "its tasks end",
+    )
+
+
 def test_a_network_from_its_making_to_its_end(console: Console, fresh_lab: Lab) -> None:
     host = fresh_lab.hosts[0]
     with chromium() as browser, page_of(browser) as page:
@@ -49,20 +57,29 @@ def test_a_network_from_its_making_to_its_end(console: Console, fresh_lab: Lab) 
         page.wait_for_url("**/tasks/*")
         made = wait_for(lambda: find(console, "networks", "lab-net"), "the network")
         assert "192.168.77.10" in host.virsh("net-dumpxml", "lab-net")
+        at_rest(console, made["id"])
 
         page.goto(f"{console.url}/networks/{made['id']}/edit")
         page.fill("[name=ipv4_ranges]", "192.168.77.10 - 192.168.77.50")
         page.click("button:has-text('Save')")
         page.wait_for_url(f"**/networks/{made['id']}")
         wait_for(lambda: "192.168.77.50" in host.virsh("net-dumpxml", "lab-net", "--inactive"), "the change")
+        at_rest(console, made["id"])
 
         page.click(".vg-tabs a:has-text('History')")
         page.click("a:has-text('Compare')")
         expect(page.locator("pre.vg-diff ins")).to_contain_text("192.168.77.50")
+        redrawn: list[str] = []
+        page.on("requestfinished", lambda request: redrawn.append(request.url))
+        page.dispatch_event("#network-live", "vigie:live")
+        wait_for(lambda: page.title() and any("/history?" in each for each in redrawn), "the next drawing")
+        page.wait_for_timeout(300)
+        expect(page.locator("pre.vg-diff ins")).to_contain_text("192.168.77.50")  # what is read stays
         page.click("button:has-text('Restore')")
         wait_for(
             lambda: "192.168.77.20" in host.virsh("net-dumpxml", "lab-net", "--inactive"), "the first version"
         )
+        at_rest(console, made["id"])
 
         page.goto(f"{console.url}/networks/{made['id']}")
         choose(page, "network-more", "Delete")
