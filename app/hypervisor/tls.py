@@ -17,10 +17,11 @@ from app.core.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import faults
 from app.hypervisor.links import Link, Place, dial
-from app.hypervisor.relay import Half, Relay
+from app.hypervisor.relay import Half, Relay, Side
 from app.hypervisor.targets import Target, TlsIdentity
 
 WELCOME = b"\x01"
+LENGTH_BYTES = 4
 
 
 async def see_certificate(endpoint: Endpoint, deadline_s: float) -> str:
@@ -79,6 +80,12 @@ class _TlsHalf(Half):
         super().__init__(relay.lost)
         self.welcomed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
+    def connection_made(self, transport: object) -> None:
+        """The side is connected."""
+        super().connection_made(transport)
+        if self.side:
+            self.side = MessageWise(self.side)
+
     def data_received(self, data: bytes, datatype: object = None) -> None:
         """The welcome first, then what the relay is for."""
         if self.welcomed.done():
@@ -99,6 +106,42 @@ class _TlsHalf(Half):
     def _refuse(self) -> None:
         if not self.welcomed.done():
             self.welcomed.set_result(False)
+
+
+class MessageWise:
+    """The sending side of a libvirt connection over TLS, on which no record holds parts of two messages.
+
+    libvirt's daemon waits on the socket for the next message, though its TLS library may have read it with the end of
+    the one before: it would lie there until more came. A message begins with its length, four bytes that count
+    themselves: https://libvirt.org/kbase/internals/rpc.html
+    """
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._length = b""  # of the message that begins, as far as it came
+        self._left = 0  # bytes of the message under way
+        self.pause_reading, self.resume_reading = side.pause_reading, side.resume_reading
+        self.close, self.abort = side.close, side.abort
+
+    def write(self, data: bytes) -> None:
+        """Send what came, in one piece for each message."""
+        begun = at = 0
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+            else:
+                step = min(LENGTH_BYTES - len(self._length), len(data) - at)
+                self._length += data[at : at + step]
+                if len(self._length) == LENGTH_BYTES:
+                    self._left = max(0, int.from_bytes(self._length, "big") - LENGTH_BYTES)
+                    self._length = b""
+            at += step
+            if not self._left and not self._length:
+                self._side.write(data[begun:at])
+                begun = at
+        if begun < at:
+            self._side.write(data[begun:])
 
 
 async def _handshake(

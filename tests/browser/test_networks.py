@@ -34,7 +34,9 @@ def find(console: Console, kind: str, name: str) -> dict[str, Any] | None:
 def at_rest(console: Console, object_id: str) -> None:
     """Wait until no task works on the object."""
     wait_for(
-        lambda: all(each["finished_at"] for each in console.rest.call("GET", f"/tasks?target={object_id}")["items"]),
+        lambda: all(
+            each["finished_at"] for each in console.rest.call("GET", f"/tasks?target={object_id}")["items"]
+        ),
         "its tasks end",
     )
 

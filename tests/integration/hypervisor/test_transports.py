@@ -1,5 +1,6 @@
 """Every transport lists and controls; wrong identities and credentials are refused, each for its own reason."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from app.core.blueprint import VolumePlan
 from app.core.endpoints import make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostIdentityChanged, HypervisorRefused, VmGone
 from app.core.states import Transport, VmState
@@ -47,6 +49,23 @@ def test_lists_and_controls(fresh_lab: Lab, open_host: OpenHost, transport: str)
     running, paused, saved, off = VmState.RUNNING, VmState.PAUSED, VmState.SAVED, VmState.SHUTOFF
     assert states == [running, paused, running, running, saved, running, off]
     assert lab_host.virsh("domstate", uuid) == "shut off"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_much_data_reaches_a_volume_and_comes_back(
+    fresh_lab: Lab, open_host: OpenHost, transport: str
+) -> None:
+    """By TLS the end of a transfer lay unread in the daemon, and the call that waited for it failed."""
+    lab_host = fresh_lab.hosts[0]
+    storage = open_host(TRANSPORTS[transport](lab_host)).host.storage
+    data = os.urandom(16 * 1024**2 + 4321)
+    storage.create_volume(VolumePlan(pool="local", name="much.img", format="raw", size_bytes=6 * len(data)))
+    try:
+        for number in range(6):
+            storage.write_volume("local", "much.img", data, number * len(data))
+        assert b"".join(storage.read_volume("local", "much.img", 6 * len(data))) == 6 * data
+    finally:
+        storage.delete_volume("local", "much.img")
 
 
 def test_simulated_hosts(make_fleet: Callable[..., Fleet], open_host: OpenHost) -> None:
