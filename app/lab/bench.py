@@ -154,7 +154,8 @@ def vms(extent: Extent) -> str:
     }
     sent = [
         [
-            f"{each.size // MIB} MiB",
+            f"{each.size // MIB} MiB by {each.transport}",
+            each.size / MIB / each.socket_s,
             each.size / MIB / each.virsh_s,
             each.size / MIB / each.vigie_s,
             each.virsh_s / each.vigie_s,
@@ -163,10 +164,18 @@ def vms(extent: Extent) -> str:
         for each in found.uploads
     ]
     rows = [[name, len(each.values), each.p50, each.p95] for name, each in made.items()]
+    heads = [
+        "Upload of",
+        "virsh, own socket MiB/s",
+        "virsh MiB/s",
+        "Vigie MiB/s",
+        "ratio",
+        "Vigie grew by MiB",
+    ]
     return (
         f"### VMs\n\nThe pages are of a VM with {DEVICES} devices and {VERSIONS} versions; server time.\n\n"
         f"{table(['What', 'n', 'p50 ms', 'p95 ms'], rows)}\n"
-        f"{table(['Upload of', 'virsh MiB/s', 'Vigie MiB/s', 'ratio', 'Vigie grew by MiB'], sent)}"
+        f"{table(heads, sent)}"
     )
 
 

@@ -17,21 +17,26 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.lab.measure import Spread, load_of, until
-from app.lab.registration import make_administrator, register_hosts
+from app.lab.process import run
+from app.lab.registration import by_tls, make_administrator, register_hosts
 from app.lab.rest import Rest
 from app.lab.server import Server
 
 MIB = 1024**2
 PART = 16 * MIB
 DEVICES, VERSIONS = 40, 200
-MEMORY_MIB = 64
+MEMORY_MIB = 96
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload of so many bytes: by virsh alone and through Vigie, in seconds, and how much Vigie grew, in MiB."""
+    """An upload of so many bytes, in seconds: by virsh on the host's own socket, by virsh over the same transport as
+    Vigie, and through Vigie; and how much Vigie grew, in MiB.
+    """
 
     size: int
+    transport: str
+    socket_s: float
     virsh_s: float
     vigie_s: float
     grown_mib: float
@@ -50,8 +55,8 @@ class VmFigures:
 
 
 def run_vms(rounds: int, samples: int, upload_mib: tuple[int, ...]) -> VmFigures:
-    """Make a lab of one host and measure on it. Raises LabError; nothing is left in any case."""
-    lab = Lab.up(1)
+    """Make a lab of two hosts by SSH and one by TLS, and measure on it. Raises LabError; nothing is left in any case."""
+    lab = Lab.up(3)
     server = Server(lab.state.data / "server")
     try:
         host = lab.hosts[0]
@@ -67,7 +72,8 @@ def run_vms(rounds: int, samples: int, upload_mib: tuple[int, ...]) -> VmFigures
             api = [_create_by_api(rest, host, image, f"api-{number:02d}") for number in range(rounds)]
             like = _definition(rest, host, image)
             virsh = [_create_by_virsh(host, base, f"own-{number:02d}", like) for number in range(rounds)]
-            uploads = tuple(_upload(rest, server, token, host, size * MIB) for size in upload_mib)
+            sent = [(host, size) for size in upload_mib] + [(lab.hosts[2], upload_mib[-1])]
+            uploads = tuple(_upload(rest, server, token, to, size * MIB) for to, size in sent)
             vm = _laden(rest, host)
             pages = [_page(rest, f"/vms/{vm}{part}", samples) for part in ("", "/hardware", "/history")]
         return VmFigures(Spread(tuple(virsh)), Spread(tuple(api)), uploads, *pages)
@@ -151,30 +157,45 @@ def _state(rest: Rest, name: str) -> str | None:
 
 def _upload(rest: Rest, server: Server, token: str, host: LabHost, size: int) -> Upload:
     """Send the same random bytes by virsh, and by Vigie's API in parts."""
+    bare, sent = f"bare-{size // MIB}.img", f"sent-{size // MIB}.img"
     with tempfile.NamedTemporaryFile() as file:
         for _ in range(size // MIB):
             file.write(os.urandom(MIB))
         file.flush()
-        host.virsh("vol-create-as", "local", f"bare-{size // MIB}.img", str(size), "--format", "raw")
-        begun = time.monotonic()
-        host.virsh("vol-upload", "--pool", "local", f"bare-{size // MIB}.img", file.name, timeout_s=600)
-        virsh_s = time.monotonic() - begun
+        host.virsh("vol-create-as", "local", bare, str(size), "--format", "raw")
+        socket_s = _upload_by_virsh(host.virsh_uri, bare, file.name)
+        virsh_s = _upload_by_virsh(_remote_uri(host), bare, file.name)
         before = load_of(server.pid, 0.1).memory_mib
         begun = time.monotonic()
-        _send(rest, server.url, token, Path(file.name), size)
+        _send(rest, server.url, token, host, Path(file.name), size)
         vigie_s = time.monotonic() - begun
         grown = load_of(server.pid, 0.1).memory_mib - before
-    names = [f"{POOLS['local']}/{name}" for name in (f"bare-{size // MIB}.img", f"sent-{size // MIB}.img")]
-    sums = {line.split()[0] for line in host.exec("sha256sum", *names).stdout.splitlines()}
-    if len(sums) != 1:
+    sums = host.exec("sha256sum", *(f"{POOLS['local']}/{name}" for name in (bare, sent))).stdout.splitlines()
+    if len({line.split()[0] for line in sums}) != 1:
         raise LabError("What arrived is not what was sent.")
-    for name in (f"bare-{size // MIB}.img", f"sent-{size // MIB}.img"):
+    for name in (bare, sent):
         host.virsh("vol-delete", name, "--pool", "local")
-    return Upload(size, virsh_s, vigie_s, grown)
+    return Upload(size, "TLS" if by_tls(host) else "SSH", socket_s, virsh_s, vigie_s, grown)
 
 
-def _send(rest: Rest, url: str, token: str, file: Path, size: int) -> None:
-    pool = next(each["id"] for each in rest.call("GET", "/pools")["items"] if each["name"] == "local")
+def _upload_by_virsh(uri: str, volume: str, file: str) -> float:
+    begun = time.monotonic()
+    run(["virsh", "-q", "-c", uri, "vol-upload", "--pool", "local", volume, file], timeout_s=600)
+    return time.monotonic() - begun
+
+
+def _remote_uri(host: LabHost) -> str:
+    """How virsh reaches the host as Vigie does; `no_verify`: the lab's hosts are new each time."""
+    if by_tls(host):
+        return f"qemu+tls://{host.address}/system?pkipath={host.tls_directory}&no_verify=1"
+    key = host.ssh_private_key
+    return f"qemu+ssh://{host.ssh_user}@{host.address}/system?keyfile={key}&no_verify=1"
+
+
+def _send(rest: Rest, url: str, token: str, host: LabHost, file: Path, size: int) -> None:
+    place = (host.name, "local")
+    pools = rest.call("GET", "/pools")["items"]
+    pool = next(each["id"] for each in pools if (each["host_name"], each["name"]) == place)
     asked = {"name": f"sent-{size // MIB}.img", "size_bytes": size}
     upload = rest.call("POST", f"/pools/{pool}/uploads", asked)["id"]
     parts = urlsplit(url)
