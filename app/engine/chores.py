@@ -7,8 +7,8 @@ import random
 from app.config import Settings
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
-SAVED, VOLUMES, GUESTS = "saved", "volumes", "guests"
-LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, GUESTS))
+SAVED, VOLUMES, POOLS, GUESTS = "saved", "volumes", "pools", "guests"
+LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, POOLS, GUESTS))
 LANE_OF = {chore: lane for lane in LANES for chore in lane}
 RETRY_SLACK_S = 4.0
 SLACK_S = {
@@ -21,6 +21,7 @@ SLACK_S = {
     FACTS: 90.0,
     SAVED: 120.0,
     VOLUMES: 300.0,
+    POOLS: 10.0,
     GUESTS: 60.0,
 }
 # What a complete reading begins when it is not planned yet.

@@ -33,7 +33,7 @@ from app.core.errors import (
 from app.core.states import HostState
 from app.core.views import Hint, HostReport, HostSnapshot
 from app.engine import chores
-from app.engine.chores import CONNECT, GUESTS, HINTS, PING, SYNC, VOLUMES
+from app.engine.chores import CONNECT, HINTS, PING, POOLS, SYNC, VOLUMES
 from app.engine.clock import Clock
 from app.engine.hints import HintQueue
 from app.engine.pace import Pace
@@ -178,7 +178,7 @@ class Coordinator:
         except HypervisorRefused as error:
             self._refused(chore, link, error)
         except HostError as error:
-            if chore == VOLUMES and host is not None and host.is_open:
+            if chore in (VOLUMES, POOLS) and host is not None and host.is_open:
                 # A pool hangs, not the host: its connection for such things was cut, and is made again.
                 self._plan({chore: time.monotonic() + HUNG_RETRY_S})
             else:
@@ -327,6 +327,8 @@ class Coordinator:
                 report = reader.saved(host)
             case "volumes":
                 report = reader.volumes(host)
+            case "pools":
+                report = reader.pools(host)
             case "guests":
                 report = reader.guests(host)
         with self._lock:
@@ -368,12 +370,7 @@ class Coordinator:
             for each, due in plan.items()
             if (chore, each) not in chores.FIRST or each not in self._due
         }
-        if reader.unread:
-            plan[HINTS] = now
-        guests_at = reader.next_guest_at
-        if guests_at is not None:
-            plan[GUESTS] = guests_at
-        return plan
+        return plan | reader.wants(now)
 
     # -- events ---------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from app.core.compatibility import report as compatibility
@@ -16,9 +16,11 @@ from app.core.views import (
     Hint,
     HostReport,
     HostSnapshot,
+    PoolObservation,
     UsageSample,
     VmObservation,
 )
+from app.engine.chores import GUESTS, HINTS, POOLS
 from app.hypervisor import Host
 
 GUEST_FIRST_S = (3.0, 15.0, 45.0)  # after a start: while the guest boots and gets its address
@@ -26,6 +28,8 @@ GUEST_EVERY_S = 600.0
 GUESTS_AT_ONCE = 4
 HUNG_RETRY_S = 60.0  # until a guest or a pool that hung is asked again
 SIMULATED = "test"
+STIRRED_S = 0.5  # from the event of a pool to the reading of its volumes
+STIRRED_EVERY_S = 10.0  # each part of an upload makes libvirt read the pool anew
 READ_AGAIN = 3
 READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading is cheaper
 
@@ -49,17 +53,23 @@ class Reader:
         self._unsaved: set[str] = set()  # running VMs whose saved definition is still to be read
         self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
+        self._stirred: set[str] = set()  # pools that an event named, whose volumes are still to be read
+        self._stirred_read_at = 0.0
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 
     def forget_rates(self) -> None:
         """A new connection: counters before it are of no use."""
         self._sample = None
 
-    @property
-    def next_guest_at(self) -> float | None:
-        """When a guest should be asked next."""
+    def wants(self, now: float) -> dict[str, float]:
+        """Chores that what was read so far asks for, and when."""
+        wanted = {HINTS: now} if self.unread else {}
         with self._lock:
-            return min((due for due, _ in self._guest_due.values()), default=None)
+            if self._stirred:
+                wanted[POOLS] = max(now + STIRRED_S, self._stirred_read_at + STIRRED_EVERY_S)
+            if self._guest_due:
+                wanted[GUESTS] = min(due for due, _ in self._guest_due.values())
+        return wanted
 
     def sync(self, host: Host) -> HostReport:
         """A complete reading of the VMs; the rest of the host follows with its facts."""
@@ -118,7 +128,10 @@ class Reader:
             return HostReport(self._host_id, None, snapshot=snapshot, hints=tuple(hints))
         vms, gone = self._read_vms(host, uuids, named)
         self._readings += len(uuids)
-        pools = host.read_pools(volumes=False) if _named(named, "pool") else None
+        stirred = _named(named, "pool")
+        with self._lock:
+            self._stirred |= set(stirred)
+        pools = host.read_pools(volumes=False) if stirred else None
         networks = host.read_networks() if _named(named, "network") else None
         snapshot = (
             HostSnapshot(pools=pools, networks=networks)
@@ -140,16 +153,21 @@ class Reader:
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
         leases, filters = host.networks.all_leases(), host.filters.read()
-        for _ in range(READ_AGAIN):
-            changes = host.storage.changes
-            pools = host.read_pools(volumes=True)
-            # A task that changed something meanwhile has told more than this listing knows.
-            if host.storage.changes == changes:
-                break
-        else:
-            pools = host.read_pools(volumes=False)
-        snapshot = HostSnapshot(pools=pools, leases=leases, filters=filters)
+        snapshot = HostSnapshot(pools=_with_volumes(host), leases=leases, filters=filters)
         return HostReport(self._host_id, None, snapshot=snapshot)
+
+    def pools(self, host: Host) -> HostReport:
+        """The volumes of the pools that events named."""
+        with self._lock:
+            stirred, self._stirred = self._stirred, set()
+            self._stirred_read_at = time.monotonic()
+        try:
+            pools = _with_volumes(host, stirred)
+        except BaseException:
+            with self._lock:
+                self._stirred |= stirred
+            raise
+        return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=pools))
 
     def guests(self, host: Host) -> HostReport | None:
         """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""
@@ -234,6 +252,16 @@ def _without_xml(snapshot: HostSnapshot) -> HostSnapshot:
 
 def _digest(vm: VmObservation) -> int:
     return hash((vm.name, vm.state, vm.domain_id, vm.persistent, vm.autostart, vm.has_managed_save))
+
+
+def _with_volumes(host: Host, only: Collection[str] | None = None) -> tuple[PoolObservation, ...]:
+    """Pools with their volumes; without, while tasks change some: these have told more than the listing knows."""
+    for _ in range(READ_AGAIN):
+        changes = host.storage.changes
+        pools = host.read_pools(volumes=True, only=only)
+        if host.storage.changes == changes:
+            return pools
+    return host.read_pools(volumes=False)
 
 
 def _named(hints: Iterable[Hint], kind: str) -> list[str]:

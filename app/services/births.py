@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.ids import new_id
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind
+from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
 from app.db.models import Tag, Task, Vm, VmDefinition
 from app.services.mirror.definitions import vm_search_text
 
@@ -27,6 +27,13 @@ def id_for(session: Session, host_id: str, uuid: str) -> str:
         for kind, target, params in session.execute(query)
     }
     return promised.get(uuid) or new_id(ObjectKind.VM)
+
+
+def is_given_up(session: Session, vm_id: str) -> bool:
+    """Whether the VM was to be made, and was not: what there is of it is being removed."""
+    query = sa.select(Task.state).where(Task.target_id == vm_id, Task.kind == CREATE)
+    state = session.scalar(query)
+    return state is not None and state != TaskState.SUCCEEDED.value
 
 
 def settle(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:

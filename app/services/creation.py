@@ -19,6 +19,7 @@ from app.hypervisor.xml import build
 from app.services import births, seeds, tasks
 from app.services.context import Ctx
 from app.services.placement import Place, choose_host, promised_memory
+from app.services.planned_disks import hold_volumes
 from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
 from app.services.workable import require_workable
@@ -74,6 +75,7 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
 
 
 def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
+    hold_volumes(ctx, spec.disks)
     place, made = _plan(ctx, spec, name)
     plan, host = made.blueprint, place.host
     creation = Creation(

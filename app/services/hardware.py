@@ -18,7 +18,7 @@ from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.placement import promised_memory
-from app.services.planned_disks import plan_disks
+from app.services.planned_disks import hold_volumes, plan_disks
 from app.services.planned_nics import plan_nics
 from app.services.planning import offers_of
 from app.services.workable import require_workable
@@ -51,6 +51,7 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
     Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id)
+    hold_volumes(ctx, [asked])
     parsed = saved_of(definition)
     spec = VmSpec(name=vm.name if len(vm.name) <= 63 else "vm", disks=[asked])
     machine = parsed.get("machine")

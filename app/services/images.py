@@ -63,6 +63,7 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
         raise InvalidInput("volume_id", N_("names no volume"))
     volume, pool, host = row
     require_workable(ctx, host)
+    tasks.require_free(ctx, volume.id)
     if users := users_of(ctx, [volume])[volume.id]:
         raise Conflict(
             ctx.translate(N_("The volume is in use.")),

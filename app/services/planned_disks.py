@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,13 @@ from app.core.offers import Offers
 from app.core.pools import FILE_POOLS
 from app.core.systems import System
 from app.core.vmspec import DiskSpec, VmSpec
-from app.db.models import Host, Image, ImageCopy, Pool, Vm, VmDefinition, Volume
+from app.db.models import Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
+from app.services import tasks
 from app.services.context import Ctx
 from app.services.images import fetch_to
 
 RAW = "raw"
+_GIVING = ("vm.create", "vm.change")  # kinds of tasks that may give a VM an existing volume
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
 DISK_FORMATS = frozenset({RAW, "qcow2", "qed", "vmdk", "vdi", "vpc", "vhdx"})
 
@@ -95,8 +98,17 @@ def plan_disks(
     return plans, sources
 
 
+def hold_volumes(ctx: Ctx, disks: Sequence[DiskSpec]) -> None:
+    """Have whoever gives one of these volumes to another VM wait until this transaction is done."""
+    ids = [disk.volume_id for disk in disks if disk.volume_id]
+    if ids:
+        ctx.session.execute(
+            sa.select(Volume.id).where(Volume.id.in_(ids)).order_by(Volume.id).with_for_update()
+        )
+
+
 def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
-    """A volume of this host. Raises InvalidInput."""
+    """A volume of this host that no task is at work on. Raises InvalidInput, Busy."""
     query = (
         sa.select(Volume, Pool.host_id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
     )
@@ -106,6 +118,7 @@ def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
     if row[1] != host.id:
         raise InvalidInput(field, N_("is a volume of another host"))
     found: Volume = row[0]
+    tasks.require_free(ctx, found.id)
     return found
 
 
@@ -150,8 +163,9 @@ def _check_buses(disks: list[DiskSpec], buses: list[str], offers: Offers) -> Non
 
 def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
     volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
+    place = _place(ctx, volume)
     if asked.device == "disk" and not asked.readonly:
-        users = _writers(ctx, host, volume.path)
+        users = [*_writers(ctx, host, volume.path), *_takers(ctx, host, place)]
         if users and not asked.shareable:
             raise Conflict(
                 N_("The volume is in use."),
@@ -162,10 +176,10 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
                 code="volume_in_use",
             )
     kind = volume.format if volume.format in DISK_FORMATS else RAW
-    return _place(ctx, volume) | {"format": asked.format or kind}
+    return place | {"format": asked.format or kind}
 
 
-def _place(ctx: Ctx, volume: Volume) -> dict[str, Any]:
+def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
     """How a definition names a volume: by path, or by pool for what is neither file nor device."""
     if volume.kind in ("file", "block"):
         return {"kind": volume.kind, "path": volume.path}
@@ -181,6 +195,24 @@ def _writers(ctx: Ctx, host: Host, path: str) -> list[str]:
         for name, parsed in ctx.session.execute(query.where(Vm.host_id == host.id))
         if any(disk["source"] == path and not disk["readonly"] for disk in parsed["disks"])
     ]
+
+
+def _takers(ctx: Ctx, host: Host, place: Mapping[str, str]) -> list[str]:
+    """Names of the VMs to which a task under way gives this place as a disk to write to."""
+    query = sa.select(Task.target_name, Task.params).where(
+        Task.kind.in_(_GIVING), Task.state.in_(tasks.ACTIVE), Task.host_id == host.id
+    )
+    return [
+        str(name)
+        for name, params in ctx.session.execute(query)
+        if any(place.items() <= disk.items() and not disk["readonly"] for disk in _disks_of(params))
+    ]
+
+
+def _disks_of(params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if "blueprint" in params:
+        return list(params["blueprint"]["disks"])
+    return [step["disk"] for step in params["steps"] if step["disk"]]
 
 
 def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:

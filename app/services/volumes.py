@@ -88,6 +88,7 @@ def clone_volume(ctx: Ctx, volume_id: str, asked: VolumeClone) -> TaskRecord:
     to, host = running_pool(ctx, asked.pool_id or pool.id, "pool_id")
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))
+    tasks.require_free(ctx, volume.id)
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))
     refuse_taken(ctx, to, asked.name)
     plan = _copy_plan(to, volume, asked.name, asked.format)

@@ -27,6 +27,13 @@ class Change:
     severity: Severity = Severity.INFO
 
 
+MOVED = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
+DELETED = Change("vm.deleted", N_("VM %(name)s was deleted from host %(host)s."))
+GIVEN_UP = Change(
+    "vm.deleted", N_("VM %(name)s could not be made; what there was of it is gone from host %(host)s.")
+)
+
+
 def state_change(before: VmState, after: VmState, reason: str | None) -> Change | None:
     """The event of a VM that went from one state to another; None when there is nothing to say."""
     if after is VmState.CRASHED or (not after.is_active and before.is_active and reason == "crashed"):

@@ -17,11 +17,11 @@ from app.core.messages import N_
 from app.core.states import ObjectKind, Severity, VmState
 from app.core.views import VmObservation
 from app.db import models
-from app.services.births import id_for
+from app.services.births import id_for, is_given_up
 from app.services.departures import is_departing
 from app.services.mirror import definitions
 from app.services.mirror.batch import Batch, Row, table
-from app.services.mirror.changes import Change, state_change, tell_vm
+from app.services.mirror.changes import DELETED, GIVEN_UP, MOVED, Change, state_change, tell_vm
 from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
 from app.services.mirror.counts import recount, tell_first_readings
 from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
@@ -30,9 +30,6 @@ from app.services.mirror.redefined import Defined, insert_definition, only_saved
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
-
-MOVED = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
-DELETED = Change("vm.deleted", N_("VM %(name)s was deleted from host %(host)s."))
 
 
 def observe_vms(batch: Batch, news: dict[str, News]) -> None:
@@ -322,6 +319,9 @@ class _Mirror:
         elif is_departing(self.batch.session, copy.id):
             self._remove(copy)
             tell_vm(self.batch, news, copy.id, copy.name, DELETED)
+        elif is_given_up(self.batch.session, copy.id):
+            self._remove(copy)
+            tell_vm(self.batch, news, copy.id, copy.name, GIVEN_UP)
         elif copy.gone:
             return
         else:

@@ -14,7 +14,7 @@ from app.core.errors import Busy, Conflict, InvalidInput
 from app.core.records import TaskRecord
 from app.core.states import HostState, TaskState, VmState
 from app.core.vmspec import VmSpec
-from app.db.models import Image, ImageCopy, Network, Pool, Task, Volume
+from app.db.models import Image, ImageCopy, Network, Pool, Task, Vm, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
@@ -203,6 +203,22 @@ def test_a_start_that_fails_leaves_nothing(host: LabHost, site: Site) -> None:
     assert task.state is TaskState.FAILED
     assert host.virsh("vol-list", "local") == before
     assert "no-such-bridge" not in host.virsh("list", "--all", "--name")
+    eventually(lambda: row(site, Vm, Vm.name == "no-such-bridge") is None, 15, "the inventory forgets it")
+
+
+def test_no_two_that_are_being_made_get_the_same_volume(host: LabHost, site: Site) -> None:
+    """Nothing in the inventory used it yet, so both were let through and shared a disk."""
+    host.virsh("vol-create-as", "local", "one.qcow2", "8M", "--format", "qcow2")
+    host.virsh("pool-refresh", "local")
+    eventually(lambda: volume_id(site, "one.qcow2"), 15, "the volume is read")
+    disks = [{"volume_id": volume_id(site, "one.qcow2")}]
+    spec = {"host_id": site.host_ids[host.name], "start": False, "disks": disks}
+    first = ask(site, name="takes-it", **spec)
+    with pytest.raises(Conflict) as refused:
+        ask(site, name="comes-late", **spec)
+    assert refused.value.code == "volume_in_use"
+    assert "takes-it" in (refused.value.why or "")
+    assert site.task(first).state is TaskState.SUCCEEDED
 
 
 def test_one_of_two_of_the_same_name(host: LabHost, site: Site) -> None:

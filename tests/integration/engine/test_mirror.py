@@ -16,6 +16,7 @@ from app.engine import coordinator
 from app.engine.hints import BURST
 from app.engine.reading import Reader
 from app.engine.troubles import UNEXPECTED
+from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services import hosts, vms
 from tests.integration.engine.conftest import MakeSite
@@ -223,6 +224,30 @@ def test_hosts_come_and_go_by_their_configuration(fresh_lab: Lab, site: Site) ->
     with site.services.database.begin() as session:
         hosts.remove_host(site.ctx(session), host_id)
     eventually(lambda: not site.engine.health().hosts, 5, "removed")
+
+
+def test_volumes_are_read_when_a_pool_is_read_anew_or_started_by_others(fresh_lab: Lab, site: Site) -> None:
+    """They were seen only with the next reading of all pools, up to ten minutes later."""
+    host = fresh_lab.hosts[0]
+    site.add(host)
+
+    def known() -> set[str]:
+        with site.services.database.read() as session:
+            return set(session.scalars(sa.select(Volume.name)))
+
+    host.virsh("vol-create-as", "local", "by-hand.img", "1M", "--format", "raw")
+    site.wait_host(host, HostState.CONNECTED, 15)
+    time.sleep(3)  # the first reading of all volumes is done
+    for name in ("second.img", "third.img"):
+        host.exec("truncate", "-s", "1M", f"{POOLS['local']}/{name}")
+        if name == "second.img":
+            host.virsh("pool-refresh", "local")
+        else:
+            host.virsh("pool-destroy", "local")
+            host.virsh("pool-start", "local")
+        eventually(lambda name=name: name in known(), 20, name)  # type: ignore[misc]
+    for name in ("by-hand.img", "second.img", "third.img"):
+        host.virsh("vol-delete", name, "--pool", "local")
 
 
 def test_a_file_with_a_name_that_is_not_utf8_freezes_no_volumes(fresh_lab: Lab, site: Site) -> None:
