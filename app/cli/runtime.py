@@ -14,7 +14,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from app.config import SettingsError, load_settings
-from app.core.errors import VigieError
+from app.core.errors import VigieError, rule_of
 from app.core.privileges import Role
 from app.db.migrate import check
 from app.db.session import Database
@@ -45,7 +45,9 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (SettingsError, OSError) as error:
             said = [str(error)]
         except ValidationError as error:
-            said = [f"{'.'.join(map(str, each['loc'])) or 'value'}: {each['msg']}" for each in error.errors()]
+            said = [
+                f"{'.'.join(map(str, each['loc'])) or 'value'}: {rule_of(each)}" for each in error.errors()
+            ]
         typer.echo("vigie: " + " ".join(filter(None, said)), err=True)
         raise typer.Exit(1)
 

@@ -214,3 +214,8 @@ class Unavailable(VigieError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     code = "unavailable"
+
+
+def rule_of(broken: Mapping[str, object]) -> str:
+    """The rule that a field breaks, of an entry of pydantic's `errors()`; without what pydantic puts before ours."""
+    return str(broken["msg"]).removeprefix("Value error, ")

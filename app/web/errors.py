@@ -27,6 +27,7 @@ from app.core.errors import (
     TooLarge,
     TooManyRequests,
     VigieError,
+    rule_of,
 )
 from app.core.messages import N_
 from app.core.records import FieldProblem, Problem
@@ -164,7 +165,9 @@ def _of_validation(error: RequestValidationError) -> VigieError:
     found = error.errors()
     if found and all(each["loc"][0] == "path" for each in found):
         return NotFound(N_("There is no such object."))
-    fields = [FieldProblem(field=_field(each["loc"]), rule=each["msg"][:300]) for each in found[:MAX_FIELDS]]
+    fields = [
+        FieldProblem(field=_field(each["loc"]), rule=rule_of(each)[:300]) for each in found[:MAX_FIELDS]
+    ]
     return FieldsInvalid(fields) if fields else _unreadable()
 
 

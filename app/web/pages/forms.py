@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 
-from app.core.errors import InvalidInput, VigieError
+from app.core.errors import InvalidInput, VigieError, rule_of
 from app.core.messages import N_
 from app.services import audit
 from app.services.context import Ctx
@@ -99,7 +99,7 @@ def broken_rule(name: str, about: Mapping[str, Any]) -> InvalidInput:
     """What pydantic says of a field, in words for people."""
     rule = _RULES.get(about["type"])
     if rule is None:
-        return InvalidInput(name, about["msg"].removeprefix("Value error, "))
+        return InvalidInput(name, rule_of(about))
     return InvalidInput(name, rule, params=about.get("ctx"))
 
 

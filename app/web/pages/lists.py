@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.core.actions import BULK_QUESTIONS, VM_ACTIONS
-from app.core.errors import InvalidInput
+from app.core.errors import InvalidInput, rule_of
 from app.core.ids import kind_of
 from app.core.messages import N_
 from app.core.records import Page
@@ -166,7 +166,7 @@ def asked(request: Request, query: type[S], **fixed: object) -> S:
         return query.model_validate({**found, **fixed})
     except ValidationError as error:
         where = ".".join(str(each) for each in error.errors()[0]["loc"])
-        raise InvalidInput(where, error.errors()[0]["msg"]) from None
+        raise InvalidInput(where, rule_of(error.errors()[0])) from None
 
 
 def view(
