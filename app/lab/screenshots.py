@@ -64,7 +64,6 @@ def _shots(ready: dict[str, Any]) -> list[Shot]:
         Shot("machine-light", f"/vms/{vm}/edit/machine", height=1100),
         Shot("console-dark", f"/vms/{vm}/console", scheme="dark"),
         Shot("pool-light", f"/storage/{pool}"),
-        Shot("pool-history-light", f"/storage/{pool}/history"),
         Shot("network-light", f"/networks/{network}"),
     ]
 
