@@ -54,7 +54,7 @@ class Reader:
         self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self._stirred: set[str] = set()  # pools that an event named, whose volumes are still to be read
-        self._stirred_read_at = 0.0
+        self._stirred_due = 0.0  # when they may be read
         self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 
     def forget_rates(self) -> None:
@@ -66,7 +66,7 @@ class Reader:
         wanted = {HINTS: now} if self.unread else {}
         with self._lock:
             if self._stirred:
-                wanted[POOLS] = max(now + STIRRED_S, self._stirred_read_at + STIRRED_EVERY_S)
+                wanted[POOLS] = self._stirred_due
             if self._guest_due:
                 wanted[GUESTS] = min(due for due, _ in self._guest_due.values())
         return wanted
@@ -130,7 +130,9 @@ class Reader:
         self._readings += len(uuids)
         stirred = _named(named, "pool")
         with self._lock:
-            self._stirred |= set(stirred)
+            if stirred and not self._stirred:
+                self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
+            self._stirred.update(stirred)
         pools = host.read_pools(volumes=False) if stirred else None
         networks = host.read_networks() if _named(named, "network") else None
         snapshot = (
@@ -160,12 +162,13 @@ class Reader:
         """The volumes of the pools that events named."""
         with self._lock:
             stirred, self._stirred = self._stirred, set()
-            self._stirred_read_at = time.monotonic()
+            self._stirred_due = time.monotonic() + STIRRED_EVERY_S
         try:
             pools = _with_volumes(host, stirred)
         except BaseException:
             with self._lock:
                 self._stirred |= stirred
+                self._stirred_due = time.monotonic() + HUNG_RETRY_S
             raise
         return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=pools))
 

@@ -4,8 +4,10 @@ import time
 
 import pytest
 
-from app.engine.chores import GUESTS
-from app.engine.reading import GUEST_FIRST_S, Reader
+from app.core.errors import HostError
+from app.core.views import Hint
+from app.engine.chores import GUESTS, POOLS
+from app.engine.reading import GUEST_FIRST_S, HUNG_RETRY_S, STIRRED_S, Reader
 from app.hypervisor import Host
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import local_target
@@ -32,5 +34,29 @@ def test_a_guest_that_hangs_is_put_off_and_its_neighbours_answers_are_kept(fresh
         now = time.monotonic()
         assert reader.wants(now)[GUESTS] > now + GUEST_FIRST_S[1] / 2, "nobody is due again at once"
         assert host.is_open
+    finally:
+        host.close()
+
+
+def test_volumes_that_events_ask_for_are_neither_put_off_by_other_work_nor_asked_of_a_hung_pool_again(
+    fresh_lab: Lab,
+) -> None:
+    """Each chore that ended planned their reading anew: later under a flood of events, at once after a failure."""
+    lab_host = fresh_lab.hosts[0]
+    host = Host.open(local_target(lab_host), connect_deadline_s=5, call_deadline_s=1.0)
+    try:
+        reader = Reader("host")
+        pool = host.read_pools(volumes=False)[0].uuid
+        reader.follow(host, [Hint("pool", pool, "refreshed")])
+        now = time.monotonic()
+        assert reader.wants(now)[POOLS] == reader.wants(now + 5)[POOLS] <= now + STIRRED_S
+        lab_host.freeze()
+        try:
+            with pytest.raises(HostError):
+                reader.pools(host)
+        finally:
+            lab_host.thaw()
+        now = time.monotonic()
+        assert reader.wants(now)[POOLS] > now + HUNG_RETRY_S / 2
     finally:
         host.close()
