@@ -22,6 +22,7 @@ from app.services.placement import Place, choose_host, promised_memory
 from app.services.planned_disks import hold_volumes
 from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
+from app.services.volume_names import free_name
 from app.services.workable import require_workable
 
 
@@ -104,20 +105,22 @@ def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     require_workable(ctx, place.host)
     made = draft(ctx, spec, place.host)
     if spec.cloud_init is not None:
-        _add_seed(made, spec, spec.cloud_init)
+        _add_seed(ctx, place.host, made, spec, spec.cloud_init)
     return place, made
 
 
-def _add_seed(made: Draft, spec: VmSpec, asked: CloudInit) -> None:
-    """A drive with the seed, in the pool of the first disk that is made, or else of the first there is."""
+def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit) -> None:
+    """A drive with the seed, in the pool of the first disk that is made. Raises InvalidInput (cloud_init)."""
     plan = made.blueprint
     if not made.sources:
         raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
     made.seed = seeds.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
     bus = placing.seed_bus_for(made.system, plan.machine)
+    pool = _pools(ctx, host)[made.sources[0].plan.pool]
+    planned = [source.plan.name for source in made.sources]
     volume = VolumePlan(
-        pool=made.sources[0].plan.pool,
-        name=f"{spec.name}-seed.iso",
+        pool=pool.uuid,
+        name=free_name(ctx, pool, f"{spec.name}-seed", "iso", planned),
         format="raw",
         size_bytes=len(seeds.seed_image(made.seed)),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.core import placing
 from app.core.blueprint import DiskPlan
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound
 from app.core.hardware import Changes, HardwarePatch, Medium, NicPatch, RenameSpec, Renaming, Step
@@ -24,6 +24,7 @@ from app.services.planning import offers_of
 from app.services.workable import require_workable
 
 CHANGE, RENAME = "vm.change", "vm.rename"
+_UNFIT = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, digest: str | None = None) -> TaskRecord:
@@ -53,21 +54,19 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
     vm, host, definition = find_editable(ctx, vm_id)
     hold_volumes(ctx, [asked])
     parsed = saved_of(definition)
-    spec = VmSpec(name=vm.name if len(vm.name) <= 63 else "vm", disks=[asked])
-    machine = parsed.get("machine")
     try:
-        plans, _ = plan_disks(
-            ctx, spec, host, spec.name, machine=machine, system=None, offers=offers_of(ctx, host)
+        (plan,), _ = plan_disks(
+            ctx,
+            [asked],
+            host,
+            _stem(vm.name),
+            machine=parsed.get("machine"),
+            system=None,
+            offers=offers_of(ctx, host),
+            taken=targets_of(definition),
         )
     except InvalidInput as error:
         raise _renamed(error, "disks.0", "disk") from None
-    (plan,) = plans
-    taken = [disk["target"] for disk in parsed.get("disks", ())]
-    (target,) = placing.disk_names([plan.bus], taken)
-    plan = plan.model_copy(update={"target": target})
-    if plan.new is not None and asked.volume_name is None:
-        name = f"{spec.name}-{target}.{'qcow2' if plan.new.format == 'qcow2' else 'img'}"
-        plan = plan.model_copy(update={"new": plan.new.model_copy(update={"name": name})})
     return ask(ctx, vm, host, definition, [Step(do="add_disk", disk=plan)])
 
 
@@ -99,10 +98,9 @@ def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskReco
     plan = None
     if medium.volume_id or medium.image_id:
         asked = DiskSpec(device=drive["device"], bus=drive["bus"] or None, **medium.model_dump())
-        spec = VmSpec(name="vm", disks=[asked])
         offers = offers_of(ctx, host)
         try:
-            (plan,), _ = plan_disks(ctx, spec, host, "vm", machine=None, system=None, offers=offers)
+            (plan,), _ = plan_disks(ctx, [asked], host, "vm", machine=None, system=None, offers=offers)
         except InvalidInput as error:
             raise _renamed(error, "disks.0.", "") from None
         plan = DiskPlan.model_validate(plan.model_dump() | {"target": target})
@@ -203,6 +201,12 @@ def saved_of(definition: VmDefinition) -> dict[str, Any]:
     return definition.saved_parsed or definition.parsed
 
 
+def targets_of(definition: VmDefinition) -> set[str]:
+    """Targets of all disks and drives, of the saved definition and of what runs."""
+    both = (saved_of(definition), definition.parsed)
+    return {disk["target"] for parsed in both for disk in parsed.get("disks", ())}
+
+
 def device_of(ctx: Ctx, definition: VmDefinition, key: str) -> dict[str, Any]:
     """The disk or interface, in the saved definition or the one that runs. Raises NotFound."""
     for parsed in (saved_of(definition), definition.parsed):
@@ -258,6 +262,11 @@ def _boot(parsed: dict[str, Any], order: list[str]) -> Step:
         if key.lower() not in known:
             raise InvalidInput(f"boot.{number}", N_("is no disk or interface of this VM"))
     return Step(do="boot", order=tuple(key.lower() for key in order))
+
+
+def _stem(name: str) -> str:
+    """What files of a VM are named after: hosts take names of VMs that no file should have."""
+    return _UNFIT.sub("-", name).lstrip(".-")[:63] or "vm"
 
 
 def _renamed(error: InvalidInput, old: str, new: str) -> InvalidInput:

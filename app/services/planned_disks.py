@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,14 +17,14 @@ from app.core.messages import N_
 from app.core.offers import Offers
 from app.core.pools import FILE_POOLS
 from app.core.systems import System
-from app.core.vmspec import DiskSpec, VmSpec
+from app.core.vmspec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.images import fetch_to
+from app.services.volume_names import GIVING, disks_of, free_name, is_there
 
 RAW = "raw"
-_GIVING = ("vm.create", "vm.change")  # kinds of tasks that may give a VM an existing volume
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
 DISK_FORMATS = frozenset({RAW, "qcow2", "qed", "vmdk", "vdi", "vpc", "vhdx"})
 
@@ -51,21 +51,25 @@ class _Origin:
 
 def plan_disks(
     ctx: Ctx,
-    spec: VmSpec,
+    disks: Sequence[DiskSpec],
     host: Host,
     vm_name: str,
     *,
     machine: str | None,
     system: System | None,
     offers: Offers,
+    taken: Collection[str] = (),
 ) -> tuple[list[DiskPlan], list[Source]]:
-    """All disks and drives, with the volumes to make for them. Raises InvalidInput (disks.N.…), Conflict."""
-    buses = [each.bus or placing.disk_bus_for(system, each.device, machine) for each in spec.disks]
-    _check_buses(spec.disks, buses, offers)
-    targets = placing.disk_names(buses)
+    """All disks and drives, with the volumes to make for them; `taken` are targets that the VM has already.
+
+    Raises InvalidInput (disks.N.…), Conflict.
+    """
+    buses = [each.bus or placing.disk_bus_for(system, each.device, machine) for each in disks]
+    _check_buses(disks, buses, offers)
+    targets = placing.disk_names(buses, taken)
     plans: list[DiskPlan] = []
     sources: list[Source] = []
-    for number, (asked, bus, target) in enumerate(zip(spec.disks, buses, targets, strict=True)):
+    for number, (asked, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
         where = f"disks.{number}"
         common: dict[str, Any] = {
             "device": asked.device,
@@ -90,7 +94,9 @@ def plan_disks(
         elif asked.device != "disk":
             plans.append(DiskPlan(**common, **_medium(ctx, host, where, asked)))
         else:
-            source = _new(ctx, host, where, asked, f"{vm_name}-{target}")
+            given = [each.volume_name for each in disks if each.volume_name]
+            given += [each.plan.name for each in sources]
+            source = _new(ctx, host, where, asked, f"{vm_name}-{target}", given)
             sources.append(source)
             plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format, fetch=source.fetch))
     _check_names(sources)
@@ -137,7 +143,7 @@ def pool_on(ctx: Ctx, host: Host, field: str, *, pool_id: str | None, name: str 
     return pool
 
 
-def _check_buses(disks: list[DiskSpec], buses: list[str], offers: Offers) -> None:
+def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) -> None:
     for number, (disk, bus) in enumerate(zip(disks, buses, strict=True)):
         if disk.bus and bus not in offers.disk_buses:
             raise InvalidInput(
@@ -200,19 +206,13 @@ def _writers(ctx: Ctx, host: Host, path: str) -> list[str]:
 def _takers(ctx: Ctx, host: Host, place: Mapping[str, str]) -> list[str]:
     """Names of the VMs to which a task under way gives this place as a disk to write to."""
     query = sa.select(Task.target_name, Task.params).where(
-        Task.kind.in_(_GIVING), Task.state.in_(tasks.ACTIVE), Task.host_id == host.id
+        Task.kind.in_(GIVING), Task.state.in_(tasks.ACTIVE), Task.host_id == host.id
     )
     return [
         str(name)
         for name, params in ctx.session.execute(query)
-        if any(place.items() <= disk.items() and not disk["readonly"] for disk in _disks_of(params))
+        if any(place.items() <= disk.items() and not disk["readonly"] for disk in disks_of(params))
     ]
-
-
-def _disks_of(params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if "blueprint" in params:
-        return list(params["blueprint"]["disks"])
-    return [step["disk"] for step in params["steps"] if step["disk"]]
 
 
 def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
@@ -223,12 +223,12 @@ def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]
     return {"kind": "file", "path": origin.path, "format": "raw", "fetch": origin.fetch}
 
 
-def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str) -> Source:
+def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str, given: Collection[str]) -> Source:
     field = f"{where}.pool_id" if asked.pool_id else f"{where}.pool"
     pool = pool_on(ctx, host, field, pool_id=asked.pool_id, name=asked.pool)
     kind = asked.format or ("raw" if pool.kind in ("logical", "disk", "rbd", "iscsi", "zfs") else "qcow2")
-    name = asked.volume_name or (f"{stem}.{'qcow2' if kind == 'qcow2' else 'img'}")
-    if ctx.session.scalar(sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)):
+    name = asked.volume_name or free_name(ctx, pool, stem, "qcow2" if kind == "qcow2" else "img", given)
+    if is_there(ctx, pool, name):
         raise InvalidInput(
             f"{where}.volume_name", N_("the pool has a volume “%(name)s” already"), params={"name": name}
         )

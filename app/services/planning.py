@@ -48,7 +48,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
     machine = one_of("machine", spec.machine, offers.machines) or placing.machine_for(system, offers)
     hypervisor = _hypervisor(spec, offers)
     firmware = one_of("firmware", spec.firmware, offers.firmwares) or placing.firmware_for(system, offers)
-    disks, sources = plan_disks(ctx, spec, host, name, machine=machine, system=system, offers=offers)
+    disks, sources = plan_disks(ctx, spec.disks, host, name, machine=machine, system=system, offers=offers)
     memory = memory_of(spec, system)
     made = Draft(
         Blueprint(

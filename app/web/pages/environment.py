@@ -11,6 +11,7 @@ from jinja2.runtime import Macro
 from app.resources import resource
 from app.web.i18n import translations, translator
 from app.web.pages.formats import Formats
+from app.web.pages.labels import label
 
 MOST_KEPT = 10_000
 
@@ -30,6 +31,7 @@ def environment(language: str) -> Environment:
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     made.filters.update(Formats(language, translator(language)).filters())
     made.filters["tojson_text"] = _tojson_text
+    made.filters["label"] = label
     made.filters["kept"] = _Kept()
     made.globals["language"] = language
     return made

@@ -126,13 +126,48 @@ class Told:
     status: int
 
 
+class FieldErrors(dict[str, str]):
+    """The sentence of each wrong field; knows which of them a control on the page has shown."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__(errors)
+        self._shown: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The sentence for the control of this name, which shows it."""
+        self._shown.add(name)
+        return super().get(name, default)
+
+    @property
+    def unshown(self) -> dict[str, str]:
+        """What no control has asked for yet."""
+        return {name: said for name, said in self.items() if name not in self._shown}
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A form as it is drawn: its values, the sentence beside each wrong field, and the error of the whole."""
+    """A form as it is drawn: its values, the sentence beside each wrong field, and the error of the whole.
+
+    An error whose field has no control on the page becomes a banner where the template has `f.summary(form)`;
+    `render` puts it there once every control had its turn.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     problem: Told | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "errors", FieldErrors(self.errors))
+
+    @property
+    def key(self) -> str:
+        """What tells the form's place for a banner from those of other forms of the page."""
+        return f"banner {id(self)}"
+
+    @property
+    def unshown(self) -> dict[str, str]:
+        """Errors that no control of the page has shown, by field."""
+        return self.errors.unshown if isinstance(self.errors, FieldErrors) else {}
 
     def value(self, name: str, default: object = "") -> str:
         """What to put in a field: what was typed, else the default."""

@@ -20,7 +20,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.services.context import Ctx
 from app.web.auth import Visitor, language_of, visitor_of
+from app.web.pages.banners import with_banners
 from app.web.pages.environment import environment
+from app.web.pages.forms import Shown
 
 Tone = Literal["ok", "info", "warn", "bad"]
 Toast = tuple[Tone, str] | tuple[Tone, str, str]
@@ -59,21 +61,19 @@ def render(
     """The template as an answer. Templates always have: actor, can(privilege), language, theme, path, layout."""
     theme = request.cookies.get(THEME_COOKIE, "system")
     actor = ctx.actor if ctx else None
-    html = (
-        environment(page_language(request))
-        .get_template(template)
-        .render(
-            layout="_shell/main_only.html" if wants_main_only(request) else "base.html",
-            actor=actor,
-            can=lambda privilege: actor is not None and privilege in actor.role.privileges,
-            theme=theme if theme in THEMES else "system",
-            path=request.url.path,
-            request_url=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-            **context,
-        )
+    templates = environment(page_language(request))
+    html = templates.get_template(template).render(
+        layout="_shell/main_only.html" if wants_main_only(request) else "base.html",
+        actor=actor,
+        can=lambda privilege: actor is not None and privilege in actor.role.privileges,
+        theme=theme if theme in THEMES else "system",
+        path=request.url.path,
+        request_url=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        **context,
     )
+    forms = [value for value in context.values() if isinstance(value, Shown)]
     headers = {"Cache-Control": "no-store", "Vary": "HX-Request, HX-Target, Cookie", PAGE_HEADER: "1"}
-    return HTMLResponse(html, status, headers=headers)
+    return HTMLResponse(with_banners(templates, html, forms), status, headers=headers)
 
 
 def done() -> Response:

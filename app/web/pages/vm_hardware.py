@@ -83,7 +83,7 @@ def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     def work(ctx: Ctx) -> TaskRecord:
         return hardware.add_disk(ctx, id, _spec(DiskSpec, vm_form.disk_of(form, "disk.")))
 
-    return _asked(request, visitor, form, id, "disk", "vm.add_disk", work)
+    return _asked(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add_disk", work)
 
 
 @router.post("/vms/{id}/nics/add", name="vm.add_nic")

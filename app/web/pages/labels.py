@@ -1,0 +1,82 @@
+"""What forms call their fields: for errors that are shown away from the control, and in summaries."""
+
+from __future__ import annotations
+
+from app.core.messages import N_
+
+LABELS = {
+    "address": N_("Address"),
+    "boot": N_("Boot order"),
+    "boot_order": N_("Boot order"),
+    "bridge": N_("Bridge"),
+    "bus": N_("Bus"),
+    "cache": N_("Cache"),
+    "command_line": N_("Kernel's command line"),
+    "cores": N_("Cores per socket"),
+    "count": N_("How many"),
+    "cpu_mode": N_("CPU model"),
+    "cpu_model": N_("CPU model"),
+    "credential_id": N_("Credential"),
+    "datacenter_id": N_("Datacenter"),
+    "direct": N_("Interface"),
+    "disk": N_("Disk"),
+    "disks": N_("Disks"),
+    "filter": N_("Traffic filter"),
+    "firmware": N_("Firmware"),
+    "first": N_("First number"),
+    "format": N_("Format"),
+    "gateway": N_("Gateway"),
+    "graphics": N_("Screen"),
+    "host_id": N_("Host"),
+    "hostname": N_("Host name"),
+    "image_id": N_("Image"),
+    "initrd_volume_id": N_("Its initrd"),
+    "io": N_("Input and output"),
+    "kernel_volume_id": N_("Kernel to boot directly"),
+    "mac": N_("MAC address"),
+    "machine": N_("Machine"),
+    "medium": N_("Medium"),
+    "memory_bytes": N_("Memory"),
+    "memory_max_bytes": N_("Memory"),
+    "memory_max_mib": N_("Memory at most"),
+    "memory_mib": N_("Memory"),
+    "mode": N_("CPU model"),
+    "model": N_("Model"),
+    "name": N_("Name"),
+    "nameservers": N_("Name servers"),
+    "network": N_("Network"),
+    "network_id": N_("Network"),
+    "nic": N_("Network interface"),
+    "nics": N_("Network interfaces"),
+    "notes": N_("Notes"),
+    "os": N_("Guest system"),
+    "password": N_("Password"),
+    "pool": N_("Pool"),
+    "pool_id": N_("Pool"),
+    "portgroup": N_("Port group"),
+    "size_bytes": N_("Size"),
+    "size_gib": N_("Size"),
+    "sockets": N_("Sockets"),
+    "ssh_keys": N_("SSH public keys"),
+    "tags": N_("Tags"),
+    "threads": N_("Threads per core"),
+    "title": N_("Title"),
+    "topology": N_("Sockets, cores and threads"),
+    "tpm": N_("TPM 2.0"),
+    "user": N_("User"),
+    "user_data": N_("More user-data (YAML)"),
+    "vcpus": N_("vCPUs"),
+    "vcpus_max": N_("vCPUs at most"),
+    "version": N_("Version"),
+    "video": N_("Video card"),
+    "vlan": N_("VLAN"),
+    "volume_id": N_("Volume"),
+    "volume_name": N_("Name of the volume"),
+}
+
+
+def label(field: str) -> str:
+    """A message id, or else words, for a field: of `disks.0.volume_name` what the last part is called."""
+    words = [part for part in field.split(".") if part and not part.isdecimal()]
+    last = words[-1] if words else ""
+    return LABELS.get(last, last.replace("_", " ").capitalize())

@@ -1,0 +1,75 @@
+"""Names of volumes that VMs get: after the VM and the disk, and never one that is taken."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import InvalidInput
+from app.core.vmspec import DiskSpec, VmSpec
+from app.db.models import Pool, Task
+from app.services import creation, hardware
+from tests.databases import Contexts
+from tests.unit.services import fleet
+
+NEW = DiskSpec(pool="local", size_bytes=fleet.GIB)
+
+
+@pytest.fixture
+def vm(ctx: Contexts) -> str:
+    """A VM `web` with a disk web-vda.qcow2 in the pool `local`."""
+    asked = ctx()
+    host = fleet.add_host(asked, fleet.add_datacenter(asked), "kvm-1", 64 * fleet.GIB)
+    made = fleet.add_vm(asked, host, "web").id
+    ctx.commit()
+    return made
+
+
+def planned(ctx: Contexts, task_id: str) -> list[tuple[str, str]]:
+    """Targets and names of the new volumes of a task."""
+    params = ctx().session.get_one(Task, task_id).params
+    disks = (
+        params["blueprint"]["disks"] if "blueprint" in params else [step["disk"] for step in params["steps"]]
+    )
+    return [(disk["target"], disk["new"]["name"]) for disk in disks if disk["new"]]
+
+
+def test_a_second_disk_in_the_same_pool_gets_a_name_of_its_own(ctx: Contexts, vm: str) -> None:
+    task = hardware.add_disk(ctx(), vm, NEW)
+    assert planned(ctx, task.id) == [("vdb", "web-vdb.qcow2")]
+
+
+def test_a_name_that_lies_in_the_pool_already_is_passed_over(ctx: Contexts, vm: str) -> None:
+    asked = ctx()
+    pool = asked.session.scalars(sa.select(Pool)).one()
+    asked.session.add_all(
+        [fleet.add_volume(pool, "web-vdb.qcow2"), fleet.add_volume(pool, "web-vdb-2.qcow2")]
+    )
+    task = hardware.add_disk(ctx(), vm, NEW)
+    assert planned(ctx, task.id) == [("vdb", "web-vdb-3.qcow2")]
+
+
+def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: Contexts, vm: str) -> None:
+    first = hardware.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "db-vdb.qcow2"}))
+    assert planned(ctx, first.id) == [("vdb", "db-vdb.qcow2")]
+    named = NEW.model_copy(update={"volume_name": "db-vda.qcow2"})
+    second = creation.create_vm(ctx(), VmSpec(name="db", os=None, disks=[NEW, NEW, named]))
+    assert planned(ctx, second.id) == [
+        ("vda", "db-vda-2.qcow2"),
+        ("vdb", "db-vdb-2.qcow2"),
+        ("vdc", "db-vda.qcow2"),
+    ]
+
+
+def test_a_name_that_somebody_chose_is_refused_when_it_is_taken(ctx: Contexts, vm: str) -> None:
+    with pytest.raises(InvalidInput) as told:
+        hardware.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
+    assert told.value.field == "disk.volume_name"
+
+
+def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
+    asked = ctx()
+    host = asked.session.get_one(hardware.Vm, vm).host_id
+    odd = fleet.add_vm(asked, asked.session.get_one(hardware.Host, host), "../a/b").id
+    task = hardware.add_disk(ctx(), odd, NEW)
+    assert planned(ctx, task.id) == [("vdb", "a-b-vdb.qcow2")]
