@@ -286,6 +286,10 @@ class PoolRecord(Record):
     )
     shared_with: tuple[Ref, ...] = Field((), description="Those hosts; only when one pool is asked for.")
     proven_at: datetime | None = Field(None, description="When that was found out.")
+    pending: bool | None = Field(
+        None,
+        description="Whether a changed definition waits for the next start; only when one pool is asked for.",
+    )
 
 
 class VolumeRecord(Record):

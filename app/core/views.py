@@ -172,7 +172,8 @@ class PoolObservation:
     available_bytes: int
     target_path: str | None
     volumes: tuple[VolumeObservation, ...] | None = None
-    xml: str | None = None  # its definition, without what it holds at the moment
+    xml: str | None = None  # its lasting definition, without what it holds at the moment
+    live_xml: str | None = None  # what runs, where that differs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from app.core.messages import N_
 from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, changed_meanwhile
-from app.services.mirror.batch import digest_of
+from app.hypervisor.xml import pools as pool_definitions
 
 
 @operation("pool.create")
@@ -76,7 +76,7 @@ def define(run: Run) -> Outcome:
     asked = run.asked(Redefinition)
     if not run.made:
         now = run.call(lambda host: host.storage.definition_of(asked.uuid))
-        if asked.digest != digest_of(now):
+        if asked.digest != pool_definitions.digest(now):
             raise changed_meanwhile()
     run.make(kind="change", uuid=asked.uuid)
     run.call(lambda host: host.storage.redefine_pool(asked.xml))

@@ -35,6 +35,7 @@ from app.hypervisor.hardware import Hardware
 from app.hypervisor.machines import Machines
 from app.hypervisor.network_listing import list_networks
 from app.hypervisor.networks import Networks
+from app.hypervisor.pool_listing import list_pools
 from app.hypervisor.pool_secrets import PoolSecrets
 from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
@@ -135,7 +136,7 @@ class Host:
     def read_stock(self) -> HostSnapshot:
         """Pools without volumes, and networks."""
         watch = self._wiring.watch
-        return HostSnapshot(pools=listing.list_pools(watch, volumes=False), networks=list_networks(watch))
+        return HostSnapshot(pools=list_pools(watch, volumes=False), networks=list_networks(watch))
 
     def poll(self) -> tuple[HostSnapshot, UsageSample]:
         """States of all VMs, without definitions, and counters; four round trips, or seven.
@@ -179,9 +180,9 @@ class Host:
         `only`: UUIDs of pools whose volumes are wanted.
         """
         if not volumes:
-            return listing.list_pools(self._wiring.watch, volumes=False)
+            return list_pools(self._wiring.watch, volumes=False)
         with self._wiring.reads() as reads:
-            return listing.list_pools(reads, volumes=True, only=only)
+            return list_pools(reads, volumes=True, only=only)
 
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""

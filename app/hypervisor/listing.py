@@ -1,4 +1,4 @@
-"""Reading what a host has: VMs, pools, networks, counters. Bulk calls, at most one more per object."""
+"""Reading what a host has: VMs and counters. Bulk calls, at most one more per object."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from dataclasses import dataclass, replace
 
 import libvirt
 
-from app.core.errors import HypervisorRefused, VmGone
+from app.core.errors import VmGone
 from app.core.states import VmState
 from app.core.views import (
     HostCounters,
-    PoolObservation,
     UsageSample,
     VmCounters,
     VmDefinition,
     VmObservation,
-    VolumeObservation,
 )
-from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.xml import read
 
@@ -62,7 +59,6 @@ _REASONS: dict[int, tuple[str, ...]] = {
     ),
     libvirt.VIR_DOMAIN_CRASHED: ("unknown", "panicked"),
 }  # fmt: skip
-_POOL_STATES = ("inactive", "building", "running", "degraded", "inaccessible")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +131,6 @@ def read_saved(connection: Connection, uuids: Collection[str]) -> dict[str, VmDe
     texts = _texts(connection, wanted, libvirt.VIR_DOMAIN_XML_INACTIVE)
     definitions = {uuid: _definition(text) for uuid, text in texts.items()}
     return {uuid: each for uuid, each in definitions.items() if each is not None}
-
-
-def list_pools(
-    connection: Connection, *, volumes: bool, only: Collection[str] | None = None
-) -> tuple[PoolObservation, ...]:
-    """All storage pools that can be read; with the volumes of all, or `only` of these UUIDs, where they can be listed."""
-    raw = connection.raw
-    pools: list[libvirt.virStoragePool] = connection.optional("pools", raw.listAllStoragePools, 0) or []
-    if not pools:
-        return ()
-    autostart = uuids_of(
-        connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART)
-    )
-    transient = uuids_of(
-        connection.call(raw.listAllStoragePools, libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_TRANSIENT)
-    )
-    found = []
-    for pool in pools:
-        uuid = pool.UUIDString()
-        listed = volumes and (only is None or uuid in only)
-        seen = _pool(connection, pool, uuid in autostart, uuid not in transient, listed)
-        if seen is not None:
-            found.append(seen)
-    return tuple(found)
 
 
 def _all_stats(connection: Connection, groups: int, flags: int = 0) -> Listed:
@@ -329,54 +301,6 @@ def _host_counters(connection: Connection) -> HostCounters:
     if memory:
         free = sum(memory.get(name, 0) for name in ("free", "buffers", "cached")) * _KIB
     return HostCounters(busy, total, memory["total"] * _KIB if memory and "total" in memory else None, free)
-
-
-def _pool(
-    connection: Connection, pool: libvirt.virStoragePool, autostart: bool, persistent: bool, volumes: bool
-) -> PoolObservation | None:
-    """None for a pool that is gone, or that cannot be read."""
-    try:
-        state, capacity, allocation, available = connection.call(pool.info)
-        name = connection.call(pool.name)
-        kind, path, xml = read.read_pool(connection.call(pool.XMLDesc, 0))
-        named = _POOL_STATES[state] if 0 <= state < len(_POOL_STATES) else "inaccessible"
-        listed = (_volumes(connection, pool) if named == "running" else ()) if volumes else None
-    except HypervisorRefused as error:
-        if error.code == "no_such_pool" or faults.is_unreadable(error):
-            return None
-        raise
-    except read.UnreadableXml:
-        return None
-    return PoolObservation(
-        uuid=pool.UUIDString(),
-        name=name,
-        kind=kind,
-        state=named,
-        autostart=autostart,
-        persistent=persistent,
-        capacity_bytes=capacity,
-        allocation_bytes=allocation,
-        available_bytes=available,
-        target_path=path,
-        volumes=listed,
-        xml=xml,
-    )
-
-
-def _volumes(connection: Connection, pool: libvirt.virStoragePool) -> tuple[VolumeObservation, ...] | None:
-    """Those that can be read: a file may have a name that is no text. What ext4 makes for itself is none."""
-    found = []
-    for volume in connection.optional("volumes", pool.listAllVolumes, 0) or []:
-        try:
-            seen = read.read_volume(connection.call(volume.XMLDesc, 0))
-            if (seen.name, seen.kind) != ("lost+found", "dir"):
-                found.append(seen)
-        except read.UnreadableXml:
-            continue
-        except HypervisorRefused as error:
-            if error.code != "no_such_volume" and not faults.is_unreadable(error):
-                raise
-    return tuple(found)
 
 
 def uuids_of(

@@ -12,6 +12,7 @@ from app.core.errors import HypervisorRefused
 from app.core.pools import PoolSpec
 from app.core.views import VolumeObservation
 from app.hypervisor.connection import NO_DEADLINE, Connection
+from app.hypervisor.pool_listing import saved_pool
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import read
 from app.hypervisor.xml.pools import pool_xml
@@ -45,9 +46,9 @@ class Storage:
             work.call(work.raw.storagePoolDefineXML, pool_xml(spec, uuid), 0)
 
     def definition_of(self, uuid: str) -> str:
-        """The definition of a pool, as the mirror keeps it. Raises HypervisorRefused (no_such_pool)."""
+        """The lasting definition of a pool, as the mirror keeps it. Raises HypervisorRefused (no_such_pool)."""
         with self._wiring.work() as work:
-            return read.read_pool(work.call(_pool(work, uuid).XMLDesc, 0))[2]
+            return read.read_pool(saved_pool(work, _pool(work, uuid)))[2]
 
     def redefine_pool(self, xml: str) -> None:
         """Have this text, of a pool that there is and that is off, as its definition. Raises HypervisorRefused."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import undefer
 
 from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
@@ -56,10 +57,13 @@ def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
 def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
     """One pool. Raises NotFound."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
+    query = query.options(undefer(Pool.live_xml))
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such storage pool."))
-    return _pool(ctx, row[0], row[1]).model_copy(update={"shared_with": shared_with(ctx, row[0])})
+    return _pool(ctx, row[0], row[1]).model_copy(
+        update={"shared_with": shared_with(ctx, row[0]), "pending": row[0].live_xml is not None}
+    )
 
 
 def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:

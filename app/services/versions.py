@@ -13,6 +13,7 @@ from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import History, Host, Network, Pool
+from app.hypervisor.xml import pools
 from app.hypervisor.xml.compare import compared
 from app.services import tasks
 from app.services.context import Ctx
@@ -86,8 +87,11 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
             hint=ctx.translate(N_("Define it on its host first.")),
             code="not_persistent",
         )
+    now = found.xml or ""
     params = Redefinition(
-        uuid=found.uuid, xml=saved_version(ctx, object_id, number).xml, digest=digest_of(found.xml or "")
+        uuid=found.uuid,
+        xml=saved_version(ctx, object_id, number).xml,
+        digest=pools.digest(now) if isinstance(found, Pool) and now else digest_of(now),
     )
     task = tasks.enqueue(
         ctx,

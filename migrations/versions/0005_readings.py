@@ -1,4 +1,7 @@
-"""Tables and columns of readings."""
+"""What runs of a storage pool, where that differs from its saved definition."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0005"
 down_revision = "0004"
@@ -7,4 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Change nothing yet."""
+    """Add the column; the next reading of each pool fills it."""
+    op.add_column("pool", sa.Column("live_xml", sa.Text(), nullable=True))

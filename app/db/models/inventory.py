@@ -213,6 +213,7 @@ class Pool(Base):
     volume_count: Mapped[int] = mapped_column(default=0)
     volumes_read_at: Mapped[datetime | None]
     xml: Mapped[str | None] = mapped_column(deferred=True)
+    live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
     shared_mark: Mapped[str | None]  # pools with the same mark are proven to be the same storage
     proven_at: Mapped[datetime | None]
 

@@ -1,8 +1,13 @@
-"""libvirt's XML of storage pools to define. https://libvirt.org/formatstorage.html"""
+"""libvirt's XML of storage pools: written, compared. https://libvirt.org/formatstorage.html"""
 
 from __future__ import annotations
 
+import hashlib
+
+from lxml import etree
+
 from app.core.pools import PoolSpec
+from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import node, text_of
 
 
@@ -33,3 +38,32 @@ def pool_xml(spec: PoolSpec, uuid: str) -> str:
     if target:
         tree.append(node("target", node("path", target)))
     return text_of(tree)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two definitions of a pool mean the same; see `digest`. Raises UnreadableXml."""
+    return one == other or _plain(one) == _plain(other)
+
+
+def digest(xml: str) -> str:
+    """What two texts of the same definition have in common, whether the pool ran when they were read.
+
+    A pool that starts or is read anew gets the owner and mode that its folder has now written into its
+    definition, the saved one included, and nothing tells them from those that somebody defined. So they do not
+    count, nor do its fill and the free parts of its disks. Raises UnreadableXml.
+    """
+    return hashlib.sha256(_plain(xml).encode(errors="surrogatepass")).hexdigest()
+
+
+def _plain(xml: str) -> str:
+    tree = parse(xml, "pool")
+    for path in ("capacity", "allocation", "available", "target/permissions", "source/device/freeExtent"):
+        for each in tree.findall(path):
+            parent = each.getparent()
+            if parent is not None:
+                parent.remove(each)
+    for each in tree.iter():
+        each.text = (each.text or "").strip()
+        each.tail = None
+    tree[:] = [each for each in tree if len(each) or each.text or each.attrib]  # `<source/>` says nothing
+    return etree.tostring(tree, method="c14n", encoding=None).decode()

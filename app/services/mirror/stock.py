@@ -15,6 +15,7 @@ from app.core.offers import Offers
 from app.core.states import ObjectKind, Severity
 from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
 from app.db import models
+from app.hypervisor.xml import pools as pool_definitions
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.definitions import MAX_INTEGER, refresh_dangers, refresh_disk_bytes
 from app.services.mirror.filters import observe_filters
@@ -103,7 +104,7 @@ def _observe_pools(
             )
             _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
         else:
-            if row.xml != pool.xml:
+            if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
                 wanted |= {"shared_mark": None, "proven_at": None}  # it may be another storage now
             _update(batch, news, ObjectKind.POOL, row, wanted)
             if row.state != pool.state:
@@ -129,7 +130,15 @@ def _pool_columns(pool: PoolObservation) -> Row:
         "available_bytes": min(pool.available_bytes, MAX_INTEGER),
         "target_path": pool.target_path,
         "xml": pool.xml,
+        "live_xml": pool.live_xml,
     }
+
+
+def _same_pool(before: str | None, after: str | None) -> bool:
+    """Whether two texts define the same storage; what libvirt fills in while it runs does not count."""
+    if before is None or after is None:
+        return before == after
+    return pool_definitions.same(before, after)
 
 
 def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[str, str]) -> None:
@@ -208,7 +217,8 @@ def _update(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any], wanted
         batch.topics |= {row.id, news.host_id}
         if "name" in changes:
             batch.topics.add(TREE)
-        if changes.get("xml") and row.xml:
+        is_other = changes.get("xml") and row.xml and changes["xml"] != row.xml
+        if is_other and not (kind is ObjectKind.POOL and _same_pool(row.xml, changes["xml"])):
             batch.version(kind, row.id, news.host_id, row.xml, changes["xml"])
             _tell(batch, news, kind, row.id, row.name, f"{kind.value}.changed", _CHANGED[kind])
 

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from app.core.errors import Conflict, NotFound
 from app.core.networks import NetworkPatch
 from app.core.states import ObjectKind, TaskState
-from app.db.models import Network, Pool
+from app.db.models import Event, Network, Pool
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import network_changes, pools, versions
+from app.services import network_changes, pools, storage, versions
 from tests.integration.engine.site import Site, eventually
 
 
@@ -98,6 +98,47 @@ def test_a_pool_is_brought_back_while_it_is_off(host: LabHost, site: Site) -> No
     with pytest.raises(Conflict) as told:
         ask(site, versions.restore_version, ObjectKind.POOL, pool, first)
     assert told.value.code == "wrong_state"
+
+
+def test_a_pool_that_starts_or_stops_is_no_new_version_whatever_libvirt_fills_in(
+    fresh_lab: Lab, site: Site
+) -> None:
+    """A pool that virsh started, a daemon that was restarted, a chmod: each fills in another definition."""
+    host = fresh_lab.hosts[0]
+    host.virsh("pool-destroy", "local")
+    host.virsh("pool-start", "local")
+    host.stop_daemon()
+    host.start_daemon()
+    site.add(host)
+    eventually(lambda: one(site, Pool, "local"), 15, "what it has")
+    pool = one(site, Pool, "local")
+    folder = "/var/lib/libvirt/images"
+    host.exec("chmod", "0700", folder)
+    try:
+        done(site, pools.stop_pool, pool)
+        done(site, pools.start_pool, pool)
+        done(site, pools.refresh_pool, pool)
+    finally:
+        host.exec("chmod", "0755", folder)
+    only = look(site, versions.list_versions, ObjectKind.POOL, pool).items
+    assert [(each.id, each.current) for each in only] == [(0, True)]
+    with site.services.database.read() as session:
+        assert "pool.changed" not in set(session.scalars(sa.select(Event.kind)))
+
+
+def test_a_pool_defined_anew_while_it_runs_is_seen(host: LabHost, site: Site) -> None:
+    pool = one(site, Pool, "local")
+    before = host.virsh("pool-dumpxml", "local", "--inactive")
+    define(host, "pool-define", before.replace("/images<", "/images2<"))
+    try:
+        eventually(
+            lambda: len(look(site, versions.list_versions, ObjectKind.POOL, pool).items) == 2, 15, "virsh's"
+        )
+        shown = look(site, storage.show_pool, pool)
+        assert (shown.pending, shown.target_path) == (True, "/var/lib/libvirt/images")
+    finally:
+        define(host, "pool-define", before)
+    eventually(lambda: not look(site, storage.show_pool, pool).pending, 15, "as it was")
 
 
 def test_a_version_of_something_else_is_none(host: LabHost, site: Site) -> None:

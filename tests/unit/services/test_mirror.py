@@ -510,6 +510,51 @@ def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
     assert world.said()[3:] == ["pool.vanished", "network.vanished"]
 
 
+def pool_xml(path: str = "/pool", permissions: str = "") -> str:
+    return f"<pool type='dir'><name>images</name><target><path>{path}</path>{permissions}</target></pool>"
+
+
+def test_starting_or_stopping_a_pool_makes_no_version_and_keeps_its_proof(world: World) -> None:
+    """libvirt writes owner and mode of the folder into the definition of a pool that it starts or reads anew."""
+    defined = replace(pool("inactive"), xml=pool_xml())
+    filled = "<permissions><mode>0755</mode><owner>0</owner><group>0</group></permissions>"
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(defined,))))
+    with world.services.database.begin() as session:
+        session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
+    told = len(world.events())
+    for permissions in (filled, filled.replace("0755", "0700"), ""):
+        world.observe(
+            world.report(
+                "a", snapshot=HostSnapshot(pools=(replace(pool(), xml=pool_xml("/pool", permissions)),))
+            )
+        )
+    assert [each.kind for each in world.events()[told:]] == ["pool.state"]
+    with world.services.database.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(models.History)) == 0
+        assert session.scalar(sa.select(models.Pool.shared_mark)) == "mark"
+
+
+def test_a_pool_defined_anew_while_it_runs_is_a_version_and_ends_its_proof_when_it_starts(
+    world: World,
+) -> None:
+    """What runs is the storage that was proven; what waits for the next start is another."""
+    old, new = pool_xml(), pool_xml("/elsewhere")
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(pool(), xml=old),))))
+    with world.services.database.begin() as session:
+        session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
+    waiting = replace(pool(), xml=new, live_xml=old)
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(waiting,))))
+    assert world.said()[-1] == "pool.changed"
+    with world.services.database.read() as session:
+        assert session.scalar(sa.select(models.Pool.shared_mark)) == "mark"
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(pool(), xml=new),))))
+    assert world.said().count("pool.changed") == 1
+    with world.services.database.read() as session:
+        assert session.scalar(sa.select(models.Pool.shared_mark)) is None
+
+
 def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> None:
     reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
