@@ -114,6 +114,21 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="Days for which deleted VMs can be brought back, without their disks.")
     ] = 30
 
+    pool_folders: Annotated[
+        str,
+        Field(
+            description="Folders of hosts in which new storage pools may lie, by commas. Folders of the host's system "
+            "are refused in any case; pools that are found on a host stay usable wherever they are."
+        ),
+    ] = "/var/lib/libvirt/images,/var/lib/vz,/srv,/mnt,/media,/data,/storage,/export,/images,/iso,/vm,/vms,/kvm,/tank"
+    libvirt_sockets: Annotated[
+        str,
+        Field(
+            description="Sockets of libvirt on hosts that Vigie may connect to, by commas, for local hosts and over "
+            "SSH. /var/run is the same as /run."
+        ),
+    ] = "/run/libvirt/libvirt-sock,/run/libvirt/virtqemud-sock"
+
     import_from: Annotated[
         str,
         Field(
@@ -141,6 +156,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{entry!r} is no server: write name, *.name or name:port")
         return ",".join(entries)
 
+    @field_validator("pool_folders", "libvirt_sockets")
+    @classmethod
+    def _known_paths(cls, value: str) -> str:
+        entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+        for entry in entries:
+            if not entry.startswith("/") or ".." in entry.split("/"):
+                raise ValueError(f"{entry!r} is no absolute path without ..")
+        return ",".join("/" + "/".join(filter(None, entry.split("/"))) for entry in entries)
+
     @field_validator("data_dir", "key_file", "import_ca_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
@@ -167,6 +191,16 @@ class Settings(BaseSettings):
     def import_servers(self) -> frozenset[str]:
         """The entries of `import_from`."""
         return frozenset(filter(None, self.import_from.split(",")))
+
+    @cached_property
+    def pool_roots(self) -> tuple[str, ...]:
+        """The entries of `pool_folders`."""
+        return tuple(self.pool_folders.split(",")) if self.pool_folders else ()
+
+    @cached_property
+    def sockets(self) -> tuple[str, ...]:
+        """The entries of `libvirt_sockets`."""
+        return tuple(self.libvirt_sockets.split(",")) if self.libvirt_sockets else ()
 
     @cached_property
     def database(self) -> str:

@@ -8,12 +8,15 @@ URI syntax: https://libvirt.org/uri.html
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
+from app.core.pool_paths import plain_path
 from app.core.states import Transport
 
 DEFAULT_PORTS = {Transport.SSH: 22, Transport.TLS: 16514}
@@ -102,6 +105,30 @@ def check_socket(value: str, field: str = "socket") -> str:
     if not value.startswith("/") or len(value.encode()) > 107 or re.search(r"[\x00-\x1f\x7f]", value):
         raise InvalidInput(field, N_("must be an absolute path of at most 107 bytes"))
     return value
+
+
+def require_libvirt_socket(endpoint: Endpoint, allowed: Collection[str], *, anywhere: bool = False) -> None:
+    """Raise InvalidInput (socket) unless the socket that would be dialled is one of these.
+
+    `anywhere`: one of these names in any folder will do, as in the lab, whose hosts share a machine.
+    """
+    if endpoint.transport not in (Transport.LOCAL, Transport.SSH):
+        return
+    try:
+        plain = plain_path(endpoint.socket)
+    except ValueError:
+        raise InvalidInput("socket", N_("must be an absolute path without ..")) from None
+    known = {plain_path(each) for each in allowed}
+    if plain in known:
+        return
+    if anywhere and posixpath.basename(plain) in {posixpath.basename(each) for each in known}:
+        return
+    raise InvalidInput(
+        "socket",
+        N_("must lead to one of these sockets of libvirt: %(sockets)s"),
+        params={"sockets": ", ".join(sorted(known))},
+        hint=N_("Choose one of these, or have VIGIE_LIBVIRT_SOCKETS name another one."),
+    )
 
 
 def make_endpoint(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import posixpath
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
+from app.core.pool_paths import check_pool_path, check_source
 from app.core.specs import Name, ObjectId, Spec
 
 PoolKind = Literal[
@@ -44,23 +45,6 @@ _MAY_HAVE: dict[str, tuple[str, ...]] = {
 FILE_POOLS = ("dir", "fs", "netfs", "gluster")
 # Kinds whose volumes are made by somebody else.
 FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
-# A pool makes every file in its folder a volume, which may be overwritten.
-SYSTEM = ("/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sbin",
-          "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/lib/libvirt", "/var/log", "/mnt", "/media")  # fmt: skip  # noqa: S108  refused, not used
-BELOW = (
-    "/bin/",
-    "/boot/",
-    "/dev/",
-    "/etc/",
-    "/lib/",
-    "/lib64/",
-    "/proc/",
-    "/root/",
-    "/run/",
-    "/sbin/",
-    "/sys/",
-    "/usr/",
-)
 FIELDS = (
     "target_path",
     "source_host",
@@ -71,7 +55,6 @@ FIELDS = (
     "auth_user",
     "auth_secret",
 )
-_DEVICES = ("disk", "iscsi", "scsi", "mpath")
 
 
 class PoolSpec(Spec):
@@ -105,8 +88,12 @@ class PoolSpec(Spec):
     start: bool = True
 
 
-def check(spec: PoolSpec) -> None:
-    """Raise InvalidInput for a field that the kind needs, or has not, and for a folder of the host's system."""
+def checked(spec: PoolSpec, roots: Collection[str]) -> PoolSpec:
+    """The specification with its target as a plain path.
+
+    `roots`: the folders that may hold pools of files. Raises InvalidInput for a field that the kind needs, or has not,
+    and for a place where no pool may be.
+    """
     needs, may = NEEDS[spec.kind], _MAY_HAVE.get(spec.kind, ())
     for field in FIELDS:
         given = getattr(spec, field) is not None
@@ -119,11 +106,11 @@ def check(spec: PoolSpec) -> None:
         raise InvalidInput(field, N_("is needed: user and secret belong together"))
     if spec.auth_secret is not None:
         secret_of(spec.kind, spec.auth_secret.get_secret_value())
-    if spec.target_path is not None:
-        path = posixpath.normpath(spec.target_path)
-        is_system = path in SYSTEM or f"{path}/".startswith(BELOW)
-        if (is_system and spec.kind not in _DEVICES) or ".." in spec.target_path.split("/"):
-            raise InvalidInput("target_path", N_("must not be a folder of the host's system"))
+    check_source(spec.kind, spec.source_device, spec.source_name)
+    if spec.target_path is None:
+        return spec
+    plain = check_pool_path(spec.kind, spec.target_path, roots, source_name=spec.source_name)
+    return spec.model_copy(update={"target_path": plain})
 
 
 def kinds_with(field: str) -> tuple[str, ...]:

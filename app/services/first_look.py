@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.compatibility import report
-from app.core.endpoints import Endpoint, make_endpoint, parse_uri
+from app.core.endpoints import Endpoint, make_endpoint, parse_uri, require_libvirt_socket
 from app.core.errors import IdentityUnconfirmed, InvalidInput, Unavailable
 from app.core.messages import N_
 from app.core.specs import HostTarget
@@ -43,6 +43,18 @@ class Look:
 
 def endpoint_of(services: Services, target: HostTarget) -> Endpoint:
     """Where the host is, every field checked. Raises InvalidInput naming the field."""
+    endpoint = _endpoint(services, target)
+    lab = services.settings.lab
+    try:
+        require_libvirt_socket(endpoint, services.settings.sockets, anywhere=lab)
+    except InvalidInput as error:
+        if target.uri is None:
+            raise
+        raise InvalidInput("uri", error.rule, params=error.params, hint=error.hint) from None
+    return endpoint
+
+
+def _endpoint(services: Services, target: HostTarget) -> Endpoint:
     given = [name for name in _FIELDS if getattr(target, name) is not None]
     if target.uri is not None:
         if given:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.folding import fold
 from app.core.messages import N_
-from app.core.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWork, check
+from app.core.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWork, checked
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import Host, Pool, Volume
@@ -23,7 +23,7 @@ from app.services.workable import require_workable
 def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
     """Have a pool defined, and started if that is asked. Raises InvalidInput, Conflict (name_taken), Busy."""
     ctx.require("pool.edit")
-    check(spec)
+    spec = checked(spec, ctx.services.settings.pool_roots)
     host: Host | None = ctx.session.scalar(
         ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view")
     )

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hardware import DiffLine, DiffRecord, Redefinition, VersionList, VersionRecord
 from app.core.messages import N_
+from app.core.pool_paths import check_pool_path, check_source
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import History, Host, Network, Pool
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.compare import compared
+from app.hypervisor.xml.read import UnreadableXml
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.mirror.batch import digest_of
@@ -64,7 +66,10 @@ def diff_versions(ctx: Ctx, kind: ObjectKind, object_id: str, before: int, after
 
 
 def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> TaskRecord:
-    """Ask that a version counts again. A pool must be off for it. Raises NotFound, Conflict, Busy."""
+    """Ask that a version counts again. A pool must be off for it, and lie where a new one may.
+
+    Raises NotFound, Conflict (wrong_state, not_persistent, place_refused), Busy.
+    """
     how = _KINDS[kind]
     ctx.require(how.edit)
     found = _find(ctx, kind, object_id)
@@ -88,9 +93,12 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
             code="not_persistent",
         )
     now = found.xml or ""
+    xml = saved_version(ctx, object_id, number).xml
+    if isinstance(found, Pool):
+        _check_places(ctx, now, xml)
     params = Redefinition(
         uuid=found.uuid,
-        xml=saved_version(ctx, object_id, number).xml,
+        xml=xml,
         digest=pools.digest(now) if isinstance(found, Pool) and now else digest_of(now),
     )
     task = tasks.enqueue(
@@ -101,6 +109,30 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
         params=params.model_dump(),
     )
     return tasks.record_of(ctx, task)
+
+
+def _check_places(ctx: Ctx, before: str, after: str) -> None:
+    """Raise Conflict (place_refused) when the version would put a pool where a new one may not be."""
+    try:
+        wanted = pools.read_places(after)
+        if before and pools.read_places(before) == wanted:
+            return  # where it lies is as it was found on its host
+        check_source(wanted.kind, wanted.source_device, wanted.source_name)
+        if wanted.target_path is not None:
+            roots = ctx.services.settings.pool_roots
+            check_pool_path(wanted.kind, wanted.target_path, roots, source_name=wanted.source_name)
+    except UnreadableXml as error:
+        why: str = str(error)[:300]
+    except InvalidInput as error:
+        why = f"{error.field}: {ctx.say(error.rule, error.params)}"
+    else:
+        return
+    raise Conflict(
+        ctx.translate(N_("This version cannot be restored: a storage pool may not lie where it says.")),
+        why=why,
+        hint=ctx.translate(N_("Define the pool on its host if it has to be there, for example with virsh.")),
+        code="place_refused",
+    )
 
 
 def versions_of(ctx: Ctx, object_id: str) -> VersionList:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from lxml import etree
 
 from app.core.pools import PoolSpec
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import node, text_of
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlaces:
+    """Where a pool's definition says that it lies, and what it is made of."""
+
+    kind: str
+    target_path: str | None
+    source_device: str | None
+    source_name: str | None
 
 
 def pool_xml(spec: PoolSpec, uuid: str) -> str:
@@ -67,3 +78,15 @@ def _plain(xml: str) -> str:
         each.tail = None
     tree[:] = [each for each in tree if len(each) or each.text or each.attrib]  # `<source/>` says nothing
     return etree.tostring(tree, method="c14n", encoding=None).decode()
+
+
+def read_places(xml: str) -> PoolPlaces:
+    """Where a pool lies. Raises UnreadableXml."""
+    tree = parse(xml, "pool")
+    device = tree.find("source/device")
+    return PoolPlaces(
+        tree.get("type", ""),
+        tree.findtext("target/path"),
+        None if device is None else device.get("path"),
+        tree.findtext("source/name"),
+    )

@@ -277,7 +277,7 @@ def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
     site = make_site(resync_s=1.0, refresh_s=1.0)
     host = fresh_lab.hosts[0]
     host.create_guest("seen", start=True)
-    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "<arch>")
+    garbler = Garbler(tmp_path / "libvirt-sock", host.socket, "<arch>")
     try:
         garbler.on = False
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
@@ -323,7 +323,7 @@ def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(
     host = fresh_lab.hosts[0]
     strange = host.create_guest("unreadable-name")
     host.create_guest("plain")
-    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "unreadable-name")
+    garbler = Garbler(tmp_path / "libvirt-sock", host.socket, "unreadable-name")
     try:
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
         site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
@@ -340,7 +340,7 @@ def test_a_host_that_cannot_be_read_at_all_is_refused_with_a_reason(
     fresh_lab: Lab, site: Site, tmp_path: Path
 ) -> None:
     host = fresh_lab.hosts[0]
-    garbler = Garbler(tmp_path / "garbled.sock", host.socket, "<arch>")
+    garbler = Garbler(tmp_path / "libvirt-sock", host.socket, "<arch>")
     try:
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
         with pytest.raises(HypervisorRefused) as refused:

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from lxml import etree
 
 from app.core.errors import Conflict, InvalidInput
-from app.core.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, check
+from app.core.pool_paths import DEVICE_FOLDERS
+from app.core.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, checked
 from app.core.records import PoolRecord, TaskRecord
 from app.core.states import HostState, TaskState, VmState
 from app.db.models import Pool, Task
@@ -21,7 +22,7 @@ from app.services import pool_proofs, pools, storage
 from tests.integration.engine.site import Site, eventually
 
 RNG = etree.RelaxNG(etree.parse("/usr/share/libvirt/schemas/storagepool.rng"))
-PATH = "/var/lib/libvirt/more"
+PATH = "/srv/more"
 
 
 @pytest.fixture
@@ -117,6 +118,8 @@ def test_the_xml_of_every_kind_is_valid(kind: str) -> None:
         "source_name": "vg", "initiator": "iqn.2026-01.org.example:kvm-01",
     }  # fmt: skip
     fields = {name: given[name] for name in NEEDS[kind]}
+    if kind in DEVICE_FOLDERS:
+        fields["target_path"] = DEVICE_FOLDERS[kind][0]
     if kind == "scsi":
         fields["source_device"] = "host1"
     if kind in ("iscsi", "iscsi-direct"):
@@ -124,7 +127,7 @@ def test_the_xml_of_every_kind_is_valid(kind: str) -> None:
     if kind in SECRET_KINDS:
         fields |= {"auth_user": "vigie", "auth_secret": "c2VjcmV0"}
     spec = PoolSpec.model_validate({"host_id": "host_aaaaaaaaaaaaaaaa", "name": "x", "kind": kind, **fields})
-    check(spec)
+    checked(spec, ["/srv"])
     xml = etree.fromstring(pool_xml(spec, "6b1f6a2e-9d0f-4c0b-8f5e-3d2c1b0a9e8d"))
     assert RNG.validate(xml), RNG.error_log.last_error
 

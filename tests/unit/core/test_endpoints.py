@@ -2,9 +2,12 @@
 
 import pytest
 
-from app.core.endpoints import SYSTEM_SOCKET, Endpoint, make_endpoint, parse_uri
+from app.config import Settings
+from app.core.endpoints import SYSTEM_SOCKET, Endpoint, make_endpoint, parse_uri, require_libvirt_socket
 from app.core.errors import InvalidInput
 from app.core.states import Transport
+
+SOCKETS = Settings().sockets
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,28 @@ def test_fields_that_are_refused(fields: dict[str, object], named: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         make_endpoint(**fields)  # type: ignore[arg-type]
     assert refused.value.field == named
+
+
+@pytest.mark.parametrize("transport", [Transport.LOCAL, Transport.SSH])
+@pytest.mark.parametrize(
+    "socket",
+    ["/run/docker.sock", "/etc/passwd", "/run/libvirt/../docker.sock", "/tmp/libvirt-sock", "//etc/passwd"],
+)
+def test_a_socket_that_is_not_libvirts_is_never_dialled(transport: Transport, socket: str) -> None:
+    address = "" if transport is Transport.LOCAL else "kvm-01"
+    with pytest.raises(InvalidInput) as refused:
+        require_libvirt_socket(make_endpoint(transport, address=address, socket=socket), SOCKETS)
+    assert refused.value.field == "socket"
+
+
+@pytest.mark.parametrize("socket", [None, "/run/libvirt/libvirt-sock", "/var/run//libvirt/virtqemud-sock"])
+def test_sockets_of_libvirt_are_dialled(socket: str | None) -> None:
+    require_libvirt_socket(make_endpoint(Transport.LOCAL, socket=socket), SOCKETS)
+
+
+def test_in_the_lab_libvirts_sockets_may_lie_anywhere_but_have_its_names() -> None:
+    require_libvirt_socket(make_endpoint(Transport.LOCAL, socket="/x/libvirt-sock"), SOCKETS, anywhere=True)
+    with pytest.raises(InvalidInput):
+        require_libvirt_socket(
+            make_endpoint(Transport.LOCAL, socket="/x/docker.sock"), SOCKETS, anywhere=True
+        )

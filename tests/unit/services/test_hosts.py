@@ -88,6 +88,22 @@ def test_a_name_that_is_taken_is_refused_before_the_look_at_the_host(
     assert told.value.code == "name_taken"
 
 
+@pytest.mark.parametrize("socket", ["/run/docker.sock", "/etc/passwd"])
+def test_a_local_host_is_looked_at_only_by_sockets_of_libvirt(
+    services: Services, ctx: Contexts, socket: str
+) -> None:
+    administrator = ctx().actor
+    ctx.commit()
+    for target, field in (
+        (HostTarget(transport="local", socket=socket), "socket"),
+        (HostTarget(uri=f"qemu:///system?socket={socket}"), "uri"),
+    ):
+        with pytest.raises(InvalidInput) as told:
+            hosts.check_host(services, administrator, text, target)
+        assert told.value.field == field
+        assert "/run/libvirt/libvirt-sock" in told.value.said(text)
+
+
 def test_who_may_not_add_hosts_learns_nothing_of_the_target(services: Services, ctx: Contexts) -> None:
     viewer: Actor = ctx("viewer").actor
     ctx.commit()
