@@ -1,4 +1,4 @@
-"""What in a definition lets a guest, or whoever changes it, reach its host. Each needs the privilege vm.danger."""
+"""What in a definition lets a guest, or whoever changes it, reach its host. Each needs the privilege vm.host-access."""
 
 from __future__ import annotations
 

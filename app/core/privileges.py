@@ -24,16 +24,17 @@ OPERATE = VIEW | {
     "vm.create",
     "vm.edit",
     "vm.delete",
+    "network.use",
     "pool.operate",
     "volume.edit",
     "volume.delete",
     "image.edit",
     "task.cancel",
 }
-# `vm.danger`: what lets a guest, or whoever changes it, reach its host (core.dangers).
+# `vm.host-access`: what lets a guest, or whoever changes it, reach its host (core.dangers).
 ADMINISTER = OPERATE | {
     "vm.edit_xml",
-    "vm.danger",
+    "vm.host-access",
     "pool.edit",
     "network.edit",
     "host.add",

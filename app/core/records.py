@@ -212,6 +212,12 @@ class HostDetail(HostRecord):
     maintenance: bool = Field(
         False, description="Whether maintenance was begun; `state` says so only while it is connected."
     )
+    allowed_bridges: list[str] = Field(
+        [], description="Bridges that VMs may be plugged into without the privilege vm.host-access."
+    )
+    allowed_interfaces: list[str] = Field(
+        [], description="Interfaces that VMs may share by macvtap without the privilege vm.host-access."
+    )
     socket: str
     credential_id: str | None = None
     credential_name: str | None = None

@@ -67,6 +67,10 @@ class HostSpec(HostTarget):
     notes: Notes = ""
 
 
+DeviceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$")]
+"""A network device as the kernel names it: at most 15 characters."""
+
+
 class HostPatch(Spec):
     """Changes of a host; what is left out stays."""
 
@@ -82,6 +86,17 @@ class HostPatch(Spec):
     credential_id: ObjectId | None = None
     tags: list[TagName] | None = Field(None, max_length=50)
     notes: Notes | None = None
+    allowed_bridges: list[DeviceName] | None = Field(
+        None,
+        max_length=200,
+        description="Bridges of the host that VMs may be plugged into without the privilege vm.host-access.",
+    )
+    allowed_interfaces: list[DeviceName] | None = Field(
+        None,
+        max_length=200,
+        description="Interfaces of the host that VMs may share by macvtap without the privilege vm.host-access; mode "
+        "passthrough needs it in any case.",
+    )
 
 
 class IdentitySpec(Spec):

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.dangers import DANGERS, dangers_of
-from app.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hardware import (
     MAX_XML,
     DefinitionRecord,
@@ -26,6 +26,7 @@ from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.hardware import digest_of, find_editable
+from app.services.host_access import require_for_definition
 from app.services.mirror.definitions import differences, parsed, pool_places
 from app.services.versions import saved_version, versions_of
 
@@ -66,15 +67,19 @@ def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     if version is not None and version != version_of(definition):
         find_editable(ctx, vm_id, digest="another", privilege="vm.edit_xml")
     _check(ctx, vm, xml)
-    _check_dangers(ctx, vm, definition.saved_xml or definition.xml, xml)
+    require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
     return _define(ctx, vm, host, definition, xml)
 
 
 def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
-    """Ask that what waits for the power-off is dropped: the saved definition becomes what runs. Raises Conflict."""
+    """Ask that what waits for the power-off is dropped: the saved definition becomes what runs.
+
+    Raises Conflict, NotAllowed when what runs has host access that the saved definition lacks and the asker may not give.
+    """
     vm, host, definition = find_editable(ctx, vm_id)
     if not definition.pending:
         raise Conflict(ctx.translate(N_("Nothing waits for the next power-off.")), code="nothing_pending")
+    require_for_definition(ctx, host, definition.xml, definition.saved_xml)
     return _define(ctx, vm, host, definition, definition.xml)
 
 
@@ -110,7 +115,7 @@ def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     """Ask that a version counts again. Raises NotFound, NotAllowed, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
     xml = saved_version(ctx, vm_id, number).xml
-    _check_dangers(ctx, vm, definition.saved_xml or definition.xml, xml)
+    require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
     return _define(ctx, vm, host, definition, xml)
 
 
@@ -137,22 +142,6 @@ def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
         raise InvalidInput("xml", N_("must keep the VM's name"), hint=N_("Rename the VM instead."))
     if (rule := broken_rule(xml)) is not None:
         raise InvalidInput("xml", N_("breaks libvirt's schema: %(rule)s"), params={"rule": rule})
-
-
-def _check_dangers(ctx: Ctx, vm: Vm, before: str, after: str) -> None:
-    places = _places(ctx, vm)
-    kept = set(read_vm(before).reaches)
-    new = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
-    if new and not ctx.can("vm.danger"):
-        said = ", ".join(ctx.translate(DANGERS[key]) for key in new)
-        raise NotAllowed(
-            ctx.translate(N_("You may not do this.")),
-            why=ctx.say(
-                N_("It adds what reaches the host: %(parts)s. The privilege vm.danger is missing."),
-                {"parts": said},
-            ),
-            hint=ctx.translate(N_("Ask an administrator for a role that holds it.")),
-        )
 
 
 def _places(ctx: Ctx, vm: Vm) -> set[str]:

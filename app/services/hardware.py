@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.attachments import Attachment
 from app.core.blueprint import DiskPlan
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound
 from app.core.hardware import Changes, HardwarePatch, Medium, NicPatch, RenameSpec, Renaming, Step
@@ -17,6 +18,7 @@ from app.core.vmspec import DiskSpec, NicSpec, VmSpec
 from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import tasks
 from app.services.context import Ctx
+from app.services.host_access import require_attachments
 from app.services.placement import promised_memory
 from app.services.planned_disks import hold_volumes, plan_disks
 from app.services.planned_nics import plan_nics
@@ -116,6 +118,7 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
     device_of(ctx, definition, mac)
     network = None
     if patch.network_id is not None:
+        require_attachments(ctx, host, [Attachment("network", patch.network_id)])
         query = sa.select(Network).where(Network.id == patch.network_id, Network.host_id == host.id)
         found = ctx.session.scalar(ctx.visible(query, "network.view"))
         if found is None:

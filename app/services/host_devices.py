@@ -52,7 +52,7 @@ def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
 
 def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd) -> TaskRecord:
     """Ask for a device of the host. Raises InvalidInput (name), Conflict (device_in_use), NotAllowed, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.danger")
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.host-access")
     row = ctx.session.get(Offers, host.id)
     known = STORED.validate_python(row.devices or []) if row is not None else []
     device = next((each for each in known if each.name == asked.name), None)
@@ -88,7 +88,7 @@ def remove_device(ctx: Ctx, vm_id: str, address: str) -> TaskRecord:
 
 def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd) -> TaskRecord:
     """Ask for a folder of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.danger")
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.host-access")
     if any(each.tag == asked.tag for each in show_machine(ctx, vm_id).folders):
         raise InvalidInput("tag", N_("is that of another folder of this VM"))
     offered = offers_of(ctx, host).filesystems

@@ -106,6 +106,8 @@ def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
         **{name: facts[name] for name in _FACTS if facts.get(name) is not None},
         notes=host.notes,
         maintenance=host.maintenance,
+        allowed_bridges=host.allowed_bridges or [],
+        allowed_interfaces=host.allowed_interfaces or [],
         socket=host.socket,
         credential_id=host.credential_id,
         credential_name=credential.name if credential else None,

@@ -192,6 +192,11 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
             raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
         host.datacenter_id = patch.datacenter_id
     _set_state(ctx, host, patch)
+    before = _allowed(host)
+    if patch.allowed_bridges is not None:
+        host.allowed_bridges = list(dict.fromkeys(patch.allowed_bridges))
+    if patch.allowed_interfaces is not None:
+        host.allowed_interfaces = list(dict.fromkeys(patch.allowed_interfaces))
     host.notes = host.notes if patch.notes is None else patch.notes
     if patch.name is not None:
         save_named(ctx, host, patch.name)
@@ -200,9 +205,15 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
     host.search_text = host_search_text(host.name, host.address, host.hostname, host.tags)
     host.version += 1
     ctx.session.flush()
-    audit.record(ctx, "host.update", target=_ref(host), fields=", ".join(sorted(fields)))
+    changed = {} if before == _allowed(host) else {"allowed_before": before, "allowed": _allowed(host)}
+    audit.record(ctx, "host.update", target=_ref(host), fields=", ".join(sorted(fields)), **changed)
     ctx.notify(HOSTS, TREE, host.id)
     return show_host(ctx, host.id)
+
+
+def _allowed(host: Host) -> str:
+    """The bridges and interfaces that VMs may be plugged into, as the audit shows them."""
+    return ", ".join((*(host.allowed_bridges or ()), *(host.allowed_interfaces or ()))) or "–"
 
 
 def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:

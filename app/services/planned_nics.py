@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core import placing
+from app.core.attachments import Attachment
 from app.core.blueprint import NicPlan
 from app.core.errors import InvalidInput
 from app.core.messages import N_
@@ -15,12 +16,13 @@ from app.core.vmspec import NicSpec, VmSpec
 from app.db.models import Filter, Host, Network
 from app.services import macs
 from app.services.context import Ctx
+from app.services.host_access import require_attachments
 
 
 def plan_nics(
     ctx: Ctx, spec: VmSpec, host: Host, *, machine: str | None, system: System | None
 ) -> list[NicPlan]:
-    """All interfaces. Raises InvalidInput (nics.N.…)."""
+    """All interfaces. Raises InvalidInput (nics.N.…), NotAllowed for what the actor may not plug one into."""
     plans = []
     for number, asked in enumerate(spec.nics):
         where = f"nics.{number}"
@@ -46,9 +48,12 @@ def plan_nics(
 
 def _plug(ctx: Ctx, host: Host, asked: NicSpec, where: str) -> dict[str, Any]:
     if asked.bridge:
+        require_attachments(ctx, host, [Attachment("bridge", asked.bridge)])
         return {"kind": "bridge", "source": asked.bridge}
     if asked.direct:
+        require_attachments(ctx, host, [Attachment("direct", asked.direct, asked.direct_mode)])
         return {"kind": "direct", "source": asked.direct, "mode": asked.direct_mode}
+    require_attachments(ctx, host, [Attachment("network", asked.network or "")])
     field = f"{where}.network_id" if asked.network_id else f"{where}.network"
     by_name = sa.and_(Network.name == asked.network, Network.host_id == host.id)
     query = sa.select(Network).where(Network.id == asked.network_id if asked.network_id else by_name)

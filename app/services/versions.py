@@ -124,7 +124,7 @@ def _check_places(ctx: Ctx, before: str, after: str) -> None:
     except UnreadableXml as error:
         why: str = str(error)[:300]
     except InvalidInput as error:
-        why = f"{error.field}: {ctx.say(error.rule, error.params)}"
+        why = f"{error.field}: {ctx.say(error.rule, dict(error.params or {}))}"
     else:
         return
     raise Conflict(

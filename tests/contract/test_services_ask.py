@@ -19,6 +19,8 @@ NEED_NOT = {
     "accounts.set_language": OWN,
     "audit.record": PART + "writes down what was done",
     "definition_nics.each_nic": PART + "names columns for a filtered query",
+    "definitions.replace": PART + "hardware.find_editable asks",
+    "definitions.restore_version": PART + "hardware.find_editable asks",
     "definitions.revert": PART + "hardware.find_editable asks",
     "first_look.credential_for": PART + "hosts.add_host, hosts.update_host and first_look.look_at ask",
     "hardware.ask": PART + "whoever found the VM with find_editable",

@@ -62,6 +62,9 @@ class Host(Usage, Base):
     mode: Mapped[str]
     enabled: Mapped[bool] = mapped_column(default=True)
     maintenance: Mapped[bool] = mapped_column(default=False)
+    # What VMs may be plugged into by those who may not give them host access; None: nothing.
+    allowed_bridges: Mapped[list[Any] | None]
+    allowed_interfaces: Mapped[list[Any] | None]
     fingerprint: Mapped[str | None]
     fingerprint_seen: Mapped[str | None]
     libvirt_uuid: Mapped[str | None] = mapped_column(unique=True)

@@ -182,7 +182,7 @@ def list_devices(id: ObjectPath, ctx: Reader) -> HostDeviceList:
     responses=problems(404, 409, 413),
 )
 def add_device(id: ObjectPath, device: HostDeviceAdd, ctx: Writer, repeat: Once) -> Response:
-    """Give a device of the host to the VM. Needs vm.danger."""
+    """Give a device of the host to the VM. Needs vm.host-access."""
     return repeat.once(ctx, lambda: accepted(host_devices.add_device(ctx, id, device)))
 
 
@@ -206,7 +206,7 @@ def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer) -> Response
     responses=problems(404, 409, 413),
 )
 def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, repeat: Once) -> Response:
-    """Share a folder of the host with the VM. Needs vm.danger."""
+    """Share a folder of the host with the VM. Needs vm.host-access."""
     return repeat.once(ctx, lambda: accepted(host_devices.add_folder(ctx, id, folder)))
 
 

@@ -67,6 +67,10 @@ class Form:
         """The field of tags: words between spaces or commas, with or without the # that pages show before them."""
         return [word.lstrip("#") for word in self["tags"].replace(",", " ").split() if word.strip("#")]
 
+    def words(self, name: str) -> list[str]:
+        """The words of a field, between spaces or commas."""
+        return self[name].replace(",", " ").split()
+
     def read(self, spec: type[S], **given: object) -> S:
         """The spec that the form fills in; `given` wins over the fields. Raises FormInvalid."""
         found: dict[str, object] = {}

@@ -164,7 +164,8 @@ def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     version, tags = form.version, form.tags
 
     def work(ctx: Ctx) -> HostDetail:
-        patch = form.read(HostPatch, tags=tags, notes=form["notes"])
+        allowed = {name: form.words(name) for name in ("allowed_bridges", "allowed_interfaces")}
+        patch = form.read(HostPatch, tags=tags, notes=form["notes"], **allowed)
         return hosts.update_host(ctx, id, patch, version)
 
     answer = attempt(visitor, form, "host.update", work, target=id)

@@ -222,7 +222,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         machine=found,
         part=part,
         form=form,
-        devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.danger") else None,
+        devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,
         choices=creation_choices.list_choices(ctx, vm.host_id),
         words={
             "watchdog": vm_form.options_of(MachinePatch, "watchdog"),

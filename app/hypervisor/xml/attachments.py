@@ -1,0 +1,19 @@
+"""Finds in a definition what its network interfaces are plugged into."""
+
+from __future__ import annotations
+
+from app.core.attachments import Attachment
+from app.hypervisor.xml.read import parse
+
+
+def read_attachments(xml: str) -> tuple[Attachment, ...]:
+    """What each interface is plugged into, in the order of the definition. Raises UnreadableXml."""
+    found = []
+    for nic in parse(xml, "domain").iterfind("devices/interface"):
+        kind, source = nic.get("type", ""), nic.find("source")
+        name = mode = ""
+        if source is not None:
+            name = source.get("dev" if kind == "direct" else kind) or ""
+            mode = source.get("mode") or ("vepa" if kind == "direct" else "")  # libvirt's default
+        found.append(Attachment(kind, name, mode))
+    return tuple(found)

@@ -1,0 +1,82 @@
+"""Who may have a guest reach its host: by what a definition names, and by what its interfaces are plugged into.
+
+What a VM has already stays, whoever changes it: only what a change adds is judged. Undelete adds everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.core.attachments import Attachment, is_open
+from app.core.dangers import DANGERS, dangers_of
+from app.core.errors import NotAllowed
+from app.core.messages import N_
+from app.db.models import Host
+from app.hypervisor.xml.attachments import read_attachments
+from app.hypervisor.xml.read import read_vm
+from app.services.context import Ctx
+from app.services.mirror.definitions import pool_places
+
+HOST_ACCESS, USE_NETWORK = "vm.host-access", "network.use"
+
+
+def require_for_definition(ctx: Ctx, host: Host, after: str, before: str | None = None) -> None:
+    """Raise NotAllowed when the definition reaches its host in a way that the one before does not, and the actor
+    may not have that. Without one before, all of it is new. Raises UnreadableXml.
+    """
+    kept = set() if before is None else set(read_vm(before).reaches)
+    plugged = set() if before is None else set(read_attachments(before))
+    require_attachments(ctx, host, (each for each in read_attachments(after) if each not in plugged))
+    places = pool_places(ctx.session, [host.id])[host.id]
+    new = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
+    if new and not ctx.can(HOST_ACCESS):
+        said = ", ".join(ctx.translate(DANGERS[key]) for key in new)
+        raise _not_allowed(
+            ctx,
+            ctx.say(
+                N_("It gives the VM host access: %(parts)s. The privilege vm.host-access is missing."),
+                {"parts": said},
+            ),
+        )
+
+
+def require_attachments(ctx: Ctx, host: Host, new: Iterable[Attachment]) -> None:
+    """Raise NotAllowed when the actor may not plug interfaces into these on this host."""
+    for each in new:
+        if each.kind == "network":
+            ctx.require(USE_NETWORK)
+        elif not ctx.can(HOST_ACCESS) and not is_open(
+            each, host.allowed_bridges or (), host.allowed_interfaces or ()
+        ):
+            raise _not_allowed(ctx, _why(ctx, host, each))
+
+
+def _why(ctx: Ctx, host: Host, attachment: Attachment) -> str:
+    named = {"name": attachment.source, "host": host.name, "kind": attachment.kind}
+    if attachment.kind == "bridge":
+        rule = N_(
+            "Bridge %(name)s is not in the list of host %(host)s, and the privilege vm.host-access is missing."
+        )
+    elif attachment.kind != "direct":
+        rule = N_("An interface of type %(kind)s gives host access. The privilege vm.host-access is missing.")
+    elif attachment.source in (host.allowed_interfaces or ()):
+        rule = N_(
+            "Mode passthrough takes interface %(name)s away from host %(host)s. The privilege vm.host-access is missing."
+        )
+    else:
+        rule = N_(
+            "Interface %(name)s is not in the list of host %(host)s, and the privilege vm.host-access is missing."
+        )
+    return ctx.say(rule, named)
+
+
+def _not_allowed(ctx: Ctx, why: str) -> NotAllowed:
+    return NotAllowed(
+        ctx.translate(N_("You may not do this.")),
+        why=why,
+        hint=ctx.translate(
+            N_(
+                "Ask an administrator for that role, or to add the bridge or interface on the page of the host."
+            )
+        ),
+    )
