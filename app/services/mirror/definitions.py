@@ -28,6 +28,8 @@ _RUNTIME = {
     "nics": ("target",),
     "graphics": ("listen", "port"),
 }
+# Controllers that libvirt adds by itself, some only while the VM runs, and that it lists in another order then.
+_OWN_CONTROLLERS = ("pci ", "virtio-serial ", "sata ", "ide ", "fdc ", "ccid ")
 _RUNTIME_WHOLE = frozenset({"memory_bytes", "cpu_mode", "cpu_model"})  # the balloon; host-model spelled out
 _CHANNEL_STATE = re.compile(r" \((?:dis)?connected\)$")
 _LIVE = re.compile(r"\s*<domain\s[^>]*\bid=['\"]")
@@ -78,11 +80,25 @@ def _lasting(name: str, value: Any, live: bool) -> Any:
     if live and name in _RUNTIME_WHOLE:
         return None
     if name == "devices":
-        return [{**each, "summary": _CHANNEL_STATE.sub("", each["summary"])} for each in value or ()]
+        return _lasting_devices(value or (), live)
     hidden = _RUNTIME.get(name, ()) if live or name == "disks" else ()
     if not hidden:
         return value
-    return [{key: each for key, each in part.items() if key not in hidden} for part in value or ()]
+    parts = [{key: each for key, each in part.items() if key not in hidden} for part in value or ()]
+    if name == "disks":  # an empty drive has a format only in the saved definition
+        parts = [part if part["source"] else part | {"format": None} for part in parts]
+    return parts
+
+
+def _lasting_devices(devices: Iterable[Mapping[str, Any]], live: bool) -> list[tuple[str, str]]:
+    found = [(each["kind"], _CHANNEL_STATE.sub("", each["summary"])) for each in devices]
+    if not live:
+        return found
+    return sorted(
+        (kind, summary)
+        for kind, summary in found
+        if kind != "controller" or not summary.startswith(_OWN_CONTROLLERS)
+    )
 
 
 def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]) -> Row:
