@@ -55,8 +55,12 @@ class Settings(BaseSettings):
         Field(description="URL that browsers use, when a proxy stands in front: https://vigie.example.org"),
     ] = None
     proxy_addresses: Annotated[
-        str, Field(description="Addresses of proxies whose X-Forwarded-* headers are believed, by commas.")
-    ] = "127.0.0.1"
+        str,
+        Field(
+            description="Addresses of proxies whose X-Forwarded-* headers are believed, by commas. Unset: none; then "
+            "everybody who comes through a proxy shares its address, also when guesses at passwords are limited."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="How much is logged.")
     ] = "info"
@@ -100,8 +104,8 @@ class Settings(BaseSettings):
     login_attempts: Annotated[
         PositiveInt,
         Field(
-            description="Failed logins allowed from one address in five minutes; for one name from all addresses, "
-            "ten times as many."
+            description="Failed logins allowed in five minutes from one address (of IPv6: one /64, and ten times as "
+            "many from its /48), and from each browser that its user has signed in on before."
         ),
     ] = 10
     max_body_bytes: Annotated[PositiveInt, Field(description="Largest request body.")] = 1_048_576

@@ -69,6 +69,10 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
 def serve(settings: Settings) -> int:
     """Run the server until SIGTERM or SIGINT; return the exit code. Prints one line when it is ready."""
     set_up_logs(settings.log_level, settings.log_format)
+    if settings.public_url and not settings.proxy_addresses:
+        log.warning(
+            "proxy_not_named", setting="VIGIE_PROXY_ADDRESSES", effect="all browsers share one address"
+        )
     try:
         with _only_one(settings.data_dir), _listen(settings) as listener:
             _prepare_database(settings)
@@ -107,7 +111,7 @@ class _Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=True,
+            proxy_headers=bool(settings.proxy_addresses),
             forwarded_allow_ips=settings.proxy_addresses,
             timeout_graceful_shutdown=GRACE_S,
         )

@@ -50,9 +50,16 @@ def list_(as_json: AsJson = False) -> None:
 
 @users.command("password")
 @plain_errors
-def password(name: Name, password_stdin: Stdin = False) -> None:
-    """Give a user a new password; all logins of the user end."""
-    patch = UserPatch.model_validate({"password": read_password(password_stdin)})
+def password(
+    name: Name,
+    password_stdin: Stdin = False,
+    keep_tokens: Annotated[
+        bool, typer.Option("--keep-tokens", help="Let the user's API tokens stay.")
+    ] = False,
+) -> None:
+    """Give a user a new password; all logins and API tokens of the user end."""
+    given = {"password": read_password(password_stdin), "keep_tokens": keep_tokens}
+    patch = UserPatch.model_validate(given)
     with writing() as ctx:
         accounts.update_user(ctx, accounts.find_user(ctx, name).id, patch)
 
@@ -78,7 +85,7 @@ def enable(name: Name) -> None:
 def create_token(
     name: Annotated[str, typer.Argument(help="What the token is for.")],
     user: Annotated[str, typer.Option("--user", help="Whose rights it has.")],
-    days: Annotated[int | None, typer.Option("--days", help="Days until it expires; unset: never.")] = None,
+    days: Annotated[int, typer.Option("--days", help="Days until it expires, at most 3650.")] = 90,
     as_json: AsJson = False,
 ) -> None:
     """Make a token and print it; it is shown this once."""

@@ -156,7 +156,12 @@ class UserPatch(Spec):
     role: RoleName | None = None
     language: LanguageName | None = None
     disabled: bool | None = None
-    password: Password | None = None
+    password: Password | None = Field(
+        None, description="A new password; it ends the user's logins and tokens."
+    )
+    keep_tokens: bool | None = Field(
+        None, description="With a new password: whether the user's API tokens stay. They end by default."
+    )
 
 
 class PasswordChange(Spec):
@@ -164,13 +169,16 @@ class PasswordChange(Spec):
 
     current: SecretStr = Field(max_length=200)
     new: Password
+    keep_tokens: bool = Field(False, description="Whether your API tokens stay; they end by default.")
 
 
 class TokenSpec(Spec):
     """A token for a program. It has the rights of its user."""
 
     name: Name
-    expires_in_days: int | None = Field(None, ge=1, le=3650)
+    expires_in_days: int = Field(
+        90, ge=1, le=3650, description="Every token ends by itself, at most after ten years."
+    )
 
 
 class CredentialSpec(Spec):

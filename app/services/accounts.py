@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -18,11 +18,23 @@ from app.core.specs import LanguageName, ListQuery, PasswordChange, UserPatch, U
 from app.core.states import ObjectKind
 from app.db.models import Login, Token, User
 from app.services import audit
-from app.services.context import Actor, Ctx, Services, Via
-from app.services.logins import TOUCHES, digest, hash_password, limited, new_secret, verify_password
+from app.services.context import Actor, Ctx, Services
+from app.services.logins import (
+    Guesser,
+    digest,
+    guesser_at,
+    guesser_of,
+    hash_password,
+    known_device,
+    limited,
+    new_device,
+    new_secret,
+    verify_password,
+)
 from app.services.names import check_version, save_named
 from app.services.notices import USER
 from app.services.paging import Order, mentions, page, storable
+from app.services.passwords import require_strong
 
 ORDER = Order(
     {
@@ -43,24 +55,40 @@ LOGINS = Order(
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A login that was just made. `secret` goes into the cookie and is kept nowhere else."""
+    """A login that was just made. `secret` goes into the cookie and is kept nowhere else.
+
+    `device` goes into a cookie that outlives the login: guesses from elsewhere do not keep this browser out.
+    """
 
     secret: str = field(repr=False)
+    device: str = field(repr=False)
     login_id: str
     expires_at: datetime
     user: UserRecord
 
 
-def sign_in(
-    services: Services, name: str, password: str, *, remote: str | None, user_agent: str | None
-) -> SignIn:
-    """Check a name and a password and make a login.
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What came with an attempt to sign in: the address, and what an earlier login left in the browser's cookies."""
+
+    remote: str | None
+    user_agent: str | None = None
+    device: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+
+
+def sign_in(services: Services, name: str, password: str, browser: Browser) -> SignIn:
+    """Check a name and a password and make a login; the browser's earlier login ends.
 
     Raises NotSignedIn for a wrong name or password, or a disabled account; TooManyRequests after too many.
     """
-    with limited(services, name, remote) as failed:
-        user = _user_named(services, name)
-        if not verify_password(password, user.password_hash if user else None) or user is None:
+    remote = browser.remote
+    user = _user_named(services, name)
+    device = known_device(services.vault, browser.device, user.id if user else None)
+    guesser = device or guesser_at(remote)
+    with limited(services, guesser, remote) as failed:
+        fits = verify_password(password, user.password_hash if user else None, guesser)
+        if not fits or user is None:
             failed()
             who = Actor(
                 user.id if user else None, user.name if user else _shown(name), Role.VIEWER, "page", remote
@@ -75,7 +103,7 @@ def sign_in(
         )
         audit.record_refusal(services, actor, "login", disabled)
         raise disabled
-    return _make_login(services, actor, user_agent)
+    return _make_login(services, actor, browser)
 
 
 def _user_named(services: Services, name: str) -> User | None:
@@ -92,14 +120,15 @@ def _shown(name: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in name)[:63]
 
 
-def _make_login(services: Services, actor: Actor, user_agent: str | None) -> SignIn:
-    secret = new_secret()
+def _make_login(services: Services, actor: Actor, browser: Browser) -> SignIn:
+    secret, user_agent = new_secret(), browser.user_agent
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor)
         user = session.get(User, actor.user_id, populate_existing=True)
         if user is None or user.disabled:
             raise NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
         session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
+        _end_earlier(ctx, browser)
         login = Login(
             id=new_id(ObjectKind.LOGIN),
             secret_sha256=digest(secret),
@@ -113,53 +142,18 @@ def _make_login(services: Services, actor: Actor, user_agent: str | None) -> Sig
         session.add(login)
         user.last_login_at = ctx.now
         audit.record(ctx, "login", target=_ref(user))
-        return SignIn(secret, login.id, login.expires_at, _record(user))
+        return SignIn(secret, new_device(services.vault, user.id), login.id, login.expires_at, _record(user))
 
 
-def actor_of_session(services: Services, secret: str, remote: str | None) -> tuple[Actor, str | None]:
-    """Return whose login this is, and the language chosen. Raises NotSignedIn when it ended."""
-    now = datetime.now(UTC)
-    idle = timedelta(seconds=services.settings.session_idle_s)
-    with services.database.read() as session:
-        query = sa.select(Login, User).join(User, User.id == Login.user_id)
-        row = session.execute(query.where(Login.secret_sha256 == digest(secret))).one_or_none()
-        session.expunge_all()
-    if row is None or row[1].disabled or now >= row[0].expires_at or now - row[0].last_seen_at > idle:
-        raise NotSignedIn(N_("Your session has ended."), hint=N_("Sign in again."), code="session_ended")
-    login, user = row
-    seen = sa.update(Login).where(Login.id == login.id).values(last_seen_at=now)
-    _touch(services, login.id, now - login.last_seen_at, seen)
-    return Actor(user.id, user.name, Role(user.role), "page", remote, login_id=login.id), user.language
-
-
-def actor_of_token(services: Services, token: str, remote: str | None, via: Via = "api") -> Actor:
-    """Return whose token this is. Raises NotSignedIn when it is unknown, revoked or expired."""
-    now = datetime.now(UTC)
-    with services.database.read() as session:
-        query = sa.select(Token, User).join(User, User.id == Token.user_id)
-        row = session.execute(query.where(Token.secret_sha256 == digest(token))).one_or_none()
-        session.expunge_all()
-    if row is None or row[1].disabled or (row[0].expires_at is not None and now >= row[0].expires_at):
-        raise NotSignedIn(
-            N_("The token is not valid."),
-            why=N_("It is unknown, revoked or expired, or its user is disabled."),
-            hint=N_("Make a new token."),
-            code="token_invalid",
-        )
-    known, user = row
-    used = sa.update(Token).where(Token.id == known.id).values(last_used_at=now)
-    _touch(
-        services, known.id, timedelta.max if known.last_used_at is None else now - known.last_used_at, used
-    )
-    return Actor(user.id, user.name, Role(user.role), via, remote, token_id=known.id)
-
-
-def _touch(services: Services, identifier: str, age: timedelta, update: sa.Update) -> None:
-    def write() -> None:
-        with services.database.begin(wait_ms=50) as session:
-            session.execute(update)
-
-    TOUCHES.write(identifier, age.total_seconds(), write)
+def _end_earlier(ctx: Ctx, browser: Browser) -> None:
+    """End the login that the browser had until now, whoever's it is: its cookie is about to be replaced."""
+    if not browser.secret:
+        return
+    known = sa.select(Login).where(Login.secret_sha256 == digest(browser.secret))
+    earlier = ctx.session.scalar(known)
+    if earlier is not None:
+        ctx.session.delete(earlier)
+        ctx.notify(f"{USER}{earlier.user_id}")
 
 
 def sign_out(ctx: Ctx) -> None:
@@ -231,7 +225,9 @@ def find_user(ctx: Ctx, name: str) -> UserRecord:
 def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
     """Make a user who can sign in at once."""
     ctx.require("user.edit")
-    hashed = hash_password(spec.password.get_secret_value())  # takes its time: before the database is locked
+    password = spec.password.get_secret_value()
+    require_strong("password", password, about=_words(spec.name, spec.display))
+    hashed = hash_password(password, guesser_of(ctx.actor))  # takes its time: before the database is locked
     user = User(
         id=new_id(ObjectKind.USER),
         display=spec.display or spec.name,
@@ -248,9 +244,12 @@ def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
 
 
 def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int | None = None) -> UserRecord:
-    """Change a user. A new password, or disabling, ends all logins of the user."""
+    """Change a user. A new password ends all logins of the user, and the tokens unless they are kept.
+
+    Disabling ends the logins; tokens are refused for as long as it lasts.
+    """
     ctx.require("user.edit")
-    hashed = None if patch.password is None else hash_password(patch.password.get_secret_value())
+    hashed = _hashed(ctx, user_id, patch)
     user = _get(ctx, user_id, lock=True)
     check_version(user, expected_version)
     changed = sorted(patch.model_fields_set)
@@ -267,6 +266,7 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
     user.version += 1
     if ends:
         _end_logins(ctx, user.id)
+    ended = _end_tokens(ctx, user.id) if hashed is not None and not patch.keep_tokens else 0
     audit.record(
         ctx,
         "user.update",
@@ -274,9 +274,27 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
         fields=", ".join(changed),
         role=user.role,
         disabled=user.disabled,
+        tokens_ended=ended,
     )
     ctx.notify(f"{USER}{user.id}")
     return _record(user)
+
+
+def _hashed(ctx: Ctx, user_id: str, patch: UserPatch) -> str | None:
+    """The hash of the new password, made before the database is locked; None when the password stays."""
+    if patch.password is None:
+        if patch.keep_tokens is not None:
+            raise InvalidInput("keep_tokens", N_("is of use only with a new password"))
+        return None
+    password = patch.password.get_secret_value()
+    with ctx.services.database.read() as session:
+        row = session.execute(sa.select(User.name, User.display).where(User.id == user_id)).one_or_none()
+    require_strong("password", password, about=_words(*row) if row else ())
+    return hash_password(password, guesser_of(ctx.actor))
+
+
+def _words(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name)
 
 
 def delete_user(ctx: Ctx, user_id: str) -> None:
@@ -290,20 +308,31 @@ def delete_user(ctx: Ctx, user_id: str) -> None:
 
 
 def change_password(ctx: Ctx, change: PasswordChange) -> None:
-    """Give oneself a new password. Every other login of oneself ends."""
-    known = _user_named(ctx.services, ctx.actor.name)  # hashes are compared before the database is locked
-    with limited(ctx.services, ctx.actor.name, ctx.actor.remote) as failed:
-        if known is None or not verify_password(change.current.get_secret_value(), known.password_hash):
-            failed()
-            raise InvalidInput("current", N_("is not your password"), code="wrong_password")
-    hashed = hash_password(change.new.get_secret_value())
+    """Give oneself a new password. Every other login of oneself ends, and the tokens unless they are kept."""
+    guesser = guesser_of(ctx.actor)
+    known = _check_current(ctx, change, guesser)  # hashes are compared before the database is locked
+    new = change.new.get_secret_value()
+    require_strong("new", new, about=_words(known.name, known.display))
+    hashed = hash_password(new, guesser)
     user = _get(ctx, ctx.actor.user_id or "", lock=True)
     check_version(user, known.version)
     user.password_hash = hashed
     user.version += 1
     _end_logins(ctx, user.id, but=ctx.actor.login_id)
-    audit.record(ctx, "user.password", target=_ref(user))
+    ended = 0 if change.keep_tokens else _end_tokens(ctx, user.id)
+    audit.record(ctx, "user.password", target=_ref(user), tokens_ended=ended)
     ctx.notify(f"{USER}{user.id}")
+
+
+def _check_current(ctx: Ctx, change: PasswordChange, guesser: Guesser) -> User:
+    """The asker's row, once the present password was given. Raises InvalidInput, TooManyRequests."""
+    known = _user_named(ctx.services, ctx.actor.name)
+    with limited(ctx.services, guesser, ctx.actor.remote) as failed:
+        current = change.current.get_secret_value()
+        if known is None or not verify_password(current, known.password_hash, guesser):
+            failed()
+            raise InvalidInput("current", N_("is not your password"), code="wrong_password")
+    return known
 
 
 def set_language(ctx: Ctx, language: LanguageName | None) -> None:
@@ -342,6 +371,12 @@ def _keep_an_administrator(ctx: Ctx, user: User) -> None:
 def _end_logins(ctx: Ctx, user_id: str, *, but: str | None = None) -> None:
     query = sa.delete(Login).where(Login.user_id == user_id)
     ctx.session.execute(query if but is None else query.where(Login.id != but))
+
+
+def _end_tokens(ctx: Ctx, user_id: str) -> int:
+    """End the user's API tokens; return how many there were."""
+    query = sa.delete(Token).where(Token.user_id == user_id).returning(Token.id)
+    return len(ctx.session.scalars(query).all())
 
 
 def _ref(user: User) -> Ref:

@@ -1,8 +1,9 @@
-"""What guards the door: password hashes, limits on guessing, and secrets that only their holder knows."""
+"""What guards the door: limits on guessing, known devices, password hashes, secrets that only their holder knows."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import ipaddress
 import secrets
 import threading
@@ -10,70 +11,117 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import FixedWindowRateLimiter
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.core.errors import TooManyRequests, Unavailable
-from app.core.folding import fold
 from app.core.messages import N_
-from app.services.context import Services
+from app.services.context import Actor, Services
+from app.services.fair_queue import FairQueue
+from app.services.vault import Vault
 
 WINDOW_MINUTES = 5
 MAX_PASSWORD = 200
 TOUCH_S = 60
-# A name takes so many times the wrong guesses of an address, so that one address blocks nobody else.
-NAME_FACTOR = 10
+DEVICE_S = 180 * 86400
+# Of IPv6 one customer often gets a /48: its /64 networks together take so many times the wrong guesses of one.
+SITE_FACTOR = 10
 
 Key = tuple[str, ...]
 
 _hasher = PasswordHash((Argon2Hasher(),))
 # Each check takes 64 MiB and some 100 ms of all cores: two at a time leave room for everybody else. A few more may
-# wait, each in a thread that others want too: who finds them all waiting is told at once.
-_slots = threading.BoundedSemaphore(2)
-_places = threading.BoundedSemaphore(10)
-_WAIT_S = 5
-_limiter = MovingWindowRateLimiter(MemoryStorage())
+# wait, each in a thread that others want too: who finds no place is told at once.
+_slots = FairQueue(2, per_group=4, places=10, wait_s=5)
+# A window that is fixed is forgotten by the storage when it ends; of a moving one it keeps the key for ever.
+_limiter = FixedWindowRateLimiter(MemoryStorage())
 _counting = threading.Lock()
 _running: Counter[Key] = Counter()
 
 
-def hash_password(password: str) -> str:
-    """Return the Argon2id hash of a password."""
-    with _slot():
+@dataclass(frozen=True, slots=True)
+class Guesser:
+    """Whose guesses at passwords count together: an address, a known device of one user, or somebody signed in.
+
+    `trusted`: it has proven before that it knows the password, so strangers cannot use up its guesses or its turn.
+    """
+
+    kind: str
+    value: str
+    trusted: bool = False
+
+    @property
+    def group(self) -> str:
+        """Its name in the queue for the checks."""
+        return f"{self.kind} {self.value}"
+
+
+def guesser_at(remote: str | None) -> Guesser:
+    """Whoever calls from this address: of IPv6 its /64, which is the least that one customer gets."""
+    return Guesser("address", _network(remote, 64))
+
+
+def guesser_of(actor: Actor) -> Guesser:
+    """Somebody who is signed in, by this login or token; the command line is one more."""
+    return Guesser("signed in", actor.login_id or actor.token_id or actor.user_id or actor.via, trusted=True)
+
+
+def known_device(vault: Vault, cookie: str | None, user_id: str | None) -> Guesser | None:
+    """The device that got this cookie when the user last signed in on it; None when it did not, or too long ago."""
+    body, _, mark = (cookie or "").rpartition(".")
+    if not body.isascii() or not hmac.compare_digest(mark.encode(), _device_mark(vault, body).encode()):
+        return None
+    owner, number, issued = body.split(".")
+    if owner != user_id or time.time() - int(issued) > DEVICE_S:
+        return None
+    return Guesser("device", number, trusted=True)
+
+
+def new_device(vault: Vault, user_id: str) -> str:
+    """The value of a cookie by which `known_device` knows a device of the user again."""
+    body = f"{user_id}.{secrets.token_hex(16)}.{int(time.time())}"
+    return f"{body}.{_device_mark(vault, body)}"
+
+
+def _device_mark(vault: Vault, body: str) -> str:
+    return vault.mark(f"device {body}")
+
+
+def hash_password(password: str, guesser: Guesser) -> str:
+    """Return the Argon2id hash of a password. Raises TooManyRequests when too many hashes are waited for."""
+    with _slots.slot(guesser.group, _busy, trusted=guesser.trusted):
         return _hasher.hash(password)
 
 
-def verify_password(password: str, known: str | None) -> bool:
-    """Whether the password fits the hash. It takes as long when there is no hash (no such user)."""
+def verify_password(password: str, known: str | None, guesser: Guesser) -> bool:
+    """Whether the password fits the hash. It takes as long when there is no hash (no such user).
+
+    Raises TooManyRequests when too many, or too many of this guesser, wait for theirs to be checked.
+    """
     try:
         password.encode()
     except UnicodeEncodeError:
         password, known = "", None
-    with _slot():
+    with _slots.slot(guesser.group, _busy, trusted=guesser.trusted):
         fits = _hasher.verify(password[: MAX_PASSWORD + 1], known or _unknown_hash())
     return fits and known is not None and len(password) <= MAX_PASSWORD
 
 
 @contextmanager
-def limited(services: Services, name: str, remote: str | None) -> Iterator[Callable[[], None]]:
-    """Allow one more guess at a name, from an address; call what is given when the guess was wrong.
+def limited(services: Services, guesser: Guesser, remote: str | None) -> Iterator[Callable[[], None]]:
+    """Allow one more guess; call what is given when the guess was wrong.
 
-    Raises TooManyRequests when there were too many wrong ones in five minutes: at the name from this address, from
-    this address, or at the name from anywhere. Guesses that are still checked count as wrong ones, so that many at
-    the same time cannot slip through. A right one forgets those at its name from its address.
+    Raises TooManyRequests after too many wrong ones of the guesser in five minutes. The name that is guessed at
+    does not count: a stranger could lock its owner out. Guesses that are still checked count as wrong ones, so that
+    many at the same time cannot slip through. A right one of a trusted guesser forgets its wrong ones.
     """
-    strict = RateLimitItemPerMinute(services.settings.login_attempts, WINDOW_MINUTES)
-    loose = RateLimitItemPerMinute(services.settings.login_attempts * NAME_FACTOR, WINDOW_MINUTES)
-    program, named, place = str(services.database.url), digest(fold(name)), _place(remote)
-    own: Key = (program, "name from", named, place)
-    limits: dict[Key, RateLimitItemPerMinute] = {own: strict, (program, "name", named): loose}
-    if place:
-        limits[program, "address", place] = strict
+    limits = _limits(services, guesser, remote)
     wrong = False
 
     def failed() -> None:
@@ -98,18 +146,29 @@ def limited(services: Services, name: str, remote: str | None) -> Iterator[Calla
                     del _running[key]
                 if wrong:
                     _limiter.hit(item, *key)
-            if right:
-                _limiter.clear(strict, *own)
+                elif right and guesser.trusted:
+                    _limiter.clear(item, *key)
 
 
-def _place(remote: str | None) -> str:
-    """The address to count for: of IPv6 its /64, which is what one customer gets."""
+def _limits(services: Services, guesser: Guesser, remote: str | None) -> dict[Key, RateLimitItemPerMinute]:
+    attempts, program = services.settings.login_attempts, str(services.database.url)
+    own: Key = (program, guesser.kind, guesser.value)
+    limits = {own: RateLimitItemPerMinute(attempts, WINDOW_MINUTES)}
+    if not guesser.trusted and (site := _network(remote, 48)) != _network(remote, 128):
+        limits[program, "site", site] = RateLimitItemPerMinute(attempts * SITE_FACTOR, WINDOW_MINUTES)
+    return limits
+
+
+def _network(remote: str | None, bits: int) -> str:
+    """The address, of IPv6 the network of so many bits that holds it; what is no address stands for itself."""
     try:
         address = ipaddress.ip_address(remote or "")
     except ValueError:
         return remote or ""
-    if address.version == 6 and address.ipv4_mapped is None:
-        return str(ipaddress.ip_network((address, 64), strict=False))
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    if address.version == 6:
+        return str(ipaddress.ip_network((address, bits), strict=False))
     return str(address)
 
 
@@ -131,21 +190,6 @@ def _busy() -> TooManyRequests:
         retry_after_s=5,
         hint=N_("Try again in a few seconds."),
     )
-
-
-@contextmanager
-def _slot() -> Iterator[None]:
-    if not _places.acquire(blocking=False):
-        raise _busy()
-    try:
-        if not _slots.acquire(timeout=_WAIT_S):
-            raise _busy()
-        try:
-            yield
-        finally:
-            _slots.release()
-    finally:
-        _places.release()
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import InvalidInput, NotAllowed, NotFound
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import NewToken, Page, Ref, TokenRecord
@@ -38,7 +38,17 @@ def list_tokens(ctx: Ctx, asked: ListQuery, *, own: bool = False) -> Page[TokenR
 
 
 def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewToken:
-    """Make a token for oneself, or with token.edit_any for another user. It is shown this once."""
+    """Make a token for oneself, or with token.edit_any for another user. It is shown this once.
+
+    Raises NotAllowed (token_from_token) when a token asks: whoever finds one could make another that outlives it.
+    """
+    if ctx.actor.token_id is not None:
+        raise NotAllowed(
+            N_("A token cannot make another token."),
+            why=N_("Whoever got hold of one could make a second that stays when the first is revoked."),
+            hint=N_("Sign in on Vigie's page and make it there, or use vigie token create on the server."),
+            code="token_from_token",
+        )
     owner_id = user_id or ctx.actor.user_id
     if owner_id is None:
         raise InvalidInput("user_id", N_("must name the user whose rights the token has"))
@@ -55,7 +65,7 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
         prefix=secret[: len(PREFIX) + 6],
         secret_sha256=digest(secret),
         created_at=ctx.now,
-        expires_at=ctx.now + timedelta(days=spec.expires_in_days) if spec.expires_in_days else None,
+        expires_at=ctx.now + timedelta(days=spec.expires_in_days),
     )
     ctx.session.add(token)
     audit.record(ctx, "token.create", target=_ref(token), user=user.name)

@@ -11,12 +11,14 @@ from starlette.responses import Response
 
 from app.core.errors import NotAllowed, NotSignedIn
 from app.core.messages import N_
-from app.services import accounts
-from app.services.accounts import SignIn
+from app.services import authentication
+from app.services.accounts import Browser, SignIn
 from app.services.context import Actor, Services
+from app.services.logins import DEVICE_S
 from app.web.i18n import Translate, negotiate, translator
 
 COOKIE = "vigie_session"
+DEVICE_COOKIE = "vigie_device"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -42,6 +44,16 @@ def remote_of(request: HTTPConnection) -> str | None:
     return request.client.host if request.client else None
 
 
+def browser_of(request: HTTPConnection) -> Browser:
+    """What an attempt to sign in comes with."""
+    return Browser(
+        remote=remote_of(request),
+        user_agent=request.headers.get("user-agent"),
+        device=request.cookies.get(DEVICE_COOKIE),
+        secret=request.cookies.get(COOKIE),
+    )
+
+
 def bearer_of(request: HTTPConnection) -> str | None:
     """The secret of the Authorization header, or None when there is none of our kind."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
@@ -56,7 +68,7 @@ def identify(request: HTTPConnection) -> Visitor:
     services, remote = services_of(request), remote_of(request)
     spoken = negotiate(request.headers.get("accept-language"))
     if token := bearer_of(request):
-        actor = accounts.actor_of_token(services, token, remote, via="api")
+        actor = authentication.actor_of_token(services, token, remote, via="api")
         return _visitor(request, services, actor, spoken)
     secret = request.cookies.get(COOKIE)
     if not secret:
@@ -66,7 +78,7 @@ def identify(request: HTTPConnection) -> Visitor:
     # WebSockets have no method; they are asked for their origin before (socket_origin).
     if request.scope.get("method", "GET") not in SAFE_METHODS:
         require_same_origin(request)
-    actor, language = accounts.actor_of_session(services, secret, remote)
+    actor, language = authentication.actor_of_session(services, secret, remote)
     return _visitor(request, services, actor, language or spoken)
 
 
@@ -158,11 +170,20 @@ def is_https(request: Request) -> bool:
 
 
 def set_session(request: Request, response: Response, signed: SignIn) -> None:
-    """Put the session cookie of a fresh login on the response."""
+    """Put the cookies of a fresh login on the response: the session's, and the one by which the browser is known."""
     response.set_cookie(
         COOKIE,
         signed.secret,
         max_age=max(0, int((signed.expires_at - datetime.now(UTC)).total_seconds())),
+        httponly=True,
+        samesite="lax",
+        secure=is_https(request),
+        path="/",
+    )
+    response.set_cookie(
+        DEVICE_COOKIE,
+        signed.device,
+        max_age=DEVICE_S,
         httponly=True,
         samesite="lax",
         secure=is_https(request),

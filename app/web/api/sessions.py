@@ -67,6 +67,6 @@ def end_other(id: ObjectPath, ctx: Writer) -> Response:
 
 @router.post("/session/password", name="user.password", status_code=204, responses=problems(409, 413, 429))
 def change_password(change: PasswordChange, ctx: Writer) -> Response:
-    """Change your own password; your other logins end."""
+    """Change your own password; your other logins end, and your tokens unless you keep them."""
     accounts.change_password(ctx, change)
     return Response(status_code=204)

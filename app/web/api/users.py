@@ -61,7 +61,7 @@ def show_user(id: ObjectPath, ctx: Reader) -> Response:
     "/users/{id}", name="user.update", response_model=UserRecord, responses=problems(404, 409, 412, 413)
 )
 def update_user(id: ObjectPath, patch: UserPatch, ctx: Writer, version: IfMatch) -> Response:
-    """Change a user; what is left out stays. Disabling, or a new password, ends the user's logins."""
+    """Change a user; what is left out stays. Disabling ends the user's logins, a new password the tokens too."""
     changed = accounts.update_user(ctx, id, patch, version)
     return tagged(changed, changed.version)
 

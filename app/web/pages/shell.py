@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.errors import NotSignedIn, TooManyRequests, VigieError
 from app.services import accounts
-from app.web.auth import end_session, remote_of, require_same_origin, set_session, visitor_of
+from app.web.auth import browser_of, end_session, require_same_origin, set_session, visitor_of
 from app.web.deps import Program, SignedRouter, Writer
 from app.web.i18n import LANGUAGES, translator
 from app.web.pages.forms import Posted, Told
@@ -36,8 +36,7 @@ def sign_in(request: Request, form: Posted, services: Program) -> Response:
             services,
             form["name"].strip(),
             form["password"],
-            remote=remote_of(request),
-            user_agent=request.headers.get("user-agent"),
+            browser_of(request),
         )
     except (NotSignedIn, TooManyRequests) as error:
         told = _told(request, error)

@@ -63,6 +63,8 @@ def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
 
     def work(ctx: Ctx) -> UserRecord:
         given = {"language": form["language"] or None} if "language" in form.values else {}
+        if not form["password"]:
+            given["keep_tokens"] = None
         return accounts.update_user(ctx, id, form.read(UserPatch, **given), version)
 
     answer = attempt(visitor, form, "user.update", work, target=id)

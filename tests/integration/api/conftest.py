@@ -23,8 +23,9 @@ from app.db import models
 from app.db.session import Database
 from app.logs import set_up_logs
 from app.services import accounts, tokens
+from app.services.accounts import Browser
 from app.services.context import Actor, Ctx, Services
-from app.services.logins import hash_password
+from app.services.logins import guesser_at, hash_password
 from app.services.notices import Hub
 from app.services.vault import Vault
 from app.web import create_web
@@ -73,9 +74,7 @@ class Console:
 
     def browser(self, role: Role = Role.ADMINISTRATOR) -> TestClient:
         """A browser that is signed in, on our own pages."""
-        signed = accounts.sign_in(
-            self.services, role.value, PASSWORD, remote="testclient", user_agent="Tests"
-        )
+        signed = accounts.sign_in(self.services, role.value, PASSWORD, Browser("testclient", "Tests"))
         client = TestClient(
             self.app,
             cookies={"vigie_session": signed.secret},
@@ -138,7 +137,7 @@ def made_console(services: Services) -> Iterator[Console]:
 
 @cache
 def _password_hash() -> str:
-    return hash_password(PASSWORD)  # slow on purpose: once is enough
+    return hash_password(PASSWORD, guesser_at(None))  # slow on purpose: once is enough
 
 
 def _user_with_token(services: Services, role: Role) -> str:

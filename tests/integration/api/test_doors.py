@@ -6,7 +6,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.core.privileges import Role
-from app.services import accounts
+from app.services import accounts, logins
+from app.services.accounts import Browser
 from tests.integration.api.conftest import PASSWORD, Console
 from tests.integration.api.routes import Operation, operations
 
@@ -142,7 +143,7 @@ def test_signing_out_ends_the_session(console: Console) -> None:
     assert ended.status_code == 204
     assert 'vigie_session=""' in ended.headers["set-cookie"]
     browser.cookies.clear()
-    signed = accounts.sign_in(console.services, "viewer", PASSWORD, remote=None, user_agent=None)
+    signed = accounts.sign_in(console.services, "viewer", PASSWORD, Browser(None))
     assert (
         TestClient(console.app, cookies={"vigie_session": signed.secret}).get("/api/v1/session").status_code
         == 200
@@ -171,3 +172,30 @@ def test_metrics_for_a_viewers_token(shared: Console) -> None:
     assert 'vigie_hosts{state="not_answering"} 1.0' in text
     assert 'vigie_engine_hosts{state="connected"} 2.0' in text
     assert 'vigie_request_seconds_count{handler="system.metrics",method="GET",status="200"}' in text
+
+
+def test_the_console_keeps_a_browser_known_beyond_its_session(console: Console) -> None:
+    browser = console.client(None)
+    form = {"name": "viewer", "password": PASSWORD, "next": "/"}
+    own_pages = {"Sec-Fetch-Site": "same-origin"}
+    first = browser.post("/login", data=form, headers=own_pages)
+    cookies = {line.split("=", 1)[0]: line for line in first.headers.get_list("set-cookie")}
+    (known,) = (line for name, line in cookies.items() if name.endswith("vigie_device"))
+    assert all(word in known for word in ("HttpOnly", "SameSite=lax", "Max-Age=15552000"))
+    old = {name: value for name, value in browser.cookies.items() if name.endswith("vigie_session")}
+    for _ in range(console.services.settings.login_attempts):
+        with logins.limited(console.services, logins.guesser_at("testclient"), "testclient") as failed:
+            failed()
+    stranger = console.client(None)
+    assert stranger.post("/login", data=form, headers=own_pages).status_code == 429
+    assert browser.post("/login", data=form, headers=own_pages).status_code == 303
+    assert browser.get("/api/v1/session").status_code == 200
+    earlier = console.client(None)
+    earlier.cookies.update(old)
+    assert earlier.get("/api/v1/session").json()["code"] == "session_ended"
+
+
+def test_a_token_makes_no_other_token(console: Console) -> None:
+    answer = console.client().post("/api/v1/tokens", json={"name": "another"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "token_from_token")
+    assert console.browser().post("/api/v1/tokens", json={"name": "first"}).status_code == 201

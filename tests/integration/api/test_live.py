@@ -22,6 +22,7 @@ from app.core.privileges import Role
 from app.core.specs import UserPatch
 from app.db import models
 from app.services import accounts, notices
+from app.services.accounts import Browser
 from app.services.context import Actor, Ctx
 from app.web import live
 from tests.integration.api.conftest import PASSWORD, Console
@@ -102,7 +103,7 @@ def bearer(console: Console, role: Role = Role.VIEWER) -> str:
 
 
 def sign_in(console: Console, role: Role = Role.VIEWER) -> str:
-    signed = accounts.sign_in(console.services, role.value, PASSWORD, remote=None, user_agent=None)
+    signed = accounts.sign_in(console.services, role.value, PASSWORD, Browser(None))
     return f"vigie_session={signed.secret}"
 
 

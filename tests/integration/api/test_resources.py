@@ -207,7 +207,7 @@ def test_every_list_can_be_had_both_ways(shared: Console, noun: str) -> None:
 
 
 def test_tokens_are_shown_once(console: Console) -> None:
-    client = console.client(Role.VIEWER)
+    client = console.browser(Role.VIEWER)
     made = client.post("/api/v1/tokens", json={"name": "script"}).json()
     assert made["token"].startswith("vigie_")
     listed = client.get("/api/v1/tokens")
@@ -294,7 +294,7 @@ def test_every_post_that_makes_or_changes_something_may_be_repeated(console: Con
 
 
 def test_a_repeated_token_is_not_made_twice_and_its_secret_is_not_kept(console: Console) -> None:
-    client, key = console.client(), {"Idempotency-Key": "token-1"}
+    client, key = console.browser(), {"Idempotency-Key": "token-1"}
     made = client.post("/api/v1/tokens", json={"name": "backup"}, headers=key).json()
     again = client.post("/api/v1/tokens", json={"name": "backup"}, headers=key)
     assert (again.status_code, again.json()["code"]) == (409, "token_made")
