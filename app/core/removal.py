@@ -38,7 +38,7 @@ class Removal(Spec):
 
 
 class Return(Spec):
-    """Params of a task that brings a VM back: its definition as it was."""
+    """Params of a task that brings a VM back. `xml` has no secrets; the whole definition is kept sealed elsewhere."""
 
     uuid: str
     xml: str

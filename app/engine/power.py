@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
-from app.core.specs import ActionOptions
+from app.core.specs import ActionOptions, Restoring
 from app.core.states import VmState
 from app.core.views import VmObservation
 from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
 from app.hypervisor import Host
+from app.hypervisor.xml.read import UnreadableXml
+from app.services.host_access import adds_host_access
 
 SETTLE_S = 20.0  # how long a host may take to show what it said is done
 SAVE_POLL_S = 0.5
@@ -120,7 +123,9 @@ def start(run: Run) -> Outcome:
 
 @operation("vm.restore")
 def restore(run: Run) -> Outcome:
-    """Start a VM from its saved memory."""
+    """Start a VM from its saved memory, with the definition that it had then."""
+    if not run.asked(Restoring).host_access:
+        _refuse_older_access(run)
     return _bring(
         run,
         VmVerb.RESTORE,
@@ -129,6 +134,23 @@ def restore(run: Run) -> Outcome:
         already=N_("The VM was running already."),
         now=N_("The VM goes on where it was saved."),
     )
+
+
+def _refuse_older_access(run: Run) -> None:
+    """What was saved must reach the host in no way that was taken from the definition since."""
+    try:
+        saved = run.call(lambda host: host.machines.saved_state_xml(run.job.uuid))
+        defined = run.call(lambda host: host.machines.xml(run.job.uuid, saved=True))
+        adds = run.write(partial(adds_host_access, host_id=run.job.host_id, before=defined, after=saved))
+    except (HypervisorRefused, UnreadableXml):
+        return  # there is nothing saved by now, which is found out below; or a definition that no start reads either
+    if adds:
+        raise TaskFailed(
+            "host_access_needed",
+            N_("The saved state gives the VM host access that its definition does not have any more."),
+            why=N_("Whoever asked for this does not hold the privilege vm.host-access."),
+            hint=N_("Ask an administrator to start it, or to discard the saved state."),
+        )
 
 
 @operation("vm.force-off")

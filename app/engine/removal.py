@@ -10,6 +10,7 @@ from app.core.removal import Removal, Return, VolumePlace
 from app.core.views import VmObservation
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
+from app.hypervisor.xml import edit
 from app.services import births, departures
 
 SHARE_OF_DEFINITION = 40  # percent of the work
@@ -54,10 +55,12 @@ def _take_down(run: Run, asked: Removal, vm: VmObservation) -> None:
     if vm.state.is_active and not asked.force_off:
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent))
+    whole = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent, secure=True))
     keep = partial(
         departures.keep_definition,
         task_id=run.job.task_id,
         xml=xml,
+        sealed=run.seal({"xml": whole}),
         volumes=[each.path for each in asked.volumes],
     )
     run.write(keep)
@@ -112,10 +115,18 @@ def _delete_volume(run: Run, place: VolumePlace) -> None:
 
 @operation("vm.bring_back")
 def bring_back(run: Run) -> Outcome:
-    """Define it as it was. Disks that went with it are missing until somebody gives it others."""
+    """Define it as it was. Disks that went with it are missing until somebody gives it others.
+
+    Where the passwords of its displays are not known, they listen on the host itself only.
+    """
     asked = run.asked(Return)
+    closed = False
     if _look(run, asked.uuid) is None:
-        run.call(lambda host: host.machines.define(asked.xml))
+        sealed = run.write(partial(departures.kept_whole, vm_id=run.job.target_id))
+        xml, closed = edit.with_displays_closed(asked.xml)
+        if sealed is not None:
+            xml, closed = run.open_sealed(sealed.decode())["xml"], False
+        run.call(lambda host: host.machines.define(xml))
     if asked.autostart:
         run.call(lambda host: host.set_autostart(asked.uuid, True))
     vm = _look(run, asked.uuid)
@@ -123,4 +134,10 @@ def bring_back(run: Run) -> Outcome:
         run.show(vm)
     run.write(partial(births.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes))
     run.write(partial(departures.stays, vm_id=run.job.target_id))
-    return Outcome(N_("The VM is back."), result={"vm": run.job.target_id, "uuid": asked.uuid})
+    result = {"vm": run.job.target_id, "uuid": asked.uuid}
+    if closed:
+        said = N_(
+            "The VM is back. Its displays listen on 127.0.0.1 only: Vigie does not know their passwords."
+        )
+        return Outcome(said, result=result)
+    return Outcome(N_("The VM is back."), result=result)

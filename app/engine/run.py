@@ -74,6 +74,7 @@ class Tie:
     mark_sent: Callable[[str], None]
     note_made: Callable[[str, list[dict[str, Any]]], None]
     write: Callable[[Callable[[Session], Any]], Any]  # a step on the database, in a transaction of its own
+    seal: Callable[[dict[str, str]], bytes]
     open_sealed: Callable[[str], dict[str, str]]
     settings: Settings
     stopping: threading.Event
@@ -198,6 +199,10 @@ class Run:
         """Do a step on the database, in a transaction of its own."""
         done: T = self._tie.write(step)
         return done
+
+    def seal(self, secret: dict[str, str]) -> bytes:
+        """A secret as it may be stored."""
+        return self._tie.seal(secret)
 
     def open_sealed(self, sealed: str) -> dict[str, str]:
         """What a service sealed for this task."""

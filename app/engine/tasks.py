@@ -90,6 +90,7 @@ class TaskRuntime:
             mark_sent=self._mark_sent,
             note_made=self._note_made,
             write=self._write,
+            seal=services.vault.seal,
             open_sealed=lambda sealed: services.vault.open(sealed.encode()),
             settings=services.settings,
             stopping=self._stopping,

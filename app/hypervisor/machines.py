@@ -38,11 +38,22 @@ class Machines:
                 return None
             return found
 
-    def xml(self, uuid: str, *, saved: bool) -> str:
-        """The definition now, or the one that counts after the next power-off. Raises VmGone."""
+    def xml(self, uuid: str, *, saved: bool, secure: bool = False) -> str:
+        """The definition now, or the one that counts after the next power-off. Raises VmGone.
+
+        `secure`: with the passwords of its displays; such a text is never kept or shown as it is.
+        """
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if saved else 0
+        if secure:
+            flags |= libvirt.VIR_DOMAIN_XML_SECURE
         with self._wiring.work() as work:
             text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
+            return text
+
+    def saved_state_xml(self, uuid: str) -> str:
+        """The definition with which the VM's saved state goes on. Raises VmGone, HypervisorRefused when there is none."""
+        with self._wiring.work() as work:
+            text: str = work.call(listing.find_vm(work, uuid).managedSaveGetXMLDesc, 0)
             return text
 
     def snapshots(self, uuid: str) -> tuple[str, ...]:

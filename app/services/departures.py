@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 from app.db.models import RemovedVm, Task, Vm
 
 
-def keep_definition(session: Session, task_id: str, xml: str, volumes: Sequence[str]) -> None:
-    """Keep what brings the VM of this task back, before it is deleted. A second time changes nothing."""
+def keep_definition(session: Session, task_id: str, xml: str, sealed: bytes, volumes: Sequence[str]) -> None:
+    """Keep what brings the VM of this task back, before it is deleted. A second time changes nothing.
+
+    `xml` is its definition without secrets, `sealed` the whole of it, sealed.
+    """
     task = session.get_one(Task, task_id)
     vm = session.get(Vm, task.target_id)
     if vm is None or session.get(RemovedVm, vm.id) is not None:
@@ -24,6 +27,7 @@ def keep_definition(session: Session, task_id: str, xml: str, volumes: Sequence[
             uuid=vm.uuid,
             host_id=vm.host_id,
             xml=xml,
+            sealed=sealed,
             autostart=vm.autostart,
             tags=list(vm.tags),
             notes=vm.notes,
@@ -32,6 +36,11 @@ def keep_definition(session: Session, task_id: str, xml: str, volumes: Sequence[
             removed_by=task.actor_name,
         )
     )
+
+
+def kept_whole(session: Session, vm_id: str) -> bytes | None:
+    """The whole definition of a deleted VM, sealed; None when none was kept."""
+    return session.scalar(sa.select(RemovedVm.sealed).where(RemovedVm.id == vm_id))
 
 
 def is_departing(session: Session, vm_id: str) -> bool:

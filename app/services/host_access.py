@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlalchemy.orm import Session
+
 from app.core.attachments import Attachment, is_open
 from app.core.dangers import DANGERS, dangers_of
 from app.core.errors import NotAllowed
@@ -24,13 +26,10 @@ def require_for_definition(ctx: Ctx, host: Host, after: str, before: str | None 
     """Raise NotAllowed when the definition reaches its host in a way that the one before does not, and the actor
     may not have that. Without one before, all of it is new. Raises UnreadableXml.
     """
-    kept = set() if before is None else set(read_vm(before).reaches)
-    plugged = set() if before is None else set(read_attachments(before))
-    require_attachments(ctx, host, (each for each in read_attachments(after) if each not in plugged))
-    places = pool_places(ctx.session, [host.id])[host.id]
-    new = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
-    if new and not ctx.can(HOST_ACCESS):
-        said = ", ".join(ctx.translate(DANGERS[key]) for key in new)
+    dangers, attachments = _added(ctx.session, host.id, before, after)
+    require_attachments(ctx, host, attachments)
+    if dangers and not ctx.can(HOST_ACCESS):
+        said = ", ".join(ctx.translate(DANGERS[key]) for key in dangers)
         raise _not_allowed(
             ctx,
             ctx.say(
@@ -40,14 +39,34 @@ def require_for_definition(ctx: Ctx, host: Host, after: str, before: str | None 
         )
 
 
+def adds_host_access(session: Session, host_id: str, before: str, after: str) -> bool:
+    """Whether a definition reaches its host in a way that the one before does not. Raises UnreadableXml."""
+    dangers, attachments = _added(session, host_id, before, after)
+    host = session.get_one(Host, host_id)
+    return bool(dangers) or any(not _is_open(host, each) for each in attachments)
+
+
+def _added(
+    session: Session, host_id: str, before: str | None, after: str
+) -> tuple[list[str], list[Attachment]]:
+    """What of `after` is new: keys of core.dangers, and what interfaces are plugged into."""
+    kept = set() if before is None else set(read_vm(before).reaches)
+    plugged = set() if before is None else set(read_attachments(before))
+    places = pool_places(session, [host_id])[host_id]
+    dangers = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
+    return dangers, [each for each in read_attachments(after) if each not in plugged]
+
+
+def _is_open(host: Host, attachment: Attachment) -> bool:
+    return is_open(attachment, host.allowed_bridges or (), host.allowed_interfaces or ())
+
+
 def require_attachments(ctx: Ctx, host: Host, new: Iterable[Attachment]) -> None:
     """Raise NotAllowed when the actor may not plug interfaces into these on this host."""
     for each in new:
         if each.kind == "network":
             ctx.require(USE_NETWORK)
-        elif not ctx.can(HOST_ACCESS) and not is_open(
-            each, host.allowed_bridges or (), host.allowed_interfaces or ()
-        ):
+        elif not ctx.can(HOST_ACCESS) and not _is_open(host, each):
             raise _not_allowed(ctx, _why(ctx, host, each))
 
 

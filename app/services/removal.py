@@ -25,6 +25,7 @@ from app.hypervisor.xml.read import UnreadableXml
 from app.hypervisor.xml.state_files import StateFiles, read_state_files
 from app.services import births, tasks
 from app.services.context import Actor, Ctx, Services
+from app.services.host_access import HOST_ACCESS, require_for_definition
 from app.services.volume_users import users_of
 from app.services.workable import require_workable
 
@@ -104,7 +105,8 @@ def list_removed(ctx: Ctx) -> RemovedVmList:
 def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
     """Have a VM defined again that was deleted, or that is missing on its host. Its disks are as they are now.
 
-    Raises NotFound, Conflict (name_taken, vm_present…), Busy.
+    Raises NotFound, NotAllowed when it has host access that the asker may not give, Conflict (name_taken, vm_present…),
+    Busy.
     """
     ctx.require("vm.delete")
     removed = ctx.session.get(RemovedVm, vm_id)
@@ -126,6 +128,7 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
         asked = Return(uuid=vm.uuid, xml=xml, tags=tuple(vm.tags), notes=vm.notes, autostart=vm.autostart)
         name = vm.name
     require_workable(ctx, host)
+    _require_access(ctx, host, asked.xml)
     _refuse_taken(ctx, host, name, asked.uuid)
     task = tasks.enqueue(
         ctx,
@@ -135,6 +138,14 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
         params=asked.model_dump(mode="json"),
     )
     return tasks.record_of(ctx, task)
+
+
+def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
+    """Raise NotAllowed when the definition reaches its host and the actor may not have that: all of it is new."""
+    try:
+        require_for_definition(ctx, host, xml)
+    except UnreadableXml:
+        ctx.require(HOST_ACCESS)  # nobody can tell what it reaches
 
 
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:

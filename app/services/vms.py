@@ -28,6 +28,7 @@ from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.db.session import unindexed
 from app.services import audit, tasks
 from app.services.context import Ctx
+from app.services.host_access import HOST_ACCESS
 from app.services.mirror.definitions import vm_search_text
 from app.services.names import check_version
 from app.services.notices import SCREEN, TREE
@@ -232,6 +233,8 @@ def _enqueue(
     ctx: Ctx, verb: VmVerb, vm: Ref, host: Ref, options: ActionOptions, batch_id: str | None = None
 ) -> Task:
     params = options.model_dump()
+    if verb is VmVerb.RESTORE:
+        params["host_access"] = ctx.can(HOST_ACCESS)
     return tasks.enqueue(ctx, f"vm.{verb.value}", target=vm, host=host, params=params, batch_id=batch_id)
 
 

@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what VMs may be plugged into on a host."""
+    """Add what VMs may be plugged into on a host, and the whole definitions of deleted VMs, sealed."""
     for name in ("allowed_bridges", "allowed_interfaces"):
         op.add_column("host", sa.Column(name, sa.JSON(), nullable=True))
+    op.add_column("removed_vm", sa.Column("sealed", sa.LargeBinary(), nullable=True))

@@ -143,7 +143,10 @@ class RemovedVm(Base):
     name: Mapped[str]
     uuid: Mapped[str] = mapped_column(String(36), index=True)
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
-    xml: Mapped[str]
+    xml: Mapped[str]  # without secrets
+    sealed: Mapped[
+        bytes | None
+    ]  # the definition with the passwords of its displays, sealed with the key file
     autostart: Mapped[bool]
     tags: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")

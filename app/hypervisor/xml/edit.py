@@ -7,6 +7,8 @@ from lxml import etree
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element, node
 
+LOOPBACK = "127.0.0.1"
+
 
 def edited(tree: Element) -> str:
     """The tree as text, as it was but for what was changed."""
@@ -88,3 +90,30 @@ def with_secrets(xml: str, secure: str) -> str:
                     if old.get(name) is not None:
                         new.set(name, str(old.get(name)))
     return edited(tree)
+
+
+def with_displays_closed(xml: str) -> tuple[str, bool]:
+    """The definition with displays that have no password reachable from their host only, and whether any was not.
+
+    Raises UnreadableXml.
+    """
+    tree = parse(xml, "domain")
+    closed = False
+    for display in tree.iterfind("devices/graphics"):
+        if display.get("passwd") is not None or display.get("type") not in ("vnc", "spice"):
+            continue
+        for listen in display.findall("listen"):
+            if listen.get("type") == "network" or not _is_closed(listen.get("address")):
+                listen.attrib.clear()
+                listen.set("type", "address")
+                listen.set("address", LOOPBACK)
+                closed = True
+        if not _is_closed(display.get("listen")):
+            display.set("listen", LOOPBACK)
+            closed = True
+    return edited(tree) if closed else xml, closed
+
+
+def _is_closed(address: str | None) -> bool:
+    """Whether nothing but the host itself reaches a display that listens there. None: the host's own default."""
+    return address in (None, "", "localhost", "::1") or str(address).startswith("127.")

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Conflict, InvalidInput
+from app.core.actions import VmVerb
+from app.core.errors import Conflict, InvalidInput, NotAllowed
+from app.core.privileges import Role
 from app.core.removal import RemovalRecord, RemovalSpec
-from app.core.specs import VmPatch
+from app.core.specs import ActionOptions, VmPatch
 from app.core.states import TaskState, VmState
-from app.db.models import RemovedVm, Tag, Volume
+from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services import removal, vms
+from app.services.context import Actor, Ctx
 from tests.integration.engine.site import ACTOR, Site, eventually
 
 
@@ -94,6 +97,72 @@ def test_a_vm_goes_with_the_volumes_that_were_chosen_and_comes_back_as_it_was(
     assert (again.id, again.uuid, again.tags, again.notes) == (vm.id, vm.uuid, ["web"], "mine")
     assert host.virsh("dumpxml", "--inactive", "doomed") == before
     assert row(site, RemovedVm) is None
+
+
+VNC = "<graphics type='vnc' port='-1' autoport='yes' passwd='s3cret99'><listen type='address' address='{0}'/></graphics>"
+DRIVE = "<disk type='file' device='cdrom'><source file='/etc/hostname'/><target dev='sda' bus='scsi'/><readonly/></disk>"
+OPERATOR = Actor(None, "operator", Role.OPERATOR, "api")
+
+
+def with_devices(host: LabHost, name: str, devices: str, *, without: str = "") -> None:
+    """Give the VM these devices; without those that the pattern finds."""
+    xml = host.virsh("dumpxml", "--inactive", "--security-info", name)
+    xml = re.sub(without, "", xml, flags=re.DOTALL) if without else xml
+    host.exec("sh", "-c", f"cat > /tmp/vm.xml <<'X'\n{xml.replace('</devices>', f'{devices}</devices>')}\nX")
+    host.virsh("define", "/tmp/vm.xml")
+
+
+def stored(site: Site) -> str:
+    """All that the database has of deleted VMs, tasks, definitions and their history, as text."""
+    with site.services.database.read() as session:
+        tables = [model.__table__ for model in (RemovedVm, Task, VmDefinition, History, Event, Audit)]
+        return str([tuple(row) for table in tables for row in session.execute(sa.select(table))])
+
+
+def test_undelete_gives_back_the_password_of_a_display_and_no_host_access_to_operators(
+    host: LabHost, site: Site
+) -> None:
+    with_devices(
+        host, "doomed", VNC.format("0.0.0.0") + DRIVE, without="<graphics.*?</graphics>|<graphics[^>]*/>"
+    )
+    eventually(lambda: "/etc/hostname" in stored(site), 15, "the change is read")
+    vm = site.vm("doomed")
+    assert vm is not None
+    assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
+    with site.services.database.begin() as session, pytest.raises(NotAllowed) as told:
+        removal.bring_back(Ctx(site.services, session, OPERATOR), vm.id)
+    assert "vm.host-access" in (told.value.why or "")
+    assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
+    assert "passwd='s3cret99'" in host.virsh("dumpxml", "--inactive", "--security-info", "doomed")
+    assert "s3cret99" not in stored(site)
+
+
+def test_what_virsh_undefined_comes_back_with_its_display_closed(host: LabHost, site: Site) -> None:
+    with_devices(host, "doomed", VNC.format("0.0.0.0"), without="<graphics.*?</graphics>|<graphics[^>]*/>")
+    eventually(lambda: "0.0.0.0" in stored(site), 15, "the change is read")
+    vm = site.vm("doomed")
+    assert vm is not None
+    host.virsh("undefine", "doomed")
+    site.wait_vm("doomed", VmState.MISSING)
+    task = site.task(back(site, vm.id))
+    assert (task.state, "127.0.0.1" in (task.message or "")) == (TaskState.SUCCEEDED, True)
+    assert "0.0.0.0" not in host.virsh("dumpxml", "--inactive", "doomed")
+
+
+def test_a_saved_state_does_not_give_back_host_access_that_was_taken(host: LabHost, site: Site) -> None:
+    with_devices(host, "doomed", DRIVE)
+    host.virsh("start", "doomed")
+    host.virsh("managedsave", "doomed")
+    with_devices(host, "doomed", "", without="<disk type='file' device='cdrom'>.*?</disk>")
+    site.wait_vm("doomed", VmState.SAVED)
+    vm = site.vm("doomed")
+    assert vm is not None
+    with site.services.database.begin() as session:
+        asked = vms.act(Ctx(site.services, session, OPERATOR), vm.id, VmVerb.RESTORE, ActionOptions())
+    task = site.task(asked.id)
+    assert task.error is not None
+    assert task.error.code == "host_access_needed"
+    site.do("doomed", VmVerb.RESTORE)
 
 
 def test_what_others_use_stays(host: LabHost, site: Site) -> None:

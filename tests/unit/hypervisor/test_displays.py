@@ -4,6 +4,7 @@ import pytest
 
 from app.hypervisor.links import Place
 from app.hypervisor.xml.displays import DisplayPlace, has_serial, read_displays
+from app.hypervisor.xml.edit import with_displays_closed
 
 
 def domain(devices: str) -> str:
@@ -61,3 +62,26 @@ def test_a_place_is_seen_from_inside_and_outside(listens_on: str, is_local: bool
     place = Place(listens_on=listens_on, port=1)
     assert (place.is_local, place.address) == (is_local, address)
     assert Place(path="/x").is_local
+
+
+@pytest.mark.parametrize(
+    ("graphics", "closed"),
+    [
+        ("<graphics type='vnc' listen='0.0.0.0'><listen type='address' address='0.0.0.0'/></graphics>", True),
+        ("<graphics type='spice'><listen type='network' network='default'/></graphics>", True),
+        ("<graphics type='vnc' listen='192.0.2.7'/>", True),
+        ("<graphics type='vnc' passwd='p' listen='0.0.0.0'/>", False),
+        (
+            "<graphics type='vnc' listen='127.0.0.1'><listen type='address' address='127.0.0.1'/></graphics>",
+            False,
+        ),
+        ("<graphics type='vnc'><listen type='socket' socket='/b'/></graphics>", False),
+        ("<graphics type='vnc'><listen type='none'/></graphics>", False),
+        ("<graphics type='vnc'/>", False),
+    ],
+)
+def test_displays_without_a_known_password_are_closed_to_others(graphics: str, closed: bool) -> None:
+    xml, changed = with_displays_closed(domain(graphics))
+    assert changed is closed
+    assert (xml == domain(graphics)) is not closed
+    assert not closed or {place.listens_on for place in read_displays(xml)} == {"127.0.0.1"}
