@@ -26,7 +26,7 @@ from app.core.messages import N_
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.core.vmspec import VolumeName
-from app.db.models import Host, Image, ImageCopy, Pool, Task, Volume
+from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
 from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
 from app.services.context import Ctx
@@ -155,8 +155,9 @@ def update_image(ctx: Ctx, image_id: str, patch: ImagePatch, version: int | None
 def forget_image(ctx: Ctx, image_id: str) -> None:
     """Take an image out of the library. Its files stay, as ordinary volumes of their pools. Raises NotFound, Busy."""
     image = _get(ctx, image_id, "image.edit", lock=True)
-    at_work = sa.select(Task.lock).where(Task.target_id == image.id, Task.state.in_(tasks.ACTIVE))
-    tasks.require_free(ctx, *ctx.session.scalars(at_work))
+    at_work = sa.select(TaskLock.name).join(Task, Task.id == TaskLock.task_id)
+    at_work = at_work.where(Task.target_id == image.id, Task.state.in_(tasks.ACTIVE))
+    tasks.require_free(ctx, image.id, *ctx.session.scalars(at_work))
     ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
     ctx.session.delete(image)
     audit.record(ctx, "image.forget", target=_ref(image))

@@ -1,15 +1,15 @@
 """Work that people ask for. The row is written in the asker's transaction; the engine takes it up after commit.
 
-At most one active task holds an object (`lock`): a unique index decides, also between two servers.
+A task holds what it names until it ends: exclusively what it changes, shared what it only reads. All locks are taken
+at once, in the asker's transaction and in one order, also between two servers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from app.core.actions import TASK_STATE_TITLES, VM_ACTIONS, VmVerb
 from app.core.errors import Busy, Conflict, NotFound
@@ -20,13 +20,13 @@ from app.core.records import Page, Ref, TaskBrief, TaskError, TaskRecord
 from app.core.specs import TaskQuery
 from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
 from app.core.work import WORK
-from app.db.models import Task
+from app.db.models import Task, TaskLock
 from app.services import audit
 from app.services.context import Ctx
 from app.services.notices import TASKS
 from app.services.notices import WORK as WORK_TOPIC
 from app.services.paging import Order, mentions, page
-from app.services.work import end, tell
+from app.services.work import end, release, tell
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
@@ -90,8 +90,8 @@ def give_way(ctx: Ctx, holder: TaskBrief) -> None:
     task = _get(ctx, holder.id, lock=True)
     if TaskState(task.state).is_final:
         return
-    task.lock = None
     _ask_to_stop(ctx, task)
+    release(ctx.session, task.id)
     ctx.session.flush()
 
 
@@ -118,13 +118,16 @@ def enqueue(
     host: Ref | None,
     params: dict[str, Any],
     lock: str | None = None,
+    holds: Iterable[str] = (),
+    reads: Iterable[str] = (),
     batch_id: str | None = None,
 ) -> Task:
-    """Write a task. It holds `lock`, or else its target. Raises Busy when another task holds that.
+    """Write a task. It holds `lock`, or else its target, and `holds`; `reads` it shares with others that read.
 
-    `params` are plain values for the operation; never secrets.
+    `params` are plain values for the operation; never secrets. Raises Busy when another task holds any of these.
     """
-    held = lock or target.id
+    exclusive = {lock or target.id, *holds}
+    shared = set(reads) - exclusive
     task = Task(
         id=new_id(ObjectKind.TASK),
         kind=kind,
@@ -132,7 +135,6 @@ def enqueue(
         params=params,
         state=TaskState.QUEUED.value,
         message_params={},
-        lock=held,
         target_kind=target.kind.value,
         target_id=target.id,
         target_name=target.name,
@@ -144,34 +146,53 @@ def enqueue(
         cancellable=WORK[kind].cancellable,
         created_at=ctx.now,
     )
-    try:
-        with ctx.session.begin_nested():
-            ctx.session.add(task)
-    except IntegrityError:
-        raise busy(ctx, holders(ctx, [held])[held]) from None
+    require_free(ctx, *exclusive, reads=shared)
+    ctx.session.add(task)
+    ctx.session.flush()
+    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=True) for name in sorted(exclusive))
+    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=False) for name in sorted(shared))
+    ctx.session.flush()
     audit.record(ctx, task.kind, target=target, task=task.id)
     ctx.notify(WORK_TOPIC, TASKS, task.id, target.id)
     return task
 
 
-def holders(ctx: Ctx, locks: Collection[str]) -> dict[str, TaskBrief]:
-    """The active task that holds each of these, where there is one. Most locks are ids of objects."""
-    columns = (Task.lock, Task.id, Task.kind, Task.title, Task.state, Task.progress)
+def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dict[str, TaskBrief]:
+    """An active task that holds each of these, where there is one. Most locks are ids of objects.
+
+    `exclusive` leaves out those that only read it.
+    """
+    columns = (TaskLock.name, Task.id, Task.kind, Task.title, Task.state, Task.progress)
     found: dict[str, TaskBrief] = {}
     names = list(locks)
     for start in range(0, len(names), 500):
-        query = sa.select(*columns).where(Task.lock.in_(names[start : start + 500]), Task.state.in_(ACTIVE))
-        for lock, task_id, kind, title, state, progress in ctx.session.execute(query):
-            found[str(lock)] = TaskBrief(
+        query = sa.select(*columns).join(Task, Task.id == TaskLock.task_id)
+        query = query.where(TaskLock.name.in_(names[start : start + 500]))
+        if exclusive:
+            query = query.where(TaskLock.exclusive.is_(True))
+        for name, task_id, kind, title, state, progress in ctx.session.execute(query):
+            found[str(name)] = TaskBrief(
                 id=task_id, kind=kind, title=ctx.translate(title), state=TaskState(state), progress=progress
             )
     return found
 
 
-def require_free(ctx: Ctx, *locks: str) -> None:
-    """Raise Busy when a task holds any of these."""
-    for holder in holders(ctx, locks).values():
-        raise busy(ctx, holder)
+def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
+    """Raise Busy when a task holds any of these. What is free stays so until this transaction ends.
+
+    So a service looks here first, and then at who uses the thing: a task that ended in between has been heard.
+    """
+    _serialize(ctx, {*locks, *reads})
+    found = holders(ctx, locks) | holders(ctx, reads, exclusive=True)
+    for name in sorted(found):
+        raise busy(ctx, found[name])
+
+
+def _serialize(ctx: Ctx, names: Collection[str]) -> None:
+    """Have others that want any of these wait until this transaction ends. SQLite has one writer at a time anyway."""
+    if ctx.session.get_bind().dialect.name == "postgresql":
+        for name in sorted(names):
+            ctx.session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
 
 
 def busy(ctx: Ctx, task: TaskBrief) -> Busy:

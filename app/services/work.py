@@ -14,7 +14,7 @@ from app.core.actions import HOST_OBSERVED
 from app.core.messages import N_
 from app.core.states import HostMode, ObjectKind, TaskState
 from app.core.work import BY_ASKER
-from app.db.models import Audit, Host, Task, Vm
+from app.db.models import Audit, Host, Task, TaskLock, Vm
 from app.services.births import BRING_BACK, CREATE
 from app.services.notices import TASKS, Hub, notify
 
@@ -184,11 +184,12 @@ def end(
     error: dict[str, Any] | None = None,
     result: dict[str, Any] | None = None,
 ) -> None:
-    """Write how the task ended, and tell."""
+    """Write how the task ended, let go of what it held, and tell."""
     task.state = state.value
     task.finished_at = datetime.now(UTC)
     task.message, task.message_params = message, params or {}
     task.error, task.result = error, result
+    release(session, task.id)
     if state is TaskState.SUCCEEDED:
         task.progress = 100
     if state is TaskState.FAILED:
@@ -208,6 +209,11 @@ def end(
             )
         )
     tell(session, hub, task)
+
+
+def release(session: Session, task_id: str) -> None:
+    """Let go of all that the task holds."""
+    session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
 
 
 def tell(session: Session, hub: Hub, task: Task) -> None:

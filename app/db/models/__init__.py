@@ -10,6 +10,7 @@ from app.db.models.inventory import (
     Network,
     Offers,
     Pool,
+    PoolDifference,
     Tag,
     Usage,
     Vm,
@@ -19,7 +20,7 @@ from app.db.models.inventory import (
 )
 from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
 from app.db.models.people import Credential, Login, Token, User
-from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Task
+from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Task, TaskLock
 
 __all__ = [
     "Audit",
@@ -40,10 +41,12 @@ __all__ = [
     "Network",
     "Offers",
     "Pool",
+    "PoolDifference",
     "RemovedVm",
     "SavedSpec",
     "Tag",
     "Task",
+    "TaskLock",
     "Token",
     "Upload",
     "Usage",

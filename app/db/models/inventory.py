@@ -219,6 +219,21 @@ class Pool(Base):
     live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
     shared_mark: Mapped[str | None]  # pools with the same mark are proven to be the same storage
     proven_at: Mapped[datetime | None]
+    source: Mapped[
+        str | None
+    ]  # its target on a storage server, such as "netfs nas:/vms"; None: local to the host
+    verify_requested_at: Mapped[datetime | None]  # when Vigie by itself last had it found out who shares it
+
+
+class PoolDifference(Base):
+    """Two pools of different hosts that were found to be different storage. Written both ways round."""
+
+    __tablename__ = "pool_difference"
+
+    pool_id: Mapped[str] = mapped_column(Id, ForeignKey("pool.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("pool.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
 
 
 class Volume(Base):

@@ -12,20 +12,13 @@ from app.db.models.base import Base, Id
 
 
 class Task(Base):
-    """Work that was asked for. `lock` names what it holds; at most one active task may hold a thing.
+    """Work that was asked for. What it holds until its end are rows of `TaskLock`.
 
     The row is the outbox: written in the transaction of the request, taken up by the engine after commit.
     """
 
     __tablename__ = "task"
     __table_args__ = (
-        Index(
-            "uq_task_active_lock",
-            "lock",
-            unique=True,
-            sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
-            postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
-        ),
         Index(
             "ix_task_made",
             "id",
@@ -46,7 +39,6 @@ class Task(Base):
     progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id
     message_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    lock: Mapped[str | None]
     target_kind: Mapped[str | None]
     target_id: Mapped[str | None] = mapped_column(Id)
     target_name: Mapped[str | None]
@@ -65,6 +57,30 @@ class Task(Base):
     finished_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[dict[str, Any] | None]  # code, title, why, hint (message ids), params, detail, next_verb
+
+
+class TaskLock(Base):
+    """A thing that an active task holds, by name: exclusively, or together with others that only read it.
+
+    The rows of a task go in the transaction that ends it.
+    """
+
+    __tablename__ = "task_lock"
+    __table_args__ = (
+        Index(
+            "uq_task_lock_exclusive",
+            "name",
+            unique=True,
+            sqlite_where=text("exclusive IS 1"),
+            postgresql_where=text("exclusive IS TRUE"),
+        ),
+    )
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    task_id: Mapped[str] = mapped_column(
+        Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    exclusive: Mapped[bool]
 
 
 class IdempotencyKey(Base):

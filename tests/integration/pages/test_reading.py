@@ -260,8 +260,9 @@ def test_a_vm_that_a_task_holds_is_still_marked_as_last_seen(console: Console) -
     vm = console.inventory.vms[7]  # of the host that does not answer
     with console.services.database.begin() as session:
         held = session.get_one(models.Task, console.inventory.task)
-        held.lock = held.target_id = vm
+        held.target_id = vm
         held.state = "running"
+        session.add(models.TaskLock(name=vm, task_id=held.id, exclusive=True))
     row = console.browser().get(f"/vms/rows?ids={vm}").text
     assert "/tasks/" in row
     assert "last seen" in row
