@@ -174,6 +174,7 @@ class PoolObservation:
     volumes: tuple[VolumeObservation, ...] | None = None
     xml: str | None = None  # its lasting definition, without what it holds at the moment
     live_xml: str | None = None  # what runs, where that differs
+    source: str | None = None  # its target on a storage server, which other hosts may have too
 
 
 @dataclass(frozen=True, slots=True)

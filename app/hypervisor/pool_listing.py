@@ -73,6 +73,7 @@ def _pool(
             volumes=listed,
             xml=lasting,
             live_xml=None if pools.same(runs, lasting) else runs,
+            source=pools.source_of(runs),
         )
     except HypervisorRefused as error:
         if error.code == "no_such_pool" or faults.is_unreadable(error):

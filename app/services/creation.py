@@ -8,7 +8,6 @@ from app.core import placing
 from app.core.blueprint import DiskPlan, VolumePlan
 from app.core.creation import Creation, CreationPlan, PlannedVolume, Room
 from app.core.errors import InvalidInput, VigieError
-from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import BulkRecord, BulkRefusal, Ref, TaskRecord
@@ -19,10 +18,10 @@ from app.hypervisor.xml import build
 from app.services import births, seeds, tasks
 from app.services.context import Ctx
 from app.services.placement import Place, choose_host, promised_memory
-from app.services.planned_disks import hold_volumes
 from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
 from app.services.volume_names import free_name
+from app.services.volume_places import disk_locks
 from app.services.workable import require_workable
 
 
@@ -76,7 +75,6 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
 
 
 def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
-    hold_volumes(ctx, spec.disks)
     place, made = _plan(ctx, spec, name)
     plan, host = made.blueprint, place.host
     creation = Creation(
@@ -88,13 +86,16 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         notes=spec.notes,
     )
     vm = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name=name)
+    locks = disk_locks(ctx.session, host.id, plan.disks)
     return tasks.enqueue(
         ctx,
         births.CREATE,
         target=vm,
         host=_ref(host),
         params=creation.model_dump(mode="json"),
-        lock=f"{host.id}/vm/{fold(name)}",
+        lock=tasks.vm_name_lock(host.id, name),
+        holds=locks.holds,
+        reads=locks.reads,
         batch_id=batch_id,
     )
 

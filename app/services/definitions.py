@@ -29,6 +29,7 @@ from app.services.hardware import digest_of, find_editable
 from app.services.host_access import require_for_definition
 from app.services.mirror.definitions import differences, parsed, pool_places
 from app.services.versions import saved_version, versions_of
+from app.services.volume_places import path_locks
 
 DEFINE = "vm.define"
 
@@ -174,5 +175,6 @@ def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) ->
         target=Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
         params=params,
+        reads=path_locks(ctx.session, host.id, [disk.source for disk in read_vm(xml).disks if disk.source]),
     )
     return tasks.record_of(ctx, task)

@@ -20,9 +20,10 @@ from app.services import tasks
 from app.services.context import Ctx
 from app.services.host_access import require_attachments
 from app.services.placement import promised_memory
-from app.services.planned_disks import hold_volumes, plan_disks
+from app.services.planned_disks import plan_disks
 from app.services.planned_nics import plan_nics
 from app.services.planning import offers_of
+from app.services.volume_places import disk_locks
 from app.services.workable import require_workable
 
 CHANGE, RENAME = "vm.change", "vm.rename"
@@ -54,7 +55,6 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
     Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id)
-    hold_volumes(ctx, [asked])
     parsed = saved_of(definition)
     try:
         (plan,), _ = plan_disks(
@@ -153,7 +153,14 @@ def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
             code="name_taken",
         )
     params = Renaming(uuid=vm.uuid, name=asked.name)
-    task = tasks.enqueue(ctx, RENAME, target=_ref(vm), host=_host_ref(host), params=params.model_dump())
+    task = tasks.enqueue(
+        ctx,
+        RENAME,
+        target=_ref(vm),
+        host=_host_ref(host),
+        params=params.model_dump(),
+        holds={tasks.vm_name_lock(host.id, asked.name)},
+    )
     return tasks.record_of(ctx, task)
 
 
@@ -281,7 +288,16 @@ def ask(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, steps: list[Step
     """Have a task do the steps. Raises Busy."""
     params = Changes(uuid=vm.uuid, digest=digest_of(definition), steps=tuple(steps))
     plain = params.model_dump(mode="json")
-    task = tasks.enqueue(ctx, CHANGE, target=_ref(vm), host=_host_ref(host), params=plain)
+    locks = disk_locks(ctx.session, host.id, [step.disk for step in steps if step.disk is not None])
+    task = tasks.enqueue(
+        ctx,
+        CHANGE,
+        target=_ref(vm),
+        host=_host_ref(host),
+        params=plain,
+        holds=locks.holds,
+        reads=locks.reads,
+    )
     return tasks.record_of(ctx, task)
 
 

@@ -7,7 +7,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.images import (
     ImageCopySpec,
@@ -31,7 +30,8 @@ from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
-from app.services.volume_users import users_of
+from app.services.volume_places import locks_of
+from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
 
 IMPORT, DOWNLOAD, COPY = "image.import", "image.download", "image.copy"
@@ -63,7 +63,8 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
         raise InvalidInput("volume_id", N_("names no volume"))
     volume, pool, host = row
     require_workable(ctx, host)
-    tasks.require_free(ctx, volume.id)
+    locks = locks_of(ctx.session, pool, volume.name)
+    tasks.require_free(ctx, *locks)
     if users := users_of(ctx, [volume])[volume.id]:
         raise Conflict(
             ctx.translate(N_("The volume is in use.")),
@@ -74,11 +75,12 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
             hint=ctx.translate(N_("Clone it, and make the copy an image.")),
             code="volume_in_use",
         )
+    refuse_possibly_used(ctx, volume)
     image = _begin(ctx, asked, volume.name, f"{host.name}: {volume.path}")
     image.format, image.virtual_bytes = volume.format, volume.capacity_bytes
     look = ImageLook(image_id=image.id, pool=pool.uuid, name=volume.name, path=volume.path)
     task = tasks.enqueue(
-        ctx, IMPORT, target=_ref(image), host=_host_ref(host), params=look.model_dump(), lock=image.id
+        ctx, IMPORT, target=_ref(image), host=_host_ref(host), params=look.model_dump(), holds=locks
     )
     return tasks.record_of(ctx, task)
 
@@ -103,9 +105,14 @@ def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
         name=name,
         sha256=asked.sha256,
     )
-    lock = f"{pool.id}/volume/{fold(name)}"
     task = tasks.enqueue(
-        ctx, DOWNLOAD, target=_ref(image), host=_host_ref(host), params=params.model_dump(), lock=lock
+        ctx,
+        DOWNLOAD,
+        target=_ref(image),
+        host=_host_ref(host),
+        params=params.model_dump(),
+        holds=locks_of(ctx.session, pool, name),
+        reads={pool.id},
     )
     return tasks.record_of(ctx, task)
 
@@ -177,6 +184,7 @@ def copy_image(ctx: Ctx, image_id: str, asked: ImageCopySpec) -> TaskRecord:
         host=_host_ref(host),
         params=fetch.model_dump(),
         lock=f"{image.id}/{host.id}",
+        reads={image.id, pool.id, *locks_of(ctx.session, pool, fetch.name)},
     )
     return tasks.record_of(ctx, task)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ from app.core.offers import Offers
 from app.core.pools import FILE_POOLS
 from app.core.systems import System
 from app.core.vmspec import DiskSpec
-from app.db.models import Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
+from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.images import fetch_to
-from app.services.volume_names import GIVING, disks_of, free_name, is_there
+from app.services.volume_names import free_name, is_there
+from app.services.volume_places import locks_of
+from app.services.volume_users import refuse_possibly_used, writers_of
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
@@ -104,17 +106,8 @@ def plan_disks(
     return plans, sources
 
 
-def hold_volumes(ctx: Ctx, disks: Sequence[DiskSpec]) -> None:
-    """Have whoever gives one of these volumes to another VM wait until this transaction is done."""
-    ids = [disk.volume_id for disk in disks if disk.volume_id]
-    if ids:
-        ctx.session.execute(
-            sa.select(Volume.id).where(Volume.id.in_(ids)).order_by(Volume.id).with_for_update()
-        )
-
-
 def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
-    """A volume of this host that no task is at work on. Raises InvalidInput, Busy."""
+    """A volume of this host. Raises InvalidInput."""
     query = (
         sa.select(Volume, Pool.host_id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
     )
@@ -124,7 +117,6 @@ def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
     if row[1] != host.id:
         raise InvalidInput(field, N_("is a volume of another host"))
     found: Volume = row[0]
-    tasks.require_free(ctx, found.id)
     return found
 
 
@@ -169,10 +161,11 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) ->
 
 def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
     volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
-    place = _place(ctx, volume)
-    if asked.device == "disk" and not asked.readonly:
-        users = [*_writers(ctx, host, volume.path), *_takers(ctx, host, place)]
-        if users and not asked.shareable:
+    writes = asked.device == "disk" and not asked.readonly
+    locks = locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
+    if writes and not asked.shareable:
+        tasks.require_free(ctx, *locks)
+        if users := writers_of(ctx, volume):
             raise Conflict(
                 N_("The volume is in use."),
                 why=ctx.say(
@@ -181,8 +174,11 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
                 hint=N_("Choose another volume, or clone it first."),
                 code="volume_in_use",
             )
+        refuse_possibly_used(ctx, volume)
+    else:
+        tasks.require_free(ctx, reads=locks)
     kind = volume.format if volume.format in DISK_FORMATS else RAW
-    return place | {"format": asked.format or kind}
+    return _place(ctx, volume) | {"format": asked.format or kind}
 
 
 def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
@@ -191,28 +187,6 @@ def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
         return {"kind": volume.kind, "path": volume.path}
     pool = ctx.session.get_one(Pool, volume.pool_id)
     return {"kind": "volume", "pool": pool.name, "volume": volume.name}
-
-
-def _writers(ctx: Ctx, host: Host, path: str) -> list[str]:
-    """Names of the host's VMs that have this path as a disk that they write to."""
-    query = sa.select(Vm.name, VmDefinition.parsed).join(VmDefinition, VmDefinition.vm_id == Vm.id)
-    return [
-        name
-        for name, parsed in ctx.session.execute(query.where(Vm.host_id == host.id))
-        if any(disk["source"] == path and not disk["readonly"] for disk in parsed["disks"])
-    ]
-
-
-def _takers(ctx: Ctx, host: Host, place: Mapping[str, str]) -> list[str]:
-    """Names of the VMs to which a task under way gives this place as a disk to write to."""
-    query = sa.select(Task.target_name, Task.params).where(
-        Task.kind.in_(GIVING), Task.state.in_(tasks.ACTIVE), Task.host_id == host.id
-    )
-    return [
-        str(name)
-        for name, params in ctx.session.execute(query)
-        if any(place.items() <= disk.items() and not disk["readonly"] for disk in disks_of(params))
-    ]
 
 
 def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:

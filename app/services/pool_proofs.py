@@ -52,7 +52,8 @@ def prove_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
             hint=ctx.translate(N_("Define the pool there too, with the same name or path, and start it.")),
             code="nobody_to_ask",
         )
-    return ask(ctx, "pool.prove", pool, host, PoolProof(uuid=pool.uuid, pool_id=pool.id, others=others))
+    proof = PoolProof(uuid=pool.uuid, pool_id=pool.id, others=others)
+    return ask(ctx, "pool.prove", pool, host, proof, shared=True)
 
 
 def shared_with(ctx: Ctx, pool: Pool) -> tuple[Ref, ...]:

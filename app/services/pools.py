@@ -78,7 +78,7 @@ def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     """Have the host read a pool anew. Raises NotFound, Conflict (wrong_state), Busy."""
     pool, host = find_pool(ctx, pool_id, "pool.operate")
     refuse_state(ctx, pool, "running", N_("The storage pool is off."))
-    return ask(ctx, "pool.refresh", pool, host, PoolWork(uuid=pool.uuid))
+    return ask(ctx, "pool.refresh", pool, host, PoolWork(uuid=pool.uuid), shared=True)
 
 
 def change_pool(ctx: Ctx, pool_id: str, patch: PoolPatch) -> TaskRecord:
@@ -126,14 +126,18 @@ def refuse_state(ctx: Ctx, pool: Pool, wanted: str, why: str) -> None:
         )
 
 
-def ask(ctx: Ctx, kind: str, pool: Pool, host: Host, params: BaseModel) -> TaskRecord:
-    """Queue a task on a pool. Raises Busy."""
+def ask(
+    ctx: Ctx, kind: str, pool: Pool, host: Host, params: BaseModel, *, shared: bool = False
+) -> TaskRecord:
+    """Queue a task on a pool. `shared`: tasks on its volumes may run at the same time. Raises Busy."""
     task = tasks.enqueue(
         ctx,
         kind,
         target=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
         host=_host_ref(host),
         params=params.model_dump(mode="json"),
+        lock=f"{pool.id}/{kind}" if shared else None,
+        reads={pool.id} if shared else (),
     )
     return tasks.record_of(ctx, task)
 

@@ -21,12 +21,13 @@ from app.core.removal import (
 )
 from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Pool, RemovedVm, Vm, VmDefinition, Volume
-from app.hypervisor.xml.read import UnreadableXml
+from app.hypervisor.xml.read import UnreadableXml, read_vm
 from app.hypervisor.xml.state_files import StateFiles, read_state_files
 from app.services import births, tasks
 from app.services.context import Actor, Ctx, Services
 from app.services.host_access import HOST_ACCESS, require_for_definition
-from app.services.volume_users import users_of
+from app.services.volume_places import PossibleUser, path_locks
+from app.services.volume_users import possible_users_of, users_of, why_possible
 from app.services.workable import require_workable
 
 DELETE = "vm.delete"
@@ -88,7 +89,12 @@ def delete_vm(ctx: Ctx, vm_id: str, asked: RemovalSpec) -> TaskRecord:
         **asked.model_dump(exclude={"volumes"}),
     )
     task = tasks.enqueue(
-        ctx, DELETE, target=_ref(vm), host=_host_ref(host), params=params.model_dump(mode="json")
+        ctx,
+        DELETE,
+        target=_ref(vm),
+        host=_host_ref(host),
+        params=params.model_dump(mode="json"),
+        holds=path_locks(ctx.session, host.id, [each.path for each in params.volumes]),
     )
     return tasks.record_of(ctx, task)
 
@@ -136,6 +142,8 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
         target=Ref(kind=ObjectKind.VM, id=vm_id, name=name),
         host=_host_ref(host),
         params=asked.model_dump(mode="json"),
+        holds={tasks.vm_name_lock(host.id, name)},
+        reads=path_locks(ctx.session, host.id, _sources_in(asked.xml)),
     )
     return tasks.record_of(ctx, task)
 
@@ -146,6 +154,13 @@ def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
         require_for_definition(ctx, host, xml)
     except UnreadableXml:
         ctx.require(HOST_ACCESS)  # nobody can tell what it reaches
+
+
+def _sources_in(xml: str) -> list[str]:
+    try:
+        return [disk.source for disk in read_vm(xml).disks if disk.source]
+    except UnreadableXml:
+        return []
 
 
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:
@@ -168,12 +183,18 @@ def _disks(ctx: Ctx, vm: Vm, definition: VmDefinition | None) -> list[RemovalDis
     parsed = {} if definition is None else definition.saved_parsed or definition.parsed
     disks = parsed.get("disks", ())
     volumes = _volumes(ctx, vm.host_id, [disk["source"] for disk in disks if disk["source"]])
-    users = users_of(ctx, [volume for volume, _ in volumes.values()], but=vm.id)
-    return [_disk(ctx, vm, disk, volumes.get(disk["source"] or ""), users) for disk in disks]
+    found = [volume for volume, _ in volumes.values()]
+    users, possible = users_of(ctx, found, but=vm.id), possible_users_of(ctx, found)
+    return [_disk(ctx, vm, disk, volumes.get(disk["source"] or ""), users, possible) for disk in disks]
 
 
 def _disk(
-    ctx: Ctx, vm: Vm, disk: dict[str, object], found: tuple[Volume, Pool] | None, users: dict[str, list[Ref]]
+    ctx: Ctx,
+    vm: Vm,
+    disk: dict[str, object],
+    found: tuple[Volume, Pool] | None,
+    users: dict[str, list[Ref]],
+    possible: dict[str, list[PossibleUser]],
 ) -> RemovalDisk:
     path = disk["source"] or None
     shown = {"target": disk["target"], "path": path}
@@ -183,15 +204,19 @@ def _disk(
     volume, pool = found
     others = users[volume.id]
     own = (disk["device"] == "disk" and not disk["readonly"]) or volume.name == f"{vm.name}-seed.iso"
-    why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)}) if others else None
+    why = None
+    if others:
+        why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)})
+    elif maybe := possible[volume.id]:
+        why = why_possible(ctx, volume, maybe[0])
     return RemovalDisk(
         target=str(disk["target"]),
         path=volume.path,
         volume=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
         pool=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
         allocation_bytes=volume.allocation_bytes,
-        deletable=not others,
-        own=own and not others,
+        deletable=why is None,
+        own=own and why is None,
         why=why,
     )
 

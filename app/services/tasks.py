@@ -157,6 +157,11 @@ def enqueue(
     return task
 
 
+def vm_name_lock(host_id: str, name: str) -> str:
+    """The name by which tasks hold the name of a VM that is to be on a host."""
+    return f"{host_id}/vm/{fold(name)}"
+
+
 def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dict[str, TaskBrief]:
     """An active task that holds each of these, where there is one. Most locks are ids of objects.
 

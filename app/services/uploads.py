@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, HostError, InvalidInput, NotFound
-from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_, filled
 from app.core.records import Ref
@@ -28,6 +27,7 @@ from app.hypervisor import Host as OpenHost
 from app.hypervisor.images import HEAD_BYTES, ImageFacts, ImageRefused, inspect
 from app.services import audit, storage, tasks, volumes, work
 from app.services.context import Actor, Ctx, Services
+from app.services.volume_places import locks_of, name_lock
 from app.services.workable import require_workable
 
 UPLOAD = "volume.upload"
@@ -48,7 +48,8 @@ def begin_upload(ctx: Ctx, pool_id: str, asked: UploadSpec) -> UploadRecord:
         target=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
         params={"name": asked.name, "size_bytes": asked.size_bytes},
-        lock=f"{pool.id}/volume/{fold(asked.name)}",
+        lock=name_lock(pool, asked.name),
+        holds=locks_of(ctx.session, pool, asked.name),
     )
     task.state, task.started_at = TaskState.RUNNING.value, ctx.now
     upload = Upload(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
 from app.core.folding import fold
-from app.db.models import Pool, Task, Volume
-from app.services import tasks
+from app.db.models import Pool, TaskLock, Volume
 from app.services.context import Ctx
-
-GIVING = ("vm.create", "vm.change")  # kinds of tasks whose parameters hold plans of disks
+from app.services.volume_places import name_lock, same_storage
 
 
 def free_name(ctx: Ctx, pool: Pool, stem: str, suffix: str, given: Collection[str] = ()) -> str:
@@ -27,29 +24,14 @@ def free_name(ctx: Ctx, pool: Pool, stem: str, suffix: str, given: Collection[st
 
 
 def is_there(ctx: Ctx, pool: Pool, name: str) -> bool:
-    """Whether the pool was last seen with a volume of this name."""
-    query = sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)
+    """Whether the pool was last seen with a volume of this name, through whichever host."""
+    pools = [each.id for each in same_storage(ctx.session, pool)]
+    query = sa.select(Volume.id).where(Volume.pool_id.in_(pools), Volume.name == name)
     return ctx.session.scalar(query.limit(1)) is not None
 
 
 def _names_under_way(ctx: Ctx, pool: Pool) -> set[str]:
-    """Folded names of the volumes that tasks under way make in the pool."""
-    query = sa.select(Task.kind, Task.lock, Task.params).where(
-        Task.state.in_(tasks.ACTIVE), Task.host_id == pool.host_id
-    )
-    found: set[str] = set()
-    held = f"{pool.id}/volume/"
-    for kind, lock, params in ctx.session.execute(query):
-        if str(lock).startswith(held):
-            found.add(str(lock).removeprefix(held))
-        if kind in GIVING:
-            plans = [disk["new"] for disk in disks_of(params) if disk.get("new")]
-            found |= {fold(plan["name"]) for plan in plans if plan["pool"] == pool.uuid}
-    return found
-
-
-def disks_of(params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Plans of disks in the parameters of a task of a kind in GIVING."""
-    if "blueprint" in params:
-        return list(params["blueprint"]["disks"])
-    return [step["disk"] for step in params["steps"] if step["disk"]]
+    """Folded names of the volumes of the pool that tasks hold: those that they make are among them."""
+    prefix = name_lock(pool, "")
+    query = sa.select(TaskLock.name).where(TaskLock.name.startswith(prefix, autoescape=True))
+    return {name.removeprefix(prefix) for name in ctx.session.scalars(query)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.folding import fold
 from app.core.messages import N_
 from app.core.pools import FILE_POOLS, FIXED_POOLS
 from app.core.records import Ref, TaskRecord
@@ -30,7 +29,8 @@ from app.core.volumes import (
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import storage, tasks
 from app.services.context import Ctx
-from app.services.volume_users import users_of
+from app.services.volume_places import locks_of, name_lock, path_locks, same_storage
+from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
 
 DEEPEST = 64
@@ -88,7 +88,7 @@ def clone_volume(ctx: Ctx, volume_id: str, asked: VolumeClone) -> TaskRecord:
     to, host = running_pool(ctx, asked.pool_id or pool.id, "pool_id")
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))
-    tasks.require_free(ctx, volume.id)
+    tasks.require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))
     refuse_taken(ctx, to, asked.name)
     plan = _copy_plan(to, volume, asked.name, asked.format)
@@ -104,6 +104,8 @@ def resize_volume(ctx: Ctx, volume_id: str, asked: VolumeResize) -> TaskRecord:
     volume, pool, host = _find(ctx, volume_id, "volume.edit")
     if asked.size_bytes == volume.capacity_bytes:
         raise InvalidInput("size_bytes", N_("is the size that it has"))
+    tasks.require_free(ctx, *locks_of(ctx.session, pool, volume.name))
+    refuse_possibly_used(ctx, volume)
     if asked.size_bytes < volume.capacity_bytes:
         if not asked.shrink:
             raise InvalidInput(
@@ -116,7 +118,7 @@ def resize_volume(ctx: Ctx, volume_id: str, asked: VolumeResize) -> TaskRecord:
     if built:
         raise _in_use(ctx, volume, built)
     running = _running(ctx, volume)
-    if len(running) > 1:
+    if len(running) > 1 or any(vm.host_id != host.id for vm in running):
         raise _in_use(ctx, volume, [_vm_ref(vm) for vm in running])
     params = VolumeResizing(
         **_place(pool, volume).model_dump(),
@@ -124,7 +126,7 @@ def resize_volume(ctx: Ctx, volume_id: str, asked: VolumeResize) -> TaskRecord:
         shrink=asked.shrink,
         vm=running[0].uuid if running else None,
     )
-    return _ask(ctx, "volume.resize", volume, host, params)
+    return _ask(ctx, "volume.resize", volume, host, params, {vm.id for vm in running})
 
 
 def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
@@ -138,6 +140,9 @@ def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
         raise InvalidInput("pool_id", N_("is the pool where it is"))
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))
+    locks = locks_of(ctx.session, pool, volume.name) | locks_of(ctx.session, to, volume.name)
+    tasks.require_free(ctx, *locks)
+    refuse_possibly_used(ctx, volume)
     users = users_of(ctx, [volume])[volume.id]
     held = [each for each in users if each.kind is not ObjectKind.VM]
     if held or len(users) > 1:
@@ -145,7 +150,6 @@ def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
     vms = list(ctx.session.scalars(sa.select(Vm).where(Vm.id.in_([each.id for each in users]))))
     if any(vm.host_id != host.id for vm in vms):
         raise _in_use(ctx, volume, users)
-    tasks.require_free(ctx, *(vm.id for vm in vms))
     refuse_taken(ctx, to, volume.name)
     refuse_narrow(ctx, to, volume.allocation_bytes)
     params = VolumeMoving(
@@ -153,7 +157,7 @@ def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
         to=_copy_plan(to, volume, volume.name, None),
         vms=tuple(vm.uuid for vm in vms),
     )
-    return _ask(ctx, "volume.move", volume, host, params)
+    return _ask(ctx, "volume.move", volume, host, params, locks | {vm.id for vm in vms}, {to.id})
 
 
 def wipe_volume(ctx: Ctx, volume_id: str) -> TaskRecord:
@@ -295,8 +299,11 @@ def refuse_running(ctx: Ctx, volume: Volume, hint: str) -> None:
 
 
 def _refuse_used(ctx: Ctx, volume: Volume) -> None:
+    pool = ctx.session.get_one(Pool, volume.pool_id)
+    tasks.require_free(ctx, *locks_of(ctx.session, pool, volume.name))
     if users := users_of(ctx, [volume])[volume.id]:
         raise _in_use(ctx, volume, users)
+    refuse_possibly_used(ctx, volume)
 
 
 def _in_use(ctx: Ctx, volume: Volume, users: Sequence[Ref]) -> Conflict:
@@ -309,9 +316,10 @@ def _in_use(ctx: Ctx, volume: Volume, users: Sequence[Ref]) -> Conflict:
 
 
 def refuse_taken(ctx: Ctx, pool: Pool, name: str) -> None:
-    """Raise Conflict (volume_exists) when the pool has a volume of this name."""
-    taken = sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)
-    if ctx.session.scalar(taken) is not None:
+    """Raise Conflict (volume_exists) when the pool has a volume of this name, through whichever host it was listed."""
+    pools = same_storage(ctx.session, pool)
+    taken = sa.select(Volume.id).where(Volume.pool_id.in_([each.id for each in pools]), Volume.name == name)
+    if ctx.session.scalar(taken.limit(1)) is not None:
         raise Conflict(
             ctx.translate(N_("The pool has a volume of this name already.")),
             why=ctx.say(N_("Pool %(pool)s has “%(name)s”."), {"pool": pool.name, "name": name}),
@@ -335,24 +343,38 @@ def refuse_narrow(ctx: Ctx, pool: Pool, needed: int) -> None:
 
 
 def _make(ctx: Ctx, kind: str, pool: Pool, host: Host, plan: VolumePlan) -> TaskRecord:
+    read = {path for path in (plan.clone_of, plan.backing_path) if path}
     task = tasks.enqueue(
         ctx,
         kind,
         target=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
         params=VolumeMaking(volume=plan).model_dump(mode="json"),
-        lock=f"{pool.id}/volume/{fold(plan.name)}",
+        lock=name_lock(pool, plan.name),
+        holds=locks_of(ctx.session, pool, plan.name),
+        reads={pool.id} | path_locks(ctx.session, host.id, read),
     )
     return tasks.record_of(ctx, task)
 
 
-def _ask(ctx: Ctx, kind: str, volume: Volume, host: Host, params: BaseModel) -> TaskRecord:
+def _ask(
+    ctx: Ctx,
+    kind: str,
+    volume: Volume,
+    host: Host,
+    params: BaseModel,
+    holds: Collection[str] = (),
+    reads: Collection[str] = (),
+) -> TaskRecord:
+    pool = ctx.session.get_one(Pool, volume.pool_id)
     task = tasks.enqueue(
         ctx,
         kind,
         target=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
         params=_plain(params),
+        holds={*locks_of(ctx.session, pool, volume.name), *holds},
+        reads={pool.id, *reads},
     )
     return tasks.record_of(ctx, task)
 

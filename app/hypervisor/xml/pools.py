@@ -11,6 +11,13 @@ from app.core.pools import PoolSpec
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import node, text_of
 
+# Where pools of these kinds find their target on a storage server, beside the server itself: element, attribute.
+_ON_SERVER: dict[str, tuple[tuple[str, str | None], ...]] = {
+    "netfs": (("source/dir", "path"),),
+    "rbd": (("source/name", None),),
+    "gluster": (("source/name", None), ("source/dir", "path")),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PoolPlaces:
@@ -90,3 +97,25 @@ def read_places(xml: str) -> PoolPlaces:
         None if device is None else device.get("path"),
         tree.findtext("source/name"),
     )
+
+
+def source_of(xml: str) -> str | None:
+    """What a pool names on a storage server: pools of several hosts that name the same are the same storage.
+
+    None for one whose storage is local, or seems so to its host. Raises UnreadableXml.
+    """
+    tree = parse(xml, "pool")
+    kind = tree.get("type", "")
+    device = tree.find("source/device")
+    if kind in ("iscsi", "iscsi-direct") and device is not None:
+        return f"iscsi {device.get('path', '')}"  # an IQN names one target in the world, by whichever portal
+    servers = sorted(each.get("name", "") for each in tree.findall("source/host"))
+    found = [(tree.find(path), attribute) for path, attribute in _ON_SERVER.get(kind, ())]
+    parts = [
+        (each.get(attribute, "") if attribute else each.text or "").rstrip("/")
+        for each, attribute in found
+        if each is not None
+    ]
+    if not servers or not any(parts):
+        return None
+    return f"{kind} {','.join(servers)}:{' '.join(parts)}"

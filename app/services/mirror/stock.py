@@ -105,7 +105,10 @@ def _observe_pools(
             _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
         else:
             if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
-                wanted |= {"shared_mark": None, "proven_at": None}  # it may be another storage now
+                # It may be another storage now.
+                wanted |= {"shared_mark": None, "proven_at": None, "verify_requested_at": None}
+                batch.delete(models.PoolDifference, pool_id, by="pool_id")
+                batch.delete(models.PoolDifference, pool_id, by="other_id")
             _update(batch, news, ObjectKind.POOL, row, wanted)
             if row.state != pool.state:
                 text = N_("Storage pool %(name)s on host %(host)s is in state “%(state)s” now.")
@@ -131,6 +134,7 @@ def _pool_columns(pool: PoolObservation) -> Row:
         "target_path": pool.target_path,
         "xml": pool.xml,
         "live_xml": pool.live_xml,
+        "source": pool.source,
     }
 
 

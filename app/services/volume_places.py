@@ -1,0 +1,181 @@
+"""Where a volume lies, over all hosts: one file may be a volume of several pools.
+
+Pools are the same storage when that was verified, or when they name the same target of a storage server. They may be
+the same while pools of two hosts lie at the same path and nobody has found out whether they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.blueprint import DiskPlan
+from app.core.folding import fold
+from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
+
+# Kinds whose volumes two hosts may know by the same path without being the same storage.
+LOCATED_BY_PATH = ("dir", "fs", "netfs", "logical")
+Place = tuple[str, str]  # a host's id and a path there
+
+
+@dataclass(slots=True)
+class Locks:
+    """Names of what a task holds, and of what it shares with others that only read it."""
+
+    holds: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class PossibleUser:
+    """A VM, or a volume built on it, of another host that names the path of a volume: maybe the same file."""
+
+    name: str
+    host: str
+
+
+def same_storage(session: Session, pool: Pool) -> list[Pool]:
+    """The pools, of all hosts, that are the same storage as this one; it is one of them."""
+    same = [Pool.id == pool.id]
+    if pool.shared_mark:
+        same.append(Pool.shared_mark == pool.shared_mark)
+    if pool.source:
+        same.append(Pool.source == pool.source)
+    return list(session.scalars(sa.select(Pool).where(sa.or_(*same))))
+
+
+def unverified(session: Session, pool: Pool) -> list[Pool]:
+    """Pools of other hosts that may be the same storage as this one: nobody has found out."""
+    if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
+        return []
+    query = sa.select(Pool).where(
+        Pool.host_id != pool.host_id,
+        Pool.kind.in_(LOCATED_BY_PATH),
+        sa.func.rtrim(Pool.target_path, "/") == pool.target_path.rstrip("/"),
+        Pool.id.not_in(_different(pool)),
+    )
+    if pool.shared_mark:
+        query = query.where(sa.func.coalesce(Pool.shared_mark, "") != pool.shared_mark)
+    if pool.source:
+        query = query.where(sa.func.coalesce(Pool.source, "") != pool.source)
+    return list(session.scalars(query))
+
+
+def _different(pool: Pool) -> sa.Select[str]:
+    return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id == pool.id)
+
+
+def name_lock(pool: Pool, name: str) -> str:
+    """The name by which tasks hold a volume of this pool, whether it exists or is to be made."""
+    return f"{pool.id}/volume/{fold(name)}"
+
+
+def locks_of(session: Session, pool: Pool, name: str) -> set[str]:
+    """What a task holds that names this volume: it, through every pool that is or may be the same storage."""
+    locks = {name_lock(each, name) for each in same_storage(session, pool)}
+    if unverified(session, pool):
+        locks.add(f"{(pool.target_path or '').rstrip('/')}/volume/{fold(name)}")
+    return locks
+
+
+def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Locks:
+    """What a task holds that gives a VM these disks. Images, and what is only read, are shared."""
+    locks = Locks()
+    for disk in disks:
+        if disk.new is not None:
+            locks.holds |= _locks_in(session, host_id, disk.new.pool, disk.new.name, locks)
+            locks.reads |= path_locks(
+                session, host_id, {disk.new.clone_of or "", disk.new.backing_path or ""}
+            )
+        if disk.fetch is not None:
+            locks.reads |= {disk.fetch.image_id}
+            locks.reads |= _locks_in(session, host_id, disk.fetch.pool, disk.fetch.name, locks)
+        source = disk.path or (f"{disk.pool}/{disk.volume}" if disk.pool and disk.volume else "")
+        found = path_locks(session, host_id, {source})
+        if disk.readonly or disk.shareable or disk.device != "disk":
+            locks.reads |= found
+        else:
+            locks.holds |= found
+    return locks
+
+
+def _locks_in(session: Session, host_id: str, pool_uuid: str, name: str, locks: Locks) -> set[str]:
+    pool = session.scalars(sa.select(Pool).where(Pool.host_id == host_id, Pool.uuid == pool_uuid)).one()
+    locks.reads.add(pool.id)
+    return locks_of(session, pool, name)
+
+
+def path_locks(session: Session, host_id: str, sources: Collection[str]) -> set[str]:
+    """Locks of the volumes that a host knows by these paths, or as `pool/volume`, and of images that lie there."""
+    wanted = {each for each in sources if each}
+    if not wanted:
+        return set()
+    locks: set[str] = set()
+    query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
+    by_name = [
+        sa.and_(Pool.name == pool, Volume.name == name)
+        for pool, _, name in (each.partition("/") for each in wanted)
+        if pool and name
+    ]
+    for volume, pool in session.execute(query.where(sa.or_(Volume.path.in_(wanted), *by_name))):
+        locks |= locks_of(session, pool, volume.name)
+    images = sa.select(ImageCopy.image_id).where(ImageCopy.host_id == host_id, ImageCopy.path.in_(wanted))
+    return locks | set(session.scalars(images))
+
+
+def places_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[Place]]:
+    """By volume id, the hosts and paths at which it surely is."""
+    found: dict[str, set[Place]] = {}
+    for pool_id in {each.pool_id for each in volumes}:
+        here = [each for each in volumes if each.pool_id == pool_id]
+        pool = session.get_one(Pool, pool_id)
+        others = [each for each in same_storage(session, pool) if each.id != pool.id]
+        listed = _paths(session, others, {each.name for each in here}) if others else {}
+        for volume in here:
+            places = found[volume.id] = {(pool.host_id, volume.path)}
+            for other in others:
+                path = listed.get((other.id, volume.name)) or _path_in(other, volume.name)
+                if path:
+                    places.add((other.host_id, path))
+    return found
+
+
+def _paths(session: Session, pools: Collection[Pool], names: Collection[str]) -> dict[tuple[str, str], str]:
+    query = sa.select(Volume.pool_id, Volume.name, Volume.path).where(
+        Volume.pool_id.in_([each.id for each in pools]), Volume.name.in_(names)
+    )
+    return {(row[0], row[1]): row[2] for row in session.execute(query)}
+
+
+def _path_in(pool: Pool, name: str) -> str | None:
+    """Where a pool has a volume of this name, if it has one that was not listed yet."""
+    if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
+        return None
+    return f"{pool.target_path.rstrip('/')}/{name}"
+
+
+def possible_users(session: Session, pool: Pool, volume: Volume) -> list[PossibleUser]:
+    """Who on other hosts names this path, where nobody knows whether it is the same storage there."""
+    if pool.kind not in LOCATED_BY_PATH:
+        return []
+    known = {each.host_id for each in same_storage(session, pool)}
+    known |= set(session.scalars(sa.select(Pool.host_id).where(Pool.id.in_(_different(pool)))))
+    sources = {volume.path, *(f"{each.name}/{volume.name}" for each in unverified(session, pool))}
+    query = sa.select(Vm.name, Host.name, VmDefinition.parsed, VmDefinition.saved_parsed)
+    query = query.join(Host, Host.id == Vm.host_id).join(VmDefinition, VmDefinition.vm_id == Vm.id)
+    texts = [sa.cast(each, sa.Text) for each in (VmDefinition.parsed, VmDefinition.saved_parsed)]
+    mentioned = [text.contains(json.dumps(each), autoescape=True) for each in sources for text in texts]
+    query = query.where(Vm.host_id.not_in(known), sa.or_(*mentioned)).order_by(Host.name_key, Vm.name_key)
+    vms = [
+        PossibleUser(vm, host)
+        for vm, host, *definitions in session.execute(query)
+        if any(disk["source"] in sources for each in definitions if each for disk in each.get("disks", ()))
+    ]
+    overlays = sa.select(Volume.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
+    overlays = overlays.join(Host, Host.id == Pool.host_id)
+    overlays = overlays.where(Volume.backing_path == volume.path, Host.id.not_in(known))
+    return vms + [PossibleUser(name, host) for name, host in session.execute(overlays)]

@@ -1,0 +1,234 @@
+"""Where a volume lies over all hosts, who uses it there, and what tasks hold of it: on both databases."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from app.core.errors import Busy, Conflict
+from app.core.ids import new_id
+from app.core.removal import RemovalSpec
+from app.core.states import HostState, ObjectKind, TaskState, VmState
+from app.core.vmspec import DiskSpec
+from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
+from app.services import hardware, removal, volumes, work
+from app.services.context import Ctx, Services
+from app.services.planning import OFFERS
+from tests.databases import Contexts
+from tests.integration.api.conftest import fill
+
+PATH = "/vms/web.qcow2"
+MIB = 1024**2
+
+
+@dataclass
+class World:
+    """Two hosts, each with a pool at /vms that lists web.qcow2, and VMs `a` (first host) and `b` (second)."""
+
+    hosts: list[str]
+    pools: list[str]
+    volumes: list[str]
+    vms: list[str]
+
+
+@pytest.fixture
+def world(services: Services) -> World:
+    made = fill(services)
+    with services.database.begin() as session:
+        session.execute(sa.update(Host).values(state=HostState.CONNECTED.value, mode="managed"))
+        pools = [new_id(ObjectKind.POOL) for _ in made.hosts]
+        listed = [new_id(ObjectKind.VOLUME) for _ in made.hosts]
+        offers = OFFERS.dump_python(OFFERS.validate_python(OFFER), mode="json")
+        for number, host_id in enumerate(made.hosts):
+            session.add(_pool(pools[number], host_id))
+            session.add(Offers(host_id=host_id, offers=offers, read_at=datetime.now(UTC)))
+            session.flush()
+            session.add(_volume(listed[number], pools[number]))
+        vms = [made.vms[1], made.vms[7]]  # both are off
+        session.execute(sa.update(Vm).where(Vm.id.in_(vms)).values(state=VmState.SHUTOFF.value))
+    return World(made.hosts, pools, listed, vms)
+
+
+OFFER = {
+    "arch": "x86_64",
+    "hypervisor": "qemu",
+    "machine": "q35",
+    "machines": ["q35"],
+    "firmwares": ["bios"],
+    "cpu_modes": [],
+    "cpu_models": [],
+    "vcpus_max": 8,
+    "disk_buses": ["virtio", "sata"],
+}
+
+
+def _pool(pool_id: str, host_id: str) -> Pool:
+    sizes = {"capacity_bytes": 2**40, "allocation_bytes": 0, "available_bytes": 2**40}
+    kinds = {"kind": "dir", "state": "running", "autostart": True, "persistent": True}
+    return Pool(
+        id=pool_id,
+        host_id=host_id,
+        uuid=f"{host_id[-16:]}-uuid",
+        name="vms",
+        target_path="/vms",
+        **sizes,
+        **kinds,
+    )
+
+
+def _volume(volume_id: str, pool_id: str) -> Volume:
+    sizes = {"capacity_bytes": 10 * MIB, "allocation_bytes": MIB}
+    return Volume(
+        id=volume_id, pool_id=pool_id, name="web.qcow2", path=PATH, kind="file", format="qcow2", **sizes
+    )
+
+
+def uses(ctx: Ctx, vm_id: str, path: str = PATH, *, readonly: bool = False) -> None:
+    disk = {"target": "vda", "device": "disk", "source": path, "readonly": readonly, "bus": "virtio"}
+    change = sa.update(VmDefinition).where(VmDefinition.vm_id == vm_id)
+    ctx.session.execute(change.values(parsed={"disks": [disk]}))
+
+
+def verified(ctx: Ctx, world: World, *, same: bool) -> None:
+    if same:
+        ctx.session.execute(sa.update(Pool).where(Pool.id.in_(world.pools)).values(shared_mark="mark"))
+        return
+    one, other = world.pools
+    ctx.session.add(PoolDifference(pool_id=one, other_id=other))
+    ctx.session.add(PoolDifference(pool_id=other, other_id=one))
+    ctx.session.flush()
+
+
+def every_change(ctx: Ctx, world: World) -> dict[str, str]:
+    """What is asked of the first host's volume, and the code of its refusal; empty where it is accepted."""
+    volume = world.volumes[0]
+    calls = {
+        "delete": lambda: volumes.delete_volume(ctx, volume),
+        "wipe": lambda: volumes.wipe_volume(ctx, volume),
+        "resize": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=20 * MIB)),
+        "shrink": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=MIB, shrink=True)),
+        "move": lambda: volumes.move_volume(ctx, volume, VolumeMove(pool_id=_another_pool(ctx, world))),
+        "attach": lambda: hardware.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
+    }
+    answers = {}
+    for name, call in calls.items():
+        try:
+            with ctx.session.begin_nested():
+                task = call()
+            work.finish_task(ctx.session, ctx.services.hub, task.id, TaskState.SUCCEEDED)
+            answers[name] = ""
+        except Conflict as error:
+            answers[name] = error.code
+    return answers
+
+
+def _another_pool(ctx: Ctx, world: World) -> str:
+    found = ctx.session.scalar(sa.select(Pool.id).where(Pool.name == "other"))
+    if found is not None:
+        return found
+    pool = _pool(new_id(ObjectKind.POOL), world.hosts[0])
+    pool.name, pool.target_path, pool.uuid = "other", "/other", "another"
+    ctx.session.add(pool)
+    ctx.session.flush()
+    return pool.id
+
+
+def test_a_volume_that_a_vm_of_another_host_may_use_is_left_alone(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    uses(asked, world.vms[1])
+    assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
+    with pytest.raises(Conflict) as told:
+        volumes.delete_volume(asked, world.volumes[0])
+    assert "kvm-01" in (told.value.why or ""), "the other host is named"
+
+
+def test_a_volume_of_storage_that_is_another_is_free_whatever_other_hosts_use(
+    world: World, ctx: Contexts
+) -> None:
+    asked = ctx()
+    uses(asked, world.vms[1])
+    verified(asked, world, same=False)
+    assert set(every_change(asked, world).values()) == {""}
+
+
+def test_a_volume_of_shared_storage_is_in_use_through_every_host(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    uses(asked, world.vms[1])
+    verified(asked, world, same=True)
+    found = every_change(asked, world)
+    assert found.pop("resize") == "", "a VM that is off lets its disk grow"
+    assert set(found.values()) == {"volume_in_use"}
+
+
+def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    uses(asked, world.vms[1], "/elsewhere/web.qcow2")
+    asked.session.get_one(Pool, world.pools[1]).target_path = "/elsewhere"
+    asked.session.get_one(Volume, world.volumes[1]).path = "/elsewhere/web.qcow2"
+    asked.session.execute(sa.update(Pool).values(source="netfs nas:/vms"))
+    with pytest.raises(Conflict) as told:
+        volumes.delete_volume(asked, world.volumes[0])
+    assert told.value.code == "volume_in_use"
+
+
+def test_a_volume_on_two_hosts_is_given_to_one_vm_only(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    verified(asked, world, same=True)
+    hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    with pytest.raises(Busy):
+        hardware.add_disk(asked, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
+
+
+def test_a_volume_is_not_deleted_while_a_task_attaches_it(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    for volume_id in world.volumes:  # the second host's may be the same file
+        with pytest.raises(Busy):
+            volumes.delete_volume(asked, volume_id)
+
+
+def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    volumes.delete_volume(asked, world.volumes[0])
+    with pytest.raises(Busy):
+        hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+
+
+def test_two_hosts_do_not_make_one_file_at_once(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
+    with pytest.raises(Busy):
+        volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="new", size_bytes=MIB))
+    verified(asked, world, same=False)
+    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="other", size_bytes=MIB))
+    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="other", size_bytes=MIB))
+
+
+def test_copies_of_one_volume_do_not_wait_for_each_other(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    for name in ("one", "two"):
+        volumes.clone_volume(asked, world.volumes[0], VolumeClone(name=name))
+    with pytest.raises(Busy):
+        volumes.delete_volume(asked, world.volumes[0])
+
+
+def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    task = volumes.delete_volume(asked, world.volumes[0])
+    held = sa.select(sa.func.count()).select_from(TaskLock).where(TaskLock.task_id == task.id)
+    assert (asked.session.scalar(held) or 0) > 1
+    work.finish_task(asked.session, asked.services.hub, task.id, TaskState.SUCCEEDED)
+    assert asked.session.scalar(held) == 0
+    volumes.delete_volume(asked, world.volumes[0])
+
+
+def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    for vm_id in world.vms:
+        uses(asked, vm_id)
+    with pytest.raises(Conflict) as told:
+        removal.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
+    assert told.value.code == "volume_in_use"
+    assert "kvm-01" in (told.value.why or "")
