@@ -55,7 +55,6 @@ NEED_NOT = {
     "tasks.enqueue": PART + "who asks for work asks for its privilege",
     "volume_names.free_name": PART + "names in a pool that was found, for a plan",
     "volume_names.is_there": PART + "of a pool that was found",
-    "planned_disks.hold_volumes": PART + "locks rows for the service that asks, and tells nothing of them",
     "tasks.holders": PART + "the tasks of objects that were found by a filtered query",
     "tasks.require_free": PART + "looks whether a task holds an object that was found",
     "tasks.busy": PART + "words an error",
