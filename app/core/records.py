@@ -89,7 +89,20 @@ class VmRecord(Record):
     addresses: list[str] = []
     tags: list[str] = []
     usage: UsageRecord
+    conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
     task: TaskBrief | None = Field(None, description="The task that holds it now.")
+
+
+class ConditionRecord(Record):
+    """Something that holds of an object for a while and should not be so."""
+
+    code: str
+    severity: Severity
+    title: str = Field(description="In a few words.")
+    text: str
+    hint: str = Field(description="What to do.")
+    since: datetime = Field(description="When it was first observed.")
+    params: dict[str, str] = Field({}, description="What it is about, such as the path of a disk.")
 
 
 class DiskRecord(Record):
@@ -296,6 +309,7 @@ class PoolRecord(Record):
         None,
         description="Whether a changed definition waits for the next start; only when one pool is asked for.",
     )
+    conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
 
 
 class VolumeRecord(Record):

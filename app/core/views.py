@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from app.core.conditions import ObservedCondition
 from app.core.offers import Offers
 from app.core.states import HostState, VmState
 
@@ -307,6 +308,8 @@ class HostReport:
     host_usage: Usage | None = None
     vm_usage: dict[str, Usage] | None = None  # by UUID; a VM without one is not running
     guests: dict[str, GuestInfo] = field(default_factory=dict)  # by UUID
+    # By code of core.conditions that was looked for: all that hold on the host.
+    conditions: dict[str, tuple[ObservedCondition, ...]] = field(default_factory=dict)
     hints: tuple[Hint, ...] = ()  # events that led to this reading, for the event log (crashed, rebooted…)
 
 

@@ -70,5 +70,6 @@ def _says_something(report: HostReport) -> bool:
         or report.saved
         or report.vm_usage
         or report.guests
+        or report.conditions
         or report.hints
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.core.views import HostReport
 from app.services.mirror.batch import Batch
+from app.services.mirror.conditions import observe_conditions
 from app.services.mirror.hosts import observe_hosts
 from app.services.mirror.news import gather
 from app.services.mirror.stock import observe_stock
@@ -26,5 +27,6 @@ def observe(session: Session, hub: Hub, reports: Sequence[HostReport]) -> None:
     believed = observe_hosts(batch, gather(reports))
     observe_vms(batch, believed)
     observe_stock(batch, believed.values())
+    observe_conditions(batch, believed.values())
     batch.write()
     notify(session, hub, *batch.topics)

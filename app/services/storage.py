@@ -10,9 +10,10 @@ from sqlalchemy.orm import undefer
 
 from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
-from app.core.records import Page, PoolRecord, VolumeRecord
+from app.core.records import ConditionRecord, Page, PoolRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
+from app.services import conditions
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
 from app.services.pool_proofs import shared_with
@@ -51,7 +52,7 @@ def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
         query = query.where(Pool.host_id == asked.host)
     if asked.q:
         query = query.where(mentions((Pool.name, Pool.target_path), asked.q))
-    return page(ctx, query, asked, POOLS, lambda rows: [_pool(ctx, *row) for row in rows])
+    return page(ctx, query, asked, POOLS, lambda rows: _pools(ctx, rows))
 
 
 def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
@@ -61,7 +62,7 @@ def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such storage pool."))
-    return _pool(ctx, row[0], row[1]).model_copy(
+    return _pools(ctx, [(row[0], row[1])])[0].model_copy(
         update={"shared_with": shared_with(ctx, row[0]), "pending": row[0].live_xml is not None}
     )
 
@@ -113,7 +114,12 @@ def _volumes() -> sa.Select[Any, Any, Any]:
     return query.join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
 
 
-def _pool(ctx: Ctx, pool: Pool, host: Host) -> PoolRecord:
+def _pools(ctx: Ctx, rows: Sequence[tuple[Pool, Host]]) -> list[PoolRecord]:
+    wrong = conditions.records(ctx, [pool.id for pool, _ in rows])
+    return [_pool(ctx, pool, host, wrong.get(pool.id, [])) for pool, host in rows]
+
+
+def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> PoolRecord:
     copied = {name: getattr(pool, name) for name in PoolRecord.model_fields if hasattr(pool, name)}
     return PoolRecord(
         **copied,
@@ -121,6 +127,7 @@ def _pool(ctx: Ctx, pool: Pool, host: Host) -> PoolRecord:
         shared=None if pool.proven_at is None else pool.shared_mark is not None,
         stale=is_stale(ctx, host.state, host.observed_at),
         observed_at=host.observed_at,
+        conditions=wrong,
     )
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.core.actions import Refusal, VmVerb, refuse_vm_action
 from app.core.dangers import DANGERS
 from app.core.records import (
+    ConditionRecord,
     DeviceRecord,
     DiskRecord,
     GraphicsRecord,
@@ -22,7 +23,7 @@ from app.core.records import (
 )
 from app.core.states import HostMode, HostState, VmState
 from app.db.models import Host, Pool, Vm, Volume
-from app.services import tasks
+from app.services import conditions, tasks
 from app.services.context import Ctx
 from app.services.seen import is_stale
 
@@ -82,11 +83,13 @@ def refusal(verb: VmVerb, vm: Any, host_state: str, host_mode: str) -> Refusal |
 
 def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
     """Rows of COLUMNS as records, each with the task that holds the VM now."""
-    held = tasks.holders(ctx, [row[0] for row in rows]) if rows else {}
-    return [_record(ctx, row, held.get(row[0])) for row in rows]
+    ids = [row[0] for row in rows]
+    held = tasks.holders(ctx, ids) if rows else {}
+    wrong = conditions.records(ctx, ids)
+    return [_record(ctx, row, held.get(row[0]), wrong.get(row[0], [])) for row in rows]
 
 
-def _record(ctx: Ctx, row: Sequence[Any], task: Any) -> VmRecord:
+def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord]) -> VmRecord:
     (
         id_,
         uuid,
@@ -127,6 +130,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any) -> VmRecord:
         addresses=[address for _, address in addresses],
         tags=tags,
         usage=UsageRecord(**dict(zip(UsageRecord.model_fields, row[_FIRST_USAGE:], strict=True))),
+        conditions=wrong,
         task=task,
     )
 

@@ -26,7 +26,7 @@ from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.db.session import unindexed
-from app.services import audit, tasks
+from app.services import audit, conditions, tasks
 from app.services.context import Ctx
 from app.services.host_access import HOST_ACCESS
 from app.services.mirror.definitions import vm_search_text
@@ -183,6 +183,7 @@ def forget_vm(ctx: Ctx, vm_id: str) -> None:
             code="vm_present",
         )
     ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
+    conditions.forget(ctx.session, vm.id)
     ctx.session.delete(vm)
     audit.record(ctx, "vm.forget", target=_ref(vm))
     ctx.notify(TREE, vm.id, vm.host_id)

@@ -1,6 +1,7 @@
 """The tables."""
 
 from app.db.models.base import Base, Id, UtcDateTime
+from app.db.models.conditions import Condition
 from app.db.models.consoles import Console, ConsoleTicket
 from app.db.models.inventory import (
     Datacenter,
@@ -25,6 +26,7 @@ from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Task,
 __all__ = [
     "Audit",
     "Base",
+    "Condition",
     "Console",
     "ConsoleTicket",
     "Credential",

@@ -52,6 +52,7 @@ class Task(Base):
         JSON(none_as_null=True)
     )  # what it began to make, for those who clean up
     sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host
+    acted_at: Mapped[datetime | None]  # it last sent a change to the host, and was not refused
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from app.core.conditions import ObservedCondition
 from app.core.offers import Offers
 from app.core.states import HostState
 from app.core.views import (
@@ -52,6 +53,9 @@ class News:
     host_usage: Usage | None = None
     vm_usage: dict[str, Usage] | None = None
     guests: dict[str, GuestInfo] = field(default_factory=dict)
+    conditions: dict[str, tuple[ObservedCondition, ...]] = field(
+        default_factory=dict
+    )  # by code: all that hold
     hints: list[Hint] = field(default_factory=list)
     first: bool = False  # the host was never read before
     turned: bool = False  # it was lost, or came back
@@ -103,6 +107,7 @@ class News:
         self.host_usage = report.host_usage or self.host_usage
         self.vm_usage = report.vm_usage if report.vm_usage is not None else self.vm_usage
         self.guests.update(report.guests)
+        self.conditions.update(report.conditions)
         self.hints += report.hints
 
     def _add_vms(self, report: HostReport) -> None:

@@ -235,6 +235,7 @@ def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: 
 
 def _vanished(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any]) -> None:
     batch.delete(_MODELS[kind], row.id)
+    batch.delete(models.Condition, row.id, by="object_id")
     batch.topics |= {row.id, news.host_id, TREE}
     _tell(
         batch,

@@ -333,6 +333,7 @@ class _Mirror:
         changes: Row = {"state": VmState.MISSING.value, "state_reason": None, "domain_id": None}
         changes |= {"seen_at": since, "state_since": since, **dict.fromkeys(USAGE), **SILENT}
         self.batch.update(models.Vm, copy.id, changes)
+        self.batch.delete(models.Condition, copy.id, by="object_id")
         self.search.add(copy.id)
         self.batch.topics |= {copy.id, TREE}
         if news.hinted(copy.uuid, "stopped", "migrat"):
@@ -352,6 +353,7 @@ class _Mirror:
         self.twins[copy.uuid] = self._others(copy)
         self.batch.delete(models.Vm, copy.id)
         self.batch.delete(models.Tag, copy.id, by="object_id")
+        self.batch.delete(models.Condition, copy.id, by="object_id")
         self.batch.topics |= {copy.id, TREE}
 
     def _fold(self, news: News, copy: Copy, twin: Copy) -> None:

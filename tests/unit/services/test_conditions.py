@@ -1,0 +1,59 @@
+"""Conditions of VMs and pools: begun and ended by what hosts report, on both databases."""
+
+import sqlalchemy as sa
+
+from app.core.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
+from app.core.views import HostSnapshot
+from app.db import models
+from app.services import conditions, storage, vms
+from app.services.context import Services
+from tests.databases import Contexts
+from tests.unit.services.test_mirror import WEB, World, pool, vm
+
+
+def severities(world: World, kind: str) -> list[str]:
+    return [event.severity for event in world.events() if event.kind == kind]
+
+
+def test_a_condition_is_shown_from_its_first_reading_until_it_is_over(
+    services: Services, ctx: Contexts
+) -> None:
+    world = World(services)
+    world.observe(world.report("a", snapshot=HostSnapshot(vms=(vm(),), pools=(pool(),))))
+    stuck = {NOT_ANSWERING: (ObservedCondition(WEB),)}
+    gone = {DISK_MISSING: (ObservedCondition(WEB, "/x", {"path": "/x", "target": "vda"}),)}
+    locked = {READ_ONLY: (ObservedCondition(pool().uuid, "", {"path": "/pool"}),)}
+    world.observe(world.report("a", conditions=stuck | gone | locked))
+    world.observe(world.report("a", conditions=stuck | gone))  # what is not looked for now holds on
+    row = world.vm()
+    shown = vms.show_vm(ctx(), row.id).conditions
+    assert sorted(each.code for each in shown) == [DISK_MISSING, NOT_ANSWERING]
+    assert any("/x" in each.text for each in shown)
+    with services.database.read() as session:
+        pool_id = session.scalars(sa.select(models.Pool.id)).one()
+    assert [each.code for each in storage.show_pool(ctx(), pool_id).conditions] == [READ_ONLY]
+    ctx.commit()
+    assert severities(world, "vm.not_answering") == ["error"]
+    over = {NOT_ANSWERING: (), READ_ONLY: ()}
+    world.observe(world.report("a", conditions=gone | over))
+    assert [each.code for each in vms.show_vm(ctx(), row.id).conditions] == [DISK_MISSING]
+    ctx.commit()
+    assert severities(world, "vm.not_answering_ended") == ["info"]
+    assert severities(world, "pool.read_only_ended") == ["info"]
+
+
+def test_conditions_go_with_their_vm(services: Services) -> None:
+    world = World(services)
+    world.observe(world.sees("a", vm()))
+    world.observe(world.report("a", conditions={NOT_ANSWERING: (ObservedCondition(WEB),)}))
+    world.observe(world.sees("a"))
+    with services.database.read() as session:
+        assert session.scalars(sa.select(models.Condition)).all() == []
+
+
+def test_a_list_page_asks_once_for_all_its_conditions(services: Services, ctx: Contexts) -> None:
+    asked = ctx()
+    seen: list[str] = []
+    sa.event.listen(asked.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
+    conditions.records(asked, [f"vm_{number}" for number in range(200)])
+    assert len([each for each in seen if "FROM condition" in each]) == 1
