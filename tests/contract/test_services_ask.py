@@ -18,6 +18,7 @@ NEED_NOT = {
     "accounts.change_password": OWN + ", who proves it with the present password",
     "accounts.set_language": OWN,
     "audit.record": PART + "writes down what was done",
+    "conditions.records": PART + "of objects that were found by a filtered query",
     "definition_nics.each_nic": PART + "names columns for a filtered query",
     "definitions.replace": PART + "hardware.find_editable asks",
     "definitions.restore_version": PART + "hardware.find_editable asks",
