@@ -27,6 +27,10 @@ SLACK_S = {
 # What a complete reading begins when it is not planned yet.
 FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES))
 VOLUMES_EVERY_S = 600.0
+# After a reconnect states are read again and again for a while: a daemon that restarted first lists VMs as it
+# remembers them, and finds out later, without an event, which of them have died meanwhile.
+SETTLING_S = 8.0
+SETTLING_POLL_S = 1.5
 FIRST_HOSTS_PER_S = 50.0
 FIRST_SAVED_PER_S = 40.0
 FIRST_VOLUMES_PER_S = 20.0
@@ -35,6 +39,13 @@ FIRST_VOLUMES_PER_S = 20.0
 def slack_s(chore: str, *, sick: bool) -> float:
     """How long it may wait for a thread. Hosts that were lost wait for those that nobody knows to be sick."""
     return RETRY_SLACK_S if chore == CONNECT and sick else SLACK_S[chore]
+
+
+def while_settling(plan: dict[str, float], now: float, until: float) -> dict[str, float]:
+    """The plan, with readings of states close to each other until then."""
+    if POLL in plan and now < until:
+        return plan | {POLL: min(plan[POLL], now + SETTLING_POLL_S)}
+    return plan
 
 
 def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet: int) -> dict[str, float]:

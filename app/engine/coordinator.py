@@ -36,7 +36,7 @@ from app.engine import chores
 from app.engine.chores import CONNECT, HINTS, PING, POOLS, SYNC, VOLUMES
 from app.engine.clock import Clock
 from app.engine.hints import HintQueue
-from app.engine.pace import Pace
+from app.engine.pace import Pace, back_off_s
 from app.engine.pool import ElasticPool
 from app.engine.reading import HUNG_RETRY_S, Reader
 from app.engine.roster import Entry, TargetOf
@@ -45,7 +45,6 @@ from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)
 
-BACK_OFF_S = 0.25
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
 # Large fleets are asked less often for signs of life: with the deadline of a call, silence still shows in 10 s.
 PING_MAX_S = 4.5
@@ -88,6 +87,8 @@ class Coordinator:
         self._told: str | None = None  # the trouble that people see as the reason of the state
         self._hints = HintQueue()
         self._answered_at = 0.0
+        self._synced = False  # whether any connection was in sync before
+        self._settling_until = 0.0
         self._attempts = 0
         self._sick = not (entry.state.is_usable or entry.state is HostState.CONNECTING)
         self._armed = 0.0
@@ -225,6 +226,7 @@ class Coordinator:
             if wanted:
                 self._host = host
                 self._due = {SYNC: time.monotonic()}
+                self._settling_until = time.monotonic() + chores.SETTLING_S if self._synced else 0.0
                 self._troubles.over(CONNECT)
         if not wanted:
             host.close()
@@ -256,7 +258,7 @@ class Coordinator:
         if isinstance(error, (HostAuthFailed, HostIdentityChanged)):
             pause = REFUSED_RETRY_S
         else:
-            pause = min(BACK_OFF_S * 2 ** min(self._attempts, 10), self._tools.settings.reconnect_max_s)
+            pause = back_off_s(self._attempts, self._tools.settings.reconnect_max_s)
         self._plan({CONNECT: time.monotonic() + pause * random.uniform(0.5, 1.0)})  # noqa: S311  jitter, not a secret
 
     def _refused(self, chore: str, link: object, error: HypervisorRefused) -> None:
@@ -352,6 +354,7 @@ class Coordinator:
         report = replace(report, seen_at=datetime.now(UTC))
         if chore == SYNC:
             self._attempts = 0
+            self._synced = True
             with self._lock:
                 self._told = self._troubles.reason
                 self._machine = report.snapshot.libvirt_uuid if report.snapshot else None
@@ -370,7 +373,7 @@ class Coordinator:
             for each, due in plan.items()
             if (chore, each) not in chores.FIRST or each not in self._due
         }
-        return plan | reader.wants(now)
+        return chores.while_settling(plan, now, self._settling_until) | reader.wants(now)
 
     # -- events ---------------------------------------------------------------------------------------------
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 import threading
 import time
 
+BACK_OFF_S = 0.25
+QUICK_ATTEMPTS = (
+    10  # a daemon that restarts is back within a second or two; a dead host costs little meanwhile
+)
+
+
+def back_off_s(attempts: int, longest_s: float) -> float:
+    """Seconds until a lost host is tried again after so many attempts: the same at first, then doubled each time."""
+    return min(BACK_OFF_S * 2.0 ** min(max(attempts - QUICK_ATTEMPTS, 0), 10), longest_s)
+
 
 class Pace:
     """A bucket of `rate` attempts per second. It keeps a dead network segment from causing a storm."""

@@ -25,7 +25,7 @@ def delete(run: Run) -> Outcome:
     asked = run.asked(Removal)
     vm_id = run.job.target_id
     vm = _look(run, asked.uuid)
-    if vm is None and not run.write(partial(departures.is_departing, vm_id=vm_id)):
+    if vm is None and not run.write(partial(departures.departing, vm_ids=[vm_id])):
         raise TaskFailed(
             "vm_gone",
             N_("The VM is not on its host any more."),

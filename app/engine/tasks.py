@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -35,11 +36,13 @@ from app.engine import (  # noqa: F401  imported for the operations that they de
     removal,
     volumes,
 )
+from app.engine.acts import Acts
 from app.engine.durable import Durable, Ending
 from app.engine.endings import failed, internal, log_lost
 from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
+from app.hypervisor.changes import watched_by
 from app.services import work
 from app.services.context import Services
 
@@ -225,7 +228,8 @@ class TaskRuntime:
         with self._lock:
             self._live[task_id] = job.host_id
         try:
-            outcome = OPERATIONS[job.kind].steps(Run(job, self._tie))
+            with watched_by(Acts(partial(self._note_acted, task_id), acted=job.acted)):
+                outcome = OPERATIONS[job.kind].steps(Run(job, self._tie))
         except Cancelled:
             return CANCELLED
         except VigieError as error:
@@ -286,6 +290,13 @@ class TaskRuntime:
                 work.mark_sent(session, task_id)
 
         self._patiently(mark)
+
+    def _note_acted(self, task_id: str, at: datetime | None) -> None:
+        def note() -> None:
+            with self._services.database.begin() as session:
+                work.note_acted(session, task_id, at)
+
+        self._patiently(note)
 
     def _note_made(self, task_id: str, made: list[dict[str, Any]]) -> None:
         def note() -> None:

@@ -53,7 +53,7 @@ class Disks:
 
     def is_at(self, uuid: str, path: str) -> bool:
         """Whether the VM, as it runs, has a disk at this path. Raises VmGone."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             xml = str(work.call(listing.find_vm(work, uuid).XMLDesc, 0))
             return edit.disk_at(parse(xml, "domain"), path) is not None
 

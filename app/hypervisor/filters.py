@@ -28,7 +28,7 @@ class Filters:
 
     def find(self, name: str) -> FilterObservation | None:
         """One, by name or UUID; None when the host has none of that name."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             found = _find(work, name)
             if found is None:
                 return None

@@ -9,7 +9,7 @@ from typing import Literal, Self
 
 import libvirt
 
-from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError
+from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmGone
 from app.core.host_devices import HostDevice
 from app.core.offers import Offers
 from app.core.views import (
@@ -25,7 +25,7 @@ from app.core.views import (
     VmDefinition,
     VmObservation,
 )
-from app.hypervisor import facts, faults, guest, listing, screen
+from app.hypervisor import changes, facts, faults, guest, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
 from app.hypervisor.devices import list_devices
@@ -283,6 +283,9 @@ class Host:
         with wiring.long() if deadline_s == NO_DEADLINE else wiring.work() as work:
             try:
                 work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
+            except (HypervisorRefused, VmGone):
+                changes.refused()
+                raise
             finally:
                 self._touched += 1
 

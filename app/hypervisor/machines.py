@@ -31,7 +31,7 @@ class Machines:
 
     def find(self, name: str) -> str | None:
         """UUID of the VM of that name; None when there is none."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             try:
                 found: str = work.call(work.raw.lookupByName, name).UUIDString()
             except VmGone:
@@ -46,7 +46,7 @@ class Machines:
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if saved else 0
         if secure:
             flags |= libvirt.VIR_DOMAIN_XML_SECURE
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
             return text
 

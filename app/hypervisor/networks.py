@@ -59,19 +59,19 @@ class Networks:
 
     def find(self, uuid: str) -> Seen | None:
         """One network; None when the host has none of that UUID."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             found = _lookup(work, work.raw.networkLookupByUUIDString, uuid)
             return None if found is None else _seen(work, found)
 
     def find_named(self, name: str) -> Seen | None:
         """As `find`, by name."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             found = _lookup(work, work.raw.networkLookupByName, name)
             return None if found is None else _seen(work, found)
 
     def read(self) -> tuple[NetworkObservation, ...]:
         """All networks, over the connection of changes: what was just changed is in it."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             return list_networks(work)
 
     def define(self, plan: NetworkPlan, uuid: str) -> None:

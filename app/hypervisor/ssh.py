@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
+from functools import partial
 
 import asyncssh
 
 from app.core.endpoints import Endpoint
-from app.core.errors import VigieError
+from app.core.errors import HostAuthFailed, VigieError
 from app.core.messages import N_
 from app.hypervisor import faults
 from app.hypervisor.links import Link, Place, dial
@@ -28,6 +30,9 @@ CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 # A host that is gone is noticed after 15 s by these, if nothing was asked of it before.
 KEEPALIVE_S = 5
 KEEPALIVE_COUNT = 2
+# Pauses before a channel that was refused is asked for again: a daemon that restarts closes its socket for a moment,
+# and OpenSSH's answer to that is the one to forbidden forwarding.
+SECOND_LOOKS_S = (0.1, 0.3, 0.6)
 _NO_KNOWN_HOSTS: tuple[list[asyncssh.SSHKey], ...] = ([], [], [])
 
 
@@ -86,14 +91,21 @@ class SshLink(Link):
 
     async def connect(self, relay: Relay, deadline_s: float) -> None:
         """Open a channel to the libvirt socket for a relay."""
-        half = SshHalf(relay.lost)
-        try:
-            await self._open().create_unix_connection(lambda: half, self.endpoint.socket)
-        except asyncssh.ChannelOpenError as error:
-            raise await self._why_no_channel(error) from None
-        except (asyncssh.Error, OSError) as error:
-            raise faults.connection_ended(faults.clean(error)) from None
-        relay.far = half
+        for pause_s in (*SECOND_LOOKS_S, None):
+            far = SshHalf(relay.lost)
+            try:
+                await self._open().create_unix_connection(partial(_same, far), self.endpoint.socket)
+            except asyncssh.ChannelOpenError as error:
+                why = await self._why_no_channel(error)
+                # What keeps an account out holds still; what a restart of the daemon looks like passes.
+                if pause_s is None or not isinstance(why, HostAuthFailed):
+                    raise why from None
+                await asyncio.sleep(pause_s)
+            except (asyncssh.Error, OSError) as error:
+                raise faults.connection_ended(faults.clean(error)) from None
+            else:
+                relay.far = far
+                return
 
     async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
         """Open a channel to a place on the host; the host itself connects to it."""
@@ -156,6 +168,10 @@ class SshLink(Link):
 
 class SshHalf(Half, asyncssh.SSHUNIXSession[bytes]):
     """The far side of a relay, at the end of an SSH channel."""
+
+
+def _same(half: SshHalf) -> SshHalf:
+    return half
 
 
 class _PortHalf(Half, asyncssh.SSHTCPSession[bytes]):

@@ -30,7 +30,7 @@ class Storage:
 
     def has_pool(self, uuid: str) -> bool:
         """Whether the host has a pool of this UUID."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             try:
                 _pool(work, uuid)
             except HypervisorRefused as error:
@@ -47,7 +47,7 @@ class Storage:
 
     def definition_of(self, uuid: str) -> str:
         """The lasting definition of a pool, as the mirror keeps it. Raises HypervisorRefused (no_such_pool)."""
-        with self._wiring.work() as work:
+        with self._wiring.looks() as work:
             return read.read_pool(saved_pool(work, _pool(work, uuid)))[2]
 
     def redefine_pool(self, xml: str) -> None:

@@ -20,7 +20,7 @@ from app.core.endpoints import Endpoint
 from app.core.errors import VigieError
 from app.core.states import Transport
 from app.core.views import Hint
-from app.hypervisor import faults
+from app.hypervisor import changes, faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.links import Link, LocalLink, SimulatedLink
 from app.hypervisor.loop import T, link_loop
@@ -89,12 +89,18 @@ class Wiring:
         return not self._closed and self.watch.is_open
 
     def work(self) -> AbstractContextManager[Connection]:
-        """The connection for what changes."""
+        """The connection for what changes; that something is sent is told to whoever watches."""
+        changes.sending()
+        return self.looks()
+
+    def looks(self) -> AbstractContextManager[Connection]:
+        """The same connection, for a look before a change."""
         return self._spare("work").use()
 
     @contextmanager
     def long(self) -> Iterator[Connection]:
-        """A connection for one call that may take as long as it needs; nothing else goes over it."""
+        """A connection for one change that may take as long as it needs; nothing else goes over it."""
+        changes.sending()
         spare = self._make_spare()
         self._long.add(spare)
         try:

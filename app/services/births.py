@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.ids import new_id
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
+from app.core.states import ACTIVE_TASK_STATES, TaskState
 from app.db.models import Tag, Task, Vm, VmDefinition
 from app.services.mirror.definitions import vm_search_text
+from app.services.mirror.rows import chunks
 
 CREATE = "vm.create"
 BRING_BACK = "vm.bring_back"
 
 
-def id_for(session: Session, host_id: str, uuid: str) -> str:
-    """The id of a VM that appears on a host: the one that its task promised, or a new one."""
+def promised(session: Session, host_ids: Collection[str]) -> dict[tuple[str, str], str]:
+    """Ids of VMs that running tasks make on these hosts, by host and UUID."""
     active = [state.value for state in ACTIVE_TASK_STATES]
-    query = sa.select(Task.kind, Task.target_id, Task.params).where(
-        Task.kind.in_((CREATE, BRING_BACK)), Task.state.in_(active), Task.host_id == host_id
+    query = sa.select(Task.host_id, Task.kind, Task.target_id, Task.params).where(
+        Task.kind.in_((CREATE, BRING_BACK)), Task.state.in_(active), Task.host_id.in_(list(host_ids))
     )
-    promised = {
-        params["blueprint"]["uuid"] if kind == CREATE else params["uuid"]: target
-        for kind, target, params in session.execute(query)
+    return {
+        (host_id, params["blueprint"]["uuid"] if kind == CREATE else params["uuid"]): target
+        for host_id, kind, target, params in session.execute(query)
     }
-    return promised.get(uuid) or new_id(ObjectKind.VM)
 
 
-def is_given_up(session: Session, vm_id: str) -> bool:
-    """Whether the VM was to be made, and was not: what there is of it is being removed."""
-    query = sa.select(Task.state).where(Task.target_id == vm_id, Task.kind == CREATE)
-    state = session.scalar(query)
-    return state is not None and state != TaskState.SUCCEEDED.value
+def given_up(session: Session, vm_ids: Collection[str]) -> set[str]:
+    """Those of these VMs that were to be made, and were not: what there is of them is being removed."""
+    found: dict[str, str] = {}
+    for some in chunks(vm_ids):
+        query = sa.select(Task.target_id, Task.state).where(Task.target_id.in_(some), Task.kind == CREATE)
+        found |= {row.target_id or "": row.state for row in session.execute(query)}
+    return {target for target, state in found.items() if state != TaskState.SUCCEEDED.value}
 
 
 def settle(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db.models import RemovedVm, Task, Vm
+from app.services.mirror.rows import chunks
 
 
 def keep_definition(session: Session, task_id: str, xml: str, sealed: bytes, volumes: Sequence[str]) -> None:
@@ -43,9 +44,12 @@ def kept_whole(session: Session, vm_id: str) -> bytes | None:
     return session.scalar(sa.select(RemovedVm.sealed).where(RemovedVm.id == vm_id))
 
 
-def is_departing(session: Session, vm_id: str) -> bool:
-    """Whether the VM's definition is kept, so that it is being deleted, or is deleted."""
-    return session.get(RemovedVm, vm_id) is not None
+def departing(session: Session, vm_ids: Collection[str]) -> set[str]:
+    """Those of these VMs whose definition is kept, so that they are being deleted, or are deleted."""
+    found: set[str] = set()
+    for some in chunks(vm_ids):
+        found.update(session.scalars(sa.select(RemovedVm.id).where(RemovedVm.id.in_(some))))
+    return found
 
 
 def stays(session: Session, vm_id: str) -> None:

@@ -38,6 +38,7 @@ class TaskWork:
     params: dict[str, Any]
     sent: bool
     made: tuple[dict[str, Any], ...] = ()
+    acted: bool = False  # an earlier run changed something on the host, or may have
 
 
 def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = ()) -> list[tuple[str, str]]:
@@ -96,6 +97,7 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
         params=task.params,
         sent=task.sent_at is not None,
         made=tuple(task.made or ()),
+        acted=task.acted_at is not None,
     )
 
 
@@ -136,6 +138,11 @@ def report_progress(
 def mark_sent(session: Session, task_id: str) -> None:
     """Note, before it is sent, that a step which must not be repeated is sent now."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(sent_at=datetime.now(UTC)))
+
+
+def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
+    """Note, before it is sent, that a change is sent to the host; None: all that was sent was refused."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(acted_at=at))
 
 
 def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:

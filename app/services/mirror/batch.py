@@ -4,49 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, Severity
+from app.core.states import ObjectKind, Severity
 from app.db import models
+from app.services.mirror import authorship
+from app.services.mirror.authorship import Author
+from app.services.mirror.rows import chunks as chunks
 from app.services.notices import EVENTS
 
-T = TypeVar("T")
 Row = dict[str, Any]
-
-# A finished task still explains what a reading shows for this long.
-JUST_FINISHED = timedelta(seconds=15)
-
-# Which tasks explain which event; anything else that is seen happened outside Vigie.
-EXPLAINS: Mapping[str, frozenset[str]] = {
-    "vm.started": frozenset({"vm.start", "vm.restore"}),
-    "vm.stopped": frozenset({"vm.shutdown", "vm.force-off", "vm.save"}),
-    "vm.saved": frozenset({"vm.save"}),
-    "vm.paused": frozenset({"vm.pause", "vm.save"}),
-    "vm.resumed": frozenset({"vm.resume", "vm.restore"}),
-    "vm.rebooted": frozenset({"vm.reboot", "vm.reset"}),
-    "vm.autostart": frozenset({"vm.autostart-on", "vm.autostart-off"}),
-    "vm.changed": frozenset({"vm.change", "vm.define"}),
-    "vm.renamed": frozenset({"vm.rename"}),
-    "pool.state": frozenset({"pool.start", "pool.stop"}),
-    "pool.changed": frozenset({"pool.change", "pool.define"}),
-    "pool.vanished": frozenset({"pool.delete"}),
-    "network.state": frozenset({"network.start", "network.stop"}),
-    "network.changed": frozenset({"network.change", "network.define"}),
-    "filter.changed": frozenset({"filter.change"}),
-    "network.vanished": frozenset({"network.delete"}),
-}
-# Which tasks make a new version of a definition.
-REDEFINES = frozenset(
-    {
-        *("vm.change", "vm.define", "vm.rename", "pool.change", "pool.define"),
-        *("network.change", "network.define", "filter.change"),
-    }
-)
 
 
 def table(model: type[models.Base]) -> sa.Table:
@@ -59,13 +31,6 @@ def table(model: type[models.Base]) -> sa.Table:
 def digest_of(xml: str) -> str:
     """What two texts of the same definition have in common."""
     return hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest()
-
-
-def chunks(items: Iterable[T], size: int = 500) -> Iterator[list[T]]:
-    """Parts of at most `size`: `IN` lists stay within what both databases like."""
-    held = list(items)
-    for start in range(0, len(held), size):
-        yield held[start : start + size]
 
 
 class Batch:
@@ -104,21 +69,29 @@ class Batch:
         object_name: str,
         host: tuple[str, str],
         severity: Severity = Severity.INFO,
+        uuid: str | None = None,
     ) -> None:
-        """Write an event about an object on a host (id and name of the host)."""
+        """Write an event about an object on a host (id and name of the host).
+
+        `uuid`: of a storage pool that appeared, by which the task that made it is found.
+        """
         event = {
             "at": self.now,
             "kind": kind,
             "severity": severity.value,
             "message": message,
             "params": params,
+            "uuid": uuid,
         }
         event |= {"object_kind": object_kind.value, "object_id": object_id, "object_name": object_name}
         event |= {"host_id": host[0], "host_name": host[1], "task_id": None, "actor_name": None}
         self._events.append(event)
 
-    def version(self, kind: ObjectKind, object_id: str, host_id: str, before: str, after: str) -> None:
-        """Keep a definition that became another: both versions, or only the new one when the old one is kept."""
+    def version(self, kind: ObjectKind, object_id: str, host_id: str, before: str | None, after: str) -> None:
+        """Keep a definition that became another: both versions, or only the new one when the old one is kept.
+
+        Without `before` a task made the object: its history begins with that.
+        """
         known = self._versions.setdefault(object_id, {"before": before, "kind": kind, "host_id": host_id})
         known["after"] = after
 
@@ -150,13 +123,9 @@ class Batch:
     def _write_events(self, connection: sa.Connection) -> None:
         if not self._events:
             return
-        explainable = [each for each in self._events if each["kind"] in EXPLAINS]
-        tasks = self._explaining_tasks({each["object_id"] for each in explainable})
-        for event in explainable:
-            kinds = EXPLAINS[event["kind"]]
-            for task in (task for task in tasks.get(event["object_id"], ()) if task.kind in kinds):
-                event |= {"task_id": task.id, "actor_name": task.actor_name}
-                break
+        authorship.explain(self.session, self.now, self._events)
+        for event in self._events:
+            event.pop("uuid", None)
         connection.execute(sa.insert(table(models.Event)), self._events)
         self.topics.add(EVENTS)
         self._events = []
@@ -170,45 +139,46 @@ class Batch:
             query = sa.select(history.c.object_id, history.c.task_id).where(history.c.object_id.in_(some))
             for object_id, task_id in self.session.execute(query):
                 kept[object_id].add(task_id)
-        tasks = self._explaining_tasks(self._versions)
+        found = authorship.authors(self.session, self.now, self._versions)
+        first = self._first_of(kept)
         rows: list[Row] = []
         for object_id, version in self._versions.items():
-            task = _maker(tasks.get(object_id, ()), kept.get(object_id, set()))
+            author = authorship.maker(found.get(object_id, ()), kept.get(object_id, set()))
             row = {
                 "object_kind": version["kind"].value,
                 "object_id": object_id,
                 "host_id": version["host_id"],
             }
-            if object_id not in kept:
-                first = {"xml": version["before"], "digest": digest_of(version["before"])}
-                rows.append(row | first | {"since": None, "actor_name": None, "task_id": None})
+            if object_id not in kept and version["before"] is not None:
+                old = {"xml": version["before"], "digest": digest_of(version["before"])}
+                rows.append(row | old | first.get(object_id, _UNKNOWN))
             new = {"xml": version["after"], "digest": digest_of(version["after"]), "since": self.now}
-            by = {"actor_name": task.actor_name if task else None, "task_id": task.id if task else None}
-            rows.append(row | new | by)
+            rows.append(row | new | _by(author))
         connection.execute(sa.insert(history), rows)
         self._versions = {}
 
-    def _explaining_tasks(self, object_ids: Iterable[str]) -> dict[str, list[sa.Row[Any]]]:
-        """Tasks that run or have just ended on these objects, newest first."""
-        found: dict[str, list[sa.Row[Any]]] = defaultdict(list)
+    def _first_of(self, kept: Collection[str]) -> dict[str, Row]:
+        """Since when, and by whom, objects of which no version is kept were as they were before this change."""
         task = table(models.Task).c
-        recent = sa.or_(
-            task.state.in_([state.value for state in ACTIVE_TASK_STATES]),
-            task.finished_at >= self.now - JUST_FINISHED,
-        )
-        for some in chunks(object_ids):
-            query: sa.Select[Any] = sa.select(
-                task.id, task.kind, task.target_id, task.actor_name, task.finished_at
+        found: dict[str, Row] = {}
+        for some in chunks(key for key in self._versions if key not in kept):
+            query = sa.select(task.target_id, task.id, task.actor_name, task.started_at)
+            query = query.where(
+                task.target_id.in_(some), task.kind.in_(authorship.MAKES), task.acted_at.is_not(None)
             )
-            query = query.where(task.target_id.in_(some), recent, task.started_at.is_not(None))
-            for row in self.session.execute(query.order_by(task.created_at.desc())):
-                found[row.target_id].append(row)
+            for row in self.session.execute(query.order_by(task.created_at)):
+                found[row.target_id] = {
+                    "since": row.started_at,
+                    "actor_name": row.actor_name,
+                    "task_id": row.id,
+                }
         return found
 
 
-def _maker(tasks: Iterable[sa.Row[Any]], known: Collection[str | None]) -> sa.Row[Any] | None:
-    """The task that made a version: one that runs, or one that has just ended and made none that is known."""
-    for task in tasks:
-        if task.kind in REDEFINES and (task.finished_at is None or task.id not in known):
-            return task
-    return None
+_UNKNOWN: Row = {"since": None, "actor_name": None, "task_id": None}
+
+
+def _by(author: Author | None) -> Row:
+    if author is None:
+        return {"actor_name": None, "task_id": None}
+    return {"actor_name": author.actor_name, "task_id": author.task_id}

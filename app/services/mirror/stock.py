@@ -102,7 +102,7 @@ def _observe_pools(
             batch.insert(
                 models.Pool, {"id": pool_id, "host_id": news.host_id, "uuid": pool.uuid, **wanted, **extra}
             )
-            _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
+            _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name, pool.uuid)
         else:
             if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
                 # It may be another storage now.
@@ -156,7 +156,7 @@ def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]], 
             network_id = ids.get(f"{news.host_id} {network.uuid}") or new_id(ObjectKind.NETWORK)
             key = {"id": network_id, "host_id": news.host_id, "uuid": network.uuid}
             batch.insert(models.Network, {"leases": None, "leases_read_at": None, **key, **wanted})
-            _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name)
+            _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name, network.uuid)
             continue
         _update(batch, news, ObjectKind.NETWORK, row, wanted)
         if row.leases is not None and leases:
@@ -227,10 +227,10 @@ def _update(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any], wanted
             _tell(batch, news, kind, row.id, row.name, f"{kind.value}.changed", _CHANGED[kind])
 
 
-def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str) -> None:
+def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str, uuid: str) -> None:
     batch.topics |= {object_id, news.host_id, TREE}
     if not news.first:
-        _tell(batch, news, kind, object_id, name, f"{kind.value}.appeared", _APPEARED[kind])
+        _tell(batch, news, kind, object_id, name, f"{kind.value}.appeared", _APPEARED[kind], uuid=uuid)
 
 
 def _vanished(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any]) -> None:
@@ -259,6 +259,7 @@ def _tell(
     message: str,
     *,
     severity: Severity = Severity.INFO,
+    uuid: str | None = None,
     **params: list[str],
 ) -> None:
     batch.tell(
@@ -270,6 +271,7 @@ def _tell(
         object_name=name,
         host=news.host,
         severity=severity,
+        uuid=uuid,
     )
 
 

@@ -17,16 +17,17 @@ from app.core.messages import N_
 from app.core.states import ObjectKind, Severity, VmState
 from app.core.views import VmObservation
 from app.db import models
-from app.services.births import id_for, is_given_up
-from app.services.departures import is_departing
+from app.services.births import given_up, promised
+from app.services.departures import departing
 from app.services.mirror import definitions
+from app.services.mirror.arrivals import begin_history, new_row
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.changes import DELETED, GIVEN_UP, MOVED, Change, state_change, tell_vm
 from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
 from app.services.mirror.counts import recount, tell_first_readings
 from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
 from app.services.mirror.news import News
-from app.services.mirror.redefined import Defined, insert_definition, only_saved, waits, write_definitions
+from app.services.mirror.redefined import Defined, insert_definition, only_saved, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
@@ -55,6 +56,8 @@ class _Mirror:
         defining = [key for key, each in news.items() if any(vm.definition for vm in each.listed.values())]
         self.sizes = definitions.volume_sizes(batch.session, defining)
         self.places = definitions.pool_places(batch.session, defining)
+        new = {key for key, each in news.items() if each.listed.keys() - self.here[key].keys()}
+        self.promised = promised(batch.session, new) if new else {}
         self.search: set[str] = set()  # rows whose search text may be another now
         self.counted: set[str] = set()  # hosts whose number of VMs may be another now
 
@@ -70,9 +73,8 @@ class _Mirror:
                     self._compare(each, copy, vm)
         for each in self.news.values():
             self._usage(each)
+        self._departures()
         for each in self.news.values():
-            for copy in [copy for copy in self.here[each.host_id].values() if each.lacks(copy.uuid)]:
-                self._depart(each, copy)
             self._rebooted(each)
         self.defined += only_saved(
             self.batch.session, [(each, self.here[each.host_id]) for each in self.news.values()]
@@ -261,14 +263,8 @@ class _Mirror:
         return [twin for twin in self.twins[copy.uuid] if twin.id != copy.id]
 
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
-        hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None, "dangers": None}
-        if vm.definition is not None:
-            hardware = definitions.hardware_columns(
-                vm.definition, self.sizes.get(news.host_id, {}), self.places.get(news.host_id, ())
-            )
-        macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
         copy = Copy(
-            new_id(ObjectKind.VM) if news.first else id_for(self.batch.session, news.host_id, vm.uuid),
+            self.promised.get((news.host_id, vm.uuid)) or new_id(ObjectKind.VM),
             *news.host,
             vm.uuid,
             observed(vm),
@@ -278,24 +274,13 @@ class _Mirror:
             None,
             new=True,
         )
-        row: Row = {
-            "id": copy.id,
-            "host_id": news.host_id,
-            "uuid": vm.uuid,
-            **dict(zip(SEEN, copy.seen, strict=True)),
-        }
-        row |= hardware | dict.fromkeys(USAGE)
-        row |= {"name_key": fold(vm.name), "duplicate": duplicate, "state_since": None, "seen_at": None}
-        row |= {"os_name": None, "guest_hostname": None, "agent_connected": False}
-        row |= {"addresses": [], "tags": []}
-        row |= {"notes": "", "created_at": self.batch.now, "version": 1}
-        row["search_text"] = definitions.vm_search_text(
-            vm.name, vm.uuid, hardware["title"], macs, (), None, ()
-        )
-        row["pending"] = None if vm.definition is None else waits(vm.definition, vm.saved)
+        sizes, places = self.sizes.get(news.host_id, {}), self.places.get(news.host_id, ())
+        row = new_row(copy, vm, self.batch.now, sizes, places)
         self.batch.insert(models.Vm, row)
         if vm.definition is not None:
             insert_definition(self.batch, copy.id, vm.definition, vm.saved)
+            if (news.host_id, vm.uuid) in self.promised:
+                begin_history(self.batch, copy, vm)
         if not news.first:
             tell_vm(
                 self.batch,
@@ -311,15 +296,28 @@ class _Mirror:
 
     # What is not there
 
-    def _depart(self, news: News, copy: Copy) -> None:
+    def _departures(self) -> None:
+        gone = [
+            (each, copy)
+            for each in self.news.values()
+            for copy in self.here[each.host_id].values()
+            if each.lacks(copy.uuid)
+        ]
+        ids = [copy.id for _, copy in gone]
+        deleted = departing(self.batch.session, ids) if gone else set()
+        unmade = given_up(self.batch.session, ids) if gone else set()
+        for news, copy in gone:
+            self._depart(news, copy, deleted, unmade)
+
+    def _depart(self, news: News, copy: Copy, deleted: set[str], unmade: set[str]) -> None:
         """A VM that its host does not list: gone over to its twin, or missing."""
         twins = [twin for twin in self._others(copy) if not twin.gone]
         if copy.duplicate and twins:
             self._fold(news, copy, twins[0])
-        elif is_departing(self.batch.session, copy.id):
+        elif copy.id in deleted:
             self._remove(copy)
             tell_vm(self.batch, news, copy.id, copy.name, DELETED)
-        elif is_given_up(self.batch.session, copy.id):
+        elif copy.id in unmade:
             self._remove(copy)
             tell_vm(self.batch, news, copy.id, copy.name, GIVEN_UP)
         elif copy.gone:

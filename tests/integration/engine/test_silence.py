@@ -52,6 +52,26 @@ def test_a_dead_daemon_is_noticed_at_once(fresh_lab: Lab, site: Site) -> None:
     site.wait_vm("stays", VmState.CRASHED, 3) if site.vm("stays").state != VmState.SHUTOFF else None  # type: ignore[union-attr]
 
 
+def test_a_qemu_that_died_while_its_daemon_was_down_shows_within_seconds_of_the_return(
+    fresh_lab: Lab, site: Site
+) -> None:
+    """The daemon lists it as running at first, finds out by itself, and sends no event."""
+    host = fresh_lab.hosts[0]
+    host.create_guest("dies", start=True)
+    site.add(host)
+    host.kill_daemon()
+    site.wait_host(host, HostState.NOT_ANSWERING, 5)
+    host.kill_qemu("dies")
+    host.start_daemon()
+    site.wait_host(host, HostState.CONNECTED, 10)
+
+    def is_off() -> bool:
+        row = site.vm("dies")
+        return row is not None and row.state in (VmState.CRASHED, VmState.SHUTOFF)
+
+    eventually(is_off, 6, "the dead VM shows")
+
+
 def test_a_dead_host_comes_back(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     host.create_guest("was-on", start=True)

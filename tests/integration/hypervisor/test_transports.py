@@ -13,7 +13,7 @@ from app.core.endpoints import make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostIdentityChanged, HypervisorRefused, VmGone
 from app.core.states import Transport, VmState
 from app.hypervisor import Host, SshKey, SshPassword, Target, TlsIdentity, see_identity
-from app.lab import tls
+from app.lab import namespace, tls
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import (
@@ -175,6 +175,42 @@ def test_ssh_without_forwarding_of_sockets(fresh_lab: Lab) -> None:
         assert refused.value.code == "ssh_forwarding_forbidden"
     finally:
         host.exec("sed", "-i", "s/^restrict //", keys)
+
+
+SWAP = """
+import os, socket, sys, time
+path, real = sys.argv[1:]
+os.unlink(path)
+bound = socket.socket(socket.AF_UNIX)
+bound.bind(path)  # it is in the file system and in /proc/net/unix, and refuses: as a daemon between bind and listen
+print("bound", flush=True)
+time.sleep(0.4)
+os.unlink(path)
+os.symlink(real, path)
+"""
+
+
+def test_a_daemon_that_is_just_starting_is_not_taken_for_forbidden_forwarding(
+    fresh_lab: Lab, open_host: OpenHost
+) -> None:
+    """OpenSSH says the same of both, and a look at the socket in the wrong moment said that it listens."""
+    lab_host = fresh_lab.hosts[0]
+    target, path = ssh_target(lab_host), "/run/late-libvirt.sock"
+    lab_host.exec("ln", "-s", target.endpoint.socket, path)
+    try:
+        endpoint = make_endpoint(
+            Transport.SSH, address=target.endpoint.address, user=target.endpoint.user, socket=path
+        )
+        host = open_host(Target(endpoint, target.secret, target.fingerprint)).host
+        command = ["python3", "-c", SWAP, path, target.endpoint.socket]
+        with subprocess.Popen(
+            namespace.inside_command(lab_host.init_pid, command), stdout=subprocess.PIPE, cwd="/"
+        ) as swap:
+            assert swap.stdout is not None
+            swap.stdout.readline()
+            assert host.read_pools(volumes=True)  # opens a connection of its own
+    finally:
+        lab_host.exec("rm", "-f", path)
 
 
 def test_tls_certificates_that_do_not_fit(fresh_lab: Lab, tmp_path: Path) -> None:

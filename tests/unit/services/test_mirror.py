@@ -211,6 +211,7 @@ def test_the_task_that_did_it_is_named_and_no_other(world: World, kind: str, nam
                     "actor_name": "alice",
                     "created_at": world.time,
                     "started_at": world.time,
+                    "acted_at": world.time,
                 },
             )
         )
@@ -653,3 +654,13 @@ def test_a_rolled_back_observation_tells_nobody(world: World, services: Services
     with pytest.raises(RuntimeError):
         check()
     assert (world.topics, world.vms()) == (set(), [])
+
+
+def test_a_hundred_missing_vms_cost_few_queries(world: World, services: Services) -> None:
+    uuids = [f"{number:08d}-1111-1111-1111-111111111111" for number in range(100)]
+    world.observe(world.sees("a", *(vm(uuid) for uuid in uuids)))
+    asked: list[str] = []
+    sa.event.listen(services.database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    world.observe(world.sees("a"))
+    assert {each.state for each in world.vms()} == {"missing"}
+    assert len(asked) < 30, asked
