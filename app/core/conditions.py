@@ -7,6 +7,9 @@ apart (the path of a disk, the id of the other host); it is empty where there ca
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.messages import N_
 from app.core.states import ObjectKind, Severity
@@ -37,6 +40,20 @@ class ObservedCondition:
     uuid: str
     subject: str = ""
     params: dict[str, str] = field(default_factory=dict)
+
+
+class ConditionRecord(BaseModel):
+    """Something that holds of an object for a while and should not be so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    severity: Severity
+    title: str = Field(description="In a few words.")
+    text: str
+    hint: str = Field(description="What to do.")
+    since: datetime = Field(description="When it was first observed.")
+    params: dict[str, str] = Field({}, description="What it is about, such as the path of a disk.")
 
 
 NOT_ANSWERING = "not_answering"

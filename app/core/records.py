@@ -12,6 +12,7 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.core.conditions import ConditionRecord
 from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState, Transport, Verdict, VmState
 
 T = TypeVar("T")
@@ -91,18 +92,6 @@ class VmRecord(Record):
     usage: UsageRecord
     conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
     task: TaskBrief | None = Field(None, description="The task that holds it now.")
-
-
-class ConditionRecord(Record):
-    """Something that holds of an object for a while and should not be so."""
-
-    code: str
-    severity: Severity
-    title: str = Field(description="In a few words.")
-    text: str
-    hint: str = Field(description="What to do.")
-    since: datetime = Field(description="When it was first observed.")
-    params: dict[str, str] = Field({}, description="What it is about, such as the path of a disk.")
 
 
 class DiskRecord(Record):

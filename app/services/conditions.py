@@ -11,8 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.conditions import CONDITIONS
-from app.core.records import ConditionRecord
+from app.core.conditions import CONDITIONS, ConditionRecord
 from app.core.states import Severity
 from app.db.models import Condition, Event
 from app.services.context import Ctx

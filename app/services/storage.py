@@ -8,9 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
+from app.core.conditions import ConditionRecord
 from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
-from app.core.records import ConditionRecord, Page, PoolRecord, VolumeRecord
+from app.core.records import Page, PoolRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
 from app.services import conditions

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.actions import Refusal, VmVerb, refuse_vm_action
+from app.core.conditions import ConditionRecord
 from app.core.dangers import DANGERS
 from app.core.records import (
-    ConditionRecord,
     DeviceRecord,
     DiskRecord,
     GraphicsRecord,
