@@ -112,7 +112,10 @@ class OffersRecord(Record):
 
 
 class SavedSpecRecord(Record):
-    """A specification that was kept under a name. Passwords are not kept."""
+    """A specification that was kept under a name. Passwords are not kept; user_data is, sealed, and never shown:
+
+    `user_data_from` in it names the specification itself then, so that it can be sent back as it is.
+    """
 
     id: str
     name: str

@@ -126,11 +126,12 @@ class Changes(Spec):
 
 
 class Redefinition(Spec):
-    """Params of a task that replaces a definition."""
+    """Params of a task that replaces a definition. One of a VM is sealed: people paste passwords into it."""
 
     uuid: str
     digest: str | None = None
-    xml: str
+    xml: str = ""
+    sealed: str | None = None
 
 
 class Renaming(Spec):

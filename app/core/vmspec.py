@@ -177,12 +177,17 @@ class CloudInit(Spec):
     user_data: str | None = Field(
         None, max_length=60_000, description="cloud-config YAML, added to the rest."
     )
+    user_data_from: ObjectId | None = Field(
+        None, description="A kept specification whose user_data, which is never shown, is taken."
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         for key in self.ssh_keys:
             if not re.match(r"^(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]+( [^\n]*)?$", key.strip()):
                 raise ValueError(N_("an SSH key must be a public key on one line, as in id_ed25519.pub"))
+        if self.user_data and self.user_data_from:
+            raise ValueError(N_("give user_data or user_data_from, not both"))
         if (self.network == "static") != (self.address is not None):
             raise ValueError(N_("an address goes with network static, and that needs one"))
         return self

@@ -10,6 +10,7 @@ from app.engine import images, leftovers
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor import Host
+from app.hypervisor.xml.edit import hidden
 
 LATER = {
     "vcpus": N_("vCPUs"),
@@ -138,8 +139,9 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
 def define(run: Run) -> Outcome:
     """Put another definition in the place of the saved one, if that is still the one that was seen."""
     asked = run.asked(Redefinition)
+    xml = run.open_sealed(asked.sealed)["xml"] if asked.sealed else asked.xml
     try:
-        run.send_once(lambda host: host.machines.redefine(asked.uuid, asked.xml, asked.digest))
+        run.send_once(lambda host: host.machines.redefine(asked.uuid, xml, asked.digest))
     except HypervisorRefused as error:
         if error.code == "changed_meanwhile":
             raise
@@ -148,7 +150,7 @@ def define(run: Run) -> Outcome:
             N_("The host refuses this definition."),
             why=N_("It said: %(said)s"),
             hint=N_("Nothing was changed. Correct the XML, and try again."),
-            params={"said": error.detail or error.title},
+            params={"said": hidden(error.detail or error.title, xml)},
         ) from None
     vm = run.call(lambda host: host.read_vm(asked.uuid))
     run.show(vm)

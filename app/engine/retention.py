@@ -12,6 +12,7 @@ from app.config import Settings
 from app.core.errors import Unavailable
 from app.core.states import ACTIVE_TASK_STATES, VmState
 from app.db.models import Audit, Base, Event, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
+from app.services import saved_specs
 from app.services.context import Services
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,8 @@ def _delete(
 def run_retention(services: Services, more: Callable[[], None], stopped: Callable[[], bool]) -> None:
     """One round, for a thread of the pool: never raises for a database that cannot be used now."""
     try:
+        with services.database.begin() as session:
+            saved_specs.seal_old(session, services.vault)
         gone = forget_old(services, stopped)
         more()
     except Unavailable as error:

@@ -20,6 +20,7 @@ from app.services.context import Ctx
 from app.services.placement import Place, choose_host, promised_memory
 from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
+from app.services.saved_specs import with_user_data
 from app.services.volume_names import free_name
 from app.services.volume_places import disk_locks
 from app.services.workable import require_workable
@@ -106,7 +107,7 @@ def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     require_workable(ctx, place.host)
     made = draft(ctx, spec, place.host)
     if spec.cloud_init is not None:
-        _add_seed(ctx, place.host, made, spec, spec.cloud_init)
+        _add_seed(ctx, place.host, made, spec, with_user_data(ctx, spec.cloud_init))
     return place, made
 
 

@@ -22,6 +22,7 @@ from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
+from app.hypervisor.xml.edit import without_secrets
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.context import Ctx
@@ -151,7 +152,7 @@ def _places(ctx: Ctx, vm: Vm) -> set[str]:
 
 def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
     try:
-        lines = compared(before, after)
+        lines = compared(before, without_secrets(after))
         old, new = read_vm(before), read_vm(after)
     except UnreadableXml as error:
         raise InvalidInput(
@@ -166,9 +167,9 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
 
 def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
     seen = definition.saved_xml or definition.xml
-    params: dict[str, Any] = Redefinition(
-        uuid=vm.uuid, xml=xml, digest=hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()
-    ).model_dump()
+    digest = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()
+    sealed = ctx.services.vault.seal({"xml": xml}).decode()
+    params: dict[str, Any] = Redefinition(uuid=vm.uuid, sealed=sealed, digest=digest).model_dump()
     task = tasks.enqueue(
         ctx,
         DEFINE,

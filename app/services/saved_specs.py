@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core.creation import SavedSpecList, SavedSpecRecord, SavedSpecSpec
-from app.core.errors import NotFound
+from app.core.errors import InvalidInput, NotFound
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.records import Ref
 from app.core.states import ObjectKind
-from app.core.vmspec import VmSpec
+from app.core.vmspec import CloudInit, VmSpec
 from app.db.models import SavedSpec
 from app.services import audit
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
+from app.services.vault import Vault
 
 
 def list_specs(ctx: Ctx) -> SavedSpecList:
@@ -34,11 +36,12 @@ def save_spec(ctx: Ctx, asked: SavedSpecSpec) -> SavedSpecRecord:
     ctx.require("vm.create")
     row = SavedSpec(
         id=new_id(ObjectKind.SPEC),
-        spec=_plain(asked.spec),
+        spec={},
         created_at=ctx.now,
         created_by=ctx.actor.name,
         version=1,
     )
+    _store(ctx, row, asked.spec)
     save_named(ctx, row, asked.name)
     audit.record(ctx, "spec.save", target=_ref(row))
     return _record(row)
@@ -50,7 +53,7 @@ def replace_spec(
     """Change what is kept. Raises EditConflict when somebody else did in between."""
     row = _get(ctx, spec_id, lock=True)
     check_version(row, expected_version)
-    row.spec = _plain(asked.spec)
+    _store(ctx, row, asked.spec)
     row.version += 1
     save_named(ctx, row, asked.name)
     audit.record(ctx, "spec.update", target=_ref(row))
@@ -64,12 +67,46 @@ def delete_spec(ctx: Ctx, spec_id: str) -> None:
     audit.record(ctx, "spec.delete", target=_ref(row))
 
 
-def _plain(spec: VmSpec) -> dict[str, object]:
-    """The specification as it is stored: without the password."""
+def with_user_data(ctx: Ctx, asked: CloudInit) -> CloudInit:
+    """What cloud-init is told, with the user_data of the kept specification that it names.
+
+    Raises InvalidInput (cloud_init.user_data_from).
+    """
+    ctx.require("vm.create")
+    if asked.user_data_from is None:
+        return asked
+    sealed = _sealed_of(ctx, asked.user_data_from, "cloud_init.user_data_from")
+    text = ctx.services.vault.open(sealed)["user_data"]
+    return asked.model_copy(update={"user_data": text, "user_data_from": None})
+
+
+def seal_old(session: Session, vault: Vault) -> None:
+    """Seal the user_data that versions before this one kept in clear."""
+    for row in session.scalars(sa.select(SavedSpec).where(SavedSpec.sealed.is_(None))):
+        cloud = dict(row.spec.get("cloud_init") or {})
+        if text := cloud.pop("user_data", None):
+            row.sealed = vault.seal({"user_data": text})
+            row.spec = row.spec | {"cloud_init": cloud}
+
+
+def _store(ctx: Ctx, row: SavedSpec, spec: VmSpec) -> None:
+    """Put the specification into the row: without the password, and with its user_data sealed."""
     stored = spec.model_dump(mode="json", exclude_unset=True)
-    if stored.get("cloud_init"):
-        stored["cloud_init"].pop("password", None)
-    return stored
+    cloud = stored.get("cloud_init") or {}
+    cloud.pop("password", None)
+    text, source = cloud.pop("user_data", None), cloud.pop("user_data_from", None)
+    if text:
+        row.sealed = ctx.services.vault.seal({"user_data": text})
+    elif source != row.id:
+        row.sealed = _sealed_of(ctx, source, "spec.cloud_init.user_data_from") if source else None
+    row.spec = stored
+
+
+def _sealed_of(ctx: Ctx, spec_id: str, field: str) -> bytes:
+    row = ctx.session.get(SavedSpec, spec_id)
+    if row is None or row.sealed is None:
+        raise InvalidInput(field, N_("names no kept specification with user-data"))
+    return row.sealed
 
 
 def _get(ctx: Ctx, spec_id: str, *, lock: bool = False) -> SavedSpec:
@@ -81,10 +118,14 @@ def _get(ctx: Ctx, spec_id: str, *, lock: bool = False) -> SavedSpec:
 
 
 def _record(row: SavedSpec) -> SavedSpecRecord:
+    spec = dict(row.spec)
+    if spec.get("cloud_init") is not None:
+        cloud = {name: value for name, value in spec["cloud_init"].items() if name != "user_data"}
+        spec["cloud_init"] = cloud | ({"user_data_from": row.id} if row.sealed else {})
     return SavedSpecRecord(
         id=row.id,
         name=row.name,
-        spec=row.spec,
+        spec=spec,
         created_at=row.created_at,
         created_by=row.created_by,
         version=row.version,

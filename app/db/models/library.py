@@ -77,7 +77,8 @@ class SavedSpec(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str]
     name_key: Mapped[str] = mapped_column(unique=True)
-    spec: Mapped[dict[str, Any]]
+    spec: Mapped[dict[str, Any]]  # without passwords and user_data
+    sealed: Mapped[bytes | None]  # its user_data, sealed with the key file
     created_at: Mapped[datetime]
     created_by: Mapped[str]
     version: Mapped[int] = mapped_column(default=1)

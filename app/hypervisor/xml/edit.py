@@ -8,6 +8,7 @@ from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element, node
 
 LOOPBACK = "127.0.0.1"
+HIDDEN = "••••"
 
 
 def edited(tree: Element) -> str:
@@ -117,3 +118,19 @@ def with_displays_closed(xml: str) -> tuple[str, bool]:
 def _is_closed(address: str | None) -> bool:
     """Whether nothing but the host itself reaches a display that listens there. None: the host's own default."""
     return address in (None, "", "localhost", "::1") or str(address).startswith("127.")
+
+
+def without_secrets(xml: str) -> str:
+    """The definition with signs in the place of the passwords of its displays. Raises UnreadableXml."""
+    tree = parse(xml, "domain")
+    protected = [display for display in tree.iterfind("devices/graphics") if display.get("passwd")]
+    for display in protected:
+        display.set("passwd", HIDDEN)
+    return edited(tree) if protected else xml
+
+
+def hidden(text: str, xml: str) -> str:
+    """What was said of a definition, without the passwords that stand in that. Raises UnreadableXml."""
+    for display in parse(xml, "domain").iterfind("devices/graphics[@passwd]"):
+        text = text.replace(display.get("passwd") or HIDDEN, HIDDEN)
+    return text

@@ -55,7 +55,7 @@ _SWITCHES = (
 _CPU = ("vcpus", "vcpus_max", "sockets", "cores", "threads")
 _DISK = ("bus", "cache", "io", "format", "volume_name", "boot_order")
 _NIC = ("model", "mac", "vlan", "filter", "portgroup", "boot_order")
-_CLOUD = ("hostname", "user", "password", "address", "gateway", "user_data")
+_CLOUD = ("hostname", "user", "password", "address", "gateway", "user_data", "user_data_from")
 _KERNEL = ("kernel_volume_id", "initrd_volume_id", "command_line")
 # Where the error of a whole part is shown.
 _PLACES = {
@@ -216,6 +216,8 @@ def _cloud(form: Form) -> dict[str, Any]:
     found = _filled(form, "cloud_init.", _CLOUD)
     found["ssh_keys"] = [line for line in form["cloud_init.ssh_keys"].splitlines() if line.strip()]
     found["nameservers"] = form["cloud_init.nameservers"].replace(",", " ").split()
+    if "user_data" in found:
+        found.pop("user_data_from", None)  # what is typed takes the place of what was kept
     if "address" in found:
         found["network"] = "static"
     return found
