@@ -17,7 +17,7 @@ from app.db.models import Host, Pool, Task
 from app.hypervisor.xml import build
 from app.services import births, seeds, tasks
 from app.services.context import Ctx
-from app.services.placement import Place, choose_host, promised_memory
+from app.services.placement import Place, allocated_memory, choose_host, reserve, take_turn
 from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
 from app.services.saved_specs import with_user_data
@@ -76,6 +76,7 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
 
 
 def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
+    take_turn(ctx)
     place, made = _plan(ctx, spec, name)
     plan, host = made.blueprint, place.host
     creation = Creation(
@@ -88,7 +89,7 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     )
     vm = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name=name)
     locks = disk_locks(ctx.session, host.id, plan.disks)
-    return tasks.enqueue(
+    task = tasks.enqueue(
         ctx,
         births.CREATE,
         target=vm,
@@ -99,6 +100,8 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         reads=locks.reads,
         batch_id=batch_id,
     )
+    reserve(ctx, task, plan.memory_bytes)
+    return task
 
 
 def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
@@ -152,7 +155,7 @@ def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
     """Memory and pools now, and when the VM has all that it may use."""
     plan = made.blueprint
     total = host.memory_bytes or 0
-    free = total - promised_memory(ctx, host.id)
+    free = total - allocated_memory(ctx, host.id)
     found = [
         Room(name="memory", total_bytes=total, free_bytes=free, after_bytes=free - plan.memory_max_bytes)
     ]

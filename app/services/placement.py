@@ -7,14 +7,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.actions import VmVerb
 from app.core.errors import Conflict, InvalidInput
 from app.core.messages import N_
 from app.core.states import HostMode, HostState, VmState
 from app.core.vmspec import VmSpec
-from app.db.models import Host, Network, Offers, Pool, Vm
+from app.db.models import Host, Network, Offers, Pool, Reservation, Task, Vm
+from app.services import tasks
 from app.services.context import Ctx
 
 USABLE = (HostState.CONNECTED.value,)  # a host in maintenance takes no new VMs
+STARTING = (f"vm.{VmVerb.START.value}", f"vm.{VmVerb.RESTORE.value}")  # kinds of tasks after which a VM runs
+OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
+MIB = 1024**2
+_TURN = 0x76696769  # of an advisory lock: who places VMs
+_MOST_FREE = N_("Of the hosts that have what it needs, it has the most memory free: %(free)d MiB.")
+_WITH_OFF = N_(
+    "Of the hosts that have what it needs, it has the most memory left for all its VMs: %(free)d MiB are free, "
+    "and its VMs that are off have %(off)d MiB."
+)
 ACTIVE = tuple(state.value for state in VmState if state.is_active)
 
 
@@ -27,35 +38,92 @@ class Place:
     params: dict[str, Any] | None = None
 
 
-def promised_memory(ctx: Ctx, host_id: str) -> int:
-    """Bytes that the running VMs of a host may use."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(Vm.memory_bytes), 0))
-    return int(ctx.session.scalar(query.where(Vm.host_id == host_id, Vm.state.in_(ACTIVE))) or 0)
+def allocated_memory(ctx: Ctx, host_id: str) -> int:
+    """Bytes of a host's memory that running VMs have, and that tasks under way give to VMs."""
+    parts = _allocations()
+    total = sa.select(sa.func.coalesce(sa.func.sum(parts.c.memory_bytes), 0))
+    return int(ctx.session.scalar(total.where(parts.c.host_id == host_id)) or 0)
+
+
+def reserve(ctx: Ctx, task: Task, memory_bytes: int) -> None:
+    """Have the memory count as given from now on, in the transaction of the request, until the task ends."""
+    ctx.session.flush()
+    ctx.session.add(Reservation(task_id=task.id, host_id=task.host_id, memory_bytes=memory_bytes))
+    ctx.session.flush()
+
+
+def take_turn(ctx: Ctx) -> None:
+    """Wait until whoever chooses a host at the same time has written what that takes; lasts until the commit."""
+    if not ctx.services.database.is_sqlite:  # there one transaction writes at a time, anyway
+        ctx.session.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
 
 
 def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
-    """The host that was asked for, or the best one. Raises InvalidInput (host_id), Conflict (no_host_fits)."""
+    """The host that was asked for, or the best one. Raises InvalidInput (host_id), Conflict (no_host_fits).
+
+    What runs and what was asked for must fit into a host's memory. Of the hosts where it does, the one is taken
+    that has most left when the VMs that are off run, too.
+    """
     if spec.host_id is not None:
         asked = ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view")
         host: Host | None = ctx.session.scalar(asked)
         if host is None:
             raise InvalidInput("host_id", N_("names no host"))
         return Place(host)
-    promised = (
-        sa.select(Vm.host_id, sa.func.sum(Vm.memory_bytes).label("promised"))
-        .where(Vm.state.in_(ACTIVE))
-        .group_by(Vm.host_id)
+    best = _ranked(ctx, spec).first()
+    if best is None or best.free < memory_bytes:
+        raise _none_fits(ctx, spec, memory_bytes, best)
+    found = _ranked(ctx, spec, memory_bytes).one()
+    params = {"free": (found.free or 0) // MIB, "off": (found.off or 0) // MIB}
+    return Place(found[0], _WITH_OFF if found.off else _MOST_FREE, params)
+
+
+def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Result[Any]:
+    """The best host for the VM, with its memory that is `free`, and what VMs that are `off` would take of that.
+
+    Without `memory_bytes` the one with most free memory, however little that is.
+    """
+    parts, off = _allocations(), _off()
+    sums = (
+        sa.select(parts.c.host_id, sa.func.sum(parts.c.memory_bytes).label("given"))
+        .group_by(parts.c.host_id)
         .subquery()
     )
-    free = Host.memory_bytes - sa.func.coalesce(promised.c.promised, 0)
-    query = sa.select(Host, free).outerjoin(promised, promised.c.host_id == Host.id)
-    query = query.join(Offers, Offers.host_id == Host.id).where(*_conditions(spec), free >= memory_bytes)
-    best = ctx.visible(query.order_by(free.desc(), Host.name_key).limit(1), "host.view")
-    found = ctx.session.execute(best).one_or_none()
-    if found is None:
-        raise _none_fits(ctx, spec, memory_bytes)
-    reason = N_("Of the hosts that have what it needs, it has the most memory free: %(free)d MiB.")
-    return Place(found[0], reason, {"free": (found[1] or 0) // 1024**2})
+    free = (Host.memory_bytes - sa.func.coalesce(sums.c.given, 0)).label("free")
+    later = sa.func.coalesce(off.c.memory_bytes, 0)
+    query = (
+        sa.select(Host, free, later.label("off"))
+        .outerjoin(sums, sums.c.host_id == Host.id)
+        .outerjoin(off, off.c.host_id == Host.id)
+        .join(Offers, Offers.host_id == Host.id)
+        .where(*_conditions(spec), Host.memory_bytes.is_not(None))
+    )
+    if memory_bytes is None:
+        query = query.order_by(free.desc())
+    else:
+        query = query.where(free >= memory_bytes).order_by((free - later).desc())
+    return ctx.session.execute(ctx.visible(query.order_by(Host.name_key).limit(1), "host.view"))
+
+
+def _allocations() -> sa.Subquery:
+    """Host and bytes of every VM that runs, of every one that is being made, and of every one that is to start."""
+    runs = Vm.state.in_(ACTIVE)
+    made = sa.select(Vm.id).where(Vm.id == Task.target_id, runs)
+    return sa.union_all(
+        sa.select(Vm.host_id.label("host_id"), Vm.memory_bytes.label("memory_bytes")).where(runs),
+        sa.select(Reservation.host_id, Reservation.memory_bytes)
+        .join(Task, Task.id == Reservation.task_id)
+        .where(Task.state.in_(tasks.ACTIVE), ~made.exists()),
+        sa.select(Task.host_id, Vm.memory_bytes)
+        .join(Vm, Vm.id == Task.target_id)
+        .where(Task.kind.in_(STARTING), Task.state.in_(tasks.ACTIVE), ~runs),
+    ).subquery()
+
+
+def _off() -> sa.Subquery:
+    """Host and bytes of VMs that are off."""
+    query = sa.select(Vm.host_id, sa.func.sum(Vm.memory_bytes).label("memory_bytes"))
+    return query.where(Vm.state.in_(OFF)).group_by(Vm.host_id).subquery()
 
 
 def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
@@ -81,9 +149,22 @@ def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Conflict:
+def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int, best: Any) -> Conflict:
     pools = sorted({disk.pool for disk in spec.disks if disk.pool})
     networks = sorted({nic.network for nic in spec.nics if nic.network})
+    if best is not None:
+        return Conflict(
+            N_("No host can take this VM."),
+            why=ctx.say(
+                N_(
+                    "The VM needs %(memory)d MiB. Of the hosts that have the rest, %(host)s has the most free: %(free)d MiB "
+                    "beside its running VMs and those that were asked for."
+                ),
+                {"memory": memory_bytes // MIB, "host": best[0].name, "free": max(best.free, 0) // MIB},
+            ),
+            hint=N_("Free some memory, choose a host yourself, or ask for less."),
+            code="no_host_fits",
+        )
     return Conflict(
         N_("No host can take this VM."),
         why=ctx.say(
@@ -92,7 +173,7 @@ def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Conflict:
                 "(%(pools)s) and the networks (%(networks)s), and no VM of this name."
             ),
             {
-                "memory": memory_bytes // 1024**2,
+                "memory": memory_bytes // MIB,
                 "pools": ", ".join(pools) or "–",
                 "networks": ", ".join(networks) or "–",
             },

@@ -21,7 +21,7 @@ from app.db.models.inventory import (
 )
 from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
 from app.db.models.people import Credential, Login, Token, User
-from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Task, TaskLock
+from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Reservation, Task, TaskLock
 
 __all__ = [
     "Audit",
@@ -45,6 +45,7 @@ __all__ = [
     "Pool",
     "PoolDifference",
     "RemovedVm",
+    "Reservation",
     "SavedSpec",
     "Tag",
     "Task",

@@ -84,6 +84,16 @@ class TaskLock(Base):
     exclusive: Mapped[bool]
 
 
+class Reservation(Base):
+    """Memory of a host that a task under way gives to the VM it makes. Counts while the task is active."""
+
+    __tablename__ = "reservation"
+
+    task_id: Mapped[str] = mapped_column(Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True)
+    host_id: Mapped[str] = mapped_column(Id, index=True)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
 class IdempotencyKey(Base):
     """A request that was answered once; the same key gives the same answer."""
 
