@@ -220,6 +220,11 @@ class Settings(BaseSettings):
             return self.database
         return f"sqlite:///{self.data_dir / 'tasks.db'}"
 
+    @property
+    def epoch_path(self) -> Path:
+        """File that tells a restored database from the one that was worked on (see db.epoch)."""
+        return self.data_dir / "epoch"
+
     @cached_property
     def key_path(self) -> Path:
         """File of the key that encrypts credentials."""

@@ -13,6 +13,7 @@ import typer
 from app.cli import hosts, storage, users, vm_hardware
 from app.cli.runtime import plain_errors
 from app.config import load_settings
+from app.db.epoch import EpochFile
 from app.db.migrate import check, upgrade
 from app.db.session import Database
 
@@ -76,6 +77,17 @@ def check_() -> None:
     with _closing() as database:
         check(database)
     typer.echo("The database fits this version.")
+
+
+@db.command("restored")
+@plain_errors
+def restored() -> None:
+    """Say that the database is an older copy: tasks under way in it end at the next start, and are not repeated.
+
+    Vigie notices restored files by itself; not that a whole machine or file system was set back. Stop it first.
+    """
+    EpochFile(load_settings().epoch_path).remove()
+    typer.echo("At the next start, all tasks that were under way in the database end.")
 
 
 @contextmanager

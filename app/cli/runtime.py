@@ -63,7 +63,7 @@ def operator() -> Actor:
 def opened() -> Iterator[Services]:
     """The program around the settings' database. Raises SettingsError, and Unavailable when the schema is old."""
     settings = load_settings()
-    database = Database(settings.database)
+    database = Database(settings.database, epoch_file=settings.epoch_path)
     try:
         check(database)
         yield Services(settings, database, Hub(), Vault(settings.key_path))

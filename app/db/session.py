@@ -22,14 +22,23 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.core.errors import Unavailable
 from app.core.folding import fold
 from app.core.messages import N_
+from app.db import epoch
 
 BUSY_TIMEOUT_MS = 5000
 
 
 class Database:
-    """One database: SQLite file or PostgreSQL."""
+    """One database: SQLite file or PostgreSQL. `epoch_file` follows the steps of its tasks (see db.epoch)."""
 
-    def __init__(self, url: str, *, pool_size: int = 20, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 20,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+        epoch_file: Path | None = None,
+    ) -> None:
+        self.epoch = epoch.EpochFile(epoch_file) if epoch_file else None
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
@@ -66,11 +75,14 @@ class Database:
         with _as_unavailable(), self._sessions(bind=writing) as session:
             try:
                 yield session
+                mark = epoch.grow(session)
                 session.commit()
             except BaseException:
                 session.rollback()
                 raise
             todo: list[Callable[[], None]] = session.info.pop("after_commit", [])
+        if mark is not None and self.epoch is not None:
+            self.epoch.follow(mark)
         for each in todo:
             each()
 

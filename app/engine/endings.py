@@ -33,6 +33,16 @@ def internal() -> VigieError:
     )
 
 
+def restored() -> VigieError:
+    """The database is an older copy: what its tasks did since it was made is not known."""
+    return TaskFailed(
+        "interrupted",
+        N_("The task was under way when the copy of the database was made that is in use now."),
+        why=N_("The database was restored from it; doing again what may have been done since could do harm."),
+        hint=N_("Look at what the task was to change, and do it again if it is still needed."),
+    )
+
+
 def log_lost() -> VigieError:
     """The log of running tasks was lost, so nobody knows how far this one came."""
     return TaskFailed(

@@ -130,7 +130,7 @@ class _Child:
     """The engine's side: runs until the parent hangs up."""
 
     def __init__(self, settings: Settings, vault: Vault, end: socket.socket) -> None:
-        self._database = Database(settings.database)
+        self._database = Database(settings.database, epoch_file=settings.epoch_path)
         self._hub = Hub()
         self._engine = Engine(Services(settings, self._database, self._hub, vault))
         self._ended = threading.Event()

@@ -23,6 +23,7 @@ from app.core.errors import HostError, Unavailable, VigieError
 from app.core.messages import N_
 from app.core.states import TaskState
 from app.core.views import HostReport
+from app.db import epoch
 from app.engine import (  # noqa: F401  imported for the operations that they declare
     creation,
     filters,
@@ -38,7 +39,7 @@ from app.engine import (  # noqa: F401  imported for the operations that they de
 )
 from app.engine.acts import Acts
 from app.engine.durable import Durable, Ending
-from app.engine.endings import failed, internal, log_lost
+from app.engine.endings import failed, internal, log_lost, restored
 from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
@@ -103,9 +104,21 @@ class TaskRuntime:
         self._thread = threading.Thread(target=self._dispatch, name="engine-tasks", daemon=True)
 
     def start(self) -> None:
-        """Go on with what a crash interrupted, then take what is queued."""
+        """Go on with what a crash interrupted, then take what is queued. Nothing is gone on with in a restored copy."""
+        self._settle_epoch()
         self._durable.start()
         self._thread.start()
+
+    def _settle_epoch(self) -> None:
+        """End what was under way in a database that was restored from an older copy."""
+        file = self._services.database.epoch
+        if file is None:
+            return
+        with self._services.database.begin() as session:
+            if epoch.is_restored(session, file):
+                work.end_restored(session, self._services.hub, failed(restored())["error"] or {})
+            mark = epoch.settle(session, file)
+        file.make(mark)
 
     def stop(self) -> None:
         """Take nothing more. Tasks that wait are interrupted and stay as they are, for the next start."""

@@ -8,15 +8,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.orm import Session
 
 from app.core.actions import HOST_OBSERVED
 from app.core.messages import N_
-from app.core.states import HostMode, ObjectKind, TaskState
+from app.core.states import HostMode, ObjectKind, Severity, TaskState
 from app.core.work import BY_ASKER
-from app.db.models import Audit, Host, Task, TaskLock, Vm
+from app.db.epoch import note_step
+from app.db.models import Audit, Host, Task, TaskLock, Upload, Vm
 from app.services.births import BRING_BACK, CREATE
+from app.services.events import record_event
 from app.services.notices import TASKS, Hub, notify
+
+log = structlog.get_logger(__name__)
 
 # Tasks of VMs that are not in the inventory yet, or not any more: their params say which VM it is.
 WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete")
@@ -71,6 +76,7 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
     if task.state == TaskState.QUEUED.value:
         task.state = TaskState.RUNNING.value
     task.started_at = task.started_at or datetime.now(UTC)
+    note_step(session)
     found = _whereabouts(session, task)
     if found is None:
         gone = (
@@ -138,16 +144,19 @@ def report_progress(
 def mark_sent(session: Session, task_id: str) -> None:
     """Note, before it is sent, that a step which must not be repeated is sent now."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(sent_at=datetime.now(UTC)))
+    note_step(session)
 
 
 def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
     """Note, before it is sent, that a change is sent to the host; None: all that was sent was refused."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(acted_at=at))
+    note_step(session)
 
 
 def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:
     """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(made=made or None))
+    note_step(session)
 
 
 def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
@@ -192,6 +201,7 @@ def end(
     result: dict[str, Any] | None = None,
 ) -> None:
     """Write how the task ended, let go of what it held, and tell."""
+    note_step(session)
     task.state = state.value
     task.finished_at = datetime.now(UTC)
     task.message, task.message_params = message, params or {}
@@ -221,6 +231,35 @@ def end(
 def release(session: Session, task_id: str) -> None:
     """Let go of all that the task holds."""
     session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
+
+
+def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
+    """End every active task of a database that was restored from an older copy, as failed with this error.
+
+    Nothing that tasks noted to have begun to make counts any more: since the copy was made it may have become part
+    of a VM, or have been removed and made again by others. It is logged, so that people can look.
+    """
+    active = [state.value for state in TaskState if not state.is_final]
+    count = 0
+    for task in session.scalars(sa.select(Task).where(Task.state.in_(active))).all():
+        end(session, hub, task, TaskState.FAILED, error=error)
+        count += 1
+    session.flush()
+    for task_id, made in session.execute(sa.select(Task.id, Task.made).where(Task.made.is_not(None))):
+        log.warning("begun_and_not_removed", task=task_id, made=made)
+    session.execute(sa.update(Task).where(Task.made.is_not(None)).values(made=None))
+    session.execute(sa.delete(Upload))
+    log.warning("database_restored", tasks_ended=count)
+    record_event(
+        session,
+        hub,
+        "vigie.restored",
+        N_(
+            "The database was restored from an older copy. Tasks that were under way in it have ended: %(count)d."
+        ),
+        {"count": count},
+        severity=Severity.WARNING,
+    )
 
 
 def tell(session: Session, hub: Hub, task: Task) -> None:

@@ -21,7 +21,7 @@ from app.db.models.inventory import (
 )
 from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
 from app.db.models.people import Credential, Login, Token, User
-from app.db.models.records import Audit, Event, IdempotencyKey, RemovedVm, Reservation, Task, TaskLock
+from app.db.models.records import Audit, Epoch, Event, IdempotencyKey, RemovedVm, Reservation, Task, TaskLock
 
 __all__ = [
     "Audit",
@@ -31,6 +31,7 @@ __all__ = [
     "ConsoleTicket",
     "Credential",
     "Datacenter",
+    "Epoch",
     "Event",
     "Filter",
     "History",

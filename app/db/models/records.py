@@ -106,6 +106,16 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class Epoch(Base):
+    """One row: which database this is, and a number that grows with every step of a task (see db.epoch)."""
+
+    __tablename__ = "epoch"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    database: Mapped[str]
+    number: Mapped[int]
+
+
 class Event(Base):
     """Something that happened. `message` is a message id with `params`."""
 

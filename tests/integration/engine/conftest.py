@@ -27,7 +27,10 @@ def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
     def make(*, busy_timeout_ms: int = BUSY_TIMEOUT_MS, **settings: object) -> Site:
         chosen = Settings(data_dir=tmp_path, lab=True, **settings)  # type: ignore[arg-type]
         services = Services(
-            chosen, Database(chosen.database, busy_timeout_ms=busy_timeout_ms), Hub(), Vault(chosen.key_path)
+            chosen,
+            Database(chosen.database, busy_timeout_ms=busy_timeout_ms, epoch_file=chosen.epoch_path),
+            Hub(),
+            Vault(chosen.key_path),
         )
         engine = Engine(services)
         engine.start()
