@@ -103,6 +103,8 @@ class VmObservation:
     saved: VmDefinition | None = (
         None  # of a running VM that was read by itself: what counts after its power-off
     )
+    # time.monotonic() when the reading of this VM by itself began; 0.0: it came with a listing.
+    read_from_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +266,8 @@ class HostFacts:
 class HostSnapshot:
     """Everything listed on a host in one pass. A field that is None was not read this time.
 
-    `libvirt_uuid` tells whose listings these are.
+    `libvirt_uuid` tells whose listings these are. Of `newer_vms` (UUIDs) something newer is known than `vms`, which
+    says nothing of them.
     """
 
     vms: tuple[VmObservation, ...] | None = None
@@ -273,6 +276,8 @@ class HostSnapshot:
     filters: tuple[FilterObservation, ...] | None = None
     leases: dict[str, tuple[Lease, ...]] | None = None  # of running networks, by UUID
     libvirt_uuid: str | None = None
+    newer_vms: frozenset[str] = frozenset()
+    volumes: dict[str, tuple[VolumeObservation, ...]] | None = None  # by the pool's UUID, without its pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +295,7 @@ class HostReport:
 
     `snapshot.vms` is a complete listing (a VM that is not in it is missing); `vms` are single re-readings and
     `gone_vms` UUIDs that the host said it does not have. `state_reason` is a message id with `state_params`.
+    `began_s` is the time.monotonic() at which the reading began; None for what is no reading.
     """
 
     host_id: str
@@ -311,6 +317,7 @@ class HostReport:
     # By code of core.conditions that was looked for: all that hold on the host.
     conditions: dict[str, tuple[ObservedCondition, ...]] = field(default_factory=dict)
     hints: tuple[Hint, ...] = ()  # events that led to this reading, for the event log (crashed, rebooted…)
+    began_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,13 @@ def settle(reports: Sequence[HostReport]) -> list[HostReport]:
     themselves and stay (the oldest hints go when there are very many).
     """
     kept: list[HostReport] = []
-    listed = complete = measured = False
+    listed = measured = False
+    newer: frozenset[str] | None = None  # once there is a complete reading: VMs of which it says nothing
     hints_left = MAX_HINTS
     for report in reversed(reports):
         short = report
-        if complete:
-            short = replace(short, snapshot=_without_vms(short.snapshot), vms=(), gone_vms=(), saved={})
+        if newer is not None:
+            short = _of_vms(replace(short, snapshot=_without_vms(short.snapshot)), newer)
         elif listed and not is_complete(short):
             short = replace(short, snapshot=_without_vms(short.snapshot))
         if measured:
@@ -33,7 +34,8 @@ def settle(reports: Sequence[HostReport]) -> list[HostReport]:
         hints_left -= len(short.hints)
         if short is report or _says_something(short):
             kept.append(short)
-        complete = complete or is_complete(report)
+        if newer is None and report.snapshot is not None and is_complete(report):
+            newer = report.snapshot.newer_vms
         listed = listed or (report.snapshot is not None and report.snapshot.vms is not None)
         measured = measured or report.vm_usage is not None
     kept.reverse()
@@ -46,11 +48,21 @@ def is_complete(report: HostReport) -> bool:
     return vms is not None and all(vm.definition is not None for vm in vms)
 
 
+def _of_vms(report: HostReport, kept: frozenset[str]) -> HostReport:
+    """The report with single readings of these VMs only."""
+    return replace(
+        report,
+        vms=tuple(vm for vm in report.vms if vm.uuid in kept),
+        gone_vms=tuple(uuid for uuid in report.gone_vms if uuid in kept),
+        saved={uuid: each for uuid, each in report.saved.items() if uuid in kept},
+    )
+
+
 def _without_vms(snapshot: HostSnapshot | None) -> HostSnapshot | None:
     """The rest of a listing; None when there is none."""
     if snapshot is None:
         return None
-    rest = replace(snapshot, vms=None)
+    rest = replace(snapshot, vms=None, newer_vms=frozenset())
     return None if rest == HostSnapshot(libvirt_uuid=snapshot.libvirt_uuid) else rest
 
 

@@ -308,7 +308,7 @@ class Coordinator:
 
     def _keep(self, chore: str, host: Host, link: object) -> None:
         """Do one chore, report what it read, and plan the next of its kind."""
-        reader = self._reader
+        reader, began = self._reader, time.monotonic()
         if chore == PING and self._answered_at + self._tools.ping_s * 0.7 > time.monotonic():
             with self._lock:
                 self._due[PING] = self._answered_at + self._tools.ping_s
@@ -338,7 +338,7 @@ class Coordinator:
                 return
             self._answered_at = time.monotonic()
             healed = self._troubles.over(chore)
-        self._tell(chore, report)
+        self._tell(chore, report, began)
         if healed:
             with self._lock:
                 if link is self._link:
@@ -348,10 +348,10 @@ class Coordinator:
             if link is self._link:
                 self._due |= plan
 
-    def _tell(self, chore: str, report: HostReport | None) -> None:
+    def _tell(self, chore: str, report: HostReport | None, began: float) -> None:
         if report is None:
             return
-        report = replace(report, seen_at=datetime.now(UTC))
+        report = replace(report, seen_at=datetime.now(UTC), began_s=began)
         if chore == SYNC:
             self._attempts = 0
             self._synced = True

@@ -165,6 +165,7 @@ class Engine:
             self._mark = mark
             for host_id in self._coordinators.keys() - entries.keys():
                 self._coordinators.pop(host_id).close()
+                self._writer.forget(host_id)
             for host_id, entry in entries.items():
                 known = self._coordinators.get(host_id)
                 if known is not None:

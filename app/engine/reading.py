@@ -35,7 +35,11 @@ READ_ALL_ABOVE = 50  # hinted VMs of one host: from here on a complete reading i
 
 
 class Reader:
-    """Reads one host. All lanes of its coordinator may use it at the same time."""
+    """Reads one host. All lanes of its coordinator use it at the same time: what they share is behind the lock.
+
+    What one lane hands to another is taken out as a whole when the work on it begins, so that what comes in
+    meanwhile is kept for the next time.
+    """
 
     def __init__(self, host_id: str) -> None:
         self._host_id = host_id
@@ -51,11 +55,12 @@ class Reader:
         self._listed_at = 0
         self._sample: UsageSample | None = None
         self._unsaved: set[str] = set()  # running VMs whose saved definition is still to be read
-        self._whole = HostSnapshot()  # VMs of the last complete reading, until the facts are read
+        # VMs of the last complete reading, until the facts are read; None once they were.
+        self._whole: tuple[VmObservation, ...] | None = None
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self._stirred: set[str] = set()  # pools that an event named, whose volumes are still to be read
         self._stirred_due = 0.0  # when they may be read
-        self.unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
+        self._unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 
     def forget_rates(self) -> None:
         """A new connection: counters before it are of no use."""
@@ -63,8 +68,8 @@ class Reader:
 
     def wants(self, now: float) -> dict[str, float]:
         """Chores that what was read so far asks for, and when."""
-        wanted = {HINTS: now} if self.unread else {}
         with self._lock:
+            wanted = {HINTS: now} if self._unread else {}
             if self._stirred:
                 wanted[POOLS] = self._stirred_due
             if self._guest_due:
@@ -74,12 +79,13 @@ class Reader:
     def sync(self, host: Host) -> HostReport:
         """A complete reading of the VMs; the rest of the host follows with its facts."""
         snapshot = host.read_vms()
-        self._readings += 1
         vms = snapshot.vms or ()
-        self._seen = {vm.uuid: _digest(vm) for vm in vms}
-        self._listing = 0
-        self._whole = _without_xml(snapshot)
-        self._unsaved = {vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent}
+        with self._lock:
+            self._readings += 1
+            self._seen = {vm.uuid: _digest(vm) for vm in vms}
+            self._listing = 0
+            self._whole = _without_xml(vms)
+            self._unsaved = {vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent}
         for vm in vms:
             self._plan_guest(vm, started=False)
         with self._lock:
@@ -88,11 +94,17 @@ class Reader:
 
     def facts(self, host: Host) -> HostReport:
         """What the host is and has, and what that means for its VMs."""
-        facts, offers = host.read_facts(), host.read_offers()
-        # Last: what a task makes meanwhile must be in it.
-        stock = host.read_stock()
-        whole, self._whole = replace(stock, vms=self._whole.vms), HostSnapshot()
-        checks = tuple(compatibility(facts, whole))
+        with self._lock:
+            vms, self._whole = self._whole, None
+        try:
+            facts, offers = host.read_facts(), host.read_offers()
+            # Last: what a task makes meanwhile must be in it.
+            stock = host.read_stock()
+        except BaseException:
+            with self._lock:
+                self._whole = vms if self._whole is None else self._whole
+            raise
+        checks = tuple(compatibility(facts, replace(stock, vms=vms)))
         return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks, offers=offers)
 
     def poll(self, host: Host) -> HostReport:
@@ -104,32 +116,34 @@ class Reader:
         vms = snapshot.vms or ()
         news: HostSnapshot | None = None
         if vms is not self._listed or readings != self._listed_at:
-            self.unread = [
-                Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)
-            ]
             listing = hash(vms)
-            news = HostSnapshot(vms=snapshot.vms)
-            if readings != self._readings:
-                news, listing = None, 0
-            elif listing == self._listing:
-                news = None
-            self._listing = listing
+            with self._lock:
+                self._unread = [
+                    Hint("vm", vm.uuid, "listed") for vm in vms if self._seen.get(vm.uuid) != _digest(vm)
+                ]
+                news = HostSnapshot(vms=snapshot.vms)
+                if readings != self._readings:
+                    news, listing = None, 0
+                elif listing == self._listing:
+                    news = None
+                self._listing = listing
             # The host hands out the same tuple again as long as nothing changed.
             self._listed, self._listed_at = (vms, readings) if listing else (None, 0)
         return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
 
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
         """Read again what the events named, and only that."""
-        named = [*hints, *self.unread]
-        self.unread = []
+        with self._lock:
+            named = [*hints, *self._unread]
+            self._unread = []
         uuids = _named(named, "vm")
         if len(uuids) > READ_ALL_ABOVE:
             snapshot = self.sync(host).snapshot
             return HostReport(self._host_id, None, snapshot=snapshot, hints=tuple(hints))
         vms, gone = self._read_vms(host, uuids, named)
-        self._readings += len(uuids)
         stirred = _named(named, "pool")
         with self._lock:
+            self._readings += len(uuids)
             if stirred and not self._stirred:
                 self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
             self._stirred.update(stirred)
@@ -146,11 +160,15 @@ class Reader:
 
     def saved(self, host: Host) -> HostReport | None:
         """What running VMs will be after their power-off: a complete reading does not tell it."""
-        found = host.read_saved(self._unsaved)
-        # What was read by itself meanwhile has told its own, which is newer.
-        told = {uuid: each for uuid, each in found.items() if uuid in self._unsaved}
-        self._unsaved = set()
-        return HostReport(self._host_id, None, saved=told) if told else None
+        with self._lock:
+            wanted, self._unsaved = self._unsaved, set()
+        try:
+            found = host.read_saved(wanted)
+        except BaseException:
+            with self._lock:
+                self._unsaved |= wanted
+            raise
+        return HostReport(self._host_id, None, saved=found) if found else None
 
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
@@ -205,12 +223,14 @@ class Reader:
                 vm = host.read_vm(uuid)
             except VmGone:
                 gone.append(uuid)
-                self._seen.pop(uuid, None)
+                with self._lock:
+                    self._seen.pop(uuid, None)
                 self._forget_guest(uuid)
                 continue
             vms.append(vm)
-            self._unsaved.discard(uuid)
-            self._seen[uuid] = _digest(vm)
+            with self._lock:
+                self._unsaved.discard(uuid)
+                self._seen[uuid] = _digest(vm)
             self._plan_guest(vm, started=uuid in started)
         return vms, gone
 
@@ -245,12 +265,11 @@ class Reader:
             self._guest_due.pop(uuid, None)
 
 
-def _without_xml(snapshot: HostSnapshot) -> HostSnapshot:
-    vms = [
+def _without_xml(vms: tuple[VmObservation, ...]) -> tuple[VmObservation, ...]:
+    return tuple(
         replace(vm, definition=replace(vm.definition, xml="", devices=())) if vm.definition else vm
-        for vm in snapshot.vms or ()
-    ]
-    return replace(snapshot, vms=tuple(vms))
+        for vm in vms
+    )
 
 
 def _digest(vm: VmObservation) -> int:

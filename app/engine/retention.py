@@ -10,24 +10,32 @@ import structlog
 
 from app.config import Settings
 from app.core.errors import Unavailable
-from app.core.states import ACTIVE_TASK_STATES, VmState
-from app.db.models import Audit, Base, Event, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
+from app.core.messages import N_
+from app.core.records import Ref
+from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
+from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
 from app.services import saved_specs
 from app.services.context import Services
+from app.services.events import record_event
+from app.services.notices import TREE, notify
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 1000
 IDEMPOTENCY = timedelta(days=1)
 ENDED_TRANSIENT = timedelta(days=1)
+FORGOTTEN = N_(
+    "VM %(name)s was removed from the inventory: it was transient, and ended on host %(host)s more than a day ago."
+)
 
 
 def forget_old(services: Services, stopped: Callable[[], bool]) -> int:
     """Delete what the settings no longer want kept; return how many rows went. Raises Unavailable."""
-    return sum(
-        _delete(services, model, condition, stopped)
-        for model, condition in _rules(services.settings, datetime.now(UTC))
+    now = datetime.now(UTC)
+    gone = sum(
+        _delete(services, model, condition, stopped) for model, condition in _rules(services.settings, now)
     )
+    return gone + _forget_vms(services, now - ENDED_TRANSIENT, stopped)
 
 
 def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.ColumnElement[bool]]]:
@@ -37,7 +45,6 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
         (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
         (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
         (RemovedVm, RemovedVm.removed_at < now - timedelta(days=settings.undo_days)),
-        (Vm, _ended_transient(now - ENDED_TRANSIENT)),
         (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
         (
             Login,
@@ -53,6 +60,33 @@ def _ended_transient(before: datetime) -> sa.ColumnElement[bool]:
     tagged = sa.exists().where(Tag.object_id == Vm.id)
     ended = sa.and_(Vm.state == VmState.MISSING, Vm.persistent.is_(False), Vm.seen_at < before)
     return sa.and_(ended, Vm.notes == "", sa.not_(tagged))
+
+
+def _forget_vms(services: Services, before: datetime, stopped: Callable[[], bool]) -> int:
+    """Delete the rows of transient VMs that ended before this time, say so in the event log, and tell pages."""
+    query = sa.select(Vm.id, Vm.name, Vm.host_id, Host.name.label("host_name")).join(Host)
+    query = query.where(_ended_transient(before)).limit(AT_ONCE)
+    gone = 0
+    while not stopped():
+        with services.database.begin() as session:
+            old = session.execute(query).all()
+            session.execute(sa.delete(Vm).where(Vm.id.in_([row.id for row in old])))
+            for row in old:
+                record_event(
+                    session,
+                    services.hub,
+                    "vm.forgotten",
+                    FORGOTTEN,
+                    {"name": row.name, "host": row.host_name},
+                    target=Ref(kind=ObjectKind.VM, id=row.id, name=row.name),
+                    host=Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name),
+                )
+            if old:
+                notify(session, services.hub, TREE, *(row.id for row in old))
+        gone += len(old)
+        if len(old) < AT_ONCE:
+            break
+    return gone
 
 
 def _delete(

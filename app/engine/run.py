@@ -88,6 +88,7 @@ class Run:
         self.made = list(job.made)
         self.percent = -1  # as last told, of work that counts bytes
         self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
+        self._called_at = 0.0  # when the last call to the host began
         self._tie = tie
 
     def host(self) -> Host:
@@ -125,10 +126,15 @@ class Run:
         """Do something that may be repeated, again if the host is lost meanwhile. Raises TaskFailed, HostError."""
         for _ in range(RESENDS):
             try:
-                return verb(self.host())
+                return self._call_once(verb)
             except Lost:
                 self.pause(0.2)
-        return verb(self.host())
+        return self._call_once(verb)
+
+    def _call_once(self, verb: Callable[[Host], T]) -> T:
+        host = self.host()
+        self._called_at = time.monotonic()
+        return verb(host)
 
     def look(self) -> VmObservation:
         """The VM as it is on its host now. Raises VmGone."""
@@ -243,8 +249,9 @@ class Run:
             self.report(snapshot=HostSnapshot(pools=seen))
 
     def report(self, **seen: Any) -> None:
-        """As `show`, with the fields of a HostReport."""
-        self._tie.observe(HostReport(self.job.host_id, None, **seen))
+        """As `show`, with the fields of a HostReport, which the last call read. What is gone is so from now on."""
+        began = time.monotonic() if "gone_vms" in seen else self._called_at
+        self._tie.observe(HostReport(self.job.host_id, None, began_s=began, **seen))
 
 
 class Interrupted(BaseException):

@@ -17,6 +17,7 @@ import structlog
 from app.core.errors import Unavailable
 from app.core.views import HostReport
 from app.engine.backlog import is_urgent, settle
+from app.engine.reading_order import ReadingOrder
 from app.services.context import Services
 from app.services.inventory import observe
 
@@ -37,13 +38,17 @@ class _Waiting:
 
 
 class Writer:
-    """Writes reports in the order in which each host made them; hosts with urgent news come first."""
+    """Writes reports in the order in which each host made them, without what a newer reading has told already.
+
+    Hosts with urgent news come first.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._wake = threading.Condition()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._in_hand: dict[str, _Waiting] = {}
+        self._order = ReadingOrder()
         self._stopped = False
         self._failing = False
         self._urgent = False  # somebody waits for what waits
@@ -71,6 +76,11 @@ class Writer:
         self._put(report, written)
         return written.wait(timeout_s)
 
+    def forget(self, host_id: str) -> None:
+        """The host is watched no more."""
+        with self._wake:
+            self._order.forget(host_id)
+
     @property
     def lag_s(self) -> float:
         """Age of the oldest report that is not written yet."""
@@ -91,6 +101,7 @@ class Writer:
 
     def _put(self, report: HostReport, written: threading.Event | None) -> None:
         with self._wake:
+            report = self._order.admit(report)
             host = self._waiting.setdefault(report.host_id, _Waiting())
             host.reports.append(report)
             if len(host.reports) > SETTLE_ABOVE:

@@ -110,6 +110,7 @@ def find_vm(connection: Connection, uuid: str) -> libvirt.virDomain:
 
 def read_vm(connection: Connection, uuid: str) -> VmObservation:
     """One VM with its definition. Raises VmGone."""
+    began = time.monotonic()
     vm = find_vm(connection, uuid)
     state, reason = connection.call(vm.state, 0)
     persistent = bool(connection.call(vm.isPersistent))
@@ -117,6 +118,7 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     autostart = bool(connection.optional("autostart", vm.autostart)) if persistent else False
     definition = _definition(connection.readable(vm.XMLDesc, 0))
     seen = _observation(vm, state, reason, persistent, autostart, saved, definition)
+    seen = replace(seen, read_from_s=began)
     if seen.domain_id is None or not persistent:
         return seen
     lasting = connection.readable(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE)

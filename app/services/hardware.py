@@ -19,7 +19,6 @@ from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.host_access import require_attachments
-from app.services.placement import allocated_memory
 from app.services.planned_disks import plan_disks
 from app.services.planned_nics import plan_nics
 from app.services.planning import offers_of
@@ -255,12 +254,11 @@ def _memory(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) 
             params={"most": maximum},
             hint=N_("Raise memory_max_bytes too; that counts after the next power-off."),
         )
-    free = (host.memory_bytes or 0) - allocated_memory(ctx, host.id) + parsed["memory_max_bytes"]
     if patch.memory_max_bytes and host.memory_bytes and patch.memory_max_bytes > host.memory_bytes:
         raise InvalidInput(
             "memory_max_bytes",
             N_("is more than the host has (%(most)d bytes)"),
-            params={"most": max(free, 0)},
+            params={"most": host.memory_bytes},
         )
     return Step(do="memory", count=patch.memory_bytes, maximum=patch.memory_max_bytes)
 

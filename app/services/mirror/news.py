@@ -16,12 +16,14 @@ from app.core.views import (
     Hint,
     HostFacts,
     HostReport,
+    HostSnapshot,
     Lease,
     NetworkObservation,
     PoolObservation,
     Usage,
     VmDefinition,
     VmObservation,
+    VolumeObservation,
 )
 
 
@@ -46,6 +48,8 @@ class News:
         default_factory=dict
     )  # of running VMs whose definition was not read in this batch
     complete: bool = False
+    unsure: frozenset[str] = frozenset()  # VMs of which the complete listing says nothing: newer is known
+    volumes: dict[str, tuple[VolumeObservation, ...]] = field(default_factory=dict)  # by UUID of the pool
     pools: tuple[PoolObservation, ...] | None = None
     networks: tuple[NetworkObservation, ...] | None = None
     filters: tuple[FilterObservation, ...] | None = None
@@ -72,7 +76,7 @@ class News:
 
     def lacks(self, uuid: str) -> bool:
         """Whether the host says that it does not have the VM."""
-        return uuid in self.gone or (self.complete and uuid not in self.listed)
+        return uuid in self.gone or (self.complete and uuid not in self.listed and uuid not in self.unsure)
 
     def hinted(self, uuid: str, what: str, detail: str = "") -> bool:
         """Whether an event of the host said this of the VM."""
@@ -95,14 +99,13 @@ class News:
         self.checks = report.checks if report.checks is not None else self.checks
         self.offers = report.offers or self.offers
         self._add_vms(report)
-        if report.snapshot is not None and report.snapshot.pools is not None:
-            self.pools = _with_volumes(report.snapshot.pools, self.pools or ())
+        self._add_pools(report.snapshot)
         if report.snapshot is not None and report.snapshot.networks is not None:
             self.networks = report.snapshot.networks
         if report.snapshot is not None and report.snapshot.filters is not None:
             self.filters = report.snapshot.filters
         if report.snapshot is not None and report.snapshot.leases is not None:
-            self.leases = report.snapshot.leases
+            self.leases = (self.leases or {}) | report.snapshot.leases
         self.saved.update(report.saved)
         self.host_usage = report.host_usage or self.host_usage
         self.vm_usage = report.vm_usage if report.vm_usage is not None else self.vm_usage
@@ -113,8 +116,9 @@ class News:
     def _add_vms(self, report: HostReport) -> None:
         known = self.listed
         if report.snapshot is not None and report.snapshot.vms is not None:
-            self.complete, self.listed = True, {}
-            self.gone.clear()
+            self.complete, self.unsure = True, report.snapshot.newer_vms
+            self.listed = {uuid: vm for uuid, vm in known.items() if uuid in self.unsure}
+            self.gone &= self.unsure
             self._list(report.snapshot.vms, known)
         self._list(report.vms, known)
         for uuid in report.gone_vms:
@@ -133,6 +137,21 @@ class News:
                 self.saved.pop(vm.uuid, None)
             self.listed[vm.uuid] = vm
 
+    def _add_pools(self, snapshot: HostSnapshot | None) -> None:
+        if snapshot is None:
+            return
+        if snapshot.pools is not None:
+            self.pools = snapshot.pools
+            self.volumes |= {each.uuid: each.volumes for each in snapshot.pools if each.volumes is not None}
+        self.volumes |= snapshot.volumes or {}
+
+    def join_volumes(self) -> None:
+        """Put volumes to the pools that were listed in the same batch."""
+        if self.pools is not None:
+            self.pools = tuple(
+                replace(pool, volumes=self.volumes.pop(pool.uuid, pool.volumes)) for pool in self.pools
+            )
+
     def join_saved(self) -> None:
         """Put saved definitions to the VMs whose running ones were read in the same batch."""
         for uuid in self.saved.keys() & self.listed.keys():
@@ -143,17 +162,6 @@ class News:
                 self.listed[uuid] = replace(vm, saved=self.saved.pop(uuid))
 
 
-def _with_volumes(
-    pools: tuple[PoolObservation, ...], before: Iterable[PoolObservation]
-) -> tuple[PoolObservation, ...]:
-    """The pools, with the volumes of an earlier report where this one did not read them."""
-    known = {pool.uuid: pool.volumes for pool in before if pool.volumes is not None}
-    return tuple(
-        replace(pool, volumes=known[pool.uuid]) if pool.volumes is None and pool.uuid in known else pool
-        for pool in pools
-    )
-
-
 def gather(reports: Iterable[HostReport]) -> dict[str, News]:
     """The news of each host, by its id."""
     found: dict[str, News] = {}
@@ -161,4 +169,5 @@ def gather(reports: Iterable[HostReport]) -> dict[str, News]:
         found.setdefault(report.host_id, News(report.host_id)).add(report)
     for each in found.values():
         each.join_saved()
+        each.join_volumes()
     return found

@@ -49,12 +49,28 @@ def observe_stock(batch: Batch, news: Iterable[News]) -> None:
         ids = reserved(batch.session, networks)
         for each in networks.values():
             _observe_networks(batch, each, before.get(each.host_id, {}), ids)
+    _find_pools(batch, told, read)
     observe_leases(batch, told)
     observe_filters(batch, told)
     _observe_volumes(batch, read)
     offering = [each for each in told if each.offers is not None]
     if offering:
         _observe_offers(batch, offering)
+
+
+def _find_pools(
+    batch: Batch, news: Sequence[News], read: list[tuple[str, str, Sequence[VolumeObservation]]]
+) -> None:
+    """Volumes that came without their pools go to the rows that these have."""
+    bare = {each.host_id: each.volumes for each in news if each.volumes}
+    if not bare:
+        return
+    rows = table(models.Pool).c
+    query = sa.select(rows.id, rows.host_id, rows.uuid).where(rows.host_id.in_(list(bare)))
+    for row in batch.session.execute(query):
+        volumes = bare[row.host_id].get(row.uuid)
+        if volumes is not None:
+            read.append((row.host_id, row.id, volumes))
 
 
 def _observe_offers(batch: Batch, news: Sequence[News]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ from app.core.pool_paths import DEVICE_FOLDERS
 from app.core.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, checked
 from app.core.records import PoolRecord, TaskRecord
 from app.core.states import HostState, TaskState, VmState
-from app.db.models import Pool, Task
+from app.db.models import Event, Pool, Task
+from app.engine import reading
+from app.hypervisor import Host
 from app.hypervisor.xml.pools import pool_xml
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
@@ -73,6 +76,45 @@ def test_a_pool_from_its_definition_to_its_end(host: LabHost, site: Site) -> Non
     assert "more" not in host.virsh("pool-list", "--all", "--name").split()
     assert "found.qcow2" in host.exec("ls", PATH).stdout, "what it holds stays"
     host.exec("rm", "-r", PATH)
+
+
+def test_an_older_reading_of_pools_that_ends_later_does_not_overwrite_a_newer_one(
+    fresh_lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading of all volumes takes long; meanwhile somebody stops a pool."""
+    begun, go_on, ended, read = threading.Event(), threading.Event(), threading.Event(), Host.read_pools
+
+    def slow(host: Host, *, volumes: bool, only: Any = None) -> Any:
+        found = read(host, volumes=volumes, only=only)
+        if volumes and only is None and not begun.is_set():
+            begun.set()
+            assert go_on.wait(30)
+            ended.set()
+        return found
+
+    monkeypatch.setattr(Host, "read_pools", slow)
+    monkeypatch.setattr(reading, "STIRRED_S", 60.0)  # or the next reading puts it right at once
+    host = fresh_lab.hosts[0]
+    site.add(host)
+    assert begun.wait(15)
+    host.virsh("pool-destroy", "local")
+    try:
+        eventually(lambda: (row := pool(site, "local")) and row.state == "inactive", 15, "it is off")
+        told = len(events_of(site))
+        go_on.set()
+        assert ended.wait(15)
+        eventually(lambda: (row := pool(site, "shared")) and row.volumes_read_at, 15, "that is written")
+        row = pool(site, "local")
+        assert row is not None
+        assert (row.state, len(events_of(site))) == ("inactive", told)
+    finally:
+        go_on.set()
+        host.virsh("pool-start", "local")
+
+
+def events_of(site: Site) -> list[str]:
+    with site.services.database.read() as session:
+        return list(session.scalars(sa.select(Event.kind).where(Event.kind == "pool.state")))
 
 
 def test_a_pool_that_cannot_start_leaves_nothing(host: LabHost, site: Site) -> None:

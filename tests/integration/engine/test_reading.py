@@ -1,16 +1,20 @@
-"""Guests that hang while they are asked: what it costs the others."""
+"""What a reader keeps for itself: guests and pools that hang, and readings that overlap."""
 
+import threading
 import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from app.core.errors import HostError
-from app.core.views import Hint
+from app.core.views import Hint, VmDefinition
 from app.engine.chores import GUESTS, POOLS
 from app.engine.reading import GUEST_FIRST_S, HUNG_RETRY_S, STIRRED_S, Reader
 from app.hypervisor import Host
+from app.lab.fleet import Fleet
 from app.lab.lab import Lab
-from tests.integration.hypervisor.targets import local_target
+from tests.integration.hypervisor.targets import local_target, simulated_target
 from tests.integration.lab.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab]
@@ -58,5 +62,35 @@ def test_volumes_that_events_ask_for_are_neither_put_off_by_other_work_nor_asked
             lab_host.thaw()
         now = time.monotonic()
         assert reader.wants(now)[POOLS] > now + HUNG_RETRY_S / 2
+    finally:
+        host.close()
+
+
+def test_a_slow_read_of_saved_definitions_keeps_what_a_sync_fills_in_meanwhile(
+    make_fleet: Callable[..., Fleet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lanes shared a set: the slow one emptied it at its end, with what had come in since it began."""
+    host = Host.open(simulated_target(make_fleet(1)), connect_deadline_s=10, call_deadline_s=10)
+    begun, go_on, read = threading.Event(), threading.Event(), host.read_saved
+
+    def slow(uuids: Collection[str]) -> dict[str, VmDefinition]:
+        begun.set()
+        assert go_on.wait(30)
+        return read(uuids)
+
+    try:
+        reader = Reader("host")
+        reader.sync(host)
+        monkeypatch.setattr(host, "read_saved", slow)
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(reader.saved, host)
+            assert begun.wait(30)
+            reader.sync(host)
+            go_on.set()
+            told = first.result()
+        again = reader.saved(host)
+        assert told is not None
+        assert again is not None, "the second sync asked for them too"
+        assert set(again.saved) == set(told.saved) != set()
     finally:
         host.close()

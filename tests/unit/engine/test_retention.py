@@ -10,6 +10,7 @@ from app.db.models import Audit, Datacenter, Event, Host, IdempotencyKey, Login,
 from app.engine import retention
 from app.services import accounts
 from app.services.context import Services
+from app.services.notices import TREE
 
 
 def never() -> bool:
@@ -70,7 +71,9 @@ def test_old_rows_go_and_a_task_that_runs_stays(services: Services) -> None:
     assert retention.forget_old(services, never) == 0
 
 
-def test_an_ended_transient_vm_goes_unless_somebody_wrote_about_it(services: Services) -> None:
+def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_wrote_about_it(
+    services: Services,
+) -> None:
     now = datetime.now(UTC)
     old, fresh = now - timedelta(days=2), now - timedelta(hours=1)
     with services.database.begin() as session:
@@ -99,10 +102,15 @@ def test_an_ended_transient_vm_goes_unless_somebody_wrote_about_it(services: Ser
                 )
             )
         session.add(Tag(object_id="vm_tagged", name="prod"))
+    heard: set[str] = set()
+    services.hub.listen(heard.update)
     assert retention.forget_old(services, never) == 1
     with services.database.read() as session:
         left = set(session.scalars(sa.select(Vm.name)))
+        events = session.execute(sa.select(Event.kind, Event.object_id, Event.host_name)).all()
     assert left == {"just-ended", "noted", "tagged", "undefined"}
+    assert [tuple(each) for each in events] == [("vm.forgotten", "vm_ended", "a")]
+    assert {TREE, "vm_ended"} <= heard
 
 
 def test_more_than_one_part_goes(services: Services) -> None:
