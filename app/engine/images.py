@@ -16,7 +16,7 @@ from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume, tell_share, write_content
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
-from app.hypervisor.images import HEAD_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.hypervisor.os_guess import LABEL_BYTES, guess_system
 from app.services import image_births
 from app.services.images import plan_of
@@ -94,8 +94,10 @@ def _none_if_it_fails(run: Run, image_id: str) -> Iterator[None]:
 
 def _look(run: Run, look: ImageLook, size: int) -> tuple[bytes, ImageFacts]:
     """The beginning of the volume, and what it is. Raises ImageRefused."""
-    head = b"".join(run.host().storage.read_volume(look.pool, look.name, min(size, HEAD_BYTES)))
-    return head[:LABEL_BYTES], inspect([head], size)
+    storage = run.host().storage
+    head = b"".join(storage.read_volume(look.pool, look.name, min(size, HEAD_BYTES)))
+    tail = storage.read_tail(look.pool, look.name, TAIL_BYTES, size)
+    return head[:LABEL_BYTES], inspect([head], size, tail)
 
 
 def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str, os: str | None) -> None:

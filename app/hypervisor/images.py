@@ -15,10 +15,15 @@ from oslo_utils.imageutils import format_inspector
 
 from app.core.errors import Conflict
 from app.core.messages import N_
+from app.hypervisor.qcow2 import HEADER_BYTES, HeaderLies, read_qcow2
 
 # Every header that is looked at lies within this; a VHDX has its metadata behind the first megabytes.
 HEAD_BYTES = 4 * 1024**2
+# Some formats say at the end of the file what it is: VHD in the last 511 or 512 bytes, DMG in the last 512.
+TAIL_BYTES = 512
+_TRAILERS = {"vhd": b"conectix", "dmg": b"koly"}
 _CHUNK = 64 * 1024
+_TEXT = 4096  # of a file that may be a text
 # Formats that become volumes. Others are containers of their own, which a VM would see as noise, or are attacks.
 ACCEPTED = frozenset({"raw", "qcow2", "iso", "gpt"})
 # What QEMU tells formats by: a file that begins so is never raw, however little of a header follows.
@@ -37,7 +42,6 @@ _MAGIC: dict[str, tuple[int, bytes]] = {
     "parallels": (0, b"WithoutFreeSpace"),
     "parallels 2": (0, b"WithouFreSpacExt"),
 }
-_BEGINNING = 4096
 logging.getLogger(format_inspector.__name__).setLevel(logging.CRITICAL)  # samples of attackers fill no logs
 
 
@@ -65,17 +69,17 @@ class ImageFacts:
     virtual_bytes: int | None
 
 
-def inspect(head: Iterable[bytes], size_bytes: int) -> ImageFacts:
-    """What the file that begins like this is. Raises ImageRefused for what is no plain image.
+def inspect(head: Iterable[bytes], size_bytes: int, tail: bytes = b"") -> ImageFacts:
+    """What the file that begins with `head` and ends with `tail` is. Raises ImageRefused for what is no plain image.
 
     Refused are backing files, external data files, features that are not known, every kind of VMDK, VDI, VHD, VHDX,
-    QED and LUKS, files that are two formats at once, and headers that lie about their size.
+    QED, DMG, LUKS and encrypted qcow2, files that are two formats at once, and headers that lie.
     """
     inspectors = {name: kind() for name, kind in format_inspector.ALL_FORMATS.items() if name != "raw"}
     beginning = b""
     for chunk in head:
-        if len(beginning) < _BEGINNING:
-            beginning += chunk[:_BEGINNING]
+        if len(beginning) < HEADER_BYTES:
+            beginning += chunk[:HEADER_BYTES]
         for start in range(0, len(chunk), _CHUNK):
             part = chunk[start : start + _CHUNK]
             for name in list(inspectors):
@@ -88,24 +92,36 @@ def inspect(head: Iterable[bytes], size_bytes: int) -> ImageFacts:
                     del inspectors[name]
     found = sorted(name for name, each in inspectors.items() if _matches(each))
     if not found:
-        _refuse_magic(beginning)
-    return _judged(found, inspectors, size_bytes)
+        refuse_magic(beginning)
+    if found != ["qcow2"]:
+        _refuse_trailer(tail[-TAIL_BYTES:])
+    return _judged(found, inspectors, size_bytes, beginning)
 
 
-def _refuse_magic(beginning: bytes) -> None:
-    """Refuse what begins as a format does of which no parser could make anything."""
+def refuse_magic(beginning: bytes, but: str = "") -> None:
+    """Refuse what begins as a format does of which no parser could make anything; the format `but` may."""
     for name, (offset, magic) in _MAGIC.items():
-        if beginning[offset : offset + len(magic)] == magic:
+        if name != but and beginning[offset : offset + len(magic)] == magic:
             raise ImageRefused(N_("It says that it is %(format)s, but its header is broken."), format=name)
     # A VMDK may be a text that names other files: comments, then its version.
-    lines = (line.strip() for line in beginning.split(b"\n"))
+    lines = (line.strip() for line in beginning[:_TEXT].split(b"\n"))
     first = next((line for line in lines if line and not line.startswith(b"#")), b"")
     if first.startswith((b"version=", b"createType=")):
         raise ImageRefused(N_("Its format is %(format)s; raw, qcow2 and ISO are taken."), format="vmdk")
 
 
+def _refuse_trailer(tail: bytes) -> None:
+    """Refuse what ends as a format does that is told by its end."""
+    for name, magic in _TRAILERS.items():
+        if tail.startswith(magic) or tail[1:].startswith(magic):
+            raise ImageRefused(N_("Its format is %(format)s; raw, qcow2 and ISO are taken."), format=name)
+
+
 def _judged(
-    found: list[str], inspectors: dict[str, format_inspector.FileInspector], size_bytes: int
+    found: list[str],
+    inspectors: dict[str, format_inspector.FileInspector],
+    size_bytes: int,
+    beginning: bytes,
 ) -> ImageFacts:
     # A hybrid ISO has a partition table as well: both say that it is a plain run of sectors.
     if found == ["gpt", "iso"]:
@@ -126,7 +142,15 @@ def _judged(
         raise ImageRefused(N_("It is not safe: %(reasons)s."), reasons=_reasons(error)) from None
     except format_inspector.ImageFormatError as error:
         raise ImageRefused(N_("Its header cannot be read: %(reason)s."), reason=str(error)[:200]) from None
-    return ImageFacts(name, int(inspector.virtual_size))
+    try:
+        header = read_qcow2(beginning, size_bytes)
+    except HeaderLies as lie:
+        raise ImageRefused(lie.why, **lie.params) from None
+    if header.encryption is not None:
+        raise ImageRefused(
+            N_("It is encrypted (%(method)s), so nobody can look at what it holds."), method=header.encryption
+        )
+    return ImageFacts(name, header.virtual_bytes)
 
 
 def _fed(inspector: format_inspector.FileInspector, part: bytes) -> bool:

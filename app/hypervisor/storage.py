@@ -191,6 +191,11 @@ class Storage:
                     work.call(stream.abort)
                 raise
 
+    def read_tail(self, pool: str, name: str, length: int, size_bytes: int) -> bytes:
+        """The last bytes of a volume that has so many. Raises HypervisorRefused."""
+        length = min(length, size_bytes)
+        return b"".join(self.read_volume(pool, name, length, size_bytes - length))
+
     def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
         self.changes += 1
         with self._wiring.long() as work:

@@ -24,7 +24,7 @@ from app.core.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.views import VolumeObservation
 from app.db.models import Host, Pool, Task, Upload, Volume
 from app.hypervisor import Host as OpenHost
-from app.hypervisor.images import HEAD_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.services import audit, storage, tasks, volumes, work
 from app.services.context import Actor, Ctx, Services
 from app.services.volume_places import locks_of, name_lock
@@ -231,7 +231,8 @@ def _complete(
     try:
         with services.visits.to(host_id) as open_host:
             head = open_host.storage.read_volume(pool_uuid, record.name, HEAD_BYTES)
-            facts = inspect(head, record.size_bytes)
+            tail = open_host.storage.read_tail(pool_uuid, record.name, TAIL_BYTES, record.size_bytes)
+            facts = inspect(head, record.size_bytes, tail)
             if sha256 is not None:
                 _compare(open_host, pool_uuid, record, sha256)
             open_host.storage.refresh(pool_uuid)

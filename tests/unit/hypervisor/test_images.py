@@ -99,3 +99,60 @@ def test_noise_of_every_length_is_an_image_or_refused() -> None:
     noise = bytes((number * 7919) % 251 for number in range(5000))
     for length in (1, 3, 4, 511, 512, 513, 4096, 5000):
         assert look(noise[:length]).format == "raw"
+
+
+def header(data: bytes, offset: int, layout: str, *values: int) -> bytes:
+    return patched(data, offset, struct.pack(layout, *values))
+
+
+def extension(data: bytes, kind: int, text: bytes) -> bytes:
+    padded = text.ljust(-(-len(text) // 8) * 8, b"\0")
+    return patched(data, 112, struct.pack(">II", kind, len(text)) + padded + bytes(8))
+
+
+LIES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "cluster bits 0": (lambda data: header(data, 20, ">I", 0), "cluster bits"),
+    "cluster bits 8": (lambda data: header(data, 20, ">I", 8), "cluster bits"),
+    "cluster bits 22": (lambda data: header(data, 20, ">I", 22), "cluster bits"),
+    "cluster bits 63": (lambda data: header(data, 20, ">I", 63), "cluster bits"),
+    "cluster bits 255": (lambda data: header(data, 20, ">I", 255), "cluster bits"),
+    "a size of 2^62": (lambda data: header(data, 24, ">Q", 1 << 62), "more than its format can hold"),
+    "a size of 2^64-1": (lambda data: header(data, 24, ">Q", 2**64 - 1), "more than its format can hold"),
+    "a disk that its table cannot describe": (lambda data: header(data, 24, ">Q", 1 << 40), "L1 table"),
+    "an L1 table without end": (lambda data: header(data, 36, ">I", 0xFFFFFFFF), "L1 table"),
+    "an L1 table outside the file": (lambda data: header(data, 40, ">Q", 1 << 40), "L1 table"),
+    "an L1 table between clusters": (lambda data: header(data, 40, ">Q", 0x30001), "L1 table"),
+    "a refcount table outside the file": (lambda data: header(data, 48, ">Q", 1 << 40), "broken"),
+    "snapshots without end": (lambda data: header(data, 60, ">I", 1 << 30), "broken"),
+    "a header as long as the file": (lambda data: header(data, 100, ">I", 1 << 17), "broken"),
+    "a compression that does not exist": (lambda data: header(data, 104, ">B", 7), "broken"),
+    "AES": (lambda data: header(data, 32, ">I", 1), "encrypted"),
+    "LUKS": (lambda data: header(data, 32, ">I", 2), "encrypted"),
+    "an encryption that does not exist": (lambda data: header(data, 32, ">I", 3), "encryption that does not exist"),
+    "an external data file without its bit": (lambda data: extension(data, 0x44415441, b"/etc/shadow"), "external data file"),
+    "an extension longer than the header": (lambda data: header(data, 112, ">II", 0xE2792ACA, 1 << 31), "broken"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_header_fields_that_lie_are_refused(name: str, qemu_img: Made) -> None:
+    lie, why = LIES[name]
+    with pytest.raises(ImageRefused) as told:
+        look(lie(qemu_img("qcow2", "64M")))
+    assert why in (told.value.why or "")
+
+
+@pytest.mark.parametrize("magic", [b"conectix", b"koly"])
+def test_a_vhd_footer_or_a_dmg_trailer_in_a_raw_file_is_refused(magic: bytes) -> None:
+    for tail in (magic.ljust(512, b"\0"), (b"\0" + magic).ljust(512, b"\0")):
+        data = bytes(64 * KIB) + tail
+        with pytest.raises(ImageRefused):
+            inspect([data], len(data), data[-512:])
+    assert inspect([bytes(4096)], 4096, bytes(512)).format == "raw"
+
+
+@pytest.mark.parametrize(
+    "options", ["compat=0.10", "cluster_size=512", "cluster_size=2M", "compression_type=zstd"]
+)
+def test_what_qemu_img_makes_is_taken(options: str, qemu_img: Made) -> None:
+    assert look(qemu_img("qcow2", "1G", "-o", options)) == ImageFacts("qcow2", 1024**3)
