@@ -161,6 +161,11 @@ POOL_STATE_TITLES: dict[str, str] = {
     "degraded": N_("Degraded"),
     "inaccessible": N_("Out of reach"),
 }
+VOLUME_CONDITION_TITLES: dict[str, str] = {
+    "incomplete": N_("Incomplete"),
+    "format_disagrees": N_("Format mismatch"),
+    "refused": N_("Refused"),
+}
 
 
 def titles_of(states: Collection[VmState]) -> list[str]:

@@ -31,6 +31,7 @@ class VolumePlan(Spec):
     backing_path: str | None = None
     backing_format: str | None = None
     clone_of: str | None = None  # path of the volume to copy
+    clone_format: str | None = None  # its recorded format
 
 
 class DiskPlan(Spec):

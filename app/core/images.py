@@ -63,6 +63,7 @@ class ImageFetch(Spec):
     name: str
     size_bytes: int
     sha256: str
+    format: str = "raw"
 
 
 class ImageDownload(Spec):

@@ -299,6 +299,8 @@ class PoolRecord(Record):
         description="Whether a changed definition waits for the next start; only when one pool is asked for.",
     )
     conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
+    links_checked: bool = Field(True, description="Whether Vigie can see symbolic links on this host.")
+    stop_reason: str | None = Field(None, description="Why it stopped by itself, as far as it is known.")
 
 
 class VolumeRecord(Record):
@@ -316,6 +318,12 @@ class VolumeRecord(Record):
     capacity_bytes: int
     allocation_bytes: int
     backing_path: str | None = None
+    condition: Literal["incomplete", "format_disagrees", "refused"] | None = Field(
+        None, description="What holds the volume back from use."
+    )
+    condition_reason: str | None = None
+    links_checked: bool = Field(True, description="Whether Vigie can see symbolic links on this host.")
+    checked_at: datetime | None = Field(None, description="When it was last checked, before a use.")
     stale: bool
     observed_at: datetime | None
 

@@ -178,6 +178,7 @@ class PoolObservation:
     xml: str | None = None  # its lasting definition, without what it holds at the moment
     live_xml: str | None = None  # what runs, where that differs
     source: str | None = None  # its target on a storage server, which other hosts may have too
+    broken_files: tuple[str, ...] = ()  # of one that is off: by which libvirt fails to read it
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,31 @@ from app.core.records import Record, Ref, VolumeRecord
 from app.core.specs import ObjectId, Spec
 from app.core.vmspec import MAX_DISK, MIB, VolumeName
 
+# Formats that are more than a run of bytes. Whatever else a host says (raw, iso, none, fat…) is raw to QEMU.
+_CONTAINERS = frozenset(
+    {
+        "bochs",
+        "cloop",
+        "cow",
+        "dmg",
+        "parallels",
+        "ploop",
+        "qcow",
+        "qcow2",
+        "qed",
+        "vdi",
+        "vhd",
+        "vhdx",
+        "vmdk",
+        "vpc",
+    }
+)
+
+
+def is_same_format(one: str | None, other: str | None) -> bool:
+    """Whether QEMU would read both in the same way."""
+    return one == other or (one not in _CONTAINERS and other not in _CONTAINERS)
+
 
 class VolumeSpec(Spec):
     """A volume to make. `backing_volume_id` makes it hold only what differs from that one, which then stays as it is."""

@@ -9,7 +9,7 @@ from app.core.creation import Creation
 from app.core.errors import HostError, VmGone
 from app.core.messages import N_
 from app.core.views import VmObservation, VolumeObservation
-from app.engine import images, leftovers
+from app.engine import images, leftovers, volume_checks
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
 from app.services import births
@@ -66,6 +66,7 @@ def _refuse_name(run: Run, plan: Blueprint) -> None:
 
 def _make_disk(run: Run, disk: DiskPlan, number: int, plan: Blueprint) -> DiskPlan:
     """The disk with its volume made, if it has one to make, and the place of that."""
+    volume_checks.check_disk(run, disk)
     if disk.new is None:
         return disk
     run.stop_if_asked()
@@ -90,10 +91,12 @@ def _make_disk(run: Run, disk: DiskPlan, number: int, plan: Blueprint) -> DiskPl
 def _create_volume(run: Run, wanted: VolumePlan) -> VolumeObservation:
     """Make it; when the connection was lost meanwhile, what is there may be half of it: make it anew."""
     try:
-        return run.host().storage.create_volume(wanted)
+        made = run.host().storage.create_volume(wanted)
     except Lost:
         run.call(lambda host: host.storage.delete_volume(wanted.pool, wanted.name))
-        return run.call(lambda host: host.storage.create_volume(wanted))
+        made = run.call(lambda host: host.storage.create_volume(wanted))
+    volume_checks.record_made(run, wanted.pool, made, wanted.format)
+    return made
 
 
 def _write_seed(run: Run, asked: Creation) -> None:

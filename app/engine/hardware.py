@@ -6,7 +6,7 @@ from app.core.blueprint import DiskPlan
 from app.core.errors import HostError, HypervisorRefused
 from app.core.hardware import Changes, Redefinition, Renaming, Step
 from app.core.messages import N_
-from app.engine import images, leftovers
+from app.engine import images, leftovers, volume_checks
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor import Host
@@ -57,8 +57,10 @@ def _do(run: Run, uuid: str, step: Step) -> bool:
     """Whether the step counts now."""
     if step.do == "add_disk" and step.disk is not None:
         return _add_disk(run, uuid, step.disk)
-    if step.do == "medium" and step.disk is not None and step.disk.fetch is not None:
-        images.fetch(run, step.disk.fetch)
+    if step.do == "medium" and step.disk is not None:
+        if step.disk.fetch is not None:
+            images.fetch(run, step.disk.fetch)
+        volume_checks.check_disk(run, step.disk)
     return run.call(lambda host: _plain(host, uuid, step))
 
 
@@ -107,6 +109,7 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     """Make its volume first, if it has one to make; that goes again when the disk cannot be added."""
     if disk.fetch is not None:
         images.fetch(run, disk.fetch)
+    volume_checks.check_disk(run, disk)
     wanted = disk.new
     if wanted is None:
         return run.call(lambda host: host.hardware.add_disk(uuid, disk))
@@ -123,6 +126,7 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     run.make(**leftovers.volume(wanted.pool, wanted.name))
     try:
         made = run.call(lambda host: host.storage.create_volume(wanted))
+        volume_checks.record_made(run, wanted.pool, made, wanted.format)
         kind = made.kind if made.kind in ("file", "block") else "volume"
         there = {"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
         plan = disk.model_copy(update=there)

@@ -12,9 +12,10 @@ from app.core.blueprint import VolumePlan
 from app.core.errors import VigieError
 from app.core.images import ImageDownload, ImageFetch, ImageLook
 from app.core.messages import N_
+from app.engine import volume_checks
 from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
-from app.engine.own_volume import own_volume, tell_share, write_content
+from app.engine.own_volume import own_volume, tell_share, write_beginning, write_content
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.hypervisor.os_guess import LABEL_BYTES, guess_system
@@ -34,7 +35,9 @@ def take_in(run: Run) -> Outcome:
         size = run.call(lambda host: host.storage.stored_bytes(look.pool, look.name))
         if size is None:
             raise TaskFailed("no_content", N_("The content cannot be read."))
-        head, facts = _look(run, look, size)
+        volume_checks.check_link(run, look.pool, look.name, look.path)
+        head, facts = _look(run, look.pool, look.name, size)
+        volume_checks.check(run, look.path, facts.volume_format)
         digest = hashlib.sha256()
         seen = 0
         for chunk in run.host().storage.read_volume(look.pool, look.name, size):
@@ -57,7 +60,7 @@ def download(run: Run) -> Outcome:
             _refuse_narrow(run, asked.pool, size)
             plan = VolumePlan(pool=asked.pool, name=asked.name, format="raw", size_bytes=size)
             run.call(lambda host: host.storage.create_volume(plan))
-            digest = write_content(
+            digest, held_back = write_content(
                 run, asked.pool, asked.name, source.parts(), size, N_("Fetching the image.")
             )
         if asked.sha256 not in (None, digest):
@@ -67,12 +70,13 @@ def download(run: Run) -> Outcome:
                 why=N_("Its SHA-256 is another than the one that was given."),
                 hint=N_("Compare the sum with that of its source, and ask anew."),
             )
-        run.call(lambda host: host.storage.refresh(asked.pool))
+        head, facts = _look(run, asked.pool, asked.name, size, held_back)
+        write_beginning(run, asked.pool, asked.name, held_back)
         made = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
         if made is None:
             raise TaskFailed("no_content", N_("The content cannot be read."))
         look = ImageLook(image_id=asked.image_id, pool=asked.pool, name=asked.name, path=made.path)
-        head, facts = _look(run, look, size)
+        volume_checks.record_made(run, asked.pool, made, facts.volume_format)
         _settle(run, look, facts, size, digest, guess_system(asked.name, head))
     run.show_pools({asked.pool})
     return Outcome(IN_LIBRARY)
@@ -92,11 +96,13 @@ def _none_if_it_fails(run: Run, image_id: str) -> Iterator[None]:
         raise
 
 
-def _look(run: Run, look: ImageLook, size: int) -> tuple[bytes, ImageFacts]:
-    """The beginning of the volume, and what it is. Raises ImageRefused."""
-    storage = run.host().storage
-    head = b"".join(storage.read_volume(look.pool, look.name, min(size, HEAD_BYTES)))
-    tail = storage.read_tail(look.pool, look.name, TAIL_BYTES, size)
+def _look(run: Run, pool: str, name: str, size: int, held_back: bytes = b"") -> tuple[bytes, ImageFacts]:
+    """The beginning of the volume, and what it is; `held_back` is not written yet. Raises ImageRefused."""
+    storage, start = run.host().storage, len(held_back)
+    head, tail = held_back, held_back[max(0, size - TAIL_BYTES) :]
+    if size > start:
+        head += b"".join(storage.read_volume(pool, name, min(size, HEAD_BYTES) - start, start))
+        tail += storage.read_tail(pool, name, min(TAIL_BYTES, size - start), size)
     return head[:LABEL_BYTES], inspect([head], size, tail)
 
 
@@ -106,7 +112,7 @@ def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str
         look=look,
         host_id=run.job.host_id,
         kind="iso" if facts.format == "iso" else "disk",
-        format="raw" if facts.format == "iso" else facts.format,
+        format=facts.volume_format,
         size=size,
         virtual=facts.virtual_bytes,
         sha256=sha256,
@@ -151,7 +157,7 @@ def _fetch(run: Run, asked: ImageFetch) -> None:
         source = run.other(asked.from_host).storage
         content = source.read_volume(asked.from_pool, asked.from_name, asked.size_bytes)
         message = N_("Copying the image to the host.")
-        digest = write_content(run, asked.pool, asked.name, content, asked.size_bytes, message)
+        digest, head = write_content(run, asked.pool, asked.name, content, asked.size_bytes, message)
         if digest != asked.sha256:
             raise TaskFailed(
                 "wrong_checksum",
@@ -159,9 +165,10 @@ def _fetch(run: Run, asked: ImageFetch) -> None:
                 why=N_("Its SHA-256 is another than it was then."),
                 hint=N_("Somebody changed its file. Take it in anew from its source."),
             )
-        run.call(lambda host: host.storage.refresh(asked.pool))
+        write_beginning(run, asked.pool, asked.name, head)
         made = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
         if made is not None:
+            volume_checks.record_made(run, asked.pool, made, asked.format)
             place = partial(
                 image_births.place,
                 image_id=asked.image_id,

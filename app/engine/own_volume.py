@@ -11,7 +11,8 @@ from app.core.errors import VigieError
 from app.core.messages import N_
 from app.engine import leftovers
 from app.engine.run import Cancelled, Run, TaskFailed
-from app.services.uploads import written
+from app.hypervisor.qcow2 import HEADER_BYTES
+from app.services.upload_content import written
 
 PART = 4 * 1024**2
 LOOK_S = 0.5
@@ -44,17 +45,35 @@ def own_volume(run: Run, pool: str, name: str) -> Iterator[None]:
     run.forget_made(note)
 
 
-def write_content(run: Run, pool: str, name: str, content: Iterator[bytes], size: int, message: str) -> str:
-    """Write the content into the volume, without its zeros; return its SHA-256."""
+def write_content(
+    run: Run, pool: str, name: str, content: Iterator[bytes], size: int, message: str
+) -> tuple[str, bytes]:
+    """Write the content into the volume, without its zeros; return its SHA-256 and its beginning.
+
+    The beginning is not written: the host's libvirt would take the volume for an image before anybody inspected it.
+    See `write_beginning`.
+    """
     digest = hashlib.sha256()
-    at = 0
+    head, at = b"", 0
     for part in _parts(_stoppable(run, content)):
         digest.update(part)
-        for begin, stretch in written(part):
-            run.host().storage.write_volume(pool, name, stretch, at + begin)
+        held_back = part[: max(0, HEADER_BYTES - at)]
+        head += held_back
+        _write(run, pool, name, part[len(held_back) :], at + len(held_back))
         at += len(part)
         tell_share(run, at, size, message)
-    return digest.hexdigest()
+    return digest.hexdigest(), head
+
+
+def write_beginning(run: Run, pool: str, name: str, head: bytes) -> None:
+    """Write what `write_content` held back, and have the host look at the volume anew."""
+    _write(run, pool, name, head, 0)
+    run.call(lambda host: host.storage.refresh(pool))
+
+
+def _write(run: Run, pool: str, name: str, content: bytes, offset: int) -> None:
+    for begin, stretch in written(content):
+        run.host().storage.write_volume(pool, name, stretch, offset + begin)
 
 
 def tell_share(run: Run, done: int, whole: int, message: str) -> None:

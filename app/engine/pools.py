@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from app.core.errors import HypervisorRefused
 from app.core.hardware import Redefinition
 from app.core.messages import N_
 from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
 from app.engine.operations import operation
-from app.engine.run import Outcome, Run, changed_meanwhile
+from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor.xml import pools as pool_definitions
+
+FILES_NAMED = 5
 
 
 @operation("pool.create")
@@ -34,11 +40,33 @@ def create(run: Run) -> Outcome:
     return Outcome(N_("The storage pool is defined."), result={"uuid": asked.uuid})
 
 
+@contextmanager
+def _naming_broken_files(run: Run, uuid: str) -> Iterator[None]:
+    """Say which files made libvirt fail, for which it gives no cause. Raises TaskFailed (pool_unreadable)."""
+    try:
+        yield
+    except HypervisorRefused as error:
+        folder = run.call(lambda host: host.storage.folder_of(uuid))
+        broken = None if folder is None else run.call(lambda host: host.storage.broken_files(folder))
+        run.show_pools({uuid})
+        if not broken:
+            raise
+        paths = [f"{folder}/{name}" for name in broken[:FILES_NAMED]]
+        raise TaskFailed(
+            "pool_unreadable",
+            N_("libvirt cannot read the storage pool, and keeps it off."),
+            why=N_("These files begin as disk images but are incomplete: %(paths)s."),
+            hint=N_("If nobody needs them, delete them on the host and start the pool: %(command)s"),
+            params={"paths": ", ".join(paths), "command": f"rm -- {shlex.join(paths)}"},
+        ) from error
+
+
 @operation("pool.start")
 def start(run: Run) -> Outcome:
     """Start a pool."""
     uuid = run.asked(PoolWork).uuid
-    run.call(lambda host: host.storage.start_pool(uuid, build=False))
+    with _naming_broken_files(run, uuid):
+        run.call(lambda host: host.storage.start_pool(uuid, build=False))
     run.show_pools({uuid})
     return Outcome(N_("The storage pool runs."))
 
@@ -56,7 +84,8 @@ def stop(run: Run) -> Outcome:
 def refresh(run: Run) -> Outcome:
     """Have it read anew."""
     uuid = run.asked(PoolWork).uuid
-    run.call(lambda host: host.storage.refresh(uuid))
+    with _naming_broken_files(run, uuid):
+        run.call(lambda host: host.storage.refresh(uuid))
     run.show_pools({uuid})
     return Outcome(N_("The storage pool was read anew."))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.views import VolumeObservation
-from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork
-from app.engine import leftovers
+from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork, is_same_format
+from app.engine import leftovers, volume_checks
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
 
@@ -40,6 +41,7 @@ def resize(run: Run) -> Outcome:
     asked = run.asked(VolumeResizing)
     found = _still(run, asked)
     if found.capacity_bytes != asked.size_bytes:
+        volume_checks.check(run, asked.path)
         if asked.vm is not None:
             vm = asked.vm
             run.call(lambda host: host.disks.grow(vm, asked.path, asked.size_bytes))
@@ -59,8 +61,12 @@ def resize(run: Run) -> Outcome:
 def wipe(run: Run) -> Outcome:
     """Overwrite it with zeros."""
     asked = run.asked(VolumeWork)
-    _still(run, asked)
+    found = _still(run, asked)
+    volume_checks.check_link(run, asked.pool, asked.name, asked.path)
     run.call(lambda host: host.storage.wipe_volume(asked.pool, asked.name))
+    volume_checks.record_made(run, asked.pool, found, "raw")
+    if not is_same_format(found.format, "raw"):
+        run.call(lambda host: host.storage.refresh(asked.pool))
     run.show_pools({asked.pool})
     return Outcome(N_("The volume was overwritten."))
 
@@ -69,6 +75,7 @@ def wipe(run: Run) -> Outcome:
 def delete(run: Run) -> Outcome:
     """Delete it; that it is gone already is no error."""
     asked = run.asked(VolumeWork)
+    _refuse_pool_off(run, asked)
     found = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
     if found is not None:
         _still(run, asked)
@@ -87,6 +94,7 @@ def move(run: Run) -> Outcome:
     vm = asked.vms[0] if asked.vms else None
     if not _has_moved(run, asked, vm):
         _still(run, asked)
+        volume_checks.check(run, asked.path, asked.to.clone_format)
         run.take_back()
         try:
             if vm and _runs(run, vm):
@@ -110,6 +118,7 @@ def _make(run: Run, plan: VolumePlan) -> VolumeObservation:
     """Make it, and show it; a half one is removed."""
     run.take_back()
     _refuse_taken(run, plan)
+    volume_checks.check_sources(run, plan)
     run.make(**leftovers.volume(plan.pool, plan.name))
     try:
         made = _create(run, plan)
@@ -124,10 +133,12 @@ def _make(run: Run, plan: VolumePlan) -> VolumeObservation:
 
 def _create(run: Run, plan: VolumePlan) -> VolumeObservation:
     try:
-        return run.host().storage.create_volume(plan)
+        made = run.host().storage.create_volume(plan)
     except Lost:
         run.call(lambda host: host.storage.delete_volume(plan.pool, plan.name))
-        return run.call(lambda host: host.storage.create_volume(plan))
+        made = run.call(lambda host: host.storage.create_volume(plan))
+    volume_checks.record_made(run, plan.pool, made, plan.format)
+    return made
 
 
 def _refuse_taken(run: Run, plan: VolumePlan) -> None:
@@ -151,6 +162,17 @@ def _still(run: Run, asked: VolumeWork) -> VolumeObservation:
             hint=N_("Somebody moved or deleted it. Read the pool anew."),
         )
     return found
+
+
+def _refuse_pool_off(run: Run, asked: VolumeWork) -> None:
+    """Raise TaskFailed (pool_off) that says how the file goes all the same."""
+    if not run.call(lambda host: host.storage.is_pool_active(asked.pool)):
+        raise TaskFailed(
+            "pool_off",
+            N_("The storage pool is off, so libvirt deletes nothing in it."),
+            hint=N_("Start the pool first, or delete the file on its host: %(command)s"),
+            params={"command": shlex.join(["rm", "--", asked.path])},
+        )
 
 
 def _runs(run: Run, vm: str) -> bool:

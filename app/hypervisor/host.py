@@ -12,6 +12,7 @@ import libvirt
 from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmGone
 from app.core.host_devices import HostDevice
 from app.core.offers import Offers
+from app.core.pools import FILE_POOLS
 from app.core.views import (
     GuestInfo,
     Hint,
@@ -182,7 +183,14 @@ class Host:
         if not volumes:
             return list_pools(self._wiring.watch, volumes=False)
         with self._wiring.reads() as reads:
-            return list_pools(reads, volumes=True, only=only)
+            found = list_pools(reads, volumes=True, only=only)
+        return tuple(self._with_broken_files(pool) if pool.uuid in (only or ()) else pool for pool in found)
+
+    def _with_broken_files(self, pool: PoolObservation) -> PoolObservation:
+        """What may have stopped a pool of files that is off."""
+        if pool.state == "running" or pool.kind not in FILE_POOLS or pool.target_path is None:
+            return pool
+        return replace(pool, broken_files=tuple(self.storage.broken_files(pool.target_path) or ()))
 
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""

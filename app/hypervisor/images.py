@@ -23,6 +23,7 @@ HEAD_BYTES = 4 * 1024**2
 TAIL_BYTES = 512
 _TRAILERS = {"vhd": b"conectix", "dmg": b"koly"}
 _CHUNK = 64 * 1024
+_SMALLEST = 512  # header of any format
 _TEXT = 4096  # of a file that may be a text
 # Formats that become volumes. Others are containers of their own, which a VM would see as noise, or are attacks.
 ACCEPTED = frozenset({"raw", "qcow2", "iso", "gpt"})
@@ -68,6 +69,30 @@ class ImageFacts:
     format: str
     virtual_bytes: int | None
 
+    @property
+    def volume_format(self) -> str:
+        """How QEMU is to read it: an ISO is a run of bytes."""
+        return "qcow2" if self.format == "qcow2" else "raw"
+
+
+def format_of(beginning: bytes) -> str:
+    """The format that a file which begins like this would be taken for; raw when it looks like none."""
+    for name, (offset, magic) in _MAGIC.items():
+        if beginning[offset : offset + len(magic)] == magic:
+            return name
+    return "raw"
+
+
+def is_broken(beginning: bytes, size_bytes: int) -> bool:
+    """Whether a file begins as an image but has no whole header: by such a file libvirt fails to read its folder."""
+    found = format_of(beginning)
+    if found == "qcow2":
+        try:
+            read_qcow2(beginning, size_bytes)
+        except HeaderLies:
+            return True
+    return found not in ("raw", "luks") and size_bytes < _SMALLEST
+
 
 def inspect(head: Iterable[bytes], size_bytes: int, tail: bytes = b"") -> ImageFacts:
     """What the file that begins with `head` and ends with `tail` is. Raises ImageRefused for what is no plain image.
@@ -92,17 +117,16 @@ def inspect(head: Iterable[bytes], size_bytes: int, tail: bytes = b"") -> ImageF
                     del inspectors[name]
     found = sorted(name for name, each in inspectors.items() if _matches(each))
     if not found:
-        refuse_magic(beginning)
+        _refuse_magic(beginning)
     if found != ["qcow2"]:
         _refuse_trailer(tail[-TAIL_BYTES:])
     return _judged(found, inspectors, size_bytes, beginning)
 
 
-def refuse_magic(beginning: bytes, but: str = "") -> None:
-    """Refuse what begins as a format does of which no parser could make anything; the format `but` may."""
-    for name, (offset, magic) in _MAGIC.items():
-        if name != but and beginning[offset : offset + len(magic)] == magic:
-            raise ImageRefused(N_("It says that it is %(format)s, but its header is broken."), format=name)
+def _refuse_magic(beginning: bytes) -> None:
+    """Refuse what begins as a format does of which no parser could make anything."""
+    if (name := format_of(beginning)) != "raw":
+        raise ImageRefused(N_("It says that it is %(format)s, but its header is broken."), format=name)
     # A VMDK may be a text that names other files: comments, then its version.
     lines = (line.strip() for line in beginning[:_TEXT].split(b"\n"))
     first = next((line for line in lines if line and not line.startswith(b"#")), b"")

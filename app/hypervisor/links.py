@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import socket
+import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,10 +17,15 @@ from typing import ClassVar
 from app.core.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import faults
+from app.hypervisor.images import is_broken
+from app.hypervisor.qcow2 import HEADER_BYTES
 from app.hypervisor.relay import Half, Relay
 
 # What listens on all addresses, or does not say on which, is reached on the loopback.
 _FROM_INSIDE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened on
+
+
+MOST_FILES = 300  # of a folder, that are looked at for what libvirt cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,17 @@ class Link(ABC):
 
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""
+        return None
+
+    async def is_symlink(self, path: str) -> bool | None:
+        """Whether this is a symbolic link of the host; None where the host's files cannot be looked at."""
+        return None
+
+    async def broken_images(self, folder: str) -> list[str] | None:
+        """Files of a folder that begin as images and have no whole header, the newest first.
+
+        None where the host's files cannot be looked at.
+        """
         return None
 
     def close(self) -> None:
@@ -130,6 +148,29 @@ class LocalLink(UnixLink):
             process.kill()
             raise
         return output if process.returncode == 0 and len(output) <= max_bytes else None
+
+    async def is_symlink(self, path: str) -> bool | None:
+        """Whether this is a symbolic link of this machine; None where Vigie's account may not look."""
+        try:
+            return stat.S_ISLNK(os.lstat(path).st_mode)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return None
+
+    async def broken_images(self, folder: str) -> list[str] | None:
+        """Files of a folder of this machine that begin as images and have no whole header."""
+        try:
+            files = [each for each in os.scandir(folder) if each.is_file(follow_symlinks=False)]
+            files.sort(key=lambda each: -each.stat(follow_symlinks=False).st_mtime)
+            return [each.name for each in files[:MOST_FILES] if _is_broken(each)]
+        except OSError:
+            return None
+
+
+def _is_broken(file: os.DirEntry[str]) -> bool:
+    with open(file.path, "rb") as content:
+        return is_broken(content.read(HEADER_BYTES), file.stat(follow_symlinks=False).st_size)
 
 
 class SimulatedLink(UnixLink):

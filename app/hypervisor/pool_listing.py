@@ -58,7 +58,8 @@ def _pool(
         # Kind and path are those of what runs: files are looked for there.
         kind, path, runs = read.read_pool(live)
         lasting = runs if saved is None else read.read_pool(saved)[2]
-        listed = (_volumes(connection, pool) if named == "running" else ()) if volumes else None
+        # What a pool holds that is off cannot be asked; it does not cease to be.
+        listed = _volumes(connection, pool) if volumes and named == "running" else None
         return PoolObservation(
             uuid=pool.UUIDString(),
             name=connection.call(pool.name),

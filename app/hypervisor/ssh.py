@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import stat
 from functools import partial
+from typing import cast
 
 import asyncssh
 
@@ -12,7 +15,9 @@ from app.core.endpoints import Endpoint
 from app.core.errors import HostAuthFailed, VigieError
 from app.core.messages import N_
 from app.hypervisor import faults
-from app.hypervisor.links import Link, Place, dial
+from app.hypervisor.images import format_of, is_broken
+from app.hypervisor.links import MOST_FILES, Link, Place, dial
+from app.hypervisor.qcow2 import HEADER_BYTES
 from app.hypervisor.relay import Half, Relay
 from app.hypervisor.targets import SshKey, SshPassword, Target
 
@@ -33,6 +38,7 @@ KEEPALIVE_COUNT = 2
 # Pauses before a channel that was refused is asked for again: a daemon that restarts closes its socket for a moment,
 # and OpenSSH's answer to that is the one to forbidden forwarding.
 SECOND_LOOKS_S = (0.1, 0.3, 0.6)
+_MAGIC_BYTES = 512
 _NO_KNOWN_HOSTS: tuple[list[asyncssh.SSHKey], ...] = ([], [], [])
 
 
@@ -60,6 +66,7 @@ class SshLink(Link):
         self._fingerprint = target.fingerprint
         self._login = _login_options(target)
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._sftp: asyncssh.SFTPClient | None = None
 
     async def open(self, deadline_s: float) -> None:
         """Connect, check the host's key and log in."""
@@ -142,6 +149,39 @@ class SshLink(Link):
         except (asyncssh.Error, OSError):
             return None
 
+    async def is_symlink(self, path: str) -> bool | None:
+        """Whether this is a symbolic link of the host, by SFTP; None where SFTP or the login does not allow to look."""
+        try:
+            sftp = await self._files()
+            mode = (await sftp.lstat(path)).permissions
+        except asyncssh.SFTPNoSuchFile:
+            return False
+        except (asyncssh.Error, OSError):
+            self._sftp = None
+            return None
+        return None if mode is None else stat.S_ISLNK(mode)
+
+    async def broken_images(self, folder: str) -> list[str] | None:
+        """Files of a folder that begin as images and have no whole header, by SFTP."""
+        try:
+            sftp = await self._files()
+            entries = [each async for each in sftp.scandir(folder)]
+            files = [each for each in entries if stat.S_ISREG(each.attrs.permissions or 0)]
+            files.sort(key=lambda each: -(each.attrs.mtime or 0))
+            return [
+                os.fsdecode(each.filename)
+                for each in files[:MOST_FILES]
+                if await _is_broken(sftp, f"{folder}/{os.fsdecode(each.filename)}", each.attrs.size or 0)
+            ]
+        except (asyncssh.Error, OSError):
+            self._sftp = None
+            return None
+
+    async def _files(self) -> asyncssh.SFTPClient:
+        if self._sftp is None:
+            self._sftp = await self._open().start_sftp_client()
+        return self._sftp
+
     def abort(self) -> None:
         """Close at once."""
         if self._connection:
@@ -164,6 +204,22 @@ class SshLink(Link):
         if self._connection is None or self._connection.is_closed():
             raise faults.connection_ended()
         return self._connection
+
+
+async def _is_broken(sftp: asyncssh.SFTPClient, path: str, size_bytes: int) -> bool:
+    try:
+        async with sftp.open(path, "rb") as content:
+            head = await _read(content, _MAGIC_BYTES, 0)
+            if format_of(head) == "raw":
+                return False
+            return is_broken(await _read(content, HEADER_BYTES, 0), size_bytes)
+    except asyncssh.SFTPPermissionDenied:
+        return False  # QEMU's, of a VM that runs
+
+
+async def _read(content: asyncssh.SFTPClientFile, length: int, offset: int) -> bytes:
+    found: bytes = cast(bytes, await content.read(length, offset))  # text only of files opened as text
+    return found
 
 
 class SshHalf(Half, asyncssh.SSHUNIXSession[bytes]):

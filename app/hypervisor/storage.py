@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import libvirt
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import HypervisorRefused
-from app.core.pools import PoolSpec
+from app.core.pools import FILE_POOLS, PoolSpec
 from app.core.views import VolumeObservation
 from app.hypervisor.connection import NO_DEADLINE, Connection
+from app.hypervisor.loop import link_loop
 from app.hypervisor.pool_listing import saved_pool
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import read
@@ -19,6 +21,16 @@ from app.hypervisor.xml.pools import pool_xml
 from app.hypervisor.xml.write import node, text_of
 
 CHUNK = 256 * 1024
+LOOK_DEADLINE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A volume with how many bytes its file has, and the first of them."""
+
+    volume: VolumeObservation
+    stored_bytes: int
+    head: bytes
 
 
 class Storage:
@@ -38,6 +50,11 @@ class Storage:
                     raise
                 return False
             return True
+
+    def is_pool_active(self, uuid: str) -> bool:
+        """Whether a pool runs. Raises HypervisorRefused (no_such_pool)."""
+        with self._wiring.work() as work:
+            return bool(work.call(_pool(work, uuid).isActive))
 
     def define_pool(self, spec: PoolSpec, uuid: str) -> None:
         """Define a pool. Raises HypervisorRefused."""
@@ -103,6 +120,52 @@ class Storage:
                     raise
                 return None
             return read.read_volume(reads.call(volume.XMLDesc, 0))
+
+    def locate(self, path: str) -> tuple[str, VolumeObservation]:
+        """The UUID of the pool in which this path is a volume, and the volume. Raises HypervisorRefused."""
+        with self._wiring.reads() as reads:
+            volume = reads.call(reads.raw.storageVolLookupByPath, path)
+            pool = reads.call(volume.storagePoolLookupByVolume)
+            return pool.UUIDString(), read.read_volume(reads.call(volume.XMLDesc, 0))
+
+    def look_at(self, pool: str, name: str, length: int) -> Look | None:
+        """A volume with its first bytes, as they are now; None when there is none of that name.
+
+        A volume that its storage shows to nobody (Ceph) has no bytes here. Raises HypervisorRefused.
+        """
+        with self._wiring.reads() as reads:
+            try:
+                volume = reads.call(_pool(reads, pool).storageVolLookupByName, name)
+            except HypervisorRefused as error:
+                if error.code != "no_such_volume":
+                    raise
+                return None
+            xml = reads.call(volume.XMLDesc, 0)
+            seen = read.read_volume(xml)
+            stored = read.physical_bytes(xml)
+            stored = seen.capacity_bytes if stored is None else stored
+            head = _head(reads, volume, min(length, stored)) if seen.kind in ("file", "block") else b""
+            return Look(seen, stored, head)
+
+    def is_link(self, path: str) -> bool | None:
+        """Whether the file of a volume is a symbolic link; None where the host's files cannot be looked at."""
+        try:
+            return link_loop().run(self._wiring.link.is_symlink(path), LOOK_DEADLINE_S)
+        except TimeoutError:
+            return None
+
+    def broken_files(self, folder: str) -> list[str] | None:
+        """Names of a folder's files by which libvirt fails to read it; None where they cannot be looked at."""
+        try:
+            return link_loop().run(self._wiring.link.broken_images(folder), LOOK_DEADLINE_S)
+        except TimeoutError:
+            return None
+
+    def folder_of(self, uuid: str) -> str | None:
+        """The folder of a pool of files, also when it is off. Raises HypervisorRefused (no_such_pool)."""
+        with self._wiring.reads() as reads:
+            kind, path, _ = read.read_pool(reads.call(_pool(reads, uuid).XMLDesc, 0))
+            return path if kind in FILE_POOLS else None
 
     def create_volume(self, plan: VolumePlan) -> VolumeObservation:
         """Make a volume; takes as long as it takes when it is cloned or preallocated. Raises HypervisorRefused."""
@@ -216,6 +279,22 @@ def _pool(connection: Connection, name: str) -> libvirt.virStoragePool:
             raise
         found = connection.call(connection.raw.storagePoolLookupByName, name)
     return found
+
+
+def _head(connection: Connection, volume: libvirt.virStorageVol, length: int) -> bytes:
+    """The first bytes of a volume; fewer when it ends before."""
+    stream = connection.raw.newStream(0)
+    connection.call(volume.download, stream, 0, length, 0)
+    found = bytearray()
+    try:
+        while chunk := connection.call(stream.recv, CHUNK):
+            found += chunk
+        connection.call(stream.finish)
+    except BaseException:
+        with suppress(Exception):
+            connection.call(stream.abort)
+        raise
+    return bytes(found)
 
 
 def volume_xml(plan: VolumePlan) -> str:

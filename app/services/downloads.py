@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
 from app.core.records import Ref
 from app.core.states import ObjectKind
 from app.db.models import Pool, Volume
+from app.hypervisor import Host as OpenHost
 from app.services import audit, volumes
 from app.services.context import Actor, Ctx, Services
+from app.services.volume_checks import VolumeAccess, VolumeRefused, check_volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Content:
 def open_content(
     services: Services, actor: Actor, translate: Callable[[str], str], volume_id: str
 ) -> Content:
-    """Begin to read a volume. Raises NotFound, Conflict (volume_busy, host_not_connected), HostError."""
+    """Begin to read a volume. Raises NotFound, Conflict (volume_busy, volume_refused, host_not_connected), HostError."""
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         ctx.require("volume.edit")
@@ -42,14 +46,17 @@ def open_content(
         audit.record(
             ctx, "volume.download", target=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name)
         )
-        place = (pool.host_id, pool.uuid, volume.name)
-    return _content(services, *place)
+        place = (pool.host_id, pool.uuid, volume.name, volume.path)
+    return _content(services, translate, *place)
 
 
-def _content(services: Services, host_id: str, pool: str, name: str) -> Content:
+def _content(
+    services: Services, translate: Callable[[str], str], host_id: str, pool: str, name: str, path: str
+) -> Content:
     held = ExitStack()
     try:
         host = held.enter_context(services.visits.to(host_id))
+        _check(services, translate, host, host_id, path)
         found = host.storage.find_volume(pool, name)
         if found is None:
             raise NotFound(N_("There is no such volume."))
@@ -71,3 +78,16 @@ def _content(services: Services, host_id: str, pool: str, name: str) -> Content:
             yield from chunks
 
     return Content(name, size, read())
+
+
+def _check(
+    services: Services, translate: Callable[[str], str], host: OpenHost, host_id: str, path: str
+) -> None:
+    def write(step: Callable[[Session], Any]) -> Any:
+        with services.database.begin() as session:
+            return step(session)
+
+    try:
+        check_volume(VolumeAccess(host_id, lambda verb: verb(host), write), path)
+    except VolumeRefused as refused:
+        raise refused.said(translate) from None

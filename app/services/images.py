@@ -30,6 +30,7 @@ from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
+from app.services.volume_checks import require_usable
 from app.services.volume_places import locks_of
 from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
@@ -76,6 +77,7 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
             code="volume_in_use",
         )
     refuse_possibly_used(ctx, volume)
+    require_usable(ctx, volume, host.id)
     image = _begin(ctx, asked, volume.name, f"{host.name}: {volume.path}")
     image.format, image.virtual_bytes = volume.format, volume.capacity_bytes
     look = ImageLook(image_id=image.id, pool=pool.uuid, name=volume.name, path=volume.path)
@@ -219,6 +221,7 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
         name=name,
         size_bytes=image.size_bytes,
         sha256=image.sha256,
+        format=image.format or "raw",
     )
 
 

@@ -22,6 +22,7 @@ from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.images import fetch_to
+from app.services.volume_checks import require_usable
 from app.services.volume_names import free_name, is_there
 from app.services.volume_places import locks_of
 from app.services.volume_users import refuse_possibly_used, writers_of
@@ -177,8 +178,15 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
         refuse_possibly_used(ctx, volume)
     else:
         tasks.require_free(ctx, reads=locks)
-    kind = volume.format if volume.format in DISK_FORMATS else RAW
-    return _place(ctx, volume) | {"format": asked.format or kind}
+    recorded = require_usable(ctx, volume, host.id)
+    kind = recorded if recorded in DISK_FORMATS else RAW
+    if asked.format and asked.format != kind:
+        raise InvalidInput(
+            f"{where}.format",
+            N_("is not the recorded format of the volume (%(format)s)"),
+            params={"format": kind},
+        )
+    return _place(ctx, volume) | {"format": kind}
 
 
 def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
@@ -239,6 +247,7 @@ def _from_image(
         size_bytes=size,
         preallocate=asked.preallocate and not asked.linked,
         clone_of=None if asked.linked else origin.path,
+        clone_format=None if asked.linked else origin.format,
         **backing,
     )
     return Source(plan, origin.image.name, origin.fetch)

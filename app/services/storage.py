@@ -11,10 +11,12 @@ from sqlalchemy.orm import undefer
 from app.core.conditions import ConditionRecord
 from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
+from app.core.pools import FILE_POOLS
 from app.core.records import Page, PoolRecord, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
+from app.core.states import Transport
 from app.db.models import Host, Pool, Volume
-from app.services import conditions
+from app.services import conditions, volume_records
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
 from app.services.pool_proofs import shared_with
@@ -129,10 +131,18 @@ def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> Poo
         stale=is_stale(ctx, host.state, host.observed_at),
         observed_at=host.observed_at,
         conditions=wrong,
+        links_checked=_sees_links(pool, host),
+        stop_reason=ctx.say(pool.stopped_by["why"], pool.stopped_by["params"]) if pool.stopped_by else None,
     )
 
 
+def _sees_links(pool: Pool, host: Host) -> bool:
+    """Whether Vigie can look at the files of this pool: by SFTP, or because they are on its own machine."""
+    return pool.kind not in FILE_POOLS or host.transport in (Transport.SSH.value, Transport.LOCAL.value)
+
+
 def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list[VolumeRecord]:
+    incomplete = volume_records.incomplete(ctx.session) if rows else set()
     return [
         VolumeRecord(
             id=volume.id,
@@ -147,8 +157,22 @@ def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list
             capacity_bytes=volume.capacity_bytes,
             allocation_bytes=volume.allocation_bytes,
             backing_path=volume.backing_path,
+            checked_at=volume.checked_at,
+            links_checked=_sees_links(pool, host),
             stale=is_stale(ctx, host.state, host.observed_at),
             observed_at=pool.volumes_read_at,
+            **_condition(ctx, volume, (host.id, pool.uuid, volume.name) in incomplete),
         )
         for volume, pool, host in rows
     ]
+
+
+def _condition(ctx: Ctx, volume: Volume, is_incomplete: bool) -> dict[str, Any]:
+    """What holds the volume back from use, and why, in the reader's language."""
+    if is_incomplete:
+        reason = ctx.translate(N_("The task that makes this volume has not finished, or failed."))
+        return {"condition": volume_records.INCOMPLETE, "condition_reason": reason}
+    if volume.condition is None:
+        return {}
+    reason = ctx.say(volume.condition_why or "", volume.condition_params or {})
+    return {"condition": volume.condition, "condition_reason": reason}

@@ -1,39 +1,39 @@
 """Files that people send into volumes, in parts: begun, continued where they stopped, ended or given up.
 
-A part goes straight through to the host's storage, so memory does not grow with the file. Stretches of zeros are
-not sent: the volume is sparse and reads as zeros there.
+A part goes straight through to the host's storage, so memory does not grow with the file.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.blueprint import VolumePlan
-from app.core.errors import Conflict, HostError, InvalidInput, NotFound
-from app.core.ids import new_id
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_, filled
 from app.core.records import Ref
 from app.core.states import ObjectKind, TaskState
 from app.core.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.views import VolumeObservation
-from app.db.models import Host, Pool, Task, Upload, Volume
-from app.hypervisor import Host as OpenHost
-from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
-from app.services import audit, storage, tasks, volumes, work
+from app.db.models import Host, Pool, Task, Upload
+from app.hypervisor.images import ImageRefused
+from app.services import audit, storage, tasks, volume_records, volumes, work
 from app.services.context import Actor, Ctx, Services
+from app.services.upload_content import Coming
 from app.services.volume_places import locks_of, name_lock
 from app.services.workable import require_workable
 
 UPLOAD = "volume.upload"
+GIVEN_UP_OFF = N_(
+    "The upload was given up. Pool %(pool)s is off, so its file is removed once the pool runs again, or on host %(host)s by: %(command)s"
+)
 ABANDONED = timedelta(days=1)
+ENDING = ("image_refused", "wrong_checksum", "volume_gone")  # whatever is sent again, it stays so
 GIVEN_UP = N_("The upload was given up.")
-_ZERO = bytes(256 * 1024)
 
 
 def begin_upload(ctx: Ctx, pool_id: str, asked: UploadSpec) -> UploadRecord:
@@ -86,8 +86,8 @@ def list_uploads(ctx: Ctx, pool_id: str) -> UploadList:
 
 def give_up(ctx: Ctx, upload_id: str) -> None:
     """End an upload; what came of it is removed from the host."""
-    upload, _, _ = _find(ctx, upload_id)
-    _end(ctx.session, ctx.services, upload, TaskState.CANCELLED, message=GIVEN_UP)
+    upload, pool, host = _find(ctx, upload_id)
+    _give_up(ctx.session, ctx.services, upload, pool, host)
     audit.record(ctx, "upload.give_up", target=Ref(kind=ObjectKind.TASK, id=upload_id, name=UPLOAD))
 
 
@@ -99,48 +99,98 @@ def receive(
     offset: int,
     part: bytes,
 ) -> UploadRecord:
-    """Write the next part. Raises Conflict (wrong_offset) telling the right one, ImageRefused at the end,
-    InvalidInput for a part that is too much or whose sum is wrong, HostError when the host does not take it: then
-    the same part may be sent again.
+    """Write the next part. Raises Conflict (wrong_offset) telling the right one, ImageRefused as soon as the beginning
+    or the whole is no image, InvalidInput for a part that is too much or whose sum is wrong, HostError when the host
+    does not take it: then the same part may be sent again.
+
+    The beginning of the file is held back and written last: until all of it was inspected, the host has nothing that
+    its libvirt could take for an image.
     """
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         upload, pool, host = _find(ctx, upload_id)
         _check_part(ctx, upload, offset, part)
-        where = (host.id, pool.uuid, upload.volume_name)
-        size, begun = upload.size_bytes, bool(session.get_one(Task, upload.id).made)
-    if offset == 0 and not begun:
-        _refuse_foreign(services, translate, *where)
-        with services.database.begin() as session:
-            note = {"kind": "volume", "pool": where[1], "name": where[2]}
-            work.note_made(session, upload_id, [note])
-    _write(services, *where, size=size, offset=offset, part=part)
+        made = bool(session.get_one(Task, upload.id).made)
+        coming = Coming.of(upload, pool, host, part)
+    try:
+        coming.refuse_beginning()
+        if offset == 0 and not made:
+            _reserve(services, translate, coming)
+        with services.visits.to(coming.host_id) as open_host:
+            coming.write(open_host.storage)
+            found = coming.complete(open_host.storage) if coming.is_last else None
+    except Conflict as refused:
+        if refused.code in ENDING:
+            _refuse(services, translate, upload_id, refused)
+        raise
+    return _keep(services, actor, translate, coming, found)
+
+
+def _reserve(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
+    """Note what is about to be made, unless somebody else has a volume of this name."""
+    _refuse_foreign(services, translate, coming)
+    with services.database.begin() as session:
+        note = {"kind": "volume", "pool": coming.pool, "name": coming.name}
+        work.note_made(session, coming.upload_id, [note])
+
+
+def _keep(
+    services: Services,
+    actor: Actor,
+    translate: Callable[[str], str],
+    coming: Coming,
+    found: tuple[VolumeObservation, str] | None,
+) -> UploadRecord:
+    """Note how far the upload has come; with the whole file, that it has ended."""
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
-        upload, pool, _ = _find(ctx, upload_id)
-        if upload.offset_bytes != offset:
+        upload, pool, _ = _find(ctx, coming.upload_id)
+        if upload.offset_bytes != coming.offset:
             raise _wrong_offset(ctx, upload)
-        upload.offset_bytes += len(part)
-        upload.updated_at = ctx.now
-        work.report_progress(session, services.hub, upload.id, 100 * upload.offset_bytes // upload.size_bytes)
+        upload.offset_bytes += len(coming.part)
+        upload.head, upload.updated_at = coming.head, ctx.now
+        percent = 100 * upload.offset_bytes // upload.size_bytes
+        work.report_progress(session, services.hub, upload.id, percent)
         record = _record(upload, pool)
-    if record.offset_bytes == record.size_bytes:
-        _complete(services, actor, translate, record)
+        if found is not None:
+            volume, format = found
+            work.note_made(session, upload.id, [])
+            volume_records.record_made(session, pool.host_id, pool.uuid, volume, format)
+            message, params = N_("The file is in the pool, as volume %(name)s."), {"name": record.name}
+            _end(session, services, upload, TaskState.SUCCEEDED, message=message, params=params)
     return record
+
+
+def _refuse(
+    services: Services,
+    translate: Callable[[str], str],
+    upload_id: str,
+    refused: Conflict,
+) -> None:
+    """End the upload of what is no safe image, or not what was meant; what came of it is removed."""
+    params = refused.params if isinstance(refused, ImageRefused) else {}
+    error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
+    with services.database.begin() as session:
+        upload = session.get(Upload, upload_id)
+        if upload is not None:
+            _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
+    if isinstance(refused, ImageRefused):
+        refused.why = filled(translate, refused.why or "", refused.params)
 
 
 def end_abandoned(services: Services) -> None:
     """End uploads that were cancelled, and those of which nothing came for a day. Raises Unavailable."""
     old = Upload.updated_at < datetime.now(UTC) - ABANDONED
-    query = sa.select(Upload, Task.state).join(Task, Task.id == Upload.id)
+    query = sa.select(Upload, Task.state, Pool, Host).join(Task, Task.id == Upload.id)
+    query = query.join(Pool, Pool.id == Upload.pool_id).join(Host, Host.id == Pool.host_id)
     query = query.where(sa.or_(old, Task.state == TaskState.CANCELLING.value))
     with services.database.read() as session:
         if session.execute(query.limit(1)).first() is None:
             return
     with services.database.begin() as session:
-        for upload, state in session.execute(query):
+        for upload, state, pool, host in session.execute(query).all():
             if state == TaskState.CANCELLING.value:
-                _end(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP)
+                _give_up(session, services, upload, pool, host)
             else:
                 error = {"code": "abandoned", "title": N_("Nothing more of the file came for a day.")}
                 _end(session, services, upload, TaskState.FAILED, error=error)
@@ -183,12 +233,11 @@ def _wrong_offset(ctx: Ctx, upload: Upload) -> Conflict:
     )
 
 
-def _refuse_foreign(
-    services: Services, translate: Callable[[str], str], host_id: str, pool: str, name: str
-) -> None:
-    """Refuse a volume of this name that is there, though the inventory did not know it: it is somebody else's."""
-    with services.visits.to(host_id) as host:
-        if host.storage.find_volume(pool, name) is not None:
+def _refuse_foreign(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
+    """Refuse a name that is taken, though the inventory did not know it: by a volume, or by a link to a file."""
+    with services.visits.to(coming.host_id) as host:
+        taken = host.storage.find_volume(coming.pool, coming.name) is not None
+        if taken or (coming.path and host.storage.is_link(coming.path)):
             raise Conflict(
                 translate(N_("The pool has a volume of this name already.")),
                 hint=translate(N_("Choose another name for the volume, or another pool.")),
@@ -196,101 +245,15 @@ def _refuse_foreign(
             )
 
 
-def _write(
-    services: Services, host_id: str, pool: str, name: str, *, size: int, offset: int, part: bytes
-) -> None:
-    """Write a part; before the first one the volume is made, unless an earlier try of that part has made it."""
-    with services.visits.to(host_id) as host:
-        if offset == 0 and host.storage.find_volume(pool, name) is None:
-            host.storage.create_volume(VolumePlan(pool=pool, name=name, format="raw", size_bytes=size))
-        for begin, stretch in written(part):
-            host.storage.write_volume(pool, name, stretch, offset + begin)
-
-
-def written(part: bytes) -> Iterator[tuple[int, bytes]]:
-    """The stretches of a part that hold more than zeros, with where each begins in it."""
-    begun: int | None = None
-    for at in range(0, len(part), len(_ZERO)):
-        block = part[at : at + len(_ZERO)]
-        if block != _ZERO[: len(block)]:
-            begun = at if begun is None else begun
-        elif begun is not None:
-            yield begun, part[begun:at]
-            begun = None
-    if begun is not None:
-        yield begun, part[begun:]
-
-
-def _complete(
-    services: Services, actor: Actor, translate: Callable[[str], str], record: UploadRecord
-) -> None:
-    """Look at what came; what is no safe image, or not what was meant, is removed."""
-    with services.database.read() as session:
-        upload, pool, host = _find(Ctx(services, session, actor, translate), record.id)
-        sha256, host_id, pool_uuid, pool_id = upload.sha256, host.id, pool.uuid, pool.id
-    try:
-        with services.visits.to(host_id) as open_host:
-            head = open_host.storage.read_volume(pool_uuid, record.name, HEAD_BYTES)
-            tail = open_host.storage.read_tail(pool_uuid, record.name, TAIL_BYTES, record.size_bytes)
-            facts = inspect(head, record.size_bytes, tail)
-            if sha256 is not None:
-                _compare(open_host, pool_uuid, record, sha256)
-            open_host.storage.refresh(pool_uuid)
-            found = open_host.storage.find_volume(pool_uuid, record.name)
-            _agree(facts, found)
-    except HostError:
-        raise  # the last part may be sent again: it is looked at anew
-    except (ImageRefused, Conflict, InvalidInput) as refused:
-        with services.database.begin() as session:
-            params = getattr(refused, "params", {})
-            error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
-            upload = session.get_one(Upload, record.id)
-            _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
-        if isinstance(refused, ImageRefused):
-            refused.why = filled(translate, refused.why or "", refused.params)
-        raise
-    with services.database.begin() as session:
-        work.note_made(session, record.id, [])
-        if found is not None:
-            _show(session, pool_id, record, found)
-        upload = session.get_one(Upload, record.id)
-        message = N_("The file is in the pool, as volume %(name)s.")
-        _end(session, services, upload, TaskState.SUCCEEDED, message=message, params={"name": record.name})
-
-
-def _agree(facts: ImageFacts, found: VolumeObservation | None) -> None:
-    """Refuse what the host takes for something else than was seen: nobody may be able to play them off."""
-    if found is None:
+def _give_up(session: Session, services: Services, upload: Upload, pool: Pool, host: Host) -> None:
+    """End it; where the pool is off, say how what came of it can be removed all the same."""
+    made = session.get_one(Task, upload.id).made
+    if pool.state == "running" or not made or pool.target_path is None:
+        _end(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP)
         return
-    plain = ("qcow2",) if facts.format == "qcow2" else ("raw", "iso", "none", None)
-    if found.format not in plain or found.backing_path:
-        raise ImageRefused(
-            N_("The host takes it for %(format)s, Vigie for %(seen)s."),
-            format=found.format or "?",
-            seen=facts.format,
-        )
-
-
-def _show(session: Session, pool_id: str, record: UploadRecord, found: VolumeObservation) -> None:
-    """Have the volume in the inventory at once; the next reading of the pool confirms it."""
-    known = session.scalar(sa.select(Volume).where(Volume.pool_id == pool_id, Volume.name == record.name))
-    if known is None:
-        fields = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
-        values = {name: getattr(found, name) for name in fields}
-        session.add(Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=record.name, **values))
-
-
-def _compare(host: OpenHost, pool: str, record: UploadRecord, wanted: str) -> None:
-    digest = hashlib.sha256()
-    for chunk in host.storage.read_volume(pool, record.name, record.size_bytes):
-        digest.update(chunk)
-    if digest.hexdigest() != wanted:
-        raise Conflict(
-            N_("The file is not the one that was meant."),
-            why=N_("Its SHA-256 is another than the one that was given."),
-            hint=N_("Send it again, and compare the sum with that of its source."),
-            code="wrong_checksum",
-        )
+    command = shlex.join(["rm", "--", f"{pool.target_path.rstrip('/')}/{upload.volume_name}"])
+    params = {"pool": pool.name, "host": host.name, "command": command}
+    _end(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP_OFF, params=params)
 
 
 def _end(session: Session, services: Services, upload: Upload, state: TaskState, **said: Any) -> None:

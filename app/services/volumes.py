@@ -29,6 +29,7 @@ from app.core.volumes import (
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import storage, tasks
 from app.services.context import Ctx
+from app.services.volume_checks import require_usable
 from app.services.volume_places import locks_of, name_lock, path_locks, same_storage
 from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
@@ -91,7 +92,8 @@ def clone_volume(ctx: Ctx, volume_id: str, asked: VolumeClone) -> TaskRecord:
     tasks.require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))
     refuse_taken(ctx, to, asked.name)
-    plan = _copy_plan(to, volume, asked.name, asked.format)
+    recorded = require_usable(ctx, volume, host.id)
+    plan = _copy_plan(to, volume, recorded, asked.name, asked.format)
     refuse_narrow(ctx, to, volume.allocation_bytes)
     return _make(ctx, "volume.clone", to, host, plan)
 
@@ -114,6 +116,7 @@ def resize_volume(ctx: Ctx, volume_id: str, asked: VolumeResize) -> TaskRecord:
                 hint=N_("Say `shrink` if that is meant."),
             )
         _refuse_used(ctx, volume)
+    require_usable(ctx, volume, host.id)
     built = [each for each in users_of(ctx, [volume])[volume.id] if each.kind is ObjectKind.VOLUME]
     if built:
         raise _in_use(ctx, volume, built)
@@ -152,9 +155,10 @@ def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
         raise _in_use(ctx, volume, users)
     refuse_taken(ctx, to, volume.name)
     refuse_narrow(ctx, to, volume.allocation_bytes)
+    recorded = require_usable(ctx, volume, host.id)
     params = VolumeMoving(
         **_place(pool, volume).model_dump(),
-        to=_copy_plan(to, volume, volume.name, None),
+        to=_copy_plan(to, volume, recorded, volume.name, None),
         vms=tuple(vm.uuid for vm in vms),
     )
     return _ask(ctx, "volume.move", volume, host, params, locks | {vm.id for vm in vms}, {to.id})
@@ -234,7 +238,7 @@ def _plan(ctx: Ctx, pool: Pool, asked: VolumeSpec) -> VolumePlan:
         size_bytes=size,
         preallocate=asked.preallocate and backing is None,
         backing_path=backing.path if backing else None,
-        backing_format=(backing.format or "raw") if backing else None,
+        backing_format=require_usable(ctx, backing, pool.host_id) if backing else None,
     )
 
 
@@ -249,8 +253,8 @@ def _backing(ctx: Ctx, pool: Pool, volume_id: str) -> Volume:
     return found
 
 
-def _copy_plan(to: Pool, volume: Volume, name: str, format: str | None) -> VolumePlan:
-    kind = format or ("qcow2" if volume.format == "qcow2" and to.kind in FILE_POOLS else "raw")
+def _copy_plan(to: Pool, volume: Volume, recorded: str, name: str, format: str | None) -> VolumePlan:
+    kind = format or ("qcow2" if recorded == "qcow2" and to.kind in FILE_POOLS else "raw")
     if kind == "qcow2" and to.kind not in FILE_POOLS:
         raise InvalidInput("format", N_("pools of kind %(kind)s hold raw volumes"), params={"kind": to.kind})
     return VolumePlan.model_validate(
@@ -260,6 +264,7 @@ def _copy_plan(to: Pool, volume: Volume, name: str, format: str | None) -> Volum
             "format": kind,
             "size_bytes": volume.capacity_bytes,
             "clone_of": volume.path,
+            "clone_format": recorded,
         }
     )
 

@@ -69,6 +69,7 @@ NEED_NOT = {
     "volumes.refuse_narrow": PART + "of a pool that was found",
     "volume_users.possible_users_of": PART + "of volumes that were found by a filtered query",
     "volume_users.refuse_possibly_used": PART + "of volumes that were found by a filtered query",
+    "volume_checks.require_usable": PART + "of a volume that was found",
     "volume_users.users_of": PART + "of volumes that were found by a filtered query",
     "volume_users.why_possible": PART + "of volumes that were found by a filtered query",
     "volume_users.writers_of": PART + "of volumes that were found by a filtered query",

@@ -222,6 +222,7 @@ class Pool(Base):
     source: Mapped[
         str | None
     ]  # its target on a storage server, such as "netfs nas:/vms"; None: local to the host
+    stopped_by: Mapped[dict[str, Any] | None]  # why it stopped by itself: `why`, a message id, with `params`
     verify_requested_at: Mapped[datetime | None]  # when Vigie by itself last had it found out who shares it
 
 
@@ -251,6 +252,13 @@ class Volume(Base):
     capacity_bytes: Mapped[int]
     allocation_bytes: Mapped[int]
     backing_path: Mapped[str | None]
+    format_by: Mapped[
+        str | None
+    ]  # who recorded `format`: vigie, definition (of a VM), found (as first listed)
+    condition: Mapped[str | None]  # what holds it back from use: format_disagrees, refused
+    condition_why: Mapped[str | None]  # a message id
+    condition_params: Mapped[dict[str, Any] | None]
+    checked_at: Mapped[datetime | None]  # when it was last checked before a use
 
 
 class Network(Base):

@@ -21,10 +21,15 @@ from app.services.mirror.definitions import MAX_INTEGER, refresh_dangers, refres
 from app.services.mirror.filters import observe_filters
 from app.services.mirror.leases import observe_leases
 from app.services.mirror.news import News
+from app.services.mirror.volume_formats import VolumeFormats
 from app.services.network_births import reserved
 from app.services.notices import TREE
 
 OFFERS = TypeAdapter(Offers)
+STOPPED_BY = N_(
+    "libvirt cannot read the folder %(folder)s because of incomplete image files: %(files)s. Delete or complete them on the host, then start the pool."
+)
+_FILES_NAMED = 5
 _VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
 
 
@@ -114,12 +119,13 @@ def _observe_pools(
         pool_id = row.id if row is not None else new_id(ObjectKind.POOL)
         wanted = _pool_columns(pool)
         if row is None:
-            extra = {"volume_count": 0, "volumes_read_at": None}
+            extra = {"volume_count": 0, "volumes_read_at": None, "stopped_by": None}
             batch.insert(
                 models.Pool, {"id": pool_id, "host_id": news.host_id, "uuid": pool.uuid, **wanted, **extra}
             )
             _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name, pool.uuid)
         else:
+            wanted |= _stopped_by(pool)
             if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
                 # It may be another storage now.
                 wanted |= {"shared_mark": None, "proven_at": None, "verify_requested_at": None}
@@ -135,6 +141,16 @@ def _observe_pools(
     for row in before.values():
         _vanished(batch, news, ObjectKind.POOL, row)
     return folders != {pool.target_path for pool in news.pools}
+
+
+def _stopped_by(pool: PoolObservation) -> Row:
+    """Why a pool is off, as far as a file of it did that; nothing when nobody looked."""
+    if pool.state == "running":
+        return {"stopped_by": None}
+    if not pool.broken_files:
+        return {}
+    files = ", ".join(pool.broken_files[:_FILES_NAMED])
+    return {"stopped_by": {"why": STOPPED_BY, "params": {"folder": pool.target_path, "files": files}}}
 
 
 def _pool_columns(pool: PoolObservation) -> Row:
@@ -303,7 +319,8 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
         before.setdefault(row.pool_id, {})[row.name] = row
     resized: set[str] = set()
     for host_id, pool_id, volumes in read:
-        if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {})):
+        formats = VolumeFormats(batch, host_id)
+        if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
         counted = {"volume_count": len(volumes), "volumes_read_at": batch.now}
         batch.update(models.Pool, pool_id, counted)
@@ -313,7 +330,11 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
 
 
 def _observe_volumes_of(
-    batch: Batch, pool_id: str, volumes: Sequence[VolumeObservation], before: dict[str, sa.Row[Any]]
+    batch: Batch,
+    pool_id: str,
+    volumes: Sequence[VolumeObservation],
+    before: dict[str, sa.Row[Any]],
+    formats: VolumeFormats,
 ) -> bool:
     """Write the volumes of one pool; return whether any was added, removed or resized."""
     resized = False
@@ -321,9 +342,14 @@ def _observe_volumes_of(
         wanted = {name: getattr(volume, name) for name in _VOLUME}
         wanted |= {name: min(wanted[name], MAX_INTEGER) for name in ("capacity_bytes", "allocation_bytes")}
         row = before.pop(volume.name, None)
+        wanted = formats.settle(volume, row, wanted)
+        volume_id = new_id(ObjectKind.VOLUME) if row is None else row.id
+        if wanted.get("condition") and (row is None or row.condition != wanted["condition"]):
+            formats.tell(volume_id, volume.name, wanted)
         if row is None:
-            key = {"id": new_id(ObjectKind.VOLUME), "pool_id": pool_id, "name": volume.name}
-            batch.insert(models.Volume, key | wanted)
+            blank = {"condition": None, "condition_why": None, "condition_params": None, "checked_at": None}
+            key = {"id": volume_id, "pool_id": pool_id, "name": volume.name}
+            batch.insert(models.Volume, blank | key | wanted)
             resized = True
             continue
         changes = {name: value for name, value in wanted.items() if getattr(row, name) != value}

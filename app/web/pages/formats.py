@@ -17,6 +17,7 @@ from app.core.actions import (
     TASK_STATE_TITLES,
     VM_REASON_TITLES,
     VM_STATE_TITLES,
+    VOLUME_CONDITION_TITLES,
 )
 from app.core.messages import N_
 from app.core.states import HostState, TaskState, Verdict, VmState
@@ -42,6 +43,7 @@ OTHER_TITLES: dict[str, str] = {
 _TITLES: dict[str, str] = {
     **OTHER_TITLES,
     **POOL_STATE_TITLES,
+    **VOLUME_CONDITION_TITLES,
     **{state.value: title for state, title in TASK_STATE_TITLES.items()},
     **{state.value: title for state, title in VERDICT_TITLES.items()},
     **{state.value: title for state, title in HOST_STATE_TITLES.items()},

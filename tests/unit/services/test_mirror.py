@@ -556,6 +556,48 @@ def test_a_pool_defined_anew_while_it_runs_is_a_version_and_ends_its_proof_when_
         assert session.scalar(sa.select(models.Pool.shared_mark)) is None
 
 
+def listed(world: World, *formats: str | None, size: int = 2**20) -> models.Volume:
+    """The row of a volume that the host takes for one format after the other."""
+    for format in formats:
+        backing = "/etc/shadow" if format == "qcow2" else None
+        seen = VolumeObservation("data.img", "/pool/data.img", "file", format, size, 0, backing)
+        world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(volumes=(seen,)),))))
+    with world.services.database.read() as session:
+        row = session.scalars(sa.select(models.Volume)).one()
+        session.expunge_all()
+        return row
+
+
+def test_a_host_that_takes_a_volume_for_another_format_changes_nothing_but_its_condition(
+    world: World,
+) -> None:
+    row = listed(world, "raw", "qcow2", "qcow2")
+    assert (row.format, row.backing_path, row.condition) == ("raw", None, "format_disagrees")
+    assert world.said().count("volume.held") == 1
+    row = listed(world, "raw")
+    assert (row.format, row.condition) == ("raw", None)
+
+
+def test_a_definition_says_what_a_new_volume_is_whatever_its_content_says(world: World) -> None:
+    disk = DiskView("vda", "disk", "virtio", "/pool/data.img", "raw")
+    world.observe(world.sees("a", vm(definition=definition(disks=(disk,)))))
+    row = listed(world, "qcow2")
+    assert (row.format, row.format_by, row.condition) == ("raw", "definition", "format_disagrees")
+
+
+def test_a_medium_and_an_empty_file_that_becomes_an_image_are_no_attack(world: World) -> None:
+    assert listed(world, "raw", "iso").condition is None
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=())))
+    assert listed(world, None, size=0).format == "raw"
+    assert (listed(world, "qcow2").format, listed(world, "qcow2").condition) == ("qcow2", None)
+
+
+def test_the_volumes_of_a_pool_that_is_off_keep_what_is_recorded_of_them(world: World) -> None:
+    listed(world, "raw")
+    world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool("inactive", None),))))
+    assert listed(world, "qcow2").format == "raw"
+
+
 def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> None:
     reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))

@@ -1,0 +1,89 @@
+"""Which format a listed volume is recorded with: what a host makes of its content is compared, never believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.messages import N_
+from app.core.states import ObjectKind, Severity
+from app.core.views import VolumeObservation
+from app.core.volumes import is_same_format
+from app.db import models
+from app.services.mirror.batch import Batch, Row
+from app.services.volume_records import (
+    AS_FOUND,
+    BY_DEFINITION,
+    BY_VIGIE,
+    FORMAT_DISAGREES,
+    HELD,
+    RAW,
+    formats_in_definitions,
+)
+
+TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like %(found)s.")
+
+
+class VolumeFormats:
+    """The formats of one host's volumes, for one batch. Definitions of VMs are read when a format is in question."""
+
+    def __init__(self, batch: Batch, host_id: str) -> None:
+        self._batch = batch
+        self._host_id = host_id
+        self._defined: dict[str, str] | None = None
+
+    def settle(self, volume: VolumeObservation, row: sa.Row[Any] | None, wanted: Row) -> Row:
+        """The columns to write: `wanted`, which is what the host says, with the recorded format."""
+        recorded, by = self._recorded(volume, row)
+        if is_same_format(volume.format, recorded):
+            # A medium (iso) is raw, too: that it is one is worth showing.
+            settled = wanted | {"format": volume.format or recorded, "format_by": by}
+            if row is not None and row.condition == FORMAT_DISAGREES:
+                settled |= {"condition": None, "condition_why": None, "condition_params": None}
+            return settled
+        params = {"path": volume.path, "recorded": recorded, "found": volume.format or RAW}
+        settled = wanted | {"format": recorded, "format_by": by, "backing_path": None}
+        if row is not None:
+            # Sizes and chain are what the content says, and that is what is in doubt.
+            settled |= {"capacity_bytes": row.capacity_bytes, "backing_path": row.backing_path}
+        return settled | {
+            "condition": FORMAT_DISAGREES,
+            "condition_why": TAKEN_FOR,
+            "condition_params": params,
+        }
+
+    def tell(self, volume_id: str, name: str, settled: Row) -> None:
+        """Write the event that a volume is held back from use."""
+        host = models.Host
+        query = sa.select(host.name).where(host.id == self._host_id)
+        host_name = self._batch.session.scalar(query) or ""
+        params = settled["condition_params"]
+        self._batch.tell(
+            "volume.held",
+            HELD[FORMAT_DISAGREES],
+            {"name": name, "host": host_name, "recorded": params["recorded"], "found": params["found"]},
+            object_kind=ObjectKind.VOLUME,
+            object_id=volume_id,
+            object_name=name,
+            host=(self._host_id, host_name),
+            severity=Severity.WARNING,
+        )
+
+    def _recorded(self, volume: VolumeObservation, row: sa.Row[Any] | None) -> tuple[str, str]:
+        """The recorded format, and who recorded it."""
+        is_new = row is None or row.format_by is None
+        if row is not None and not is_new and is_same_format(volume.format, row.format):
+            return row.format or RAW, row.format_by
+        if row is None or row.format_by != BY_VIGIE:
+            defined = self._definitions().get(volume.path)
+            if defined is not None:
+                return defined, BY_DEFINITION
+        if row is None or (row.format_by == AS_FOUND and row.capacity_bytes == 0):
+            return volume.format or RAW, AS_FOUND  # an empty file was just being made
+        return row.format or RAW, row.format_by or AS_FOUND
+
+    def _definitions(self) -> dict[str, str]:
+        if self._defined is None:
+            self._defined = formats_in_definitions(self._batch.session, self._host_id)
+        return self._defined

@@ -1,0 +1,147 @@
+"""The bytes of an upload on their way into its volume.
+
+Stretches of zeros are not sent: the volume is sparse and reads as zeros there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import Conflict
+from app.core.messages import N_
+from app.core.views import VolumeObservation
+from app.core.volumes import is_same_format
+from app.db.models import Host, Pool, Upload
+from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.qcow2 import HEADER_BYTES
+from app.hypervisor.storage import Storage
+
+_ZERO = bytes(256 * 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """One part of a file, and what is needed to write it. `head`: what came of the file's beginning so far."""
+
+    upload_id: str
+    host_id: str
+    pool: str
+    name: str
+    path: str | None  # where the file will be, of a pool that is a folder
+    size_bytes: int
+    sha256: str | None
+    offset: int
+    part: bytes
+    head: bytes
+
+    @classmethod
+    def of(cls, upload: Upload, pool: Pool, host: Host, part: bytes) -> Self:
+        """The next part of this upload."""
+        held_back = part[: max(0, HEADER_BYTES - upload.offset_bytes)]
+        return cls(
+            upload_id=upload.id,
+            host_id=host.id,
+            pool=pool.uuid,
+            name=upload.volume_name,
+            path=f"{pool.target_path.rstrip('/')}/{upload.volume_name}" if pool.target_path else None,
+            size_bytes=upload.size_bytes,
+            sha256=upload.sha256,
+            offset=upload.offset_bytes,
+            part=part,
+            head=(upload.head or b"") + held_back,
+        )
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the file is whole with this part."""
+        return self.offset + len(self.part) == self.size_bytes
+
+    def refuse_beginning(self) -> None:
+        """Inspect the file's beginning once it is there, before anything of this part is written. Raises ImageRefused."""
+        if self.offset < self._held_bytes == len(self.head):
+            inspect([self.head], self.size_bytes)
+
+    def write(self, storage: Storage) -> None:
+        """Write the part, without the file's beginning; the volume is made unless an earlier try has made it."""
+        if self.offset == 0 and storage.find_volume(self.pool, self.name) is None:
+            plan = VolumePlan(pool=self.pool, name=self.name, format="raw", size_bytes=self.size_bytes)
+            storage.create_volume(plan)
+        rest = self.part[max(0, self._held_bytes - self.offset) :]
+        self._write(storage, rest, max(self.offset, self._held_bytes))
+
+    def complete(self, storage: Storage) -> tuple[VolumeObservation, str]:
+        """Inspect the whole file, then write its beginning; return the volume and its format.
+
+        Raises ImageRefused, Conflict (wrong_checksum).
+        """
+        facts = inspect(self._beginning(storage), self.size_bytes, self._tail(storage))
+        if self.sha256 is not None:
+            self._compare(storage, self.sha256)
+        self._write(storage, self.head, 0)
+        storage.refresh(self.pool)
+        found = storage.find_volume(self.pool, self.name)
+        if found is None:
+            raise Conflict(N_("The volume is not there any more."), code="volume_gone")
+        _agree(facts, found)
+        return found, facts.volume_format
+
+    @property
+    def _held_bytes(self) -> int:
+        return min(self.size_bytes, HEADER_BYTES)
+
+    def _write(self, storage: Storage, content: bytes, offset: int) -> None:
+        for begin, stretch in written(content):
+            storage.write_volume(self.pool, self.name, stretch, offset + begin)
+
+    def _beginning(self, storage: Storage) -> Iterator[bytes]:
+        yield self.head
+        length = min(self.size_bytes, HEAD_BYTES) - len(self.head)
+        if length > 0:
+            yield from storage.read_volume(self.pool, self.name, length, len(self.head))
+
+    def _tail(self, storage: Storage) -> bytes:
+        start = max(0, self.size_bytes - TAIL_BYTES)
+        stored = self.size_bytes - max(start, len(self.head))
+        tail = self.head[start:]
+        return tail + storage.read_tail(self.pool, self.name, stored, self.size_bytes) if stored else tail
+
+    def _compare(self, storage: Storage, wanted: str) -> None:
+        digest = hashlib.sha256(self.head)
+        if rest := self.size_bytes - len(self.head):
+            for chunk in storage.read_volume(self.pool, self.name, rest, len(self.head)):
+                digest.update(chunk)
+        if digest.hexdigest() != wanted:
+            raise Conflict(
+                N_("The file is not the one that was meant."),
+                why=N_("Its SHA-256 is another than the one that was given."),
+                hint=N_("Send it again, and compare the sum with that of its source."),
+                code="wrong_checksum",
+            )
+
+
+def written(part: bytes) -> Iterator[tuple[int, bytes]]:
+    """The stretches of a part that hold more than zeros, with where each begins in it."""
+    begun: int | None = None
+    for at in range(0, len(part), len(_ZERO)):
+        block = part[at : at + len(_ZERO)]
+        if block != _ZERO[: len(block)]:
+            begun = at if begun is None else begun
+        elif begun is not None:
+            yield begun, part[begun:at]
+            begun = None
+    if begun is not None:
+        yield begun, part[begun:]
+
+
+def _agree(facts: ImageFacts, found: VolumeObservation) -> None:
+    """Refuse what the host takes for something else than was seen: nobody may be able to play them off."""
+    if not is_same_format(found.format, facts.format) or found.backing_path:
+        raise ImageRefused(
+            N_("The host takes it for %(format)s, Vigie for %(seen)s."),
+            format=found.format or "?",
+            seen=facts.format,
+        )

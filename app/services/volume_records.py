@@ -1,0 +1,168 @@
+"""What is recorded of volumes: their formats, and what holds them back from use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.ids import new_id
+from app.core.messages import N_
+from app.core.pools import FILE_POOLS
+from app.core.states import ObjectKind, Severity
+from app.core.views import VolumeObservation
+from app.core.volumes import is_same_format
+from app.db.models import Event, Host, Pool, Task, Vm, VmDefinition, Volume
+
+# Conditions. The first is not stored: tasks' notes of what they make say it.
+INCOMPLETE, FORMAT_DISAGREES, REFUSED = "incomplete", "format_disagrees", "refused"
+# Who recorded a format.
+BY_VIGIE, BY_DEFINITION, AS_FOUND = "vigie", "definition", "found"
+RAW = "raw"
+
+HELD = {
+    FORMAT_DISAGREES: N_(
+        "Volume %(name)s on host %(host)s is recorded as %(recorded)s, but its content looks like %(found)s: Vigie no longer uses it."
+    ),
+    REFUSED: N_(
+        "Volume %(name)s on host %(host)s was refused before use: its content or its backing chain is not safe."
+    ),
+}
+
+
+class Place(NamedTuple):
+    """A volume by its host, its pool's UUID and its name."""
+
+    host_id: str
+    pool: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVolume:
+    """A volume as it is recorded. `other_format`: what a second record, or its host, takes it for instead."""
+
+    volume_id: str | None
+    pool: str
+    name: str
+    path: str
+    format: str
+    other_format: str | None = None
+    is_file: bool = True
+    is_incomplete: bool = False
+
+
+def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume | None:
+    """The volume at this path of a host. What Vigie made it as counts most, then the definitions of VMs."""
+    query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id)
+    rows = session.execute(query.where(Pool.host_id == host_id, Volume.path == path)).all()
+    if not rows:
+        return None
+    ranks = {BY_VIGIE: 0, BY_DEFINITION: 1}
+    volume, pool = min(rows, key=lambda row: (ranks.get(row[0].format_by or "", 2), row[0].id))
+    defined = formats_in_definitions(session, host_id).get(path)
+    recorded, other = volume.format or RAW, None
+    if volume.format_by != BY_VIGIE and defined:
+        recorded = defined
+    elif defined and not is_same_format(defined, recorded):
+        other = defined
+    if volume.condition == FORMAT_DISAGREES:
+        other = other or str((volume.condition_params or {}).get("found", "?"))
+    places = [Place(host_id, each.uuid, row.name) for row, each in rows]
+    return RecordedVolume(
+        volume_id=volume.id,
+        pool=pool.uuid,
+        name=volume.name,
+        path=volume.path,
+        format=recorded,
+        other_format=None if other is None or is_same_format(other, recorded) else other,
+        is_file=pool.kind in FILE_POOLS,
+        is_incomplete=not incomplete(session).isdisjoint(places),
+    )
+
+
+def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
+    """The formats that definitions of the host's VMs give for paths; raw wins where they differ."""
+    query = sa.select(VmDefinition.parsed, VmDefinition.saved_parsed)
+    query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.host_id == host_id)
+    found: dict[str, str] = {}
+    for definitions in session.execute(query):
+        for disk in (disk for each in definitions if each for disk in each["disks"]):
+            path, format = disk["source"], disk["format"]
+            if path and format and not is_same_format(found.get(path, format), RAW):
+                found[path] = format
+            elif path and format:
+                found.setdefault(path, format)
+    return found
+
+
+def incomplete(session: Session) -> set[Place]:
+    """Volumes that tasks are making, or have left behind half made."""
+    query = sa.select(Task.host_id, Task.made).where(Task.made.is_not(None))
+    return {
+        Place(host_id or "", note["pool"], note["name"])
+        for host_id, made in session.execute(query)
+        for note in made or ()
+        if "pool" in note and "name" in note
+    }
+
+
+def record_made(session: Session, host_id: str, pool: str, made: VolumeObservation, format: str) -> None:
+    """Record a volume that Vigie has made, with the format that it made it as."""
+    pool_id = session.scalar(sa.select(Pool.id).where(Pool.host_id == host_id, Pool.uuid == pool))
+    if pool_id is None:
+        return
+    row = session.scalar(sa.select(Volume).where(Volume.pool_id == pool_id, Volume.name == made.name))
+    if row is None:
+        row = Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=made.name)
+        session.add(row)
+    for field in ("path", "kind", "capacity_bytes", "allocation_bytes"):
+        setattr(row, field, getattr(made, field))
+    row.backing_path = None if is_same_format(format, RAW) else made.backing_path
+    # A medium is raw to QEMU; that it is one is worth showing.
+    row.format = made.format if made.format and is_same_format(made.format, format) else format
+    row.format_by = BY_VIGIE
+    row.condition = row.condition_why = row.condition_params = None
+
+
+def mark_refused(session: Session, volume_id: str | None, why: str, params: Mapping[str, Any]) -> None:
+    """Show that the volume was refused when it was to be used, and tell, once."""
+    row = None if volume_id is None else session.get(Volume, volume_id)
+    if row is None:
+        return
+    if row.condition != REFUSED:
+        session.add(_refused(session, row))
+    row.condition, row.condition_why, row.condition_params = REFUSED, why, dict(params)
+    row.checked_at = datetime.now(UTC)
+
+
+def mark_checked(session: Session, volume_id: str | None, format: str) -> None:
+    """The volume, and all that it is built on, was checked and may be used. From now on the format is Vigie's record."""
+    row = None if volume_id is None else session.get(Volume, volume_id)
+    if row is not None:
+        if not is_same_format(row.format, format):
+            row.format = format
+        row.format_by = BY_VIGIE
+        row.checked_at = datetime.now(UTC)
+        row.condition = row.condition_why = row.condition_params = None
+
+
+def _refused(session: Session, row: Volume) -> Event:
+    query = sa.select(Host.id, Host.name).join(Pool, Pool.host_id == Host.id).where(Pool.id == row.pool_id)
+    host_id, host_name = session.execute(query).one()
+    return Event(
+        at=datetime.now(UTC),
+        kind="volume.held",
+        severity=Severity.WARNING.value,
+        message=HELD[REFUSED],
+        params={"name": row.name, "host": host_name},
+        object_kind=ObjectKind.VOLUME.value,
+        object_id=row.id,
+        object_name=row.name,
+        host_id=host_id,
+        host_name=host_name,
+    )
