@@ -109,6 +109,41 @@ class Settings(BaseSettings):
         ),
     ] = 10
     max_body_bytes: Annotated[PositiveInt, Field(description="Largest request body.")] = 1_048_576
+    body_timeout_s: Annotated[
+        PositiveInt, Field(description="Seconds within which the body of a request must have come.")
+    ] = 30
+    part_timeout_s: Annotated[
+        PositiveInt, Field(description="Seconds within which a part of an upload (16 MiB) must have come.")
+    ] = 300
+    connections_total: Annotated[
+        PositiveInt,
+        Field(
+            description="Connections that the server holds at the same time; fewer where the system allows less."
+        ),
+    ] = 4096
+    connections_per_address: Annotated[
+        PositiveInt,
+        Field(
+            description="Connections that one address (IPv6: one /64) may have open; those of `proxy_addresses` are "
+            "not counted."
+        ),
+    ] = 512
+    requests_per_address: Annotated[
+        PositiveInt,
+        Field(
+            description="Requests of one address (IPv6: one /64) that are under way before it is known who sends them."
+        ),
+    ] = 64
+    requests_per_user: Annotated[
+        PositiveInt, Field(description="Requests of one user that are under way at the same time.")
+    ] = 256
+    streams_per_address: Annotated[
+        PositiveInt,
+        Field(description="Live pages, event streams and consoles that one address may have open."),
+    ] = 256
+    streams_per_user: Annotated[
+        PositiveInt, Field(description="Live pages, event streams and consoles that one user may have open.")
+    ] = 64
     event_days: Annotated[
         PositiveInt, Field(description="Days for which events, tasks and their logs are kept.")
     ] = 90

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import anyio.to_thread
 import sqlalchemy as sa
@@ -31,7 +34,7 @@ from app.services.context import Services
 from app.services.notices import Hub
 from app.services.vault import Vault
 from app.web import create_web
-from app.web.protocol import BoundedProtocol
+from app.web.protocol import BoundedProtocol, CountedSocket, Gate
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,8 @@ LOCK_FILE = "vigie.lock"
 GRACE_S = 1  # for requests and streams, when asked to stop
 LOCK_WAIT_S = 1.0
 MAX_MESSAGE = 1024 * 1024  # of what a browser sends to a console at once
+MOST_DESCRIPTORS = 65_536
+RESERVED_DESCRIPTORS = 512  # for files, the database and connections to hosts
 THREADS = 64  # requests that are served at the same time
 
 
@@ -101,11 +106,13 @@ class _Server(uvicorn.Server):
     """Says where it listens once it serves; ends when it is told to, or when the engine has ended."""
 
     def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+        gate = Gate(settings, app.state.quotas, room=_descriptors() - RESERVED_DESCRIPTORS)
         config = uvicorn.Config(
             app,
             loop="uvloop",
-            http=BoundedProtocol,
-            ws="websockets-sansio",
+            # Uvicorn wants classes, and only calls them.
+            http=cast("type[BoundedProtocol]", partial(BoundedProtocol, gate)),
+            ws=cast("type[CountedSocket]", partial(CountedSocket, gate)),
             ws_max_size=MAX_MESSAGE,
             ws_per_message_deflate=False,  # pictures are compressed already
             lifespan="on",
@@ -143,6 +150,16 @@ class _Server(uvicorn.Server):
             signal.signal(number, signal.SIG_IGN)
         self.run(sockets=[self._listener])
         return 0 if self._ready and not self._engine_lost else 1
+
+
+def _descriptors() -> int:
+    """How many files and connections this process may have open, after raising that as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def _prepare_database(settings: Settings) -> None:

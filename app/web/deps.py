@@ -17,7 +17,6 @@ separate numbers of threads: a locked database or hung hosts cannot keep readers
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
@@ -44,12 +43,12 @@ from app.core.messages import N_
 from app.services import audit
 from app.services.context import Ctx, Services
 from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_of
+from app.web.quotas import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_JSON_DEPTH = 32
-BODY_S = 30
 
 
 class Mode(Enum):
@@ -134,12 +133,13 @@ class SignedRoute(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
+                visitor = await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
+                place_of(request).identified(request, visitor)
                 _refuse_nul(request)
                 self.check_query(request)
                 strict = _StrictRequest(request.scope, request.receive)
                 if request.method not in SAFE_METHODS:
-                    await _receive_body(strict)
+                    await strict.body()
                     # Rights may have ended while a slow body came in.
                     await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
                 return await handle(strict)
@@ -152,16 +152,6 @@ class SignedRoute(APIRoute):
 
 SignedRouter = functools.partial(APIRouter, route_class=SignedRoute)
 """An APIRouter whose routes are all `SignedRoute`s."""
-
-
-async def _receive_body(request: Request) -> None:
-    """Have the whole body at hand. Raises InvalidInput when it takes too long."""
-    try:
-        async with asyncio.timeout(BODY_S):
-            await request.body()
-    except TimeoutError:
-        problem = N_("did not come within %(seconds)d seconds")
-        raise InvalidInput("body", problem, params={"seconds": BODY_S}) from None
 
 
 _limiters: RunVar[dict[Mode, CapacityLimiter]] = RunVar("vigie_limiters")

@@ -16,6 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from app.core.errors import (
     Busy,
@@ -52,6 +54,20 @@ class MethodNotAllowed(VigieError):
     def __init__(self, allow: str) -> None:
         super().__init__(N_("This address does not know the method."), why=allow and f"Allow: {allow}")
         self.allow = allow
+
+
+class BodyTimeout(VigieError):
+    """The body of the request did not come in time."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    code = "body_timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            N_("The request took too long to come."),
+            why=N_("Its body was not complete when the time that Vigie allows was over."),
+            hint=N_("Send it again over a faster connection, or less at once."),
+        )
 
 
 class FieldsInvalid(InvalidInput):
@@ -113,7 +129,18 @@ def answer(request: HTTPConnection, error: VigieError) -> Response:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = error.allow
+    if isinstance(error, (BodyTimeout, TooLarge)):
+        response.headers["Connection"] = "close"  # the rest of the body is not waited for
     return response
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: VigieError) -> None:
+    """Answer a request or the opening of a WebSocket with an error, before anything looks at it."""
+    response = answer(HTTPConnection(scope), error)
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(response)
+    else:
+        await response(scope, receive, send)
 
 
 def problem_of(request: HTTPConnection, error: VigieError) -> Problem:
@@ -191,6 +218,8 @@ def _of_http(error: HTTPException) -> VigieError:
             return MethodNotAllowed((error.headers or {}).get("Allow") or "")
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return too_large()
+        case HTTPStatus.REQUEST_TIMEOUT:
+            return BodyTimeout()
         case HTTPStatus.BAD_REQUEST:
             return _unreadable()
         case HTTPStatus.NOT_FOUND | HTTPStatus.UNAUTHORIZED:  # the latter: a static file that we may not read

@@ -25,6 +25,7 @@ from app.services.context import Actor
 from app.services.notices import Hub
 from app.web.auth import Visitor, identify
 from app.web.deps import Signed, SignedRouter
+from app.web.quotas import place_of
 
 COALESCE_S = 0.15
 HEARTBEAT_S = 15
@@ -122,6 +123,7 @@ class Listener:
 @router.get("/live", name="live")
 async def live(request: Request, visitor: Signed) -> EventSourceResponse:
     """The stream of changes for one open page."""
+    place_of(request).becomes_stream(request, visitor)
     return EventSourceResponse(_changes(request, visitor), ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from urllib.parse import parse_qs
@@ -29,7 +30,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.config import Settings
 from app.core.uploads import MAX_PART
 from app.web.auth import visitor_of
-from app.web.errors import Internal, answer, too_large
+from app.web.errors import Internal, answer, refuse, too_large
+from app.web.quotas import install_quotas
 
 log = structlog.get_logger("app.access")
 failures = structlog.get_logger("app.failures")
@@ -41,7 +43,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 def install_middleware(app: FastAPI, settings: Settings, durations: Histogram) -> None:
     """Put the layers around the app; the last one added is the outermost."""
     app.add_middleware(FailureBoundary)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(BodyLimit, settings=settings)
+    install_quotas(app, settings)
     app.add_middleware(SecureASGIMiddleware, secure=_headers(settings))
     app.add_middleware(Observed, durations=durations)
 
@@ -130,33 +133,46 @@ def _caching(scope: Scope) -> str:
 
 
 class BodyLimit:
-    """Refuses bodies that are too large: by their announced length at once, else as soon as they are."""
+    """Refuses bodies that are too large, by their announced length at once, else as soon as they are; and slow ones."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self.settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = MAX_PART if scope["path"].startswith(UPLOADS) else self.max_bytes
+        most = MAX_PART if scope["path"].startswith(UPLOADS) else self.settings.max_body_bytes
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced[:20]) > most:
-            await answer(Request(scope), too_large())(scope, receive, send)
+            await refuse(scope, receive, send, too_large())
             return
+        deadline = asyncio.get_running_loop().time() + body_timeout_s(self.settings, scope["path"])
         seen = 0
+        complete = False
 
+        # HTTPException is the one kind that FastAPI lets through while it reads a body.
         async def limited_receive() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, complete
+            try:
+                async with asyncio.timeout_at(None if complete else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
                 if seen > most:
-                    raise HTTPException(413)  # the one kind that FastAPI lets through while it reads a body
+                    raise HTTPException(413)
             return message
 
         await self.app(scope, limited_receive, send)
+
+
+def body_timeout_s(settings: Settings, path: str) -> int:
+    """Seconds within which the body of a request to this path must have come."""
+    return settings.part_timeout_s if path.startswith(UPLOADS) else settings.body_timeout_s
 
 
 class FailureBoundary:

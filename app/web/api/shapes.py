@@ -35,18 +35,22 @@ _MEANINGS = {
     401: "Nobody is signed in, or the session or token has ended.",
     403: "The privilege is missing, or a browser sent this from a foreign page.",
     404: "There is no such object, or none that you may see.",
+    408: "The request body took too long to come.",
     409: "The object's state forbids this; `code`, `why` and `hint` say more.",
     412: "Somebody changed the object since you read it: If-Match names an old version.",
     413: "The request body is too large.",
+    421: "The Host header names no name of this server.",
     422: "A field or parameter breaks a rule, or is unknown.",
-    429: "Too many attempts; Retry-After says when to go on.",
+    429: "Too many attempts, or too many requests at once; Retry-After says when to go on.",
     503: "A host or the database does not answer now; Retry-After says when to try again.",
 }
 
 
 def problems(*statuses: int, signed: bool = True) -> Responses:
     """The problems that an operation can answer with; those that any can are added."""
-    always = (401, 403, 422, 503) if signed else ()
+    always: tuple[int, ...] = (401, 403, 421, 422, 429, 503) if signed else (421, 429)
+    if 413 in statuses:
+        always += (408,)
     return {
         status: {"description": _MEANINGS[status], "content": {PROBLEM_JSON: {"schema": PROBLEM}}}
         for status in sorted({*statuses, *always})

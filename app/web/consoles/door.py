@@ -16,9 +16,10 @@ from app.core.errors import NotAllowed, VigieError
 from app.core.messages import N_
 from app.services import consoles
 from app.services.consoles import Grant
-from app.web.auth import identify, services_of, socket_origin
+from app.web.auth import Visitor, identify, services_of, socket_origin
 from app.web.consoles.proxy import Session
 from app.web.errors import answer
+from app.web.quotas import place_of
 
 PATH = "/api/v1/console"
 PROTOCOL = "vigie"
@@ -34,7 +35,9 @@ async def console(socket: WebSocket) -> None:
     """One console, from its ticket to its end."""
     limiter = _limiter()
     try:
-        grant = await anyio.to_thread.run_sync(_enter, socket, limiter=limiter)
+        visitor = await anyio.to_thread.run_sync(identify, socket, limiter=limiter)
+        place_of(socket).becomes_stream(socket, visitor)
+        grant = await anyio.to_thread.run_sync(_enter, socket, visitor, limiter=limiter)
     except VigieError as error:
         await socket.send_denial_response(answer(socket, error))
         return
@@ -42,9 +45,8 @@ async def console(socket: WebSocket) -> None:
     await Session(socket, grant, limiter).run()
 
 
-def _enter(socket: WebSocket) -> Grant:
-    """Who is there, and what their ticket is for. Raises NotSignedIn, NotAllowed, NotFound, Conflict."""
-    visitor = identify(socket)
+def _enter(socket: WebSocket, visitor: Visitor) -> Grant:
+    """What the visitor's ticket is for. Raises NotAllowed, NotFound, Conflict."""
     origin = socket_origin(socket)
     offered: list[str] = socket.scope.get("subprotocols", [])
     secret = next((each.removeprefix(TICKET) for each in offered if each.startswith(TICKET)), None)
