@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 _SERVER = re.compile(r"^((\*\.)?[a-z0-9_][a-z0-9_.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?$")
+_NAME = re.compile(r"^((\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|[0-9a-f:.]+)$")
 DEFAULT_FILE = Path("/etc/vigie/vigie.toml")
 
 
@@ -54,6 +55,13 @@ class Settings(BaseSettings):
         str | None,
         Field(description="URL that browsers use, when a proxy stands in front: https://vigie.example.org"),
     ] = None
+    allowed_hosts: Annotated[
+        str,
+        Field(
+            description="Names by which the server may be called, by commas: name, or *.name (all below it). The host "
+            "of `public_url`, the loopback and the address that a connection was made to always count."
+        ),
+    ] = ""
     proxy_addresses: Annotated[
         str,
         Field(
@@ -204,6 +212,19 @@ class Settings(BaseSettings):
                 raise ValueError(f"{entry!r} is no absolute path without ..")
         return ",".join("/" + "/".join(filter(None, entry.split("/"))) for entry in entries)
 
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _known_hosts(cls, value: str) -> str:
+        entries = [
+            entry.strip().lower().strip("[]").rstrip(".") for entry in value.split(",") if entry.strip()
+        ]
+        for entry in entries:
+            if not _NAME.match(entry):
+                raise ValueError(
+                    f"{entry!r} is no name: write name, *.name or an address, without scheme and port"
+                )
+        return ",".join(entries)
+
     @field_validator("data_dir", "key_file", "import_ca_file")
     @classmethod
     def _expand(cls, value: Path | None) -> Path | None:
@@ -240,6 +261,11 @@ class Settings(BaseSettings):
     def sockets(self) -> tuple[str, ...]:
         """The entries of `libvirt_sockets`."""
         return tuple(self.libvirt_sockets.split(",")) if self.libvirt_sockets else ()
+
+    @cached_property
+    def allowed_host_names(self) -> frozenset[str]:
+        """The entries of `allowed_hosts`, in lower case."""
+        return frozenset(filter(None, self.allowed_hosts.split(",")))
 
     @cached_property
     def database(self) -> str:

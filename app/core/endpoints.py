@@ -24,7 +24,8 @@ SYSTEM_SOCKET = "/var/run/libvirt/libvirt-sock"
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?", re.IGNORECASE)
-_NAME = re.compile(r"[^\x00-\x1f\x7f/]{1,63}")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_THIS_NETWORK = ipaddress.IPv4Network("0.0.0.0/8")
 _SCHEMES = {
     "qemu+ssh": Transport.SSH,
     "qemu+tls": Transport.TLS,
@@ -37,7 +38,8 @@ _SCHEMES = {
 class Endpoint:
     """How to reach one host. `socket` is the libvirt socket's path on the host (ssh, local, simulated).
 
-    For a simulated host `address` is the path of its node file, which only the lab may set.
+    For a simulated host `address` is the path of its node file, which only the lab may set. `loopback` allows
+    addresses of this machine itself, for the lab as well.
     """
 
     transport: Transport
@@ -45,6 +47,7 @@ class Endpoint:
     port: int = 0
     user: str = ""
     socket: str = SYSTEM_SOCKET
+    loopback: bool = False
 
     def __str__(self) -> str:
         if self.transport is Transport.LOCAL:
@@ -76,6 +79,42 @@ def check_address(value: str, field: str = "address") -> str:
     return value.lower()
 
 
+def is_dialable(address: str, *, loopback: bool) -> bool:
+    """Whether a host may be at an IP address: never at a link-local, multicast, unspecified or reserved one.
+
+    On link-local addresses clouds hand out keys; on the loopback are services that trust this machine. IPv4 addresses
+    count the same inside IPv6 ones.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inside = ipaddress.IPv4Address(ip.packed[-4:]) if ip in _NAT64 else None
+        ip = ip.ipv4_mapped or ip.sixtofour or inside or ip
+    if ip.is_loopback:
+        return loopback
+    first_block = isinstance(ip, ipaddress.IPv4Address) and ip in _THIS_NETWORK
+    return not (ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved or first_block)
+
+
+def check_dialable(endpoint: Endpoint, field: str = "address") -> Endpoint:
+    """Return the endpoint, unless its address is one that is never dialled; raise InvalidInput then.
+
+    What a name leads to is known only when it is dialled; it is checked there again.
+    """
+    if endpoint.transport not in DEFAULT_PORTS:
+        return endpoint
+    try:
+        allowed = is_dialable(endpoint.address, loopback=endpoint.loopback)
+    except ValueError:
+        return endpoint
+    if not allowed:
+        raise InvalidInput(
+            field,
+            N_("must not be a loopback, link-local, multicast, unspecified or reserved address"),
+            hint=N_("Use the host's own address; for the machine that Vigie runs on, use transport local."),
+        )
+    return endpoint
+
+
 def check_user(value: str, field: str = "user") -> str:
     """Return `value` when it can be a POSIX account name; raise InvalidInput otherwise."""
     if not _USER.fullmatch(value):
@@ -83,14 +122,6 @@ def check_user(value: str, field: str = "user") -> str:
             field, N_("must be an account name: a letter or _, then letters, digits, . _ -, up to 32")
         )
     return value
-
-
-def check_host_name(value: str, field: str = "name") -> str:
-    """Return the trimmed display name: 1 to 63 characters, no control characters, no slash."""
-    name = value.strip()
-    if not _NAME.fullmatch(name):
-        raise InvalidInput(field, N_("must be 1 to 63 characters, without control characters or /"))
-    return name
 
 
 def check_port(value: int, field: str = "port") -> int:

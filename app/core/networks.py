@@ -132,7 +132,7 @@ class NetworkPatch(Spec):
 class NetworkPlan(Spec):
     """What Vigie knows of a network's definition, whole: what `NetworkPatch` can change, and name and mode."""
 
-    name: NetworkName
+    name: str  # of one that others made: as it is
     mode: Mode
     bridge: Interface | None = None
     devices: list[Interface] = Field([], max_length=64)
@@ -155,6 +155,7 @@ class NetworkPlan(Spec):
 class NetworkSpec(NetworkPlan):
     """A network to create."""
 
+    name: NetworkName
     host_id: ObjectId
     autostart: bool = Field(True, description="Start it with its host.")
     start: bool = Field(True, description="Start it when it is made.")

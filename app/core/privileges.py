@@ -16,11 +16,13 @@ VIEW = frozenset(
         "image.view",
     }
 )
+# `vm.view-xml`: whole definitions, with their metadata, in which other tools keep what is not for everybody.
 OPERATE = VIEW | {
     "vm.power",
     "vm.configure",
     "vm.annotate",
     "vm.console",
+    "vm.view-xml",
     "vm.create",
     "vm.edit",
     "vm.delete",

@@ -11,24 +11,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, S
 
 from app.core.actions import VmVerb
 from app.core.ids import ID_PATTERN
-from app.core.messages import N_
+from app.core.names import plain_name
 from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState, VmState
 
 MAX_LIMIT = 500
 
 
 def _plain(value: object) -> object:
-    """Trim text and refuse control characters, which no name has a use for."""
-    if isinstance(value, str):
-        value = value.strip()
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
-            raise ValueError(N_("must not contain control characters"))
-    return value
+    return plain_name(value) if isinstance(value, str) else value
 
 
+Plain = BeforeValidator(_plain)
+"""Text is a name: in one form, without what cannot be seen."""
 ObjectId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
-Name = Annotated[str, BeforeValidator(_plain), StringConstraints(min_length=1, max_length=63)]
-TagName = Annotated[str, StringConstraints(pattern=r"^[\w][\w.:-]{0,31}$")]
+Name = Annotated[str, Plain, StringConstraints(min_length=1, max_length=63)]
+TagName = Annotated[str, Plain, StringConstraints(pattern=r"^[\w][\w.:-]{0,31}$")]
 Notes = Annotated[str, StringConstraints(max_length=10_000)]
 Password = Annotated[SecretStr, Field(min_length=10, max_length=200)]
 LoginName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}$")]

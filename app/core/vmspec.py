@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 
 from app.core.messages import N_
-from app.core.specs import Name, Notes, ObjectId, Spec, TagName
+from app.core.specs import Name, Notes, ObjectId, Plain, Spec, TagName
 
 KIB = 1024
 MIB = 1024**2
@@ -39,6 +39,7 @@ VmName = Annotated[Name, AfterValidator(_no_path)]
 """libvirt takes a slash or a hyphen in front too, but files and tools are named after VMs."""
 VolumeName = Annotated[
     str,
+    Plain,
     StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f/]+$"),
     AfterValidator(_no_path),
 ]

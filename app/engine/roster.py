@@ -61,12 +61,13 @@ class Roster:
         query = sa.select(*(_TABLE[name] for name in names)).where(_TABLE.enabled)
         with self._services.database.read() as session:
             rows = session.execute(query).all()
+        lab = self._services.settings.lab
         return {
             row.id: Entry(
                 id=row.id,
                 name=row.name,
                 config_version=row.config_version,
-                endpoint=Endpoint(Transport(row.transport), row.address, row.port, row.user, row.socket),
+                endpoint=Endpoint(Transport(row.transport), row.address, row.port, row.user, row.socket, lab),
                 credential_id=row.credential_id,
                 fingerprint=row.fingerprint,
                 state=HostState(row.state),

@@ -171,6 +171,29 @@ def unreachable(why: str, detail: str | None = None) -> HostError:
     )
 
 
+def name_unknown(detail: str) -> HostError:
+    """No name server knows the host's name."""
+    return HostUnreachable(
+        N_("The host cannot be reached."),
+        why=N_("Its name does not resolve."),
+        hint=N_("Check the name, or write the host's IP address."),
+        code="name_unknown",
+        detail=detail,
+    )
+
+
+def not_dialable() -> HostError:
+    """The name of the host leads to addresses where no host may be."""
+    return HostUnreachable(
+        N_("The host cannot be reached."),
+        why=N_(
+            "Its name leads to a loopback, link-local, multicast, unspecified or reserved address, which Vigie never dials."
+        ),
+        hint=N_("Use the host's own address; for the machine that Vigie runs on, use transport local."),
+        code="address_not_allowed",
+    )
+
+
 def wrong_protocol(why: str, detail: str | None = None) -> HostError:
     """Something listens there that is not what was expected."""
     return HostUnreachable(

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.core.endpoints import Endpoint
+from app.core.endpoints import Endpoint, is_dialable
 from app.core.messages import N_
 from app.hypervisor import faults
 from app.hypervisor.images import is_broken
@@ -182,7 +182,10 @@ class SimulatedLink(UnixLink):
 
 
 async def dial(endpoint: Endpoint, deadline_s: float) -> socket.socket:
-    """A TCP connection to the first of the name's addresses that accepts one. Raises HostUnreachable."""
+    """A TCP connection to the first of the name's addresses that accepts one. Raises HostUnreachable.
+
+    The addresses that are checked are the ones that are dialled: a name cannot lead elsewhere in between.
+    """
     try:
         # A little less than all the time there is, to tell a silent address from a silent server.
         async with asyncio.timeout(deadline_s * 0.9):
@@ -196,9 +199,12 @@ async def _first_of(endpoint: Endpoint) -> socket.socket:
     try:
         found = await loop.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise faults.unreachable(N_("Its name does not resolve."), str(error)) from None
+        raise faults.name_unknown(str(error)) from None
+    allowed = [each for each in found if is_dialable(str(each[4][0]), loopback=endpoint.loopback)]
+    if not allowed:
+        raise faults.not_dialable()
     last: OSError | None = None
-    for family, kind, protocol, _, where in found:
+    for family, kind, protocol, _, where in allowed:
         connection = socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

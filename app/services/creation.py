@@ -13,9 +13,9 @@ from app.core.messages import N_
 from app.core.records import BulkRecord, BulkRefusal, Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.core.vmspec import CloudInit, VmBatch, VmSpec
-from app.db.models import Host, Pool, Task
+from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml import build
-from app.services import births, seeds, tasks
+from app.services import births, look_alikes, seeds, tasks
 from app.services.context import Ctx
 from app.services.placement import Place, allocated_memory, choose_host, reserve, take_turn
 from app.services.planning import Draft, draft, memory_of, system_of
@@ -101,6 +101,7 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         batch_id=batch_id,
     )
     reserve(ctx, task, plan.memory_bytes)
+    look_alikes.record_warning(ctx, Vm, name, target=vm, host=_ref(host), task_id=task.id)
     return task
 
 
@@ -109,6 +110,8 @@ def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     place = choose_host(ctx, spec, memory_of(spec, system_of(spec)))
     require_workable(ctx, place.host)
     made = draft(ctx, spec, place.host)
+    if said := look_alikes.warning(ctx, Vm, name, place.host.id):
+        made.warnings.append(said)
     if spec.cloud_init is not None:
         _add_seed(ctx, place.host, made, spec, with_user_data(ctx, spec.cloud_init))
     return place, made

@@ -36,8 +36,8 @@ DEFINE = "vm.define"
 
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
-    """The saved definition, and the one that runs where that differs. Raises NotFound."""
-    _, definition = _find(ctx, vm_id)
+    """The saved definition, and the one that runs where that differs. Raises NotFound, NotAllowed."""
+    _, definition = _find(ctx, vm_id, "vm.view-xml")
     return DefinitionRecord(
         saved=definition.saved_xml or definition.xml,
         live=definition.xml if definition.saved_xml else None,
@@ -86,8 +86,8 @@ def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
 
 
 def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
-    """What runs compared with what is saved, while something waits for the power-off. Raises NotFound."""
-    vm, definition = _find(ctx, vm_id)
+    """What runs compared with what is saved, while something waits for the power-off. Raises NotFound, NotAllowed."""
+    vm, definition = _find(ctx, vm_id, "vm.view-xml")
     if not definition.pending or definition.saved_xml is None:
         return None
     return _diff(ctx, vm, definition.xml, definition.saved_xml)
@@ -100,16 +100,16 @@ def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
 
 
 def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
-    """The XML of a version; 0 is the present one. Raises NotFound."""
-    _, definition = _find(ctx, vm_id)
+    """The XML of a version; 0 is the present one. Raises NotFound, NotAllowed."""
+    _, definition = _find(ctx, vm_id, "vm.view-xml")
     if number == 0:
         return definition.saved_xml or definition.xml
     return saved_version(ctx, vm_id, number).xml
 
 
 def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
-    """Two versions compared; 0 is the present one. Raises NotFound."""
-    vm, _ = _find(ctx, vm_id)
+    """Two versions compared; 0 is the present one. Raises NotFound, NotAllowed."""
+    vm, _ = _find(ctx, vm_id, "vm.view-xml")
     return _diff(ctx, vm, show_version(ctx, vm_id, before), show_version(ctx, vm_id, after))
 
 
@@ -121,7 +121,8 @@ def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     return _define(ctx, vm, host, definition, xml)
 
 
-def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, VmDefinition]:
+def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
+    ctx.require(privilege)
     query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
     row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
     if row is None:

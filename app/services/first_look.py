@@ -7,13 +7,14 @@ so many at a time.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.core.compatibility import report
-from app.core.endpoints import Endpoint, make_endpoint, parse_uri, require_libvirt_socket
-from app.core.errors import IdentityUnconfirmed, InvalidInput, Unavailable
+from app.core.endpoints import Endpoint, check_dialable, make_endpoint, parse_uri, require_libvirt_socket
+from app.core.errors import HostError, HostUnreachable, IdentityUnconfirmed, InvalidInput, Unavailable
 from app.core.messages import N_
 from app.core.specs import HostTarget
 from app.core.states import Transport
@@ -25,6 +26,8 @@ from app.services.context import Actor, Ctx, Services
 from app.services.secrets import secret_of
 
 AT_ONCE = 8
+FIRST_ANSWER_S = 5.0  # for a host to show who it is; what shows nothing is told no earlier
+_ABOUT_THE_NAME = frozenset({"name_unknown", "address_not_allowed"})
 _slots = threading.BoundedSemaphore(AT_ONCE)
 _FIELDS = ("transport", "address", "port", "user", "socket")
 _KINDS = {Transport.SSH: ("ssh_key", "ssh_password"), Transport.TLS: ("tls",)}
@@ -59,20 +62,22 @@ def _endpoint(services: Services, target: HostTarget) -> Endpoint:
     if target.uri is not None:
         if given:
             raise InvalidInput(given[0], N_("must not be given beside uri"))
-        return parse_uri(target.uri)
+        parsed = replace(parse_uri(target.uri), loopback=services.settings.lab)
+        return check_dialable(parsed, "uri")
     if target.transport is None:
         raise InvalidInput("uri", N_("is needed, or transport and address in its place"))
     if target.transport == Transport.SIMULATED.value and not services.settings.lab:
         raise InvalidInput(
             "transport", N_("simulated hosts are for tests"), hint=N_("Use ssh, tls or local.")
         )
-    return make_endpoint(
+    made = make_endpoint(
         Transport(target.transport),
         address=target.address or "",
         port=target.port,
         user=target.user,
         socket=target.socket,
     )
+    return check_dialable(replace(made, loopback=services.settings.lab))
 
 
 def where_columns(endpoint: Endpoint) -> dict[str, Any]:
@@ -131,12 +136,15 @@ def credential_for(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> s
 def _identity(
     services: Services, translate: Callable[[str], str], endpoint: Endpoint, confirmed: str | None
 ) -> str | None:
-    """The confirmed fingerprint; where none is, show the one seen and ask. None for hosts that have none."""
+    """The confirmed fingerprint; where none is, show the one seen and ask. None for hosts that have none.
+
+    The host is asked in any case: connecting at once with a made-up fingerprint would tell apart what listens there.
+    """
     if endpoint.transport not in _KINDS:
         return None
+    seen = _see(services, endpoint)
     if confirmed is not None:
         return confirmed
-    seen = see_identity(endpoint, deadline_s=services.settings.connect_deadline_s)
     raise IdentityUnconfirmed(
         translate(N_("The host's identity must be confirmed first.")),
         fingerprint=seen or "",
@@ -145,6 +153,27 @@ def _identity(
             N_("Compare it with what the host itself says, then ask again with this fingerprint.")
         ),
     )
+
+
+def _see(services: Services, endpoint: Endpoint) -> str | None:
+    """The identity that the host shows. Raises HostUnreachable.
+
+    A port that is closed, one that is filtered and one where something else listens look the same, in words and in
+    time: who may add hosts is not to learn what runs in Vigie's network.
+    """
+    look_s = min(services.settings.connect_deadline_s, FIRST_ANSWER_S)
+    ends_at = time.monotonic() + look_s
+    try:
+        return see_identity(endpoint, deadline_s=look_s)
+    except HostError as error:
+        if error.code in _ABOUT_THE_NAME:
+            raise
+        time.sleep(max(0.0, ends_at - time.monotonic()))
+        raise HostUnreachable(
+            N_("The host cannot be reached."),
+            why=N_("Nothing that can be a host answers at its address and port."),
+            hint=N_("Check address and port, that the host is up, and that no firewall stands in between."),
+        ) from None
 
 
 def _look(services: Services, endpoint: Endpoint, secret: Secret | None, fingerprint: str | None) -> Look:

@@ -16,7 +16,7 @@ from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind, VmState
 from app.core.vmspec import DiskSpec, NicSpec, VmSpec
 from app.db.models import Filter, Host, Network, Vm, VmDefinition
-from app.services import tasks
+from app.services import look_alikes, tasks
 from app.services.context import Ctx
 from app.services.host_access import require_attachments
 from app.services.planned_disks import plan_disks
@@ -160,6 +160,7 @@ def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
         params=params.model_dump(),
         holds={tasks.vm_name_lock(host.id, asked.name)},
     )
+    look_alikes.record_warning(ctx, Vm, asked.name, target=_ref(vm), host=_host_ref(host), task_id=task.id)
     return tasks.record_of(ctx, task)
 
 

@@ -7,8 +7,11 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.errors import Conflict, EditConflict
 from app.core.folding import fold
+from app.core.ids import kind_of
 from app.core.messages import N_
+from app.core.records import Ref
 from app.db.models import Credential, Datacenter, Host, Image, SavedSpec, User, Vm
+from app.services import look_alikes
 from app.services.context import Ctx
 
 Named = User | Credential | Datacenter | Host | Image | SavedSpec
@@ -17,6 +20,7 @@ Versioned = Named | Vm
 
 def save_named(ctx: Ctx, row: Named, name: str) -> None:
     """Give the row its name and write it. Raises Conflict (name_taken) when another row has the same name."""
+    is_new = row.name != name
     row.name, row.name_key = name, fold(name)
     with ctx.session.no_autoflush:
         check_free(ctx, type(row), name, but=row.id)
@@ -28,6 +32,8 @@ def save_named(ctx: Ctx, row: Named, name: str) -> None:
         if "name_key" not in str(error.orig):
             raise
         raise _taken(ctx, name) from None
+    if is_new and isinstance(row, (Host, Datacenter, Image)) and (kind := kind_of(row.id)):
+        look_alikes.record_warning(ctx, type(row), name, target=Ref(kind=kind, id=row.id, name=name))
 
 
 def check_free(ctx: Ctx, model: type[Named], name: str, *, but: str = "") -> None:

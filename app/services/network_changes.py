@@ -27,7 +27,7 @@ from app.core.records import Ref, TaskRecord
 from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
 from app.db.models import Host, Network, Task
 from app.hypervisor.xml.networks import read_plan
-from app.services import audit, tasks
+from app.services import audit, look_alikes, tasks
 from app.services.context import Ctx
 from app.services.network_uses import users_of
 from app.services.networks import in_use, version_of
@@ -171,9 +171,11 @@ def _create(
     place = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
     # One at a time with this name on a host; whatever its length, the lock fits.
     lock = "network " + hashlib.sha256(f"{host.id} {plan.name}".encode()).hexdigest()
-    return tasks.enqueue(
+    task = tasks.enqueue(
         ctx, "network.create", target=target, host=place, params=params, lock=lock, batch_id=batch_id
     )
+    look_alikes.record_warning(ctx, Network, plan.name, target=place, host=place, task_id=task.id)
+    return task
 
 
 def _check_name(ctx: Ctx, host: Host, name: str) -> None:

@@ -14,7 +14,7 @@ from app.core.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWo
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import Host, Pool, Volume
-from app.services import tasks
+from app.services import look_alikes, tasks
 from app.services.context import Ctx
 from app.services.volume_users import users_of
 from app.services.workable import require_workable
@@ -57,6 +57,8 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
         params=making.model_dump(mode="json"),
         lock=f"{host.id}/pool/{fold(spec.name)}",
     )
+    where = _host_ref(host)
+    look_alikes.record_warning(ctx, Pool, spec.name, target=where, host=where, task_id=task.id)
     return tasks.record_of(ctx, task)
 
 

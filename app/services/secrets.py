@@ -27,7 +27,7 @@ def secret_of(session: Session, vault: Vault, credential_id: str | None) -> Secr
     return None if row is None else make_secret(row.kind, vault.open(row.sealed))
 
 
-def target_of(session: Session, vault: Vault, host: HostRow) -> Target:
-    """What to connect to for a registered host."""
-    endpoint = Endpoint(Transport(host.transport), host.address, host.port, host.user, host.socket)
+def target_of(session: Session, vault: Vault, host: HostRow, *, loopback: bool) -> Target:
+    """What to connect to for a registered host; `loopback` allows addresses of this machine."""
+    endpoint = Endpoint(Transport(host.transport), host.address, host.port, host.user, host.socket, loopback)
     return Target(endpoint, secret_of(session, vault, host.credential_id), host.fingerprint)

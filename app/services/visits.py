@@ -79,7 +79,7 @@ class Visits:
                     hint=N_("Wait until the host answers again, or look at the host's page for the reason."),
                     code="host_not_connected",
                 )
-            return row.config_version, target_of(session, self._vault, row)
+            return row.config_version, target_of(session, self._vault, row, loopback=self._settings.lab)
 
     def _enter(self, host_id: str, version: int) -> _Open:
         with self._lock:

@@ -278,8 +278,8 @@ def _refused(ctx: Ctx, refused: Refusal) -> Conflict:
 
 
 def xml_of(ctx: Ctx, vm_id: str) -> str:
-    """The VM's XML as last read. Raises NotFound."""
-    vm = find_vm(ctx, vm_id, "vm.view")
+    """The VM's XML as last read. Raises NotFound, NotAllowed."""
+    vm = find_vm(ctx, vm_id, "vm.view-xml")
     xml: str | None = ctx.session.scalar(sa.select(VmDefinition.xml).where(VmDefinition.vm_id == vm.id))
     if xml is None:
         raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
@@ -287,8 +287,8 @@ def xml_of(ctx: Ctx, vm_id: str) -> str:
 
 
 def screen_of(ctx: Ctx, vm_id: str) -> VmScreen | None:
-    """The last screenshot, if there is one. Asking for it makes the engine take a new one."""
-    vm = find_vm(ctx, vm_id, "vm.view")
+    """The last screenshot, if there is one. Asking for it makes the engine take a new one. Raises NotFound, NotAllowed."""
+    vm = find_vm(ctx, vm_id, "vm.console")
     ctx.services.hub.publish([SCREEN + vm.id])
     return ctx.session.get(VmScreen, vm.id)
 

@@ -15,7 +15,9 @@ from app.services import authentication
 from app.services.accounts import Browser, SignIn
 from app.services.context import Actor, Services
 from app.services.logins import DEVICE_S
+from app.web.cookies import cookie_of, set_cookie
 from app.web.i18n import Translate, negotiate, translator
+from app.web.origin import is_private
 
 COOKIE = "vigie_session"
 DEVICE_COOKIE = "vigie_device"
@@ -49,8 +51,8 @@ def browser_of(request: HTTPConnection) -> Browser:
     return Browser(
         remote=remote_of(request),
         user_agent=request.headers.get("user-agent"),
-        device=request.cookies.get(DEVICE_COOKIE),
-        secret=request.cookies.get(COOKIE),
+        device=cookie_of(request, DEVICE_COOKIE),
+        secret=cookie_of(request, COOKIE),
     )
 
 
@@ -70,7 +72,7 @@ def identify(request: HTTPConnection) -> Visitor:
     if token := bearer_of(request):
         actor = authentication.actor_of_token(services, token, remote, via="api")
         return _visitor(request, services, actor, spoken)
-    secret = request.cookies.get(COOKIE)
+    secret = cookie_of(request, COOKIE)
     if not secret:
         raise NotSignedIn(
             N_("You are not signed in."), hint=N_("Sign in, or send a token: Authorization: Bearer vigie_…")
@@ -163,34 +165,29 @@ def _own_origins(request: HTTPConnection) -> set[str | None]:
     return {f"{scheme}://{host}".lower()} if host else set()
 
 
-def is_https(request: Request) -> bool:
-    """Whether browsers reach us encrypted, so that cookies may demand it."""
-    public = services_of(request).settings.public_url
-    return public.startswith("https://") if public else request.url.scheme == "https"
+def require_private(request: HTTPConnection) -> None:
+    """Raise NotAllowed where a password or a session would travel in clear: over plain HTTP, but for the loopback."""
+    if not is_private(request):
+        raise NotAllowed(
+            N_("Signing in needs HTTPS."),
+            why=N_(
+                "This page came over plain HTTP, on which anybody on the way can read passwords and sessions."
+            ),
+            hint=N_(
+                "Open Vigie by HTTPS. If it has none yet: docs/install.md shows a proxy for it; until then, "
+                "an SSH tunnel to its port makes it a page of your own machine."
+            ),
+            code="https_needed",
+        )
 
 
 def set_session(request: Request, response: Response, signed: SignIn) -> None:
     """Put the cookies of a fresh login on the response: the session's, and the one by which the browser is known."""
-    response.set_cookie(
-        COOKIE,
-        signed.secret,
-        max_age=max(0, int((signed.expires_at - datetime.now(UTC)).total_seconds())),
-        httponly=True,
-        samesite="lax",
-        secure=is_https(request),
-        path="/",
-    )
-    response.set_cookie(
-        DEVICE_COOKIE,
-        signed.device,
-        max_age=DEVICE_S,
-        httponly=True,
-        samesite="lax",
-        secure=is_https(request),
-        path="/",
-    )
+    left_s = max(0, int((signed.expires_at - datetime.now(UTC)).total_seconds()))
+    set_cookie(request, response, COOKIE, signed.secret, max_age_s=left_s, httponly=True)
+    set_cookie(request, response, DEVICE_COOKIE, signed.device, max_age_s=DEVICE_S, httponly=True)
 
 
 def end_session(request: Request, response: Response) -> None:
     """Take the session cookie back."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=is_https(request), path="/")
+    set_cookie(request, response, COOKIE, "", max_age_s=0, httponly=True)

@@ -37,7 +37,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.core.actions import VmVerb
-from app.core.errors import InvalidInput, NotFound, VigieError
+from app.core.errors import InvalidInput, NotAllowed, NotFound, VigieError
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
 from app.services import audit
@@ -127,8 +127,12 @@ class SignedRoute(APIRoute):
     def check_query(self, request: Request) -> None:
         """Refuse a query before it is parsed; pages ignore parameters that they do not know."""
 
+    async def check_body(self, request: Request) -> None:
+        """Have the whole body at hand, and refuse what is wrong with it before it is parsed."""
+        await request.body()
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Identify the caller, then parse strictly, then handle; refused changes go to the audit."""
+        """Identify the caller, then parse strictly, then handle; refused changes and reads go to the audit."""
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
@@ -139,7 +143,7 @@ class SignedRoute(APIRoute):
                 self.check_query(request)
                 strict = _StrictRequest(request.scope, request.receive)
                 if request.method not in SAFE_METHODS:
-                    await strict.body()
+                    await self.check_body(strict)
                     # Rights may have ended while a slow body came in.
                     await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
                 return await handle(strict)
@@ -202,7 +206,8 @@ def _as_response(answer: object, status: int | None) -> object:
 
 async def _audit_refusal(request: Request, error: VigieError) -> None:
     visitor = visitor_of(request)
-    if visitor is None or request.method in SAFE_METHODS:
+    # What cannot be read for another reason than a missing right, such as its age, says nothing of who asks.
+    if visitor is None or (request.method in SAFE_METHODS and not isinstance(error, NotAllowed)):
         return
     parameters = request.path_params
     name: str = request.scope["route"].name

@@ -31,6 +31,7 @@ from app.config import Settings
 from app.core.uploads import MAX_PART
 from app.web.auth import visitor_of
 from app.web.errors import Internal, answer, refuse, too_large
+from app.web.host_header import HostGuard
 from app.web.quotas import install_quotas
 
 log = structlog.get_logger("app.access")
@@ -45,6 +46,7 @@ def install_middleware(app: FastAPI, settings: Settings, durations: Histogram) -
     app.add_middleware(FailureBoundary)
     app.add_middleware(BodyLimit, settings=settings)
     install_quotas(app, settings)
+    app.add_middleware(HostGuard, settings=settings)
     app.add_middleware(SecureASGIMiddleware, secure=_headers(settings))
     app.add_middleware(Observed, durations=durations)
 

@@ -1,5 +1,7 @@
 // The shell: navigation inside it, theme, side panel, drawer, menus, copying.
 
+import { writeCookie } from "./cookies.js";
+
 const YEAR_S = 31536000;
 const NARROW = window.matchMedia("(max-width: 768px)");
 const shell = document.getElementById("shell");
@@ -12,7 +14,7 @@ export function visit(url) {
 
 // --- theme: a cookie, so that the server draws the next page right from its first pixel
 function setTheme(theme) {
-  document.cookie = `vigie_theme=${theme}; Max-Age=${YEAR_S}; Path=/; SameSite=Lax`;
+  writeCookie("vigie_theme", theme, YEAR_S);
   if (theme === "system") document.documentElement.removeAttribute("data-bs-theme");
   else document.documentElement.dataset.bsTheme = theme;
   document.querySelectorAll("[data-theme]").forEach((each) => each.setAttribute("aria-pressed", String(each.dataset.theme === theme)));

@@ -1,5 +1,7 @@
 // Tables: selection of rows (shift selects a range), and which columns are shown (a cookie that the server reads).
 
+import { writeCookie } from "./cookies.js";
+
 const YEAR_S = 31536000;
 let last = null;
 
@@ -57,7 +59,7 @@ document.addEventListener("change", (event) => {
 
 function showColumns(menu) {
   const keys = [...menu.querySelectorAll("input:checked")].map((input) => input.value);
-  document.cookie = `vigie_columns_${menu.dataset.columns}=${keys.join(".")}; Max-Age=${YEAR_S}; Path=/; SameSite=Lax`;
+  writeCookie(`vigie_columns_${menu.dataset.columns}`, keys.join("."), YEAR_S);
   const card = menu.closest("section[hx-get]");
   if (card) card.dispatchEvent(new CustomEvent("vigie:live"));
   else htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph" });

@@ -1,6 +1,8 @@
 // Messages in the corner. They come with an answer (header HX-Trigger: vigie:toast), with the next page (cookie),
 // or from here, when Vigie does not answer at all.
 
+import { readCookie, writeCookie } from "./cookies.js";
+
 const SHOWN_MS = 6000;
 const texts = document.getElementById("script-texts").dataset;
 const corner = document.getElementById("toasts");
@@ -56,11 +58,11 @@ document.addEventListener("htmx:error", (event) => {
   toast({ tone: "bad", title: texts.offlineTitle, text: texts.offlineText });
 });
 
-const carried = document.cookie.match(/(?:^|; )vigie_toast=([^;]+)/);
+const carried = readCookie("vigie_toast");
 if (carried) {
-  document.cookie = "vigie_toast=; Max-Age=0; Path=/; SameSite=Lax";
+  writeCookie("vigie_toast", "", 0);
   try {
-    toast(JSON.parse(decodeURIComponent(carried[1].replaceAll('"', ""))));
+    toast(JSON.parse(decodeURIComponent(carried.replaceAll('"', ""))));
   } catch {
     // not ours: shows nothing
   }

@@ -76,7 +76,7 @@ def main() -> None:
         with services.database.read() as session:
             one = session.scalars(sa.select(models.Vm.id).offset(len(ids) * 9).limit(1)).one()
         headers = {"Authorization": f"Bearer {token(services)}"}
-        with TestClient(create_web(services, dict), headers=headers) as client:
+        with TestClient(create_web(services, dict), "http://localhost", headers=headers) as client:
             for url in (
                 "/api/v1/session",
                 "/api/v1/vms?limit=100",

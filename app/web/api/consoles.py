@@ -10,9 +10,10 @@ from starlette.responses import Response
 from app.core.consoles import ConsoleList, ConsoleSpec, ConsoleTicket
 from app.services import consoles
 from app.web.api.shapes import ObjectPath, api_router, created, problems
-from app.web.auth import is_https, page_origin, services_of
+from app.web.auth import page_origin, services_of
 from app.web.consoles.door import PATH
 from app.web.deps import Reader, Writer
+from app.web.origin import is_https
 
 router = api_router("vms")
 VIEWER_FILE = "application/x-virt-viewer"

@@ -83,7 +83,7 @@ def describe(app: FastAPI) -> Json:
             "type": "apiKey",
             "in": "cookie",
             "name": "vigie_session",
-            "description": "The browser's login, from Vigie's own origin only.",
+            "description": "The browser's login, from Vigie's own origin only; over HTTPS: __Host-vigie_session.",
         },
     }
     made["security"] = [{"token": []}, {"session": []}]

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi import Path as PathParameter
 from fastapi.dependencies.models import Dependant
-from pydantic import BaseModel, Field
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from app.core.errors import EditConflict, InvalidInput
@@ -62,6 +64,7 @@ class ApiRoute(SignedRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        self._body = _strict_body(self)
         self._known = frozenset(_query_names(self.dependant))
 
     def check_query(self, request: Request) -> None:
@@ -69,6 +72,27 @@ class ApiRoute(SignedRoute):
         for name in request.query_params:
             if name not in self._known:
                 raise InvalidInput(name[:64], N_("is not a parameter of this operation"))
+
+    async def check_body(self, request: Request) -> None:
+        """Refuse a JSON body whose values only could be read as what they should be: `true` or `"4"` for a number.
+
+        Raises RequestValidationError. What is no JSON at all is told by who parses it.
+        """
+        body = await request.body()
+        if self._body is None or not body:
+            return
+        try:
+            self._body.validate_json(body, strict=True)
+        except ValidationError as error:
+            broken = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+            if all(each["type"] != "json_invalid" for each in broken):
+                raise RequestValidationError(broken) from None
+
+
+def _strict_body(route: APIRoute) -> TypeAdapter[Any] | None:
+    """What reads the route's body strictly; None when it takes none, or bytes."""
+    taken: Any = route.body_field.field_info.annotation if route.body_field else None
+    return None if taken in (None, bytes) else TypeAdapter(taken)
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

@@ -20,6 +20,7 @@ from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.context import Ctx
+from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.render import is_htmx, render
 from app.web.pages.table import Column, Table
 
@@ -236,14 +237,14 @@ def chosen_columns(request: Request, table: Table[R]) -> list[str]:
     """The columns that this browser chose: in the address when it just did, else in its cookie."""
     if named := request.query_params.getlist("columns"):
         return named
-    return request.cookies.get(_cookie(table), "").replace(",", ".").split(".")
+    return (cookie_of(request, _cookie(table)) or "").replace(",", ".").split(".")
 
 
 def remember_columns(request: Request, table: Table[R], response: Response) -> None:
     """Keep a choice of columns that came in the address. It is a matter of the screen, so a cookie holds it."""
     if named := request.query_params.getlist("columns"):
         known = [column.key for column in table.columns if column.key in named]
-        response.set_cookie(_cookie(table), ".".join(known), max_age=365 * 86400, samesite="lax", path="/")
+        set_cookie(request, response, _cookie(table), ".".join(known), max_age_s=365 * 86400)
 
 
 def _cookie(table: Table[R]) -> str:

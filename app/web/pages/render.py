@@ -20,6 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.services.context import Ctx
 from app.web.auth import Visitor, language_of, visitor_of
+from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.banners import with_banners
 from app.web.pages.environment import environment
 from app.web.pages.forms import Shown
@@ -50,8 +51,9 @@ def wants_main_only(request: Request) -> bool:
 
 def page_language(request: Request) -> str:
     """The language of the page: of the user, of a choice made before signing in, or of the browser."""
-    if visitor_of(request) is None and request.cookies.get(LANGUAGE_COOKIE) in ("en", "fr"):
-        return request.cookies[LANGUAGE_COOKIE]
+    chosen = cookie_of(request, LANGUAGE_COOKIE)
+    if visitor_of(request) is None and chosen in ("en", "fr"):
+        return chosen
     return language_of(request)
 
 
@@ -59,7 +61,7 @@ def render(
     request: Request, ctx: Ctx | Visitor | None, template: str, *, status: int = 200, **context: object
 ) -> HTMLResponse:
     """The template as an answer. Templates always have: actor, can(privilege), language, theme, path, layout."""
-    theme = request.cookies.get(THEME_COOKIE, "system")
+    theme = cookie_of(request, THEME_COOKIE) or "system"
     actor = ctx.actor if ctx else None
     templates = environment(page_language(request))
     html = templates.get_template(template).render(
@@ -93,7 +95,7 @@ def go(request: Request, url: str, *, toast: Toast | None = None) -> Response:
         response: Response = RedirectResponse(url, 303)
         if toast:
             said = quote(json.dumps(dict(zip(("tone", "title", "text"), toast, strict=False))))
-            response.set_cookie(TOAST_COOKIE, said, max_age=30, samesite="lax", path="/")
+            set_cookie(request, response, TOAST_COOKIE, said, max_age_s=30)
         return response
     response = Response(status_code=204)
     response.headers["HX-Location"] = json.dumps(

@@ -5,9 +5,17 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.core.errors import NotSignedIn, TooManyRequests, VigieError
+from app.core.errors import NotAllowed, NotSignedIn, TooManyRequests, VigieError
 from app.services import accounts
-from app.web.auth import browser_of, end_session, require_same_origin, set_session, visitor_of
+from app.web.auth import (
+    browser_of,
+    end_session,
+    require_private,
+    require_same_origin,
+    set_session,
+    visitor_of,
+)
+from app.web.cookies import set_cookie
 from app.web.deps import Program, SignedRouter, Writer
 from app.web.i18n import LANGUAGES, translator
 from app.web.pages.forms import Posted, Told
@@ -23,7 +31,12 @@ def ask(request: Request, next: str = "/") -> Response:
     """The sign-in page; who is signed in already goes on."""
     if visitor_of(request) is not None:
         return leave(request, local_path(next))
-    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=None)
+    told = None
+    try:
+        require_private(request)
+    except NotAllowed as error:
+        told = _told(request, error)
+    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=told)
 
 
 @router.post("/login")
@@ -32,13 +45,14 @@ def sign_in(request: Request, form: Posted, services: Program) -> Response:
     require_same_origin(request)
     back = local_path(form["next"])
     try:
+        require_private(request)
         made = accounts.sign_in(
             services,
             form["name"].strip(),
             form["password"],
             browser_of(request),
         )
-    except (NotSignedIn, TooManyRequests) as error:
+    except (NotAllowed, NotSignedIn, TooManyRequests) as error:
         told = _told(request, error)
         return render(
             request, None, "shell/login.html", status=told.status, next=back, name=form["name"], problem=told
@@ -70,7 +84,7 @@ def choose_language(request: Request, form: Posted, ctx: Writer) -> Response:
     if ctx.actor.user_id is not None:
         accounts.set_language(ctx, "fr" if chosen == "fr" else "en")
     response = leave(request, local_path(form["next"]))
-    response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=YEAR_S, samesite="lax", path="/")
+    set_cookie(request, response, LANGUAGE_COOKIE, chosen, max_age_s=YEAR_S)
     return response
 
 

@@ -148,7 +148,7 @@ def revert(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     return _asked(request, visitor, form, id, "", "vm.revert", lambda ctx: definitions.revert(ctx, id))
 
 
-@router.get("/vms/{id}/xml/edit")
+@router.get("/vms/{id}/xml/edit", name="vm.define")
 def edit_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     """The saved definition, to edit."""
     ctx.require("vm.edit_xml")
@@ -180,7 +180,7 @@ def save_xml(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     return go(request, f"/vms/{id}/xml", toast=("ok", visitor.translate(QUEUED) % {"task": queued.title}))
 
 
-@router.get("/vms/{id}/history")
+@router.get("/vms/{id}/history", name="vm.history")
 def history(request: Request, id: PageId, ctx: Reader) -> Response:
     """Versions of the definition, and two of them compared."""
     versions = definitions.list_versions(ctx, id).items

@@ -97,7 +97,7 @@ def vm_tasks(request: Request, id: PageId, ctx: Reader) -> Response:
     )
 
 
-@router.get("/vms/{id}/xml")
+@router.get("/vms/{id}/xml", name="vm.xml")
 def vm_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VM's definition as its host has it."""
     xml = vms.xml_of(ctx, id)
@@ -134,14 +134,14 @@ def _last_task(ctx: Ctx, vm: VmDetail) -> object:
     return task if task.error is not None and recent else None
 
 
-@router.get("/vms/{id}/screen")
+@router.get("/vms/{id}/screen", name="vm.screen")
 def vm_screen(request: Request, id: PageId, ctx: Reader) -> Response:
     """The thumbnail with its age. Asking for it makes the engine take a new picture."""
     vms.screen_of(ctx, id)
     return render(request, ctx, "vms/_screen.html", vm=vms.show_vm(ctx, id))
 
 
-@router.get("/vms/{id}/screen.png")
+@router.get("/vms/{id}/screen.png", name="vm.screen")
 def vm_picture(id: PageId, ctx: Reader) -> Response:
     """The last screenshot. The address names its time, so a browser may keep it."""
     screen = vms.screen_of(ctx, id)

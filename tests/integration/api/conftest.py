@@ -31,6 +31,7 @@ from app.services.vault import Vault
 from app.web import create_web
 from tests.databases import Cluster
 
+BASE_URL = "http://localhost"
 PASSWORD = "correct horse battery"
 NETWORK_XML = (
     "<network><name>default</name><forward mode='nat'/><bridge name='virbr0'/>"
@@ -68,7 +69,7 @@ class Console:
     def client(self, role: Role | None = Role.ADMINISTRATOR) -> TestClient:
         """A program with a token of the role, or without any."""
         headers = {"Authorization": f"Bearer {self.tokens[role]}"} if role else {}
-        client = TestClient(self.app, headers=headers, follow_redirects=False)
+        client = TestClient(self.app, BASE_URL, headers=headers, follow_redirects=False)
         self.clients.append(client)
         return client
 
@@ -77,6 +78,7 @@ class Console:
         signed = accounts.sign_in(self.services, role.value, PASSWORD, Browser("testclient", "Tests"))
         client = TestClient(
             self.app,
+            BASE_URL,
             cookies={"vigie_session": signed.secret},
             headers={"Sec-Fetch-Site": "same-origin"},
             follow_redirects=False,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.api.conftest import Console
+from tests.integration.api.routes import operations
 
 JSON = {"Content-Type": "application/json"}
 
@@ -209,3 +210,47 @@ def test_idempotency_keys(shared: Console, key: str) -> None:
 def test_last_event_id(shared: Console, last: str) -> None:
     answer = shared.client().get("/api/v1/events/stream?seconds=1", headers={"Last-Event-ID": last})
     assert answer.status_code == 422
+
+
+def _wrong(value: object) -> list[object]:
+    """What another type of JSON says about the same."""
+    if isinstance(value, bool):
+        return [1, "true", "on"]
+    if isinstance(value, int):
+        return [True, str(value), float(value)]
+    if isinstance(value, str):
+        return [7, False]
+    return []
+
+
+def _spoilt(body: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:
+    """The body with one value of another type, at any depth, and the name of that field."""
+    for name, value in body.items():
+        for wrong in _wrong(value):
+            yield name, {**body, name: wrong}
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", {**body, name: spoilt}) for inner, spoilt in _spoilt(value))
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            yield from (
+                (f"{name}.0.{inner}", {**body, name: [spoilt]}) for inner, spoilt in _spoilt(value[0])
+            )
+
+
+def test_values_of_another_json_type_are_refused_by_their_field(shared: Console) -> None:
+    client = shared.client()
+    tried = 0
+    for operation in operations(shared.app):
+        for field, body in _spoilt(operation.body or {}):
+            answer = client.request(operation.method, operation.url, json=body)
+            assert answer.status_code == 422, f"{operation} {body}: {answer.status_code}"
+            assert field.partition(".")[0] in {
+                each["field"].partition(".")[0] for each in answer.json()["errors"]
+            }
+            tried += 1
+    assert tried > 200
+
+
+@pytest.mark.parametrize("name", ["a\u202eb", "a\u200bb", "a\x85b", "a\u2028b", "\ufeffa"])
+def test_a_name_with_what_cannot_be_seen_is_refused(shared: Console, name: str) -> None:
+    answer = shared.client().post("/api/v1/datacenters", json={"name": name})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")

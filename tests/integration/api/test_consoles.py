@@ -15,8 +15,9 @@ from app.db import models
 from app.services import consoles
 from tests.integration.api.conftest import Console
 
-ORIGIN = "http://testserver"
+ORIGIN = "http://localhost"
 PATH = "/api/v1/console"
+SOCKET = f"ws://localhost{PATH}"
 
 
 def ask(client: TestClient, vm: str, **spec: object) -> dict[str, str]:
@@ -30,7 +31,7 @@ def refusal(client: TestClient, ticket: str, *, origin: str | None = ORIGIN) -> 
     headers = {"origin": origin} if origin else {}
     with (
         pytest.raises(WebSocketDenialResponse) as raised,
-        client.websocket_connect(PATH, ["vigie", f"vigie.ticket.{ticket}"], headers=headers),
+        client.websocket_connect(SOCKET, ["vigie", f"vigie.ticket.{ticket}"], headers=headers),
     ):
         pass
     return raised.value.status_code, raised.value.json()["code"]
@@ -44,7 +45,7 @@ def rows(console: Console, model: type) -> int:
 def test_a_ticket_says_what_it_is_for_and_is_kept_as_its_hash(console: Console) -> None:
     vm = console.inventory.vms[0]
     made = ask(console.client(Role.OPERATOR), vm, kind="serial", view_only=True)
-    assert made["url"] == f"ws://testserver{PATH}"
+    assert made["url"] == f"ws://localhost{PATH}"
     assert (made["kind"], made["view_only"]) == ("serial", True)
     with console.services.database.read() as session:
         kept = session.scalars(sa.select(models.ConsoleTicket)).one()
@@ -77,7 +78,7 @@ def test_it_ends_after_thirty_seconds(console: Console) -> None:
     assert rows(console, models.ConsoleTicket) == 0
 
 
-@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "", None, "http://testserver.evil"])
+@pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "", None, "http://localhost.evil"])
 def test_a_browser_opens_it_from_our_own_pages_only(shared: Console, origin: str | None) -> None:
     browser = shared.browser()
     made = ask(browser, shared.inventory.vms[0])
@@ -98,7 +99,7 @@ def test_without_ticket_or_credentials_nothing_opens(shared: Console) -> None:
     assert refusal(shared.browser(), "x" * 43) == (403, "ticket_invalid")
     with (
         pytest.raises(WebSocketDenialResponse) as raised,
-        shared.browser().websocket_connect(PATH, headers={"origin": ORIGIN}),
+        shared.browser().websocket_connect(SOCKET, headers={"origin": ORIGIN}),
     ):
         pass
     assert raised.value.json()["code"] == "ticket_invalid"

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from app.core.privileges import Role
 from app.services import accounts, logins
 from app.services.accounts import Browser
-from tests.integration.api.conftest import PASSWORD, Console
+from tests.integration.api.conftest import BASE_URL, PASSWORD, Console
 from tests.integration.api.routes import Operation, operations
 
 # What a person may do to their own login and tokens needs no privilege; a look at a host before adding does.
@@ -84,12 +84,56 @@ def test_refused_changes_are_in_the_audit(console: Console) -> None:
     )
 
 
+READS_OF_OPERATORS = {
+    "/xml": "vm.view-xml",
+    "/definition": "vm.view-xml",
+    "/history/0": "vm.view-xml",
+    "/history/0/diff": "vm.view-xml",
+    "/screen": "vm.console",
+}
+
+
+def test_a_viewer_reads_no_whole_definition_and_no_screen_and_the_audit_says_who_tried(
+    console: Console,
+) -> None:
+    vm = console.inventory.vms[0]
+    viewer = console.client(Role.VIEWER)
+    for path, privilege in READS_OF_OPERATORS.items():
+        refused = viewer.get(f"/api/v1/vms/{vm}{path}")
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed"), path
+        assert privilege in refused.json()["why"]
+        assert "<name>" not in refused.text
+    for path in ("/xml", "/screen", "/screen.png", "/history?from=0"):
+        page = console.browser(Role.VIEWER).get(f"/vms/{vm}{path}")
+        assert page.status_code == 403, path
+        assert "domain" not in page.text
+    page = console.browser(Role.VIEWER).get(f"/vms/{vm}").text
+    assert "/xml" not in page
+    assert "/screen" not in page
+    entries = console.client().get("/api/v1/audit?outcome=refused").json()["items"]
+    assert {(each["actor"], each["target"]["id"], each["code"]) for each in entries} == {
+        ("viewer", vm, "not_allowed")
+    }
+    assert {each["action"] for each in entries} == {
+        "vm.xml",
+        "vm.definition",
+        "vm.version",
+        "vm.diff",
+        "vm.screen",
+        "vm.history",
+    }
+    operator = console.client(Role.OPERATOR)
+    for path in READS_OF_OPERATORS:
+        assert operator.get(f"/api/v1/vms/{vm}{path}").status_code in (200, 404), path
+    assert operator.get(f"/api/v1/vms/{vm}/xml").status_code == 200
+
+
 def test_foreign_pages_change_nothing(console: Console) -> None:
     browser = console.browser()
     foreign = (
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
-        {"Sec-Fetch-Site": "", "Origin": "http://testserver"},
+        {"Sec-Fetch-Site": "", "Origin": "http://localhost"},
     )
     for operation in operations(console.app):
         if operation.method == "GET":
@@ -103,15 +147,15 @@ def test_foreign_pages_change_nothing(console: Console) -> None:
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"Origin": "http://testserver"}, 201),
-        ({"Referer": "http://testserver/datacenters"}, 201),
-        ({"Origin": "HTTP://TESTSERVER"}, 201),
+        ({"Origin": "http://localhost"}, 201),
+        ({"Referer": "http://localhost/datacenters"}, 201),
+        ({"Origin": "HTTP://LOCALHOST"}, 201),
         ({}, 403),
         ({"Origin": "null"}, 403),
-        ({"Origin": "https://testserver"}, 403),
-        ({"Origin": "http://testserver:81"}, 403),
-        ({"Origin": "http://testserver.evil.example"}, 403),
-        ({"Referer": "http://evil.example/http://testserver/"}, 403),
+        ({"Origin": "https://localhost"}, 403),
+        ({"Origin": "http://localhost:81"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+        ({"Referer": "http://evil.example/http://localhost/"}, 403),
         ({"Origin": "http://[::1"}, 403),
     ],
 )
@@ -145,7 +189,9 @@ def test_signing_out_ends_the_session(console: Console) -> None:
     browser.cookies.clear()
     signed = accounts.sign_in(console.services, "viewer", PASSWORD, Browser(None))
     assert (
-        TestClient(console.app, cookies={"vigie_session": signed.secret}).get("/api/v1/session").status_code
+        TestClient(console.app, BASE_URL, cookies={"vigie_session": signed.secret})
+        .get("/api/v1/session")
+        .status_code
         == 200
     )
 

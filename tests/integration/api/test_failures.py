@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from app.core.errors import HypervisorRefused, TooManyRequests
 from app.core.privileges import Role
 from app.web.deps import Reader, SignedRouter, Writer
-from tests.integration.api.conftest import Console
+from tests.integration.api.conftest import BASE_URL, Console
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_locked_database_refuses_writers_and_serves_readers(console: Console) 
 
     def write(number: int) -> None:
         with TestClient(
-            console.app, headers={"Authorization": f"Bearer {console.tokens[Role.ADMINISTRATOR]}"}
+            console.app, BASE_URL, headers={"Authorization": f"Bearer {console.tokens[Role.ADMINISTRATOR]}"}
         ) as client:
             answer = client.post("/api/v1/datacenters", json={"name": f"Lyon {number}"})
             answers.append(answer.status_code)

@@ -55,7 +55,7 @@ def test_a_request_of_a_user_who_was_deleted_while_its_body_came_is_refused(
     mallory = make_administrator(server, "mallory", "another long password")
     body = json.dumps({"name": "backdoor", "password": "a very long password", "role": "administrator"})
     head = (
-        f"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {mallory}\r\nConnection: close\r\n"
+        f"POST /api/v1/users HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {mallory}\r\nConnection: close\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     with closing(Rest(server.url, token)) as rest, connect(server) as client:

@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.core.endpoints import make_endpoint
+from app.core.endpoints import Endpoint, make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostNotAnswering, HostUnreachable
 from app.core.states import Transport, VmState
 from app.hypervisor import Host, SshPassword, Target, relay, see_identity
@@ -179,13 +180,18 @@ def test_a_stuck_qemu_cuts_no_verb_of_another_vm(fresh_lab: Lab, open_host: Open
     assert host.read_vm(saved).state is VmState.SAVED
 
 
+def here(transport: Transport, port: int) -> Endpoint:
+    """A port of this machine, which only labs may dial."""
+    return replace(make_endpoint(transport, address="127.0.0.1", port=port), loopback=True)
+
+
 def test_silent_port() -> None:
     with listener(b"") as port:
         for transport in (Transport.SSH, Transport.TLS):
-            endpoint = make_endpoint(transport, address="127.0.0.1", port=port)
+            endpoint = here(transport, port)
             with at_deadline():
                 see_identity(endpoint, deadline_s=DEADLINE_S)
-        endpoint = make_endpoint(Transport.SSH, address="127.0.0.1", port=port)
+        endpoint = here(Transport.SSH, port)
         with at_deadline():
             Host.open(
                 Target(endpoint, SshPassword("x"), "SHA256:x"),
@@ -200,7 +206,7 @@ def test_silent_port() -> None:
 def test_port_that_talks_nonsense(greeting: bytes) -> None:
     with listener(greeting) as port:
         for transport in (Transport.SSH, Transport.TLS):
-            endpoint = make_endpoint(transport, address="127.0.0.1", port=port)
+            endpoint = here(transport, port)
             with pytest.raises((HostUnreachable, HostNotAnswering)):
                 see_identity(endpoint, deadline_s=DEADLINE_S)
 
@@ -209,7 +215,7 @@ def test_nothing_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with pytest.raises(HostUnreachable):
-        see_identity(make_endpoint(Transport.SSH, address="127.0.0.1", port=port), deadline_s=5)
+        see_identity(here(Transport.SSH, port), deadline_s=5)
     with pytest.raises(HostUnreachable):
         see_identity(make_endpoint(Transport.TLS, address="no-such-host.invalid"), deadline_s=5)
     with pytest.raises(HostError) as refused:

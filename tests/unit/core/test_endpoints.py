@@ -3,7 +3,15 @@
 import pytest
 
 from app.config import Settings
-from app.core.endpoints import SYSTEM_SOCKET, Endpoint, make_endpoint, parse_uri, require_libvirt_socket
+from app.core.endpoints import (
+    SYSTEM_SOCKET,
+    Endpoint,
+    check_dialable,
+    is_dialable,
+    make_endpoint,
+    parse_uri,
+    require_libvirt_socket,
+)
 from app.core.errors import InvalidInput
 from app.core.states import Transport
 
@@ -118,3 +126,44 @@ def test_in_the_lab_libvirts_sockets_may_lie_anywhere_but_have_its_names() -> No
         require_libvirt_socket(
             make_endpoint(Transport.LOCAL, socket="/x/docker.sock"), SOCKETS, anywhere=True
         )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254",
+        "fe80::1",
+        "fe80::1%eth0",
+        "::ffff:169.254.169.254",
+        "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1",
+        "224.0.0.1",
+        "ff02::1",
+        "0.0.0.0",
+        "0.1.2.3",
+        "::",
+        "::ffff:0.0.0.0",
+        "255.255.255.255",
+        "240.0.0.1",
+    ],
+)
+def test_addresses_where_no_host_may_be_are_never_dialled(address: str) -> None:
+    for loopback in (False, True):
+        assert not is_dialable(address, loopback=loopback)
+        endpoint = Endpoint(Transport.SSH, address, 22, "root", loopback=loopback)
+        with pytest.raises(InvalidInput, match="must not be a loopback, link-local"):
+            check_dialable(endpoint)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"])
+def test_the_loopback_is_dialled_in_the_lab_only(address: str) -> None:
+    assert not is_dialable(address, loopback=False)
+    assert is_dialable(address, loopback=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "192.168.1.1", "198.18.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "64:ff9b::c000:201"],
+)
+def test_private_and_public_addresses_may_be_hosts(address: str) -> None:
+    assert is_dialable(address, loopback=False)
