@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -29,6 +30,7 @@ from app.db.session import Database
 from app.engine import EngineProcess
 from app.hypervisor import remove_directory
 from app.logs import set_up_logs
+from app.memory import TRIM_EVERY_S, give_back, share_heaps
 from app.services import consoles
 from app.services.context import Services
 from app.services.notices import Hub
@@ -61,7 +63,9 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
         try:
             await anyio.to_thread.run_sync(engine.wait_until_started)
             await anyio.to_thread.run_sync(consoles.forget_all, services)
+            trimming = asyncio.create_task(_give_memory_back())
             yield
+            trimming.cancel()
         finally:
             services.visits.close()
             await anyio.to_thread.run_sync(engine.stop)
@@ -69,6 +73,13 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
 
     app.router.lifespan_context = lifespan
     return app
+
+
+async def _give_memory_back() -> None:
+    """What large answers needed for a moment would stay with the process."""
+    while True:
+        await asyncio.sleep(TRIM_EVERY_S)
+        await anyio.to_thread.run_sync(give_back)
 
 
 def serve(settings: Settings) -> int:
@@ -83,6 +94,7 @@ def serve(settings: Settings) -> int:
             _prepare_database(settings)
             vault = Vault(settings.key_path)
             engine = EngineProcess.fork(settings, vault)
+            share_heaps()
             database = Database(settings.database, epoch_file=settings.epoch_path)
             services = Services(settings, database, Hub(), vault)
             server = _Server(create_app(services, engine), settings, listener)

@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.errors import Unavailable
 from app.core.folding import fold
-from app.core.messages import N_
 from app.db import epoch
+from app.db.failures import DatabaseFile, as_unavailable
 
 BUSY_TIMEOUT_MS = 5000
+# Each connection of SQLite keeps up to 16 MiB of pages and 128 prepared statements: few stay open, the ones used last
+# are used first, and those beyond are closed when nobody needs them.
+SQLITE_CONNECTIONS = 6
+MOST_CONNECTIONS = 40
 
 
 class Database:
@@ -34,22 +36,29 @@ class Database:
         self,
         url: str,
         *,
-        pool_size: int = 20,
         busy_timeout_ms: int = BUSY_TIMEOUT_MS,
         epoch_file: Path | None = None,
     ) -> None:
         self.epoch = epoch.EpochFile(epoch_file) if epoch_file else None
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 20, "pool_timeout": 5}
+        self._path = Path(self.url.database) if self.is_sqlite and self.url.database else None
+        self._file = DatabaseFile(self._path) if self._path else None
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stay = SQLITE_CONNECTIONS if self.is_sqlite else MOST_CONNECTIONS // 2
+        options: dict[str, Any] = {
+            "pool_size": stay,
+            "max_overflow": MOST_CONNECTIONS - stay,
+            "pool_timeout": 5,
+        }
+        options["pool_use_lifo"] = True
         options["hide_parameters"] = True  # errors are logged; parameters may be hashes and sealed secrets
         if not self.is_sqlite:
             options |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
         self.engine = sa.create_engine(self.url, **options)
         if self.is_sqlite:
-            _set_up_sqlite(self.engine, busy_timeout_ms)
+            _set_up_sqlite(self.engine, busy_timeout_ms, self._file)
         else:
             _hide_rows(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
@@ -57,7 +66,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that is rolled back at the end. Raises Unavailable when the database cannot be reached."""
-        with _as_unavailable(), self._sessions() as session:
+        with as_unavailable(self._path), self._sessions() as session:
             yield session
             session.rollback()
 
@@ -69,10 +78,12 @@ class Database:
         `wait_ms`: how long SQLite waits for its lock, when that is less than usual.
 
         Functions put with `after_commit` run once the commit is done, in order. Raises Unavailable when the
-        database is locked, full or gone.
+        database is locked, full, read-only or gone.
         """
+        if self._file is not None:
+            self._file.check()
         writing = self.engine.execution_options(vigie_write=True, vigie_wait_ms=wait_ms)
-        with _as_unavailable(), self._sessions(bind=writing) as session:
+        with as_unavailable(self._path), self._sessions(bind=writing) as session:
             try:
                 yield session
                 mark = epoch.grow(session)
@@ -140,7 +151,10 @@ def after_commit(session: Session, effect: Callable[[], None]) -> None:
     session.info.setdefault("after_commit", []).append(effect)
 
 
-def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
+def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int, file: DatabaseFile | None) -> None:
+    if file is not None:
+        _guard(engine, file)
+
     @sa.event.listens_for(engine, "connect")
     def connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions are begun below, by name
@@ -168,6 +182,18 @@ def _set_up_sqlite(engine: sa.Engine, busy_timeout_ms: int) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def _guard(engine: sa.Engine, file: DatabaseFile) -> None:
+    """Open nothing but the file that was opened first: SQLite would make an empty one in place of a missing one."""
+
+    @sa.event.listens_for(engine, "do_connect")
+    def before(*_: object) -> None:
+        file.check()
+
+    @sa.event.listens_for(engine, "connect")
+    def after(*_: object) -> None:
+        file.remember()
+
+
 def _hide_rows(engine: sa.Engine) -> None:
     """Cut off the part of PostgreSQL's errors that shows the row, for the reason that parameters are hidden."""
 
@@ -176,44 +202,3 @@ def _hide_rows(engine: sa.Engine) -> None:
         for error in (context.original_exception, context.sqlalchemy_exception):
             if error is not None and error.args:
                 error.args = (str(error.args[0]).partition("\nDETAIL:")[0], *error.args[1:])
-
-
-@contextmanager
-def _as_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (DBAPIError, sa.exc.TimeoutError) as error:
-        told = _unavailable(error)
-        if told is None:
-            raise
-        raise told from error
-
-
-def _unavailable(error: Exception) -> Unavailable | None:
-    """What to tell people about a database error that is not a fault of the program; None when it is one."""
-    said = str(getattr(error, "orig", error)).lower()
-    if "locked" in said or "busy" in said:
-        return Unavailable(
-            N_("The database is busy."),
-            why=N_("Another program holds its lock."),
-            hint=N_(
-                "Try again in a moment; if it stays, look for a backup or a shell that holds the file open."
-            ),
-            code="database_locked",
-        )
-    if "full" in said or "no space" in said or "disk i/o" in said:
-        return Unavailable(
-            N_("The disk of the database is full."),
-            why=N_("The last write did not fit."),
-            hint=N_("Free space in the data directory; nothing was changed."),
-            code="storage_full",
-        )
-    if isinstance(error, (OperationalError, sa.exc.TimeoutError)) or getattr(
-        error, "connection_invalidated", False
-    ):
-        return Unavailable(
-            N_("The database cannot be reached."),
-            hint=N_("Check that it runs and that VIGIE_DATABASE_URL is right."),
-            code="database_gone",
-        )
-    return None

@@ -10,9 +10,9 @@ from starlette.staticfiles import StaticFiles
 
 from app.resources import resource
 from app.services.context import Services
+from app.services.readiness import Health, Readiness
 from app.web import consoles, live, pages
 from app.web.api import install_api
-from app.web.api.system import Health
 from app.web.error_pages import error_page
 from app.web.errors import install_errors
 from app.web.middleware import install_middleware
@@ -39,6 +39,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
     )
     app.state.services = services
     app.state.health = health
+    app.state.readiness = Readiness(services, health)
     app.state.registry = registry
     install_middleware(app, services.settings, durations)
     install_errors(app, error_page)

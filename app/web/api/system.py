@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -10,15 +10,11 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.errors import Unavailable
-from app.core.messages import N_
 from app.core.records import Overview, Record
 from app.services import overview
+from app.services.readiness import Health, Readiness
 from app.web.api.shapes import api_router, problems
-from app.web.deps import Program, Reader
-
-Health = Callable[[], Mapping[str, object]]
-"""How the engine is: numbers, and numbers by state; `running` is False while it cannot work."""
+from app.web.deps import Reader
 
 router = api_router("system")
 open_router = APIRouter(tags=["system"])
@@ -37,15 +33,10 @@ async def healthz() -> Status:
 
 
 @open_router.get("/readyz", name="system.ready", responses=problems(503, signed=False))
-def readyz(request: Request, services: Program) -> Status:
-    """The database answers and the engine works; needs no token."""
-    with services.database.read() as session:
-        session.connection()
-    health: Health = request.app.state.health
-    if not health().get("running", True):
-        raise Unavailable(
-            N_("Vigie is starting or stopping."), hint=N_("Try again in a moment."), code="not_running"
-        )
+def readyz(request: Request) -> Status:
+    """The engine works, and changes can be written; needs no token. 503 with `code` and `why` while that is not so."""
+    readiness: Readiness = request.app.state.readiness
+    readiness.check()
     return Status(status="ready")
 
 

@@ -134,3 +134,28 @@ def test_pages_send_strangers_to_the_login(console: Console) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fvms%3Fstate%3Drunning")
     part = stranger.get("/vms", headers={"HX-Request": "true"})
     assert part.headers["hx-redirect"] == "/login?next=%2Fvms"
+
+
+def test_made_up_methods_do_not_become_metrics(console: Console) -> None:
+    client = console.client()
+    for number in range(5):
+        client.request(f"BREW{number}", "/nothing")
+    assert "BREW" not in client.get("/metrics").text
+
+
+def test_readiness_is_looked_up_once_for_all_who_ask_within_a_second(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readiness, looks = console.app.state.readiness, []
+    monkeypatch.setattr(readiness, "_probe", lambda: looks.append(1))
+    monkeypatch.setattr("app.services.readiness.PROBE_EVERY_S", 3600)
+    assert [console.client(None).get("/readyz").status_code for _ in range(5)] == [200] * 5
+    assert looks == [1]
+
+
+def test_an_engine_that_cannot_write_is_not_ready(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        console.app.state.readiness, "_health", lambda: {"running": True, "writer_failing": True}
+    )
+    answer = console.client(None).get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "engine_not_writing")

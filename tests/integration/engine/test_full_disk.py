@@ -6,11 +6,22 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from app.config import Settings
+from app.core.errors import Unavailable
+from app.db import migrate
+from app.db.models import Datacenter
+from app.db.session import Database
 from app.lab.process import run
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
+from app.services.context import Services
+from app.services.notices import Hub
+from app.services.readiness import Readiness
+from app.services.vault import Vault
+from tests.integration.engine.site import eventually
 
 pytestmark = pytest.mark.lab  # root, for a disk of its own
 
@@ -38,6 +49,12 @@ def fill(disk: Path) -> Path:
             return filler
 
 
+def not_ready(rest: Rest) -> str | None:
+    """The code with which Vigie says that it is not ready; None when it is."""
+    answer = rest.ask("GET", "/readyz")
+    return None if answer.status == 200 else str(answer.data["code"])
+
+
 def test_a_full_data_directory_refuses_changes_and_serves_pages(small_disk: Path) -> None:
     server = Server(small_disk / "server", settings={"log_level": "info"})
     server.prepare()
@@ -46,16 +63,74 @@ def test_a_full_data_directory_refuses_changes_and_serves_pages(small_disk: Path
     try:
         with closing(Rest(server.url, token)) as rest:
             rest.call("POST", "/datacenters", {"name": "before"})
+            assert rest.ask("GET", "/readyz").status == 200
             filler = fill(small_disk)
+            eventually(lambda: not_ready(rest) == "storage_full", 10, "it says that it is not ready")
             refused = [rest.ask("POST", "/api/v1/datacenters", {"name": f"full {n}"}) for n in range(3)]
             assert {(answer.status, answer.data["code"]) for answer in refused} == {(503, "storage_full")}
             assert "Free space" in refused[0].data["hint"]
             for path in ("/api/v1/datacenters", "/", "/vms", "/tasks"):
                 assert rest.ask("GET", path).status == 200, path
             filler.unlink()
+            eventually(lambda: not_ready(rest) is None, 10, "it is ready again")
             rest.call("POST", "/datacenters", {"name": "after"})
             names = {row["name"] for row in rest.call("GET", "/datacenters")["items"]}
             assert {"before", "after"} <= names
             assert not any(name.startswith("full") for name in names)
     finally:
         server.stop()
+
+
+def test_a_database_file_that_was_moved_away_takes_no_changes_and_is_not_made_anew(tmp_path: Path) -> None:
+    server = Server(tmp_path / "server", settings={"log_level": "info"})
+    server.prepare()
+    token = make_administrator(server, "tester", "a long password")
+    server.start()
+    try:
+        with closing(Rest(server.url, token)) as rest:
+            rest.call("POST", "/datacenters", {"name": "before"})
+            path = server.directory / "vigie.db"
+            path.rename(tmp_path / "away.db")
+            refused = rest.ask("POST", "/api/v1/datacenters", {"name": "lost"})
+            assert (refused.status, refused.data["code"]) == (503, "database_missing")
+            assert rest.ask("GET", "/vms").status == 200
+            eventually(lambda: not_ready(rest) == "database_missing", 10, "it says that it is not ready")
+            assert not path.exists()
+            (tmp_path / "away.db").rename(path)
+            eventually(lambda: not_ready(rest) is None, 10, "it is ready again")
+            rest.call("POST", "/datacenters", {"name": "after"})
+            assert "lost" not in {row["name"] for row in rest.call("GET", "/datacenters")["items"]}
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("what", ["file system", "file"])
+def test_a_read_only_place_has_its_own_reason(small_disk: Path, what: str) -> None:
+    settings = Settings(data_dir=small_disk)
+    services = Services(settings, Database(settings.database), Hub(), Vault(settings.key_path))
+    migrate.upgrade(services.database)
+    services.database.close()
+    path = small_disk / "vigie.db"
+    if what == "file":
+        run(["mount", "--bind", str(path), str(path)])
+    run(
+        [
+            "mount",
+            "-o",
+            "remount,ro,bind" if what == "file" else "remount,ro",
+            str(path if what == "file" else small_disk),
+        ]
+    )
+    database = Database(settings.database)
+    try:
+        with pytest.raises(Unavailable) as told, database.begin() as session:
+            session.execute(sa.delete(Datacenter))
+        assert told.value.code == "database_read_only"
+        looking = Readiness(Services(settings, database, Hub(), services.vault), dict)
+        with pytest.raises(Unavailable) as asked:
+            looking.check()
+        assert asked.value.code == "database_read_only"
+    finally:
+        database.close()
+        if what == "file":
+            run(["umount", str(path)])
