@@ -24,6 +24,16 @@ class Creation(Spec):
     notes: Notes = ""
 
 
+class SeedRemoval(Spec):
+    """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone."""
+
+    vm_id: str
+    uuid: str | None = None
+    pool: str
+    name: str
+    target: str
+
+
 class PlannedVolume(Record):
     """A volume that would be made."""
 

@@ -57,6 +57,7 @@ class RemovalDisk(Record):
     allocation_bytes: int | None = Field(None, description="What would be freed.")
     deletable: bool
     own: bool = Field(False, description="Made for this VM, as far as can be seen: proposed to go with it.")
+    goes: bool = Field(False, description="A cloud-init seed: it goes with the VM in any case.")
     why: str | None = Field(None, description="Why it stays.")
 
 

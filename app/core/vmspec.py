@@ -182,6 +182,11 @@ class CloudInit(Spec):
         None, description="A kept specification whose user_data, which is never shown, is taken."
     )
 
+    keep_seed: bool = Field(
+        False,
+        description="Leave the CD in its drive after the first boot, with the hashes of passwords on it.",
+    )
+
     @model_validator(mode="after")
     def _usable(self) -> Self:
         for key in self.ssh_keys:

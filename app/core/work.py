@@ -34,6 +34,7 @@ WORK: dict[str, Work] = {
         Work("vm.define", N_("Change the definition"), "vm.edit_xml"),
         Work("vm.rename", N_("Rename the VM"), "vm.edit"),
         Work("vm.delete", N_("Delete the VM"), "vm.delete"),
+        Work("vm.remove-seed", N_("Remove the cloud-init seed"), "vm.edit"),
         Work("vm.bring_back", N_("Bring the VM back"), "vm.delete"),
         Work("pool.create", N_("Create the storage pool"), "pool.edit"),
         Work("pool.change", N_("Change the storage pool"), "pool.edit"),

@@ -12,7 +12,7 @@ from app.core.views import VmObservation, VolumeObservation
 from app.engine import images, leftovers, volume_checks
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
-from app.services import births
+from app.services import births, cloud_init_seeds
 from app.services.seeds import seed_image
 
 SHARE_OF_VOLUMES = 80  # percent of the work, as far as anybody can tell
@@ -40,6 +40,8 @@ def create(run: Run) -> Outcome:
             _start(run, plan)
     except (HostError, TaskFailed, Cancelled):
         run.take_back()
+        if not run.made:
+            run.write(partial(cloud_init_seeds.forget, vm_id=run.job.target_id))
         raise
     _settle(run, asked)
     run.keep()

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -25,7 +26,7 @@ from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
-from app.services import uploads
+from app.services import cloud_init_seeds, uploads
 from app.services.context import Services
 from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, WORK
 
@@ -36,6 +37,7 @@ ROSTER_EVERY_S = 2.0
 TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
 UPLOADS_EVERY_S = 5.0
+SEEDS_EVERY_S = 15.0
 
 LEASES_EVERY_S = 2.0
 DEVICES_EVERY_S = 5.0
@@ -97,6 +99,7 @@ class Engine:
         self._clock.every(ROSTER_EVERY_S, partial(self._pool.submit, self._read_roster, slack_s=1.0))
         self._clock.every(RETENTION_EVERY_S, self._submit_retention)
         self._clock.every(UPLOADS_EVERY_S, self._submit_uploads)
+        self._clock.every(SEEDS_EVERY_S, partial(self._pool.submit, self._remove_seeds, slack_s=60.0))
         self._submit_retention()
 
     def stop(self) -> None:
@@ -181,6 +184,10 @@ class Engine:
     def _end_uploads(self) -> None:
         with suppress(Unavailable):
             uploads.end_abandoned(self._services)
+
+    def _remove_seeds(self) -> None:
+        with suppress(Unavailable):
+            cloud_init_seeds.remove_due(self._services, now=datetime.now(UTC))
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)

@@ -8,10 +8,11 @@ from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.removal import Removal, Return, VolumePlace
 from app.core.views import VmObservation
+from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
 from app.hypervisor.xml import edit
-from app.services import births, departures
+from app.services import births, cloud_init_seeds, departures
 
 SHARE_OF_DEFINITION = 40  # percent of the work
 
@@ -35,6 +36,9 @@ def delete(run: Run) -> Outcome:
         _take_down(run, asked, vm)
     run.report(gone_vms=(asked.uuid,))
     _delete_volumes(run, asked.volumes)
+    seed = run.write(partial(cloud_init_seeds.of_vm, vm_id=vm_id))
+    if seed is not None:
+        delete_seed(run, seed)
     if asked.volumes:
         return Outcome(
             N_("The VM was deleted; volumes deleted with it: %(count)d."),
@@ -56,6 +60,9 @@ def _take_down(run: Run, asked: Removal, vm: VmObservation) -> None:
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent))
     whole = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent, secure=True))
+    seed = run.write(partial(cloud_init_seeds.of_vm, vm_id=run.job.target_id))
+    if seed is not None:
+        xml, whole = (edit.without_medium(text, seed.target, seed.name) for text in (xml, whole))
     keep = partial(
         departures.keep_definition,
         task_id=run.job.task_id,

@@ -25,6 +25,7 @@ from app.core.states import TaskState
 from app.core.views import HostReport
 from app.db import epoch
 from app.engine import (  # noqa: F401  imported for the operations that they declare
+    cloud_init_seeds,
     creation,
     filters,
     hardware,

@@ -22,7 +22,7 @@ from app.hypervisor import listing
 from app.hypervisor.connection import Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import build
-from app.hypervisor.xml.edit import device_at, edited, in_boot_order
+from app.hypervisor.xml.edit import device_at, edited, holds_file, in_boot_order
 from app.hypervisor.xml.machine_edit import (
     change_disk,
     change_machine,
@@ -187,6 +187,13 @@ class Hardware:
                 at.addprevious(source)
 
         return self._update(uuid, target, change, flags=libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
+
+    def holds(self, uuid: str, target: str, name: str) -> bool:
+        """Whether the volume or file of this name lies in the drive, as it runs or as it is saved. Raises VmGone."""
+        with self._wiring.work() as work:
+            vm = self._vm(work, uuid)
+            drives = (device_at(_tree(work, vm, saved=saved), target) for saved in (True, False))
+            return any(drive is not None and holds_file(drive, name) for drive in drives)
 
     def change_nic(
         self,

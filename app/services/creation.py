@@ -15,7 +15,7 @@ from app.core.states import ObjectKind
 from app.core.vmspec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml import build
-from app.services import births, look_alikes, seeds, tasks
+from app.services import births, cloud_init_seeds, look_alikes, seeds, tasks
 from app.services.context import Ctx
 from app.services.placement import Place, allocated_memory, choose_host, reserve, take_turn
 from app.services.planning import Draft, draft, memory_of, system_of
@@ -88,6 +88,8 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         notes=spec.notes,
     )
     vm = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name=name)
+    if made.seed and spec.cloud_init is not None:
+        cloud_init_seeds.note(ctx, vm.id, host.id, plan.disks[-1], keep=spec.cloud_init.keep_seed)
     locks = disk_locks(ctx.session, host.id, plan.disks)
     task = tasks.enqueue(
         ctx,

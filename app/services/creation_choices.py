@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from app.core.records import Record
 from app.core.states import HostMode, HostState
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
+from app.services.cloud_init_seeds import is_seed
 from app.services.context import Ctx
 from app.services.planning import OFFERS
 
@@ -110,7 +111,7 @@ def _filters(ctx: Ctx, host: Host) -> tuple[Option, ...]:
 def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
     """Volumes of the host's pools, and whether each looks like a CD's image."""
     query = sa.select(Volume.id, Volume.name, Volume.format, Pool.name).join(Pool, Pool.id == Volume.pool_id)
-    query = query.where(Pool.host_id == host.id).order_by(Volume.name).limit(MOST)
+    query = query.where(Pool.host_id == host.id, sa.not_(is_seed())).order_by(Volume.name).limit(MOST)
     return [
         (Option(key=key, name=name, about=pool), kind == "iso" or name.lower().endswith(".iso"))
         for key, name, kind, pool in ctx.session.execute(ctx.visible(query, "pool.view"))

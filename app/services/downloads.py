@@ -17,6 +17,7 @@ from app.core.states import ObjectKind
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
 from app.services import audit, volumes
+from app.services.cloud_init_seeds import refuse_seed
 from app.services.context import Actor, Ctx, Services
 from app.services.volume_checks import VolumeAccess, VolumeRefused, check_volume
 
@@ -42,6 +43,7 @@ def open_content(
         if row is None:
             raise NotFound(ctx.translate(N_("There is no such volume.")))
         volume, pool = row
+        refuse_seed(ctx, volume)
         volumes.refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
         audit.record(
             ctx, "volume.download", target=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name)

@@ -28,6 +28,7 @@ from app.core.vmspec import VolumeName
 from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
 from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes
+from app.services.cloud_init_seeds import is_seed, refuse_seed
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
 from app.services.volume_checks import require_usable
@@ -63,6 +64,7 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
     if row is None:
         raise InvalidInput("volume_id", N_("names no volume"))
     volume, pool, host = row
+    refuse_seed(ctx, volume)
     require_workable(ctx, host)
     locks = locks_of(ctx.session, pool, volume.name)
     tasks.require_free(ctx, *locks)
@@ -130,6 +132,7 @@ def volume_options(ctx: Ctx) -> list[Ref]:
     ctx.require("image.edit")
     query = sa.select(Volume.id, Volume.name, Pool.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.kind == "file", Pool.state == "running")
+    query = query.where(sa.not_(is_seed()))
     rows = ctx.session.execute(ctx.visible(query.order_by(Volume.name).limit(MOST), "pool.view"))
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
 

@@ -20,6 +20,7 @@ from app.core.systems import System
 from app.core.vmspec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services import tasks
+from app.services.cloud_init_seeds import refuse_seed
 from app.services.context import Ctx
 from app.services.images import fetch_to
 from app.services.volume_checks import require_usable
@@ -118,6 +119,7 @@ def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
     if row[1] != host.id:
         raise InvalidInput(field, N_("is a volume of another host"))
     found: Volume = row[0]
+    refuse_seed(ctx, found)
     return found
 
 

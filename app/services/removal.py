@@ -20,7 +20,7 @@ from app.core.removal import (
     VolumePlace,
 )
 from app.core.states import ObjectKind, VmState
-from app.db.models import Host, Pool, RemovedVm, Vm, VmDefinition, Volume
+from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
 from app.hypervisor.xml.read import UnreadableXml, read_vm
 from app.hypervisor.xml.state_files import StateFiles, read_state_files
 from app.services import births, tasks
@@ -209,14 +209,17 @@ def _disk(
         why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)})
     elif maybe := possible[volume.id]:
         why = why_possible(ctx, volume, maybe[0])
+    seed = ctx.session.get(CloudInitSeed, vm.id)
+    goes = seed is not None and (seed.pool_uuid, seed.volume_name) == (pool.uuid, volume.name)
     return RemovalDisk(
         target=str(disk["target"]),
         path=volume.path,
+        goes=goes,
         volume=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
         pool=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
         allocation_bytes=volume.allocation_bytes,
-        deletable=why is None,
-        own=own and why is None,
+        deletable=why is None and not goes,
+        own=own and why is None and not goes,
         why=why,
     )
 

@@ -31,7 +31,7 @@ def seed_texts(asked: CloudInit, vm_name: str, instance: str, macs: list[str]) -
     texts = {
         "meta-data": yaml.safe_dump(meta, sort_keys=True),
         "user-data": _HEADER
-        + yaml.safe_dump(_user_data(asked, hostname), sort_keys=False, allow_unicode=True),
+        + yaml.safe_dump(_user_data(asked, hostname, instance), sort_keys=False, allow_unicode=True),
     }
     if asked.network == "static":
         texts["network-config"] = yaml.safe_dump(_network(asked, macs), sort_keys=False)
@@ -58,7 +58,7 @@ def seed_image(texts: dict[str, str]) -> bytes:
     return out.getvalue() + PADDING
 
 
-def _user_data(asked: CloudInit, hostname: str) -> dict[str, Any]:
+def _user_data(asked: CloudInit, hostname: str, instance: str) -> dict[str, Any]:
     """What was asked for by fields, under what was written as YAML, which wins."""
     data: dict[str, Any] = {"hostname": hostname, "preserve_hostname": False}
     if "." in hostname:
@@ -85,7 +85,23 @@ def _user_data(asked: CloudInit, hostname: str) -> dict[str, Any]:
             data["ssh_authorized_keys"] = keys
     if hashed:
         data["ssh_pwauth"] = True
-    return data | _written(asked.user_data)
+    data |= _written(asked.user_data)
+    files = data.get("write_files", [])
+    if not asked.keep_seed and isinstance(files, list):
+        data["write_files"] = [*files, *_lasting_seed(instance)]
+    return data
+
+
+def _lasting_seed(instance: str) -> list[dict[str, str]]:
+    """Files in the guest that tell cloud-init at later boots, without the medium, that this is the same machine.
+
+    Else it would find no datasource, and either do nothing more or set the guest up anew.
+    """
+    texts = {"meta-data": yaml.safe_dump({"instance-id": instance}), "user-data": _HEADER}
+    folder = "/var/lib/cloud/seed/nocloud"
+    return [
+        {"path": f"{folder}/{name}", "permissions": "0600", "content": text} for name, text in texts.items()
+    ]
 
 
 def _written(text: str | None) -> dict[str, Any]:

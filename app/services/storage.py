@@ -12,11 +12,12 @@ from app.core.conditions import ConditionRecord
 from app.core.errors import InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.pools import FILE_POOLS
-from app.core.records import Page, PoolRecord, VolumeRecord
+from app.core.records import Page, PoolRecord, Ref, VolumeRecord
 from app.core.specs import PoolQuery, VolumeQuery
-from app.core.states import Transport
+from app.core.states import ObjectKind, Transport
 from app.db.models import Host, Pool, Volume
 from app.services import conditions, volume_records
+from app.services.cloud_init_seeds import is_seed
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page
 from app.services.pool_proofs import shared_with
@@ -91,6 +92,16 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
         lambda rows: _volume_records(ctx, rows),
         counted=ctx.visible(counted.where(*conditions), "pool.view"),
     )
+
+
+def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
+    """Volumes of a host that others may be built on."""
+    ctx.require("volume.edit")
+    query = sa.select(Volume.id, Volume.name, Pool.name).join(Pool, Pool.id == Volume.pool_id)
+    query = query.where(Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw")), sa.not_(is_seed()))
+    query = query.order_by(Volume.name)
+    rows = ctx.session.execute(ctx.visible(query.limit(500), "pool.view"))
+    return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
 
 
 def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:

@@ -28,6 +28,7 @@ from app.core.volumes import (
 )
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import storage, tasks
+from app.services.cloud_init_seeds import refuse_seed
 from app.services.context import Ctx
 from app.services.volume_checks import require_usable
 from app.services.volume_places import locks_of, name_lock, path_locks, same_storage
@@ -63,15 +64,6 @@ def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
         for each in ctx.session.scalars(ctx.visible(pools.order_by(Pool.name), "pool.view"))
         if each.available_bytes > volume.allocation_bytes
     ]
-
-
-def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
-    """Volumes of a host that others may be built on."""
-    ctx.require("volume.edit")
-    query = sa.select(Volume.id, Volume.name, Pool.name).join(Pool, Pool.id == Volume.pool_id)
-    query = query.where(Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw"))).order_by(Volume.name)
-    rows = ctx.session.execute(ctx.visible(query.limit(500), "pool.view"))
-    return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
 
 
 def create_volume(ctx: Ctx, asked: VolumeSpec) -> TaskRecord:
@@ -186,6 +178,7 @@ def _find(ctx: Ctx, volume_id: str, privilege: str) -> tuple[Volume, Pool, Host]
     if row is None:
         raise NotFound(ctx.translate(N_("There is no such volume.")))
     ctx.require(privilege, row[0])
+    refuse_seed(ctx, row[0])
     require_workable(ctx, row[2])
     return row[0], row[1], row[2]
 
@@ -248,6 +241,7 @@ def _backing(ctx: Ctx, pool: Pool, volume_id: str) -> Volume:
     found: Volume | None = ctx.session.scalar(ctx.visible(query, "pool.view"))
     if found is None:
         raise InvalidInput("backing_volume_id", N_("names no volume of this host"))
+    refuse_seed(ctx, found)
     if _running(ctx, found):
         raise InvalidInput("backing_volume_id", N_("is written to by a running VM"))
     return found

@@ -24,7 +24,7 @@ from app.services.notices import TASKS, Hub, notify
 log = structlog.get_logger(__name__)
 
 # Tasks of VMs that are not in the inventory yet, or not any more: their params say which VM it is.
-WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete")
+WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete", "vm.remove-seed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,55 @@ def upgrade() -> None:
         op.add_column("host", sa.Column(name, sa.JSON(), nullable=True))
     op.add_column("removed_vm", sa.Column("sealed", sa.LargeBinary(), nullable=True))
     op.add_column("saved_spec", sa.Column("sealed", sa.LargeBinary(), nullable=True))
+    op.create_table(
+        "cloud_init_seed",
+        sa.Column("vm_id", sa.String(length=24), nullable=False),
+        sa.Column("host_id", sa.String(length=24), nullable=False),
+        sa.Column("pool_uuid", sa.String(length=36), nullable=False),
+        sa.Column("volume_name", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("keep", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("booted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["host_id"], ["host.id"], name=op.f("fk_cloud_init_seed_host_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("vm_id", name=op.f("pk_cloud_init_seed")),
+    )
+    op.create_index(op.f("ix_cloud_init_seed_host_id"), "cloud_init_seed", ["host_id"])
+    _note_seeds()
     _forget_pasted_xml()
+
+
+def _note_seeds() -> None:
+    """Seeds of VMs that are there already are held back, too; they stay in their drives, as their guests know them."""
+    task = sa.table(
+        "task",
+        *map(sa.column, ("target_id", "kind", "state", "host_id")),
+        sa.column("params", sa.JSON),
+        sa.column("created_at", sa.DateTime(timezone=True)),
+    )
+    vm = sa.table("vm", sa.column("id"), sa.column("host_id"))
+    seed = sa.table(
+        "cloud_init_seed",
+        *map(sa.column, ("vm_id", "host_id", "pool_uuid", "volume_name", "target", "keep")),
+        sa.column("created_at", sa.DateTime(timezone=True)),
+    )
+    connection = op.get_bind()
+    query = sa.select(task.c.target_id, task.c.host_id, task.c.params, task.c.created_at)
+    query = query.join(vm, sa.and_(vm.c.id == task.c.target_id, vm.c.host_id == task.c.host_id))
+    for row in connection.execute(query.where(task.c.kind == "vm.create", task.c.state == "succeeded")).all():
+        drives = row.params["blueprint"]["disks"]
+        if row.params.get("seed") and drives and drives[-1]["new"]:
+            place = {"pool_uuid": drives[-1]["new"]["pool"], "volume_name": drives[-1]["new"]["name"]}
+            values = {
+                "vm_id": row.target_id,
+                "host_id": row.host_id,
+                "target": drives[-1]["target"],
+                "keep": True,
+            }
+            connection.execute(sa.insert(seed).values(**values, **place, created_at=row.created_at))
 
 
 def _forget_pasted_xml() -> None:

@@ -19,13 +19,14 @@ from app.db.models.inventory import (
     VmScreen,
     Volume,
 )
-from app.db.models.library import Image, ImageCopy, SavedSpec, Upload
+from app.db.models.library import CloudInitSeed, Image, ImageCopy, SavedSpec, Upload
 from app.db.models.people import Credential, Login, Token, User
 from app.db.models.records import Audit, Epoch, Event, IdempotencyKey, RemovedVm, Reservation, Task, TaskLock
 
 __all__ = [
     "Audit",
     "Base",
+    "CloudInitSeed",
     "Condition",
     "Console",
     "ConsoleTicket",

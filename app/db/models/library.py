@@ -83,3 +83,19 @@ class SavedSpec(Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str]
     version: Mapped[int] = mapped_column(default=1)
+
+
+class CloudInitSeed(Base):
+    """The medium with which a VM is set up at its first boot. `vm_id` is set before the VM is made."""
+
+    __tablename__ = "cloud_init_seed"
+
+    vm_id: Mapped[str] = mapped_column(Id, primary_key=True)
+    host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
+    pool_uuid: Mapped[str] = mapped_column(String(36))
+    volume_name: Mapped[str]
+    target: Mapped[str]  # its drive
+    keep: Mapped[bool]
+    created_at: Mapped[datetime]
+    booted_at: Mapped[datetime | None]  # when the VM was first seen running
+    tried_at: Mapped[datetime | None]  # when its removal was last asked for

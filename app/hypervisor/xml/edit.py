@@ -134,3 +134,23 @@ def hidden(text: str, xml: str) -> str:
     for display in parse(xml, "domain").iterfind("devices/graphics[@passwd]"):
         text = text.replace(display.get("passwd") or HIDDEN, HIDDEN)
     return text
+
+
+def without_medium(xml: str, target: str, name: str) -> str:
+    """The definition with the drive emptied if the file of this name lies in it. Raises UnreadableXml."""
+    tree = parse(xml, "domain")
+    drive = device_at(tree, target)
+    source = None if drive is None else drive.find("source")
+    if drive is None or source is None or not holds_file(drive, name):
+        return xml
+    drive.remove(source)
+    return edited(tree)
+
+
+def holds_file(device: Element, name: str) -> bool:
+    """Whether a disk or drive has the volume or file of this name."""
+    source = device.find("source")
+    if source is None:
+        return False
+    path = source.get("file") or source.get("dev") or source.get("volume") or ""
+    return path.rsplit("/", 1)[-1] == name

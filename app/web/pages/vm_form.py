@@ -216,6 +216,7 @@ def _cloud(form: Form) -> dict[str, Any]:
     found = _filled(form, "cloud_init.", _CLOUD)
     found["ssh_keys"] = [line for line in form["cloud_init.ssh_keys"].splitlines() if line.strip()]
     found["nameservers"] = form["cloud_init.nameservers"].replace(",", " ").split()
+    found["keep_seed"] = form["cloud_init.keep_seed"] == "true"
     if "user_data" in found:
         found.pop("user_data_from", None)  # what is typed takes the place of what was kept
     if "address" in found:
@@ -240,6 +241,7 @@ def values_of(spec: VmSpec) -> dict[str, str]:
     if spec.cloud_init:
         names = [name for name in _CLOUD if name != "password"]
         values |= {"cloud": "true"} | _texts(spec.cloud_init, "cloud_init.", names)
+        values |= _marks(spec.cloud_init, "cloud_init.", ("keep_seed",))
         values["cloud_init.ssh_keys"] = "\n".join(spec.cloud_init.ssh_keys)
         values["cloud_init.nameservers"] = " ".join(spec.cloud_init.nameservers)
     return values

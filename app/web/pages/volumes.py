@@ -182,5 +182,5 @@ def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Respon
 def _draw_new(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     ctx.require("volume.edit")
     pool = storage.show_pool(ctx, id)
-    backing = volumes.backing_options(ctx, pool.host_id)
+    backing = storage.backing_options(ctx, pool.host_id)
     return render(request, ctx, "storage/new.html", status=form.status, pool=pool, form=form, backing=backing)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -11,15 +11,18 @@ from pydantic import ValidationError
 
 from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, InvalidInput
+from app.core.images import ImageSpec
 from app.core.records import TaskRecord
+from app.core.removal import RemovalSpec
 from app.core.states import HostState, TaskState, VmState
-from app.core.vmspec import VmSpec
-from app.db.models import Image, ImageCopy, Network, Pool, Task, Vm, Volume
+from app.core.vmspec import DiskSpec, VmSpec
+from app.core.volumes import VolumeClone
+from app.db.models import CloudInitSeed, Image, ImageCopy, Network, Pool, Task, Vm, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import creation
-from tests.integration.engine.site import Site, eventually
+from app.services import cloud_init_seeds, creation, downloads, hardware, images, removal, volumes
+from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.lab.waiting import wait_for_agent
 
 MIB = 1024**2
@@ -97,7 +100,8 @@ def test_from_an_iso_with_an_empty_disk(host: LabHost, site: Site) -> None:
     eventually(lambda: (site.vm("from-iso") or vm).agent_connected, 30, "the guest's agent answers")
 
 
-def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
+def add_image(site: Site, host: LabHost) -> None:
+    """An image of the library that is on the host."""
     with site.services.database.begin() as session:
         session.add(
             Image(
@@ -113,6 +117,20 @@ def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
                 volume_name="cloud.qcow2", path=f"{POOLS['local']}/cloud.qcow2", checked_at=datetime.now(UTC),
             )
         )  # fmt: skip
+
+
+def cloud_vm(site: Site, host: LabHost, **more: object) -> TaskRecord:
+    """A VM `cloud` from the image, with a seed."""
+    disk = {"pool": "local", "image_id": "img_aaaaaaaaaaaaaaaa", "size_bytes": 64 * MIB}
+    told = {"user": "bob", "password": "a password that nobody shall see"}
+    where = site.host_ids[host.name]
+    return created(
+        site, name="cloud", host_id=where, memory_bytes=128 * MIB, disks=[disk], cloud_init=told, **more
+    )
+
+
+def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
+    add_image(site, host)
     password = "a password that nobody shall see"
     created(
         site,
@@ -139,6 +157,64 @@ def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
         stored = json.dumps(session.scalars(sa.select(Task.params)).all())
     assert password not in stored
     assert "bob" not in stored, "the seed is sealed"
+
+
+def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: Site) -> None:
+    add_image(site, host)
+    cloud_vm(site, host)
+    seed = volume_id(site, "cloud-seed.iso")
+    assert seed is not None
+    with pytest.raises(Conflict) as told:
+        downloads.open_content(site.services, ACTOR, str, seed)
+    assert told.value.code == "volume_is_seed"
+    with site.services.database.begin() as session:
+        ctx = site.ctx(session)
+        assert "cloud-seed.iso" not in str(images.volume_options(ctx))
+        for refused in (
+            lambda: images.add_image(ctx, ImageSpec(volume_id=seed, name="mine")),
+            lambda: volumes.clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
+            lambda: hardware.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
+        ):
+            with pytest.raises(Conflict) as told:
+                refused()
+            assert told.value.code == "volume_is_seed"
+    wait_for_agent(host, "cloud")
+    eventually(lambda: vm_of(site).agent_connected, 30, "the guest's agent answers")
+    now = datetime.now(UTC)
+    cloud_init_seeds.remove_due(site.services, now=now)
+    assert volume_id(site, "cloud-seed.iso"), "cloud-init may read it still"
+    cloud_init_seeds.remove_due(site.services, now=now + timedelta(minutes=3))
+    eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
+    assert "seed" not in host.virsh("vol-list", "local")
+    assert "seed" not in host.virsh("dumpxml", "cloud")
+    assert "seed" not in host.virsh("dumpxml", "--inactive", "cloud")
+    eventually(lambda: row(site, CloudInitSeed) is None, 10, "nothing is left to remove")
+
+
+def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_back(
+    host: LabHost, site: Site
+) -> None:
+    add_image(site, host)
+    cloud_vm(site, host, start=False)
+    vm = vm_of(site)
+    with site.services.database.begin() as session:
+        (drive,) = [disk for disk in removal.show_removal(site.ctx(session), vm.id).disks if disk.goes]
+        assert (drive.deletable, str(drive.path).endswith("cloud-seed.iso")) == (False, True)
+        asked = removal.delete_vm(site.ctx(session), vm.id, RemovalSpec())
+    assert site.task(asked.id).state is TaskState.SUCCEEDED
+    assert "seed" not in host.virsh("vol-list", "local")
+    assert row(site, CloudInitSeed) is None
+    with site.services.database.begin() as session:
+        asked = removal.bring_back(site.ctx(session), vm.id)
+    assert site.task(asked.id).state is TaskState.SUCCEEDED
+    site.do("cloud", VmVerb.START)
+
+
+def vm_of(site: Site) -> Vm:
+    """The row of the VM `cloud`."""
+    vm = site.vm("cloud")
+    assert vm is not None
+    return vm
 
 
 def test_from_an_existing_disk(host: LabHost, site: Site) -> None:

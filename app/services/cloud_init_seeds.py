@@ -1,0 +1,147 @@
+"""The media with which new VMs are set up at their first boot: held back from people, and removed after that boot.
+
+A seed holds hashes of passwords. It is noted with its VM before it is made, and forgotten when it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from app.core.blueprint import DiskPlan
+from app.core.creation import SeedRemoval
+from app.core.errors import Busy, Conflict
+from app.core.messages import N_
+from app.core.privileges import Role
+from app.core.records import Ref
+from app.core.states import ACTIVE_TASK_STATES, HostMode, HostState, ObjectKind, VmState
+from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
+from app.services import tasks
+from app.services.context import Actor, Ctx, Services
+
+log = structlog.get_logger(__name__)
+
+REMOVE = "vm.remove-seed"
+# cloud-init reads its seed before the guest's services start; this is for guests whose agent is very early.
+AFTER_AGENT = timedelta(minutes=2)
+# Without an agent nobody tells that the guest is up.
+WITHOUT_AGENT = timedelta(hours=1)
+RETRY = timedelta(minutes=10)
+_VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
+
+
+def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> None:
+    """Note the seed of a VM that is to be made, and the drive with it."""
+    ctx.require("vm.create")
+    if drive.new is not None:
+        place = {"pool_uuid": drive.new.pool, "volume_name": drive.new.name, "target": drive.target}
+        ctx.session.add(CloudInitSeed(vm_id=vm_id, host_id=host_id, keep=keep, created_at=ctx.now, **place))
+
+
+def of_vm(session: Session, vm_id: str) -> SeedRemoval | None:
+    """What there is to remove of a VM's seed; None when it has none."""
+    seed = session.get(CloudInitSeed, vm_id)
+    return None if seed is None else _removal(session, seed)
+
+
+def forget(session: Session, vm_id: str) -> None:
+    """The VM's seed is gone."""
+    session.execute(sa.delete(CloudInitSeed).where(CloudInitSeed.vm_id == vm_id))
+
+
+def is_seed() -> sa.ColumnElement[bool]:
+    """Of a query that has volumes joined with their pools: whether the volume is a seed."""
+    same = sa.and_(
+        CloudInitSeed.host_id == Pool.host_id,
+        CloudInitSeed.pool_uuid == Pool.uuid,
+        CloudInitSeed.volume_name == Volume.name,
+    )
+    return sa.exists().where(same).correlate(Pool, Volume)
+
+
+def refuse_seed(ctx: Ctx, volume: Volume) -> None:
+    """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
+    query = (
+        sa.select(Volume.id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume.id, is_seed())
+    )
+    if ctx.session.scalar(query) is not None:
+        raise Conflict(
+            ctx.say(N_("%(name)s is the cloud-init seed of a VM."), {"name": volume.name}),
+            why=ctx.translate(N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")),
+            hint=ctx.translate(N_("It goes after the first boot of its VM, or with the VM.")),
+            code="volume_is_seed",
+        )
+
+
+def remove_due(services: Services, *, now: datetime) -> None:
+    """Have the seeds removed whose VMs have booted or are gone. Raises Unavailable."""
+    with services.database.read() as session:
+        if session.scalar(sa.select(CloudInitSeed.vm_id).limit(1)) is None:
+            return
+    with services.database.begin() as session:
+        ctx = Ctx(services, session, _VIGIE, now=now)
+        for seed, vm, host in _open(session):
+            if _is_due(seed, vm, now):
+                _enqueue(ctx, seed, vm, host)
+
+
+def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
+    """The seeds on hosts that can be worked on, with their VMs, unless they are being made."""
+    query = sa.select(CloudInitSeed, Vm, Host).join(Host, Host.id == CloudInitSeed.host_id)
+    query = query.outerjoin(Vm, Vm.id == CloudInitSeed.vm_id)
+    active = [state.value for state in ACTIVE_TASK_STATES]
+    making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
+    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
+    for row in session.execute(query.where(*usable, sa.not_(making))).all():
+        yield row[0], row[1], row[2]
+
+
+def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
+    """Whether nobody needs the seed any more; notes when the VM was first seen running.
+
+    A VM that was cut off before cloud-init can have ended begins anew with its next start.
+    """
+    if seed.tried_at is not None and now - seed.tried_at < RETRY:
+        return False
+    if vm is None:
+        return True
+    state = VmState(vm.state)
+    if seed.keep or vm.host_id != seed.host_id or state in (VmState.MISSING, VmState.UNKNOWN):
+        return False
+    if state.is_active:
+        seed.booted_at = seed.booted_at or now
+        runs = now - seed.booted_at
+        return runs >= (AFTER_AGENT if vm.agent_connected else WITHOUT_AGENT)
+    if seed.booted_at is None or state is not VmState.SHUTOFF:
+        return False
+    if vm.state_reason != "shutdown" and now - seed.booted_at < WITHOUT_AGENT:
+        seed.booted_at = None
+        return False
+    return True
+
+
+def _enqueue(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
+    on = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
+    target = on if vm is None else Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
+    seed.tried_at = ctx.now
+    params = _removal(ctx.session, seed).model_dump()
+    try:
+        lock = vm.id if vm is not None else f"{host.id}/seed/{seed.vm_id}"
+        tasks.enqueue(ctx, REMOVE, target=target, host=on, params=params, lock=lock)
+    except Busy:
+        seed.tried_at = None
+        log.info("seed_waits", vm=seed.vm_id)
+
+
+def _removal(session: Session, seed: CloudInitSeed) -> SeedRemoval:
+    return SeedRemoval(
+        vm_id=seed.vm_id,
+        uuid=session.scalar(sa.select(Vm.uuid).where(Vm.id == seed.vm_id)),
+        pool=seed.pool_uuid,
+        name=seed.volume_name,
+        target=seed.target,
+    )
