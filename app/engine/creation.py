@@ -12,6 +12,7 @@ from app.core.views import VmObservation, VolumeObservation
 from app.engine import images, leftovers, volume_checks
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
+from app.engine.sending import deliver
 from app.services import births, cloud_init_seeds
 from app.services.seeds import seed_image
 
@@ -118,13 +119,9 @@ def _define(run: Run, plan: Blueprint) -> None:
 
 def _start(run: Run, plan: Blueprint) -> None:
     run.say(SHARE_OF_VOLUMES + 10, N_("Starting the VM."))
-    if run.call(lambda host: host.read_vm(plan.uuid)).state.is_active:
-        return
-    try:
-        run.host().start(plan.uuid)
-    except Lost:
-        if not run.call(lambda host: host.read_vm(plan.uuid)).state.is_active:
-            run.call(lambda host: host.start(plan.uuid))
+    run.vm_uuid = plan.uuid
+    if not run.look().state.is_active:
+        deliver(run, lambda vm: vm.state.is_active, lambda host: host.start(plan.uuid))
 
 
 def _settle(run: Run, asked: Creation) -> None:

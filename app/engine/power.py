@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
+from app.core.conditions import NOT_ANSWERING
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.specs import ActionOptions, Restoring
@@ -15,15 +16,16 @@ from app.core.states import VmState
 from app.core.views import VmObservation
 from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
+from app.engine.sending import SETTLE_S, Seen, deliver
 from app.hypervisor import Host
 from app.hypervisor.xml.read import UnreadableXml
+from app.services.conditions import holds
 from app.services.host_access import adds_host_access
 
-SETTLE_S = 20.0  # how long a host may take to show what it said is done
 SAVE_POLL_S = 0.5
+# Verbs that the VM's QEMU process itself carries out, beside those that have steps of their own.
+NEEDS_QEMU = frozenset({VmVerb.PAUSE, VmVerb.RESUME})
 OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
-
-Seen = Callable[[VmObservation], bool]
 
 
 def _or_forgotten(work: Callable[[Run], Outcome]) -> Callable[[Run], Outcome]:
@@ -50,40 +52,18 @@ def _bring(
         run.show(vm)
         return Outcome(already)
     _refuse_wrong_state(verb, vm)
+    if verb in NEEDS_QEMU:
+        _refuse_silent(run)
     run.stop_if_asked()
-    sent = _send(run, done, send)
+    try:
+        sent = deliver(run, done, send)
+    except HypervisorRefused as error:
+        _say_if_silent(run, error)
+        raise
     if not run.wait_until(done, SETTLE_S):
         raise _not_seen(run.look())
     run.show(run.look())
     return Outcome(now if sent else already)
-
-
-def _send(run: Run, done: Seen, send: Callable[[Host], None]) -> bool:
-    """Send; False when the host refused because somebody else has just done it."""
-    try:
-        send(run.host())
-    except Lost:
-        run.pause(0.2)
-        _send_again(run, done, send)
-    except HypervisorRefused:
-        if not done(run.look()):
-            raise
-        return False
-    return True
-
-
-def _send_again(run: Run, done: Seen, send: Callable[[Host], None]) -> None:
-    """Nobody knows whether it arrived: look once the host is back, and send again only if it was not done.
-
-    It may be at work there still; then the host refuses the second one, and the first is waited for.
-    """
-    if done(run.look()):
-        return
-    try:
-        run.call(send)
-    except HypervisorRefused:
-        if not run.wait_until(done, SETTLE_S):
-            raise
 
 
 def _refuse_wrong_state(verb: VmVerb, vm: VmObservation) -> None:
@@ -96,6 +76,24 @@ def _refuse_wrong_state(verb: VmVerb, vm: VmObservation) -> None:
             hint=N_("Look at the VM and choose what it needs now."),
             params={"state": [VM_STATE_TITLES[vm.state]], "allowed": titles_of(allowed)},
         )
+
+
+def _refuse_silent(run: Run) -> None:
+    """Raise TaskFailed (vm_not_answering) when the VM's QEMU process is known not to answer."""
+    if run.write(partial(holds, object_id=run.job.target_id, code=NOT_ANSWERING)):
+        raise TaskFailed(
+            "vm_not_answering",
+            N_("The VM does not answer."),
+            why=N_("Its QEMU process on the host gives no statistics and takes no commands."),
+            hint=N_("Check the QEMU process and the storage on the host, or force the VM off."),
+            next_verb=VmVerb.FORCE_OFF.value,
+        )
+
+
+def _say_if_silent(run: Run, error: HypervisorRefused) -> None:
+    """What the host calls busy may be a QEMU process that does not answer: then say that."""
+    if error.code == "vm_busy":
+        _refuse_silent(run)
 
 
 def _not_seen(vm: VmObservation) -> TaskFailed:
@@ -237,7 +235,12 @@ def reboot(run: Run) -> Outcome:
 def _once(run: Run, verb: VmVerb, send: Callable[[Host], None], message: str) -> Outcome:
     if not run.job.sent:
         _refuse_wrong_state(verb, run.look())
-    run.send_once(send)
+        _refuse_silent(run)
+    try:
+        run.send_once(send)
+    except HypervisorRefused as error:
+        _say_if_silent(run, error)
+        raise
     run.show(run.look())
     return Outcome(message)
 
@@ -251,6 +254,7 @@ def shutdown(run: Run) -> Outcome:
         run.show(vm)
         return Outcome(N_("The VM was off already."))
     _refuse_wrong_state(VmVerb.SHUTDOWN, vm)
+    _refuse_silent(run)
     instance = vm.domain_id
 
     def gone(seen: VmObservation) -> bool:
@@ -258,7 +262,7 @@ def shutdown(run: Run) -> Outcome:
         return seen.state in OFF or seen.domain_id != instance
 
     run.stop_if_asked()
-    _send(run, gone, lambda host: host.shutdown(run.job.uuid, options.method))
+    deliver(run, gone, lambda host: host.shutdown(run.job.uuid, options.method))
     run.say(None, N_("The guest was asked to shut down."))
     if not run.wait_until(gone, options.timeout_s):
         _force_or_fail(run, gone)
@@ -279,7 +283,7 @@ def _force_or_fail(run: Run, gone: Seen) -> None:
             params={"seconds": options.timeout_s},
             next_verb=VmVerb.FORCE_OFF.value,
         )
-    _send(run, gone, lambda host: host.force_off(run.job.uuid))
+    deliver(run, gone, lambda host: host.force_off(run.job.uuid))
     if not run.wait_until(gone, SETTLE_S):
         raise _not_seen(run.look())
 
@@ -292,6 +296,7 @@ def save(run: Run) -> Outcome:
         run.show(vm)
         return Outcome(N_("The VM was saved already."))
     _refuse_wrong_state(VmVerb.SAVE, vm)
+    _refuse_silent(run)
     run.stop_if_asked()
     ended = threading.Event()
     watcher = threading.Thread(target=_watch_save, args=(run, ended), name="save-progress", daemon=True)

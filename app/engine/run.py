@@ -86,6 +86,7 @@ class Run:
     def __init__(self, job: TaskWork, tie: Tie) -> None:
         self.job = job
         self.made = list(job.made)
+        self.vm_uuid = job.uuid  # of the VM to look at; a task that makes one sets it
         self.percent = -1  # as last told, of work that counts bytes
         self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
         self._called_at = 0.0  # when the last call to the host began
@@ -138,7 +139,7 @@ class Run:
 
     def look(self) -> VmObservation:
         """The VM as it is on its host now. Raises VmGone."""
-        vm = self.call(lambda host: host.read_vm(self.job.uuid))
+        vm = self.call(lambda host: host.read_vm(self.vm_uuid))
         self.saw_transient = not vm.persistent
         return vm
 

@@ -81,6 +81,12 @@ def remove(session: Session, keys: Iterable[tuple[str, str, str]]) -> None:
         )
 
 
+def holds(session: Session, object_id: str, code: str) -> bool:
+    """Whether an object has a condition of this kind now."""
+    query = sa.select(Condition.object_id).where(Condition.object_id == object_id, Condition.code == code)
+    return session.scalar(query.limit(1)) is not None
+
+
 def forget(session: Session, object_id: str) -> None:
     """Remove the conditions of an object that is going itself."""
     session.execute(sa.delete(Condition).where(Condition.object_id == object_id))

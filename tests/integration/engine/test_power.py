@@ -7,14 +7,17 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sa
 
 from app.config import Settings
 from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.specs import BulkAction
 from app.core.states import HostState, TaskState, VmState
-from app.engine import power
-from app.engine.run import Run, Tie
+from app.db.models import Event
+from app.engine import run as run_of_tasks
+from app.engine.run import Run, TaskFailed, Tie
+from app.engine.sending import deliver
 from app.hypervisor import Host
 from app.lab.host import LabHost
 from app.lab.lab import Lab
@@ -210,25 +213,87 @@ def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
         nonlocal times
         times += 1
         if times == 1:
-            raise HostNotAnswering("lost while it was under way")
+            raise HostNotAnswering("lost while it was under way", code="connection_ended")
         host.virsh("start", "guest")  # the first one, which the look did not see yet
         to.start(uuid)
 
+    assert deliver(run_on(opened, uuid), lambda vm: vm.state.is_active, send)
+    assert times == 2
+
+
+def test_a_start_is_not_sent_again_while_the_first_may_still_be_queued_on_the_host(
+    fresh_lab: Lab, site: Site
+) -> None:
+    """A call that passed its deadline has arrived: the daemon carries it out whenever it can."""
+    host = fresh_lab.hosts[0]
+    uuid = host.create_guest("guest").uuid or ""
+    opened = site.engine.host(site.add(host))
+    times = 0
+
+    def send(to: Host) -> None:
+        nonlocal times
+        times += 1
+        raise HostNotAnswering("passed its deadline")
+
+    with pytest.raises(TaskFailed) as failed:
+        deliver(run_on(opened, uuid), lambda vm: vm.state.is_active, send)
+    assert (failed.value.code, times) == ("outcome_unknown", 1)
+
+
+def run_on(host: Host | None, uuid: str) -> Run:
+    """A task's run on this host, outside the engine."""
     tie = Tie(
-        host=lambda _: opened,
+        host=lambda _: host,
         observe=lambda _: True,
         cancelled=lambda _: False,
         progress=lambda *_: None,
         mark_sent=lambda _: None,
         note_made=lambda *_: None,
         write=lambda _: None,
+        seal=lambda _: b"",
         open_sealed=lambda _: {},
         settings=Settings(),
         stopping=threading.Event(),
     )
-    run = Run(TaskWork("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
-    assert power._send(run, lambda vm: vm.state.is_active, send)
-    assert times == 2
+    return Run(TaskWork("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
+
+
+HOOK_PATH = "/etc/libvirt/hooks/qemu"
+HOOK = """#!/bin/sh
+[ "$1 $2 $3" = "slow prepare begin" ] || exit 0
+echo started >> /run/hook.log
+while [ -e /run/hook.hold ]; do sleep 0.2; done
+"""
+
+
+def test_a_start_that_hangs_in_a_hook_is_sent_once_and_named_when_it_happens_late(
+    fresh_lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_of_tasks, "HOST_WAIT_S", 6.0)
+    host = fresh_lab.hosts[0]
+    host.create_guest("slow")
+    host.exec("mkdir", "-p", "/etc/libvirt/hooks")
+    try:
+        host.exec(
+            "sh", "-c", f"touch /run/hook.hold; rm -f /run/hook.log; cat > {HOOK_PATH} <<'END'\n{HOOK}END\n"
+        )
+        host.exec("chmod", "+x", HOOK_PATH)
+        host.kill_daemon()
+        host.start_daemon()
+        site.add(host)
+        task = site.task(site.act("slow", VmVerb.START), 60)
+        assert task.error is not None
+        assert task.error.code in ("host_lost", "outcome_unknown")
+        host.exec("rm", "/run/hook.hold")
+        site.wait_vm("slow", VmState.RUNNING, 30)
+        with site.services.database.read() as session:
+            query = sa.select(Event.task_id).where(Event.kind == "vm.started")
+            assert session.scalars(query).all() == [task.id]
+        assert host.exec("cat", "/run/hook.log").stdout.split() == ["started"]
+    finally:
+        host.exec("rm", "-f", "/run/hook.hold", HOOK_PATH)
+        host.kill_daemon()
+        host.start_daemon()
 
 
 def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:
