@@ -134,6 +134,7 @@ class VmCounters:
     disk_write_requests: int | None = None
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
+    answers: bool = True  # whether its hypervisor process gave statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,7 @@ class UsageSample:
     taken_at_s: float
     host: HostCounters
     vms: tuple[VmCounters, ...] = ()
+    complete: bool = True  # False: those of VMs did not come in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,14 @@ class HostReport:
     conditions: dict[str, tuple[ObservedCondition, ...]] = field(default_factory=dict)
     hints: tuple[Hint, ...] = ()  # events that led to this reading, for the event log (crashed, rebooted…)
     began_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileLook:
+    """Of the files and folders of a host that were looked for: which are gone, and which cannot be written."""
+
+    missing: frozenset[str]
+    read_only: frozenset[str] | None  # None: folders cannot be looked at
 
 
 @dataclass(frozen=True, slots=True)

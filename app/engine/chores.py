@@ -7,8 +7,8 @@ import random
 from app.config import Settings
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
-SAVED, VOLUMES, POOLS, GUESTS = "saved", "volumes", "pools", "guests"
-LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, POOLS, GUESTS))
+SAVED, VOLUMES, POOLS, GUESTS, FILES = "saved", "volumes", "pools", "guests", "files"
+LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, POOLS, GUESTS, FILES))
 LANE_OF = {chore: lane for lane in LANES for chore in lane}
 RETRY_SLACK_S = 4.0
 SLACK_S = {
@@ -23,14 +23,17 @@ SLACK_S = {
     VOLUMES: 300.0,
     POOLS: 10.0,
     GUESTS: 60.0,
+    FILES: 5.0,
 }
 # What a complete reading begins when it is not planned yet.
-FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES))
+FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES), (SYNC, FILES))
 VOLUMES_EVERY_S = 600.0
 # After a reconnect states are read again and again for a while: a daemon that restarted first lists VMs as it
 # remembers them, and finds out later, without an event, which of them have died meanwhile.
 SETTLING_S = 8.0
 SETTLING_POLL_S = 1.5
+FILES_EVERY_S = 25.0
+FILES_PER_S = 20.0  # hosts whose files are looked at: in a large fleet less often
 FIRST_HOSTS_PER_S = 50.0
 FIRST_SAVED_PER_S = 40.0
 FIRST_VOLUMES_PER_S = 20.0
@@ -39,6 +42,11 @@ FIRST_VOLUMES_PER_S = 20.0
 def slack_s(chore: str, *, sick: bool) -> float:
     """How long it may wait for a thread. Hosts that were lost wait for those that nobody knows to be sick."""
     return RETRY_SLACK_S if chore == CONNECT and sick else SLACK_S[chore]
+
+
+def settling_until(before: float | None, now: float) -> float:
+    """Until when states settle after a connection came in sync; `before` is None at the first one, which needs none."""
+    return 0.0 if before is None else now + SETTLING_S
 
 
 def while_settling(plan: dict[str, float], now: float, until: float) -> dict[str, float]:
@@ -62,11 +70,14 @@ def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet:
                 POLL: now + fleet / FIRST_HOSTS_PER_S + soon * settings.refresh_s,
                 SAVED: now + 1.0 + soon * fleet / FIRST_SAVED_PER_S,
                 VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
+                FILES: now + 2.0 + soon * max(FILES_EVERY_S / 5, fleet / FILES_PER_S),
             }
         case "ping":
             return {PING: now + ping_s}
         case "poll":
             return {POLL: now + settings.refresh_s}
+        case "files":
+            return {FILES: now + max(FILES_EVERY_S, fleet / FILES_PER_S) * spread}
         case "volumes":
             return {VOLUMES: now + VOLUMES_EVERY_S * spread}
     return {}

@@ -87,8 +87,7 @@ class Coordinator:
         self._told: str | None = None  # the trouble that people see as the reason of the state
         self._hints = HintQueue()
         self._answered_at = 0.0
-        self._synced = False  # whether any connection was in sync before
-        self._settling_until = 0.0
+        self._settling_until: float | None = None  # None until a first connection was in sync
         self._attempts = 0
         self._sick = not (entry.state.is_usable or entry.state is HostState.CONNECTING)
         self._armed = 0.0
@@ -226,7 +225,6 @@ class Coordinator:
             if wanted:
                 self._host = host
                 self._due = {SYNC: time.monotonic()}
-                self._settling_until = time.monotonic() + chores.SETTLING_S if self._synced else 0.0
                 self._troubles.over(CONNECT)
         if not wanted:
             host.close()
@@ -333,6 +331,8 @@ class Coordinator:
                 report = reader.pools(host)
             case "guests":
                 report = reader.guests(host)
+            case "files":
+                report = reader.files(host)
         with self._lock:
             if link is not self._link:
                 return
@@ -354,13 +354,13 @@ class Coordinator:
         report = replace(report, seen_at=datetime.now(UTC), began_s=began)
         if chore == SYNC:
             self._attempts = 0
-            self._synced = True
             with self._lock:
                 self._told = self._troubles.reason
                 self._machine = report.snapshot.libvirt_uuid if report.snapshot else None
             report = replace(report, state=HostState.CONNECTED, state_reason=self._told)
             if self._state is not HostState.CONNECTED:
                 log.info("host_state", host=self._entry.id, name=self._entry.name, state="connected")
+                self._settling_until = chores.settling_until(self._settling_until, time.monotonic())
             self._state = HostState.CONNECTED
         self._tools.report(report)
 
@@ -373,7 +373,7 @@ class Coordinator:
             for each, due in plan.items()
             if (chore, each) not in chores.FIRST or each not in self._due
         }
-        return chores.while_settling(plan, now, self._settling_until) | reader.wants(now)
+        return chores.while_settling(plan, now, self._settling_until or 0.0) | reader.wants(now)
 
     # -- events ---------------------------------------------------------------------------------------------
 

@@ -20,7 +20,8 @@ from app.core.views import (
     UsageSample,
     VmObservation,
 )
-from app.engine.chores import GUESTS, HINTS, POOLS
+from app.engine.chores import FILES, GUESTS, HINTS, POLL, POOLS
+from app.engine.watch import LOOK_AGAIN_S, Watch
 from app.hypervisor import Host
 
 GUEST_FIRST_S = (3.0, 15.0, 45.0)  # after a start: while the guest boots and gets its address
@@ -54,6 +55,7 @@ class Reader:
         self._listed: tuple[VmObservation, ...] | None = None
         self._listed_at = 0
         self._sample: UsageSample | None = None
+        self._watch = Watch()
         self._unsaved: set[str] = set()  # running VMs whose saved definition is still to be read
         # VMs of the last complete reading, until the facts are read; None once they were.
         self._whole: tuple[VmObservation, ...] | None = None
@@ -65,11 +67,16 @@ class Reader:
     def forget_rates(self) -> None:
         """A new connection: counters before it are of no use."""
         self._sample = None
+        self._watch.forget_told()
 
     def wants(self, now: float) -> dict[str, float]:
         """Chores that what was read so far asks for, and when."""
         with self._lock:
             wanted = {HINTS: now} if self._unread else {}
+            if self._watch.poll_soon:
+                wanted[POLL] = now + LOOK_AGAIN_S
+            if self._watch.files_hung_until > now:
+                wanted[FILES] = self._watch.files_hung_until
             if self._stirred:
                 wanted[POOLS] = self._stirred_due
             if self._guest_due:
@@ -80,6 +87,7 @@ class Reader:
         """A complete reading of the VMs; the rest of the host follows with its facts."""
         snapshot = host.read_vms()
         vms = snapshot.vms or ()
+        self._watch.learn(vms, complete=True)
         with self._lock:
             self._readings += 1
             self._seen = {vm.uuid: _digest(vm) for vm in vms}
@@ -104,6 +112,7 @@ class Reader:
             with self._lock:
                 self._whole = vms if self._whole is None else self._whole
             raise
+        self._watch.learn_pools(stock.pools or ())
         checks = tuple(compatibility(facts, replace(stock, vms=vms)))
         return HostReport(self._host_id, None, snapshot=stock, facts=facts, checks=checks, offers=offers)
 
@@ -129,7 +138,10 @@ class Reader:
                 self._listing = listing
             # The host hands out the same tuple again as long as nothing changed.
             self._listed, self._listed_at = (vms, readings) if listing else (None, 0)
-        return HostReport(self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage)
+        silent = self._watch.silent(sample)
+        return HostReport(
+            self._host_id, None, snapshot=news, host_usage=host_usage, vm_usage=vm_usage, conditions=silent
+        )
 
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
         """Read again what the events named, and only that."""
@@ -148,6 +160,8 @@ class Reader:
                 self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
             self._stirred.update(stirred)
         pools = host.read_pools(volumes=False) if stirred else None
+        if pools is not None:
+            self._watch.learn_pools(pools)
         networks = host.read_networks() if _named(named, "network") else None
         snapshot = (
             HostSnapshot(pools=pools, networks=networks)
@@ -173,7 +187,9 @@ class Reader:
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
         leases, filters = host.networks.all_leases(), host.filters.read()
-        snapshot = HostSnapshot(pools=_with_volumes(host), leases=leases, filters=filters)
+        pools = _with_volumes(host)
+        self._watch.learn_pools(pools)
+        snapshot = HostSnapshot(pools=pools, leases=leases, filters=filters)
         return HostReport(self._host_id, None, snapshot=snapshot)
 
     def pools(self, host: Host) -> HostReport:
@@ -189,6 +205,11 @@ class Reader:
                 self._stirred_due = time.monotonic() + HUNG_RETRY_S
             raise
         return HostReport(self._host_id, None, snapshot=HostSnapshot(pools=pools))
+
+    def files(self, host: Host) -> HostReport | None:
+        """Files of disks and folders of pools: what is gone or cannot be written."""
+        conditions = self._watch.files(host)
+        return HostReport(self._host_id, None, conditions=conditions) if conditions else None
 
     def guests(self, host: Host) -> HostReport | None:
         """Ask the guests that are due, a few at a time. One that hangs is put off, and ends the round."""
@@ -225,9 +246,11 @@ class Reader:
                 gone.append(uuid)
                 with self._lock:
                     self._seen.pop(uuid, None)
+                self._watch.forget(uuid)
                 self._forget_guest(uuid)
                 continue
             vms.append(vm)
+            self._watch.learn((vm,))
             with self._lock:
                 self._unsaved.discard(uuid)
                 self._seen[uuid] = _digest(vm)

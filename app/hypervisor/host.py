@@ -13,7 +13,9 @@ from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmG
 from app.core.host_devices import HostDevice
 from app.core.offers import Offers
 from app.core.pools import FILE_POOLS
+from app.core.states import Transport
 from app.core.views import (
+    FileLook,
     GuestInfo,
     Hint,
     HostCounters,
@@ -26,7 +28,7 @@ from app.core.views import (
     VmDefinition,
     VmObservation,
 )
-from app.hypervisor import changes, facts, faults, guest, listing, screen
+from app.hypervisor import changes, facts, faults, guest, hostfiles, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles
 from app.hypervisor.devices import list_devices
@@ -111,6 +113,10 @@ class Host:
         """False once closed or lost."""
         return self._wiring.is_open
 
+    @property
+    def _is_simulated(self) -> bool:
+        return self._wiring.link.endpoint.transport is Transport.SIMULATED
+
     def ping(self) -> None:
         """One cheap round trip to the daemon. Raises HostNotAnswering."""
         watch = self._wiring.watch
@@ -152,10 +158,10 @@ class Host:
         is_known = self._polls % FLAGS_EVERY and self._flags_of == touched
         vms, self._flags = listing.list_vms(self._wiring.watch, self._flags if is_known else None)
         self._flags_of = touched
-        sample = UsageSample(taken_at_s=time.monotonic(), host=HostCounters())
+        sample = UsageSample(taken_at_s=time.monotonic(), host=HostCounters(), complete=False)
         try:
             with self._wiring.counters() as counters:
-                sample = listing.read_counters(counters)
+                sample = listing.read_counters(counters, asks=not self._is_simulated)
         except HostNotAnswering:
             if not self.is_open:
                 raise
@@ -191,6 +197,24 @@ class Host:
         if pool.state == "running" or pool.kind not in FILE_POOLS or pool.target_path is None:
             return pool
         return replace(pool, broken_files=tuple(self.storage.broken_files(pool.target_path) or ()))
+
+    def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+        """Which files and folders of the host are gone or read-only; None where it cannot be told now.
+
+        Raises HostNotAnswering when a file system hangs.
+        """
+        if self._is_simulated:
+            return None
+        look = self._wiring.on_link(self._wiring.link.look_at_files(paths, folders))
+        if look is None:
+            with self._wiring.reads() as reads:
+                return hostfiles.look_by_libvirt(reads, paths)
+        if not look.missing:
+            return look
+        with self._wiring.reads() as reads:
+            # The login may see another file system than libvirt does.
+            there = {path for path in look.missing if hostfiles.has_volume(reads, path)}
+        return replace(look, missing=look.missing - there)
 
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""

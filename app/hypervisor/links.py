@@ -11,11 +11,13 @@ import os
 import socket
 import stat
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from app.core.endpoints import Endpoint, is_dialable
 from app.core.messages import N_
+from app.core.views import FileLook
 from app.hypervisor import faults
 from app.hypervisor.images import is_broken
 from app.hypervisor.qcow2 import HEADER_BYTES
@@ -73,6 +75,13 @@ class Link(ABC):
 
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""
+        return None
+
+    async def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+        """Which files and folders of the host are gone or read-only; None where the link cannot look.
+
+        A local link cannot: the daemon may live in a container, or Vigie.
+        """
         return None
 
     async def is_symlink(self, path: str) -> bool | None:

@@ -88,8 +88,8 @@ def list_vms(connection: Connection, known: Flags | None = None) -> tuple[tuple[
     return vms, replace(flags, vms=vms)
 
 
-def read_counters(connection: Connection) -> UsageSample:
-    """Counters of the host and of the VMs that run.
+def read_counters(connection: Connection, *, asks: bool) -> UsageSample:
+    """Counters of the host and of the VMs that run. `asks`: whether this hypervisor asks a process for them.
 
     Of a VM whose QEMU hangs there are none, but the first reading after it began to hang does not return.
     """
@@ -98,7 +98,7 @@ def read_counters(connection: Connection) -> UsageSample:
     return UsageSample(
         taken_at_s=taken_at,
         host=_host_counters(connection),
-        vms=tuple(_vm_counters(vm, stats) for vm, stats in listed),
+        vms=tuple(_vm_counters(vm, stats, asks) for vm, stats in listed),
     )
 
 
@@ -259,7 +259,7 @@ def _observation(
     )
 
 
-def _vm_counters(vm: libvirt.virDomain, stats: Stats) -> VmCounters:
+def _vm_counters(vm: libvirt.virDomain, stats: Stats, asks: bool) -> VmCounters:
     def number(name: str, unit: int = 1) -> int | None:
         value = stats.get(name)
         return None if value is None else int(value) * unit
@@ -286,6 +286,8 @@ def _vm_counters(vm: libvirt.virDomain, stats: Stats) -> VmCounters:
         disk_write_requests=total("block", "wr.reqs"),
         net_rx_bytes=total("net", "rx.bytes"),
         net_tx_bytes=total("net", "tx.bytes"),
+        # libvirt reads this once it may ask the process; a job that holds a hung one keeps it from asking.
+        answers=not asks or "balloon.rss" in stats,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shlex
 import stat
+from collections.abc import Collection
 from functools import partial
 from typing import cast
 
@@ -14,7 +15,9 @@ import asyncssh
 from app.core.endpoints import Endpoint
 from app.core.errors import HostAuthFailed, VigieError
 from app.core.messages import N_
+from app.core.views import FileLook
 from app.hypervisor import faults
+from app.hypervisor.hostfiles import look_by_sftp
 from app.hypervisor.images import format_of, is_broken
 from app.hypervisor.links import MOST_FILES, Link, Place, dial
 from app.hypervisor.qcow2 import HEADER_BYTES
@@ -181,6 +184,10 @@ class SshLink(Link):
         if self._sftp is None:
             self._sftp = await self._open().start_sftp_client()
         return self._sftp
+
+    async def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+        """Which files and folders of the host are gone or read-only, over SFTP; None when it is not offered."""
+        return await look_by_sftp(self._open(), paths, folders)
 
     def abort(self) -> None:
         """Close at once."""

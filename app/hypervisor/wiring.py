@@ -29,6 +29,7 @@ from app.hypervisor.targets import Target
 from app.hypervisor.tls import TlsLink, see_certificate
 
 IDLE_S = 60.0
+LINK_STEP_S = 10.0
 
 
 def see_identity(endpoint: Endpoint, *, deadline_s: float) -> str | None:
@@ -76,6 +77,10 @@ class Wiring:
         except BaseException:
             self.close()
             raise
+
+    def on_link(self, step: Coroutine[object, object, T]) -> T:
+        """Do something over the link itself, within a deadline. Raises HostNotAnswering."""
+        return _within(LINK_STEP_S, step)
 
     def close(self) -> None:
         """Cut all; returns at once."""

@@ -24,7 +24,7 @@ AT_ONCE = 300
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A condition of an object. `host`: id and name of the host on which it was observed."""
+    """A condition of an object. `host`: id and name of the object's host; `observer`: the host that showed it, if another."""
 
     code: str
     object_id: str
@@ -32,6 +32,7 @@ class Held:
     host: tuple[str, str]
     subject: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    observer: str | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -49,7 +50,7 @@ def begin(session: Session, held: Collection[Held], now: datetime) -> set[str]:
             "code": each.code,
             "subject": each.subject,
             "object_kind": CONDITIONS[each.code].object_kind.value,
-            "host_id": each.host[0],
+            "host_id": each.observer or each.host[0],
             "params": dict(each.params),
             "since": now,
         }

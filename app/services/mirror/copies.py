@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core.states import HostState
 from app.core.views import VmObservation
 from app.db import models
 from app.services.mirror.batch import chunks, table
@@ -35,6 +36,7 @@ class Copy:
     state_since: datetime | None = None
     new: bool = False
     moved: bool = False
+    host_is_usable: bool = True
 
     @property
     def name(self) -> str:
@@ -96,19 +98,20 @@ def _columns() -> list[sa.Column[Any]]:
     ]
 
 
-def _copy(row: sa.Row[*tuple[Any, ...]], host_name: str) -> Copy:
+def _copy(row: sa.Row[*tuple[Any, ...]]) -> Copy:
     seen_end = 3 + len(SEEN)
     usage_end = seen_end + 1 + len(USAGE)
     return Copy(
         row[0],
         row[1],
-        host_name,
+        row[-2],
         row[2],
         row[3:seen_end],
         row[seen_end],
         row[usage_end],
         row[seen_end + 1 : usage_end],
         state_since=row[usage_end + 1],
+        host_is_usable=HostState(row[-1]).is_usable,
     )
 
 
@@ -116,10 +119,12 @@ def load_copies(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str
     """The VM rows of these hosts: by host, then by UUID."""
     found: dict[str, dict[str, Copy]] = {host_id: {} for host_id in host_ids}
     vm, host = table(models.Vm), table(models.Host)
-    query: sa.Select[Any] = sa.select(*_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name)
+    query: sa.Select[Any] = sa.select(
+        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.state
+    )
     for some in chunks(found):
         for row in session.execute(query.join_from(vm, host).where(vm.c.host_id.in_(some))):
-            found[row[1]][row[2]] = _copy(row, row[-1])
+            found[row[1]][row[2]] = _copy(row)
     return found
 
 
@@ -129,8 +134,10 @@ def load_twins(
     """All rows with these UUIDs; those of the hosts in `here` are the same objects as there."""
     found: dict[str, list[Copy]] = defaultdict(list)
     vm, host = table(models.Vm), table(models.Host)
-    query: sa.Select[Any] = sa.select(*_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name)
+    query: sa.Select[Any] = sa.select(
+        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.state
+    )
     for some in chunks(uuids):
         for row in session.execute(query.join_from(vm, host).where(vm.c.uuid.in_(some))):
-            found[row[2]].append(here.get(row[1], {}).get(row[2]) or _copy(row, row[-1]))
+            found[row[2]].append(here.get(row[1], {}).get(row[2]) or _copy(row))
     return found

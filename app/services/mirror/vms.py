@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import sqlalchemy as sa
-
+from app.core.conditions import NOT_ANSWERING
 from app.core.folding import fold
 from app.core.ids import new_id
 from app.core.messages import N_
@@ -21,13 +20,16 @@ from app.services.births import given_up, promised
 from app.services.departures import departing
 from app.services.mirror import definitions
 from app.services.mirror.arrivals import begin_history, new_row
-from app.services.mirror.batch import Batch, Row, table
-from app.services.mirror.changes import DELETED, GIVEN_UP, MOVED, Change, state_change, tell_vm
+from app.services.mirror.batch import Batch, Row
+from app.services.mirror.changes import DELETED, GIVEN_UP, Change, state_change, tell_vm
+from app.services.mirror.conditions import end_of_stopped
 from app.services.mirror.copies import SEEN, Copy, load_copies, load_twins, observed
 from app.services.mirror.counts import recount, tell_first_readings
+from app.services.mirror.elsewhere import observe_elsewhere
 from app.services.mirror.guests import SILENT, observe_guests, silence_stopped
 from app.services.mirror.news import News
-from app.services.mirror.redefined import Defined, insert_definition, only_saved, write_definitions
+from app.services.mirror.placing import Placing
+from app.services.mirror.redefined import insert_definition, only_saved, write_definitions
 from app.services.mirror.usage import COLUMNS as USAGE
 from app.services.mirror.usage import UNKNOWN, rounded
 from app.services.notices import TREE
@@ -44,7 +46,7 @@ def observe_vms(batch: Batch, news: dict[str, News]) -> None:
         _Mirror(batch, spoken).run()
 
 
-class _Mirror:
+class _Mirror(Placing):
     """One pass over the news of several hosts. First what is there, then what is not."""
 
     def __init__(self, batch: Batch, news: dict[str, News]) -> None:
@@ -52,14 +54,16 @@ class _Mirror:
         self.news = news
         self.here = load_copies(batch.session, news)
         self.twins = self._load_twins()
-        self.defined: list[Defined] = []
+        self.defined = []
+        self.began, self.over = [], []
         defining = [key for key, each in news.items() if any(vm.definition for vm in each.listed.values())]
         self.sizes = definitions.volume_sizes(batch.session, defining)
         self.places = definitions.pool_places(batch.session, defining)
         new = {key for key, each in news.items() if each.listed.keys() - self.here[key].keys()}
         self.promised = promised(batch.session, new) if new else {}
-        self.search: set[str] = set()  # rows whose search text may be another now
-        self.counted: set[str] = set()  # hosts whose number of VMs may be another now
+        self.search = set()  # rows whose search text may be another now
+        self.stopped: set[str] = set()  # rows that ran before this batch, and do not
+        self.counted = set()  # hosts whose number of VMs may be another now
 
     def run(self) -> None:
         """Compare and write."""
@@ -85,6 +89,8 @@ class _Mirror:
         self.search |= silence_stopped(self.batch, self.news.values())
         self.batch.write()
         definitions.refresh_search(self.batch, self.search)
+        observe_elsewhere(self.batch, self.news, self.here, self.twins, self.began, self.over)
+        end_of_stopped(self.batch, NOT_ANSWERING, self.stopped)
         recount(self.batch, self.counted)
         tell_first_readings(self.batch, self.news.values())
 
@@ -102,11 +108,13 @@ class _Mirror:
     # What is there
 
     def _compare(self, news: News, copy: Copy, vm: VmObservation) -> None:
+        twin = self._stopped_twin(copy, vm)
+        if twin is not None:
+            self._fold(news, copy, twin)
+            return
         seen = observed(vm)
         if seen != copy.seen or copy.gone:
             self._changed(news, copy, vm, seen)
-        if copy.duplicate and not any(not twin.gone for twin in self._others(copy)):
-            self._clear_duplicate(news, copy)
         if vm.definition is not None:
             self.defined.append((news, copy, vm.definition, vm.saved))
 
@@ -145,6 +153,7 @@ class _Mirror:
         if before.is_active and not vm.state.is_active:
             changes |= SILENT
             self.search.add(copy.id)
+            self.stopped.add(copy.id)
         if copy.gone:
             changes["seen_at"] = None
             copy.gone = False
@@ -175,92 +184,6 @@ class _Mirror:
                 change = Change("vm.rebooted", once if count == 1 else often)
                 tell_vm(self.batch, news, copy.id, copy.name, change, count=str(count))
                 self.batch.topics.add(copy.id)
-
-    # Which copy counts
-
-    def _arrive(self, news: News, vm: VmObservation) -> None:
-        """A VM that has no row on this host: new, moved here, or a second copy."""
-        if vm.is_migration_target:
-            return
-        others = self.twins[vm.uuid]
-        if any(other.moved for other in others):
-            return  # it has just gone from here: this listing is the older one
-        for other in others:
-            if self._gives_way(news, other, vm):
-                self._move(news, other, vm)
-                return
-        present = [other for other in others if not other.gone]
-        if not vm.state.is_active and any(VmState(self._latest(other).state).is_active for other in present):
-            return  # a definition left behind: the copy that runs elsewhere is the VM
-        copy = self._insert(news, vm, duplicate=bool(present))
-        for other in present:
-            self._mark_duplicate(news, copy, other)
-        self.twins[vm.uuid].append(copy)
-
-    def _gives_way(self, news: News, other: Copy, vm: VmObservation) -> bool:
-        """Whether the row on another host is of the VM that is listed here now."""
-        elsewhere = self.news.get(other.host_id)
-        if other.gone or (elsewhere is not None and elsewhere.lacks(vm.uuid)):
-            return True
-        latest = self._latest(other)
-        if not vm.state.is_active:
-            return False
-        if not VmState(latest.state).is_active:
-            return True
-        leaving = latest.state == VmState.PAUSED and (latest.state_reason or "").startswith("migrat")
-        arrived = (vm.state_reason or "").startswith("migrat") and vm.state is VmState.RUNNING
-        newer = other.state_since is None or news.seen_at is None or other.state_since <= news.seen_at
-        return leaving or (arrived and newer)
-
-    def _latest(self, copy: Copy) -> Copy:
-        """The copy as its host lists it in this very batch, where it does."""
-        elsewhere = self.news.get(copy.host_id)
-        vm = elsewhere.listed.get(copy.uuid) if elsewhere else None
-        return copy if vm is None else copy.as_seen(vm)
-
-    def _move(self, news: News, copy: Copy, vm: VmObservation) -> None:
-        source = (copy.host_id, copy.host_name)
-        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
-        changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
-        changes["host_id"] = news.host_id
-        if not vm.state.is_active:
-            changes |= SILENT
-        since = copy.state_since if copy.state == vm.state else news.seen_at or self.batch.now
-        self.batch.update(models.Vm, copy.id, changes | {"state_since": since})
-        tell_vm(self.batch, news, copy.id, vm.name, MOVED, source=source[1])
-        copy.host_id, copy.host_name = news.host
-        copy.seen, copy.gone, copy.state_since, copy.moved = observed(vm), False, since, True
-        self.here[news.host_id][vm.uuid] = copy
-        self.counted |= {source[0], news.host_id}
-        self.search.add(copy.id)
-        self.batch.topics |= {copy.id, TREE}
-        if vm.definition is not None:
-            self.defined.append((news, copy, vm.definition, vm.saved))
-
-    def _mark_duplicate(self, news: News, copy: Copy, other: Copy) -> None:
-        if not other.duplicate:
-            self.batch.update(models.Vm, other.id, {"duplicate": True})
-            self.batch.topics.add(other.id)
-            other.duplicate = True
-        twice = N_("VM %(name)s is on two hosts, %(host)s and %(other)s, with the same UUID.")
-        tell_vm(
-            self.batch,
-            news,
-            copy.id,
-            copy.name,
-            Change("vm.duplicate", twice, Severity.WARNING),
-            other=other.host_name,
-        )
-
-    def _clear_duplicate(self, news: News, copy: Copy) -> None:
-        copy.duplicate = False
-        self.batch.update(models.Vm, copy.id, {"duplicate": False})
-        self.batch.topics.add(copy.id)
-        only = Change("vm.duplicate_ended", N_("VM %(name)s is on host %(host)s only again."))
-        tell_vm(self.batch, news, copy.id, copy.name, only)
-
-    def _others(self, copy: Copy) -> list[Copy]:
-        return [twin for twin in self.twins[copy.uuid] if twin.id != copy.id]
 
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
         copy = Copy(
@@ -345,55 +268,3 @@ class _Mirror:
             change = Change("vm.undefined", text, Severity.WARNING)
         tell_vm(self.batch, news, copy.id, copy.name, change)
         copy.gone = True
-
-    def _remove(self, copy: Copy) -> None:
-        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
-        self.twins[copy.uuid] = self._others(copy)
-        self.batch.delete(models.Vm, copy.id)
-        self.batch.delete(models.Tag, copy.id, by="object_id")
-        self.batch.delete(models.Condition, copy.id, by="object_id")
-        self.batch.topics |= {copy.id, TREE}
-
-    def _fold(self, news: News, copy: Copy, twin: Copy) -> None:
-        """One of two copies is gone. The older row, with its history, stays and stands for the other one."""
-        self.batch.write()  # what was seen of the twin in this batch must be in its row
-        vm = table(models.Vm)
-        query = sa.select(vm).where(vm.c.id.in_([copy.id, twin.id]))
-        rows = {row.id: row for row in self.batch.session.execute(query)}
-        there = News(twin.host_id, twin.host_name)
-        if rows[copy.id].created_at < rows[twin.id].created_at:
-            survivor = copy
-            self._take_over(news, copy, twin, rows[twin.id])
-        else:
-            survivor = twin
-            self._remove(copy)
-        self.twins[copy.uuid] = [*self._others(survivor), survivor]
-        if not any(not each.gone for each in self._others(survivor)):
-            self._clear_duplicate(there, survivor)
-        self.search.add(survivor.id)
-        self.counted |= {news.host_id, twin.host_id}
-        self.batch.topics |= {survivor.id, TREE}
-
-    def _take_over(self, news: News, copy: Copy, twin: Copy, row: sa.Row[Any]) -> None:
-        """Let the row of the copy that is gone become the row of its twin, definition included."""
-        definition = table(models.VmDefinition)
-        connection = self.batch.session.connection()
-        connection.execute(sa.delete(definition).where(definition.c.vm_id == copy.id))
-        connection.execute(sa.update(definition).where(definition.c.vm_id == twin.id).values(vm_id=copy.id))
-        own = {"id", "created_at", "tags", "notes", "version"}
-        self.batch.update(
-            models.Vm, copy.id, {name: row._mapping[name] for name in row._fields if name not in own}
-        )
-        self._remove(twin)
-        self.here.get(copy.host_id, {}).pop(copy.uuid, None)
-        copy.host_id, copy.host_name, copy.seen, copy.usage = (
-            twin.host_id,
-            twin.host_name,
-            twin.seen,
-            twin.usage,
-        )
-        if twin.host_id in self.here:
-            self.here[twin.host_id][copy.uuid] = copy
-        self.defined = [(n, copy if of is twin else of, d, s) for n, of, d, s in self.defined]
-        there = News(twin.host_id, twin.host_name)
-        tell_vm(self.batch, there, copy.id, copy.name, MOVED, source=news.host_name)

@@ -388,17 +388,70 @@ def test_a_definition_left_on_the_source_is_no_second_vm(world: World) -> None:
     assert world.vm().host_id == world.hosts["b"]
 
 
-def test_two_running_copies_are_duplicates_until_one_goes(world: World) -> None:
-    world.observe(world.sees("a", vm()), world.sees("b"))
+def wrong(world: World) -> dict[str, list[str]]:
+    """Codes of the conditions that hold, by host of the VM."""
+    with world.services.database.read() as session:
+        rows = session.execute(
+            sa.select(models.Vm.host_id, models.Condition.code)
+            .join(models.Vm, models.Vm.id == models.Condition.object_id)
+            .order_by(models.Condition.code)
+        ).all()
+    names = {host_id: name for name, host_id in world.hosts.items()}
+    found: dict[str, list[str]] = {}
+    for host_id, code in rows:
+        found.setdefault(names[host_id], []).append(code)
+    return found
+
+
+def test_two_running_copies_are_two_rows_with_a_loud_condition_until_one_stops(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED), world.sees("b"))
     first = world.vm().id
     world.observe(world.sees("b", vm()))
     assert [each.duplicate for each in world.vms()] == [True, True]
-    assert world.said().count("vm.duplicate") == 1
+    assert wrong(world) == {"a": ["runs_twice"], "b": ["runs_twice"]}
     world.observe(world.sees("b", vm()), world.sees("a", vm()))
-    assert world.said().count("vm.duplicate") == 1
+    assert world.said().count("vm.runs_twice") == 2
     world.observe(world.sees("b"))
     assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["a"], False)
-    assert world.said()[-1] == "vm.duplicate_ended"
+    assert wrong(world) == {}
+    assert world.said()[-1] == "vm.runs_twice_ended"
+
+
+def test_a_vm_restarted_elsewhere_keeps_its_row_and_says_where_it_runs(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED), world.sees("b"))
+    first = world.vm().id
+    world.observe(world.report("a", state=HostState.NOT_ANSWERING))
+    world.observe(world.sees("b", vm(state_reason="booted"), state=HostState.CONNECTED))
+    assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["b"], False)
+    assert wrong(world) == {"b": ["may_run_elsewhere"]}
+    for _ in range(2):
+        world.observe(world.sees("a", vm(state="shutoff"), state=HostState.CONNECTED))
+        assert (world.vm().id, world.vm().host_id, world.vm().state) == (first, world.hosts["b"], "running")
+        assert wrong(world) == {"b": ["defined_elsewhere"]}
+    world.observe(world.sees("a"))
+    assert wrong(world) == {}
+    assert world.said()[-1] == "vm.defined_elsewhere_ended"
+
+
+def test_the_copy_that_stops_gives_its_row_to_the_one_that_runs(world: World) -> None:
+    world.observe(world.sees("a", vm(), state=HostState.CONNECTED), world.sees("b"))
+    first = world.vm().id
+    world.observe(world.sees("b", vm()))
+    assert len(world.vms()) == 2
+    world.observe(world.sees("a", vm(state="shutoff")))
+    assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["b"], False)
+    assert wrong(world) == {"b": ["defined_elsewhere"]}
+
+
+def test_a_second_definition_of_a_vm_that_is_off_is_no_second_row(world: World) -> None:
+    world.observe(world.sees("a", vm(state="shutoff")))
+    world.observe(world.sees("b", vm(state="shutoff")))
+    assert world.vm().host_id == world.hosts["a"]
+    assert wrong(world) == {"a": ["defined_elsewhere"]}
+    world.observe(world.sees("b", vm()))  # it is started there
+    assert world.vm().host_id == world.hosts["b"]
+    world.observe(world.sees("a", vm(state="shutoff")), world.sees("b", vm()))
+    assert wrong(world) == {"b": ["defined_elsewhere"]}
 
 
 def test_when_the_older_copy_goes_its_history_lives_on_in_the_other(world: World) -> None:
