@@ -138,11 +138,12 @@ class Placing:
             there = two.host_id, two.host_name
             self.began.append(about_other_host(RUNS_TWICE, one, there, observer=one.host_id))
 
-    def _clear_duplicate(self, copy: Copy, other: Copy) -> None:
+    def _clear_duplicate(self, copy: Copy, subject: str, left: str) -> None:
+        """`subject`: the host that the row's condition is about; `left`: name of the one that has it no more."""
         copy.duplicate = False
         self.batch.update(models.Vm, copy.id, {"duplicate": False})
         self.batch.topics.add(copy.id)
-        there = other.host_id, other.host_name
+        there = subject, left
         self.over.append(about_other_host(RUNS_TWICE, copy, there, observer=copy.host_id))
 
     def _others(self, copy: Copy) -> list[Copy]:
@@ -164,16 +165,15 @@ class Placing:
         vm = table(models.Vm)
         query = sa.select(vm).where(vm.c.id.in_([copy.id, twin.id]))
         rows = {row.id: row for row in self.batch.session.execute(query)}
-        left = Copy(copy.id, *news.host, copy.uuid, copy.seen, True, True, copy.usage)
         if rows[copy.id].created_at < rows[twin.id].created_at:
-            survivor = copy
+            survivor, subject = copy, twin.host_id
             self._take_over(news, copy, twin, rows[twin.id])
         else:
-            survivor = twin
+            survivor, subject = twin, news.host_id
             self._remove(copy)
         self.twins[copy.uuid] = [*self._others(survivor), survivor]
         if not any(not each.gone for each in self._others(survivor)):
-            self._clear_duplicate(survivor, left)
+            self._clear_duplicate(survivor, subject, news.host_name)
         self.search.add(survivor.id)
         self.counted |= {news.host_id, twin.host_id}
         self.batch.topics |= {survivor.id, TREE}
