@@ -66,10 +66,10 @@ def volume_named(ctx: Ctx, name: str) -> VolumeRecord:
 
 def image_named(ctx: Ctx, name: str) -> ImageRecord:
     """The image that is called so, or by its id. Raises InvalidInput."""
-    for each in images.list_images(ctx).items:
-        if name in (each.id, each.name):
-            return each
-    raise InvalidInput("image", "names no image of the library")
+    found = images.find_image(ctx, name)
+    if found is None:
+        raise InvalidInput("image", "names no image of the library")
+    return found
 
 
 def bytes_of(option: str, text: str) -> int:

@@ -13,9 +13,9 @@ from app.cli.names import bytes_of, image_named, pool_named, volume_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
-from app.core.images import ImageCopySpec, ImageImport, ImageSpec
+from app.core.images import ImageCopySpec, ImageImport, ImageRecord, ImageSpec
 from app.core.records import Page, TaskRecord, VolumeRecord
-from app.core.specs import MAX_LIMIT, VolumeQuery
+from app.core.specs import MAX_LIMIT, ListQuery, VolumeQuery
 from app.core.uploads import MAX_PART, UploadSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.services import downloads, images, storage, uploads, volumes
@@ -186,8 +186,15 @@ def download(
 @plain_errors
 def list_images(as_json: AsJson = False) -> None:
     """List the images of the library."""
+    found: list[ImageRecord] = []
     with reading() as ctx:
-        found = images.list_images(ctx).items
+        asked = ListQuery(limit=MAX_LIMIT)
+        while True:
+            part: Page[ImageRecord] = images.list_images(ctx, asked)
+            found += part.items
+            if part.next is None:
+                break
+            asked = asked.model_copy(update={"cursor": part.next})
     show(found, IMAGES, as_json=as_json)
 
 

@@ -112,9 +112,3 @@ class ImageRecord(Record):
     created_by: str
     places: tuple[ImagePlace, ...] = ()
     version: int
-
-
-class ImageList(Record):
-    """Images, by name."""
-
-    items: tuple[ImageRecord, ...]

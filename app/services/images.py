@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +16,6 @@ from app.core.images import (
     ImageDownload,
     ImageFetch,
     ImageImport,
-    ImageList,
     ImageLook,
     ImagePatch,
     ImagePlace,
@@ -22,7 +24,8 @@ from app.core.images import (
 )
 from app.core.import_sources import Source, SourceRefused, read_source
 from app.core.messages import N_
-from app.core.records import Ref, TaskRecord
+from app.core.records import Page, Ref, TaskRecord
+from app.core.specs import ListQuery
 from app.core.states import ObjectKind
 from app.core.vmspec import VolumeName
 from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
@@ -31,25 +34,41 @@ from app.services import audit, tasks, volumes
 from app.services.cloud_init_seeds import is_seed, refuse_seed
 from app.services.context import Ctx
 from app.services.names import check_version, save_named
+from app.services.paging import Order, mentions, page
+from app.services.seen import HOST_IN_LISTS
 from app.services.volume_checks import require_usable
 from app.services.volume_places import locks_of
 from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
 
+ORDER = Order(
+    {"name": Image.name_key, "kind": Image.kind, "state": Image.state, "size": Image.size_bytes},
+    default="name",
+    unique=Image.id,
+)
 IMPORT, DOWNLOAD, COPY = "image.import", "image.download", "image.copy"
 MOST = 500
 IMPORTING, READY, FAILED = "importing", "ready", "failed"
 
 
-def list_images(ctx: Ctx) -> ImageList:
-    """All images, by name."""
-    rows = ctx.session.scalars(ctx.visible(sa.select(Image).order_by(Image.name_key), "image.view"))
-    return ImageList(items=tuple(_record(ctx, row) for row in rows))
+def list_images(ctx: Ctx, asked: ListQuery) -> Page[ImageRecord]:
+    """The images of the library, each with the hosts that have it."""
+    query = ctx.visible(sa.select(Image), "image.view")
+    if asked.q:
+        query = query.where(mentions((Image.name, Image.source, Image.os_id), asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row[0] for row in rows]))
+
+
+def find_image(ctx: Ctx, name: str) -> ImageRecord | None:
+    """The image of this id or exact name; None when there is none that the asker may see."""
+    query = ctx.visible(sa.select(Image), "image.view")
+    image = ctx.session.scalar(query.where(sa.or_(Image.id == name, Image.name == name)).limit(1))
+    return None if image is None else _records(ctx, [image])[0]
 
 
 def show_image(ctx: Ctx, image_id: str) -> ImageRecord:
     """One image, with the hosts that have it. Raises NotFound."""
-    return _record(ctx, _get(ctx, image_id, "image.view"))
+    return _records(ctx, [_get(ctx, image_id, "image.view")])[0]
 
 
 def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
@@ -161,7 +180,7 @@ def update_image(ctx: Ctx, image_id: str, patch: ImagePatch, version: int | None
     image.version += 1
     save_named(ctx, image, patch.name or image.name)
     audit.record(ctx, "image.update", target=_ref(image))
-    return _record(ctx, image)
+    return _records(ctx, [image])[0]
 
 
 def forget_image(ctx: Ctx, image_id: str) -> None:
@@ -298,18 +317,26 @@ def _copies(ctx: Ctx, image_id: str) -> list[ImageCopy]:
     return list(ctx.session.scalars(sa.select(ImageCopy).where(ImageCopy.image_id == image_id)))
 
 
-def _record(ctx: Ctx, image: Image) -> ImageRecord:
-    query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id)
-    query = query.where(ImageCopy.image_id == image.id).order_by(Host.name_key)
-    rows = ctx.session.execute(ctx.visible(query, "host.view"))
-    places = tuple(
-        ImagePlace(
-            host=_host_ref(host), path=copy.path, volume_name=copy.volume_name, checked_at=copy.checked_at
+def _records(ctx: Ctx, found: Sequence[Image]) -> list[ImageRecord]:
+    """The images with the hosts that have them; one query for all."""
+    query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id).options(HOST_IN_LISTS)
+    query = query.where(ImageCopy.image_id.in_([image.id for image in found])).order_by(Host.name_key)
+    places: dict[str, list[ImagePlace]] = defaultdict(list)
+    for copy, host in ctx.session.execute(ctx.visible(query, "host.view")):
+        places[copy.image_id].append(
+            ImagePlace(
+                host=_host_ref(host),
+                path=copy.path,
+                volume_name=copy.volume_name,
+                checked_at=copy.checked_at,
+            )
         )
-        for copy, host in rows
-    )
+    return [_record(image, places[image.id]) for image in found]
+
+
+def _record(image: Image, places: Sequence[ImagePlace]) -> ImageRecord:
     copied = {name: getattr(image, name) for name in ImageRecord.model_fields if hasattr(image, name)}
-    return ImageRecord.model_validate(copied | {"os": image.os_id, "places": places})
+    return ImageRecord.model_validate(copied | {"os": image.os_id, "places": tuple(places)})
 
 
 def _ref(image: Image) -> Ref:

@@ -103,7 +103,7 @@ MAKING: dict[str, Json] = {
     "ImagePatch": {"notes": "From debian.org, 2026-11"},
     "ImageCopySpec": {"pool_id": _POOL["id"]},
     "ImageRecord": _IMAGE,
-    "ImageList": {"items": [_IMAGE]},
+    "Page_ImageRecord_": {"items": [_IMAGE], "next": None, "total": 1},
     "HardwarePatch": {"vcpus": 2, "memory_bytes": 2 * _GIB},
     "Medium": {"volume_id": "vol_e2f3g4h5i6j7k2l3"},
     "NicPatch": {"link_up": False},

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.images import ImageCopySpec, ImageImport, ImageList, ImagePatch, ImageRecord, ImageSpec
-from app.core.records import TaskRecord
+from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageRecord, ImageSpec
+from app.core.records import Page, TaskRecord
+from app.core.specs import ListQuery
 from app.services import images
-from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
+from app.web.api.shapes import (
+    Exported,
+    IfMatch,
+    ObjectPath,
+    Once,
+    accepted,
+    api_router,
+    listed,
+    problems,
+    tagged,
+)
 from app.web.deps import Reader, Writer
 
 router = api_router("storage")
 
 
-@router.get("/images", name="image.list", responses=problems())
-def list_images(ctx: Reader) -> ImageList:
-    """Images that VMs can be made from, by name, with the hosts that have them."""
-    return images.list_images(ctx)
+class ImageListQuery(ListQuery, Exported):
+    """Filters of the list."""
+
+
+@router.get("/images", name="image.list", response_model=Page[ImageRecord], responses=problems())
+def list_images(request: Request, query: Annotated[ImageListQuery, Query()], ctx: Reader) -> Response:
+    """Images that VMs can be made from, with the hosts that have them."""
+    return listed(request, ctx, query, images.list_images, ImageRecord)
 
 
 @router.post(

@@ -9,11 +9,14 @@ from starlette.responses import Response
 from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.messages import N_
 from app.core.records import TaskRecord
+from app.core.specs import ListQuery
 from app.services import images, offering
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages import lists
 from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
 from app.web.pages.render import go, render
+from app.web.pages.tables import IMAGES
 
 router = SignedRouter(include_in_schema=False)
 QUEUED = N_("%(task)s: the task is queued.")
@@ -21,8 +24,16 @@ QUEUED = N_("%(task)s: the task is queued.")
 
 @router.get("/images")
 def image_list(request: Request, ctx: Reader) -> Response:
-    """The images, by name."""
-    return render(request, ctx, "images/list.html", images=images.list_images(ctx).items)
+    """The list of images."""
+    query = lists.asked(request, ListQuery)
+    view = lists.view(request, IMAGES, images.list_images(ctx, query), query)
+    return lists.show(request, ctx, "images/list.html", view)
+
+
+@router.get("/images.csv")
+def image_csv(request: Request, ctx: Reader) -> Response:
+    """The list of images for spreadsheets."""
+    return lists.as_csv(ctx, IMAGES, lists.asked(request, ListQuery), images.list_images)
 
 
 @router.get("/images/new")

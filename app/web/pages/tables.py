@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES, VmVerb
+from app.core.images import ImageRecord
 from app.core.messages import N_
 from app.core.records import (
     AuditRecord,
@@ -208,6 +209,32 @@ VOLUMES: Table[VolumeRecord] = Table(
         N_("Volumes of active pools appear here; start an inactive pool on its host to see what it holds."),
         N_("Show the pools"),
         "/storage",
+    ),
+)
+
+IMAGES: Table[ImageRecord] = Table(
+    key="images",
+    title=N_("Images"),
+    path="/images",
+    cells="images/_cells.html",
+    query=ListQuery,
+    live="tree",
+    columns=(
+        Column("name", N_("Name"), lambda image: image.name, sort="name", pinned=True),
+        Column("kind", N_("Kind"), lambda image: image.kind, sort="kind"),
+        Column("state", N_("State"), lambda image: image.state, sort="state"),
+        Column("os", N_("Guest system"), lambda image: image.os),
+        Column("size", N_("Size"), lambda image: image.size_bytes, sort="size", number=True),
+        Column("hosts", N_("On hosts"), lambda image: " ".join(each.host.name for each in image.places)),
+    ),
+    empty=Empty(
+        N_("No images yet."),
+        N_(
+            "Upload an ISO or a disk image to a pool, then make it an image: VMs can be made from it on every host."
+        ),
+        N_("New image"),
+        "/images/new",
+        "image.edit",
     ),
 )
 

@@ -58,6 +58,7 @@ LISTS: list[Table[Any]] = [
     tables.HOSTS,
     tables.POOLS,
     tables.VOLUMES,
+    tables.IMAGES,
     network_tables.NETWORKS,
     network_tables.NAMES,
     network_tables.FILTERS,

@@ -473,19 +473,20 @@ def test_the_pages_of_images_draw(language: str) -> None:
     host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
     place = ImagePlace(host=host, path=samples.HTML, volume_name="x", checked_at=samples.NOW)
     common = {
-        "id": "img_1",
         "source": samples.HTML,
         "created_at": samples.NOW,
         "created_by": samples.HTML,
         "version": 1,
     }
     found = [
-        ImageRecord(name=samples.HTML, kind="iso", state="ready", places=(place,) * 6, os="x", **common),
-        ImageRecord(name=samples.HTML, kind="disk", state="failed", **common),
-        ImageRecord(name=samples.HTML, kind="disk", state="importing", **common),
+        ImageRecord(
+            id="img_1", name=samples.HTML, kind="iso", state="ready", places=(place,) * 6, os="x", **common
+        ),
+        ImageRecord(id="img_2", name=samples.HTML, kind="disk", state="failed", **common),
+        ImageRecord(id="img_3", name=samples.HTML, kind="disk", state="importing", **common),
     ]
-    for listed_ in (found, []):
-        assert_harmless(draw("images/list.html", language=language, images=listed_))
+    for rows in (found, []):
+        assert_harmless(draw("images/list.html", language=language, list=listed(tables.IMAGES, rows)))
     pools = [Ref(kind=ObjectKind.POOL, id="pool_1", name=samples.HTML)]
     for image in found:
         assert_harmless(draw("images/show.html", language=language, image=image, form=FAILED, pools=pools))
