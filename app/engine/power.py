@@ -9,7 +9,7 @@ from functools import partial
 
 from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
 from app.core.conditions import NOT_ANSWERING
-from app.core.errors import HypervisorRefused, VmGone
+from app.core.errors import HypervisorRefused, VigieError, VmGone
 from app.core.messages import N_
 from app.core.specs import ActionOptions, Restoring
 from app.core.states import VmState
@@ -57,7 +57,7 @@ def _bring(
     run.stop_if_asked()
     try:
         sent = deliver(run, done, send)
-    except HypervisorRefused as error:
+    except (HypervisorRefused, TaskFailed) as error:
         _say_if_silent(run, error)
         raise
     if not run.wait_until(done, SETTLE_S):
@@ -90,9 +90,9 @@ def _refuse_silent(run: Run) -> None:
         )
 
 
-def _say_if_silent(run: Run, error: HypervisorRefused) -> None:
-    """What the host calls busy may be a QEMU process that does not answer: then say that."""
-    if error.code == "vm_busy":
+def _say_if_silent(run: Run, error: VigieError) -> None:
+    """What the host calls busy, or does not end, may be a QEMU process that does not answer: then say that."""
+    if error.code in ("vm_busy", "outcome_unknown"):
         _refuse_silent(run)
 
 

@@ -7,9 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.actions import VmVerb
-from app.core.conditions import DISK_MISSING, FOLDER_MISSING, NOT_ANSWERING, READ_ONLY
-from app.core.states import TaskState, VmState
-from app.db.models import Condition, Event
+from app.core.conditions import (
+    DEFINED_ELSEWHERE,
+    DISK_MISSING,
+    FOLDER_MISSING,
+    MAY_RUN_ELSEWHERE,
+    NOT_ANSWERING,
+    READ_ONLY,
+)
+from app.core.states import HostState, TaskState, VmState
+from app.db.models import Condition, Event, Vm
 from app.engine import chores
 from app.lab.lab import Lab
 from tests.integration.engine.conftest import MakeSite
@@ -79,3 +86,31 @@ def test_a_disk_that_is_gone_and_a_folder_that_is_gone_or_read_only_are_conditio
         host.virsh("pool-destroy", "extra")
         host.exec("rmdir", folder)
     eventually(lambda: held(site) == {}, 60, "the pool is gone")
+
+
+def test_a_vm_restarted_on_another_host_keeps_its_row_which_says_where_it_runs(
+    fresh_lab: Lab, site: Site
+) -> None:
+    lost, other = fresh_lab.hosts[:2]
+    lost.create_guest("moved", pool="shared", start=True)
+    xml = lost.virsh("dumpxml", "--inactive", "moved")
+    for host in (lost, other):
+        site.add(host)
+    row = site.vm("moved")
+    assert row is not None
+    lost.kill_host()
+    site.wait_host(lost, HostState.NOT_ANSWERING, 15)
+    other.define(xml)
+    other.virsh("start", "moved")
+    eventually(lambda: MAY_RUN_ELSEWHERE in held(site), 15, "the row follows")
+    now = site.vm("moved")
+    assert now is not None
+    assert (now.id, now.host_id, now.state) == (row.id, site.host_ids[other.name], VmState.RUNNING)
+    lost.boot()
+    eventually(lambda: set(held(site)) == {DEFINED_ELSEWHERE}, 30, "it is only defined there")
+    assert held(site)[DEFINED_ELSEWHERE] == {"other": lost.name}
+    with site.services.database.read() as session:
+        rows = session.execute(sa.select(Vm.id, Vm.duplicate)).all()
+    assert rows == [(row.id, False)]
+    lost.virsh("undefine", "moved")
+    eventually(lambda: held(site) == {}, 15, "it is on one host only")

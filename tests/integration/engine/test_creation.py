@@ -17,7 +17,7 @@ from app.core.removal import RemovalSpec
 from app.core.states import HostState, TaskState, VmState
 from app.core.vmspec import DiskSpec, VmSpec
 from app.core.volumes import VolumeClone
-from app.db.models import CloudInitSeed, Image, ImageCopy, Network, Pool, Task, Vm, Volume
+from app.db.models import CloudInitSeed, Event, History, Image, ImageCopy, Network, Pool, Task, Vm, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
@@ -94,6 +94,11 @@ def test_from_an_iso_with_an_empty_disk(host: LabHost, site: Site) -> None:
         ["web"],
         "the first",
     )
+    with site.services.database.read() as session:
+        told = sa.select(Event.kind, Event.actor_name, Event.task_id).where(Event.object_id == vm.id)
+        told_by = {(kind, name, of == task.id) for kind, name, of in session.execute(told)}
+        assert told_by == {("vm.defined", "tester", True), ("vm.started", "tester", True)}
+        assert session.scalar(sa.select(History.task_id).where(History.object_id == vm.id)) == task.id
     xml = host.virsh("dumpxml", "--inactive", "from-iso")
     assert RNG.validate(etree.fromstring(xml)), RNG.error_log.last_error
     assert "from-iso-vda.qcow2" in host.virsh("vol-list", "local")

@@ -97,6 +97,9 @@ def test_a_vm_goes_with_the_volumes_that_were_chosen_and_comes_back_as_it_was(
     assert (again.id, again.uuid, again.tags, again.notes) == (vm.id, vm.uuid, ["web"], "mine")
     assert host.virsh("dumpxml", "--inactive", "doomed") == before
     assert row(site, RemovedVm) is None
+    with site.services.database.read() as session:
+        told = sa.select(Event.kind, Event.actor_name).where(Event.object_id == vm.id).order_by(Event.id)
+        assert session.execute(told).all() == [("vm.deleted", "tester"), ("vm.defined", "tester")]
 
 
 VNC = "<graphics type='vnc' port='-1' autoport='yes' passwd='s3cret99'><listen type='address' address='{0}'/></graphics>"
