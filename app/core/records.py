@@ -79,7 +79,7 @@ class VmRecord(Record):
     state_since: datetime | None = None
     stale: bool
     observed_at: datetime | None
-    duplicate: bool = Field(False, description="Another host has a VM with the same UUID.")
+    duplicate: bool = Field(False, description="It runs on another host, too, at the same time.")
     persistent: bool
     autostart: bool
     vcpus: int

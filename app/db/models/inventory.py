@@ -101,7 +101,7 @@ class Vm(Usage, Base):
     """A VM as last seen. It stays when its host is silent, and turns `missing` when a complete listing lacks it.
 
     `host_id` follows the VM when it migrates. `seen_at` is set while the VM is not in its host's listings
-    (else the host's own `observed_at` counts). `duplicate`: another host has the same UUID at the same time.
+    (else the host's own `observed_at` counts). `duplicate`: another host runs the same VM at the same time.
     """
 
     __tablename__ = "vm"
