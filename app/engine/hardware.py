@@ -144,6 +144,7 @@ def define(run: Run) -> Outcome:
     """Put another definition in the place of the saved one, if that is still the one that was seen."""
     asked = run.asked(Redefinition)
     xml = run.open_sealed(asked.sealed)["xml"] if asked.sealed else asked.xml
+    volume_checks.check_definition(run, asked.uuid, xml)
     try:
         run.send_once(lambda host: host.machines.redefine(asked.uuid, xml, asked.digest))
     except HypervisorRefused as error:

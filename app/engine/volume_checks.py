@@ -7,8 +7,15 @@ from functools import partial
 from app.core.blueprint import DiskPlan, VolumePlan
 from app.core.views import VolumeObservation
 from app.engine.run import Run, TaskFailed
+from app.hypervisor.xml.read import read_vm
 from app.services import volume_records
-from app.services.volume_checks import VolumeAccess, VolumeRefused, check_volume, refuse_link
+from app.services.volume_checks import (
+    VolumeAccess,
+    VolumeRefused,
+    check_volume,
+    is_volume,
+    refuse_link,
+)
 from app.services.volume_records import RecordedVolume
 
 
@@ -37,6 +44,24 @@ def check_disk(run: Run, disk: DiskPlan) -> None:
         check_sources(run, disk.new)
     elif disk.path is not None:
         check(run, disk.path, disk.format)
+
+
+def check_definition(run: Run, uuid: str, xml: str) -> None:
+    """Check the volumes of disks that a new definition adds, or reads in another format than before.
+
+    What lies in no pool is not for here: whether it may be named is a question of host access. Raises TaskFailed.
+    """
+    before = run.call(lambda host: host.read_vm(uuid))
+    known = {
+        (disk.source, disk.format)
+        for each in (before.saved, before.definition)
+        if each is not None
+        for disk in each.disks
+    }
+    for disk in read_vm(xml).disks:
+        is_new = disk.source is not None and (disk.source, disk.format) not in known
+        if is_new and disk.source and is_volume(_access(run), disk.source):
+            check(run, disk.source, disk.format or volume_records.RAW)
 
 
 def check_link(run: Run, pool: str, name: str, path: str) -> None:

@@ -10,6 +10,7 @@ import libvirt
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import HypervisorRefused
+from app.core.messages import N_
 from app.core.pools import FILE_POOLS, PoolSpec
 from app.core.views import VolumeObservation
 from app.hypervisor.connection import NO_DEADLINE, Connection
@@ -173,6 +174,7 @@ class Storage:
         flags = 0
         if plan.preallocate and plan.format == "qcow2":
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
+        self._refuse_link(plan)
         with self._wiring.long() as work:
             pool = _pool(work, plan.pool)
             if plan.clone_of:
@@ -258,6 +260,16 @@ class Storage:
         """The last bytes of a volume that has so many. Raises HypervisorRefused."""
         length = min(length, size_bytes)
         return b"".join(self.read_volume(pool, name, length, size_bytes - length))
+
+    def _refuse_link(self, plan: VolumePlan) -> None:
+        """A link that leads nowhere is no volume to libvirt, and what is made by its name would lie elsewhere."""
+        folder = self.folder_of(plan.pool)
+        if folder is not None and self.is_link(f"{folder}/{plan.name}"):
+            raise HypervisorRefused(
+                N_("The pool has a symbolic link of this name."),
+                hint=N_("Remove the link on the host, or choose another name for the volume."),
+                code="volume_is_link",
+            )
 
     def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
         self.changes += 1

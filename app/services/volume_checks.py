@@ -95,6 +95,12 @@ def require_usable(ctx: Ctx, volume: Volume, host_id: str) -> str:
     return recorded.format
 
 
+def is_volume(access: VolumeAccess, path: str) -> bool:
+    """Whether a pool of the host holds this path."""
+    find = partial(volume_records.find_recorded, host_id=access.host_id, path=path)
+    return access.write(find) is not None or access.call(lambda host: _locate(host, path)) is not None
+
+
 def refuse_link(access: VolumeAccess, volume: RecordedVolume) -> None:
     """Raise VolumeRefused where the volume is a symbolic link, as far as the host can be asked."""
     if volume.is_file and access.call(lambda host: host.storage.is_link(volume.path)):
@@ -136,6 +142,14 @@ def _check_one(access: VolumeAccess, volume: RecordedVolume, wanted: str | None)
     look = access.call(lambda host: host.storage.look_at(volume.pool, volume.name, HEADER_BYTES))
     if look is None or look.volume.path != volume.path:
         raise VolumeRefused(N_("%(path)s no longer exists."), path=volume.path)
+    if volume.image_bytes is not None and look.stored_bytes != volume.image_bytes:
+        raise VolumeRefused(
+            N_("%(path)s has changed since it became an image: it has %(bytes)d bytes instead of %(size)d."),
+            hint=N_("Remove the image from the library, and add it again from its source."),
+            path=volume.path,
+            bytes=look.stored_bytes,
+            size=volume.image_bytes,
+        )
     if not is_same_format(look.volume.format, volume.format):
         raise _disagrees(volume, volume.format, look.volume.format)
     found = format_of(look.head)

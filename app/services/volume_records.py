@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,13 +16,15 @@ from app.core.pools import FILE_POOLS
 from app.core.states import ObjectKind, Severity
 from app.core.views import VolumeObservation
 from app.core.volumes import is_same_format
-from app.db.models import Event, Host, Pool, Task, Vm, VmDefinition, Volume
+from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
+from app.services.volume_places import same_storage
 
 # Conditions. The first is not stored: tasks' notes of what they make say it.
 INCOMPLETE, FORMAT_DISAGREES, REFUSED = "incomplete", "format_disagrees", "refused"
 # Who recorded a format.
 BY_VIGIE, BY_DEFINITION, AS_FOUND = "vigie", "definition", "found"
 RAW = "raw"
+_RANKS = {BY_VIGIE: 0, BY_DEFINITION: 1}
 
 HELD = {
     FORMAT_DISAGREES: N_(
@@ -54,25 +56,31 @@ class RecordedVolume:
     other_format: str | None = None
     is_file: bool = True
     is_incomplete: bool = False
+    image_bytes: int | None = None  # length that it had when it became an image of the library
 
 
 def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume | None:
-    """The volume at this path of a host. What Vigie made it as counts most, then the definitions of VMs."""
+    """The volume at this path of a host, with what is recorded of it through any host that has its storage.
+
+    What Vigie made it as counts most, then the definitions of VMs.
+    """
     query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id)
-    rows = session.execute(query.where(Pool.host_id == host_id, Volume.path == path)).all()
-    if not rows:
+    here = session.execute(query.where(Pool.host_id == host_id, Volume.path == path)).all()
+    if not here:
         return None
-    ranks = {BY_VIGIE: 0, BY_DEFINITION: 1}
-    volume, pool = min(rows, key=lambda row: (ranks.get(row[0].format_by or "", 2), row[0].id))
-    defined = formats_in_definitions(session, host_id).get(path)
-    recorded, other = volume.format or RAW, None
-    if volume.format_by != BY_VIGIE and defined:
+    volume, pool = here[0]
+    same = {each.id for each in same_storage(session, pool)}
+    rows = session.execute(query.where(Pool.id.in_(same), Volume.name == volume.name)).all()
+    defined = _defined(session, rows)
+    best = min((row[0] for row in rows), key=lambda each: (_RANKS.get(each.format_by or "", 2), each.id))
+    recorded, other = best.format or RAW, None
+    if best.format_by != BY_VIGIE and defined:
         recorded = defined
     elif defined and not is_same_format(defined, recorded):
         other = defined
     if volume.condition == FORMAT_DISAGREES:
         other = other or str((volume.condition_params or {}).get("found", "?"))
-    places = [Place(host_id, each.uuid, row.name) for row, each in rows]
+    places = [Place(each.host_id, each.uuid, row.name) for row, each in rows]
     return RecordedVolume(
         volume_id=volume.id,
         pool=pool.uuid,
@@ -82,7 +90,19 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
         other_format=None if other is None or is_same_format(other, recorded) else other,
         is_file=pool.kind in FILE_POOLS,
         is_incomplete=not incomplete(session).isdisjoint(places),
+        image_bytes=_image_bytes(session, host_id, path) if pool.kind in FILE_POOLS else None,
     )
+
+
+def _defined(session: Session, rows: Sequence[sa.Row[Volume, Pool]]) -> str | None:
+    """The format that definitions of VMs give for a volume, on all hosts that have its storage; raw wins."""
+    found = {formats_in_definitions(session, pool.host_id).get(row.path) for row, pool in rows} - {None}
+    return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
+
+
+def _image_bytes(session: Session, host_id: str, path: str) -> int | None:
+    query = sa.select(Image.size_bytes).join(ImageCopy, ImageCopy.image_id == Image.id)
+    return session.scalar(query.where(ImageCopy.host_id == host_id, ImageCopy.path == path).limit(1))
 
 
 def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
@@ -92,7 +112,7 @@ def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for definitions in session.execute(query):
         for disk in (disk for each in definitions if each for disk in each["disks"]):
-            path, format = disk["source"], disk["format"]
+            path, format = disk["source"], disk.get("format")
             if path and format and not is_same_format(found.get(path, format), RAW):
                 found[path] = format
             elif path and format:
@@ -132,7 +152,7 @@ def record_made(session: Session, host_id: str, pool: str, made: VolumeObservati
 def mark_refused(session: Session, volume_id: str | None, why: str, params: Mapping[str, Any]) -> None:
     """Show that the volume was refused when it was to be used, and tell, once."""
     row = None if volume_id is None else session.get(Volume, volume_id)
-    if row is None:
+    if row is None or row.condition == FORMAT_DISAGREES:
         return
     if row.condition != REFUSED:
         session.add(_refused(session, row))

@@ -20,7 +20,7 @@ from app.hypervisor.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import creation, downloads, hardware, images, pools, storage, uploads, volumes
+from app.services import creation, definitions, downloads, hardware, images, pools, storage, uploads, volumes
 from tests.integration.engine.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -151,6 +151,11 @@ def test_what_a_guest_wrote_into_a_raw_volume_never_makes_it_qcow2(host: LabHost
     assert (held.format, held.backing_path, held.capacity_bytes) == ("raw", None, MIB)
     assert row(site, Event, Event.kind == "volume.held", Event.object_id == held.id) is not None
     assert set(every_use(site, host, "data.img").values()) == {"volume_refused"}
+    vm = site.vm("user")
+    assert vm is not None
+    as_qcow2 = f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{held.path}'/><target dev='vdx' bus='virtio'/></disk>"
+    xml = host.virsh("dumpxml", "--inactive", "user").replace("</devices>", f"{as_qcow2}</devices>")
+    assert code_of(site, definitions.replace, vm.id, xml, None) == "volume_refused"
     done(site, volumes.wipe_volume, held.id)
     eventually(lambda: volume(site, "data.img").condition is None, 30, "it is raw again")
     done(site, volumes.clone_volume, held.id, VolumeClone(name="copy.img"))
@@ -210,8 +215,14 @@ def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, si
         assert host.exec("head", "-c", "10", SECRET).stdout == "top secret"
         done(site, volumes.delete_volume, link.id)
         assert host.exec("head", "-c", "10", SECRET).stdout == "top secret"
+        host.exec("ln", "-s", f"{SECRET}-2", f"{LOCAL}/nowhere.img")
+        spec = VolumeSpec(pool_id=pool(site).id, name="nowhere.img", size_bytes=MIB, format="qcow2")
+        assert code_of(site, volumes.create_volume, spec) == "volume_is_link"
+        assert host.exec("ls", f"{SECRET}-2", check=False).returncode != 0, (
+            "nothing was made through the link"
+        )
     finally:
-        host.exec("rm", "-f", SECRET, f"{LOCAL}/link.img")
+        host.exec("rm", "-f", SECRET, f"{SECRET}-2", f"{LOCAL}/link.img", f"{LOCAL}/nowhere.img")
 
 
 def test_a_pool_that_a_cut_file_stopped_says_which_and_uploads_can_still_be_given_up(
