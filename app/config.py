@@ -83,6 +83,14 @@ class Settings(BaseSettings):
     resync_s: Annotated[
         PositiveFloat, Field(description="Seconds between two complete readings of a host.")
     ] = 900.0
+    recheck_s: Annotated[
+        PositiveFloat,
+        Field(
+            description="Least seconds between two looks for changes that hosts send no event for: networks, saved "
+            "definitions of running VMs, network filters; three times as long for volumes. Large fleets are looked "
+            "at less often."
+        ),
+    ] = 15.0
     ping_s: Annotated[
         PositiveFloat, Field(description="Seconds between two signs of life asked of a host.")
     ] = 3.0

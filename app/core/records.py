@@ -289,15 +289,13 @@ class PoolRecord(Record):
     available_bytes: int
     target_path: str | None = None
     volume_count: int = 0
+    volumes_read_at: datetime | None = Field(None, description="When its volumes were read last.")
     shared: bool | None = Field(
         None, description="Whether other hosts have the same storage; null: not known."
     )
     shared_with: tuple[Ref, ...] = Field((), description="Those hosts; only when one pool is asked for.")
     proven_at: datetime | None = Field(None, description="When that was found out.")
-    pending: bool | None = Field(
-        None,
-        description="Whether a changed definition waits for the next start; only when one pool is asked for.",
-    )
+    pending: bool | None = Field(None, description="Of one pool: a definition waits for its next start.")
     conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
     links_checked: bool = Field(True, description="Whether Vigie can see symbolic links on this host.")
     stop_reason: str | None = Field(None, description="Why it stopped by itself, as far as it is known.")

@@ -132,6 +132,7 @@ class VmCounters:
     disk_write_bytes: int | None = None
     disk_read_requests: int | None = None
     disk_write_requests: int | None = None
+    disk_capacity_bytes: int | None = None  # of all its disks together: a resize sends no event
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
     answers: bool = True  # whether its hypervisor process gave statistics

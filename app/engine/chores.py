@@ -8,7 +8,13 @@ from app.config import Settings
 
 CONNECT, HINTS, SYNC, PING, POLL, FACTS = "connect", "hints", "sync", "ping", "poll", "facts"
 SAVED, VOLUMES, POOLS, GUESTS, FILES = "saved", "volumes", "pools", "guests", "files"
-LANES = ((HINTS, CONNECT, SYNC, PING), (POLL, FACTS), (SAVED, VOLUMES, POOLS, GUESTS, FILES))
+# For changes that hosts send no event for: networks; saved definitions and network filters; fill of pools.
+NETWORKS, DEFINITIONS, FILL = "networks", "definitions", "fill"
+LANES = (
+    (HINTS, CONNECT, SYNC, PING),
+    (POLL, FACTS, NETWORKS),
+    (SAVED, VOLUMES, POOLS, DEFINITIONS, FILL, GUESTS, FILES),
+)
 LANE_OF = {chore: lane for lane in LANES for chore in lane}
 RETRY_SLACK_S = 4.0
 SLACK_S = {
@@ -24,9 +30,15 @@ SLACK_S = {
     POOLS: 10.0,
     GUESTS: 60.0,
     FILES: 5.0,
+    NETWORKS: 10.0,
+    DEFINITIONS: 15.0,
+    FILL: 15.0,
 }
+RECHECKS = (NETWORKS, DEFINITIONS, FILL)
 # What a complete reading begins when it is not planned yet.
-FIRST = ((SYNC, POLL), (SYNC, SAVED), (SYNC, VOLUMES), (SYNC, FILES))
+FIRST = tuple((SYNC, chore) for chore in (POLL, SAVED, VOLUMES, FILES, *RECHECKS))
+# Round trips per second that each of them may cost over all hosts; beyond, hosts are looked at less often.
+RECHECK_CALLS_PER_S = {NETWORKS: 400.0, DEFINITIONS: 300.0, FILL: 200.0}
 VOLUMES_EVERY_S = 600.0
 # After a reconnect states are read again and again for a while: a daemon that restarted first lists VMs as it
 # remembers them, and finds out later, without an event, which of them have died meanwhile.
@@ -56,8 +68,21 @@ def while_settling(plan: dict[str, float], now: float, until: float) -> dict[str
     return plan
 
 
-def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet: int) -> dict[str, float]:
-    """When what follows a chore is due. Steady work is spread: each host starts at a moment of its own."""
+def recheck_s(chore: str, settings: Settings, fleet: int, calls: int) -> float:
+    """Seconds between two of these looks at a host. `calls`: round trips that the last one took."""
+    least = settings.recheck_s * (3 if chore == FILL else 1)
+    return max(least, fleet * calls / RECHECK_CALLS_PER_S[chore])
+
+
+def follow_ups(
+    chore: str, now: float, settings: Settings, ping_s: float, fleet: int, calls: int
+) -> dict[str, float]:
+    """When what follows a chore is due. Steady work is spread: each host starts at a moment of its own.
+
+    `calls`: round trips that the chore took, of those in RECHECKS.
+    """
+    if chore in RECHECKS:
+        return {chore: now + recheck_s(chore, settings, fleet, calls)}
     spread = random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
     soon = random.uniform(0.0, 1.0)  # noqa: S311  as above
     match chore:
@@ -71,7 +96,7 @@ def follow_ups(chore: str, now: float, settings: Settings, ping_s: float, fleet:
                 SAVED: now + 1.0 + soon * fleet / FIRST_SAVED_PER_S,
                 VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
                 FILES: now + 2.0 + soon * max(FILES_EVERY_S / 5, fleet / FILES_PER_S),
-            }
+            } | dict.fromkeys(RECHECKS, now + soon * settings.recheck_s + fleet / FIRST_VOLUMES_PER_S)
         case "ping":
             return {PING: now + ping_s}
         case "poll":

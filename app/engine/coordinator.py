@@ -33,12 +33,12 @@ from app.core.errors import (
 from app.core.states import HostState
 from app.core.views import Hint, HostReport, HostSnapshot
 from app.engine import chores
-from app.engine.chores import CONNECT, HINTS, PING, POOLS, SYNC, VOLUMES
+from app.engine.chores import CONNECT, DEFINITIONS, FILL, HINTS, PING, POOLS, SYNC, VOLUMES
 from app.engine.clock import Clock
 from app.engine.hints import HintQueue
 from app.engine.pace import Pace, back_off_s
 from app.engine.pool import ElasticPool
-from app.engine.reading import HUNG_RETRY_S, Reader
+from app.engine.reading import HUNG_RETRY_S, READINGS, Reader
 from app.engine.roster import Entry, TargetOf
 from app.engine.troubles import Troubles
 from app.hypervisor import Host
@@ -178,7 +178,7 @@ class Coordinator:
         except HypervisorRefused as error:
             self._refused(chore, link, error)
         except HostError as error:
-            if chore in (VOLUMES, POOLS) and host is not None and host.is_open:
+            if chore in (VOLUMES, POOLS, FILL, DEFINITIONS) and host is not None and host.is_open:
                 # A pool hangs, not the host: its connection for such things was cut, and is made again.
                 self._plan({chore: time.monotonic() + HUNG_RETRY_S})
             else:
@@ -312,27 +312,12 @@ class Coordinator:
                 self._due[PING] = self._answered_at + self._tools.ping_s
             return
         report: HostReport | None = None
-        match chore:
-            case "hints":
-                report = self._follow(host, link)
-            case "sync":
-                report = reader.sync(host)
-            case "ping":
-                host.ping()
-            case "poll":
-                report = reader.poll(host)
-            case "facts":
-                report = reader.facts(host)
-            case "saved":
-                report = reader.saved(host)
-            case "volumes":
-                report = reader.volumes(host)
-            case "pools":
-                report = reader.pools(host)
-            case "guests":
-                report = reader.guests(host)
-            case "files":
-                report = reader.files(host)
+        if chore == HINTS:
+            report = self._follow(host, link)
+        elif chore == PING:
+            host.ping()
+        else:
+            report = READINGS[chore](reader, host)
         with self._lock:
             if link is not self._link:
                 return
@@ -367,7 +352,8 @@ class Coordinator:
     def _next(self, chore: str) -> dict[str, float]:
         """When what follows a chore is due."""
         now, tools, reader = time.monotonic(), self._tools, self._reader
-        plan = chores.follow_ups(chore, now, tools.settings, tools.ping_s, tools.fleet())
+        calls = reader.calls.get(chore, 0)
+        plan = chores.follow_ups(chore, now, tools.settings, tools.ping_s, tools.fleet(), calls)
         plan = {
             each: due
             for each, due in plan.items()

@@ -17,7 +17,7 @@ from app.core.states import HostState
 from app.core.views import HostReport
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
-from app.engine.on_demand import OnDemand, read_devices, read_leases
+from app.engine.on_demand import OnDemand, read_devices, read_leases, read_volumes
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.retention import run_retention
@@ -28,7 +28,7 @@ from app.engine.writer import Writer
 from app.hypervisor import Host
 from app.services import cloud_init_seeds, uploads
 from app.services.context import Services
-from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, WORK
+from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,7 @@ SEEDS_EVERY_S = 15.0
 
 LEASES_EVERY_S = 2.0
 DEVICES_EVERY_S = 5.0
+VOLUMES_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Engine:
         self._screens = Screens(services, self._pool, self.host)
         self._leases = OnDemand(self._pool, partial(read_leases, services, self.host), LEASES_EVERY_S)
         self._devices = OnDemand(self._pool, partial(read_devices, services, self.host), DEVICES_EVERY_S)
+        read = partial(read_volumes, services, self.host, self._writer.put)
+        self._volumes = OnDemand(self._pool, read, VOLUMES_EVERY_S)
         self._tools = Tools(
             settings=settings,
             clock=self._clock,
@@ -146,6 +149,8 @@ class Engine:
                 self._screens.want(topic.removeprefix(SCREEN))
             elif topic.startswith(LEASES):
                 self._leases.want(topic.removeprefix(LEASES))
+            elif topic.startswith(VOLUMES):
+                self._volumes.want(topic.removeprefix(VOLUMES))
             elif topic.startswith(DEVICES):
                 self._devices.want(topic.removeprefix(DEVICES))
 

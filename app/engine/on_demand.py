@@ -13,7 +13,8 @@ import sqlalchemy as sa
 import structlog
 
 from app.core.errors import VigieError
-from app.db.models import Network, Offers
+from app.core.views import HostReport, HostSnapshot
+from app.db.models import Network, Offers, Pool
 from app.engine.pool import ElasticPool
 from app.hypervisor import Host
 from app.services.context import Services
@@ -22,11 +23,16 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 4
 FORGET_ABOVE = 1000
+REST = 20  # so many times as long as a reading took pass before the next of the same thing
 Find = Callable[[str], Host | None]
+Report = Callable[[HostReport], None]
 
 
 class OnDemand:
-    """Runs `read` for an id when asked, unless that was done just now."""
+    """Runs `read` for an id when asked, unless that was done just now.
+
+    What takes long is done less often: a reading of a second, for example, not again within twenty.
+    """
 
     def __init__(self, pool: ElasticPool, read: Callable[[str], None], every_s: float) -> None:
         self._pool = pool
@@ -49,13 +55,16 @@ class OnDemand:
         self._pool.submit(partial(self._do, object_id), slack_s=1.0)
 
     def _do(self, object_id: str) -> None:
+        began = time.monotonic()
         try:
             self._read(object_id)
         except VigieError as error:
             log.debug("not_read", object=object_id, reason=error.code)
         finally:
+            took_s = time.monotonic() - began
             with self._lock:
                 self._in_work -= 1
+                self._read_at[object_id] = began + max(0.0, took_s * REST - self._every_s)
 
 
 def read_leases(services: Services, find: Find, network_id: str) -> None:
@@ -75,6 +84,19 @@ def read_leases(services: Services, find: Find, network_id: str) -> None:
         session.execute(change.values(leases=leases, leases_read_at=datetime.now(UTC)))
     if leases != row.leases:
         services.hub.publish([network_id])
+
+
+def read_volumes(services: Services, find: Find, report: Report, pool_id: str) -> None:
+    """Read and report the volumes of a pool that runs."""
+    with services.database.read() as session:
+        query = sa.select(Pool.host_id, Pool.uuid).where(Pool.id == pool_id, Pool.state == "running")
+        row = session.execute(query).one_or_none()
+    host = find(row.host_id) if row else None
+    if row is None or host is None:
+        return
+    began = time.monotonic()
+    pools = host.read_pools(volumes=True, only={row.uuid})
+    report(HostReport(row.host_id, None, snapshot=HostSnapshot(pools=pools), began_s=began))
 
 
 def read_devices(services: Services, find: Find, host_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from app.core.compatibility import report as compatibility
@@ -20,7 +20,8 @@ from app.core.views import (
     UsageSample,
     VmObservation,
 )
-from app.engine.chores import FILES, GUESTS, HINTS, POLL, POOLS
+from app.engine import chores
+from app.engine.chores import DEFINITIONS, FILES, FILL, GUESTS, HINTS, NETWORKS, POLL, POOLS
 from app.engine.watch import LOOK_AGAIN_S, Watch
 from app.hypervisor import Host
 
@@ -62,6 +63,13 @@ class Reader:
         self._guest_due: dict[str, tuple[float, int]] = {}  # by UUID: when to ask the guest, how often asked
         self._stirred: set[str] = set()  # pools that an event named, whose volumes are still to be read
         self._stirred_due = 0.0  # when they may be read
+        self.calls: dict[str, int] = {}  # round trips that looks for changes took last, by chore
+        self._networks = 0  # mark of the networks that were reported last
+        # Marks of what was reported last; the third lane alone writes them.
+        self._saved_marks: dict[str, int] = {}  # by UUID of the VM
+        self._filters: int | None = None
+        self._fill: dict[str, int] = {}  # by UUID of the pool
+        self._capacities: dict[str, tuple[int | None, int]] = {}  # by UUID: run and size of all disks
         self._unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
 
     def forget_rates(self) -> None:
@@ -122,6 +130,7 @@ class Reader:
         snapshot, sample = host.poll()
         host_usage, vm_usage = usage_between(self._sample, sample)
         self._sample = sample
+        self._look_for_resized(sample)
         vms = snapshot.vms or ()
         news: HostSnapshot | None = None
         if vms is not self._listed or readings != self._listed_at:
@@ -156,9 +165,7 @@ class Reader:
         stirred = _named(named, "pool")
         with self._lock:
             self._readings += len(uuids)
-            if stirred and not self._stirred:
-                self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
-            self._stirred.update(stirred)
+        self._stir(stirred)
         pools = host.read_pools(volumes=False) if stirred else None
         if pools is not None:
             self._watch.learn_pools(pools)
@@ -177,15 +184,46 @@ class Reader:
         with self._lock:
             wanted, self._unsaved = self._unsaved, set()
         try:
-            found = host.read_saved(wanted)
+            found, marks = host.read_saved(wanted)
         except BaseException:
             with self._lock:
                 self._unsaved |= wanted
             raise
+        self._saved_marks |= marks
         return HostReport(self._host_id, None, saved=found) if found else None
+
+    def networks(self, host: Host) -> HostReport | None:
+        """The networks, when any is not as it was reported last."""
+        mark, self.calls[NETWORKS] = host.network_mark()
+        if mark == self._networks:
+            return None
+        self._networks = mark
+        return HostReport(self._host_id, None, snapshot=HostSnapshot(networks=host.read_networks()))
+
+    def definitions(self, host: Host) -> HostReport | None:
+        """Saved definitions of running VMs, and network filters, that are not as they were reported last."""
+        found, self._saved_marks = host.read_saved(marks=self._saved_marks)
+        filters = host.filters.read()
+        self.calls[DEFINITIONS] = 2 + len(self._saved_marks) + len(filters or ())
+        mark = hash(filters)
+        news = mark != self._filters
+        self._filters = mark
+        if not found and not news:
+            return None
+        snapshot = HostSnapshot(filters=filters) if news else None
+        return HostReport(self._host_id, None, saved=found, snapshot=snapshot)
+
+    def fill(self, host: Host) -> HostReport | None:
+        """Have the volumes read of pools that hold something else than when they were read last."""
+        marks, self.calls[FILL] = host.pool_marks()
+        changed = {uuid for uuid, mark in marks.items() if self._fill.get(uuid, mark) != mark}
+        self._fill = marks
+        self._stir(changed)
+        return None
 
     def volumes(self, host: Host) -> HostReport:
         """Pools with their volumes, the leases of networks, and traffic filters."""
+        self._fill, _ = host.pool_marks()
         leases, filters = host.networks.all_leases(), host.filters.read()
         pools = _with_volumes(host)
         self._watch.learn_pools(pools)
@@ -233,6 +271,28 @@ class Reader:
                 break
             self._asked(uuid)
         return HostReport(self._host_id, None, guests=answers) if answers else None
+
+    def _stir(self, pools: Collection[str]) -> None:
+        with self._lock:
+            if pools and not self._stirred:
+                self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
+            self._stirred.update(pools)
+
+    def _look_for_resized(self, sample: UsageSample) -> None:
+        """A disk that was resized under a running VM lies in one of the pools."""
+        before, now = self._capacities, {}
+        for vm in sample.vms:
+            if vm.disk_capacity_bytes is not None:
+                now[vm.uuid] = vm.domain_id, vm.disk_capacity_bytes
+            elif vm.uuid in before:
+                now[vm.uuid] = before[vm.uuid]
+        self._capacities = now
+        if any(
+            run == now[uuid][0] and size != now[uuid][1]
+            for uuid, (run, size) in before.items()
+            if uuid in now
+        ):
+            self._stir(tuple(self._fill))
 
     def _read_vms(
         self, host: Host, uuids: Iterable[str], hints: Sequence[Hint]
@@ -286,6 +346,22 @@ class Reader:
     def _forget_guest(self, uuid: str) -> None:
         with self._lock:
             self._guest_due.pop(uuid, None)
+
+
+# What is read by chore; a reading without news is None.
+READINGS: Mapping[str, Callable[[Reader, Host], HostReport | None]] = {
+    chores.SYNC: Reader.sync,
+    chores.POLL: Reader.poll,
+    chores.FACTS: Reader.facts,
+    chores.NETWORKS: Reader.networks,
+    chores.SAVED: Reader.saved,
+    chores.VOLUMES: Reader.volumes,
+    chores.POOLS: Reader.pools,
+    chores.DEFINITIONS: Reader.definitions,
+    chores.FILL: Reader.fill,
+    chores.GUESTS: Reader.guests,
+    chores.FILES: Reader.files,
+}
 
 
 def _without_xml(vms: tuple[VmObservation, ...]) -> tuple[VmObservation, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Literal, Self
 
@@ -36,9 +36,9 @@ from app.hypervisor.disks import Disks
 from app.hypervisor.filters import Filters
 from app.hypervisor.hardware import Hardware
 from app.hypervisor.machines import Machines
-from app.hypervisor.network_listing import list_networks
+from app.hypervisor.network_listing import list_networks, network_mark
 from app.hypervisor.networks import Networks
-from app.hypervisor.pool_listing import list_pools
+from app.hypervisor.pool_listing import list_pools, pool_marks
 from app.hypervisor.pool_secrets import PoolSecrets
 from app.hypervisor.storage import Storage
 from app.hypervisor.targets import Target
@@ -175,9 +175,14 @@ class Host:
         self._touched += 1
         return listing.read_vm(self._wiring.watch, uuid)
 
-    def read_saved(self, uuids: Collection[str]) -> dict[str, VmDefinition]:
-        """What these VMs will be after their power-off, by UUID; without those that do not run or cannot be read."""
-        return listing.read_saved(self._wiring.watch, uuids)
+    def read_saved(
+        self, uuids: Collection[str] | None = None, marks: Mapping[str, int] | None = None
+    ) -> tuple[dict[str, VmDefinition], dict[str, int]]:
+        """What running VMs, all or these, will be after their power-off, by UUID, and the marks of the texts.
+
+        Without those that cannot be read, and without definitions whose marks are still as given.
+        """
+        return listing.read_saved(self._wiring.watch, uuids, marks)
 
     def read_pools(
         self, *, volumes: bool, only: Collection[str] | None = None
@@ -215,6 +220,15 @@ class Host:
             # The login may see another file system than libvirt does.
             there = {path for path in look.missing if hostfiles.has_volume(reads, path)}
         return replace(look, missing=look.missing - there)
+
+    def pool_marks(self) -> tuple[dict[str, int], int]:
+        """For each running pool a number that changes with what it holds, and how many round trips that took."""
+        with self._wiring.reads() as reads:
+            return pool_marks(reads)
+
+    def network_mark(self) -> tuple[int, int]:
+        """A number that changes when any network does, and how many round trips that took."""
+        return network_mark(self._wiring.watch)
 
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""

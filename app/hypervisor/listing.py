@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import libvirt
@@ -125,14 +125,21 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     return replace(seen, saved=_definition(lasting))
 
 
-def read_saved(connection: Connection, uuids: Collection[str]) -> dict[str, VmDefinition]:
-    """What these VMs will be after their power-off, of those that run, are persistent and can be read."""
+def read_saved(
+    connection: Connection, uuids: Collection[str] | None = None, marks: Mapping[str, int] | None = None
+) -> tuple[dict[str, VmDefinition], dict[str, int]]:
+    """What VMs will be after their power-off: all that run, are persistent and can be read, or those of `uuids`.
+
+    With them the marks of their texts, by UUID; definitions whose marks are as given are left out.
+    """
     running = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE | libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT
     vms: list[libvirt.virDomain] = connection.call(connection.raw.listAllDomains, running)
-    wanted = [vm for vm in vms if vm.UUIDString() in uuids]
+    wanted = vms if uuids is None else [vm for vm in vms if vm.UUIDString() in uuids]
     texts = _texts(connection, wanted, libvirt.VIR_DOMAIN_XML_INACTIVE)
-    definitions = {uuid: _definition(text) for uuid, text in texts.items()}
-    return {uuid: each for uuid, each in definitions.items() if each is not None}
+    found = {uuid: hash(text) for uuid, text in texts.items()}
+    known = marks or {}
+    definitions = {uuid: _definition(text) for uuid, text in texts.items() if known.get(uuid) != found[uuid]}
+    return {uuid: each for uuid, each in definitions.items() if each is not None}, found
 
 
 def _all_stats(connection: Connection, groups: int, flags: int = 0) -> Listed:
@@ -284,6 +291,7 @@ def _vm_counters(vm: libvirt.virDomain, stats: Stats, asks: bool) -> VmCounters:
         disk_write_bytes=total("block", "wr.bytes"),
         disk_read_requests=total("block", "rd.reqs"),
         disk_write_requests=total("block", "wr.reqs"),
+        disk_capacity_bytes=total("block", "capacity"),
         net_rx_bytes=total("net", "rx.bytes"),
         net_tx_bytes=total("net", "tx.bytes"),
         # libvirt reads this once it may ask the process; a job that holds a hung one keeps it from asking.

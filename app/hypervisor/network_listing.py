@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.hypervisor.connection import Connection
 from app.hypervisor.listing import uuids_of
 from app.hypervisor.xml import networks, read
 
+_CONNECTIONS = re.compile(r" connections='\d+'")
 MAX_LEASES = 1000
 MAX_TEXT = 255
 
@@ -43,6 +45,30 @@ def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
             if error.code != "no_such_network" and not faults.is_unreadable(error):
                 raise
     return tuple(found)
+
+
+def network_mark(connection: Connection) -> tuple[int, int]:
+    """A number that changes when any network does, whoever is connected, and how many round trips that took.
+
+    `virsh net-update` and autostart send no event.
+    """
+    raw, flags = connection.raw, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART
+    listed: list[libvirt.virNetwork] = connection.optional("networks", raw.listAllNetworks, 0) or []
+    if not listed:
+        return 0, 1
+    autostart = uuids_of(connection.call(raw.listAllNetworks, flags))
+    seen = []
+    for each in listed:
+        uuid = each.UUIDString()
+        try:
+            texts = connection.readable(each.XMLDesc, 0), saved_network(connection, each)
+        except HypervisorRefused as error:
+            if error.code != "no_such_network" and not faults.is_unreadable(error):
+                raise
+            continue
+        plain = (_CONNECTIONS.sub("", text or "") for text in texts)
+        seen.append((uuid, uuid in autostart, *plain))
+    return hash(tuple(sorted(seen))), 2 + 2 * len(listed)
 
 
 def saved_network(connection: Connection, network: libvirt.virNetwork) -> str:

@@ -40,6 +40,35 @@ def list_pools(
     return tuple(found)
 
 
+def pool_marks(connection: Connection) -> tuple[dict[str, int], int]:
+    """For each running pool a number that changes when its fill, its volumes' names or its autostart do.
+
+    With them, how many round trips that took. A volume that is resized may leave all that as it was.
+    """
+    raw = connection.raw
+    running, autostart = (
+        libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE,
+        libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART,
+    )
+    listed: list[libvirt.virStoragePool] = (
+        connection.optional("pools", raw.listAllStoragePools, running) or []
+    )
+    if not listed:
+        return {}, 1
+    started = uuids_of(connection.call(raw.listAllStoragePools, autostart))
+    marks = {}
+    for pool in listed:
+        uuid = pool.UUIDString()
+        try:
+            names = connection.readable(pool.listVolumes) or []
+            marks[uuid] = hash((*connection.call(pool.info), uuid in started, *sorted(names)))
+        except HypervisorRefused as error:
+            # It went off or away in between, which is an event.
+            if error.code not in ("no_such_pool", "wrong_state"):
+                raise
+    return marks, 2 + 2 * len(listed)
+
+
 def saved_pool(connection: Connection, pool: libvirt.virStoragePool) -> str:
     """The lasting definition of a pool; what runs where the host makes no difference."""
     saved: str | None = connection.optional("saved pools", pool.XMLDesc, libvirt.VIR_STORAGE_XML_INACTIVE)

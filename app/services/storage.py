@@ -19,6 +19,7 @@ from app.db.models import Host, Pool, Volume
 from app.services import conditions, volume_records
 from app.services.cloud_init_seeds import is_seed
 from app.services.context import Ctx
+from app.services.notices import VOLUMES as VOLUMES_OF
 from app.services.paging import Order, mentions, page
 from app.services.pool_proofs import shared_with
 from app.services.seen import HOST_IN_LISTS, is_stale
@@ -60,23 +61,27 @@ def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
 
 
 def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
-    """One pool. Raises NotFound."""
+    """One pool. Raises NotFound. Asking for it makes the engine read its volumes."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
     query = query.options(undefer(Pool.live_xml))
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such storage pool."))
+    _ask_for(ctx, row[0])
     return _pools(ctx, [(row[0], row[1])])[0].model_copy(
         update={"shared_with": shared_with(ctx, row[0]), "pending": row[0].live_xml is not None}
     )
 
 
 def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
-    """The volumes of all pools, of one host or of one pool."""
+    """The volumes of all pools, of one host or of one pool, which makes the engine read them anew."""
     conditions: list[sa.ColumnElement[bool]] = []
     counted = sa.select(Volume.id)
     if asked.pool:
         conditions.append(Volume.pool_id == asked.pool)
+        looked_at = ctx.session.scalar(ctx.visible(sa.select(Pool).where(Pool.id == asked.pool), "pool.view"))
+        if looked_at is not None:
+            _ask_for(ctx, looked_at)
     if asked.host:
         conditions.append(Pool.host_id == asked.host)
         counted = counted.join(Pool, Pool.id == Volume.pool_id)
@@ -105,13 +110,20 @@ def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
 
 
 def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:
-    """One volume. Raises NotFound."""
+    """One volume. Raises NotFound. Asking for it makes the engine read the volumes of its pool."""
     row = ctx.session.execute(
         ctx.visible(_volumes().where(Volume.id == volume_id), "pool.view")
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such volume."))
+    _ask_for(ctx, row[1])
     return _volume_records(ctx, [(row[0], row[1], row[2])])[0]
+
+
+def _ask_for(ctx: Ctx, pool: Pool) -> None:
+    """Have the engine read the volumes of a pool that somebody looks at; what is shown now is what was read last."""
+    if pool.state == "running":
+        ctx.services.hub.publish([VOLUMES_OF + pool.id])
 
 
 def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:

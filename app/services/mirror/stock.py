@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ STOPPED_BY = N_(
     "libvirt cannot read the folder %(folder)s because of incomplete image files: %(files)s. Delete or complete them on the host, then start the pool."
 )
 _FILES_NAMED = 5
+SHOW_AGE_AFTER = timedelta(seconds=30)
 _VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
 
 
@@ -317,16 +319,28 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
     before: dict[str, dict[str, sa.Row[Any]]] = {}
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
+    pools = table(models.Pool).c
+    times = sa.select(pools.id, pools.volumes_read_at).where(
+        pools.id.in_([pool_id for _, pool_id, _ in read])
+    )
+    read_at = {row.id: row.volumes_read_at for row in batch.session.execute(times)}
     resized: set[str] = set()
     for host_id, pool_id, volumes in read:
         formats = VolumeFormats(batch, host_id)
         if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
+        if _is_due(batch, read_at.get(pool_id)):
+            batch.topics.add(pool_id)
         counted = {"volume_count": len(volumes), "volumes_read_at": batch.now}
         batch.update(models.Pool, pool_id, counted)
     if resized:
         batch.write()
         refresh_disk_bytes(batch, resized)
+
+
+def _is_due(batch: Batch, read_at: datetime | None) -> bool:
+    """Whether pages that show how old the volumes are have shown an age for long enough."""
+    return read_at is None or batch.now - read_at > SHOW_AGE_AFTER
 
 
 def _observe_volumes_of(

@@ -202,7 +202,7 @@ VOLUMES: Table[VolumeRecord] = Table(
         ),
         Column("path", N_("Path"), lambda volume: volume.path, sort="path"),
         Column("backing", N_("Backing file"), lambda volume: volume.backing_path, shown=False),
-        Column("seen", N_("Seen"), lambda volume: _when(volume.observed_at)),
+        Column("seen", N_("As of"), lambda volume: _when(volume.observed_at)),
     ),
     empty=Empty(
         N_("No volumes."),

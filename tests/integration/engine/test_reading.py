@@ -73,7 +73,7 @@ def test_a_slow_read_of_saved_definitions_keeps_what_a_sync_fills_in_meanwhile(
     host = Host.open(simulated_target(make_fleet(1)), connect_deadline_s=10, call_deadline_s=10)
     begun, go_on, read = threading.Event(), threading.Event(), host.read_saved
 
-    def slow(uuids: Collection[str]) -> dict[str, VmDefinition]:
+    def slow(uuids: Collection[str]) -> tuple[dict[str, VmDefinition], dict[str, int]]:
         begun.set()
         assert go_on.wait(30)
         return read(uuids)
