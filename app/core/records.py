@@ -531,13 +531,15 @@ class CredentialRecord(Record):
 class SearchHit(Record):
     """An answer of the search palette."""
 
-    kind: Literal["vm", "host", "datacenter", "pool", "network", "action", "page"]
+    kind: Literal["vm", "host", "datacenter", "pool", "network", "image", "volume", "action", "page"]
     id: str
     name: str
     url: str
     state: str | None = None
     stale: bool = False
-    where: str | None = Field(None, description="The host of a VM, or the address of a host.")
+    where: str | None = Field(
+        None, description="The host of a VM, the address of a host, the pool and host of a volume."
+    )
     matched: str | None = Field(
         None, description="What matched when it is not the name: an address, a MAC, a tag…"
     )

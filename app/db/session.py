@@ -105,7 +105,8 @@ class Database:
 class folded(FunctionElement[str]):
     """A text column without regard to case, to be compared with what core.folding made of the searched text.
 
-    SQLite's own lower() knows ASCII only, so its connections have our `fold`; PostgreSQL's knows every letter.
+    SQLite's connections have core.folding.fold itself; PostgreSQL a function that was made from the same tables of
+    Python (migration 0008). What is ASCII needs neither. So both databases find the same.
     """
 
     type = sa.String()
@@ -114,12 +115,16 @@ class folded(FunctionElement[str]):
 
 @compiles(folded)
 def _lower(element: folded, compiler: SQLCompiler, **options: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **options)})"
+    text = compiler.process(element.clauses, **options)
+    plain = f"octet_length({text}) = char_length({text})"
+    return f'CASE WHEN {plain} THEN lower({text} COLLATE "C") ELSE vigie_fold({text}) END'
 
 
 @compiles(folded, "sqlite")
 def _fold(element: folded, compiler: SQLCompiler, **options: Any) -> str:
-    return f"vigie_fold({compiler.process(element.clauses, **options)})"
+    text = compiler.process(element.clauses, **options)
+    plain = f"length({text}) = length(CAST({text} AS BLOB))"
+    return f"CASE WHEN {plain} THEN lower({text}) ELSE vigie_fold({text}) END"
 
 
 class unindexed(FunctionElement[str]):
@@ -141,9 +146,7 @@ def _plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def _folded_value(value: str | None) -> str | None:
-    if value is None:
-        return None
-    return value.lower() if value.isascii() else fold(value)
+    return None if value is None else fold(value)
 
 
 def after_commit(session: Session, effect: Callable[[], None]) -> None:

@@ -13,9 +13,10 @@ from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.core.states import ObjectKind
 from app.db.models import Host, Vm, VmDefinition
+from app.db.session import folded
 from app.services.context import Ctx
 from app.services.definition_nics import each_nic
-from app.services.paging import Order, mentions, page
+from app.services.paging import Order, holds, page
 
 
 def list_duplicates(ctx: Ctx, asked: ListQuery) -> Page[DuplicateMac]:
@@ -27,7 +28,7 @@ def list_duplicates(ctx: Ctx, asked: ListQuery) -> Page[DuplicateMac]:
         .having(sa.func.count(cards.c.vm_id.distinct()) > 1)
     )
     if asked.q:
-        query = query.where(mentions((cards.c.mac,), asked.q))
+        query = query.where(holds(folded(cards.c.mac), asked.q))
     found = query.subquery()
     order = Order({"mac": found.c.mac, "users": found.c.users}, default="mac", unique=found.c.mac)
     without_q = asked.model_copy(update={"q": None})

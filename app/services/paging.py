@@ -19,11 +19,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.errors import InvalidInput
-from app.core.folding import fold
+from app.core.folding import fold, spellings
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import ListQuery
-from app.db.session import folded
+from app.db.session import Database, folded
 from app.services.context import Ctx
 
 R = TypeVar("R")
@@ -122,6 +122,21 @@ def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
     if not storable(text):
         return sa.false()
     return column.contains(fold(text), autoescape=True)
+
+
+def holds(column: Column, text: str) -> sa.ColumnElement[bool]:
+    """Whether a folded column holds the text; of a MAC address or UUID whichever way it is written."""
+    return sa.or_(*(contains(column, each) for each in spellings(text)))
+
+
+def begins(database: Database, column: Column, wanted: str) -> sa.ColumnElement[bool]:
+    """Whether a folded column begins with what is folded already.
+
+    SQLite finds it by the column's index; PostgreSQL's may be in the order of a language, where that is no range.
+    """
+    if not database.is_sqlite:
+        return column.startswith(wanted, autoescape=True)
+    return sa.and_(column >= wanted, column < wanted + "\U0010ffff")
 
 
 def mentions(columns: Iterable[Column], text: str) -> sa.ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""The search palette: VMs, hosts and the rest by name, address, MAC, UUID or tag; pages; and actions on VMs."""
+"""The search palette: objects of all kinds by name, address, MAC, UUID or tag; pages; and actions on VMs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.actions import VM_ACTIONS, VmVerb
-from app.core.folding import fold
+from app.core.folding import fold, spellings
 from app.core.messages import N_
 from app.core.records import SearchHit
-from app.db.models import Datacenter, Host, Network, Pool, Vm
+from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
 from app.services.context import Ctx
-from app.services.paging import contains, mentions, storable
+from app.services.paging import begins, contains, holds, mentions, storable
 from app.services.seen import is_stale
 from app.services.vm_records import refusal
 
@@ -22,6 +22,7 @@ PAGES = (
     ("/hosts/new", N_("Add a host"), "host.add"),
     ("/vms", N_("VMs"), "vm.view"),
     ("/storage", N_("Storage"), "pool.view"),
+    ("/images", N_("Images"), "image.view"),
     ("/networks", N_("Networks"), "network.view"),
     ("/tasks", N_("Tasks"), "task.view"),
     ("/events", N_("Events"), "event.view"),
@@ -56,10 +57,10 @@ def _rank(hit: SearchHit, wanted: str) -> int:
 
 def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     """By prefix of the name first, which an index answers; only if that is too few, by everything else."""
-    rows = _vm_rows(ctx, _begins(wanted), limit)
+    rows = _vm_rows(ctx, begins(ctx.services.database, Vm.name_key, wanted), limit)
     if len(rows) < limit:
         seen = {row.id for row in rows}
-        more = _vm_rows(ctx, contains(Vm.search_text, wanted), limit)
+        more = _vm_rows(ctx, holds(Vm.search_text, wanted), limit)
         rows += [row for row in more if row.id not in seen][: limit - len(rows)]
     return [
         SearchHit(
@@ -74,10 +75,6 @@ def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
         )
         for row in rows
     ]
-
-
-def _begins(wanted: str) -> sa.ColumnElement[bool]:
-    return sa.and_(Vm.name_key >= wanted, Vm.name_key < wanted + "\U0010ffff")
 
 
 def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[Any]:
@@ -103,7 +100,8 @@ def _matched(search_text: str, name: str, wanted: str) -> str | None:
     """The word that matched, when it is not the name."""
     if wanted in fold(name):
         return None
-    return next((line for line in search_text.split("\n") if wanted in line), None)
+    forms = spellings(wanted)
+    return next((line for line in search_text.split("\n") if any(form in line for form in forms)), None)
 
 
 def _hosts(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
@@ -137,7 +135,33 @@ def _others(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     networks = networks.where(mentions((Network.name,), wanted)).order_by(Network.name).limit(limit)
     for id_, name, host in ctx.session.execute(ctx.visible(networks, "network.view")):
         found.append(SearchHit(kind="network", id=id_, name=name, url=f"/networks/{id_}", where=host))
-    return found
+    return [*found, *_images(ctx, wanted, limit), *_volumes(ctx, wanted, limit)]
+
+
+def _images(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
+    query = sa.select(Image.id, Image.name).where(contains(Image.name_key, wanted))
+    query = query.order_by(Image.name_key).limit(limit)
+    return [
+        SearchHit(kind="image", id=id_, name=name, url=f"/images/{id_}")
+        for id_, name in ctx.session.execute(ctx.visible(query, "image.view"))
+    ]
+
+
+def _volumes(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
+    query = sa.select(Volume.id, Volume.name, Volume.path, Pool.name, Host.name)
+    query = query.join(Pool, Pool.id == Volume.pool_id).join(Host, Host.id == Pool.host_id)
+    query = query.where(mentions((Volume.name, Volume.path), wanted)).order_by(Volume.name, Volume.id)
+    return [
+        SearchHit(
+            kind="volume",
+            id=id_,
+            name=name,
+            url=f"/storage/volumes/{id_}",
+            where=f"{pool} · {host}",
+            matched=None if wanted in fold(name) else path,
+        )
+        for id_, name, path, pool, host in ctx.session.execute(ctx.visible(query.limit(limit), "pool.view"))
+    ]
 
 
 def _pages(ctx: Ctx, wanted: str) -> list[SearchHit]:
@@ -164,7 +188,7 @@ def _actions(ctx: Ctx, wanted: str) -> list[SearchHit]:
 
 def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
     title = ctx.translate(VM_ACTIONS[verb].title)
-    rows = _vm_rows(ctx, _begins(name), MOST_ACTIONS * 4)
+    rows = _vm_rows(ctx, begins(ctx.services.database, Vm.name_key, name), MOST_ACTIONS * 4)
     return [
         SearchHit(
             kind="action",

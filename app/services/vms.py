@@ -32,7 +32,7 @@ from app.services.host_access import HOST_ACCESS
 from app.services.mirror.definitions import vm_search_text
 from app.services.names import check_version
 from app.services.notices import SCREEN, TREE
-from app.services.paging import Order, contains, page
+from app.services.paging import Order, holds, page
 from app.services.problems import problem_of
 from app.services.seen import stale_hosts
 from app.services.vm_records import COLUMNS, detail_of, records_of, refusal
@@ -90,7 +90,7 @@ def _conditions(ctx: Ctx, asked: VmQuery) -> list[sa.ColumnElement[bool]]:
     if asked.name:
         found.append(Vm.name == asked.name)
     if asked.q:
-        found.append(contains(Vm.search_text, asked.q))
+        found.append(holds(Vm.search_text, asked.q))
     return found
 
 
