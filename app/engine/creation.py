@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.core.blueprint import Blueprint, DiskPlan, VolumePlan
+from app.core.blueprint import Blueprint, DiskPlan
 from app.core.creation import Creation
 from app.core.errors import HostError, VmGone
 from app.core.messages import N_
-from app.core.views import VmObservation, VolumeObservation
-from app.engine import images, leftovers, volume_checks
+from app.core.views import VmObservation
+from app.engine import images, leftovers, volume_checks, volume_use
+from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
-from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
+from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.engine.sending import deliver
 from app.services import births, cloud_init_seeds
 from app.services.seeds import seed_image
@@ -22,12 +23,11 @@ SETTLE_S = 10.0
 
 @operation("vm.create")
 def create(run: Run) -> Outcome:
-    """Make a VM. An earlier run that was interrupted before the definition was there is taken back first."""
+    """Make a VM. A run after an interruption goes on with what the one before created."""
     asked = run.asked(Creation)
     plan = asked.blueprint
     try:
         if _look(run, plan) is None:
-            run.take_back()
             _refuse_name(run, plan)
             for fetched in (disk.fetch for disk in plan.disks if disk.fetch is not None):
                 images.fetch(run, fetched)
@@ -45,7 +45,6 @@ def create(run: Run) -> Outcome:
             run.write(partial(cloud_init_seeds.forget, vm_id=run.job.target_id))
         raise
     _settle(run, asked)
-    run.keep()
     return Outcome(N_("The VM was created."), result={"vm": run.job.target_id, "uuid": plan.uuid})
 
 
@@ -70,36 +69,17 @@ def _refuse_name(run: Run, plan: Blueprint) -> None:
 def _make_disk(run: Run, disk: DiskPlan, number: int, plan: Blueprint) -> DiskPlan:
     """The disk with its volume made, if it has one to make, and the place of that."""
     volume_checks.check_disk(run, disk)
+    volume_use.refuse_disk_in_use(run, plan.uuid, disk)
     if disk.new is None:
         return disk
     run.stop_if_asked()
     wanted = disk.new
     run.say(SHARE_OF_VOLUMES * number // len(plan.disks), N_("Making volume %(name)s."), name=wanted.name)
-    if run.call(lambda host: host.storage.find_volume(wanted.pool, wanted.name)) is not None:
-        raise TaskFailed(
-            "volume_exists",
-            N_("The pool has a volume of this name by now."),
-            why=N_("Volume “%(name)s” was not made by this task."),
-            hint=N_("Choose another name for the volume, or another pool."),
-            params={"name": wanted.name},
-        )
-    run.make(**leftovers.volume(wanted.pool, wanted.name))
-    made = _create_volume(run, wanted)
+    made = create_volume(run, wanted)
     kind = made.kind if made.kind in ("file", "block") else "volume"
     return disk.model_copy(
         update={"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
     )
-
-
-def _create_volume(run: Run, wanted: VolumePlan) -> VolumeObservation:
-    """Make it; when the connection was lost meanwhile, what is there may be half of it: make it anew."""
-    try:
-        made = run.host().storage.create_volume(wanted)
-    except Lost:
-        run.call(lambda host: host.storage.delete_volume(wanted.pool, wanted.name))
-        made = run.call(lambda host: host.storage.create_volume(wanted))
-    volume_checks.record_made(run, wanted.pool, made, wanted.format)
-    return made
 
 
 def _write_seed(run: Run, asked: Creation) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from app.core.errors import VigieError
 from app.core.messages import N_
 from app.core.states import TaskState
@@ -22,6 +24,18 @@ def failed(error: VigieError) -> Ending:
         "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
     }
     return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told, result=None)
+
+
+def with_left(ending: Ending, left: Sequence[Mapping[str, str]]) -> Ending:
+    """The ending, with the volumes that stay because the task may not have created them itself."""
+    if not left:
+        return ending
+    ending = ending.copy()
+    ending["message"] = N_(
+        "Volumes were left in their pool, since it is not certain that this task made them: %(names)s."
+    )
+    ending["params"] = {"names": ", ".join(each["name"] for each in left)}
+    return ending
 
 
 def internal() -> VigieError:

@@ -26,7 +26,7 @@ from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
-from app.services import cloud_init_seeds, uploads
+from app.services import cloud_init_seeds, pool_proofs, uploads
 from app.services.context import Services
 from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
 
@@ -38,6 +38,7 @@ TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
 UPLOADS_EVERY_S = 5.0
 SEEDS_EVERY_S = 15.0
+VERIFY_EVERY_S = 3.0
 
 LEASES_EVERY_S = 2.0
 DEVICES_EVERY_S = 5.0
@@ -103,6 +104,7 @@ class Engine:
         self._clock.every(RETENTION_EVERY_S, self._submit_retention)
         self._clock.every(UPLOADS_EVERY_S, self._submit_uploads)
         self._clock.every(SEEDS_EVERY_S, partial(self._pool.submit, self._remove_seeds, slack_s=60.0))
+        self._clock.every(VERIFY_EVERY_S, self._submit_verification)
         self._submit_retention()
 
     def stop(self) -> None:
@@ -193,6 +195,14 @@ class Engine:
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
             cloud_init_seeds.remove_due(self._services, now=datetime.now(UTC))
+
+    def _submit_verification(self) -> None:
+        """Pools that may be the same storage as those of other hosts are not left unverified for long."""
+        self._clock.at(0.0, partial(self._pool.submit, self._request_verification, slack_s=30.0))
+
+    def _request_verification(self) -> None:
+        with suppress(Unavailable):
+            pool_proofs.request_due(self._services)
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)

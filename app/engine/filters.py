@@ -10,6 +10,7 @@ from app.core.errors import HypervisorRefused
 from app.core.filters import FilterPlan
 from app.core.messages import N_
 from app.core.views import HostSnapshot
+from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
 
@@ -30,7 +31,9 @@ def create(run: Run) -> Outcome:
     asked = run.asked(Asked)
     plan = asked.plan
     assert plan is not None, "services give tasks of this kind a plan"
-    if run.make(kind="filter", uuid=asked.uuid) and run.call(lambda host: host.filters.find(plan.name)):
+    if run.make(kind=leftovers.FILTER, uuid=asked.uuid) and run.call(
+        lambda host: host.filters.find(plan.name)
+    ):
         raise TaskFailed(
             "name_taken",
             N_("The name is taken."),

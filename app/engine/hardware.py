@@ -6,7 +6,8 @@ from app.core.blueprint import DiskPlan
 from app.core.errors import HostError, HypervisorRefused
 from app.core.hardware import Changes, Redefinition, Renaming, Step
 from app.core.messages import N_
-from app.engine import images, leftovers, volume_checks
+from app.engine import images, volume_checks, volume_use
+from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor import Host
@@ -110,23 +111,13 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     if disk.fetch is not None:
         images.fetch(run, disk.fetch)
     volume_checks.check_disk(run, disk)
+    volume_use.refuse_disk_in_use(run, uuid, disk)
     wanted = disk.new
     if wanted is None:
         return run.call(lambda host: host.hardware.add_disk(uuid, disk))
-    run.take_back()
     run.say(0, N_("Making volume %(name)s."), name=wanted.name)
-    if run.call(lambda host: host.storage.find_volume(wanted.pool, wanted.name)) is not None:
-        raise TaskFailed(
-            "volume_exists",
-            N_("The pool has a volume of this name by now."),
-            why=N_("Volume “%(name)s” was not made by this task."),
-            hint=N_("Choose another name for the volume, or another pool."),
-            params={"name": wanted.name},
-        )
-    run.make(**leftovers.volume(wanted.pool, wanted.name))
     try:
-        made = run.call(lambda host: host.storage.create_volume(wanted))
-        volume_checks.record_made(run, wanted.pool, made, wanted.format)
+        made = create_volume(run, wanted, purpose={"vm": uuid})
         kind = made.kind if made.kind in ("file", "block") else "volume"
         there = {"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
         plan = disk.model_copy(update=there)
@@ -134,7 +125,6 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     except (HostError, TaskFailed, Cancelled):
         run.take_back()
         raise
-    run.keep()
     run.show_pools({wanted.pool})
     return now
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from app.core.blueprint import VolumePlan
 from app.core.errors import VigieError
 from app.core.images import ImageDownload, ImageFetch, ImageLook
 from app.core.messages import N_
-from app.engine import volume_checks
+from app.engine import leftovers, volume_checks
 from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume, tell_share, write_beginning, write_content
@@ -52,14 +52,18 @@ def take_in(run: Run) -> Outcome:
 def download(run: Run) -> Outcome:
     """Fetch a file into a volume, look what it is, and make it an image. What is none is removed again."""
     asked = run.asked(ImageDownload)
-    with _none_if_it_fails(run, asked.image_id), own_volume(run, asked.pool, asked.name):
+    there = partial(image_births.is_placed, image_id=asked.image_id, host_id=run.job.host_id, pool=asked.pool)
+    if run.write(there):
+        run.show_pools({asked.pool})
+        return Outcome(IN_LIBRARY)  # an earlier run was interrupted just before its end
+    with _none_if_it_fails(run, asked.image_id), ExitStack() as made:
         rules = DownloadRules.of(run.settings, plain=asked.sha256 is not None)
         run.say(0, N_("Asking the server for the file."))
         with Download(run.open_sealed(asked.url)["url"], rules) as source:
             size = source.size_bytes
             _refuse_narrow(run, asked.pool, size)
             plan = VolumePlan(pool=asked.pool, name=asked.name, format="raw", size_bytes=size)
-            run.call(lambda host: host.storage.create_volume(plan))
+            made.enter_context(own_volume(run, plan))
             digest, held_back = write_content(
                 run, asked.pool, asked.name, source.parts(), size, N_("Fetching the image.")
             )
@@ -72,11 +76,11 @@ def download(run: Run) -> Outcome:
             )
         head, facts = _look(run, asked.pool, asked.name, size, held_back)
         write_beginning(run, asked.pool, asked.name, held_back)
-        made = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
-        if made is None:
+        volume = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
+        if volume is None:
             raise TaskFailed("no_content", N_("The content cannot be read."))
-        look = ImageLook(image_id=asked.image_id, pool=asked.pool, name=asked.name, path=made.path)
-        volume_checks.record_made(run, asked.pool, made, facts.volume_format)
+        look = ImageLook(image_id=asked.image_id, pool=asked.pool, name=asked.name, path=volume.path)
+        volume_checks.record_made(run, asked.pool, volume, facts.volume_format)
         _settle(run, look, facts, size, digest, guess_system(asked.name, head))
     run.show_pools({asked.pool})
     return Outcome(IN_LIBRARY)
@@ -118,7 +122,7 @@ def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str
         sha256=sha256,
         os=os,
     )
-    run.write(settle)
+    run.hand_over(settle, leftovers.volume(look.pool, look.name))
 
 
 @operation("image.copy")
@@ -152,8 +156,7 @@ def _alone(run: Run, asked: ImageFetch) -> Iterator[None]:
 
 
 def _fetch(run: Run, asked: ImageFetch) -> None:
-    with own_volume(run, asked.pool, asked.name):
-        run.call(lambda host: host.storage.create_volume(plan_of(asked)))
+    with own_volume(run, plan_of(asked)):
         source = run.other(asked.from_host).storage
         content = source.read_volume(asked.from_pool, asked.from_name, asked.size_bytes)
         message = N_("Copying the image to the host.")
@@ -177,7 +180,7 @@ def _fetch(run: Run, asked: ImageFetch) -> None:
                 name=asked.name,
                 path=made.path,
             )
-            run.write(place)
+            run.hand_over(place, leftovers.volume(asked.pool, asked.name))
     run.show_pools({asked.pool})
 
 

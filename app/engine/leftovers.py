@@ -1,7 +1,8 @@
-"""Taking back what a task had begun to make and did not finish.
+"""Created resources: what tasks note of them, and how they are rolled back.
 
-A task notes what it makes before it makes it (`Run.make`). When it fails, it takes that back itself; when its
-host was lost meanwhile, the notes stay, and the host's return is the time for it.
+A task notes what it creates before it asks for it, and again when the host has said that it was created. When the task
+fails, it rolls that back itself; when its host was lost meanwhile, the notes stay, and the host's return is the time
+for it. What it may not have created is left where it is.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)
 
-VOLUME, VM, COPY = "volume", "vm", "copy"
+VOLUME, VM, POOL, NETWORK, FILTER = "volume", "vm", "pool", "network", "filter"
+MOVED = "moved"  # the copy of a volume has taken its place; it is no leftover any more
+# How far a volume has come. Without any, it was noted by an earlier version, or is known by its name alone.
+REQUESTED, CREATED, FOUND = "requested", "created", "found"
+_KEY = ("kind", "pool", "name", "uuid")
+
+
+def key_of(note: Mapping[str, str]) -> tuple[str | None, ...]:
+    """What two notes of the same thing have in common."""
+    return tuple(note.get(field) for field in _KEY)
 
 
 def volume(pool: str, name: str) -> dict[str, str]:
@@ -29,51 +39,67 @@ def vm(uuid: str) -> dict[str, str]:
     return {"kind": VM, "uuid": uuid}
 
 
-def copy(pool: str, name: str, vm: str, path: str) -> dict[str, str]:
-    """The note of a volume to which the disk at `path` of a VM is being moved."""
-    return {"kind": COPY, "pool": pool, "name": name, "vm": vm, "path": path}
+def take_back(host: Host, made: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Remove what was created, last things first; what is gone already is no error. Return what is left in doubt.
 
-
-def take_back(host: Host, made: Sequence[Mapping[str, str]]) -> None:
-    """Remove what was made, last things first. What is gone already is no error. Raises HostError when one stays."""
+    Raises HostError when something stays that should not.
+    """
     problem: HostError | None = None
+    doubtful: list[Mapping[str, str]] = []
     for each in reversed(made):
         try:
-            _remove(host, each)
+            if not _remove(host, each):
+                doubtful.append(each)
         except HypervisorRefused as error:
             log.warning("leftover_stays", code=error.code, **each)
             problem = problem or error
     if problem is not None:
         raise problem
+    return doubtful
 
 
-def _remove(host: Host, what: Mapping[str, str]) -> None:
-    if what["kind"] == VOLUME:
+def _remove(host: Host, what: Mapping[str, str]) -> bool:
+    """Whether it is gone, or was not to go; False when it is there and may be somebody else's."""
+    kind, uuid = what["kind"], what.get("uuid", "")
+    if kind == VOLUME:
         try:
-            host.storage.delete_volume(what["pool"], what["name"])
+            return _remove_volume(host, what)
         except HypervisorRefused as error:
             if error.code != "no_such_pool":
                 raise
-    elif what["kind"] == COPY:
-        _remove_copy(host, what)
-    elif what["kind"] == VM:
+    elif kind == VM:
         try:
-            if host.read_vm(what["uuid"]).state is not VmState.SHUTOFF:
-                host.force_off(what["uuid"])
-            host.machines.undefine(what["uuid"])
+            if host.read_vm(uuid).state is not VmState.SHUTOFF:
+                host.force_off(uuid)
+            host.machines.undefine(uuid)
         except VmGone:
-            return
+            return True
+    elif kind == POOL:
+        host.storage.remove_pool(uuid)
+        host.pool_secrets.forget(uuid)
+    elif kind == NETWORK and host.networks.find(uuid) is not None:
+        host.networks.stop(uuid)
+        host.networks.delete(uuid)
+    elif kind == FILTER:
+        host.filters.delete(uuid)
+    return True
 
 
-def _remove_copy(host: Host, what: Mapping[str, str]) -> None:
-    """Remove the copy, unless the VM goes on with it already: then it is no copy any more."""
+def _remove_volume(host: Host, what: Mapping[str, str]) -> bool:
+    """Remove a volume that is surely the task's, unless a VM has it by now. `vm` and `moving` are what it was for."""
     found = host.storage.find_volume(what["pool"], what["name"])
     if found is None:
-        return
+        return True
+    state = what.get("state", CREATED)
+    if state != CREATED and not (state == REQUESTED and what.get("size") == str(found.capacity_bytes)):
+        return False
+    vm = what.get("vm")
     try:
-        if host.disks.is_at(what["vm"], found.path):
-            return
-        host.disks.stop_copy(what["vm"], what["path"])
+        if vm is not None and host.disks.has(vm, found.path):
+            return True
+        if vm is not None and "moving" in what:
+            host.disks.stop_copy(vm, what["moving"])
     except VmGone:
-        log.info("copy_without_vm", **what)
+        log.info("volume_without_vm", **what)
     host.storage.delete_volume(what["pool"], what["name"])
+    return True

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 
-from app.core.errors import HypervisorRefused
+from app.core.errors import HostError
 from app.core.hardware import Redefinition
 from app.core.messages import N_
 from app.core.networks import NetworkPlan
 from app.core.views import HostSnapshot
+from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor import Host
@@ -34,7 +35,7 @@ def create(run: Run) -> Outcome:
     """Define a network, and start it when that was asked for; taken back when it does not start."""
     asked = run.asked(Asked)
     plan = _plan(asked)
-    if run.make(kind="network", uuid=asked.uuid) and run.call(
+    if run.make(kind=leftovers.NETWORK, uuid=asked.uuid) and run.call(
         lambda host: host.networks.find_named(plan.name)
     ):
         raise _name_taken(plan.name)
@@ -46,9 +47,10 @@ def create(run: Run) -> Outcome:
             run.call(lambda host: host.networks.start(asked.uuid))
         if asked.autostart:
             run.call(lambda host: host.networks.set_autostart(asked.uuid, True))
-    except HypervisorRefused:
-        run.call(lambda host: _take_back(host, asked.uuid))
-        _show(run)
+    except (HostError, TaskFailed):
+        run.take_back()
+        if not run.made:  # else the host does not answer, and the rest is done on its return
+            _show(run)
         raise
     _show(run)
     message = N_("The network runs.") if asked.start else N_("The network is defined.")
@@ -172,11 +174,6 @@ def _refuse_plugged(run: Run, uuid: str) -> None:
             hint=N_("Move them to another network, or shut them down, first."),
             params={"count": len(owners), "uuids": ", ".join(owners[:5])},
         )
-
-
-def _take_back(host: Host, uuid: str) -> None:
-    host.networks.stop(uuid)
-    host.networks.delete(uuid)
 
 
 def _name_taken(name: str) -> TaskFailed:

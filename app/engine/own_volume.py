@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.core.blueprint import VolumePlan
 from app.core.errors import VigieError
-from app.core.messages import N_
 from app.engine import leftovers
-from app.engine.run import Cancelled, Run, TaskFailed
+from app.engine.created_volumes import create_volume
+from app.engine.run import Cancelled, Run
 from app.hypervisor.qcow2 import HEADER_BYTES
 from app.services.upload_content import written
 
@@ -19,30 +20,20 @@ LOOK_S = 0.5
 
 
 @contextmanager
-def own_volume(run: Run, pool: str, name: str) -> Iterator[None]:
-    """The name is free for a volume of this task, which is removed again when this ends with an error.
+def own_volume(run: Run, plan: VolumePlan) -> Iterator[None]:
+    """An empty volume of this task, which is removed again when this ends with an error.
 
-    Raises TaskFailed (volume_exists). What an earlier run of the task left is removed first.
+    What an earlier run of the task left is removed first: its content may be half of it. Who keeps the volume tells
+    by `Run.hand_over`. Raises HostError, TaskFailed (volume_exists, volume_in_doubt).
     """
-    found = run.call(lambda host: host.storage.find_volume(pool, name))
-    note = leftovers.volume(pool, name)
-    if found is not None and note not in run.made:
-        raise TaskFailed(
-            "volume_exists",
-            N_("The pool has a volume of this name by now."),
-            why=N_("Volume “%(name)s” was not made by this task."),
-            hint=N_("Choose another name for the volume, or another pool."),
-            params={"name": name},
-        )
-    if found is not None:
-        run.call(lambda host: host.storage.delete_volume(pool, name))
-    run.make(**note)
+    if run.noted(leftovers.VOLUME, pool=plan.pool, name=plan.name) is not None:
+        run.take_back()
+    create_volume(run, plan, has_content=False)
     try:
         yield
     except (VigieError, Cancelled):
         run.take_back()
         raise
-    run.forget_made(note)
 
 
 def write_content(

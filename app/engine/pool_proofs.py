@@ -25,9 +25,8 @@ def prove(run: Run) -> Outcome:
     content = secrets.token_bytes(PROOF_BYTES)
     same: list[PoolPlace] = []
     silent: list[PoolPlace] = []
-    with own_volume(run, asked.uuid, name):
-        plan = VolumePlan(pool=asked.uuid, name=name, format="raw", size_bytes=PROOF_BYTES)
-        run.call(lambda host: host.storage.create_volume(plan))
+    plan = VolumePlan(pool=asked.uuid, name=name, format="raw", size_bytes=PROOF_BYTES)
+    with own_volume(run, plan):
         run.call(lambda host: host.storage.write_volume(asked.uuid, name, content))
         for number, place in enumerate(asked.others):
             run.say(100 * number // len(asked.others), N_("Looking from other hosts."))

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.core.errors import HypervisorRefused
+from app.core.errors import HostError, HypervisorRefused
 from app.core.hardware import Redefinition
 from app.core.messages import N_
 from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
+from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor.xml import pools as pool_definitions
@@ -21,6 +22,7 @@ FILES_NAMED = 5
 def create(run: Run) -> Outcome:
     """Define a pool, make its folder or mount point where it has one, start it; taken back when that fails."""
     asked = run.asked(PoolMaking)
+    run.make(kind=leftovers.POOL, uuid=asked.uuid)
     if asked.secret is not None:
         secret = secret_of(asked.spec.kind, run.open_sealed(asked.secret)["secret"])
         run.call(lambda host: host.pool_secrets.keep(asked.uuid, asked.spec.kind, secret))
@@ -31,10 +33,10 @@ def create(run: Run) -> Outcome:
             run.call(lambda host: host.storage.start_pool(asked.uuid, build=True))
         if asked.spec.autostart:
             run.call(lambda host: host.storage.set_autostart(asked.uuid, True))
-    except HypervisorRefused:
-        run.call(lambda host: host.storage.remove_pool(asked.uuid))
-        run.call(lambda host: host.pool_secrets.forget(asked.uuid))
-        run.show_pools({asked.uuid})
+    except (HostError, TaskFailed):
+        run.take_back()
+        if not run.made:  # else the host does not answer, and the rest is done on its return
+            run.show_pools({asked.uuid})
         raise
     run.show_pools({asked.uuid})
     return Outcome(N_("The storage pool is defined."), result={"uuid": asked.uuid})

@@ -8,6 +8,7 @@ from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.removal import Removal, Return, VolumePlace
 from app.core.views import VmObservation
+from app.engine import volume_use
 from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
@@ -90,7 +91,7 @@ def _take_down(run: Run, asked: Removal, vm: VmObservation) -> None:
 
 def _delete_volumes(run: Run, volumes: tuple[VolumePlace, ...]) -> None:
     """Delete each; one that fails does not keep the others, and the first failure is told at the end."""
-    stayed: list[tuple[str, HypervisorRefused]] = []
+    stayed: list[tuple[str, HypervisorRefused | TaskFailed]] = []
     rest = 100 - SHARE_OF_DEFINITION
     for number, place in enumerate(volumes):
         run.say(
@@ -101,6 +102,10 @@ def _delete_volumes(run: Run, volumes: tuple[VolumePlace, ...]) -> None:
         try:
             _delete_volume(run, place)
         except HypervisorRefused as error:
+            stayed.append((place.name, error))
+        except TaskFailed as error:
+            if error.code != "volume_in_use":
+                raise
             stayed.append((place.name, error))
     run.show_pools({place.pool for place in volumes})
     if stayed:
@@ -114,9 +119,10 @@ def _delete_volumes(run: Run, volumes: tuple[VolumePlace, ...]) -> None:
 
 
 def _delete_volume(run: Run, place: VolumePlace) -> None:
-    """Delete it if it is still the one that was chosen."""
+    """Delete it if it is still the one that was chosen, and nothing uses it by now."""
     found = run.call(lambda host: host.storage.find_volume(place.pool, place.name))
     if found is not None and found.path == place.path:
+        volume_use.refuse_used(run, place.pool, place.name, place.path, but=run.asked(Removal).uuid)
         run.call(lambda host: host.storage.delete_volume(place.pool, place.name))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from app.core.messages import N_
 from app.core.views import HostReport, HostSnapshot, VmObservation
 from app.engine import leftovers
 from app.hypervisor import Host
+from app.services import work
 from app.services.work import TaskWork
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class Tie:
     progress: Callable[[str, int | None, str | None, dict[str, Any]], None]
     mark_sent: Callable[[str], None]
     note_made: Callable[[str, list[dict[str, Any]]], None]
+    leave: Callable[[str, dict[str, str]], None]  # say that something in doubt is left where it is
     write: Callable[[Callable[[Session], Any]], Any]  # a step on the database, in a transaction of its own
     seal: Callable[[dict[str, str]], bytes]
     open_sealed: Callable[[str], dict[str, str]]
@@ -85,7 +87,8 @@ class Run:
 
     def __init__(self, job: TaskWork, tie: Tie) -> None:
         self.job = job
-        self.made = list(job.made)
+        self.made: list[dict[str, str]] = list(job.made)
+        self.left: list[dict[str, str]] = []  # what is left where it is, since it may be somebody else's
         self.vm_uuid = job.uuid  # of the VM to look at; a task that makes one sets it
         self.percent = -1  # as last told, of work that counts bytes
         self.saw_transient = False  # whether the VM, when last looked at, was one that its host forgets
@@ -180,27 +183,59 @@ class Run:
         self._tie.note_made(self.job.task_id, self.made)
         return True
 
+    def noted(self, kind: str, **key: str) -> dict[str, str] | None:
+        """What was noted, by this run or an earlier one, of the thing of this kind with this key."""
+        wanted = {"kind": kind, **key}
+        return next((each for each in self.made if wanted.items() <= each.items()), None)
+
+    def note(self, what: Mapping[str, str]) -> None:
+        """Note how far a created resource has come, in the place of what was noted of the same one."""
+        key = leftovers.key_of(what)
+        kept = [each for each in self.made if leftovers.key_of(each) != key]
+        self._keep_notes([*kept, dict(what)])
+
+    def drop_note(self, what: Mapping[str, str]) -> None:
+        """Forget a resource that this task did not create after all."""
+        key = leftovers.key_of(what)
+        self._keep_notes([each for each in self.made if leftovers.key_of(each) != key])
+
+    def hand_over(self, step: Callable[[Session], T], what: Mapping[str, str]) -> T:
+        """Do a step on the database that keeps a created resource; in its transaction the task forgets it."""
+        key = leftovers.key_of(what)
+        kept = [each for each in self.made if leftovers.key_of(each) != key]
+
+        def both(session: Session) -> T:
+            done = step(session)
+            work.note_made(session, self.job.task_id, kept)
+            return done
+
+        done: T = self._tie.write(both)
+        self.made = kept
+        return done
+
+    def _keep_notes(self, notes: list[dict[str, str]]) -> None:
+        self.made = notes
+        self._tie.note_made(self.job.task_id, notes)
+
     def take_back(self) -> None:
-        """Remove what was noted. When the host cannot be asked now, the notes stay, and it is done on its return."""
+        """Remove what this task surely created. When the host cannot be asked now, that is done on its return."""
         host = self._tie.host(self.job.host_id)
         if not self.made or host is None:
             return
         try:
-            leftovers.take_back(host, self.made)
+            doubtful = leftovers.take_back(host, self.made)
         except HostError as error:
             log.warning("leftovers_stay", task=self.job.task_id, code=error.code)
             return
-        self.keep()
+        for each in doubtful:
+            self.leave(each)
+        self._keep_notes([])
 
-    def forget_made(self, what: dict[str, str]) -> None:
-        """This one of what was made is as it should be, whatever becomes of the rest."""
-        self.made = [each for each in self.made if each != what]
-        self._tie.note_made(self.job.task_id, self.made)
-
-    def keep(self) -> None:
-        """What was made is as it should be: there is nothing to clean up any more."""
-        self.made = []
-        self._tie.note_made(self.job.task_id, [])
+    def leave(self, what: Mapping[str, str]) -> None:
+        """Leave something where it is, since it may be somebody else's, and say so."""
+        self.left.append(dict(what))
+        self._tie.leave(self.job.task_id, dict(what))
+        self.drop_note(what)
 
     def write(self, step: Callable[[Session], T]) -> T:
         """Do a step on the database, in a transaction of its own."""

@@ -40,7 +40,7 @@ from app.engine import (  # noqa: F401  imported for the operations that they de
 )
 from app.engine.acts import Acts
 from app.engine.durable import Durable, Ending
-from app.engine.endings import failed, internal, log_lost, restored
+from app.engine.endings import failed, internal, log_lost, restored, with_left
 from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
@@ -94,6 +94,7 @@ class TaskRuntime:
             progress=self._progress,
             mark_sent=self._mark_sent,
             note_made=self._note_made,
+            leave=self._leave,
             write=self._write,
             seal=services.vault.seal,
             open_sealed=lambda sealed: services.vault.open(sealed.encode()),
@@ -220,7 +221,8 @@ class TaskRuntime:
 
     def _clean(self, task_id: str, host: Host, made: list[dict[str, str]]) -> None:
         try:
-            leftovers.take_back(host, made)
+            for each in leftovers.take_back(host, made):
+                self._leave(task_id, dict(each))
             self._note_made(task_id, [])
             log.info("leftovers_removed", task=task_id, count=len(made))
         except HostError as error:
@@ -241,13 +243,14 @@ class TaskRuntime:
             return ENDED_BEFORE
         with self._lock:
             self._live[task_id] = job.host_id
+        run = Run(job, self._tie)
         try:
             with watched_by(Acts(partial(self._note_acted, task_id), acted=job.acted)):
-                outcome = OPERATIONS[job.kind].steps(Run(job, self._tie))
+                outcome = OPERATIONS[job.kind].steps(run)
         except Cancelled:
-            return CANCELLED
+            return with_left(CANCELLED, run.left)
         except VigieError as error:
-            return failed(error)
+            return with_left(failed(error), run.left)
         except Interrupted:
             raise
         except Exception:
@@ -318,6 +321,9 @@ class TaskRuntime:
                 work.note_made(session, task_id, made)
 
         self._patiently(note)
+
+    def _leave(self, task_id: str, what: dict[str, str]) -> None:
+        self._write(lambda session: work.tell_left(session, self._services.hub, task_id, what["name"]))
 
     def _write(self, step: Callable[[Session], T]) -> T:
         def write() -> T:

@@ -10,9 +10,10 @@ from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork, is_same_format
-from app.engine import leftovers, volume_checks
+from app.engine import leftovers, volume_checks, volume_use
+from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
-from app.engine.run import Cancelled, Lost, Outcome, Run, TaskFailed
+from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 
 
 @operation("volume.create")
@@ -42,6 +43,8 @@ def resize(run: Run) -> Outcome:
     found = _still(run, asked)
     if found.capacity_bytes != asked.size_bytes:
         volume_checks.check(run, asked.path)
+        if asked.size_bytes < found.capacity_bytes:
+            volume_use.refuse_used(run, asked.pool, asked.name, asked.path)
         if asked.vm is not None:
             vm = asked.vm
             run.call(lambda host: host.disks.grow(vm, asked.path, asked.size_bytes))
@@ -63,6 +66,7 @@ def wipe(run: Run) -> Outcome:
     asked = run.asked(VolumeWork)
     found = _still(run, asked)
     volume_checks.check_link(run, asked.pool, asked.name, asked.path)
+    volume_use.refuse_used(run, asked.pool, asked.name, asked.path)
     run.call(lambda host: host.storage.wipe_volume(asked.pool, asked.name))
     volume_checks.record_made(run, asked.pool, found, "raw")
     if not is_same_format(found.format, "raw"):
@@ -79,6 +83,7 @@ def delete(run: Run) -> Outcome:
     found = run.call(lambda host: host.storage.find_volume(asked.pool, asked.name))
     if found is not None:
         _still(run, asked)
+        volume_use.refuse_used(run, asked.pool, asked.name, asked.path)
         run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
     run.show_pools({asked.pool})
     return Outcome(N_("The volume was deleted."))
@@ -88,15 +93,16 @@ def delete(run: Run) -> Outcome:
 def move(run: Run) -> Outcome:
     """Copy it to the other pool, have its VM use the copy, then delete the old one.
 
-    Until the VM uses the copy, whatever fails removes the copy; after that, the old one.
+    Until the VM uses the copy, whatever fails removes the copy; after that, the old one. A run after an interruption
+    goes on with the copy that there is.
     """
     asked = run.asked(VolumeMoving)
     vm = asked.vms[0] if asked.vms else None
-    if not _has_moved(run, asked, vm):
-        _still(run, asked)
-        volume_checks.check(run, asked.path, asked.to.clone_format)
-        run.take_back()
+    if run.noted(leftovers.MOVED) is None and not _has_moved(run, asked, vm):
         try:
+            _still(run, asked)
+            volume_checks.check(run, asked.path, asked.to.clone_format)
+            volume_use.refuse_used(run, asked.pool, asked.name, asked.path, but=vm or "")
             if vm and _runs(run, vm):
                 _copy_live(run, asked, vm)
             else:
@@ -106,50 +112,38 @@ def move(run: Run) -> Outcome:
                 run.take_back()
                 run.show_pools({asked.to.pool})
                 raise
-    run.keep()
-    run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
+    _take_the_place(run, asked, vm)
     if vm is not None:
         run.show(run.call(lambda host: host.read_vm(vm)))
     run.show_pools({asked.pool, asked.to.pool})
     return Outcome(N_("The volume was moved."), result={"name": asked.to.name})
 
 
+def _take_the_place(run: Run, asked: VolumeMoving, vm: str | None) -> None:
+    """From here on the copy is the volume: whatever happens, only the old one may be deleted, and only once."""
+    moved = {"kind": leftovers.MOVED, "pool": asked.to.pool, "name": asked.to.name}
+    if run.noted(leftovers.MOVED) is None:
+        run.note(moved)
+        run.drop_note(leftovers.volume(asked.to.pool, asked.to.name))
+    copy = run.call(lambda host: host.storage.find_volume(asked.to.pool, asked.to.name))
+    if vm is not None and copy is not None:
+        run.call(lambda host: host.disks.repoint(vm, asked.path, copy.path, asked.to.format))
+    if run.noted(leftovers.MOVED, old="deleted") is None:
+        run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
+        run.note({**moved, "old": "deleted"})
+
+
 def _make(run: Run, plan: VolumePlan) -> VolumeObservation:
     """Make it, and show it; a half one is removed."""
-    run.take_back()
-    _refuse_taken(run, plan)
-    volume_checks.check_sources(run, plan)
-    run.make(**leftovers.volume(plan.pool, plan.name))
     try:
-        made = _create(run, plan)
+        volume_checks.check_sources(run, plan)
+        made = create_volume(run, plan)
         run.stop_if_asked()
     except (HostError, TaskFailed, Cancelled):
         run.take_back()
         raise
-    run.keep()
     run.show_pools({plan.pool})
     return made
-
-
-def _create(run: Run, plan: VolumePlan) -> VolumeObservation:
-    try:
-        made = run.host().storage.create_volume(plan)
-    except Lost:
-        run.call(lambda host: host.storage.delete_volume(plan.pool, plan.name))
-        made = run.call(lambda host: host.storage.create_volume(plan))
-    volume_checks.record_made(run, plan.pool, made, plan.format)
-    return made
-
-
-def _refuse_taken(run: Run, plan: VolumePlan) -> None:
-    if run.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) is not None:
-        raise TaskFailed(
-            "volume_exists",
-            N_("The pool has a volume of this name by now."),
-            why=N_("Volume “%(name)s” was not made by this task."),
-            hint=N_("Choose another name for the volume, or another pool."),
-            params={"name": plan.name},
-        )
 
 
 def _still(run: Run, asked: VolumeWork) -> VolumeObservation:
@@ -189,10 +183,8 @@ def _has_moved(run: Run, asked: VolumeMoving, vm: str | None) -> bool:
 
 def _copy_off(run: Run, asked: VolumeMoving, vm: str | None) -> None:
     """Copy a volume on which nothing runs, and have the VM's definition name the copy."""
-    _refuse_taken(run, asked.to)
-    _note(run, asked, vm)
     run.say(None, N_("Copying the volume."))
-    made = _create(run, asked.to)
+    made = create_volume(run, asked.to, purpose=_purpose(asked, vm))
     run.stop_if_asked()
     if vm is not None:
         if _runs(run, vm):
@@ -204,22 +196,17 @@ def _copy_off(run: Run, asked: VolumeMoving, vm: str | None) -> None:
 
 def _copy_live(run: Run, asked: VolumeMoving, vm: str) -> None:
     """Have QEMU copy the disk, and go on with the copy."""
-    _refuse_taken(run, asked.to)
-    _note(run, asked, vm)
     # QEMU copies only to what is exactly as large, and knows better than the pool how large that is.
     size = run.call(lambda host: host.disks.capacity(vm, asked.path))
     empty = asked.to.model_copy(update={"clone_of": None, "size_bytes": size})
-    made = _create(run, empty)
+    made = create_volume(run, empty, purpose=_purpose(asked, vm))
     on_progress = partial(_tell, run)
     run.host().disks.copy(vm, asked.path, made.path, asked.to.format, on_progress)
     run.call(lambda host: host.disks.repoint(vm, asked.path, made.path, asked.to.format))
 
 
-def _note(run: Run, asked: VolumeMoving, vm: str | None) -> None:
-    if vm is None:
-        run.make(**leftovers.volume(asked.to.pool, asked.to.name))
-    else:
-        run.make(**leftovers.copy(asked.to.pool, asked.to.name, vm, asked.path))
+def _purpose(asked: VolumeMoving, vm: str | None) -> dict[str, str]:
+    return {} if vm is None else {"vm": vm, "moving": asked.path}
 
 
 def _tell(run: Run, percent: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import libvirt
 
-from app.core.errors import HypervisorRefused
+from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE, Connection
@@ -57,6 +57,21 @@ class Disks:
             xml = str(work.call(listing.find_vm(work, uuid).XMLDesc, 0))
             return edit.disk_at(parse(xml, "domain"), path) is not None
 
+    def has(self, uuid: str, path: str) -> bool:
+        """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
+        with self._wiring.reads() as reads:
+            return _has(reads, listing.find_vm(reads, uuid), path)
+
+    def vms_with(self, path: str, *, but: str = "") -> list[str]:
+        """Names of the host's VMs that have a disk at this path, as they run or as they are saved, now."""
+        with self._wiring.reads() as reads:
+            found = []
+            for vm in reads.call(reads.raw.listAllDomains, 0):
+                with suppress(VmGone):
+                    if vm.UUIDString() != but and _has(reads, vm, path):
+                        found.append(str(vm.name()))
+            return sorted(found)
+
     def stop_copy(self, uuid: str, path: str) -> None:
         """End a copy of a disk that is under way, if there is one: the VM stays where it is. Raises VmGone."""
         with self._wiring.work() as work:
@@ -90,6 +105,11 @@ class Disks:
                 raise
             finally:
                 self._touched()
+
+
+def _has(reads: Connection, vm: libvirt.virDomain, path: str) -> bool:
+    texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
+    return any(edit.disk_at(parse(text, "domain"), path) is not None for text in texts)
 
 
 def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:

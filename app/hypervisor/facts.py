@@ -26,6 +26,7 @@ MODERN = "q35"
 PROBE_S = 2.0
 SHELL_S = 5.0
 MAX_FILE = 512 * 1024
+_TIMES = ("user", "kernel", "intr", "idle", "iowait")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,16 @@ def _capabilities(connection: Connection) -> host_xml.Capabilities:
         return host_xml.read_capabilities(connection.call(connection.raw.getCapabilities))
     except UnreadableXml as error:
         raise faults.unreadable(error) from None
+
+
+def read_booted_at(connection: Connection) -> int | None:
+    """About when the host was booted, in seconds since 1970, from how long its processors have been counting."""
+    raw = connection.raw
+    spent = connection.optional("host cpu", raw.getCPUStats, libvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+    cpus = connection.call(raw.getInfo)[2]
+    if not spent or not cpus:
+        return None
+    return int(time.time() - sum(spent.get(name, 0) for name in _TIMES) / cpus / 1e9)
 
 
 def read_facts(connection: Connection, link: Link) -> HostFacts:

@@ -69,6 +69,11 @@ _REFUSALS: dict[int, tuple[str, str, str | None]] = {
         N_("Allow it in the host's polkit rules."),
     ),
     libvirt.VIR_ERR_NO_STORAGE_POOL: ("no_such_pool", N_("The host has no such storage pool."), None),
+    libvirt.VIR_ERR_STORAGE_VOL_EXIST: (
+        "volume_exists",
+        N_("The pool has a volume of this name already."),
+        N_("Choose another name for the volume, or another pool."),
+    ),
     libvirt.VIR_ERR_NO_STORAGE_VOL: ("no_such_volume", N_("The host has no such volume."), None),
     libvirt.VIR_ERR_NO_NETWORK: ("no_such_network", N_("The host has no such network."), None),
     libvirt.VIR_ERR_NO_NWFILTER: ("no_such_filter", N_("The host has no such traffic filter."), None),

@@ -170,6 +170,11 @@ class Host:
                 raise
         return HostSnapshot(vms=vms), sample
 
+    def booted_at(self) -> int | None:
+        """About when the host was booted, in seconds since 1970; None where it cannot be told."""
+        with self._wiring.reads() as reads:
+            return facts.read_booted_at(reads)
+
     def read_vm(self, uuid: str) -> VmObservation:
         """One VM with its definition. Raises VmGone."""
         self._touched += 1

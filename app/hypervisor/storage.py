@@ -122,6 +122,17 @@ class Storage:
                 return None
             return read.read_volume(reads.call(volume.XMLDesc, 0))
 
+    def find_path(self, path: str) -> VolumeObservation | None:
+        """The volume at this path; None when no pool has it. Raises HypervisorRefused."""
+        with self._wiring.reads() as reads:
+            try:
+                volume = reads.call(reads.raw.storageVolLookupByPath, path)
+            except HypervisorRefused as error:
+                if error.code != "no_such_volume":
+                    raise
+                return None
+            return read.read_volume(reads.call(volume.XMLDesc, 0))
+
     def locate(self, path: str) -> tuple[str, VolumeObservation]:
         """The UUID of the pool in which this path is a volume, and the volume. Raises HypervisorRefused."""
         with self._wiring.reads() as reads:
@@ -168,8 +179,22 @@ class Storage:
             kind, path, _ = read.read_pool(reads.call(_pool(reads, uuid).XMLDesc, 0))
             return path if kind in FILE_POOLS else None
 
+    def is_being_created(self, pool: str, name: str) -> bool:
+        """Whether the host still works on creating the volume, such as on a copy that a lost connection asked for."""
+        try:
+            for _ in self.read_volume(pool, name, 1):
+                return False
+        except HypervisorRefused as error:
+            if error.code not in ("wrong_state", "no_such_volume"):
+                raise
+            return error.code == "wrong_state"
+        return False
+
     def create_volume(self, plan: VolumePlan) -> VolumeObservation:
-        """Make a volume; takes as long as it takes when it is cloned or preallocated. Raises HypervisorRefused."""
+        """Make a volume, a copy as large as its original; takes as long as it takes when it is cloned or preallocated.
+
+        Raises HypervisorRefused, also with volume_exists.
+        """
         self.changes += 1
         flags = 0
         if plan.preallocate and plan.format == "qcow2":
@@ -182,8 +207,6 @@ class Storage:
                 volume = work.call(
                     pool.createXMLFrom, volume_xml(plan), origin, flags, deadline_s=NO_DEADLINE
                 )
-                if plan.size_bytes > work.call(volume.info)[1]:
-                    work.call(volume.resize, plan.size_bytes, 0)
             else:
                 volume = work.call(pool.createXML, volume_xml(plan), flags, deadline_s=NO_DEADLINE)
             return read.read_volume(work.call(volume.XMLDesc, 0))

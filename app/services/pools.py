@@ -139,7 +139,9 @@ def ask(
         host=_host_ref(host),
         params=params.model_dump(mode="json"),
         lock=f"{pool.id}/{kind}" if shared else None,
-        reads={pool.id} if shared else (),
+        reads={pool.id}
+        if shared and ctx.actor.via != "system"
+        else (),  # nobody waits for what nobody asked for
     )
     return tasks.record_of(ctx, task)
 

@@ -66,7 +66,20 @@ def unverified(session: Session, pool: Pool) -> list[Pool]:
 
 
 def _different(pool: Pool) -> sa.Select[str]:
-    return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id == pool.id)
+    """Pools that were found to be different storage from this one, or from one that is the same."""
+    same = [Pool.id == pool.id]
+    if pool.shared_mark:
+        same.append(Pool.shared_mark == pool.shared_mark)
+    ours = sa.select(Pool.id).where(sa.or_(*same))
+    return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id.in_(ours))
+
+
+def is_shared(session: Session, host_id: str, pool_uuid: str) -> bool:
+    """Whether another host has, or may have, the same storage as this pool of a host."""
+    pool = session.scalar(sa.select(Pool).where(Pool.host_id == host_id, Pool.uuid == pool_uuid))
+    if pool is None:
+        return False
+    return len(same_storage(session, pool)) > 1 or bool(unverified(session, pool))
 
 
 def name_lock(pool: Pool, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,6 +66,34 @@ def possible_users_of(ctx: Ctx, volumes: Collection[Volume]) -> dict[str, list[P
         volume.id: possible_users(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume)
         for volume in volumes
     }
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeUse:
+    """Names of who uses a volume, as far as the inventory knows, and where it is."""
+
+    users: tuple[str, ...] = ()
+    places: frozenset[Place] = frozenset()
+
+
+def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uuid: str) -> VolumeUse:
+    """Who uses a volume of a host by now, possible users included; the VM of that UUID does not count."""
+    query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id)
+    volume = session.scalar(query.where(Pool.host_id == host_id, Pool.uuid == pool_uuid, Volume.name == name))
+    if volume is None:
+        return VolumeUse()
+    but = session.scalar(sa.select(Vm.id).where(Vm.host_id == host_id, Vm.uuid == but_uuid)) or ""
+    names = [user.name for user in users_at(session, [volume], but=but)[volume.id]]
+    maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
+    names += [f"{user.name} ({user.host})" for user in maybe]
+    return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
+
+
+def volume_at(session: Session, host_id: str, path: str) -> tuple[str, str] | None:
+    """The pool's UUID and the name of the volume that a host has at this path."""
+    query = sa.select(Pool.uuid, Volume.name).join(Volume, Volume.pool_id == Pool.id)
+    row = session.execute(query.where(Pool.host_id == host_id, Volume.path == path).limit(1)).one_or_none()
+    return None if row is None else (row[0], row[1])
 
 
 def why_possible(ctx: Ctx, volume: Volume, user: PossibleUser) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.core.actions import HOST_OBSERVED
 from app.core.messages import N_
+from app.core.records import Ref
 from app.core.states import HostMode, ObjectKind, Severity, TaskState
 from app.core.work import BY_ASKER
 from app.db.epoch import note_step
@@ -166,6 +167,27 @@ def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     return [(row[0], row[1] or "", row[2]) for row in session.execute(query.limit(100))]
 
 
+def tell_left(session: Session, hub: Hub, task_id: str, volume: str) -> None:
+    """Write an event of a volume that a task leaves, because somebody else may have made it."""
+    task = session.get_one(Task, task_id)
+    record_event(
+        session,
+        hub,
+        "volume.left",
+        N_(
+            "Volume %(name)s was left in its pool: Vigie or its connection was interrupted while a task was creating it, "
+            "and somebody else may have made it. Delete it if nobody needs it."
+        ),
+        {"name": volume},
+        severity=Severity.WARNING,
+        host=None
+        if task.host_id is None
+        else Ref(kind=ObjectKind.HOST, id=task.host_id, name=task.host_name or ""),
+        task_id=task.id,
+        actor=task.actor_name,
+    )
+
+
 def is_cancelled(session: Session, task_id: str) -> bool:
     """Whether somebody asked the task to stop."""
     state = session.scalar(sa.select(Task.state).where(Task.id == task_id))
@@ -186,6 +208,8 @@ def finish_task(
     """Write how a task ended, once: a task that has ended stays as it is."""
     task = session.get(Task, task_id, with_for_update=True)
     if task is not None and not TaskState(task.state).is_final:
+        if state is TaskState.SUCCEEDED:
+            task.made = None  # until now a run after a crash finds by it what the one before has created
         end(session, hub, task, state, message=message, params=params, error=error, result=result)
 
 

@@ -1,0 +1,197 @@
+"""Volumes that tasks create: told from those of others by more than their name, also after a crash.
+
+Before a volume is created, the task notes that it is requested. Only the host's answer, that the volume was created,
+makes it the task's own, and only what is its own is ever deleted again. An answer that a crash or a lost connection
+swallowed is made good for by size: an empty volume is created a little smaller than it is to be, by an amount that
+only the note knows, and grown when that is known.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from functools import partial
+
+from app.core.blueprint import VolumePlan
+from app.core.errors import HypervisorRefused
+from app.core.messages import N_
+from app.core.views import VolumeObservation
+from app.engine import leftovers, volume_checks
+from app.engine.run import Lost, Run, TaskFailed
+from app.hypervisor import Host
+from app.services import volume_places
+
+SECTOR = 512
+MOST_SECTORS = 2**20
+WAIT_S = 0.5
+BOOT_TOLERANCE_S = 120
+ANSWER_S = 1.0  # by then a host has refused a name that is taken
+LEAST_SHARE = 0.9  # of what the original takes on disk; a copy that takes less may be half of one
+
+
+def create_volume(
+    run: Run, plan: VolumePlan, *, purpose: Mapping[str, str] | None = None, has_content: bool = True
+) -> VolumeObservation:
+    """Create the volume, or go on with what an earlier run of the task created.
+
+    `purpose` goes into the note: the VM (`vm`) that gets it, which keeps it from being deleted once it has it. Its
+    format is recorded, unless its content is still to come (`has_content`). Raises HostError, TaskFailed
+    (volume_exists, volume_in_doubt).
+    """
+    note = run.noted(leftovers.VOLUME, pool=plan.pool, name=plan.name)
+    found = find(run, plan)
+    if found is None:
+        made = _create(run, plan, purpose or {})
+    elif note is None:
+        raise volume_exists(plan.name)
+    else:
+        made = _resume(run, plan, note, found)
+    if has_content:
+        volume_checks.record_made(run, plan.pool, made, plan.format)
+    return made
+
+
+def find(run: Run, plan: VolumePlan) -> VolumeObservation | None:
+    """The volume of that name, as the host's storage has it now: what another host made on shared storage counts."""
+    shared = partial(volume_places.is_shared, host_id=run.job.host_id, pool_uuid=plan.pool)
+    if run.write(shared):
+        run.call(lambda host: host.storage.refresh(plan.pool))
+    return run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
+
+
+def volume_exists(name: str) -> TaskFailed:
+    """Somebody else has made a volume of this name."""
+    return TaskFailed(
+        "volume_exists",
+        N_("The pool has a volume of this name by now."),
+        why=N_("Volume “%(name)s” was not made by this task."),
+        hint=N_("Choose another name for the volume, or another pool."),
+        params={"name": name},
+    )
+
+
+def _create(
+    run: Run, plan: VolumePlan, purpose: Mapping[str, str], *, again: bool = True
+) -> VolumeObservation:
+    size = _marked_size(plan)
+    first = plan if size is None else plan.model_copy(update={"size_bytes": size})
+    note = leftovers.volume(plan.pool, plan.name) | {
+        "state": leftovers.REQUESTED,
+        "boot": _boot(run),
+        **purpose,
+    }
+    if size is not None:
+        note["size"] = str(size)
+    run.note(note)
+    begun = time.monotonic()
+    try:
+        made = run.host().storage.create_volume(first)
+    except Lost:
+        if not again:
+            raise
+        return _after_loss(run, plan, note, time.monotonic() - begun, purpose)
+    except HypervisorRefused as error:
+        run.drop_note(note)  # it was refused, so what is there by this name is somebody else's
+        if error.code == "volume_exists":
+            raise volume_exists(plan.name) from None
+        raise
+    return _created(run, plan, note, made)
+
+
+def _after_loss(
+    run: Run, plan: VolumePlan, note: Mapping[str, str], took_s: float, purpose: Mapping[str, str]
+) -> VolumeObservation:
+    """The connection ended before the host had answered."""
+    found = run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
+    if found is None:
+        return _create(run, plan, purpose, again=False)
+    under_way = run.call(lambda host: host.storage.is_being_created(plan.pool, plan.name))
+    if plan.clone_of and not under_way and took_s > ANSWER_S:
+        # A name that is taken is refused at once, so this is the task's; but its daemon may have died in the middle.
+        run.call(lambda host: host.storage.delete_volume(plan.pool, plan.name))
+        return _create(run, plan, purpose, again=False)
+    return _resume(run, plan, note, found)
+
+
+def _resume(
+    run: Run, plan: VolumePlan, note: Mapping[str, str], found: VolumeObservation
+) -> VolumeObservation:
+    if note["state"] == leftovers.CREATED or note.get("size") == str(found.capacity_bytes):
+        return _created(run, plan, note, found)
+    if note["state"] == leftovers.FOUND:
+        return _grown(run, plan, found)
+    whole = _finished(run, plan, note)
+    if whole is None:
+        run.leave(note)
+        raise TaskFailed(
+            "volume_in_doubt",
+            N_("The pool has a volume of this name, and it is not certain that this task made it."),
+            why=N_("Vigie or the connection was interrupted while volume “%(name)s” was being created."),
+            hint=N_("It was left as it is. Delete it if nobody needs it, then try again."),
+            params={"name": plan.name},
+        )
+    # It counts as the result, but it is never deleted again: that this task made it is likely, not certain.
+    run.note({**note, "state": leftovers.FOUND})
+    return _grown(run, plan, whole)
+
+
+def _created(
+    run: Run, plan: VolumePlan, note: Mapping[str, str], made: VolumeObservation
+) -> VolumeObservation:
+    run.note({**note, "state": leftovers.CREATED})
+    return _grown(run, plan, made)
+
+
+def _grown(run: Run, plan: VolumePlan, made: VolumeObservation) -> VolumeObservation:
+    if made.capacity_bytes >= plan.size_bytes:
+        return made
+    run.call(lambda host: host.storage.resize_volume(plan.pool, plan.name, plan.size_bytes, shrink=False))
+    return run.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) or made
+
+
+def _marked_size(plan: VolumePlan) -> int | None:
+    """The size by which a new empty volume is known; None where none can be.
+
+    Copies are as large as their original, and QEMU grows no volume that is built on a larger one.
+    """
+    if plan.clone_of or plan.backing_path or plan.preallocate or plan.size_bytes < 2 * SECTOR:
+        return None
+    sectors = min(plan.size_bytes // SECTOR // 2, MOST_SECTORS)
+    return plan.size_bytes - SECTOR * (1 + secrets.randbelow(sectors))
+
+
+def _finished(run: Run, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation | None:
+    """A volume that is exactly what this task asked for, once it is whole; None when there is any doubt of that."""
+    if "size" in note or _is_other_boot(note.get("boot", ""), _boot(run)):
+        return None  # after a power cut, half a copy looks like a whole one
+    while run.call(lambda host: host.storage.is_being_created(plan.pool, plan.name)):
+        run.stop_if_asked()
+        run.say(None, N_("Waiting for the host to finish the copy."))
+        run.pause(WAIT_S)
+    found = run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
+    sizes, least = {plan.size_bytes}, LEAST_SHARE * plan.size_bytes if plan.preallocate else 0
+    if plan.clone_of:
+        source = plan.clone_of
+        origin = run.call(lambda host: host.storage.find_path(source))
+        if origin is None:
+            return None
+        sizes, least = sizes | {origin.capacity_bytes}, LEAST_SHARE * origin.allocation_bytes
+    formats = {plan.format} if plan.format == "qcow2" else {"raw", "iso", "none", None}
+    if found is None or found.format not in formats or found.capacity_bytes not in sizes:
+        return None
+    return found if found.backing_path == plan.backing_path and found.allocation_bytes >= least else None
+
+
+def _boot(run: Run) -> str:
+    return str(run.call(_booted_at) or "")
+
+
+def _booted_at(host: Host) -> int | None:
+    return host.booted_at()
+
+
+def _is_other_boot(before: str, now: str) -> bool:
+    if not before or not now:
+        return before != now
+    return abs(int(before) - int(now)) > BOOT_TOLERANCE_S
