@@ -1,29 +1,25 @@
 """Volumes that tasks create: told from those of others by more than their name, also after a crash.
 
 Before a volume is created, the task notes that it is requested. Only the host's answer, that the volume was created,
-makes it the task's own, and only what is its own is ever deleted again. An answer that a crash or a lost connection
-swallowed is made good for by size: an empty volume is created a little smaller than it is to be, by an amount that
-only the note knows, and grown when that is known.
+makes it the task's own, and only what is its own is ever deleted again. See `core.created_resources`.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Mapping
 from functools import partial
 
 from app.core.blueprint import VolumePlan
+from app.core.created_resources import CREATED, FOUND, REQUESTED, VOLUME, marked_size, volume_note
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.views import VolumeObservation
-from app.engine import leftovers, volume_checks
+from app.engine import volume_checks
 from app.engine.run import Lost, Run, TaskFailed
 from app.hypervisor import Host
 from app.services import volume_places
 
-SECTOR = 512
-MOST_SECTORS = 2**20
 WAIT_S = 0.5
 BOOT_TOLERANCE_S = 120
 ANSWER_S = 1.0  # by then a host has refused a name that is taken
@@ -39,7 +35,7 @@ def create_volume(
     format is recorded, unless its content is still to come (`has_content`). Raises HostError, TaskFailed
     (volume_exists, volume_in_doubt).
     """
-    note = run.noted(leftovers.VOLUME, pool=plan.pool, name=plan.name)
+    note = run.noted(VOLUME, pool=plan.pool, name=plan.name)
     found = find(run, plan)
     if found is None:
         made = _create(run, plan, purpose or {})
@@ -74,10 +70,10 @@ def volume_exists(name: str) -> TaskFailed:
 def _create(
     run: Run, plan: VolumePlan, purpose: Mapping[str, str], *, again: bool = True
 ) -> VolumeObservation:
-    size = _marked_size(plan)
+    size = marked_size(plan)
     first = plan if size is None else plan.model_copy(update={"size_bytes": size})
-    note = leftovers.volume(plan.pool, plan.name) | {
-        "state": leftovers.REQUESTED,
+    note = volume_note(plan.pool, plan.name) | {
+        "state": REQUESTED,
         "boot": _boot(run),
         **purpose,
     }
@@ -117,9 +113,9 @@ def _after_loss(
 def _resume(
     run: Run, plan: VolumePlan, note: Mapping[str, str], found: VolumeObservation
 ) -> VolumeObservation:
-    if note["state"] == leftovers.CREATED or note.get("size") == str(found.capacity_bytes):
+    if note["state"] == CREATED or note.get("size") == str(found.capacity_bytes):
         return _created(run, plan, note, found)
-    if note["state"] == leftovers.FOUND:
+    if note["state"] == FOUND:
         return _grown(run, plan, found)
     whole = _finished(run, plan, note)
     if whole is None:
@@ -132,14 +128,14 @@ def _resume(
             params={"name": plan.name},
         )
     # It counts as the result, but it is never deleted again: that this task made it is likely, not certain.
-    run.note({**note, "state": leftovers.FOUND})
+    run.note({**note, "state": FOUND})
     return _grown(run, plan, whole)
 
 
 def _created(
     run: Run, plan: VolumePlan, note: Mapping[str, str], made: VolumeObservation
 ) -> VolumeObservation:
-    run.note({**note, "state": leftovers.CREATED})
+    run.note({**note, "state": CREATED})
     return _grown(run, plan, made)
 
 
@@ -148,17 +144,6 @@ def _grown(run: Run, plan: VolumePlan, made: VolumeObservation) -> VolumeObserva
         return made
     run.call(lambda host: host.storage.resize_volume(plan.pool, plan.name, plan.size_bytes, shrink=False))
     return run.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) or made
-
-
-def _marked_size(plan: VolumePlan) -> int | None:
-    """The size by which a new empty volume is known; None where none can be.
-
-    Copies are as large as their original, and QEMU grows no volume that is built on a larger one.
-    """
-    if plan.clone_of or plan.backing_path or plan.preallocate or plan.size_bytes < 2 * SECTOR:
-        return None
-    sectors = min(plan.size_bytes // SECTOR // 2, MOST_SECTORS)
-    return plan.size_bytes - SECTOR * (1 + secrets.randbelow(sectors))
 
 
 def _finished(run: Run, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation | None:

@@ -9,10 +9,11 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from app.core.blueprint import VolumePlan
+from app.core.created_resources import volume_note
 from app.core.errors import VigieError
 from app.core.images import ImageDownload, ImageFetch, ImageLook
 from app.core.messages import N_
-from app.engine import leftovers, volume_checks
+from app.engine import volume_checks
 from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume, tell_share, write_beginning, write_content
@@ -122,7 +123,7 @@ def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str
         sha256=sha256,
         os=os,
     )
-    run.hand_over(settle, leftovers.volume(look.pool, look.name))
+    run.hand_over(settle, volume_note(look.pool, look.name))
 
 
 @operation("image.copy")
@@ -180,7 +181,7 @@ def _fetch(run: Run, asked: ImageFetch) -> None:
                 name=asked.name,
                 path=made.path,
             )
-            run.hand_over(place, leftovers.volume(asked.pool, asked.name))
+            run.hand_over(place, volume_note(asked.pool, asked.name))
     run.show_pools({asked.pool})
 
 

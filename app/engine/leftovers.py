@@ -11,27 +11,21 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from app.core.created_resources import CREATED, REQUESTED, VOLUME
 from app.core.errors import HostError, HypervisorRefused, VmGone
 from app.core.states import VmState
 from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)
 
-VOLUME, VM, POOL, NETWORK, FILTER = "volume", "vm", "pool", "network", "filter"
+VM, POOL, NETWORK, FILTER = "vm", "pool", "network", "filter"
 MOVED = "moved"  # the copy of a volume has taken its place; it is no leftover any more
-# How far a volume has come. Without any, it was noted by an earlier version, or is known by its name alone.
-REQUESTED, CREATED, FOUND = "requested", "created", "found"
 _KEY = ("kind", "pool", "name", "uuid")
 
 
 def key_of(note: Mapping[str, str]) -> tuple[str | None, ...]:
     """What two notes of the same thing have in common."""
     return tuple(note.get(field) for field in _KEY)
-
-
-def volume(pool: str, name: str) -> dict[str, str]:
-    """The note of a volume."""
-    return {"kind": VOLUME, "pool": pool, "name": name}
 
 
 def vm(uuid: str) -> dict[str, str]:

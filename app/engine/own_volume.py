@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core.blueprint import VolumePlan
+from app.core.created_resources import VOLUME
 from app.core.errors import VigieError
-from app.engine import leftovers
 from app.engine.created_volumes import create_volume
 from app.engine.run import Cancelled, Run
 from app.hypervisor.qcow2 import HEADER_BYTES
@@ -26,7 +26,7 @@ def own_volume(run: Run, plan: VolumePlan) -> Iterator[None]:
     What an earlier run of the task left is removed first: its content may be half of it. Who keeps the volume tells
     by `Run.hand_over`. Raises HostError, TaskFailed (volume_exists, volume_in_doubt).
     """
-    if run.noted(leftovers.VOLUME, pool=plan.pool, name=plan.name) is not None:
+    if run.noted(VOLUME, pool=plan.pool, name=plan.name) is not None:
         run.take_back()
     create_volume(run, plan, has_content=False)
     try:

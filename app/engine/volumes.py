@@ -6,6 +6,7 @@ import shlex
 from functools import partial
 
 from app.core.blueprint import VolumePlan
+from app.core.created_resources import volume_note
 from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.views import VolumeObservation
@@ -124,7 +125,7 @@ def _take_the_place(run: Run, asked: VolumeMoving, vm: str | None) -> None:
     moved = {"kind": leftovers.MOVED, "pool": asked.to.pool, "name": asked.to.name}
     if run.noted(leftovers.MOVED) is None:
         run.note(moved)
-        run.drop_note(leftovers.volume(asked.to.pool, asked.to.name))
+        run.drop_note(volume_note(asked.to.pool, asked.to.name))
     copy = run.call(lambda host: host.storage.find_volume(asked.to.pool, asked.to.name))
     if vm is not None and copy is not None:
         run.call(lambda host: host.disks.repoint(vm, asked.path, copy.path, asked.to.format))

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.views import VolumeObservation
@@ -66,10 +65,7 @@ class Coming:
             inspect([self.head], self.size_bytes)
 
     def write(self, storage: Storage) -> None:
-        """Write the part, without the file's beginning; the volume is made unless an earlier try has made it."""
-        if self.offset == 0 and storage.find_volume(self.pool, self.name) is None:
-            plan = VolumePlan(pool=self.pool, name=self.name, format="raw", size_bytes=self.size_bytes)
-            storage.create_volume(plan)
+        """Write the part, without the file's beginning."""
         rest = self.part[max(0, self._held_bytes - self.offset) :]
         self._write(storage, rest, max(self.offset, self._held_bytes))
 

@@ -24,6 +24,7 @@ from app.hypervisor.images import ImageRefused
 from app.services import audit, storage, tasks, volume_records, volumes, work
 from app.services.context import Actor, Ctx, Services
 from app.services.upload_content import Coming
+from app.services.upload_volume import create_upload_volume
 from app.services.volume_places import locks_of, name_lock
 from app.services.workable import require_workable
 
@@ -110,12 +111,11 @@ def receive(
         ctx = Ctx(services, session, actor, translate)
         upload, pool, host = _find(ctx, upload_id)
         _check_part(ctx, upload, offset, part)
-        made = bool(session.get_one(Task, upload.id).made)
         coming = Coming.of(upload, pool, host, part)
     try:
         coming.refuse_beginning()
-        if offset == 0 and not made:
-            _reserve(services, translate, coming)
+        if offset == 0:
+            create_upload_volume(services, translate, coming)
         with services.visits.to(coming.host_id) as open_host:
             coming.write(open_host.storage)
             found = coming.complete(open_host.storage) if coming.is_last else None
@@ -124,14 +124,6 @@ def receive(
             _refuse(services, translate, upload_id, refused)
         raise
     return _keep(services, actor, translate, coming, found)
-
-
-def _reserve(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
-    """Note what is about to be made, unless somebody else has a volume of this name."""
-    _refuse_foreign(services, translate, coming)
-    with services.database.begin() as session:
-        note = {"kind": "volume", "pool": coming.pool, "name": coming.name}
-        work.note_made(session, coming.upload_id, [note])
 
 
 def _keep(
@@ -231,18 +223,6 @@ def _wrong_offset(ctx: Ctx, upload: Upload) -> Conflict:
         hint=ctx.translate(N_("Ask how far the upload has come, and go on there.")),
         code="wrong_offset",
     )
-
-
-def _refuse_foreign(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
-    """Refuse a name that is taken, though the inventory did not know it: by a volume, or by a link to a file."""
-    with services.visits.to(coming.host_id) as host:
-        taken = host.storage.find_volume(coming.pool, coming.name) is not None
-        if taken or (coming.path and host.storage.is_link(coming.path)):
-            raise Conflict(
-                translate(N_("The pool has a volume of this name already.")),
-                hint=translate(N_("Choose another name for the volume, or another pool.")),
-                code="volume_exists",
-            )
 
 
 def _give_up(session: Session, services: Services, upload: Upload, pool: Pool, host: Host) -> None:

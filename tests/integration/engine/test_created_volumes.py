@@ -11,13 +11,13 @@ import libvirt
 import pytest
 import sqlalchemy as sa
 
+from app.core.created_resources import CREATED, REQUESTED, volume_note
 from app.core.errors import VigieError
 from app.core.records import TaskRecord
 from app.core.states import TaskState, VmState
 from app.core.vmspec import DiskSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeSpec
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
-from app.engine import leftovers
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services import hardware, volumes
@@ -63,7 +63,7 @@ def ask(
 
 
 def note(site: Site, name: str, state: str, pool_name: str = "local", **more: str) -> dict[str, str]:
-    return leftovers.volume(pool(site, pool_name).uuid, name) | {"state": state, **more}
+    return volume_note(pool(site, pool_name).uuid, name) | {"state": state, **more}
 
 
 def boot(site: Site, host: LabHost) -> str:
@@ -104,7 +104,6 @@ def racing(site: Site, host: LabHost, name: str) -> Iterator[Callable[[str], boo
 
 
 def test_a_volume_that_others_make_at_the_same_moment_is_never_removed(host: LabHost, site: Site) -> None:
-    theirs = 0
     for number in range(ROUNDS):
         name = f"race-{number}"
         with racing(site, host, name) as race:
@@ -113,20 +112,18 @@ def test_a_volume_that_others_make_at_the_same_moment_is_never_removed(host: Lab
             )
             made_by_others = race(task_id)
             task = site.task(task_id)
-        theirs += made_by_others
         wanted = TaskState.FAILED if made_by_others else TaskState.SUCCEEDED
         assert task.state is wanted, task
         size = "3.00 MiB" if made_by_others else "8.00 MiB"
         assert size in host.virsh("vol-info", "--pool", "local", name), "whose it is stays there"
         host.virsh("vol-delete", "--pool", "local", name)
-    print(f"others were first {theirs} of {ROUNDS} times")
 
 
 def test_a_volume_that_appeared_while_vigie_was_down_is_left_and_named(host: LabHost, site: Site) -> None:
     """A run was killed after its note and before its call; then somebody else made the volume."""
     host.virsh("vol-create-as", "local", "mine.raw", "8M", "--format", "raw")
     spec = VolumeSpec(pool_id=pool(site).id, name="mine.raw", size_bytes=8 * MIB, format="raw")
-    made = [note(site, "mine.raw", leftovers.REQUESTED, size=str(8 * MIB - 512))]
+    made = [note(site, "mine.raw", REQUESTED, size=str(8 * MIB - 1024))]
     task = site.task(ask(site, volumes.create_volume, spec, made=made))
     assert (task.state, task.error.code) == (TaskState.FAILED, "volume_in_doubt")  # type: ignore[union-attr]
     assert "mine.raw" in (task.message or "")
@@ -138,10 +135,10 @@ def test_a_volume_that_appeared_while_vigie_was_down_is_left_and_named(host: Lab
 
 def test_a_run_after_a_crash_goes_on_with_the_volume_it_created(host: LabHost, site: Site) -> None:
     """The host had created it, and the answer was lost; it is known by its size."""
-    size = 8 * MIB - 7 * 512
+    size = 8 * MIB - 7 * 1024
     host.virsh("vol-create-as", "local", "again.qcow2", f"{size}B", "--format", "qcow2")
     spec = VolumeSpec(pool_id=pool(site).id, name="again.qcow2", size_bytes=8 * MIB)
-    made = [note(site, "again.qcow2", leftovers.REQUESTED, size=str(size))]
+    made = [note(site, "again.qcow2", REQUESTED, size=str(size))]
     task = site.task(ask(site, volumes.create_volume, spec, made=made))
     assert task.state is TaskState.SUCCEEDED, task
     assert "8.00 MiB" in host.virsh("vol-info", "--pool", "local", "again.qcow2")
@@ -150,7 +147,7 @@ def test_a_run_after_a_crash_goes_on_with_the_volume_it_created(host: LabHost, s
 def test_a_run_after_a_crash_goes_on_with_the_copy_it_made(host: LabHost, site: Site) -> None:
     host.virsh("vol-clone", "--pool", "local", "user.qcow2", "copy.qcow2")
     original = row(site, Volume, Volume.name == "user.qcow2").id
-    made = [note(site, "copy.qcow2", leftovers.REQUESTED, boot=boot(site, host))]
+    made = [note(site, "copy.qcow2", REQUESTED, boot=boot(site, host))]
     task = site.task(ask(site, volumes.clone_volume, original, VolumeClone(name="copy.qcow2"), made=made))
     assert task.state is TaskState.SUCCEEDED, task
     assert "copy.qcow2" in volumes_of(host)
@@ -161,7 +158,7 @@ def test_a_run_after_a_crash_attaches_the_new_volume_once(host: LabHost, site: S
     path = host.virsh("vol-path", "--pool", "local", "user-vdb.qcow2").strip()
     host.virsh("attach-disk", "user", path, "vdb", "--subdriver", "qcow2", "--config")
     vm: Vm = row(site, Vm, Vm.name == "user")
-    made = [note(site, "user-vdb.qcow2", leftovers.CREATED, vm=vm.uuid)]
+    made = [note(site, "user-vdb.qcow2", CREATED, vm=vm.uuid)]
     asked = DiskSpec(pool_id=pool(site).id, size_bytes=8 * MIB, volume_name="user-vdb.qcow2", bus="virtio")
     with site.services.database.begin() as session:  # as it was when it was asked for
         session.execute(sa.delete(Volume).where(Volume.name == "user-vdb.qcow2"))
@@ -184,7 +181,7 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
     host.exec("mv", f"{local}/tmp.qcow2", f"{shared}/user.qcow2")
     host.virsh("pool-refresh", "shared")
     vm: Vm = row(site, Vm, Vm.name == "user")
-    made = [note(site, "user.qcow2", leftovers.CREATED, "shared", vm=vm.uuid, moving=moved.path)]
+    made = [note(site, "user.qcow2", CREATED, "shared", vm=vm.uuid, moving=moved.path)]
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == pool(site, "shared").id))
         task_id = volumes.move_volume(

@@ -1,0 +1,77 @@
+"""The volume of an upload: created once, known as the upload's own, and never that of somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from app.core.blueprint import VolumePlan
+from app.core.created_resources import CREATED, REQUESTED, marked_size, volume_note
+from app.core.errors import Conflict, HypervisorRefused
+from app.core.messages import N_
+from app.core.views import VolumeObservation
+from app.db.models import Task
+from app.hypervisor.storage import Storage
+from app.services import work
+from app.services.context import Services
+from app.services.upload_content import Coming
+
+
+def create_upload_volume(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
+    """Create the volume before the first part is written; nothing when an earlier try of that part has.
+
+    Raises Conflict (volume_exists) for a volume that somebody else has made, or a link that has its name, HostError.
+    """
+    plan = VolumePlan(pool=coming.pool, name=coming.name, format="raw", size_bytes=coming.size_bytes)
+    with services.database.read() as session:
+        noted = session.get_one(Task, coming.upload_id).made or []
+    note = next((each for each in noted if each["name"] == plan.name), None)
+    with services.visits.to(coming.host_id) as host:
+        found = host.storage.find_volume(plan.pool, plan.name)
+        if found is None:
+            if coming.path and host.storage.is_link(coming.path):
+                raise _exists(translate)
+            _create(services, translate, coming.upload_id, host.storage, plan)
+        elif note is None or not _is_own(note, found):
+            raise _exists(translate)
+        elif found.capacity_bytes != plan.size_bytes:
+            _grow(services, coming.upload_id, host.storage, plan)
+
+
+def _is_own(note: Mapping[str, str], found: VolumeObservation) -> bool:
+    return note.get("state", CREATED) == CREATED or note.get("size") == str(found.capacity_bytes)
+
+
+def _create(
+    services: Services, translate: Callable[[str], str], upload_id: str, storage: Storage, plan: VolumePlan
+) -> None:
+    size = marked_size(plan)
+    note = volume_note(plan.pool, plan.name) | {"state": REQUESTED}
+    if size is not None:
+        note["size"] = str(size)
+    _note(services, upload_id, [note])
+    try:
+        storage.create_volume(plan.model_copy(update={"size_bytes": size or plan.size_bytes}))
+    except HypervisorRefused as error:
+        _note(services, upload_id, [])  # it was refused, so what is there by this name is somebody else's
+        if error.code == "volume_exists":
+            raise _exists(translate) from None
+        raise
+    _grow(services, upload_id, storage, plan)
+
+
+def _grow(services: Services, upload_id: str, storage: Storage, plan: VolumePlan) -> None:
+    _note(services, upload_id, [volume_note(plan.pool, plan.name) | {"state": CREATED}])
+    storage.resize_volume(plan.pool, plan.name, plan.size_bytes, shrink=False)
+
+
+def _note(services: Services, upload_id: str, notes: list[dict[str, str]]) -> None:
+    with services.database.begin() as session:
+        work.note_made(session, upload_id, notes)
+
+
+def _exists(translate: Callable[[str], str]) -> Conflict:
+    return Conflict(
+        translate(N_("The pool has a volume of this name already.")),
+        hint=translate(N_("Choose another name for the volume, or another pool.")),
+        code="volume_exists",
+    )
