@@ -202,12 +202,18 @@ def _serialize(ctx: Ctx, names: Collection[str]) -> None:
 
 def busy(ctx: Ctx, task: TaskBrief) -> Busy:
     """The error for an object that a task holds."""
+    holder = ctx.session.get_one(Task, task.id)
     return Busy(
         ctx.translate(N_("Another task is at work on this.")),
         task_id=task.id,
         why=ctx.say(
-            N_("“%(title)s” has the state “%(state)s”."),
-            {"title": task.title, "state": [TASK_STATE_TITLES[task.state]]},
+            N_("“%(title)s” (%(target)s, started by %(actor)s) has the state “%(state)s”."),
+            {
+                "title": task.title,
+                "target": holder.target_name or "–",
+                "actor": holder.actor_name,
+                "state": [TASK_STATE_TITLES[task.state]],
+            },
         ),
         hint=ctx.translate(N_("Wait for its end, or cancel it.")),
     )
