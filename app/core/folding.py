@@ -29,7 +29,7 @@ def spellings(text: str) -> tuple[str, ...]:
     elif "." in folded and _QUADS.fullmatch(folded):
         found.append(_paired(folded.replace(".", ""), 0))
     elif _BARE.fullmatch(folded):
-        found += [_paired(folded, 0), _paired(folded, 1)]
+        found += [_paired(folded, first) for first in ((0,) if len(folded) == 12 else (0, 1))]
     elif _UUID.fullmatch(folded):
         found.append("-".join((folded[:8], folded[8:12], folded[12:16], folded[16:20], folded[20:])))
     return tuple(found)
