@@ -13,6 +13,7 @@ import pytest
 from app.lab import state as states
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
+from tests.laborder import LabOrder
 
 HOSTS = 3
 
@@ -28,12 +29,25 @@ def lab() -> Iterator[Lab]:
     made.down()
 
 
+@pytest.fixture(scope="session")
+def lab_order(lab: Lab) -> LabOrder:
+    """Pools and networks of the lab as they were when it was made."""
+    return LabOrder(lab)
+
+
 @pytest.fixture
-def fresh_lab(lab: Lab) -> Iterator[Lab]:
-    """The session's lab in good health and empty; afterwards it is put in order again."""
+def fresh_lab(lab: Lab, lab_order: LabOrder) -> Iterator[Lab]:
+    """The session's lab in good health and empty.
+
+    Afterwards faults are healed and guests removed. A test that leaves pools or networks otherwise than it found them
+    fails by itself: they are put right, so that those after it are not to blame.
+    """
     yield lab
     lab.restore()
     lab.remove_guests()
+    left = lab_order.put_right()
+    if left:
+        pytest.fail("the test did not leave the lab as it found it: " + "; ".join(left))
 
 
 @pytest.fixture
