@@ -31,7 +31,7 @@ STOPPED_BY = N_(
     "libvirt cannot read the folder %(folder)s because of incomplete image files: %(files)s. Delete or complete them on the host, then start the pool."
 )
 _FILES_NAMED = 5
-SHOW_AGE_AFTER = timedelta(seconds=30)
+SHOW_AGE_AFTER = timedelta(seconds=5)
 _VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
 
 
