@@ -58,9 +58,9 @@ def ask_all(rest: Rest, number: int) -> dict[str, tuple[str, str]]:
     size = {"pool_id": pools["local"], "size_bytes": 8 * MIB}
     asked = {
         "create": ("/volumes", size | {"name": names["create"]}),
-        "clone": (f"/volumes/{known['user.qcow2']['id']}/actions/clone", {"name": names["clone"]}),
+        "clone": (f"/volumes/{known['user.qcow2']['id']}/clone", {"name": names["clone"]}),
         "attach": (f"/vms/{vm}/disks", {"disk": size | {"volume_name": names["attach"]}}),
-        "move": (f"/volumes/{known[names['move']]['id']}/actions/move", {"pool_id": pools["shared"]}),
+        "move": (f"/volumes/{known[names['move']]['id']}/move", {"pool_id": pools["shared"]}),
     }
     begun = {}
     for kind, (path, body) in asked.items():
