@@ -59,7 +59,7 @@ def ask_all(rest: Rest, number: int) -> dict[str, tuple[str, str]]:
     asked = {
         "create": ("/volumes", size | {"name": names["create"]}),
         "clone": (f"/volumes/{known['user.qcow2']['id']}/clone", {"name": names["clone"]}),
-        "attach": (f"/vms/{vm}/disks", {"disk": size | {"volume_name": names["attach"]}}),
+        "attach": (f"/vms/{vm}/disks", size | {"volume_name": names["attach"]}),
         "move": (f"/volumes/{known[names['move']]['id']}/move", {"pool_id": pools["shared"]}),
     }
     begun = {}
