@@ -138,6 +138,7 @@ class Renaming(Spec):
     """Params of a task that renames a VM."""
 
     uuid: str
+    digest: str | None = None
     name: str
 
 

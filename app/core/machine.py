@@ -204,6 +204,10 @@ class MachineRecord(Record):
     nics: tuple[NicTuning, ...] = ()
     host_devices: tuple[HostDeviceUse, ...] = ()
     folders: tuple[FolderRecord, ...] = ()
+    free_ports: int | None = Field(
+        None,
+        description="PCIe ports for devices that are plugged in while it runs; null: it has no such ports.",
+    )
     boot: tuple[str, ...] = Field(
         (), description="Disks by target and interfaces by MAC address, first to last."
     )

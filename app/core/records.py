@@ -105,6 +105,7 @@ class DiskRecord(Record):
     readonly: bool = False
     capacity_bytes: int | None = None
     allocation_bytes: int | None = None
+    pending: Literal["added", "removed"] | None = Field(None, description="At the next power-off.")
 
 
 class NicRecord(Record):
@@ -117,6 +118,7 @@ class NicRecord(Record):
     target: str | None = None
     filter: str | None = Field(None, description="The traffic filter that it names.")
     addresses: list[str] = []
+    pending: Literal["added", "removed"] | None = Field(None, description="At the next power-off.")
 
 
 class GraphicsRecord(Record):
@@ -214,9 +216,7 @@ class HostDetail(HostRecord):
     maintenance: bool = Field(
         False, description="Whether maintenance was begun; `state` says so only while it is connected."
     )
-    allowed_bridges: list[str] = Field(
-        [], description="Bridges that VMs may be plugged into without the privilege vm.host-access."
-    )
+    allowed_bridges: list[str] = Field([], description="Bridges that VMs may use without vm.host-access.")
     allowed_interfaces: list[str] = Field(
         [], description="Interfaces that VMs may share by macvtap without the privilege vm.host-access."
     )

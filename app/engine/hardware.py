@@ -9,9 +9,11 @@ from app.core.messages import N_
 from app.engine import images, volume_checks, volume_use
 from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
-from app.engine.run import Cancelled, Outcome, Run, TaskFailed
+from app.engine.run import Cancelled, Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor import Host
+from app.hypervisor.effects import Effect
 from app.hypervisor.xml.edit import hidden
+from app.services.tasks import HOST_SAID
 
 LATER = {
     "vcpus": N_("vCPUs"),
@@ -30,42 +32,95 @@ LATER = {
     "add_folder": N_("Shared folders"),
     "remove_folder": N_("Shared folders"),
 }
+LATER_MAXIMUM = {"vcpus": N_("Maximum vCPUs"), "memory": N_("Maximum memory")}
+
+
+class _Seen:
+    """Guards the definition that the asker saw: nothing is changed when the host has another by now."""
+
+    def __init__(self, run: Run, uuid: str, digest: str | None) -> None:
+        self._run, self._uuid = run, uuid
+        self._digest = (
+            None if run.job.sent else digest
+        )  # an earlier run has begun: it differs by what that did
+
+    def look(self) -> None:
+        """Fail early, before anything is made. Raises HypervisorRefused (changed_meanwhile)."""
+        self._run.call(self._compare)
+
+    def begin(self) -> None:
+        """Compare immediately before the first change. Raises HypervisorRefused (changed_meanwhile)."""
+        if self._digest is not None:
+            self._run.note_begun()
+            self._run.call(self._compare)
+            self._digest = None
+
+    def _compare(self, host: Host) -> None:
+        if self._digest is not None:
+            host.hardware.require_unchanged(self._uuid, self._digest)
 
 
 @operation("vm.change")
 def change(run: Run) -> Outcome:
     """Do each step in the saved definition and, where the hypervisor can, on the VM that runs."""
     asked = run.asked(Changes)
-    later: list[str] = []
-    for number, step in enumerate(asked.steps):
-        run.say(100 * number // len(asked.steps), N_("Changing the definition."))
-        if not _do(run, asked.uuid, step):
-            later.append(_part(step))
+    seen = _Seen(run, asked.uuid, asked.digest)
+    effects: list[tuple[str, Effect]] = []
+    try:
+        seen.look()
+        for number, step in enumerate(asked.steps):
+            run.say(100 * number // len(asked.steps), N_("Changing the definition."))
+            effects.append((_part(step), _do(run, asked.uuid, step, seen)))
+    except HypervisorRefused as error:
+        if error.code == "changed_meanwhile":
+            run.show(run.call(lambda host: host.read_vm(asked.uuid)))
+            raise changed_meanwhile() from None
+        raise
     run.show(run.call(lambda host: host.read_vm(asked.uuid)))
-    if later:
-        return Outcome(N_("It is changed; after the next power-off counts: %(parts)s."), {"parts": later})
-    return Outcome(N_("It is changed."))
+    return _outcome(effects)
+
+
+def _outcome(effects: list[tuple[str, Effect]]) -> Outcome:
+    """Which parts count now, which after the next power-off, and why."""
+    now = list(dict.fromkeys(part for part, effect in effects if effect.now))
+    later = list(dict.fromkeys(part for part, effect in effects if not effect.now))
+    if not later:
+        return Outcome(N_("It is changed."))
+    refusals = [effect.refusal for _, effect in effects if effect.refusal is not None]
+    why = list(dict.fromkeys(text for each in refusals for text in (each.title, each.hint) if text))
+    said = [each.detail for each in refusals if each.detail]
+    message = {
+        (False, False): N_("Saved. After the next power-off: %(later)s."),
+        (False, True): N_("Saved. After the next power-off: %(later)s. %(why)s"),
+        (True, False): N_("Saved. Now: %(now)s. After the next power-off: %(later)s."),
+        (True, True): N_("Saved. Now: %(now)s. After the next power-off: %(later)s. %(why)s"),
+    }[bool(now), bool(why)]
+    params = {"now": now, "later": later, "why": why}
+    return Outcome(message, params, result={HOST_SAID: "\n".join(said)} if said else None)
 
 
 def _part(step: Step) -> str:
     """What of the VM a step is about."""
+    if step.do in LATER_MAXIMUM and step.count is None:
+        return LATER_MAXIMUM[step.do]
     if step.do != "remove":
         return LATER[step.do]
     return LATER["add_nic"] if ":" in (step.target or "") else LATER["add_disk"]
 
 
-def _do(run: Run, uuid: str, step: Step) -> bool:
-    """Whether the step counts now."""
+def _do(run: Run, uuid: str, step: Step, seen: _Seen) -> Effect:
+    """Do the step; when it counts."""
     if step.do == "add_disk" and step.disk is not None:
-        return _add_disk(run, uuid, step.disk)
+        return _add_disk(run, uuid, step.disk, seen)
     if step.do == "medium" and step.disk is not None:
         if step.disk.fetch is not None:
             images.fetch(run, step.disk.fetch)
         volume_checks.check_disk(run, step.disk)
+    seen.begin()
     return run.call(lambda host: _plain(host, uuid, step))
 
 
-def _plain(host: Host, uuid: str, step: Step) -> bool:
+def _plain(host: Host, uuid: str, step: Step) -> Effect:
     hardware = host.hardware
     if step.do == "vcpus":
         return hardware.set_vcpus(uuid, step.count, step.maximum)
@@ -106,7 +161,7 @@ def _plain(host: Host, uuid: str, step: Step) -> bool:
     )
 
 
-def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
+def _add_disk(run: Run, uuid: str, disk: DiskPlan, seen: _Seen) -> Effect:
     """Make its volume first, if it has one to make; that goes again when the disk cannot be added."""
     if disk.fetch is not None:
         images.fetch(run, disk.fetch)
@@ -114,6 +169,7 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
     volume_use.refuse_disk_in_use(run, uuid, disk)
     wanted = disk.new
     if wanted is None:
+        seen.begin()
         return run.call(lambda host: host.hardware.add_disk(uuid, disk))
     run.say(0, N_("Making volume %(name)s."), name=wanted.name)
     try:
@@ -121,12 +177,13 @@ def _add_disk(run: Run, uuid: str, disk: DiskPlan) -> bool:
         kind = made.kind if made.kind in ("file", "block") else "volume"
         there = {"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
         plan = disk.model_copy(update=there)
-        now = run.call(lambda host: host.hardware.add_disk(uuid, plan))
+        seen.begin()
+        effect = run.call(lambda host: host.hardware.add_disk(uuid, plan))
     except (HostError, TaskFailed, Cancelled):
         run.take_back()
         raise
     run.show_pools({wanted.pool})
-    return now
+    return effect
 
 
 @operation("vm.define")
@@ -159,6 +216,7 @@ def rename(run: Run) -> Outcome:
     """Give it another name; it must be off."""
     asked = run.asked(Renaming)
     if run.call(lambda host: host.read_vm(asked.uuid)).name != asked.name:
+        _Seen(run, asked.uuid, asked.digest).begin()
         run.call(lambda host: host.machines.rename(asked.uuid, asked.name))
     run.show(run.call(lambda host: host.read_vm(asked.uuid)))
     return Outcome(N_("It is called %(name)s now."), {"name": asked.name})

@@ -168,6 +168,10 @@ class Run:
         except Lost:
             raise _maybe_sent() from None
 
+    def note_begun(self) -> None:
+        """Note that what follows changes the host: `job.sent` tells a later run of the task."""
+        self._tie.mark_sent(self.job.task_id)
+
     def asked(self, spec: type[P]) -> P:
         """What was asked for, as it was checked then."""
         return spec.model_validate(self.job.params)

@@ -1,11 +1,12 @@
 """Hardware of VMs: changed at once where the hypervisor can, else in the saved definition.
 
 Every change goes to the saved definition first, in place: what Vigie does not know stays as it is. Then it is tried
-on the VM that runs. Each verb returns whether it counts now.
+on the VM that runs. Each verb returns when it counts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from app.core.machine import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPat
 from app.core.messages import N_
 from app.hypervisor import listing
 from app.hypervisor.connection import Connection
+from app.hypervisor.effects import LATER, NOW, Effect, attempt, changed_meanwhile, held, together
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import build
 from app.hypervisor.xml.edit import device_at, edited, holds_file, in_boot_order
@@ -51,7 +53,14 @@ class Hardware:
         self._wiring = wiring
         self._touched = touched
 
-    def set_vcpus(self, uuid: str, count: int | None, maximum: int | None) -> bool:
+    def require_unchanged(self, uuid: str, digest: str) -> None:
+        """Raise HypervisorRefused (changed_meanwhile) when the saved definition has another SHA-256. Raises VmGone."""
+        with self._wiring.work() as work:
+            now = str(work.call(listing.find_vm(work, uuid).XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
+            if hashlib.sha256(now.encode(errors="surrogatepass")).hexdigest() != digest:
+                raise changed_meanwhile()
+
+    def set_vcpus(self, uuid: str, count: int | None, maximum: int | None) -> Effect:
         """Give it so many vCPUs, and another maximum after its next power-off."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
@@ -62,11 +71,11 @@ class Hardware:
                 _drop_topology(work, vm, maximum)
                 work.call(vm.setVcpusFlags, maximum, _CONFIG | libvirt.VIR_DOMAIN_VCPU_MAXIMUM)
             if count is None:
-                return not self._runs(work, vm)
+                return LATER if self._runs(work, vm) else NOW
             work.call(vm.setVcpusFlags, count, _CONFIG)
             return self._now(work, vm, lambda: work.call(vm.setVcpusFlags, count, _LIVE))
 
-    def set_memory(self, uuid: str, size_bytes: int | None, maximum_bytes: int | None) -> bool:
+    def set_memory(self, uuid: str, size_bytes: int | None, maximum_bytes: int | None) -> Effect:
         """Give it so much memory by its balloon, and another maximum after its next power-off."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
@@ -74,12 +83,12 @@ class Hardware:
                 maximum = maximum_bytes // _KIB
                 work.call(vm.setMemoryFlags, maximum, _CONFIG | libvirt.VIR_DOMAIN_MEM_MAXIMUM)
             if size_bytes is None:
-                return not self._runs(work, vm)
+                return LATER if self._runs(work, vm) else NOW
             size = size_bytes // _KIB
             work.call(vm.setMemoryFlags, size, _CONFIG)
             return self._now(work, vm, lambda: work.call(vm.setMemoryFlags, size, _LIVE))
 
-    def set_title(self, uuid: str, title: str) -> bool:
+    def set_title(self, uuid: str, title: str) -> Effect:
         """Give it a title."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
@@ -87,32 +96,33 @@ class Hardware:
             work.call(vm.setMetadata, kind, title, None, None, _CONFIG)
             return self._now(work, vm, lambda: work.call(vm.setMetadata, kind, title, None, None, _LIVE))
 
-    def set_boot(self, uuid: str, order: tuple[str, ...]) -> bool:
+    def set_boot(self, uuid: str, order: tuple[str, ...]) -> Effect:
         """Boot from these disks (targets) and interfaces (MAC addresses), first to last."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, lambda tree: in_boot_order(tree, order))
-            return not self._runs(work, vm)
+            return LATER if self._runs(work, vm) else NOW
 
-    def set_machine(self, uuid: str, patch: MachinePatch) -> bool:
+    def set_machine(self, uuid: str, patch: MachinePatch) -> Effect:
         """Change parts of the machine; they count after the next power-off."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, lambda tree: change_machine(tree, patch))
-            return not self._runs(work, vm)
+            return LATER if self._runs(work, vm) else NOW
 
-    def set_tuning(self, uuid: str, patch: TuningPatch) -> bool:
+    def set_tuning(self, uuid: str, patch: TuningPatch) -> Effect:
         """Change what it gets of the host's processors and memory."""
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, lambda tree: change_tuning(tree, patch))
             if not self._runs(work, vm):
-                return True
-            done = [self._try(partial(work.call, *call)) for call in _live_tuning(work, vm, patch)]
+                return NOW
+            done = [attempt(partial(work.call, *call)) for call in _live_tuning(work, vm, patch)]
             # What the host's own default is, only a start finds out.
-            return all(done) and patch.cpu_shares != 0 and patch.numa_nodes != ""
+            by_default = patch.cpu_shares == 0 or patch.numa_nodes == ""
+            return together([*done, LATER if by_default else NOW])
 
-    def change_disk(self, uuid: str, target: str, patch: DiskPatch) -> bool:
+    def change_disk(self, uuid: str, target: str, patch: DiskPatch) -> Effect:
         """Change how a disk is driven and limited."""
 
         limits: dict[str, int] = {}
@@ -128,27 +138,27 @@ class Hardware:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, change)
             if not self._runs(work, vm):
-                return True
-            done = self._try(lambda: work.call(vm.setBlockIoTune, target, limits, _LIVE)) if limits else True
-            return done and not patch.driver
+                return NOW
+            done = attempt(lambda: work.call(vm.setBlockIoTune, target, limits, _LIVE)) if limits else NOW
+            return together([done, LATER if patch.driver else NOW])
 
-    def add_disk(self, uuid: str, plan: DiskPlan) -> bool:
+    def add_disk(self, uuid: str, plan: DiskPlan) -> Effect:
         """Add a disk or drive; none of this target twice."""
         return self._attach(uuid, build.disk(plan), lambda tree: device_at(tree, plan.target))
 
-    def add_nic(self, uuid: str, plan: NicPlan) -> bool:
+    def add_nic(self, uuid: str, plan: NicPlan) -> Effect:
         """Add an interface; none of this address twice."""
         return self._attach(uuid, build.nic(plan), lambda tree: device_at(tree, plan.mac))
 
-    def add_device(self, uuid: str, plan: DevicePlan) -> bool:
+    def add_device(self, uuid: str, plan: DevicePlan) -> Effect:
         """Give it a device of the host; none twice."""
         return self._attach(uuid, host_device(plan), lambda tree: host_device_at(tree, plan.address))
 
-    def remove_device(self, uuid: str, address: str) -> bool:
+    def remove_device(self, uuid: str, address: str) -> Effect:
         """Take a device of the host from it; the guest must let go of it."""
         return self._detach(uuid, lambda tree: host_device_at(tree, address))
 
-    def add_folder(self, uuid: str, asked: FolderAdd) -> bool:
+    def add_folder(self, uuid: str, asked: FolderAdd) -> Effect:
         """Share a folder of the host with it. By virtiofs only after the next power-off: its memory becomes shared."""
         if asked.driver != "virtiofs":
             return self._attach(uuid, folder(asked), lambda tree: folder_at(tree, asked.tag))
@@ -162,17 +172,17 @@ class Hardware:
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, change)
-            return not self._runs(work, vm)
+            return LATER if self._runs(work, vm) else NOW
 
-    def remove_folder(self, uuid: str, tag: str) -> bool:
+    def remove_folder(self, uuid: str, tag: str) -> Effect:
         """Share it no more."""
         return self._detach(uuid, lambda tree: folder_at(tree, tag))
 
-    def remove(self, uuid: str, key: str) -> bool:
+    def remove(self, uuid: str, key: str) -> Effect:
         """Remove the disk of this target or the interface of this address; the guest must let go of it."""
         return self._detach(uuid, lambda tree: device_at(tree, key))
 
-    def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> bool:
+    def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> Effect:
         """Put a medium into a drive, or take out what is in it, also from a guest that holds it."""
 
         def change(drive: Element) -> None:
@@ -205,7 +215,7 @@ class Hardware:
         filter: str | None = None,
         in_kbps: int | None = None,
         out_kbps: int | None = None,
-    ) -> bool:
+    ) -> Effect:
         """Plug or unplug the cable, plug it into another network, change its rates (0: none) or filter ("": none)."""
         change = partial(
             change_nic,
@@ -221,37 +231,36 @@ class Hardware:
         self._touched()
         return listing.find_vm(work, uuid)
 
-    def _attach(self, uuid: str, device: Element, find: Find) -> bool:
+    def _attach(self, uuid: str, device: Element, find: Find) -> Effect:
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             xml = edited(device)
             if find(_tree(work, vm, saved=True)) is None:
                 work.call(vm.attachDeviceFlags, xml, _CONFIG)
             if not self._runs(work, vm) or find(_tree(work, vm, saved=False)) is not None:
-                return True
-            return self._try(lambda: work.call(vm.attachDeviceFlags, xml, _LIVE))
+                return NOW
+            return attempt(lambda: work.call(vm.attachDeviceFlags, xml, _LIVE))
 
-    def _detach(self, uuid: str, find: Find) -> bool:
+    def _detach(self, uuid: str, find: Find) -> Effect:
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             device = find(_tree(work, vm, saved=True))
             if device is not None:
                 work.call(vm.detachDeviceFlags, edited(device), _CONFIG)
             if not self._runs(work, vm):
-                return True
+                return NOW
             device = find(_tree(work, vm, saved=False))
             if device is None:
-                return True
-            return self._try(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE)) and self._let_go(
-                work, vm, find
-            )
+                return NOW
+            asked = attempt(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE))
+            return self._let_go(work, vm, find) if asked.now else asked
 
-    def _update(self, uuid: str, key: str, change: Callable[[Element], None], flags: int = 0) -> bool:
+    def _update(self, uuid: str, key: str, change: Callable[[Element], None], flags: int = 0) -> Effect:
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
             for saved in (True, False):
                 if not saved and not self._runs(work, vm):
-                    return True
+                    return NOW
                 device = device_at(_tree(work, vm, saved=saved), key)
                 if device is None:
                     raise _gone()
@@ -259,9 +268,9 @@ class Hardware:
                 xml = edited(device)
                 if saved:
                     work.call(vm.updateDeviceFlags, xml, _CONFIG | flags)
-                elif not self._try(lambda xml=xml: work.call(vm.updateDeviceFlags, xml, _LIVE | flags)):  # type: ignore[misc]
-                    return False
-            return True
+                else:
+                    return attempt(partial(work.call, vm.updateDeviceFlags, xml, _LIVE | flags))
+            return NOW
 
     def _redefine(self, work: Connection, vm: libvirt.virDomain, change: Callable[[Element], None]) -> None:
         """Change the saved definition. Raises HypervisorRefused when libvirt does not accept what comes out."""
@@ -272,24 +281,16 @@ class Hardware:
     def _runs(self, work: Connection, vm: libvirt.virDomain) -> bool:
         return bool(work.call(vm.isActive))
 
-    def _now(self, work: Connection, vm: libvirt.virDomain, live: Callable[[], object]) -> bool:
-        return not self._runs(work, vm) or self._try(live)
+    def _now(self, work: Connection, vm: libvirt.virDomain, live: Callable[[], object]) -> Effect:
+        return attempt(live) if self._runs(work, vm) else NOW
 
-    def _try(self, live: Callable[[], object]) -> bool:
-        """Whether the hypervisor did it on the VM that runs; a refusal leaves it for after the power-off."""
-        try:
-            live()
-        except HypervisorRefused:
-            return False
-        return True
-
-    def _let_go(self, work: Connection, vm: libvirt.virDomain, find: Find) -> bool:
+    def _let_go(self, work: Connection, vm: libvirt.virDomain, find: Find) -> Effect:
         deadline = time.monotonic() + LET_GO_S
         while find(_tree(work, vm, saved=False)) is not None:
             if time.monotonic() > deadline:
-                return False
+                return held()
             time.sleep(LOOK_EVERY_S)
-        return True
+        return NOW
 
 
 def _gone() -> HypervisorRefused:

@@ -9,9 +9,9 @@ import libvirt
 
 from app.core.blueprint import Blueprint
 from app.core.errors import HypervisorRefused, VmGone
-from app.core.messages import N_
 from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE
+from app.hypervisor.effects import changed_meanwhile
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import build, edit
 
@@ -83,11 +83,7 @@ class Machines:
             vm = listing.find_vm(work, uuid)
             now = str(work.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
             if digest is not None and _digest(now) != digest and _digest(xml) != _digest(now):
-                raise HypervisorRefused(
-                    N_("Somebody changed the definition in between."),
-                    hint=N_("Load it again and repeat your change."),
-                    code="changed_meanwhile",
-                )
+                raise changed_meanwhile()
             secure = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
             whole = edit.with_secrets(xml, str(work.call(vm.XMLDesc, secure)))
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,7 +25,7 @@ from app.hypervisor.xml.edit import without_secrets
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.context import Ctx
-from app.services.hardware import digest_of, find_editable
+from app.services.hardware import find_editable, seen_digest, version_of
 from app.services.host_access import require_for_definition
 from app.services.mirror.definitions import differences, parsed, pool_places
 from app.services.versions import saved_version, versions_of
@@ -46,11 +45,6 @@ def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
     )
 
 
-def version_of(definition: VmDefinition) -> int:
-    """A number that changes with the saved definition, for ETags."""
-    return int(digest_of(definition)[:12], 16)
-
-
 def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
     """What would be different. Raises NotFound, InvalidInput (xml) for what is no definition of this VM."""
     ctx.require("vm.edit_xml")
@@ -65,9 +59,7 @@ def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
     way and the asker may not have that, Busy.
     """
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
-    if version is not None and version != version_of(definition):
-        find_editable(ctx, vm_id, digest="another", privilege="vm.edit_xml")
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit_xml")
     _check(ctx, vm, xml)
     require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
     return _define(ctx, vm, host, definition, xml)
@@ -167,10 +159,10 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
 
 
 def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
-    seen = definition.saved_xml or definition.xml
-    digest = hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()
     sealed = ctx.services.vault.seal({"xml": xml}).decode()
-    params: dict[str, Any] = Redefinition(uuid=vm.uuid, sealed=sealed, digest=digest).model_dump()
+    params: dict[str, Any] = Redefinition(
+        uuid=vm.uuid, sealed=sealed, digest=seen_digest(definition, version_of(definition))
+    ).model_dump()
     task = tasks.enqueue(
         ctx,
         DEFINE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import look_alikes, tasks
 from app.services.context import Ctx
 from app.services.host_access import require_attachments
+from app.services.mirror.definitions import is_live
 from app.services.planned_disks import plan_disks
 from app.services.planned_nics import plan_nics
 from app.services.planning import offers_of
@@ -29,31 +31,31 @@ CHANGE, RENAME = "vm.change", "vm.rename"
 _UNFIT = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
-def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, digest: str | None = None) -> TaskRecord:
+def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, version: int | None = None) -> TaskRecord:
     """Ask for other processors, memory, title or boot order.
 
-    Raises InvalidInput naming the field, EditConflict when `digest` is not that of the saved definition, Busy.
+    Raises InvalidInput naming the field, EditConflict when `version` is not that of the saved definition, Busy.
     """
-    vm, host, definition = find_editable(ctx, vm_id, digest)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     parsed = saved_of(definition)
     steps: list[Step] = []
     if patch.vcpus is not None or patch.vcpus_max is not None:
-        steps.append(_vcpus(ctx, host, parsed, patch))
+        steps += _parts(_vcpus(ctx, host, parsed, patch))
     if patch.memory_bytes is not None or patch.memory_max_bytes is not None:
-        steps.append(_memory(ctx, host, parsed, patch))
+        steps += _parts(_memory(ctx, host, parsed, patch))
     if patch.title is not None:
         steps.append(Step(do="title", text=patch.title))
     if patch.boot is not None:
         steps.append(_boot(parsed, patch.boot))
-    return ask(ctx, vm, host, definition, steps)
+    return ask(ctx, vm, host, definition, version, steps)
 
 
-def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
+def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec, version: int | None = None) -> TaskRecord:
     """Ask for one more disk or drive: with a new volume, an existing one, or from an image.
 
     Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
     """
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     parsed = saved_of(definition)
     try:
         (plan,), _ = plan_disks(
@@ -68,31 +70,33 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec) -> TaskRecord:
         )
     except InvalidInput as error:
         raise _renamed(error, "disks.0", "disk") from None
-    return ask(ctx, vm, host, definition, [Step(do="add_disk", disk=plan)])
+    return ask(ctx, vm, host, definition, version, [Step(do="add_disk", disk=plan)])
 
 
-def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec) -> TaskRecord:
+def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec, version: int | None = None) -> TaskRecord:
     """Ask for one more network interface. Raises InvalidInput (nic.…), Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     spec = VmSpec(name="vm", nics=[asked])
     machine = saved_of(definition).get("machine")
     try:
         (plan,) = plan_nics(ctx, spec, host, machine=machine, system=None)
     except InvalidInput as error:
         raise _renamed(error, "nics.0", "nic") from None
-    return ask(ctx, vm, host, definition, [Step(do="add_nic", nic=plan)])
+    return ask(ctx, vm, host, definition, version, [Step(do="add_nic", nic=plan)])
 
 
-def remove_device(ctx: Ctx, vm_id: str, key: str) -> TaskRecord:
+def remove_device(ctx: Ctx, vm_id: str, key: str, version: int | None = None) -> TaskRecord:
     """Ask for the end of a disk (by target) or interface (by MAC address); its volume stays. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     device_of(ctx, definition, key)
-    return ask(ctx, vm, host, definition, [Step(do="remove", target=key)])
+    return ask(ctx, vm, host, definition, version, [Step(do="remove", target=key)])
 
 
-def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskRecord:
+def change_medium(
+    ctx: Ctx, vm_id: str, target: str, medium: Medium, version: int | None = None
+) -> TaskRecord:
     """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     drive = device_of(ctx, definition, target)
     if drive.get("device") not in ("cdrom", "floppy"):
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
@@ -105,15 +109,15 @@ def change_medium(ctx: Ctx, vm_id: str, target: str, medium: Medium) -> TaskReco
         except InvalidInput as error:
             raise _renamed(error, "disks.0.", "") from None
         plan = DiskPlan.model_validate(plan.model_dump() | {"target": target})
-    return ask(ctx, vm, host, definition, [Step(do="medium", target=target, disk=plan)])
+    return ask(ctx, vm, host, definition, version, [Step(do="medium", target=target, disk=plan)])
 
 
-def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
+def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | None = None) -> TaskRecord:
     """Ask for a cable plugged in or out, another network, filter or rates.
 
     Raises NotFound, InvalidInput (network_id, filter), Busy.
     """
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     device_of(ctx, definition, mac)
     network = None
     if patch.network_id is not None:
@@ -129,12 +133,12 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch) -> TaskRecord:
         raise InvalidInput("filter", N_("names no traffic filter of this host"))
     plain = patch.model_dump(include={"link_up", "filter", "in_kbps", "out_kbps"})
     step = Step(do="nic", mac=mac.lower(), network=network, **plain)
-    return ask(ctx, vm, host, definition, [step])
+    return ask(ctx, vm, host, definition, version, [step])
 
 
-def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
+def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec, version: int | None = None) -> TaskRecord:
     """Ask for another name. Raises Conflict (vm_active, name_taken), Busy."""
-    vm, host, _ = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     if vm.state != VmState.SHUTOFF and vm.state != VmState.CRASHED:
         raise Conflict(
             ctx.translate(N_("The VM is not off.")),
@@ -151,7 +155,7 @@ def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
             hint=ctx.translate(N_("Choose another name.")),
             code="name_taken",
         )
-    params = Renaming(uuid=vm.uuid, name=asked.name)
+    params = Renaming(uuid=vm.uuid, name=asked.name, digest=seen_digest(definition, version))
     task = tasks.enqueue(
         ctx,
         RENAME,
@@ -165,7 +169,7 @@ def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec) -> TaskRecord:
 
 
 def find_editable(
-    ctx: Ctx, vm_id: str, digest: str | None = None, privilege: str = "vm.edit"
+    ctx: Ctx, vm_id: str, version: int | None = None, privilege: str = "vm.edit"
 ) -> tuple[Vm, Host, VmDefinition]:
     """A VM whose definition can be changed now.
 
@@ -192,7 +196,7 @@ def find_editable(
             hint=ctx.translate(N_("Define it on its host first, for example with virsh define.")),
             code="not_persistent",
         )
-    if digest is not None and digest != digest_of(definition):
+    if version is not None and version != version_of(definition):
         raise EditConflict(
             ctx.translate(N_("Somebody changed this in between.")),
             why=ctx.translate(N_("The version that you edited is not the current one.")),
@@ -202,8 +206,24 @@ def find_editable(
 
 
 def digest_of(definition: VmDefinition) -> str:
-    """What tells one saved definition from another."""
-    return definition.saved_digest or definition.digest
+    """What tells one saved definition from another: the SHA-256 of what people are shown."""
+    seen = definition.saved_xml or definition.xml
+    return hashlib.sha256(seen.encode(errors="surrogatepass")).hexdigest()
+
+
+def version_of(definition: VmDefinition) -> int:
+    """A number that changes with the saved definition, for ETags and forms."""
+    return int(digest_of(definition)[:12], 16)
+
+
+def seen_digest(definition: VmDefinition, version: int | None) -> str | None:
+    """The digest that a task compares on the host: of the definition that the asker says to have seen, if any.
+
+    None, too, while only what runs was read, and not what is saved.
+    """
+    if version is None or (definition.saved_xml is None and is_live(definition.xml)):
+        return None
+    return digest_of(definition)
 
 
 def saved_of(definition: VmDefinition) -> dict[str, Any]:
@@ -264,6 +284,12 @@ def _memory(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) 
     return Step(do="memory", count=patch.memory_bytes, maximum=patch.memory_max_bytes)
 
 
+def _parts(step: Step) -> list[Step]:
+    """The maximum, which counts after the next power-off, and the present count: a step for each that is asked for."""
+    maximum = [step.model_copy(update={"count": None})] if step.maximum is not None else []
+    return maximum + ([step.model_copy(update={"maximum": None})] if step.count is not None else [])
+
+
 def _boot(parsed: dict[str, Any], order: list[str]) -> Step:
     known = {disk["target"] for disk in parsed.get("disks", ())}
     known |= {nic["mac"].lower() for nic in parsed.get("nics", ())}
@@ -283,9 +309,11 @@ def _renamed(error: InvalidInput, old: str, new: str) -> InvalidInput:
     return InvalidInput(field, error.rule, params=error.params, hint=error.hint)
 
 
-def ask(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, steps: list[Step]) -> TaskRecord:
+def ask(
+    ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, version: int | None, steps: list[Step]
+) -> TaskRecord:
     """Have a task do the steps. Raises Busy."""
-    params = Changes(uuid=vm.uuid, digest=digest_of(definition), steps=tuple(steps))
+    params = Changes(uuid=vm.uuid, digest=seen_digest(definition, version), steps=tuple(steps))
     plain = params.model_dump(mode="json")
     locks = disk_locks(ctx.session, host.id, [step.disk for step in steps if step.disk is not None])
     task = tasks.enqueue(

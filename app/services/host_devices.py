@@ -50,9 +50,9 @@ def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
     )
 
 
-def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd) -> TaskRecord:
+def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None = None) -> TaskRecord:
     """Ask for a device of the host. Raises InvalidInput (name), Conflict (device_in_use), NotAllowed, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.host-access")
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
     row = ctx.session.get(Offers, host.id)
     known = STORED.validate_python(row.devices or []) if row is not None else []
     device = next((each for each in known if each.name == asked.name), None)
@@ -75,20 +75,20 @@ def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd) -> TaskRecord:
             code="no_iommu",
         )
     plan = DevicePlan(kind=device.kind, address=device.address)
-    return ask(ctx, vm, host, definition, [Step(do="add_device", device=plan)])
+    return ask(ctx, vm, host, definition, version, [Step(do="add_device", device=plan)])
 
 
-def remove_device(ctx: Ctx, vm_id: str, address: str) -> TaskRecord:
+def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None) -> TaskRecord:
     """Ask that a device of the host is given back. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
         raise NotFound(ctx.translate(N_("The VM has no such device.")))
-    return ask(ctx, vm, host, definition, [Step(do="remove_device", target=address)])
+    return ask(ctx, vm, host, definition, version, [Step(do="remove_device", target=address)])
 
 
-def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd) -> TaskRecord:
+def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = None) -> TaskRecord:
     """Ask for a folder of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.host-access")
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
     if any(each.tag == asked.tag for each in show_machine(ctx, vm_id).folders):
         raise InvalidInput("tag", N_("is that of another folder of this VM"))
     offered = offers_of(ctx, host).filesystems
@@ -96,15 +96,15 @@ def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd) -> TaskRecord:
         raise InvalidInput(
             "driver", N_("the host has no virtiofs"), hint=N_("Install virtiofsd, or take 9p.")
         )
-    return ask(ctx, vm, host, definition, [Step(do="add_folder", folder=asked)])
+    return ask(ctx, vm, host, definition, version, [Step(do="add_folder", folder=asked)])
 
 
-def remove_folder(ctx: Ctx, vm_id: str, tag: str) -> TaskRecord:
+def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
     """Ask that a folder is shared no more. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
         raise NotFound(ctx.translate(N_("The VM has no such folder.")))
-    return ask(ctx, vm, host, definition, [Step(do="remove_folder", target=tag)])
+    return ask(ctx, vm, host, definition, version, [Step(do="remove_folder", target=tag)])
 
 
 def _users(ctx: Ctx, host: Host, *, visible: bool = False) -> dict[str, list[Ref]]:

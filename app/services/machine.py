@@ -11,7 +11,7 @@ from app.db.models import Host, VmDefinition
 from app.hypervisor.xml.machine import read_machine
 from app.hypervisor.xml.read import UnreadableXml, parse
 from app.services.context import Ctx
-from app.services.hardware import ask, device_of, find_editable, saved_of
+from app.services.hardware import ask, device_of, find_editable, saved_of, version_of
 from app.services.planning import check_cpu, check_has, offers_of, one_of
 from app.services.vms import find_vm
 
@@ -32,9 +32,18 @@ def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
         ) from None
 
 
-def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
+def definition_version(ctx: Ctx, vm_id: str) -> int:
+    """The number of the saved definition as it is shown, for ETags and forms. Raises NotFound."""
+    vm = find_vm(ctx, vm_id, "vm.view")
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None:
+        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+    return version_of(definition)
+
+
+def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch, version: int | None = None) -> TaskRecord:
     """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     offers = offers_of(ctx, host)
     if patch.cpu_mode is not None:
         check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
@@ -50,12 +59,12 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch) -> TaskRecord:
     check_has(offers, tpm=patch.tpm, huge_pages=patch.huge_pages)
     if patch.rng and not offers.rng:
         raise InvalidInput("rng", N_("the host has no random number device"))
-    return ask(ctx, vm, host, definition, [Step(do="machine", machine=patch)])
+    return ask(ctx, vm, host, definition, version, [Step(do="machine", machine=patch)])
 
 
-def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch) -> TaskRecord:
+def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None = None) -> TaskRecord:
     """Ask for other limits and pins. Raises InvalidInput naming the field, Conflict, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     maximum = saved_of(definition).get("vcpus_max") or vm.vcpus
     for number, pin in enumerate(patch.pins or ()):
         if pin.vcpu >= maximum:
@@ -64,16 +73,18 @@ def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch) -> TaskRecord:
         _check_cpus(f"pins.{number}.cpus", pin.cpus, host)
     if patch.emulator_cpus:
         _check_cpus("emulator_cpus", patch.emulator_cpus, host)
-    return ask(ctx, vm, host, definition, [Step(do="tuning", tuning=patch)])
+    return ask(ctx, vm, host, definition, version, [Step(do="tuning", tuning=patch)])
 
 
-def change_disk(ctx: Ctx, vm_id: str, target: str, patch: DiskPatch) -> TaskRecord:
+def change_disk(
+    ctx: Ctx, vm_id: str, target: str, patch: DiskPatch, version: int | None = None
+) -> TaskRecord:
     """Ask for other limits of a disk, or another way to drive it. Raises NotFound, InvalidInput, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id)
+    vm, host, definition = find_editable(ctx, vm_id, version)
     device_of(ctx, definition, target)
     if patch.io == "native" and patch.cache not in ("none", "directsync"):
         raise InvalidInput("io", N_("io native needs cache none or directsync"))
-    return ask(ctx, vm, host, definition, [Step(do="disk", target=target, drive=patch)])
+    return ask(ctx, vm, host, definition, version, [Step(do="disk", target=target, drive=patch)])
 
 
 def _check_cpus(field: str, cpus: CpuSet, host: Host) -> None:

@@ -29,6 +29,7 @@ from app.services.paging import Order, mentions, page
 from app.services.work import end, release, tell
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
+HOST_SAID = "host_said"  # of a result: what the host answered to what it did not do at once
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
 
 
@@ -245,9 +246,16 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
         finished_at=task.finished_at,
         cancellable=state is TaskState.QUEUED or (state is TaskState.RUNNING and task.cancellable),
         batch_id=task.batch_id,
-        result=task.result,
+        result=_result(ctx, task.result),
         error=_error(ctx, task.error),
     )
+
+
+def _result(ctx: Ctx, result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The result, with the host's own words only for those who may see them."""
+    if result is None or HOST_SAID not in result or ctx.can("host.diagnose"):
+        return result
+    return {name: value for name, value in result.items() if name != HOST_SAID} or None
 
 
 def _ref(kind: str | None, object_id: str | None, name: str | None) -> Ref | None:

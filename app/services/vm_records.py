@@ -145,8 +145,12 @@ def detail_of(
     read_at: datetime | None,
     screen_at: datetime | None,
     pending: Sequence[str],
+    saved: dict[str, Any] | None,
 ) -> VmDetail:
-    """A VM with all that is known. `parsed` is what was read from its definition; empty when it was not read."""
+    """A VM with all that is known. `parsed` is what was read from its definition; empty when it was not read.
+
+    `saved` is the same of the saved definition, while another one runs.
+    """
     by_mac: dict[str, list[str]] = {}
     for mac, address in vm.addresses:
         by_mac.setdefault(mac.lower(), []).append(address)
@@ -160,10 +164,10 @@ def detail_of(
         agent_connected=vm.agent_connected,
         host_state=HostState(host.state),
         host_mode=HostMode(host.mode),
-        disks=_disks(ctx, vm, parsed.get("disks", ())),
+        disks=_disks(ctx, vm, _with_pending(parsed, saved, "disks", "target")),
         nics=[
             NicRecord(**each, addresses=by_mac.get(each["mac"].lower(), []))
-            for each in parsed.get("nics", ())
+            for each in _with_pending(parsed, saved, "nics", "mac")
         ],
         graphics=[GraphicsRecord(**each) for each in parsed.get("graphics", ())],
         devices=[DeviceRecord(**each) for each in parsed.get("devices", ())],
@@ -174,6 +178,19 @@ def detail_of(
         dangers=[ctx.translate(DANGERS[key]) for key in vm.dangers or () if key in DANGERS],
         version=vm.version,
     )
+
+
+def _with_pending(
+    parsed: dict[str, Any], saved: dict[str, Any] | None, kind: str, key: str
+) -> list[dict[str, Any]]:
+    """Devices of what runs and of what is saved; those that only one of the two has are marked."""
+    runs: list[dict[str, Any]] = list(parsed.get(kind, ()))
+    if saved is None:
+        return runs
+    lasting = list(saved.get(kind, ()))
+    stays, there = ({each[key].lower() for each in some} for some in (lasting, runs))
+    marked = [each if each[key].lower() in stays else each | {"pending": "removed"} for each in runs]
+    return marked + [each | {"pending": "added"} for each in lasting if each[key].lower() not in there]
 
 
 def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:

@@ -103,7 +103,13 @@ def vms_by_id(ctx: Ctx, ids: Collection[str]) -> list[VmRecord]:
 def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
     """One VM with all that is known, and what can be done with it. Raises NotFound."""
     query = sa.select(
-        Vm, Host, VmDefinition.parsed, VmDefinition.read_at, VmScreen.taken_at, VmDefinition.pending
+        Vm,
+        Host,
+        VmDefinition.parsed,
+        VmDefinition.read_at,
+        VmScreen.taken_at,
+        VmDefinition.pending,
+        VmDefinition.saved_parsed,
     )
     query = query.join(Host, Host.id == Vm.host_id)
     query = query.outerjoin(VmDefinition, VmDefinition.vm_id == Vm.id).outerjoin(
@@ -112,10 +118,10 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
     row = ctx.session.execute(ctx.visible(query.where(Vm.id == vm_id), "vm.view")).one_or_none()
     if row is None:
         raise NotFound(ctx.translate(N_("There is no such VM.")))
-    vm, host, parsed, read_at, screen_at, pending = row
+    vm, host, parsed, read_at, screen_at, pending, saved = row
     record = records_of(ctx, [tuple(_column(vm, host, column) for column in COLUMNS)])[0]
     actions = _actions(ctx, vm, host, record)
-    return detail_of(ctx, vm, host, record, actions, parsed or {}, read_at, screen_at, pending or ())
+    return detail_of(ctx, vm, host, record, actions, parsed or {}, read_at, screen_at, pending or (), saved)
 
 
 def _column(vm: Vm, host: Host, column: Any) -> Any:

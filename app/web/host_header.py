@@ -18,8 +18,7 @@ from app.core.messages import N_
 from app.web.errors import refuse
 from app.web.origin import is_loopback, named_host
 
-# Monitors call by any address and learn nothing but that; the page that refuses a name has its looks from files.
-OPEN = ("/healthz", "/readyz", "/static/")
+PROBES = frozenset({"/healthz", "/readyz"})  # monitors call by any address, and learn nothing but that
 
 
 class HostUnknown(VigieError):
@@ -54,7 +53,7 @@ class HostGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (
             scope["type"] in ("http", "websocket")
-            and not scope["path"].startswith(OPEN)
+            and scope["path"] not in PROBES
             and not self._is_ours(scope)
         ):
             await refuse(scope, receive, send, HostUnknown())

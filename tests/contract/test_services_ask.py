@@ -40,6 +40,7 @@ NEED_NOT = {
     "machine.change_machine": PART + "hardware.find_editable asks",
     "machine.change_tuning": PART + "hardware.find_editable asks",
     "machine.show_machine": PART + "vms.find_vm asks",
+    "machine.definition_version": PART + "vms.find_vm asks",
     "macs.free_mac": PART + "whoever makes or changes a VM asks; an address is free for all or for nobody",
     "macs.require_free": PART + "as macs.free_mac",
     "names.check_free": PART + "compares a name before a row is written",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lxml import etree
 
 from app.core.blueprint import Blueprint, CpuPlan, DiskPlan, Limits, NicPlan
+from app.hypervisor.xml.ports import new_ports
 from app.hypervisor.xml.write import Element, node, text_of
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -132,7 +133,17 @@ def _devices(plan: Blueprint) -> list[Element]:
     if plan.watchdog != "none":
         found.append(node("watchdog", model="i6300esb", action=plan.watchdog))
     found.append(node("memballoon", model="virtio"))
+    if "q35" in (plan.machine or ""):
+        found += new_ports(_on_ports(plan))
     return found
+
+
+def _on_ports(plan: Blueprint) -> int:
+    """How many of the VM's own devices take a PCIe port each; what is built into the chipset takes none."""
+    always = 2  # USB controller, memory balloon
+    serial = plan.guest_agent or plan.graphics == "spice"
+    disks = sum(each.bus == "virtio" for each in plan.disks) + any(each.bus == "scsi" for each in plan.disks)
+    return always + disks + len(plan.nics) + serial + plan.rng + (plan.watchdog != "none")
 
 
 def _display(plan: Blueprint) -> list[Element]:

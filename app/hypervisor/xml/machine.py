@@ -12,6 +12,7 @@ from app.core.machine import (
     PinRecord,
 )
 from app.hypervisor.xml.nodedev import address_of
+from app.hypervisor.xml.ports import free_ports
 from app.hypervisor.xml.read import AGENT_CHANNEL, read_firmware
 from app.hypervisor.xml.write import Element
 
@@ -58,6 +59,7 @@ def read_machine(tree: Element) -> MachineRecord:
         emulator_cpus=attribute(tree.find("cputune/emulatorpin"), "cpuset"),
         numa_nodes=attribute(numa, "nodeset"),
         numa_mode=attribute(numa, "mode"),
+        free_ports=free_ports(tree),
         disks=tuple(_disk(disk) for disk in tree.iterfind("devices/disk")),
         nics=tuple(_nic(nic) for nic in tree.iterfind("devices/interface")),
         host_devices=tuple(

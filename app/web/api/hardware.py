@@ -13,7 +13,7 @@ from app.core.machine import DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.records import TaskRecord
 from app.core.vmspec import DiskSpec, NicSpec
 from app.services import hardware, host_devices, machine
-from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
+from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 
 router = api_router("vms")
@@ -31,19 +31,19 @@ TagPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$", exam
     name="vm.change",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer) -> Response:
+def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: IfMatch) -> Response:
     """Other processors, memory, title or boot order. The task says what counts only after the next power-off."""
-    return accepted(hardware.change_hardware(ctx, id, patch))
+    return accepted(hardware.change_hardware(ctx, id, patch, version))
 
 
 @router.get(
     "/vms/{id}/hardware", name="vm.hardware", response_model=MachineRecord, responses=problems(404, 409)
 )
-def show_hardware(id: ObjectPath, ctx: Reader) -> MachineRecord:
-    """The machine as its saved definition has it: processor model, firmware, single devices, limits, boot order."""
-    return machine.show_machine(ctx, id)
+def show_hardware(id: ObjectPath, ctx: Reader) -> Response:
+    """The machine as its saved definition has it. The ETag is for changes: of an old one the host is not changed."""
+    return tagged(machine.show_machine(ctx, id), machine.definition_version(ctx, id))
 
 
 @router.patch(
@@ -51,11 +51,11 @@ def show_hardware(id: ObjectPath, ctx: Reader) -> MachineRecord:
     name="vm.change_machine",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer) -> Response:
+def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer, version: IfMatch) -> Response:
     """Another processor model, firmware, display or single device. All count after the next power-off."""
-    return accepted(machine.change_machine(ctx, id, patch))
+    return accepted(machine.change_machine(ctx, id, patch, version))
 
 
 @router.patch(
@@ -63,11 +63,11 @@ def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer) -> Response
     name="vm.change_tuning",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer) -> Response:
+def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer, version: IfMatch) -> Response:
     """Shares, limits and pins of processors, and where memory comes from."""
-    return accepted(machine.change_tuning(ctx, id, patch))
+    return accepted(machine.change_tuning(ctx, id, patch, version))
 
 
 @router.post(
@@ -75,11 +75,11 @@ def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer) -> Response:
     name="vm.add_disk",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, repeat: Once) -> Response:
+def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more disk or drive: a new volume, an existing one, or a copy of an image."""
-    return repeat.once(ctx, lambda: accepted(hardware.add_disk(ctx, id, disk)))
+    return repeat.once(ctx, lambda: accepted(hardware.add_disk(ctx, id, disk, version)))
 
 
 @router.delete(
@@ -87,11 +87,11 @@ def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, repeat: Once) -> Respo
     name="vm.remove_disk",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 412),
 )
-def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer) -> Response:
+def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer, version: IfMatch) -> Response:
     """Take a disk or drive from the VM; its volume stays."""
-    return accepted(hardware.remove_device(ctx, id, target))
+    return accepted(hardware.remove_device(ctx, id, target, version))
 
 
 @router.patch(
@@ -99,11 +99,13 @@ def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer) -> Response:
     name="vm.change_disk",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_disk(id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Writer) -> Response:
+def change_disk(
+    id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Writer, version: IfMatch
+) -> Response:
     """Other limits of a disk, at once where the hypervisor can; cache, io and discard after the next power-off."""
-    return accepted(machine.change_disk(ctx, id, target, patch))
+    return accepted(machine.change_disk(ctx, id, target, patch, version))
 
 
 @router.put(
@@ -111,11 +113,13 @@ def change_disk(id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Write
     name="vm.medium",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_medium(id: ObjectPath, target: TargetPath, medium: Medium, ctx: Writer) -> Response:
+def change_medium(
+    id: ObjectPath, target: TargetPath, medium: Medium, ctx: Writer, version: IfMatch
+) -> Response:
     """Another medium in a CD or floppy drive, or none."""
-    return accepted(hardware.change_medium(ctx, id, target, medium))
+    return accepted(hardware.change_medium(ctx, id, target, medium, version))
 
 
 @router.post(
@@ -123,11 +127,11 @@ def change_medium(id: ObjectPath, target: TargetPath, medium: Medium, ctx: Write
     name="vm.add_nic",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, repeat: Once) -> Response:
+def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more network interface."""
-    return repeat.once(ctx, lambda: accepted(hardware.add_nic(ctx, id, nic)))
+    return repeat.once(ctx, lambda: accepted(hardware.add_nic(ctx, id, nic, version)))
 
 
 @router.patch(
@@ -135,11 +139,11 @@ def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, repeat: Once) -> Response
     name="vm.change_nic",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer) -> Response:
+def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, version: IfMatch) -> Response:
     """Plug the cable in or out, plug it into another network of the host, change its filter or rates."""
-    return accepted(hardware.change_nic(ctx, id, mac, patch))
+    return accepted(hardware.change_nic(ctx, id, mac, patch, version))
 
 
 @router.delete(
@@ -147,11 +151,11 @@ def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer) -> Re
     name="vm.remove_nic",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 412),
 )
-def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer) -> Response:
+def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> Response:
     """Take an interface from the VM."""
-    return accepted(hardware.remove_device(ctx, id, mac.lower()))
+    return accepted(hardware.remove_device(ctx, id, mac.lower(), version))
 
 
 @router.post(
@@ -159,11 +163,11 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer) -> Response:
     name="vm.rename",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def rename(id: ObjectPath, asked: RenameSpec, ctx: Writer, repeat: Once) -> Response:
+def rename(id: ObjectPath, asked: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Another name; the VM must be off."""
-    return repeat.once(ctx, lambda: accepted(hardware.rename_vm(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(hardware.rename_vm(ctx, id, asked, version)))
 
 
 @router.get(
@@ -179,11 +183,13 @@ def list_devices(id: ObjectPath, ctx: Reader) -> HostDeviceList:
     name="vm.add_device",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def add_device(id: ObjectPath, device: HostDeviceAdd, ctx: Writer, repeat: Once) -> Response:
+def add_device(
+    id: ObjectPath, device: HostDeviceAdd, ctx: Writer, version: IfMatch, repeat: Once
+) -> Response:
     """Give a device of the host to the VM. Needs vm.host-access."""
-    return repeat.once(ctx, lambda: accepted(host_devices.add_device(ctx, id, device)))
+    return repeat.once(ctx, lambda: accepted(host_devices.add_device(ctx, id, device, version)))
 
 
 @router.delete(
@@ -191,11 +197,11 @@ def add_device(id: ObjectPath, device: HostDeviceAdd, ctx: Writer, repeat: Once)
     name="vm.remove_device",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 412),
 )
-def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer) -> Response:
+def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer, version: IfMatch) -> Response:
     """Give a device back to the host."""
-    return accepted(host_devices.remove_device(ctx, id, address.lower()))
+    return accepted(host_devices.remove_device(ctx, id, address.lower(), version))
 
 
 @router.post(
@@ -203,11 +209,11 @@ def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer) -> Response
     name="vm.add_folder",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409, 413),
+    responses=problems(404, 409, 412, 413),
 )
-def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, repeat: Once) -> Response:
+def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Share a folder of the host with the VM. Needs vm.host-access."""
-    return repeat.once(ctx, lambda: accepted(host_devices.add_folder(ctx, id, folder)))
+    return repeat.once(ctx, lambda: accepted(host_devices.add_folder(ctx, id, folder, version)))
 
 
 @router.delete(
@@ -215,8 +221,8 @@ def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, repeat: Once) -> 
     name="vm.remove_folder",
     status_code=202,
     response_model=TaskRecord,
-    responses=problems(404, 409),
+    responses=problems(404, 409, 412),
 )
-def remove_folder(id: ObjectPath, tag: TagPath, ctx: Writer) -> Response:
+def remove_folder(id: ObjectPath, tag: TagPath, ctx: Writer, version: IfMatch) -> Response:
     """Share a folder no more."""
-    return accepted(host_devices.remove_folder(ctx, id, tag))
+    return accepted(host_devices.remove_folder(ctx, id, tag, version))

@@ -15,7 +15,7 @@ from app.core.hardware import DiffRecord, HardwarePatch, Medium, NicPatch, Renam
 from app.core.messages import N_
 from app.core.records import TaskRecord
 from app.core.vmspec import MIB, DiskSpec, NicSpec
-from app.services import creation_choices, definitions, hardware, vms
+from app.services import creation_choices, definitions, hardware, machine, vms
 from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
@@ -71,7 +71,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             for name, value in found.items()
             if value is not None and str(value) != str(same.get(name))
         }
-        return hardware.change_hardware(ctx, id, _spec(HardwarePatch, changed))
+        return hardware.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
 
     return _asked(request, visitor, form, id, "machine", "vm.change", work)
 
@@ -81,7 +81,7 @@ def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     """Ask for one more disk or drive."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.add_disk(ctx, id, _spec(DiskSpec, vm_form.disk_of(form, "disk.")))
+        return hardware.add_disk(ctx, id, _spec(DiskSpec, vm_form.disk_of(form, "disk.")), form.version)
 
     return _asked(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add_disk", work)
 
@@ -91,7 +91,7 @@ def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
     """Ask for one more interface."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.add_nic(ctx, id, _spec(NicSpec, vm_form.nic_of(form, "nic.")))
+        return hardware.add_nic(ctx, id, _spec(NicSpec, vm_form.nic_of(form, "nic.")), form.version)
 
     return _asked(request, visitor, form, id, "nic", "vm.add_nic", work)
 
@@ -106,7 +106,7 @@ def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         id,
         "",
         "vm.remove_disk",
-        lambda ctx: hardware.remove_device(ctx, id, form["key"]),
+        lambda ctx: hardware.remove_device(ctx, id, form["key"], form.version),
     )
 
 
@@ -117,7 +117,9 @@ def medium(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     key = "image_id" if chosen.startswith("img_") else "volume_id"
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.change_medium(ctx, id, form["key"], _spec(Medium, {key: chosen} if chosen else {}))
+        return hardware.change_medium(
+            ctx, id, form["key"], _spec(Medium, {key: chosen} if chosen else {}), form.version
+        )
 
     return _asked(request, visitor, form, id, "", "vm.medium", work)
 
@@ -127,7 +129,9 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     """Ask for a cable plugged in or out."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.change_nic(ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"))
+        return hardware.change_nic(
+            ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
+        )
 
     return _asked(request, visitor, form, id, "", "vm.change_nic", work)
 
@@ -137,7 +141,7 @@ def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     """Ask for another name."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}))
+        return hardware.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
 
     return _asked(request, visitor, form, id, "name", "vm.rename", work)
 
@@ -252,6 +256,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         "vms/edit.html",
         status=form.status,
         vm=vm,
+        version=machine.definition_version(ctx, id),
+        free_ports=machine.show_machine(ctx, id).free_ports,
         part=part,
         form=form,
         choices=creation_choices.list_choices(ctx, vm.host_id),

@@ -60,7 +60,7 @@ def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) 
         shape = {name: form[name] for name in ("sockets", "cores", "threads")}
         if any(shape.values()) and shape != {name: str(getattr(before, name) or "") for name in shape}:
             found["topology"] = {name: text or "1" for name, text in shape.items()}
-        return machine.change_machine(ctx, id, _spec("sockets", MachinePatch, found))
+        return machine.change_machine(ctx, id, _spec("sockets", MachinePatch, found), form.version)
 
     return _asked(request, visitor, form, id, "machine", "vm.change_machine", work)
 
@@ -80,7 +80,7 @@ def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -
         pins = _pins(form["pins"])
         if pins != [each.model_dump() for each in before.pins]:
             found["pins"] = pins
-        return machine.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found))
+        return machine.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found), form.version)
 
     return _asked(request, visitor, form, id, "tuning", "vm.change_tuning", work)
 
@@ -98,7 +98,7 @@ def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> 
                 found[name] = form[name]
         if (form["discard"] == "true") != getattr(before, "discard", False):
             found["discard"] = form["discard"] == "true"
-        return machine.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found))
+        return machine.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
 
     return _asked(request, visitor, form, id, target, "vm.change_disk", work)
 
@@ -113,7 +113,7 @@ def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
         found = _limits(form, before, "in_kbps", "out_kbps")
         if form["filter"] != (getattr(before, "filter", None) or ""):
             found["filter"] = form["filter"]
-        return hardware.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found))
+        return hardware.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
 
     return _asked(request, visitor, form, id, mac, "vm.change_nic", work)
 
@@ -123,7 +123,7 @@ def add_device(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
     """Ask for a device of the host."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.add_device(ctx, id, form.read(HostDeviceAdd))
+        return host_devices.add_device(ctx, id, form.read(HostDeviceAdd), form.version)
 
     return _asked(request, visitor, form, id, "device", "vm.add_device", work)
 
@@ -133,7 +133,7 @@ def remove_device(request: Request, id: PageId, form: Posted, visitor: Signed) -
     """Ask that a device of the host is given back."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.remove_device(ctx, id, form["key"])
+        return host_devices.remove_device(ctx, id, form["key"], form.version)
 
     return _asked(request, visitor, form, id, "", "vm.remove_device", work)
 
@@ -143,7 +143,7 @@ def add_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
     """Ask for a folder of the host."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.add_folder(ctx, id, form.read(FolderAdd))
+        return host_devices.add_folder(ctx, id, form.read(FolderAdd), form.version)
 
     return _asked(request, visitor, form, id, "folder", "vm.add_folder", work)
 
@@ -153,7 +153,7 @@ def remove_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -
     """Ask that a folder is shared no more."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.remove_folder(ctx, id, form["key"])
+        return host_devices.remove_folder(ctx, id, form["key"], form.version)
 
     return _asked(request, visitor, form, id, "", "vm.remove_folder", work)
 
@@ -220,6 +220,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         status=form.status,
         vm=vm,
         machine=found,
+        version=machine.definition_version(ctx, id),
         part=part,
         form=form,
         devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,

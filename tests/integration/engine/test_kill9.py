@@ -83,7 +83,7 @@ class ResetCounter:
 def server_with_host(lab: Lab, directory: Path) -> tuple[Server, str]:
     """A server that knows the lab's first host, and a token for it."""
     host = lab.hosts[0]
-    server = Server(directory, settings={"log_level": "info", "lab": True})
+    server = Server(directory, settings={"log_level": "info"})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()

@@ -49,7 +49,7 @@ def test_a_machine_is_changed_and_still_starts(host: LabHost, site: Site) -> Non
     host.virsh("start", "tower")
     wait_for_agent(host, row(site, Vm, Vm.name == "tower").uuid)
     said = done(site, machine.change_machine, MachinePatch(watchdog="none", rng=False))
-    assert "after the next power-off" in said
+    assert "After the next power-off" in said
     eventually(lambda: definition(site).pending, 10, "the change waits for the power-off")
     assert "watchdog" in host.virsh("dumpxml", "tower")
     assert "watchdog" not in host.virsh("dumpxml", "--inactive", "tower")
@@ -69,7 +69,7 @@ def test_limits_of_a_running_vm_count_at_once_where_the_host_can(host: LabHost, 
     done(site, machine.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
     assert "write_iops_sec : 0" in host.virsh("blkdeviotune", "tower", target)
     said = done(site, machine.change_disk, target, DiskPatch(cache="unsafe"))
-    assert "after the next power-off" in said
+    assert "After the next power-off" in said
     mac = definition(site).parsed["nics"][0]["mac"]
     done(site, hardware.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
     assert (seen(site).nics[0].in_kbps, seen(site).nics[0].out_kbps) == (2000, 1000)

@@ -440,7 +440,15 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
             FAILED.problem,
         )
         page = draw(
-            "vms/edit.html", language=language, vm=vm, part=part, form=form, choices=choices, nic_words=words
+            "vms/edit.html",
+            language=language,
+            vm=vm,
+            version=1,
+            free_ports=0,
+            part=part,
+            form=form,
+            choices=choices,
+            nic_words=words,
         )
         assert_harmless(page)
     lines = (
