@@ -1,0 +1,510 @@
+"""Every kind of work that the kills interrupt: what it needs, how it is asked for, and how the host tells the truth.
+
+Each job has objects of its own, named after its number, so that all of a round can be at work at once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from app.core.vmspec import MIB
+from app.lab.host import LabHost
+from app.lab.hostfiles import POOLS
+from tests.soak.client import Client, Json
+
+SMALL = 8 * MIB
+MARK = "content-of-the-soak"
+
+
+@dataclass
+class Stage:
+    """The host on which all of it happens."""
+
+    host: LabHost
+    client: Client
+    folder: Path
+
+    @property
+    def host_id(self) -> str:
+        """The host's id in the inventory."""
+        return self.client.id_of("/hosts", self.host.name)
+
+    def pool(self, name: str = "local") -> str:
+        """The id of a pool of the host."""
+        return self.client.id_of("/pools", name)
+
+    def files(self, pool: str = "local") -> set[str]:
+        """Names of the files in the folder of a pool: what is there, whatever libvirt lists."""
+        return set(
+            self.host.exec(
+                "find", POOLS[pool], "-maxdepth", "1", "-type", "f", "-printf", "%f\\n"
+            ).stdout.split()
+        )
+
+    def volume_xml(self, name: str, pool: str = "local") -> str:
+        """libvirt's description of a volume, read now."""
+        self.host.virsh("pool-refresh", pool)
+        return self.host.virsh("vol-dumpxml", "--pool", pool, name)
+
+    def capacity(self, name: str, pool: str = "local") -> int:
+        """Bytes that the volume holds."""
+        found = re.search(r"<capacity unit='bytes'>(\d+)<", self.volume_xml(name, pool))
+        assert found is not None
+        return int(found[1])
+
+    def domain_state(self, name: str) -> str | None:
+        """State of a VM; None when the host has none of the name."""
+        if name not in self.host.virsh("list", "--all", "--name").split():
+            return None
+        return self.host.virsh("domstate", "--domain", name)
+
+    def disks(self, name: str) -> list[str]:
+        """Paths of the disks of a VM's saved definition."""
+        return re.findall(
+            r"<source file='([^']+)'", self.host.virsh("dumpxml", "--inactive", "--domain", name)
+        )
+
+    def has_mark(self, name: str, pool: str = "local") -> bool:
+        """Whether the content that `Job.write_mark` wrote is in a raw volume."""
+        return self.host.exec("grep", "-qaF", MARK, f"{POOLS[pool]}/{name}", check=False).returncode == 0
+
+
+class Job:
+    """One piece of work. `wrong` says how task and host disagree; empty: they agree."""
+
+    repeats: ClassVar[bool] = (
+        True  # False: after a crash it may end as interrupted, since it is never sent twice
+    )
+
+    def __init__(self, stage: Stage, number: int) -> None:
+        self.stage = stage
+        self.number = number
+        self.name = f"soak-{number}"
+        self.volume = f"{self.name}.img"
+
+    def prepare(self) -> None:
+        """Make what the work needs."""
+
+    def submit(self) -> str:
+        """Ask for the work; return the task's id."""
+        raise NotImplementedError
+
+    def is_done(self) -> bool:
+        """Whether the host has all that the work was to do."""
+        raise NotImplementedError
+
+    def is_clean(self) -> bool:
+        """Whether nothing of the work is left on the host."""
+        return not self.is_done()
+
+    def wrong(self, task: Json) -> str:
+        """How task and host disagree."""
+        if task["state"] == "succeeded":
+            return "" if self.is_done() else f"succeeded, and is not done: {self.tell(task)}"
+        if not self.repeats and task["error"]["code"] == "interrupted":
+            return ""
+        if self.is_done():
+            return f"{task['state']}, and is done: {self.tell(task)}"
+        return f"{task['state']}: {self.tell(task)}" + ("" if self.is_clean() else ", and something is left")
+
+    def tell(self, task: Json) -> str:
+        """What the task says, in short."""
+        return f"{task['kind']} {task['error'] or task['message']}"
+
+    def clear(self) -> None:
+        """Remove what is left of this job, so that hundreds of them fit into the pools."""
+        host = self.stage.host
+        for pool in POOLS:
+            for name in self.stage.files(pool):
+                if re.match(rf"{self.name}\b", name):
+                    host.exec("rm", "-f", f"{POOLS[pool]}/{name}")
+
+    # -- what kinds have in common ---------------------------------------------------------------------------
+
+    def _post(self, path: str, body: object = None, method: str = "POST") -> str:
+        answer = self.stage.client.ask(method, path, body)
+        assert answer.status == 202, (type(self).__name__, method, path, answer.data)
+        return str(answer.data["id"])
+
+    def _make_volume(self, name: str | None = None, pool: str = "local") -> str:
+        body = {
+            "pool_id": self.stage.pool(pool),
+            "name": name or self.volume,
+            "size_bytes": SMALL,
+            "format": "raw",
+        }
+        self.stage.client.done("POST", "/volumes", body)
+        return self.stage.client.id_of("/volumes", name or self.volume)
+
+    def _write_mark(self) -> None:
+        path = f"{POOLS['local']}/{self.volume}"
+        self.stage.host.exec(
+            "sh", "-c", f"printf %s {MARK} | dd of={path} bs=1 seek=4096 conv=notrunc status=none"
+        )
+
+
+class VmJob(Job):
+    """Work on a VM that is there: without a system, since ten that boot would take all processors."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether the VM runs when the work is asked for."""
+        return False
+
+    def prepare(self) -> None:
+        body = {
+            "name": self.name,
+            "host_id": self.stage.host_id,
+            "memory_bytes": 64 * MIB,
+            "start": self.runs,
+            "graphics": "none",
+            "disks": [
+                {"pool": "local", "size_bytes": SMALL, "volume_name": f"{self.name}-a.img", "format": "raw"}
+            ],
+        }
+        self.stage.client.done("POST", "/vms", body)
+        self.vm = self.stage.client.id_of("/vms", self.name)
+
+    def clear(self) -> None:
+        state = self.stage.domain_state(self.name)
+        if state in ("running", "paused"):
+            self.stage.host.virsh("destroy", "--domain", self.name)
+        if state is not None:
+            self.stage.host.virsh("undefine", "--domain", self.name, "--managed-save", "--nvram")
+        super().clear()
+
+
+class StartVm(VmJob):
+    """Start a VM."""
+
+    def submit(self) -> str:
+        return self._post(f"/vms/{self.vm}/actions/start", {})
+
+    def is_done(self) -> bool:
+        return self.stage.domain_state(self.name) == "running"
+
+
+class ForceOffVm(VmJob):
+    """Cut a VM's power."""
+
+    @property
+    def runs(self) -> bool:
+        return True
+
+    def submit(self) -> str:
+        return self._post(f"/vms/{self.vm}/actions/force-off", {})
+
+    def is_done(self) -> bool:
+        return self.stage.domain_state(self.name) == "shut off"
+
+
+class ResetVm(VmJob):
+    """Reset a VM: sent at most once."""
+
+    repeats = False
+
+    @property
+    def runs(self) -> bool:
+        return True
+
+    def submit(self) -> str:
+        return self._post(f"/vms/{self.vm}/actions/reset", {})
+
+    def is_done(self) -> bool:
+        return self.stage.domain_state(self.name) == "running"
+
+
+class CreateVm(VmJob):
+    """Create a VM with a disk."""
+
+    def prepare(self) -> None:
+        pass
+
+    def submit(self) -> str:
+        return self._post(
+            "/vms",
+            {
+                "name": self.name,
+                "host_id": self.stage.host_id,
+                "memory_bytes": 64 * MIB,
+                "graphics": "none",
+                "start": self.number % 2 == 0,
+                "disks": [{"pool": "local", "size_bytes": SMALL}],
+            },
+        )
+
+    def is_done(self) -> bool:
+        wanted = "running" if self.number % 2 == 0 else "shut off"
+        return self.stage.domain_state(self.name) == wanted and len(self._own_files()) == 1
+
+    def is_clean(self) -> bool:
+        return self.stage.domain_state(self.name) is None and not self._own_files()
+
+    def _own_files(self) -> list[str]:
+        return [name for name in self.stage.files() if re.match(rf"{self.name}\b", name)]
+
+
+class DeleteVm(VmJob):
+    """Delete a VM with its disk."""
+
+    def submit(self) -> str:
+        volume = self.stage.client.id_of("/volumes", f"{self.name}-a.img")
+        return self._post(f"/vms/{self.vm}/delete", {"volumes": [volume]})
+
+    def is_done(self) -> bool:
+        return self.stage.domain_state(self.name) is None and f"{self.name}-a.img" not in self.stage.files()
+
+
+class AttachNewDisk(VmJob):
+    """Add a disk on a new volume, to a VM that runs or is off."""
+
+    @property
+    def runs(self) -> bool:
+        return self.number % 2 == 0
+
+    def submit(self) -> str:
+        body = {"pool": "local", "size_bytes": SMALL, "volume_name": f"{self.name}-b.img", "format": "raw"}
+        return self._post(f"/vms/{self.vm}/disks", body)
+
+    def is_done(self) -> bool:
+        path = f"{POOLS['local']}/{self.name}-b.img"
+        return self.stage.disks(self.name).count(path) == 1 and f"{self.name}-b.img" in self.stage.files()
+
+    def is_clean(self) -> bool:
+        return f"{self.name}-b.img" not in self.stage.files() and len(self.stage.disks(self.name)) == 1
+
+
+class AttachVolume(VmJob):
+    """Add a disk on a volume that is there."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.disk = self._make_volume(f"{self.name}-c.img")
+
+    def submit(self) -> str:
+        return self._post(f"/vms/{self.vm}/disks", {"volume_id": self.disk, "format": "raw"})
+
+    def is_done(self) -> bool:
+        return f"{POOLS['local']}/{self.name}-c.img" in self.stage.disks(self.name)
+
+
+class DetachDisk(VmJob):
+    """Take a disk away; its volume stays."""
+
+    def submit(self) -> str:
+        return self._post(f"/vms/{self.vm}/disks/vda", method="DELETE")
+
+    def is_done(self) -> bool:
+        return self.stage.disks(self.name) == [] and f"{self.name}-a.img" in self.stage.files()
+
+
+class MoveDisk(VmJob):
+    """Move the disk of a VM to another pool, while it runs or is off."""
+
+    @property
+    def runs(self) -> bool:
+        return self.number % 2 == 0
+
+    def submit(self) -> str:
+        volume = self.stage.client.id_of("/volumes", f"{self.name}-a.img")
+        return self._post(f"/volumes/{volume}/move", {"pool_id": self.stage.pool("shared")})
+
+    def is_done(self) -> bool:
+        name = f"{self.name}-a.img"
+        return (
+            self.stage.disks(self.name) == [f"{POOLS['shared']}/{name}"]
+            and name in self.stage.files("shared")
+            and name not in self.stage.files("local")
+        )
+
+    def is_clean(self) -> bool:
+        name = f"{self.name}-a.img"
+        return self.stage.disks(self.name) == [f"{POOLS['local']}/{name}"] and name not in self.stage.files(
+            "shared"
+        )
+
+
+class CreateVolume(Job):
+    """Create a volume."""
+
+    def submit(self) -> str:
+        body = {"pool_id": self.stage.pool(), "name": self.volume, "size_bytes": SMALL, "format": "qcow2"}
+        return self._post("/volumes", body)
+
+    def is_done(self) -> bool:
+        return self.volume in self.stage.files() and self.stage.capacity(self.volume) == SMALL
+
+
+class CloneVolume(Job):
+    """Copy a volume."""
+
+    def prepare(self) -> None:
+        self.source = self._make_volume()
+        self._write_mark()
+
+    def submit(self) -> str:
+        return self._post(f"/volumes/{self.source}/clone", {"name": f"{self.name}-copy.img"})
+
+    def is_done(self) -> bool:
+        return f"{self.name}-copy.img" in self.stage.files() and self.stage.has_mark(f"{self.name}-copy.img")
+
+    def is_clean(self) -> bool:
+        return f"{self.name}-copy.img" not in self.stage.files()
+
+
+class ResizeVolume(Job):
+    """Make a volume larger."""
+
+    def prepare(self) -> None:
+        self.made = self._make_volume()
+
+    def submit(self) -> str:
+        return self._post(f"/volumes/{self.made}/resize", {"size_bytes": 2 * SMALL})
+
+    def is_done(self) -> bool:
+        return self.stage.capacity(self.volume) == 2 * SMALL
+
+
+class MoveVolume(Job):
+    """Move a volume that nobody uses."""
+
+    def prepare(self) -> None:
+        self.made = self._make_volume()
+        self._write_mark()
+
+    def submit(self) -> str:
+        return self._post(f"/volumes/{self.made}/move", {"pool_id": self.stage.pool("shared")})
+
+    def is_done(self) -> bool:
+        return (
+            self.volume in self.stage.files("shared")
+            and self.volume not in self.stage.files("local")
+            and self.stage.has_mark(self.volume, "shared")
+        )
+
+    def is_clean(self) -> bool:
+        return self.volume not in self.stage.files("shared") and self.stage.has_mark(self.volume)
+
+
+class WipeVolume(Job):
+    """Overwrite a volume with zeros."""
+
+    def prepare(self) -> None:
+        self.made = self._make_volume()
+        self._write_mark()
+
+    def submit(self) -> str:
+        return self._post(f"/volumes/{self.made}/wipe")
+
+    def is_done(self) -> bool:
+        return self.volume in self.stage.files() and not self.stage.has_mark(self.volume)
+
+
+class DeleteVolume(Job):
+    """Delete a volume."""
+
+    def prepare(self) -> None:
+        self.made = self._make_volume()
+
+    def submit(self) -> str:
+        return self._post(f"/volumes/{self.made}/delete")
+
+    def is_done(self) -> bool:
+        return self.volume not in self.stage.files()
+
+
+class RegisterImage(Job):
+    """Make a volume an image: looked at, and read once for its sum."""
+
+    def prepare(self) -> None:
+        self.made = self._make_volume()
+        self._write_mark()
+
+    def submit(self) -> str:
+        return self._post("/images", {"name": self.name, "volume_id": self.made})
+
+    def is_done(self) -> bool:
+        image = self._image()
+        if image is None or image["state"] != "ready":
+            return False
+        said = self.stage.host.exec("sha256sum", f"{POOLS['local']}/{self.volume}").stdout.split()[0]
+        return bool(image["sha256"] == said)
+
+    def clear(self) -> None:
+        if (image := self._image()) is not None:
+            self.stage.client.ask("DELETE", f"/images/{image['id']}")
+        super().clear()
+
+    def _image(self) -> Json | None:
+        rows = self.stage.client.call("GET", "/images")["items"]
+        return next((row for row in rows if row["name"] == self.name), None)
+
+
+class _Definition(Job):
+    """Make what libvirt defines by name."""
+
+    path: ClassVar[str]
+    listing: ClassVar[tuple[str, ...]]
+    undefine: ClassVar[tuple[tuple[str, ...], ...]]
+
+    def body(self) -> Json:
+        """What is asked for."""
+        raise NotImplementedError
+
+    def submit(self) -> str:
+        return self._post(self.path, {"host_id": self.stage.host_id, "name": self.name, **self.body()})
+
+    def is_done(self) -> bool:
+        return self.name in self.stage.host.virsh(*self.listing).split()
+
+    def clear(self) -> None:
+        if self.is_done():
+            for command in self.undefine:
+                self.stage.host.virsh(*command, self.name)
+
+
+class CreatePool(_Definition):
+    """Define a storage pool and start it."""
+
+    path = "/pools"
+    listing = ("pool-list", "--all", "--name")
+    undefine = (("pool-destroy",), ("pool-undefine",))
+
+    def body(self) -> Json:
+        return {"kind": "dir", "target_path": f"{POOLS['local']}/{self.name}.d"}
+
+
+class CreateNetwork(_Definition):
+    """Define a network, without starting it: a hundred bridges would need a hundred subnets."""
+
+    path = "/networks"
+    listing = ("net-list", "--all", "--name")
+    undefine = (("net-undefine",),)
+
+    def body(self) -> Json:
+        return {"mode": "isolated", "start": False, "autostart": False}
+
+
+KINDS: list[type[Job]] = [
+    StartVm,
+    ForceOffVm,
+    ResetVm,
+    CreateVm,
+    DeleteVm,
+    AttachNewDisk,
+    AttachVolume,
+    DetachDisk,
+    MoveDisk,
+    CreateVolume,
+    CloneVolume,
+    ResizeVolume,
+    MoveVolume,
+    WipeVolume,
+    DeleteVolume,
+    RegisterImage,
+    CreatePool,
+    CreateNetwork,
+]
