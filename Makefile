@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # The lab makes namespaces and mounts.
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo run test bench lint docs lock clean
+.PHONY: help setup demo run test soak bench lint docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ run: setup ## the server alone, on SQLite in ./var
 
 test: setup ## every test, on the lab's real hosts and both databases
 	@exec $(BIN)/python -m pytest -n 2 --dist loadfile --durations=25
+
+soak: setup ## a long random suite by name: make soak SUITE=kills (races, restarts, storage); SEED=n repeats a run
+	@exec $(BIN)/python -m pytest "tests/soak/test_$(or $(SUITE),$(error name a suite: make soak SUITE=kills, races, restarts or storage)).py" --long $(if $(SEED),--seed $(SEED))
 
 bench: setup ## speed and memory against bare libvirt; prints tables and writes docs/performance.md
 	@exec $(ROOT) $(BIN)/vigie bench --write docs/performance.md

@@ -6,7 +6,6 @@ import random
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -35,31 +34,33 @@ def chance(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -
     return random.Random(seed)
 
 
-@pytest.fixture
-def server(fresh_lab: Lab, tmp_path: Path) -> Iterator[Server]:
-    """A server of its own process that runs; it knows no host yet."""
-    server = Server(tmp_path / "server", settings={"log_level": "info"})
+@pytest.fixture(scope="module")
+def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own process for the tests of a module; afterwards the lab is put in order."""
+    server = Server(tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info"})
     server.prepare()
     yield server
     server.stop()
+    lab.restore()
+    lab.remove_guests()
 
 
-@pytest.fixture
-def local_client(fresh_lab: Lab, server: Server) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def local_client(lab: Lab, server: Server) -> Iterator[Client]:
     """The API of a server that knows the lab's first host, by its local socket."""
-    host = fresh_lab.hosts[0]
+    host = lab.hosts[0]
     with _started(server) as client:
         client.call("POST", "/hosts", {"name": host.name, "transport": "local", "socket": str(host.socket)})
         client.wait_for_hosts(1)
         yield client
 
 
-@pytest.fixture
-def fleet_client(fresh_lab: Lab, server: Server) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def fleet_client(lab: Lab, server: Server) -> Iterator[Client]:
     """The API of a server that knows every host of the lab: two by SSH, one by TLS."""
     with _started(server) as client:
-        register_hosts(client.rest, fresh_lab)
-        client.wait_for_hosts(len(fresh_lab.hosts))
+        register_hosts(client.rest, lab)
+        client.wait_for_hosts(len(lab.hosts))
         yield client
 
 

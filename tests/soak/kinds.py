@@ -6,9 +6,9 @@ Each job has objects of its own, named after its number, so that all of a round 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
+
+import libvirt
 
 from app.core.vmspec import MIB
 from app.lab.host import LabHost
@@ -17,58 +17,52 @@ from tests.soak.client import Client, Json
 
 SMALL = 8 * MIB
 MARK = "content-of-the-soak"
+RUNNING, SHUT_OFF = libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_SHUTOFF
 
 
-@dataclass
 class Stage:
-    """The host on which all of it happens."""
+    """The host on which all of it happens, asked by a connection of the tests' own."""
 
-    host: LabHost
-    client: Client
-    folder: Path
-
-    @property
-    def host_id(self) -> str:
-        """The host's id in the inventory."""
-        return self.client.id_of("/hosts", self.host.name)
+    def __init__(self, host: LabHost, client: Client) -> None:
+        self.host = host
+        self.client = client
+        libvirt.registerErrorHandler(lambda *_: None, None)
+        self.connection = libvirt.open(host.virsh_uri)
+        self.host_id = client.id_of("/hosts", host.name)
+        self._pools = {name: client.id_of("/pools", name, host=self.host_id) for name in POOLS}
 
     def pool(self, name: str = "local") -> str:
         """The id of a pool of the host."""
-        return self.client.id_of("/pools", name)
+        return self._pools[name]
 
     def files(self, pool: str = "local") -> set[str]:
-        """Names of the files in the folder of a pool: what is there, whatever libvirt lists."""
-        return set(
-            self.host.exec(
-                "find", POOLS[pool], "-maxdepth", "1", "-type", "f", "-printf", "%f\\n"
-            ).stdout.split()
-        )
-
-    def volume_xml(self, name: str, pool: str = "local") -> str:
-        """libvirt's description of a volume, read now."""
-        self.host.virsh("pool-refresh", pool)
-        return self.host.virsh("vol-dumpxml", "--pool", pool, name)
+        """Names of what lies in the folder of a pool, whatever libvirt lists."""
+        return set(self.host.exec("ls", "-A", POOLS[pool]).stdout.split())
 
     def capacity(self, name: str, pool: str = "local") -> int:
-        """Bytes that the volume holds."""
-        found = re.search(r"<capacity unit='bytes'>(\d+)<", self.volume_xml(name, pool))
-        assert found is not None
-        return int(found[1])
+        """Bytes that the volume holds, read now."""
+        found = self.connection.storagePoolLookupByName(pool)
+        found.refresh()
+        capacity: int = found.storageVolLookupByName(name).info()[1]
+        return capacity
 
-    def domain_state(self, name: str) -> str | None:
-        """State of a VM; None when the host has none of the name."""
-        if name not in self.host.virsh("list", "--all", "--name").split():
-            return None
-        return self.host.virsh("domstate", "--domain", name)
+    def domain(self, name: str) -> libvirt.virDomain | None:
+        """The VM of this name; None when the host has none."""
+        return next((each for each in self.connection.listAllDomains() if each.name() == name), None)
+
+    def domain_state(self, name: str) -> int | None:
+        """libvirt's number of the VM's state; None when the host has none of the name."""
+        found = self.domain(name)
+        return None if found is None else int(found.state()[0])
 
     def disks(self, name: str) -> list[str]:
         """Paths of the disks of a VM's saved definition."""
-        return re.findall(
-            r"<source file='([^']+)'", self.host.virsh("dumpxml", "--inactive", "--domain", name)
-        )
+        found = self.domain(name)
+        xml = "" if found is None else found.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        return re.findall(r"<source file='([^']+)'", xml)
 
     def has_mark(self, name: str, pool: str = "local") -> bool:
-        """Whether the content that `Job.write_mark` wrote is in a raw volume."""
+        """Whether a raw volume holds the mark of `Job._write_mark`."""
         return self.host.exec("grep", "-qaF", MARK, f"{POOLS[pool]}/{name}", check=False).returncode == 0
 
 
@@ -169,11 +163,11 @@ class VmJob(Job):
         self.vm = self.stage.client.id_of("/vms", self.name)
 
     def clear(self) -> None:
-        state = self.stage.domain_state(self.name)
-        if state in ("running", "paused"):
-            self.stage.host.virsh("destroy", "--domain", self.name)
-        if state is not None:
-            self.stage.host.virsh("undefine", "--domain", self.name, "--managed-save", "--nvram")
+        found = self.stage.domain(self.name)
+        if found is not None and found.isActive():
+            found.destroy()
+        if found is not None:
+            found.undefine()
         super().clear()
 
 
@@ -184,7 +178,7 @@ class StartVm(VmJob):
         return self._post(f"/vms/{self.vm}/actions/start", {})
 
     def is_done(self) -> bool:
-        return self.stage.domain_state(self.name) == "running"
+        return self.stage.domain_state(self.name) == RUNNING
 
 
 class ForceOffVm(VmJob):
@@ -198,7 +192,7 @@ class ForceOffVm(VmJob):
         return self._post(f"/vms/{self.vm}/actions/force-off", {})
 
     def is_done(self) -> bool:
-        return self.stage.domain_state(self.name) == "shut off"
+        return self.stage.domain_state(self.name) == SHUT_OFF
 
 
 class ResetVm(VmJob):
@@ -214,7 +208,7 @@ class ResetVm(VmJob):
         return self._post(f"/vms/{self.vm}/actions/reset", {})
 
     def is_done(self) -> bool:
-        return self.stage.domain_state(self.name) == "running"
+        return self.stage.domain_state(self.name) == RUNNING
 
 
 class CreateVm(VmJob):
@@ -237,7 +231,7 @@ class CreateVm(VmJob):
         )
 
     def is_done(self) -> bool:
-        wanted = "running" if self.number % 2 == 0 else "shut off"
+        wanted = RUNNING if self.number % 2 == 0 else SHUT_OFF
         return self.stage.domain_state(self.name) == wanted and len(self._own_files()) == 1
 
     def is_clean(self) -> bool:
@@ -443,49 +437,46 @@ class RegisterImage(Job):
         return next((row for row in rows if row["name"] == self.name), None)
 
 
-class _Definition(Job):
-    """Make what libvirt defines by name."""
-
-    path: ClassVar[str]
-    listing: ClassVar[tuple[str, ...]]
-    undefine: ClassVar[tuple[tuple[str, ...], ...]]
-
-    def body(self) -> Json:
-        """What is asked for."""
-        raise NotImplementedError
-
-    def submit(self) -> str:
-        return self._post(self.path, {"host_id": self.stage.host_id, "name": self.name, **self.body()})
-
-    def is_done(self) -> bool:
-        return self.name in self.stage.host.virsh(*self.listing).split()
-
-    def clear(self) -> None:
-        if self.is_done():
-            for command in self.undefine:
-                self.stage.host.virsh(*command, self.name)
-
-
-class CreatePool(_Definition):
+class CreatePool(Job):
     """Define a storage pool and start it."""
 
-    path = "/pools"
-    listing = ("pool-list", "--all", "--name")
-    undefine = (("pool-destroy",), ("pool-undefine",))
+    def submit(self) -> str:
+        body = {"kind": "dir", "target_path": f"{POOLS['local']}/{self.name}.d"}
+        return self._post("/pools", {"host_id": self.stage.host_id, "name": self.name, **body})
 
-    def body(self) -> Json:
-        return {"kind": "dir", "target_path": f"{POOLS['local']}/{self.name}.d"}
+    def is_done(self) -> bool:
+        return any(each.isActive() for each in self._pools())
+
+    def is_clean(self) -> bool:
+        return not self._pools()
+
+    def clear(self) -> None:
+        for each in self._pools():
+            if each.isActive():
+                each.destroy()
+            each.undefine()
+        self.stage.host.exec("rm", "-rf", f"{POOLS['local']}/{self.name}.d")
+
+    def _pools(self) -> list[libvirt.virStoragePool]:
+        return [each for each in self.stage.connection.listAllStoragePools() if each.name() == self.name]
 
 
-class CreateNetwork(_Definition):
+class CreateNetwork(Job):
     """Define a network, without starting it: a hundred bridges would need a hundred subnets."""
 
-    path = "/networks"
-    listing = ("net-list", "--all", "--name")
-    undefine = (("net-undefine",),)
+    def submit(self) -> str:
+        body = {"mode": "isolated", "start": False, "autostart": False}
+        return self._post("/networks", {"host_id": self.stage.host_id, "name": self.name, **body})
 
-    def body(self) -> Json:
-        return {"mode": "isolated", "start": False, "autostart": False}
+    def is_done(self) -> bool:
+        return bool(self._networks())
+
+    def clear(self) -> None:
+        for each in self._networks():
+            each.undefine()
+
+    def _networks(self) -> list[libvirt.virNetwork]:
+        return [each for each in self.stage.connection.listAllNetworks() if each.name() == self.name]
 
 
 KINDS: list[type[Job]] = [

@@ -21,9 +21,9 @@ LONGEST_S = 1.2
 
 
 def test_tasks_say_what_the_host_says_after_kills(
-    fresh_lab: Lab, local_client: Client, chance: random.Random, trials: Trials, tmp_path: Path
+    lab: Lab, local_client: Client, chance: random.Random, trials: Trials, tmp_path: Path
 ) -> None:
-    stage = Stage(fresh_lab.hosts[0], local_client, tmp_path)
+    stage = Stage(lab.hosts[0], local_client)
     starts = StartCounter(stage.host.virsh_uri)
     resets = ResetCounter(stage.host.virsh_uri, tmp_path / "resets")
     order: list[type[Job]] = []
@@ -38,6 +38,7 @@ def test_tasks_say_what_the_host_says_after_kills(
         assert {name: count for name, count in starts.starts().items() if count > 1} == {}
         assert {name: count for name, count in resets.resets().items() if count > 1} == {}
     finally:
+        stage.connection.close()
         starts.close()
         resets.close()
 
