@@ -62,9 +62,15 @@ class Console:
 
     app: FastAPI
     services: Services
-    inventory: Inventory
     tokens: dict[Role, str]
     clients: list[TestClient] = field(default_factory=list)
+    _inventory: Inventory | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """What the database was filled with."""
+        assert self._inventory is not None, "this console looks at real hosts"
+        return self._inventory
 
     def client(self, role: Role | None = Role.ADMINISTRATOR) -> TestClient:
         """A program with a token of the role, or without any."""
@@ -130,11 +136,16 @@ def opened_console(folder: Path, url: str | None = None) -> Iterator[Console]:
 @contextmanager
 def made_console(services: Services) -> Iterator[Console]:
     """The application over the services, with users and a small inventory."""
-    made = {role: _user_with_token(services, role) for role in Role}
-    console = Console(create_web(services, lambda: HEALTH), services, fill(services), made)
+    users = make_users(services)
+    console = Console(create_web(services, lambda: HEALTH), services, users, _inventory=fill(services))
     yield console
     for client in console.clients:
         client.close()
+
+
+def make_users(services: Services) -> dict[Role, str]:
+    """A user of each role, named after it, and a token of each."""
+    return {role: _user_with_token(services, role) for role in Role}
 
 
 @cache
