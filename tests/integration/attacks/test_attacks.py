@@ -109,7 +109,7 @@ def test_folders_of_the_system_are_no_pools(attack: Attack, path: str) -> None:
         "kind": "dir",
         "target_path": path,
     }
-    status = attack.post("/pools", body, "/storage/pools/new", body)
+    status = attack.post("/pools", body, "/storage/new", body)
     assert status in (403, 422)
     assert name not in attack.host.virsh("pool-list", "--all", "--name").split()
 
