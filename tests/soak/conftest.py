@@ -37,7 +37,7 @@ def chance(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture(scope="module")
 def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own process for the tests of a module; afterwards the lab is put in order."""
-    server = Server(tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info"})
+    server = Server(tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info", "lab": True})
     server.prepare()
     yield server
     server.stop()
