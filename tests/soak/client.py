@@ -76,7 +76,7 @@ class Client:
         answer = self.ask(method, path, body)
         assert answer.status == 202, (method, path, answer.data)
         task = self.ended([answer.data["id"]])[answer.data["id"]]
-        assert task["state"] == "succeeded", task
+        assert task["state"] == "succeeded", (task["kind"], task["error"])
         return task
 
     def wait_for_hosts(self, count: int, timeout_s: float = 30) -> None:
