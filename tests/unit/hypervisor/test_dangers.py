@@ -10,7 +10,8 @@ QEMU = "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
 
 HARMLESS = """
 <domain type='kvm'><name>x</name>
-  <os><type>hvm</type><loader type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader></os>
+  <os><type>hvm</type><loader type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>
+    <nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/x_VARS.fd</nvram></os>
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file'><source file='/srv/vms/a.qcow2'/>
@@ -18,6 +19,7 @@ HARMLESS = """
     <disk type='block'><source dev='/dev/mapper/vg-lv'/></disk>
     <disk type='volume'><source pool='p' volume='v'/></disk>
     <disk type='file' device='cdrom'/>
+    <disk type='file' device='cdrom'><source file='/usr/share/virtio-win/virtio-win.iso'/><readonly/></disk>
     <interface type='network'><source network='default'/></interface>
     <channel type='unix'><source mode='bind' path='/var/lib/libvirt/qemu/channel/a'/></channel>
     <serial type='pty'><source path='/dev/pts/3'/></serial>
@@ -51,6 +53,19 @@ def test_a_usual_vm_reaches_nothing() -> None:
         ),
         ("<serial type='file'><source path='/etc/passwd'/></serial>", "host_path"),
         ("<rng type='dev'><source path='/dev/mem'/></rng>", "host_path"),
+        ("<disk type='file'><source file='/var/lib/libvirt/secrets/a.base64'/></disk>", "host_path"),
+        ("<disk type='file'><source file='/usr/share/passwords'/></disk>", "host_path"),
+        (
+            "<channel type='unix'><source mode='connect' path='/var/lib/libvirt/qemu/domain-1-x/monitor.sock'/></channel>",
+            "host_path",
+        ),
+        (
+            "<channel type='unix'><source mode='bind' path='/var/lib/libvirt/qemu/save/x'/></channel>",
+            "host_path",
+        ),
+        ("<serial type='pty'><log file='/etc/cron.d/x'/></serial>", "host_path"),
+        ("<audio id='1' type='file' path='/etc/cron.d/x'/>", "host_path"),
+        ("<memory model='nvdimm'><source><path>/etc/shadow</path></source></memory>", "host_path"),
         ("<disk type='network'><source protocol='nbd' name='x'/></disk>", "network_disk"),
         ("<interface type='hostdev'><source/></interface>", "host_device"),
         ("<hostdev mode='subsystem' type='pci'><source/></hostdev>", "host_device"),
@@ -65,6 +80,10 @@ def test_a_device_that_reaches_the_host_is_told(part: str, key: str) -> None:
     ("part", "key"),
     [
         ("<os><type>hvm</type><kernel>/boot/vmlinuz</kernel></os>", "kernel"),
+        ("<os><type>hvm</type><nvram>/etc/shadow</nvram></os>", "host_path"),
+        ("<os><type>hvm</type><nvram template='/etc/shadow'/></os>", "host_path"),
+        ("<os><type>hvm</type><acpi><table type='slic'>/etc/shadow</table></acpi></os>", "host_path"),
+        ("<sysinfo type='fwcfg'><entry name='opt/a' file='/etc/shadow'/></sysinfo>", "host_path"),
         ("<seclabel type='none'/>", "seclabel"),
         (f"<q:commandline {QEMU}><q:arg value='-S'/></q:commandline>", "command_line"),
     ],
