@@ -132,7 +132,7 @@ class NetworkPatch(Spec):
 class NetworkPlan(Spec):
     """What Vigie knows of a network's definition, whole: what `NetworkPatch` can change, and name and mode."""
 
-    name: str  # of one that others made: as it is
+    name: str = Field(min_length=1)  # of one that others made: as it is
     mode: Mode
     bridge: Interface | None = None
     devices: list[Interface] = Field([], max_length=64)

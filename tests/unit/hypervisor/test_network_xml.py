@@ -238,7 +238,6 @@ def test_steps_for_what_runs_remove_before_they_add() -> None:
 @pytest.mark.parametrize(
     "xml",
     [
-        "<network><name>a/b</name></network>",
         "<network><name>x</name><forward mode='sideways'/></network>",
         "<network><name>x</name><bridge name='a name that is too long'/></network>",
         "<network><name>x</name><mtu size='many'/></network>",
