@@ -1,4 +1,4 @@
-"""Tables and columns of volumes."""
+"""What is recorded of volumes and their checks, of pools that stop, and of uploads under way."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,10 +1,10 @@
-"""Tables and columns of reach."""
+"""What VMs may be plugged into on a host; whole definitions of deleted VMs and presets, sealed; cloud-init seeds."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
