@@ -222,7 +222,7 @@ def test_rules_of_forms_are_told_in_the_language_of_the_reader(console: Console)
     short = browser.post("/users/new", data={"name": "ana", "password": "short"}).text
     assert "Écrivez au moins 10 caractères." in short
     control = browser.post("/datacenters", data={"name": "a\x07b"}).text
-    assert "Ne doit pas contenir de caractère de contrôle" in control
+    assert "Ne doit contenir ni caractères de contrôle" in control
     uri = {"step": "identity", "way": "uri", "uri": "qemu+ext://h/system"}
     assert "Le schéma “qemu+ext” n’est pas pris en charge" in browser.post("/hosts/new", data=uri).text
     address = {"step": "identity", "way": "fields", "transport": "ssh", "address": "1.2.3"}
