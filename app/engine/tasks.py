@@ -204,7 +204,15 @@ class TaskRuntime:
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
         self._strays = strays
         for task_id in lost:
+            self._forget_made(task_id)
             self._finish(task_id, failed(log_lost()))
+
+    def _forget_made(self, task_id: str) -> None:
+        """Leave what a task created of which nobody knows how far it came: it may be whole, and in use."""
+        with self._services.database.begin() as session:
+            made = work.forget_made(session, task_id)
+        if made:
+            log.warning("begun_and_not_removed", task=task_id, made=made)
 
     def _look_for_leftovers(self) -> None:
         """Take back what ended tasks left on hosts that were lost then and answer now."""

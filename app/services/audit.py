@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -18,6 +20,10 @@ from app.services.context import Actor, Ctx, Services
 from app.services.paging import Order, mentions, page
 
 log = structlog.get_logger(__name__)
+SAME_READ_S = 60.0
+MOST_READS = 10_000
+_refused_reads: dict[tuple[str | None, ...], float] = {}
+_reading = threading.Lock()
 ORDER = Order({"at": Audit.id}, default="-at", unique=Audit.id)
 
 
@@ -57,6 +63,24 @@ def record_refusal(
             session.add(row)
     except Unavailable as unavailable:
         log.warning("audit_lost", action=action, actor=actor.name, code=error.code, reason=unavailable.code)
+
+
+def record_refused_read(
+    services: Services, actor: Actor, action: str, error: VigieError, target_id: str | None = None
+) -> None:
+    """Write that something was not shown; once a minute for the same, since open pages ask again and again."""
+    if _is_first((actor.user_id, action, target_id)):
+        record_refusal(services, actor, action, error, target_id)
+
+
+def _is_first(read: tuple[str | None, ...]) -> bool:
+    now = time.monotonic()
+    with _reading:
+        for known, at in list(_refused_reads.items()):  # in the order in which they came
+            if now - at < SAME_READ_S and len(_refused_reads) < MOST_READS:
+                break
+            del _refused_reads[known]
+        return _refused_reads.setdefault(read, now) == now
 
 
 def list_audit(ctx: Ctx, asked: AuditQuery) -> Page[AuditRecord]:

@@ -97,7 +97,8 @@ def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     pool, host = find_pool(ctx, pool_id, "pool.edit")
     held = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == pool.id)))
     own = {volume.id for volume in held}
-    users = {user.name for each in users_of(ctx, held).values() for user in each if user.id not in own}
+    found = users_of(ctx, held, host_id=host.id)  # on other hosts that share it nothing changes
+    users = {user.name for each in found.values() for user in each if user.id not in own}
     if users:
         raise Conflict(
             ctx.translate(N_("The storage pool is in use.")),

@@ -161,7 +161,9 @@ def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> Poo
 
 def _sees_links(pool: Pool, host: Host) -> bool:
     """Whether Vigie can look at the files of this pool: by SFTP, or because they are on its own machine."""
-    return pool.kind not in FILE_POOLS or host.transport in (Transport.SSH.value, Transport.LOCAL.value)
+    if pool.kind not in FILE_POOLS:
+        return True
+    return not pool.links_hidden and host.transport in (Transport.SSH.value, Transport.LOCAL.value)
 
 
 def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list[VolumeRecord]:

@@ -36,11 +36,15 @@ class Coming:
     offset: int
     part: bytes
     head: bytes
+    held_bytes: int  # of the beginning, which is written last
 
     @classmethod
     def of(cls, upload: Upload, pool: Pool, host: Host, part: bytes) -> Self:
         """The next part of this upload."""
-        held_back = part[: max(0, HEADER_BYTES - upload.offset_bytes)]
+        # Of an upload that an earlier version of Vigie began, the beginning is there already.
+        is_held = upload.offset_bytes == 0 or upload.head is not None
+        held_bytes = min(upload.size_bytes, HEADER_BYTES) if is_held else 0
+        held_back = part[: max(0, held_bytes - upload.offset_bytes)]
         return cls(
             upload_id=upload.id,
             host_id=host.id,
@@ -52,6 +56,7 @@ class Coming:
             offset=upload.offset_bytes,
             part=part,
             head=(upload.head or b"") + held_back,
+            held_bytes=held_bytes,
         )
 
     @property
@@ -61,13 +66,13 @@ class Coming:
 
     def refuse_beginning(self) -> None:
         """Inspect the file's beginning once it is there, before anything of this part is written. Raises ImageRefused."""
-        if self.offset < self._held_bytes == len(self.head):
+        if self.offset < self.held_bytes == len(self.head):
             inspect([self.head], self.size_bytes)
 
     def write(self, storage: Storage) -> None:
         """Write the part, without the file's beginning."""
-        rest = self.part[max(0, self._held_bytes - self.offset) :]
-        self._write(storage, rest, max(self.offset, self._held_bytes))
+        rest = self.part[max(0, self.held_bytes - self.offset) :]
+        self._write(storage, rest, max(self.offset, self.held_bytes))
 
     def complete(self, storage: Storage) -> tuple[VolumeObservation, str]:
         """Inspect the whole file, then write its beginning; return the volume and its format.
@@ -84,10 +89,6 @@ class Coming:
             raise Conflict(N_("The volume is not there any more."), code="volume_gone")
         _agree(facts, found)
         return found, facts.volume_format
-
-    @property
-    def _held_bytes(self) -> int:
-        return min(self.size_bytes, HEADER_BYTES)
 
     def _write(self, storage: Storage, content: bytes, offset: int) -> None:
         for begin, stretch in written(content):

@@ -140,7 +140,7 @@ def _keep(
         if upload.offset_bytes != coming.offset:
             raise _wrong_offset(ctx, upload)
         upload.offset_bytes += len(coming.part)
-        upload.head, upload.updated_at = coming.head, ctx.now
+        upload.head, upload.updated_at = coming.head or upload.head, ctx.now
         percent = 100 * upload.offset_bytes // upload.size_bytes
         work.report_progress(session, services.hub, upload.id, percent)
         record = _record(upload, pool)

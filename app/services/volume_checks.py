@@ -103,7 +103,14 @@ def is_volume(access: VolumeAccess, path: str) -> bool:
 
 def refuse_link(access: VolumeAccess, volume: RecordedVolume) -> None:
     """Raise VolumeRefused where the volume is a symbolic link, as far as the host can be asked."""
-    if volume.is_file and access.call(lambda host: host.storage.is_link(volume.path)):
+    if not volume.is_file:
+        return
+    is_link = access.call(lambda host: host.storage.is_link(volume.path))
+    note = partial(
+        volume_records.note_links, host_id=access.host_id, pool=volume.pool, hidden=is_link is None
+    )
+    access.write(note)
+    if is_link:
         raise VolumeRefused(
             N_("%(path)s is a symbolic link, and Vigie does not follow links in storage pools."),
             hint=N_("Remove the link on the host, or put the file itself into the pool."),

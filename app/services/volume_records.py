@@ -15,6 +15,7 @@ from app.core.messages import N_
 from app.core.pools import FILE_POOLS
 from app.core.states import ObjectKind, Severity
 from app.core.views import VolumeObservation
+from app.core.vmspec import MAX_DISK
 from app.core.volumes import is_same_format
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
 from app.services.volume_places import same_storage
@@ -140,8 +141,9 @@ def record_made(session: Session, host_id: str, pool: str, made: VolumeObservati
     if row is None:
         row = Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=made.name)
         session.add(row)
-    for field in ("path", "kind", "capacity_bytes", "allocation_bytes"):
-        setattr(row, field, getattr(made, field))
+    row.path, row.kind = made.path, made.kind
+    row.capacity_bytes = min(made.capacity_bytes, MAX_DISK)
+    row.allocation_bytes = min(made.allocation_bytes, MAX_DISK)
     row.backing_path = None if is_same_format(format, RAW) else made.backing_path
     # A medium is raw to QEMU; that it is one is worth showing.
     row.format = made.format if made.format and is_same_format(made.format, format) else format
@@ -169,6 +171,14 @@ def mark_checked(session: Session, volume_id: str | None, format: str) -> None:
         row.format_by = BY_VIGIE
         row.checked_at = datetime.now(UTC)
         row.condition = row.condition_why = row.condition_params = None
+
+
+def note_links(session: Session, host_id: str, pool: str, *, hidden: bool) -> None:
+    """Note whether Vigie's account may see on the host which files of a pool are symbolic links."""
+    changed = sa.func.coalesce(Pool.links_hidden, sa.false()) != sa.literal(hidden)
+    session.execute(
+        sa.update(Pool).where(Pool.host_id == host_id, Pool.uuid == pool, changed).values(links_hidden=hidden)
+    )
 
 
 def _refused(session: Session, row: Volume) -> Event:

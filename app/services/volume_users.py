@@ -23,20 +23,26 @@ POSSIBLE_WHY = N_(
 POSSIBLE_HINT = N_("Have it found out which hosts share the pool (in the pool's menu), then try again.")
 
 
-def users_of(ctx: Ctx, volumes: Collection[Volume], *, but: str = "") -> dict[str, list[Ref]]:
+def users_of(
+    ctx: Ctx, volumes: Collection[Volume], *, but: str = "", host_id: str | None = None
+) -> dict[str, list[Ref]]:
     """By volume id, who uses it; the VM with the id `but` does not count.
 
-    Storage that hosts share counts on all of them. Users that the asker may not see count too: what is in use stays
-    in use.
+    Storage that hosts share counts on all of them, or on one. Users that the asker may not see count too: what is in
+    use stays in use.
     """
-    return users_at(ctx.session, volumes, but=but)
+    return users_at(ctx.session, volumes, but=but, host_id=host_id)
 
 
-def users_at(session: Session, volumes: Collection[Volume], *, but: str = "") -> dict[str, list[Ref]]:
+def users_at(
+    session: Session, volumes: Collection[Volume], *, but: str = "", host_id: str | None = None
+) -> dict[str, list[Ref]]:
     """As `users_of`, without an asker."""
     places = places_of(session, volumes)
+    if host_id is not None:
+        places = {key: {place for place in each if place[0] == host_id} for key, each in places.items()}
     found: dict[str, list[Ref]] = {volume.id: [] for volume in volumes}
-    hosts = {host_id for each in places.values() for host_id, _ in each}
+    hosts = {place[0] for each in places.values() for place in each}
     by_place: dict[Place, list[str]] = {}
     for volume_id, each in places.items():
         for place in each:

@@ -160,6 +160,13 @@ def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> Non
     note_step(session)
 
 
+def forget_made(session: Session, task_id: str) -> list[dict[str, Any]]:
+    """Forget what a task has noted to have created, and return it."""
+    made = session.scalar(sa.select(Task.made).where(Task.id == task_id)) or []
+    note_made(session, task_id, [])
+    return made
+
+
 def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """Ids, hosts and notes of ended tasks that left something behind."""
     ended = [state.value for state in TaskState if state.is_final]

@@ -206,15 +206,17 @@ def _as_response(answer: object, status: int | None) -> object:
 
 async def _audit_refusal(request: Request, error: VigieError) -> None:
     visitor = visitor_of(request)
+    is_read = request.method in SAFE_METHODS
     # What cannot be read for another reason than a missing right, such as its age, says nothing of who asks.
-    if visitor is None or (request.method in SAFE_METHODS and not isinstance(error, NotAllowed)):
+    if visitor is None or (is_read and not isinstance(error, NotAllowed)):
         return
     parameters = request.path_params
     name: str = request.scope["route"].name
     verb = parameters.get("verb")
     action = f"vm.{verb}" if verb in set(VmVerb) else name
     target = parameters.get("id")
-    record = functools.partial(audit.record_refusal, visitor.services, visitor.actor, action, error, target)
+    write = audit.record_refused_read if is_read else audit.record_refusal
+    record = functools.partial(write, visitor.services, visitor.actor, action, error, target)
     await anyio.to_thread.run_sync(record, limiter=_limiter(Mode.WRITE))
 
 

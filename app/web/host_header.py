@@ -18,7 +18,8 @@ from app.core.messages import N_
 from app.web.errors import refuse
 from app.web.origin import is_loopback, named_host
 
-PROBES = frozenset({"/healthz", "/readyz"})  # monitors call by any address, and learn nothing but that
+# Monitors call by any address and learn nothing but that; the page that refuses a name has its looks from files.
+OPEN = ("/healthz", "/readyz", "/static/")
 
 
 class HostUnknown(VigieError):
@@ -53,7 +54,7 @@ class HostGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (
             scope["type"] in ("http", "websocket")
-            and scope["path"] not in PROBES
+            and not scope["path"].startswith(OPEN)
             and not self._is_ours(scope)
         ):
             await refuse(scope, receive, send, HostUnknown())

@@ -16,5 +16,6 @@ def upgrade() -> None:
     op.add_column("volume", sa.Column("condition_why", sa.Text(), nullable=True))
     op.add_column("volume", sa.Column("condition_params", sa.JSON(), nullable=True))
     op.add_column("volume", sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("pool", sa.Column("links_hidden", sa.Boolean(), nullable=True))
     op.add_column("pool", sa.Column("stopped_by", sa.JSON(), nullable=True))
     op.add_column("upload", sa.Column("head", sa.LargeBinary(), nullable=True))

@@ -222,6 +222,7 @@ class Pool(Base):
     source: Mapped[
         str | None
     ]  # its target on a storage server, such as "netfs nas:/vms"; None: local to the host
+    links_hidden: Mapped[bool | None]  # Vigie's account may not see which of its files are symbolic links
     stopped_by: Mapped[dict[str, Any] | None]  # why it stopped by itself: `why`, a message id, with `params`
     verify_requested_at: Mapped[datetime | None]  # when Vigie by itself last had it found out who shares it
 

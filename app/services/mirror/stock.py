@@ -121,7 +121,7 @@ def _observe_pools(
         pool_id = row.id if row is not None else new_id(ObjectKind.POOL)
         wanted = _pool_columns(pool)
         if row is None:
-            extra = {"volume_count": 0, "volumes_read_at": None, "stopped_by": None}
+            extra = {"volume_count": 0, "volumes_read_at": None, "stopped_by": None, "links_hidden": None}
             batch.insert(
                 models.Pool, {"id": pool_id, "host_id": news.host_id, "uuid": pool.uuid, **wanted, **extra}
             )

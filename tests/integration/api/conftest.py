@@ -21,11 +21,13 @@ from app.core.specs import TokenSpec
 from app.core.states import HostMode, HostState, ObjectKind, TaskState, Transport, VmState
 from app.db import models
 from app.db.session import Database
+from app.hypervisor.xml.read import read_vm
 from app.logs import set_up_logs
 from app.services import accounts, tokens
 from app.services.accounts import Browser
 from app.services.context import Actor, Ctx, Services
 from app.services.logins import guesser_at, hash_password
+from app.services.mirror.definitions import parsed
 from app.services.notices import Hub
 from app.services.vault import Vault
 from app.web import create_web
@@ -275,9 +277,8 @@ def _vm(host: models.Host, number: int, now: datetime) -> models.Vm:
 
 
 def _definition(vm: models.Vm, now: datetime) -> models.VmDefinition:
-    return models.VmDefinition(
-        vm_id=vm.id, digest="d", xml=f"<domain><name>{vm.name}</name></domain>", parsed={}, read_at=now
-    )
+    xml = f"<domain><name>{vm.name}</name></domain>"
+    return models.VmDefinition(vm_id=vm.id, digest="d", xml=xml, parsed=parsed(read_vm(xml)), read_at=now)
 
 
 def _pool(host: models.Host) -> models.Pool:

@@ -122,6 +122,7 @@ def test_a_viewer_reads_no_whole_definition_and_no_screen_and_the_audit_says_who
         "vm.screen",
         "vm.history",
     }
+    assert len(entries) == 6  # screens are asked for again and again by open pages: once a minute is told
     operator = console.client(Role.OPERATOR)
     for path in READS_OF_OPERATORS:
         assert operator.get(f"/api/v1/vms/{vm}{path}").status_code in (200, 404), path

@@ -78,8 +78,8 @@ def test_the_loopback_always_counts(shared: Console, host: str) -> None:
     assert shared.client().get("/api/v1/session", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_probes_may_call_by_any_name(shared: Console, path: str) -> None:
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/static/js/vigie.js"])
+def test_probes_and_files_may_be_called_by_any_name(shared: Console, path: str) -> None:
     assert shared.client(None).get(path, headers={"Host": "10.0.0.7:8600"}).status_code == 200
 
 

@@ -392,3 +392,20 @@ def test_bad_input_names_its_field(field: str, host: LabHost, site: Site) -> Non
         where = told.value.field if isinstance(told.value, InvalidInput) else str(told.value)
         assert named in where, (value, where)
     assert host.virsh("list", "--all", "--name") == ""
+
+
+def test_a_vm_named_like_another_of_its_host_is_told_before_and_after(host: LabHost, site: Site) -> None:
+    bare = {"host_id": site.host_ids[host.name], "memory_bytes": 64 * MIB, "start": False}
+    created(site, name="web-01", **bare)
+    with site.services.database.read() as session:
+        ctx = site.ctx(session)
+        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "WEB-01", **bare})).warnings
+        assert "“WEB-01” differs only in case from “web-01”." in told
+        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "web-0l", **bare})).warnings
+        assert "“web-0l” looks like “web-01”." in told
+        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "web-02", **bare})).warnings
+        assert not [each for each in told if "web-02" in each]
+    task = created(site, name="web-0l", **bare)
+    event = row(site, Event, Event.kind == "vm.look_alike")
+    assert (event.object_id, event.task_id) == (task.target.id, task.id)  # type: ignore[attr-defined,union-attr]
+    assert {"web-01", "web-0l"} <= set(host.virsh("list", "--all", "--name").split())

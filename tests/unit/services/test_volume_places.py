@@ -13,7 +13,7 @@ from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.vmspec import DiskSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
-from app.services import hardware, removal, volumes, work
+from app.services import hardware, pools, removal, volumes, work
 from app.services.context import Ctx, Services
 from app.services.planning import OFFERS
 from tests.databases import Contexts
@@ -38,17 +38,17 @@ def world(services: Services) -> World:
     made = fill(services)
     with services.database.begin() as session:
         session.execute(sa.update(Host).values(state=HostState.CONNECTED.value, mode="managed"))
-        pools = [new_id(ObjectKind.POOL) for _ in made.hosts]
+        ids = [new_id(ObjectKind.POOL) for _ in made.hosts]
         listed = [new_id(ObjectKind.VOLUME) for _ in made.hosts]
         offers = OFFERS.dump_python(OFFERS.validate_python(OFFER), mode="json")
         for number, host_id in enumerate(made.hosts):
-            session.add(_pool(pools[number], host_id))
+            session.add(_pool(ids[number], host_id))
             session.add(Offers(host_id=host_id, offers=offers, read_at=datetime.now(UTC)))
             session.flush()
-            session.add(_volume(listed[number], pools[number]))
+            session.add(_volume(listed[number], ids[number]))
         vms = [made.vms[1], made.vms[7]]  # both are off
         session.execute(sa.update(Vm).where(Vm.id.in_(vms)).values(state=VmState.SHUTOFF.value))
-    return World(made.hosts, pools, listed, vms)
+    return World(made.hosts, ids, listed, vms)
 
 
 OFFER = {
@@ -232,3 +232,15 @@ def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World,
         removal.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
     assert told.value.code == "volume_in_use"
     assert "kvm-01" in (told.value.why or "")
+
+
+def test_a_pool_is_taken_from_a_host_while_another_that_shares_it_uses_it(
+    world: World, ctx: Contexts
+) -> None:
+    asked = ctx()
+    verified(asked, world, same=True)
+    uses(asked, world.vms[1])
+    pools.delete_pool(asked, world.pools[0])
+    with pytest.raises(Conflict) as told:
+        pools.delete_pool(asked, world.pools[1])
+    assert told.value.code == "pool_in_use"

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.states import ObjectKind
-from app.db.models import Host, Image, ImageCopy, Pool, Vm, VmDefinition, Volume
+from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
 from app.services import storage
 from app.services.context import Services
-from app.services.volume_records import AS_FOUND, BY_VIGIE, find_recorded
+from app.services.upload_content import Coming
+from app.services.volume_records import AS_FOUND, BY_VIGIE, find_recorded, note_links
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -116,3 +117,16 @@ def test_where_links_cannot_be_seen_the_records_say_so(services: Services, made:
     asker.session.execute(sa.update(Host).where(Host.id == made.hosts[1]).values(transport="tls"))
     assert [storage.show_pool(asker, each).links_checked for each in made.pools] == [True, False]
     assert [storage.show_volume(asker, each).links_checked for each in made.volumes] == [True, False]
+    note_links(asker.session, made.hosts[0], "p0", hidden=True)
+    assert storage.show_pool(asker, made.pools[0]).links_checked is False, "SFTP is there, but may not look"
+
+
+def test_an_upload_that_an_earlier_version_began_goes_on_as_it_was() -> None:
+    pool, host = Pool(uuid="p", target_path="/vms/"), Host(id="h")
+    old = Upload(id="u", volume_name="a", size_bytes=10**6, offset_bytes=1000, head=None)
+    new = Upload(id="u", volume_name="a", size_bytes=10**6, offset_bytes=1000, head=b"x" * 1000)
+    assert (Coming.of(old, pool, host, b"y" * 10**5).head, Coming.of(old, pool, host, b"y").held_bytes) == (
+        b"",
+        0,
+    )
+    assert Coming.of(new, pool, host, b"y" * 10**5).head == b"x" * 1000 + b"y" * (65536 - 1000)
