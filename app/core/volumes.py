@@ -106,6 +106,10 @@ class VolumeDetail(VolumeRecord):
     users: tuple[Ref, ...] = Field(description="VMs, volumes that are built on it, and images.")
     chain: tuple[str, ...] = Field((), description="Paths of the files that it is built on, nearest first.")
     freed_bytes: int = Field(description="What its deletion would free; 0 while it is in use.")
+    usable: bool = Field(
+        True,
+        description="False while a condition holds it back, and of a VM's cloud-init seed: only its deletion is left.",
+    )
 
 
 class PoolChoice(Record):

@@ -63,12 +63,17 @@ def is_seed() -> sa.ColumnElement[bool]:
     return sa.exists().where(same).correlate(Pool, Volume)
 
 
-def refuse_seed(ctx: Ctx, volume: Volume) -> None:
-    """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
+def holds_seed(session: Session, volume: Volume) -> bool:
+    """Whether the volume holds the passwords of a VM's first boot."""
     query = (
         sa.select(Volume.id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume.id, is_seed())
     )
-    if ctx.session.scalar(query) is not None:
+    return session.scalar(query) is not None
+
+
+def refuse_seed(ctx: Ctx, volume: Volume) -> None:
+    """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
+    if holds_seed(ctx.session, volume):
         raise Conflict(
             ctx.say(N_("%(name)s is the cloud-init seed of a VM."), {"name": volume.name}),
             why=ctx.translate(N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")),

@@ -28,7 +28,7 @@ from app.core.volumes import (
 )
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import storage, tasks
-from app.services.cloud_init_seeds import refuse_seed
+from app.services.cloud_init_seeds import holds_seed, refuse_seed
 from app.services.context import Ctx
 from app.services.volume_checks import require_usable
 from app.services.volume_places import locks_of, name_lock, path_locks, same_storage
@@ -48,6 +48,7 @@ def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
         users=tuple(users),
         chain=tuple(_chain(ctx, record.host_id, volume)),
         freed_bytes=0 if users else volume.allocation_bytes,
+        usable=volume.condition is None and not holds_seed(ctx.session, volume),
     )
 
 

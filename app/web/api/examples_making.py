@@ -211,6 +211,7 @@ MAKING: dict[str, Json] = {
         "users": [{"kind": "vm", "id": "vm_c2d3e4f5g6h7i2j3", "name": "web-01"}],
         "chain": ["/var/lib/libvirt/images/debian-12.qcow2"],
         "freed_bytes": 0,
+        "usable": True,
     },
     "UploadSpec": {"name": "debian-12.iso", "size_bytes": 650_000_000},
     "UploadRecord": _UPLOAD,
