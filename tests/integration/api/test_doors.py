@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from app.core.privileges import Role
 from app.services import accounts, logins
 from app.services.accounts import Browser
+from app.services.readiness import Readiness
 from tests.integration.api.conftest import BASE_URL, PASSWORD, Console
 from tests.integration.api.routes import Operation, operations
 
@@ -205,7 +206,7 @@ def test_open_doors(shared: Console) -> None:
 
 
 def test_not_ready_while_the_engine_does_not_run(console: Console) -> None:
-    console.app.state.health = lambda: {"running": False}
+    console.app.state.readiness = Readiness(console.services, lambda: {"running": False})
     answer = console.client(None).get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (503, "not_running")
     assert answer.headers["retry-after"]

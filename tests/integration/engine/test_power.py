@@ -249,6 +249,7 @@ def run_on(host: Host | None, uuid: str) -> Run:
         progress=lambda *_: None,
         mark_sent=lambda _: None,
         note_made=lambda *_: None,
+        leave=lambda *_: None,
         write=lambda _: None,
         seal=lambda _: b"",
         open_sealed=lambda _: {},

@@ -77,7 +77,7 @@ def test_a_stopped_server_leaves_no_sockets_behind(lab: Lab, tmp_path: Path, mon
     # Not under tmp_path: the address of a socket holds 107 bytes, and Vigie goes to /tmp before it gets too long.
     scratch = Path(tempfile.mkdtemp(prefix="test-", dir="/tmp"))
     monkeypatch.setenv("TMPDIR", str(scratch))
-    server = Server(tmp_path / "server")
+    server = Server(tmp_path / "server", settings={"lab": True})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()
