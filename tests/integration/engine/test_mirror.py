@@ -13,8 +13,9 @@ from app.core.specs import HostPatch, HostSpec
 from app.core.states import HostMode, HostState, TaskState, VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import coordinator
+from app.engine.chores import POLL
 from app.engine.hints import BURST
-from app.engine.reading import Reader
+from app.engine.reading import READINGS
 from app.engine.troubles import UNEXPECTED
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
@@ -307,7 +308,7 @@ def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
         tries.append(time.monotonic())
         raise ValueError("not foreseen")
 
-    monkeypatch.setattr(Reader, "poll", fail)
+    monkeypatch.setitem(READINGS, POLL, fail)
     site = make_site(refresh_s=1.0)
     host = fresh_lab.hosts[0]
     site.add(host)
