@@ -40,6 +40,11 @@ def console_knows(console: Console) -> bool:
     return bool(vm["vcpus_max"] == 2)
 
 
+def definition(console: Console, vm: str) -> str:
+    """What the page knows of the VM's definition: the comparison of its version tells another one."""
+    return str(console.rest.call("GET", f"/vms/{vm}/definition")["version"])
+
+
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a fresh browser."""
@@ -74,16 +79,23 @@ def test_what_is_added_by_the_page_is_seen_in_the_guest(console: Console, page: 
     )
 
 
-def test_a_machine_changed_by_the_page_keeps_what_virsh_wrote_meanwhile(
+def test_a_page_from_before_virsh_changed_the_vm_is_refused_and_one_from_after_keeps_that(
     console: Console, page: Page, fresh_lab: Lab
 ) -> None:
     host, vm = fresh_lab.hosts[0], console.vm(NAME)["id"]
     console.sign_in(page)
+    seen = definition(console, vm)
     page.goto(f"{console.url}/vms/{vm}/edit")
     page.click("text=Machine, limits and pins")
     expect(page).to_have_url(re.compile("/edit/machine$"))
     host.virsh("desc", NAME, "--config", "--title", "by virsh")
     host.virsh("metadata", NAME, "https://example.org/own", "--key", "own", "--set", "<mine/>", "--config")
+    wait_for(lambda: definition(console, vm) != seen, "what virsh changed is read")
+    page.select_option("[name=watchdog]", "reset")
+    page.locator("form[action$='/machine'] button[type=submit]").click()
+    expect(page.locator("main")).to_contain_text("Somebody changed this in between.")
+    assert "<watchdog" not in host.virsh("dumpxml", "--inactive", NAME)
+    page.goto(f"{console.url}/vms/{vm}/edit/machine")
     page.select_option("[name=watchdog]", "reset")
     send(page, "machine")
     wait_for(lambda: "<watchdog" in host.virsh("dumpxml", "--inactive", NAME), "the change is saved", 30)
