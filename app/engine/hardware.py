@@ -192,6 +192,8 @@ def define(run: Run) -> Outcome:
     asked = run.asked(Redefinition)
     xml = run.open_sealed(asked.sealed)["xml"] if asked.sealed else asked.xml
     volume_checks.check_definition(run, asked.uuid, xml)
+    before = run.call(lambda host: host.machines.xml(asked.uuid, saved=True))
+    volume_use.refuse_disks_in_use(run, asked.uuid, xml, before)
     try:
         run.send_once(lambda host: host.machines.redefine(asked.uuid, xml, asked.digest))
     except HypervisorRefused as error:

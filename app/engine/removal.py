@@ -139,6 +139,7 @@ def bring_back(run: Run) -> Outcome:
         xml, closed = edit.with_displays_closed(asked.xml)
         if sealed is not None:
             xml, closed = run.open_sealed(sealed.decode())["xml"], False
+        volume_use.refuse_disks_in_use(run, asked.uuid, xml)
         run.call(lambda host: host.machines.define(xml))
     if asked.autostart:
         run.call(lambda host: host.set_autostart(asked.uuid, True))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from app.core.blueprint import DiskPlan
 from app.core.errors import HostError
 from app.core.messages import N_
 from app.engine.run import Run, TaskFailed
+from app.hypervisor.xml.disks import written_alone
 from app.services import volume_users
 
 MOST_HOSTS = 16  # that are asked over the network; what the inventory knows of the others counts as it is
@@ -26,13 +28,7 @@ def refuse_used(run: Run, pool: str, name: str, path: str, *, but: str = "") -> 
         if not names and host_id != run.job.host_id:
             names = _vms_with(run, host_id, elsewhere, but)
     if names:
-        raise TaskFailed(
-            "volume_in_use",
-            N_("The volume is in use."),
-            why=N_("%(volume)s is used by: %(names)s."),
-            hint=N_("Take it from them first."),
-            params={"volume": name, "names": ", ".join(names[:5])},
-        )
+        raise _in_use(name, names)
 
 
 def refuse_disk_in_use(run: Run, vm: str, disk: DiskPlan) -> None:
@@ -42,6 +38,37 @@ def refuse_disk_in_use(run: Run, vm: str, disk: DiskPlan) -> None:
     place = run.write(partial(volume_users.volume_at, host_id=run.job.host_id, path=disk.path))
     if place is not None:
         refuse_used(run, *place, disk.path, but=vm)
+
+
+def refuse_disks_in_use(run: Run, vm: str, xml: str, before: str | None = None) -> None:
+    """Raise TaskFailed (volume_in_use) when a definition has the VM write to what another VM has as a disk.
+
+    `before` is the VM's definition so far; what it writes to by that one is its own already.
+    """
+    known = [] if before is None else written_alone(before)
+    for source in written_alone(xml):
+        if source not in known:
+            _refuse_disk_of_others(run, vm, source)
+
+
+def _refuse_disk_of_others(run: Run, vm: str, source: str) -> None:
+    look = partial(volume_users.vms_at, host_id=run.job.host_id, source=source, but_uuid=vm)
+    use = run.write(look)
+    names = list(use.users)
+    for host_id, path in sorted(use.places)[:MOST_HOSTS]:
+        names = names or _vms_with(run, host_id, path, vm)
+    if names:
+        raise _in_use(source.rpartition("/")[2], names)
+
+
+def _in_use(volume: str, names: Sequence[str]) -> TaskFailed:
+    return TaskFailed(
+        "volume_in_use",
+        N_("The volume is in use."),
+        why=N_("%(volume)s is used by: %(names)s."),
+        hint=N_("Take it from them first."),
+        params={"volume": volume, "names": ", ".join(names[:5])},
+    )
 
 
 def _vms_with(run: Run, host_id: str, path: str, but: str) -> list[str]:

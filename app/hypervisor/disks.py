@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 import libvirt
@@ -14,6 +14,7 @@ from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import edit
+from app.hypervisor.xml.disks import names_any
 from app.hypervisor.xml.read import parse
 
 _COPY = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
@@ -60,15 +61,18 @@ class Disks:
     def has(self, uuid: str, path: str) -> bool:
         """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
         with self._wiring.reads() as reads:
-            return _has(reads, listing.find_vm(reads, uuid), path)
+            return _has(reads, listing.find_vm(reads, uuid), {path})
 
-    def vms_with(self, path: str, *, but: str = "") -> list[str]:
-        """Names of the host's VMs that have a disk at this path, as they run or as they are saved, now."""
+    def vms_with(self, source: str, *, but: str = "") -> list[str]:
+        """Names of the host's VMs that have a disk, as they run or as they are saved, now.
+
+        `source` is the disk's path, or `pool/volume`; definitions may name it either way.
+        """
         with self._wiring.reads() as reads:
-            found = []
+            sources, found = _sources(reads, source), []
             for vm in reads.call(reads.raw.listAllDomains, 0):
                 with suppress(VmGone):
-                    if vm.UUIDString() != but and _has(reads, vm, path):
+                    if vm.UUIDString() != but and _has(reads, vm, sources):
                         found.append(str(vm.name()))
             return sorted(found)
 
@@ -107,9 +111,24 @@ class Disks:
                 self._touched()
 
 
-def _has(reads: Connection, vm: libvirt.virDomain, path: str) -> bool:
+def _sources(reads: Connection, source: str) -> set[str]:
+    """What definitions may call this file: its path, or its pool and volume."""
+    sources = {source}
+    with suppress(HypervisorRefused):  # it lies in no pool that is on
+        if source.startswith("/"):
+            volume = reads.call(reads.raw.storageVolLookupByPath, source)
+            pool = reads.call(volume.storagePoolLookupByVolume)
+        else:
+            pool_name, _, name = source.partition("/")
+            pool = reads.call(reads.raw.storagePoolLookupByName, pool_name)
+            volume = reads.call(pool.storageVolLookupByName, name)
+        sources |= {str(reads.call(volume.path)), f"{pool.name()}/{volume.name()}"}
+    return sources
+
+
+def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str]) -> bool:
     texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
-    return any(edit.disk_at(parse(text, "domain"), path) is not None for text in texts)
+    return any(names_any(text, sources) for text in texts)
 
 
 def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:

@@ -21,6 +21,7 @@ from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind
 from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
+from app.hypervisor.xml.disks import written_alone
 from app.hypervisor.xml.edit import without_secrets
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
@@ -159,6 +160,8 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
 
 
 def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
+    known = set(written_alone(definition.saved_xml or definition.xml))
+    taken = [source for source in written_alone(xml) if source not in known]
     sealed = ctx.services.vault.seal({"xml": xml}).decode()
     params: dict[str, Any] = Redefinition(
         uuid=vm.uuid, sealed=sealed, digest=seen_digest(definition, version_of(definition))
@@ -169,6 +172,7 @@ def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) ->
         target=Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
         params=params,
+        holds=path_locks(ctx.session, host.id, taken),
         reads=path_locks(ctx.session, host.id, [disk.source for disk in read_vm(xml).disks if disk.source]),
     )
     return tasks.record_of(ctx, task)

@@ -21,6 +21,7 @@ from app.core.removal import (
 )
 from app.core.states import ObjectKind, VmState
 from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
+from app.hypervisor.xml.disks import written_alone
 from app.hypervisor.xml.read import UnreadableXml, read_vm
 from app.hypervisor.xml.state_files import StateFiles, read_state_files
 from app.services import births, tasks
@@ -142,7 +143,7 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
         target=Ref(kind=ObjectKind.VM, id=vm_id, name=name),
         host=_host_ref(host),
         params=asked.model_dump(mode="json"),
-        holds={tasks.vm_name_lock(host.id, name)},
+        holds={tasks.vm_name_lock(host.id, name)} | path_locks(ctx.session, host.id, _written_in(asked.xml)),
         reads=path_locks(ctx.session, host.id, _sources_in(asked.xml)),
     )
     return tasks.record_of(ctx, task)
@@ -159,6 +160,13 @@ def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
 def _sources_in(xml: str) -> list[str]:
     try:
         return [disk.source for disk in read_vm(xml).disks if disk.source]
+    except UnreadableXml:
+        return []
+
+
+def _written_in(xml: str) -> list[str]:
+    try:
+        return written_alone(xml)
     except UnreadableXml:
         return []
 

@@ -95,6 +95,25 @@ def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uu
     return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
 
 
+def vms_at(session: Session, host_id: str, source: str, but_uuid: str) -> VolumeUse:
+    """VMs that have a disk of a host by now, possible ones included; the VM of that UUID does not count.
+
+    `source` is what a definition calls the disk: a path, or pool and volume. A file that is no volume has one place.
+    """
+    pool, _, name = source.partition("/")
+    query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
+    named = sa.or_(Volume.path == source, sa.and_(Pool.name == pool, Volume.name == name))
+    volume = session.scalar(query.where(named).limit(1))
+    if volume is None:
+        return VolumeUse(places=frozenset({(host_id, source)}))
+    but = session.scalar(sa.select(Vm.id).where(Vm.host_id == host_id, Vm.uuid == but_uuid)) or ""
+    users = users_at(session, [volume], but=but)[volume.id]
+    names = [user.name for user in users if user.kind is ObjectKind.VM]
+    maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
+    names += [f"{user.name} ({user.host})" for user in maybe]
+    return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
+
+
 def volume_at(session: Session, host_id: str, path: str) -> tuple[str, str] | None:
     """The pool's UUID and the name of the volume that a host has at this path."""
     query = sa.select(Pool.uuid, Volume.name).join(Volume, Volume.pool_id == Pool.id)

@@ -15,6 +15,7 @@ from app.core.records import TaskRecord
 from app.core.states import TaskState, VmState
 from app.core.vmspec import DiskSpec, NicSpec
 from app.db.models import Network, Pool, Vm, VmDefinition, Volume
+from app.hypervisor.xml.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
@@ -142,8 +143,11 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     eventually(
         lambda: "vdb" in guest_says(host, "tower", "/bin/ls", "/sys/block"), 20, "the guest sees the disk"
     )
-    seen = guest_says(host, "tower", "/bin/ls", "/sys/class/net")
-    assert "eth1" in seen, "the guest sees the interface"
+    eventually(
+        lambda: "eth1" in guest_says(host, "tower", "/bin/ls", "/sys/class/net"),
+        20,
+        "the guest sees the interface",
+    )
     assert guest_says(host, "tower", "/bin/cat", "/sys/devices/system/cpu/present").strip() == "0-1"
     parsed = definition(site).parsed
     mac = parsed["nics"][-1]["mac"]
@@ -302,3 +306,20 @@ def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: L
     eventually(lambda: definition(site).pending == ["vCPUs"], 10, "what virsh changed waits")
     with site.services.database.read() as session:
         assert len(definitions.list_versions(site.ctx(session), vm_id(site)).items) == 2
+
+
+@pytest.mark.parametrize("by", ["path", "pool and volume"])
+def test_a_definition_cannot_take_the_disk_of_another_vm(by: str, host: LabHost, site: Site) -> None:
+    host.create_guest("keep")
+    site.wait_vm("keep", VmState.SHUTOFF)
+    path = read_vm(host.virsh("dumpxml", "keep")).disks[0].source or ""
+    pool, name = host.virsh("vol-pool", path).strip(), path.rpartition("/")[2]
+    source = f"file='{path}'" if by == "path" else f"pool='{pool}' volume='{name}'"
+    disk = f"<disk type='{'file' if by == 'path' else 'volume'}' device='disk'><driver name='qemu' type='qcow2'/>"
+    disk += f"<source {source}/><target dev='vdf' bus='virtio'/></disk>"
+    with site.services.database.read() as session:
+        before = definitions.show_definition(site.ctx(session), vm_id(site)).saved
+    task = site.task(ask(site, definitions.replace, before.replace("</devices>", f"{disk}</devices>"), None))
+    assert task.error is not None
+    assert (task.error.code, "keep" in (task.error.why or "")) == ("volume_in_use", True)
+    assert name not in host.virsh("dumpxml", "tower")

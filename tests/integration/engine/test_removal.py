@@ -229,3 +229,19 @@ def test_a_host_lost_in_the_middle_ends_true(fresh_lab: Lab, host: LabHost, site
     assert site.task(task_id, 60).state is TaskState.SUCCEEDED
     assert "doomed" not in host.virsh("list", "--all", "--name")
     assert site.vm("doomed") is None
+
+
+def test_a_vm_does_not_come_back_to_a_disk_that_another_vm_was_given(host: LabHost, site: Site) -> None:
+    vm = site.vm("doomed")
+    assert vm is not None
+    disk = look(site, "doomed").disks[0].path
+    assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
+    host.virsh(
+        "attach-disk", "parent", str(disk), "vdb", "--config", "--driver", "qemu", "--subdriver", "qcow2"
+    )
+    task = site.task(back(site, vm.id))
+    assert task.error is not None
+    assert (task.error.code, "parent" in (task.error.why or "")) == ("volume_in_use", True)
+    assert "doomed" not in host.virsh("list", "--all", "--name")
+    host.virsh("detach-disk", "parent", "vdb", "--config")
+    assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
