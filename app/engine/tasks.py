@@ -54,7 +54,7 @@ T = TypeVar("T")
 SCAN_S = 2.0  # how often the table is looked at without being told to
 WRITE_S = 3.0  # how long a task waits for the mirror to show its result
 RETRY_S = 0.3
-CLEAN_AGAIN_S = 60.0
+CLEAN_AGAIN_S = (2.0, 60.0)  # doubled from the first to the second while a host keeps what is to be removed
 ENDED_BEFORE = Ending(state="", message=None, params={}, error=None, result=None)
 CANCELLED = Ending(
     state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None, result=None
@@ -86,6 +86,7 @@ class TaskRuntime:
         self._live: dict[str, str] = {}  # task id: host id
         self._strays: set[str] = set()
         self._cleaning: set[str] = set()
+        self._clean_waits: dict[str, float] = {}  # task id: seconds before what it left is tried again
         self._queued = 0
         self._tie = Tie(
             host=host,
@@ -232,10 +233,13 @@ class TaskRuntime:
             for each in leftovers.take_back(host, made):
                 self._leave(task_id, dict(each))
             self._note_made(task_id, [])
+            self._clean_waits.pop(task_id, None)
             log.info("leftovers_removed", task=task_id, count=len(made))
         except HostError as error:
             log.warning("leftovers_stay", task=task_id, code=error.code)
-            self._stopping.wait(CLEAN_AGAIN_S)
+            wait_s = self._clean_waits.get(task_id, CLEAN_AGAIN_S[0])
+            self._clean_waits[task_id] = min(2 * wait_s, CLEAN_AGAIN_S[1])
+            self._stopping.wait(wait_s)
         except Interrupted:
             return
         finally:

@@ -18,6 +18,7 @@ from app.lab.lab import Lab
 from app.lab.registration import by_tls, make_administrator, register_host
 from app.lab.rest import Rest
 from app.lab.server import Server
+from tests.commands import QuickServer
 
 T = TypeVar("T")
 
@@ -72,7 +73,9 @@ class Console:
 @contextmanager
 def console_over(lab: Lab, directory: Path, **settings: object) -> Iterator[Console]:
     """A fresh server with an administrator and the lab's SSH key as a credential; no hosts yet."""
-    server = Server(directory, settings={"ping_s": 1.0, "refresh_s": 2.0, "call_deadline_s": 3.0, **settings})
+    server = QuickServer(
+        directory, settings={"ping_s": 1.0, "refresh_s": 2.0, "call_deadline_s": 3.0, **settings}
+    )
     server.prepare()
     password = secrets.token_urlsafe(12)
     token = make_administrator(server, ADMIN, password)

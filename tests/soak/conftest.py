@@ -12,6 +12,7 @@ import pytest
 from app.lab.lab import Lab
 from app.lab.registration import make_administrator, register_hosts
 from app.lab.server import Server
+from tests.commands import QuickServer
 from tests.soak.client import Client
 
 Trials = Callable[[int, int], int]
@@ -37,7 +38,9 @@ def chance(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -
 @pytest.fixture(scope="module")
 def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of its own process for the tests of a module; afterwards the lab is put in order."""
-    server = Server(tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info", "lab": True})
+    server = QuickServer(
+        tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info", "lab": True}
+    )
     server.prepare()
     yield server
     server.stop()

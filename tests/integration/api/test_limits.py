@@ -16,6 +16,7 @@ from app.lab.rest import Rest
 from app.lab.server import Server
 from app.web.middleware import body_timeout_s
 from app.web.quotas import Quotas, key_of
+from tests.commands import QuickServer
 from tests.integration.api.conftest import Console
 
 CONNECTIONS, REQUESTS, STREAMS = 24, 6, 3
@@ -30,7 +31,7 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("limits") / "server", settings=LIMITS)
+    made = QuickServer(tmp_path_factory.mktemp("limits") / "server", settings=LIMITS)
     made.prepare()
     made.start()
     yield made

@@ -30,7 +30,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 OURS = {"Host": "localhost"}  # the client calls itself testserver
-MAX_EXAMPLES = {Role.ADMINISTRATOR: 16, Role.OPERATOR: 5, Role.VIEWER: 4}
+MAX_EXAMPLES = {Role.ADMINISTRATOR: 10, Role.OPERATOR: 3, Role.VIEWER: 3}
 
 
 @pytest.fixture(scope="module", params=list(Role))

@@ -13,11 +13,12 @@ from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
 from app.web.protocol import HEAD_S, MAX_HEAD_BYTES
+from tests.commands import QuickServer
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = Server(tmp_path_factory.mktemp("slow") / "server")
+    made = QuickServer(tmp_path_factory.mktemp("slow") / "server")
     made.prepare()
     made.start()
     yield made

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app.lab.lab import Lab
 from tests.browser.console import Console, console_over, wait_for
+from tests.commands import run_command
 
 Vigie = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,7 +30,13 @@ def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
 
 @pytest.fixture
 def vigie(console: Console) -> Vigie:
-    """Run `vigie` on the server's data directory."""
+    """Run `vigie` on the server's data directory, in this process."""
+    return partial(run_command, console.server)
+
+
+@pytest.fixture
+def vigie_process(console: Console) -> Vigie:
+    """As `vigie`, as an admin runs it."""
 
     def run(*arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

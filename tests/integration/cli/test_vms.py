@@ -86,3 +86,9 @@ def test_bad_input_says_why_and_ends_with_1(vigie: Vigie, fresh_lab: Lab) -> Non
             done.stderr
         )
     assert fresh_lab.hosts[0].virsh("list", "--all", "--name") == ""
+
+
+def test_the_command_as_an_admin_runs_it(vigie_process: Vigie) -> None:
+    done = vigie_process("vm", "power", "start", "none-such")
+    assert (done.returncode, "names no VM" in done.stderr, done.stderr.count("\n")) == (1, True, 1)
+    assert json.loads(vigie_process("vm", "list", "--json").stdout) == []

@@ -16,6 +16,7 @@ from app.lab.lab import Lab
 from app.lab.registration import make_administrator, register_hosts
 from app.lab.rest import Rest
 from app.lab.server import Server
+from tests.commands import QuickServer
 from tests.integration.lab.waiting import wait_for
 
 
@@ -57,7 +58,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    server = Server(tmp_path_factory.mktemp("consoles") / "server", settings={"ping_s": 1.0})
+    server = QuickServer(tmp_path_factory.mktemp("consoles") / "server", settings={"ping_s": 1.0})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.vigie(

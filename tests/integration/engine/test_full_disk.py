@@ -16,11 +16,11 @@ from app.db.session import Database
 from app.lab.process import run
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
-from app.lab.server import Server
 from app.services.context import Services
 from app.services.notices import Hub
 from app.services.readiness import Readiness
 from app.services.vault import Vault
+from tests.commands import QuickServer
 from tests.integration.engine.site import eventually
 
 pytestmark = pytest.mark.lab  # root, for a disk of its own
@@ -56,7 +56,7 @@ def not_ready(rest: Rest) -> str | None:
 
 
 def test_a_full_data_directory_refuses_changes_and_serves_pages(small_disk: Path) -> None:
-    server = Server(small_disk / "server", settings={"log_level": "info"})
+    server = QuickServer(small_disk / "server", settings={"log_level": "info"})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()
@@ -82,7 +82,7 @@ def test_a_full_data_directory_refuses_changes_and_serves_pages(small_disk: Path
 
 
 def test_a_database_file_that_was_moved_away_takes_no_changes_and_is_not_made_anew(tmp_path: Path) -> None:
-    server = Server(tmp_path / "server", settings={"log_level": "info"})
+    server = QuickServer(tmp_path / "server", settings={"log_level": "info"})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()

@@ -18,6 +18,7 @@ from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
 from app.services.notices import Hub
+from tests.commands import QuickServer
 from tests.integration.engine.site import eventually
 
 
@@ -37,7 +38,7 @@ def has_ended(pid: int) -> bool:
 
 @pytest.fixture
 def server(tmp_path: Path):
-    made = Server(tmp_path / "server", settings={"log_level": "info"})
+    made = QuickServer(tmp_path / "server", settings={"log_level": "info"})
     made.prepare()
     made.start()
     yield made
@@ -77,7 +78,7 @@ def test_a_stopped_server_leaves_no_sockets_behind(lab: Lab, tmp_path: Path, mon
     # Not under tmp_path: the address of a socket holds 107 bytes, and Vigie goes to /tmp before it gets too long.
     scratch = Path(tempfile.mkdtemp(prefix="test-", dir="/tmp"))
     monkeypatch.setenv("TMPDIR", str(scratch))
-    server = Server(tmp_path / "server", settings={"lab": True})
+    server = QuickServer(tmp_path / "server", settings={"lab": True})
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()
