@@ -63,7 +63,10 @@ def ask(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> str:
 
 
 def take_in(site: Site, volume: str, name: str) -> TaskRecord:
-    spec = ImageSpec(name=name, volume_id=row(site, Volume, Volume.name == volume).id)
+    """Make a volume of the first host an image."""
+    pools = sa.select(Pool.id).where(Pool.host_id == next(iter(site.host_ids.values())))
+    found = row(site, Volume, Volume.name == volume, Volume.pool_id.in_(pools))
+    spec = ImageSpec(name=name, volume_id=found.id)
     return site.task(ask(site, images.add_image, spec), 60)
 
 

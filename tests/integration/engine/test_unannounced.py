@@ -86,6 +86,8 @@ def test_a_disk_that_is_resized_under_a_running_vm_is_seen(host: LabHost, site: 
     target, path = host.virsh("domblklist", "tower", "--details").split()[2:4]
     before = value(site, Volume.capacity_bytes, Volume.path == path)
     assert before
+    # Its rates come with the second sample: the size before is known then.
+    eventually(lambda: value(site, Vm.cpu_percent, Vm.cpu_percent.is_not(None)) is not None, 30, "samples")
     host.virsh("blockresize", "tower", target, f"{before + 2**20}B")
     seen(site, Volume.capacity_bytes, Volume.path == path, lambda size: size == before + 2**20, "its size")
 
