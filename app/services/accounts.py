@@ -93,17 +93,23 @@ def sign_in(services: Services, name: str, password: str, browser: Browser) -> S
             who = Actor(
                 user.id if user else None, user.name if user else _shown(name), Role.VIEWER, "page", remote
             )
-            error = NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
+            error = _wrong()
             audit.record_refusal(services, who, "login", error)
             raise error
     actor = Actor(user.id, user.name, Role(user.role), "page", remote)
-    if user.disabled:
-        disabled = NotSignedIn(
-            N_("This account is disabled."), hint=N_("Ask an administrator."), code="account_disabled"
-        )
-        audit.record_refusal(services, actor, "login", disabled)
-        raise disabled
-    return _make_login(services, actor, browser)
+    try:
+        if user.disabled:
+            raise NotSignedIn(
+                N_("This account is disabled."), hint=N_("Ask an administrator."), code="account_disabled"
+            )
+        return _make_login(services, actor, browser, verified=user.password_hash)
+    except NotSignedIn as refused:
+        audit.record_refusal(services, actor, "login", refused)
+        raise
+
+
+def _wrong() -> NotSignedIn:
+    return NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
 
 
 def _user_named(services: Services, name: str) -> User | None:
@@ -120,13 +126,14 @@ def _shown(name: str) -> str:
     return "".join(each if each.isprintable() else "?" for each in name)[:63]
 
 
-def _make_login(services: Services, actor: Actor, browser: Browser) -> SignIn:
+def _make_login(services: Services, actor: Actor, browser: Browser, *, verified: str | None) -> SignIn:
+    """Write the login, unless the hash that was verified was replaced meanwhile; the row's lock waits for a reset."""
     secret, user_agent = new_secret(), browser.user_agent
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor)
-        user = session.get(User, actor.user_id, populate_existing=True)
-        if user is None or user.disabled:
-            raise NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
+        user = session.get(User, actor.user_id, populate_existing=True, with_for_update=True)
+        if user is None or user.disabled or user.password_hash != verified:
+            raise _wrong()
         session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
         _end_earlier(ctx, browser)
         login = Login(

@@ -193,6 +193,35 @@ def test_guesses_at_the_same_time_do_not_slip_through(
     assert sign_in(services, remote="198.51.100.1").user.id == ada.id
 
 
+def test_a_sign_in_under_way_with_the_old_password_makes_no_login_after_a_reset(
+    services: Services, ada, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reset comes after the old password was verified, and is not committed when the login is to be written."""
+    really, verified = accounts.verify_password, threading.Event()
+
+    def verify_password(password: str, known: str | None, guesser: logins.Guesser) -> bool:
+        fits = really(password, known, guesser)
+        verified.set()
+        return fits
+
+    monkeypatch.setattr(accounts, "verify_password", verify_password)
+    with ThreadPoolExecutor(1) as thread:
+        with services.database.begin() as session:
+            admin = Ctx(services, session, Actor(None, "vigie", Role.ADMINISTRATOR, "system"))
+            patch = UserPatch.model_validate({"password": "another horse battery"})
+            accounts.update_user(admin, ada.id, patch)
+            under_way = thread.submit(sign_in, services)
+            assert verified.wait(5)
+            time.sleep(0.3)  # by then it waits for the row, or for the lock of SQLite
+        with pytest.raises(NotSignedIn) as told:
+            under_way.result(10)
+    assert told.value.code == "wrong_password"
+    with services.database.read() as session:
+        assert session.scalars(sa.select(Login.id)).all() == []
+        refused = session.scalars(sa.select(Audit.code).where(Audit.outcome == "refused")).all()
+    assert refused == ["wrong_password"]
+
+
 def test_right_passwords_at_the_same_time_are_given_back(services: Services, ada) -> None:
     for _ in range(4):
         assert _all_at_once(4, lambda _: sign_in(services)) == ["done"] * 4
