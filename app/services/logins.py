@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import threading
 import time
@@ -20,6 +19,7 @@ from limits.strategies import FixedWindowRateLimiter
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from app.core.addresses import network_of
 from app.core.errors import TooManyRequests, Unavailable
 from app.core.messages import N_
 from app.services.context import Actor, Services
@@ -64,7 +64,7 @@ class Guesser:
 
 def guesser_at(remote: str | None) -> Guesser:
     """Whoever calls from this address: of IPv6 its /64, which is the least that one customer gets."""
-    return Guesser("address", _network(remote, 64))
+    return Guesser("address", network_of(remote))
 
 
 def guesser_of(actor: Actor) -> Guesser:
@@ -154,22 +154,9 @@ def _limits(services: Services, guesser: Guesser, remote: str | None) -> dict[Ke
     attempts, program = services.settings.login_attempts, str(services.database.url)
     own: Key = (program, guesser.kind, guesser.value)
     limits = {own: RateLimitItemPerMinute(attempts, WINDOW_MINUTES)}
-    if not guesser.trusted and (site := _network(remote, 48)) != _network(remote, 128):
+    if not guesser.trusted and (site := network_of(remote, 48)) != network_of(remote, 128):
         limits[program, "site", site] = RateLimitItemPerMinute(attempts * SITE_FACTOR, WINDOW_MINUTES)
     return limits
-
-
-def _network(remote: str | None, bits: int) -> str:
-    """The address, of IPv6 the network of so many bits that holds it; what is no address stands for itself."""
-    try:
-        address = ipaddress.ip_address(remote or "")
-    except ValueError:
-        return remote or ""
-    if address.version == 6 and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, bits), strict=False))
-    return str(address)
 
 
 def _allow(item: RateLimitItemPerMinute, key: Key) -> None:

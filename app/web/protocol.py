@@ -15,9 +15,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.config import Settings
+from app.core.addresses import network_of
 from app.core.records import Problem
 from app.web.middleware import body_timeout_s
-from app.web.quotas import RETRY_S, Quotas, key_of
+from app.web.quotas import RETRY_S, Quotas
 
 log = structlog.get_logger("app.connections")
 
@@ -57,7 +58,7 @@ class Gate:
         elif (
             address
             and not self._quotas.is_proxy(address)
-            and not self._quotas.connections.take(key_of(address))
+            and not self._quotas.connections.take(network_of(address))
         ):
             refusal = _refusal(
                 429,
@@ -75,7 +76,7 @@ class Gate:
         """Count one less."""
         self._open -= 1
         if address and not self._quotas.is_proxy(address):
-            self._quotas.connections.give_back(key_of(address))
+            self._quotas.connections.give_back(network_of(address))
 
     def _log(self, address: str | None) -> None:
         now = asyncio.get_running_loop().time()

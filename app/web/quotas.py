@@ -7,7 +7,6 @@ loop's thread.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.config import Settings
+from app.core.addresses import network_of
 from app.core.errors import TooManyRequests
 from app.core.messages import N_, filled
 from app.web.auth import Visitor, language_of
@@ -25,7 +25,6 @@ from app.web.errors import refuse
 from app.web.i18n import translator
 
 RETRY_S = 2
-PREFIX_V6 = 64  # one customer's network: a single machine has all of its addresses
 
 
 class TooManyAtOnce(TooManyRequests):
@@ -110,19 +109,6 @@ async def _nothing(scope: object, receive: object, send: object) -> None:
     """No application: only the proxy rules of uvicorn's middleware are used."""
 
 
-def key_of(address: str | None) -> str:
-    """Who counts as one caller: an IPv4 address, or a /64 of IPv6."""
-    try:
-        parsed = ipaddress.ip_address((address or "").partition("%")[0])
-    except ValueError:
-        return address or ""
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, PREFIX_V6), strict=False))
-    return str(parsed)
-
-
 class Place:
     """What one request holds; all of it is given back when the request ends."""
 
@@ -181,7 +167,7 @@ class QuotaLayer:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        place = Place(self.quotas, key_of(request.client.host if request.client else None))
+        place = Place(self.quotas, network_of(request.client.host if request.client else None))
         scope.setdefault("state", {})["place"] = place
         try:
             place.enter(request)

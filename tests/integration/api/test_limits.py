@@ -11,11 +11,12 @@ from contextlib import ExitStack, closing
 import pytest
 
 from app.config import Settings
+from app.core.addresses import network_of
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
 from app.web.middleware import body_timeout_s
-from app.web.quotas import Quotas, key_of
+from app.web.quotas import Quotas
 from tests.commands import QuickServer
 from tests.integration.api.conftest import Console
 
@@ -187,8 +188,8 @@ def test_a_part_of_an_upload_has_a_deadline_of_its_own() -> None:
 
 
 def test_one_caller_is_an_address_or_a_network_of_ipv6() -> None:
-    assert key_of("192.0.2.7") == key_of("::ffff:192.0.2.7") == "192.0.2.7"
-    assert key_of("2001:db8::1") == key_of("2001:db8::ffff") != key_of("2001:db8:0:1::1")
+    assert network_of("192.0.2.7") == network_of("::ffff:192.0.2.7") == "192.0.2.7"
+    assert network_of("2001:db8::1") == network_of("2001:db8::ffff") != network_of("2001:db8:0:1::1")
     quotas = Quotas(Settings(proxy_addresses="192.0.2.0/28"))
     assert quotas.is_proxy("192.0.2.7")
     assert not quotas.is_proxy("192.0.2.77")
