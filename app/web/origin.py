@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 
 from starlette.requests import HTTPConnection
+
+from app.config import Settings
+from app.core.addresses import address_in
 
 _HOST = re.compile(r"([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
@@ -18,20 +20,30 @@ def named_host(header: str) -> str | None:
 
 def is_loopback(host: str | None) -> bool:
     """Whether a name means the machine of the browser itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
+    address = address_in(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
 
 
 def is_https(request: HTTPConnection) -> bool:
-    """Whether browsers reach us encrypted, so that cookies may demand it."""
-    public: str | None = request.app.state.services.settings.public_url
-    return public.startswith("https://") if public else request.url.scheme in ("https", "wss")
+    """Whether the browser reaches us encrypted, so that cookies may demand it.
+
+    The server has put a trusted proxy's word in the place of the connection's own scheme. While the settings name no
+    proxy, one on this machine is believed without a word: what comes by the loopback, for another name than the
+    loopback's, was sent to the public URL.
+    """
+    if request.url.scheme in ("https", "wss"):
+        return True
+    settings: Settings = request.app.state.services.settings
+    if settings.proxy_addresses or not (settings.public_url or "").startswith("https://"):
+        return False
+    caller = request.client.host if request.client else None
+    return is_loopback(caller) and not _is_for_loopback(request)
 
 
 def is_private(request: HTTPConnection) -> bool:
     """Whether nobody on the way can read along: encrypted, or inside the browser's own machine."""
-    return is_https(request) or is_loopback(named_host(request.headers.get("host", "")))
+    return is_https(request) or _is_for_loopback(request)
+
+
+def _is_for_loopback(request: HTTPConnection) -> bool:
+    return is_loopback(named_host(request.headers.get("host", "")))

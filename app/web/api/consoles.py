@@ -13,7 +13,6 @@ from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.auth import page_origin, services_of
 from app.web.consoles.door import PATH
 from app.web.deps import Reader, Writer
-from app.web.origin import is_https
 
 router = api_router("vms")
 VIEWER_FILE = "application/x-virt-viewer"
@@ -54,5 +53,5 @@ def list_consoles(id: ObjectPath, ctx: Reader) -> ConsoleList:
 def _address(request: Request) -> str:
     """Where the WebSocket is, as the caller reaches Vigie."""
     public = services_of(request).settings.public_url
-    where = urlsplit(public).netloc if public else request.headers.get("host", "")
-    return f"{'wss' if is_https(request) else 'ws'}://{where}{PATH}"
+    base = urlsplit(public or f"{request.url.scheme}://{request.headers.get('host', '')}")
+    return f"{'wss' if base.scheme == 'https' else 'ws'}://{base.netloc}{PATH}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.config import Settings, SettingsError, load_settings
 from app.core.privileges import Role
@@ -144,3 +145,62 @@ def test_nobody_signs_in_over_plain_http_from_another_machine(console: Console) 
     assert "Signing in needs HTTPS." in answer.text
     assert "set-cookie" not in answer.headers
     assert console.browser(Role.VIEWER).get("/api/v1/session").status_code == 200
+
+
+SECURE, PLAIN, REFUSED = "__Host-vigie_session=", "vigie_session=", None
+
+
+@pytest.mark.parametrize(
+    ("base", "caller", "session"),
+    [
+        pytest.param("http://192.0.2.5:8600", "192.0.2.9", REFUSED, id="the very address in clear"),
+        pytest.param("http://vigie.example.org", "192.0.2.9", REFUSED, id="the public name in clear"),
+        pytest.param("http://vigie.example.org", "127.0.0.1", SECURE, id="a proxy on this machine"),
+        pytest.param("http://vigie.example.org", "::ffff:127.0.0.1", SECURE, id="the same by IPv6"),
+        pytest.param("http://127.0.0.1:8600", "127.0.0.1", PLAIN, id="a browser on this machine"),
+        pytest.param("https://vigie.example.org", "192.0.2.9", SECURE, id="encrypted"),
+    ],
+)
+def test_a_public_url_does_not_make_plain_http_private(
+    published: Console, base: str, caller: str, session: str | None
+) -> None:
+    assert published.services.settings.proxy_addresses == ""
+    client = TestClient(
+        published.app, base, headers=SAME_ORIGIN, follow_redirects=False, client=(caller, 50000)
+    )
+    check_sign_in(client, session)
+
+
+@pytest.mark.parametrize(
+    ("caller", "told", "session"),
+    [
+        ("192.0.2.80", "https", SECURE),
+        ("192.0.2.80", "http", REFUSED),
+        ("192.0.2.81", "https", REFUSED),
+    ],
+)
+def test_the_word_of_a_proxy_counts_where_the_settings_name_it(
+    published: Console, caller: str, told: str, session: str | None
+) -> None:
+    client = TestClient(
+        ProxyHeadersMiddleware(published.app, "192.0.2.80"),
+        "http://vigie.example.org",
+        headers=SAME_ORIGIN | {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": told},
+        follow_redirects=False,
+        client=(caller, 50000),
+    )
+    check_sign_in(client, session)
+
+
+def check_sign_in(client: TestClient, session: str | None) -> None:
+    """Sign in; the session's cookie begins like this, or nobody is let in."""
+    assert ("Signing in needs HTTPS." in client.get("/login").text) is (session is None)
+    answer = client.post("/login", data=SIGN_IN)
+    if session is None:
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers
+        return
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith(session)
+    assert ("Secure" in cookie.split("; ")) is (session == SECURE)
