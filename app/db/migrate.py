@@ -25,7 +25,7 @@ _LOCK = 0x5649474945
 def upgrade(database: Database) -> None:
     """Run every migration that is missing, in one transaction. Doing it twice is harmless.
 
-    Raises Unavailable (schema_newer) for a database of a newer version of Vigie.
+    Raises Unavailable: schema_newer for a database of a newer version of Vigie, wrong_encoding for one in another encoding.
     """
     scripts = _scripts()
     with database.engine.connect() as connection:
@@ -34,6 +34,7 @@ def upgrade(database: Database) -> None:
         with connection.begin():
             if not database.is_sqlite:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+                _require_utf8(connection)
             _current(scripts, connection)
             _run(scripts, connection)
 
@@ -61,6 +62,18 @@ def differences(connection: sa.Connection) -> Sequence[Any]:
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Other tables may live in the same database, such as those of the task log."""
     return kind != "table" or name in Base.metadata.tables
+
+
+def _require_utf8(connection: sa.Connection) -> None:
+    """PostgreSQL's normalize(), by which the search finds names, knows no other encoding."""
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise Unavailable(
+            N_("The database is not in UTF-8."),
+            why=N_("Its encoding is %(found)s, in which many names cannot be stored.") % {"found": encoding},
+            hint=N_("Make another one: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'"),
+            code="wrong_encoding",
+        )
 
 
 def _scripts() -> ScriptDirectory:

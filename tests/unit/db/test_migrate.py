@@ -7,6 +7,7 @@ from app.core.errors import Unavailable
 from app.db import migrate
 from app.db.models import Base
 from app.db.session import Database
+from tests.databases import Cluster
 
 
 def test_migrations_make_the_models_schema(database: Database) -> None:
@@ -47,3 +48,18 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
     assert "9999" in (told.value.why or "")
     with database.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
+
+
+def test_a_database_in_another_encoding_is_refused_and_left_empty(cluster: Cluster) -> None:
+    cluster.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    database = Database(cluster.url("latin"))
+    try:
+        with pytest.raises(Unavailable) as told:
+            migrate.upgrade(database)
+        assert told.value.code == "wrong_encoding"
+        assert "LATIN1" in (told.value.why or "")
+        with database.engine.connect() as connection:
+            assert sa.inspect(connection).get_table_names() == []
+    finally:
+        database.close()
+        cluster.execute("DROP DATABASE latin WITH (FORCE)")
