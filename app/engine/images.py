@@ -20,11 +20,13 @@ from app.engine.own_volume import own_volume, tell_share, write_beginning, write
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.hypervisor.os_guess import LABEL_BYTES, guess_system
-from app.services import image_births
+from app.services import image_births, volume_records
 from app.services.images import plan_of
+from app.services.volume_records import Place
 
 IN_LIBRARY = N_("The image is in the library.")
-_copying: dict[tuple[str, str, str], threading.Lock] = {}  # by host, pool and volume
+WAIT_S = 0.5
+_copying: dict[Place, threading.Lock] = {}
 _guard = threading.Lock()
 
 
@@ -143,17 +145,26 @@ def fetch(run: Run, asked: ImageFetch) -> None:
 
 @contextmanager
 def _alone(run: Run, asked: ImageFetch) -> Iterator[None]:
-    """Several VMs may be made from an image at the same time: one task copies it, the others wait."""
+    """Several VMs may be made from an image at the same time: one task copies it, the others wait.
+
+    After a restart the first to come is not always the one that had begun: half a copy is left to its own task, which
+    takes it up again or removes it.
+    """
+    place = Place(run.job.host_id, asked.pool, asked.name)
+    begun_by_other = partial(volume_records.is_begun_by_other, place=place, task_id=run.job.task_id)
     with _guard:
-        lock = _copying.setdefault((run.job.host_id, asked.pool, asked.name), threading.Lock())
-    while not lock.acquire(timeout=1.0):
+        lock = _copying.setdefault(place, threading.Lock())
+    while True:
+        if lock.acquire(timeout=WAIT_S):
+            try:
+                if not run.write(begun_by_other):
+                    yield
+                    return
+            finally:
+                lock.release()
         run.say(None, N_("Waiting for another task that copies the image."))
         run.stop_if_asked()
-        run.pause(0)
-    try:
-        yield
-    finally:
-        lock.release()
+        run.pause(WAIT_S)
 
 
 def _fetch(run: Run, asked: ImageFetch) -> None:

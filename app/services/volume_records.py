@@ -13,10 +13,11 @@ from sqlalchemy.orm import Session
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.pools import FILE_POOLS
-from app.core.states import ObjectKind, Severity
+from app.core.states import ACTIVE_TASK_STATES, ObjectKind, Severity
 from app.core.views import VolumeObservation
 from app.core.vmspec import MAX_DISK
 from app.core.volumes import is_same_format
+from app.core.work import BY_ASKER
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
 from app.services.volume_places import same_storage
 
@@ -123,7 +124,17 @@ def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
 
 def incomplete(session: Session) -> set[Place]:
     """Volumes that tasks are making, or have left behind half made."""
-    query = sa.select(Task.host_id, Task.made).where(Task.made.is_not(None))
+    return _noted(session)
+
+
+def is_begun_by_other(session: Session, place: Place, task_id: str) -> bool:
+    """Whether another task than this one has begun to make the volume and will go on with it by itself."""
+    goes_on = sa.and_(Task.state.in_(ACTIVE_TASK_STATES), Task.kind.not_in(BY_ASKER))
+    return place in _noted(session, Task.host_id == place.host_id, Task.id != task_id, goes_on)
+
+
+def _noted(session: Session, *where: sa.ColumnElement[bool]) -> set[Place]:
+    query = sa.select(Task.host_id, Task.made).where(Task.made.is_not(None), *where)
     return {
         Place(host_id or "", note["pool"], note["name"])
         for host_id, made in session.execute(query)

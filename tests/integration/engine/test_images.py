@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.core.created_resources import CREATED, volume_note
 from app.core.errors import Busy, Conflict, EditConflict, InvalidInput
 from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.records import TaskRecord
@@ -106,6 +107,35 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
     with pytest.raises(Conflict) as told:
         ask(site, images.copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id))
     assert told.value.code == "image_there"
+
+
+def test_vms_wait_for_the_task_whose_copy_of_the_image_a_crash_interrupted(
+    hosts: list[LabHost], site: Site
+) -> None:
+    """All of a batch go on at once; the copy is half there, and noted by the one that comes last."""
+    _, second = hosts
+    assert take_in(site, "cloud.qcow2", "Tiny").state is TaskState.SUCCEEDED
+    image, pool = row(site, Image, Image.name == "Tiny"), pool_of(site, second)
+    batch = VmBatch.model_validate(
+        {
+            "count": 4,
+            "spec": {
+                "name": "copy-#", "host_id": site.host_ids[second.name], "memory_bytes": 96 * MIB,
+                "start": False, "disks": [{"pool": "local", "image_id": image.id}],
+            },
+        }
+    )  # fmt: skip
+    with site.services.database.begin() as session:
+        asked = creation.create_many(site.ctx(session), batch).tasks
+        last = max(asked, key=lambda each: (each.created_at, each.id)).id
+        made = [volume_note(pool.uuid, "cloud.qcow2") | {"state": CREATED}]
+        session.execute(sa.update(Task).where(Task.id == last).values(made=made))
+        second.virsh("vol-create-as", "local", "cloud.qcow2", "1M", "--format", "raw")
+    for each in asked:
+        task = site.task(each.id, 90)
+        assert task.state is TaskState.SUCCEEDED, task
+    sums = [host.exec("sha256sum", f"{POOLS['local']}/cloud.qcow2").stdout.split()[0] for host in hosts]
+    assert sums == [image.sha256] * 2
 
 
 def test_an_iso_is_copied_on_demand_edited_and_forgotten(hosts: list[LabHost], site: Site) -> None:
