@@ -14,7 +14,7 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
 from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
-from app.services import saved_specs
+from app.services import conditions, saved_specs
 from app.services.context import Services
 from app.services.events import record_event
 from app.services.notices import TREE, notify
@@ -72,6 +72,7 @@ def _forget_vms(services: Services, before: datetime, stopped: Callable[[], bool
             old = session.execute(query).all()
             session.execute(sa.delete(Vm).where(Vm.id.in_([row.id for row in old])))
             for row in old:
+                conditions.forget(session, row.id)
                 record_event(
                     session,
                     services.hub,

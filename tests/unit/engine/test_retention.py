@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.states import ObjectKind, TaskState
-from app.db.models import Audit, Datacenter, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
+from app.db.models import Audit, Condition, Datacenter, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.engine import retention
 from app.services import accounts
 from app.services.context import Services
@@ -71,11 +71,8 @@ def test_old_rows_go_and_a_task_that_runs_stays(services: Services) -> None:
     assert retention.forget_old(services, never) == 0
 
 
-def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_wrote_about_it(
-    services: Services,
-) -> None:
+def add_host(services: Services) -> None:
     now = datetime.now(UTC)
-    old, fresh = now - timedelta(days=2), now - timedelta(hours=1)
     with services.database.begin() as session:
         session.add(Datacenter(id="dc_1", name="dc", name_key="retention", created_at=now))
         session.flush()
@@ -86,7 +83,23 @@ def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_w
                 **{"state": "connected", "created_at": now},
             )
         )
-        session.flush()
+
+
+def missing_vm(name: str, at: datetime, *, persistent: bool = False, notes: str = "") -> Vm:
+    return Vm(
+        **{"id": f"vm_{name}", "host_id": "host_1", "uuid": name, "name": name, "name_key": name},
+        **{"state": "missing", "persistent": persistent, "autostart": False, "seen_at": at},
+        **{"notes": notes, "created_at": at},
+    )
+
+
+def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_wrote_about_it(
+    services: Services,
+) -> None:
+    now = datetime.now(UTC)
+    old, fresh = now - timedelta(days=2), now - timedelta(hours=1)
+    add_host(services)
+    with services.database.begin() as session:
         for name, persistent, at, notes in (
             ("ended", False, old, ""),
             ("just-ended", False, fresh, ""),
@@ -94,13 +107,7 @@ def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_w
             ("tagged", False, old, ""),
             ("undefined", True, old, ""),
         ):
-            session.add(
-                Vm(
-                    **{"id": f"vm_{name}", "host_id": "host_1", "uuid": name, "name": name, "name_key": name},
-                    **{"state": "missing", "persistent": persistent, "autostart": False, "seen_at": at},
-                    **{"notes": notes, "created_at": old},
-                )
-            )
+            session.add(missing_vm(name, at, persistent=persistent, notes=notes))
         session.add(Tag(object_id="vm_tagged", name="prod"))
     heard: set[str] = set()
     services.hub.listen(heard.update)
@@ -111,6 +118,23 @@ def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_w
     assert left == {"just-ended", "noted", "tagged", "undefined"}
     assert [tuple(each) for each in events] == [("vm.forgotten", "vm_ended", "a")]
     assert {TREE, "vm_ended"} <= heard
+
+
+def test_what_holds_of_a_vm_goes_with_it(services: Services) -> None:
+    old = datetime.now(UTC) - timedelta(days=2)
+    add_host(services)
+    with services.database.begin() as session:
+        for vm in (missing_vm("ended", old), missing_vm("noted", old, notes="ours")):
+            session.add(vm)
+            session.add(
+                Condition(
+                    **{"object_id": vm.id, "code": "disk_missing", "subject": "", "object_kind": "vm"},
+                    **{"host_id": "host_1", "params": {}, "since": old},
+                )
+            )
+    assert retention.forget_old(services, never) == 1
+    with services.database.read() as session:
+        assert list(session.scalars(sa.select(Condition.object_id))) == ["vm_noted"]
 
 
 def test_more_than_one_part_goes(services: Services) -> None:
