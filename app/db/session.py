@@ -106,7 +106,7 @@ class folded(FunctionElement[str]):
     """A text column without regard to case, to be compared with what core.folding made of the searched text.
 
     SQLite's connections have core.folding.fold itself; PostgreSQL a function that was made from the same tables of
-    Python (migration 0008). What is ASCII needs neither. So both databases find the same.
+    Python (migration 0007). What is ASCII needs neither. So both databases find the same.
     """
 
     type = sa.String()
