@@ -32,10 +32,11 @@ class Locks:
 
 @dataclass(frozen=True, slots=True)
 class PossibleUser:
-    """A VM, or a volume built on it, of another host that names the path of a volume: maybe the same file."""
+    """A VM, or a volume built on it, that names a path at which a volume may lie on its host: maybe the same file."""
 
     name: str
     host: str
+    path: str
 
 
 def same_storage(session: Session, pool: Pool) -> list[Pool]:
@@ -49,28 +50,41 @@ def same_storage(session: Session, pool: Pool) -> list[Pool]:
 
 
 def unverified(session: Session, pool: Pool) -> list[Pool]:
-    """Pools of other hosts that may be the same storage as this one: nobody has found out."""
-    if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
+    """Pools that may be the same storage as this one: they lie at its path, or at that of a pool that is the same,
+    on another host, and nobody has found out.
+    """
+    same = same_storage(session, pool)
+    elsewhere = [
+        sa.and_(sa.func.rtrim(Pool.target_path, "/") == folder, Pool.host_id.not_in(hosts))
+        for folder, hosts in _folders(same).items()
+    ]
+    if not elsewhere:
         return []
     query = sa.select(Pool).where(
-        Pool.host_id != pool.host_id,
+        sa.or_(*elsewhere),
         Pool.kind.in_(LOCATED_BY_PATH),
-        sa.func.rtrim(Pool.target_path, "/") == pool.target_path.rstrip("/"),
-        Pool.id.not_in(_different(pool)),
+        Pool.id.not_in([each.id for each in same]),
+        Pool.id.not_in(_different(same)),
     )
-    if pool.shared_mark:
-        query = query.where(sa.func.coalesce(Pool.shared_mark, "") != pool.shared_mark)
-    if pool.source:
-        query = query.where(sa.func.coalesce(Pool.source, "") != pool.source)
     return list(session.scalars(query))
 
 
-def _different(pool: Pool) -> sa.Select[str]:
-    """Pools that were found to be different storage from this one, or from one that is the same."""
-    same = [Pool.id == pool.id]
-    if pool.shared_mark:
-        same.append(Pool.shared_mark == pool.shared_mark)
-    ours = sa.select(Pool.id).where(sa.or_(*same))
+def _folders(pools: Iterable[Pool]) -> dict[str, set[str]]:
+    """Where pools have their volumes, and the hosts on which they have them there."""
+    found: dict[str, set[str]] = {}
+    for pool in pools:
+        if pool.target_path and pool.kind in LOCATED_BY_PATH:
+            found.setdefault(_folder(pool), set()).add(pool.host_id)
+    return found
+
+
+def _folder(pool: Pool) -> str:
+    return (pool.target_path or "").rstrip("/")
+
+
+def _different(same: Iterable[Pool]) -> sa.Select[str]:
+    """Pools that were found to be different storage from one of these, which are the same."""
+    ours = [each.id for each in same]
     return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id.in_(ours))
 
 
@@ -90,9 +104,7 @@ def name_lock(pool: Pool, name: str) -> str:
 def locks_of(session: Session, pool: Pool, name: str) -> set[str]:
     """What a task holds that names this volume: it, through every pool that is or may be the same storage."""
     locks = {name_lock(each, name) for each in same_storage(session, pool)}
-    if unverified(session, pool):
-        locks.add(f"{(pool.target_path or '').rstrip('/')}/volume/{fold(name)}")
-    return locks
+    return locks | {f"{_folder(each)}/volume/{fold(name)}" for each in unverified(session, pool)}
 
 
 def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Locks:
@@ -168,27 +180,44 @@ def _path_in(pool: Pool, name: str) -> str | None:
     """Where a pool has a volume of this name, if it has one that was not listed yet."""
     if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
         return None
-    return f"{pool.target_path.rstrip('/')}/{name}"
+    return f"{_folder(pool)}/{name}"
 
 
 def possible_users(session: Session, pool: Pool, volume: Volume) -> list[PossibleUser]:
-    """Who on other hosts names this path, where nobody knows whether it is the same storage there."""
-    if pool.kind not in LOCATED_BY_PATH:
-        return []
-    known = {each.host_id for each in same_storage(session, pool)}
-    known |= set(session.scalars(sa.select(Pool.host_id).where(Pool.id.in_(_different(pool)))))
-    sources = {volume.path, *(f"{each.name}/{volume.name}" for each in unverified(session, pool))}
+    """Who names the path of a volume, at this pool or at one that is the same, where nobody knows what lies there.
+
+    It is known of a host only where that has a pool at this very path, which is the same or was found different.
+    """
+    same, maybe = same_storage(session, pool), unverified(session, pool)
+    different = session.scalars(sa.select(Pool).where(Pool.id.in_(_different(same)))).all()
+    known = _folders([*same, *different])
+    found: list[PossibleUser] = []
+    for folder in _folders(same):
+        path = volume.path if folder == _folder(pool) else f"{folder}/{volume.name}"
+        names = {f"{each.name}/{volume.name}" for each in maybe if _folder(each) == folder}
+        found += _vms_naming(session, path, names, known[folder])
+        found += _built_on(session, path, known[folder])
+    return list(dict.fromkeys(found))
+
+
+def _vms_naming(session: Session, path: str, names: set[str], known: Collection[str]) -> list[PossibleUser]:
+    """VMs of other than the known hosts with a disk that has this path, or one of these names (`pool/volume`)."""
+    sources = {path, *names}
     query = sa.select(Vm.name, Host.name, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(Host, Host.id == Vm.host_id).join(VmDefinition, VmDefinition.vm_id == Vm.id)
     texts = [sa.cast(each, sa.Text) for each in (VmDefinition.parsed, VmDefinition.saved_parsed)]
     mentioned = [text.contains(json.dumps(each), autoescape=True) for each in sources for text in texts]
     query = query.where(Vm.host_id.not_in(known), sa.or_(*mentioned)).order_by(Host.name_key, Vm.name_key)
-    vms = [
-        PossibleUser(vm, host)
+    return [
+        PossibleUser(vm, host, path)
         for vm, host, *definitions in session.execute(query)
         if any(disk["source"] in sources for each in definitions if each for disk in each.get("disks", ()))
     ]
-    overlays = sa.select(Volume.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
-    overlays = overlays.join(Host, Host.id == Pool.host_id)
-    overlays = overlays.where(Volume.backing_path == volume.path, Host.id.not_in(known))
-    return vms + [PossibleUser(name, host) for name, host in session.execute(overlays)]
+
+
+def _built_on(session: Session, path: str, known: Collection[str]) -> list[PossibleUser]:
+    """Volumes of other than the known hosts whose backing file has this path."""
+    query = sa.select(Volume.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
+    query = query.join(Host, Host.id == Pool.host_id)
+    query = query.where(Volume.backing_path == path, Host.id.not_in(known))
+    return [PossibleUser(name, host, path) for name, host in session.execute(query)]

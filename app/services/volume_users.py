@@ -124,9 +124,7 @@ def volume_at(session: Session, host_id: str, path: str) -> tuple[str, str] | No
 def why_possible(ctx: Ctx, volume: Volume, user: PossibleUser) -> str:
     """Why a volume may be in use on another host."""
     pool = ctx.session.get_one(Pool, volume.pool_id)
-    return ctx.say(
-        POSSIBLE_WHY, {"user": user.name, "host": user.host, "path": volume.path, "pool": pool.name}
-    )
+    return ctx.say(POSSIBLE_WHY, {"user": user.name, "host": user.host, "path": user.path, "pool": pool.name})
 
 
 def refuse_possibly_used(ctx: Ctx, volume: Volume) -> None:

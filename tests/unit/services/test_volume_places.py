@@ -128,11 +128,15 @@ def _another_pool(ctx: Ctx, world: World) -> str:
     found = ctx.session.scalar(sa.select(Pool.id).where(Pool.name == "other"))
     if found is not None:
         return found
-    pool = _pool(new_id(ObjectKind.POOL), world.hosts[0])
-    pool.name, pool.target_path, pool.uuid = "other", "/other", "another"
+    return add_pool(ctx, world.hosts[0], "other", "/other").id
+
+
+def add_pool(ctx: Ctx, host_id: str, name: str, path: str) -> Pool:
+    pool = _pool(new_id(ObjectKind.POOL), host_id)
+    pool.name, pool.target_path, pool.uuid = name, path, f"{name}-uuid"
     ctx.session.add(pool)
     ctx.session.flush()
-    return pool.id
+    return pool
 
 
 def test_a_volume_that_a_vm_of_another_host_may_use_is_left_alone(world: World, ctx: Contexts) -> None:
@@ -160,6 +164,39 @@ def test_a_volume_of_shared_storage_is_in_use_through_every_host(world: World, c
     found = every_change(asked, world)
     assert found.pop("resize") == "", "a VM that is off lets its disk grow"
     assert set(found.values()) == {"volume_in_use"}
+
+
+@pytest.mark.parametrize("mounts", [True, False])
+def test_a_pool_elsewhere_that_was_found_different_does_not_vouch_for_its_host(
+    world: World, ctx: Contexts, mounts: bool
+) -> None:
+    asked = ctx()
+    verified(asked, world, same=False)
+    asked.session.get_one(Pool, world.pools[1]).target_path = "/srv/local"
+    asked.session.get_one(Volume, world.volumes[1]).path = "/srv/local/web.qcow2"
+    if mounts:  # the path is a pool that was off when the other was looked at
+        add_pool(asked, world.hosts[1], "nas", "/vms")
+    uses(asked, world.vms[1])
+    assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
+
+
+def test_a_pool_at_the_path_of_one_that_is_the_same_may_be_the_same(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    nas = add_pool(asked, world.hosts[0], "nas", "/mnt")
+    nas.shared_mark = asked.session.get_one(Pool, world.pools[0]).shared_mark = "mark"
+    uses(asked, world.vms[1])
+    volume = _volume(new_id(ObjectKind.VOLUME), nas.id)
+    volume.path = "/mnt/web.qcow2"
+    asked.session.add(volume)
+    asked.session.flush()
+    with pytest.raises(Conflict) as told:
+        volumes.delete_volume(asked, volume.id)
+    assert told.value.code == "volume_may_be_in_use"
+    assert PATH in (told.value.why or ""), "the path by which it may be used is named"
+    uses(asked, world.vms[1], "/elsewhere")
+    volumes.delete_volume(asked, volume.id)
+    with pytest.raises(Busy):
+        volumes.delete_volume(asked, world.volumes[1])
 
 
 def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: World, ctx: Contexts) -> None:
