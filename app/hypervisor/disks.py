@@ -14,7 +14,7 @@ from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import edit
-from app.hypervisor.xml.disks import names_any
+from app.hypervisor.xml.disks import names_any, written_alone
 from app.hypervisor.xml.read import parse
 
 _COPY = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
@@ -63,16 +63,17 @@ class Disks:
         with self._wiring.reads() as reads:
             return _has(reads, listing.find_vm(reads, uuid), {path})
 
-    def vms_with(self, source: str, *, but: str = "") -> list[str]:
+    def vms_with(self, source: str, *, but: str = "", alone: bool = False) -> list[str]:
         """Names of the host's VMs that have a disk, as they run or as they are saved, now.
 
-        `source` is the disk's path, or `pool/volume`; definitions may name it either way.
+        `source` is the disk's path, or `pool/volume`; definitions may name it either way. `alone`: only those that
+        write to it and do not declare it to be shared.
         """
         with self._wiring.reads() as reads:
             sources, found = _sources(reads, source), []
             for vm in reads.call(reads.raw.listAllDomains, 0):
                 with suppress(VmGone):
-                    if vm.UUIDString() != but and _has(reads, vm, sources):
+                    if vm.UUIDString() != but and _has(reads, vm, sources, alone=alone):
                         found.append(str(vm.name()))
             return sorted(found)
 
@@ -126,8 +127,10 @@ def _sources(reads: Connection, source: str) -> set[str]:
     return sources
 
 
-def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str]) -> bool:
+def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, alone: bool = False) -> bool:
     texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
+    if alone:
+        return any(source in sources for text in texts for source in written_alone(text))
     return any(names_any(text, sources) for text in texts)
 
 

@@ -166,9 +166,10 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
     volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
     writes = asked.device == "disk" and not asked.readonly
     locks = locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
-    if writes and not asked.shareable:
-        tasks.require_free(ctx, *locks)
-        if users := writers_of(ctx, volume):
+    alone = writes and not asked.shareable
+    tasks.require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
+    if writes:  # what all its writers share may be shared with one more
+        if users := writers_of(ctx, volume, alone=asked.shareable):
             raise Conflict(
                 N_("The volume is in use."),
                 why=ctx.say(
@@ -178,8 +179,6 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
                 code="volume_in_use",
             )
         refuse_possibly_used(ctx, volume)
-    else:
-        tasks.require_free(ctx, reads=locks)
     recorded = require_usable(ctx, volume, host.id)
     kind = recorded if recorded in DISK_FORMATS else RAW
     if asked.format and asked.format != kind:

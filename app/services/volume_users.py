@@ -14,8 +14,10 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.states import ObjectKind
 from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
+from app.hypervisor.xml.disks import written_alone
+from app.hypervisor.xml.read import UnreadableXml
 from app.services.context import Ctx
-from app.services.volume_places import Place, PossibleUser, places_of, possible_users
+from app.services.volume_places import Place, PossibleUser, places_of, possible_users, same_storage
 
 POSSIBLE_WHY = N_(
     "%(user)s on host %(host)s uses %(path)s. It is not known whether pool %(pool)s is the same storage there."
@@ -55,15 +57,33 @@ def users_at(
     return found
 
 
-def writers_of(ctx: Ctx, volume: Volume) -> list[str]:
-    """Names of the VMs, of all hosts that surely have the volume, that have it as a disk to write to."""
-    places = places_of(ctx.session, [volume])[volume.id]
-    found = [
-        user
-        for place, user in _vms(ctx.session, {host for host, _ in places}, "", writing=True)
-        if place in places
-    ]
-    return list(dict.fromkeys(user.name for user in found))
+def writers_of(ctx: Ctx, volume: Volume, *, alone: bool = False) -> list[str]:
+    """Names of the VMs, of all hosts that surely have the volume, that have it as a disk to write to.
+
+    `alone`: only those that do not declare it to be shared.
+    """
+    return _writers(ctx.session, volume, "", alone=alone)
+
+
+def _writers(session: Session, volume: Volume, but: str, *, alone: bool) -> list[str]:
+    places = places_of(session, [volume])[volume.id]
+    vms = _vms(session, {host for host, _ in places}, but, writing=True)
+    found = {user.id: user.name for place, user in vms if place in places}
+    if alone:
+        pools = same_storage(session, session.get_one(Pool, volume.pool_id))
+        sources = {*(path for _, path in places), *(f"{pool.name}/{volume.name}" for pool in pools)}
+        found = {key: name for key, name in found.items() if _writes_alone(session, key, sources)}
+    return list(dict.fromkeys(found.values()))
+
+
+def _writes_alone(session: Session, vm_id: str, sources: Collection[str]) -> bool:
+    """Whether a VM, as it runs or as it is saved, has a disk with one of these sources and does not share it."""
+    definition = session.get_one(VmDefinition, vm_id)
+    texts = [text for text in (definition.xml, definition.saved_xml) if text]
+    try:
+        return any(source in sources for text in texts for source in written_alone(text))
+    except UnreadableXml:
+        return True
 
 
 def possible_users_of(ctx: Ctx, volumes: Collection[Volume]) -> dict[str, list[PossibleUser]]:
@@ -95,10 +115,11 @@ def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uu
     return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
 
 
-def vms_at(session: Session, host_id: str, source: str, but_uuid: str) -> VolumeUse:
+def vms_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone: bool = False) -> VolumeUse:
     """VMs that have a disk of a host by now, possible ones included; the VM of that UUID does not count.
 
     `source` is what a definition calls the disk: a path, or pool and volume. A file that is no volume has one place.
+    `alone` leaves out those that only read it or declare it to be shared.
     """
     pool, _, name = source.partition("/")
     query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
@@ -107,8 +128,11 @@ def vms_at(session: Session, host_id: str, source: str, but_uuid: str) -> Volume
     if volume is None:
         return VolumeUse(places=frozenset({(host_id, source)}))
     but = session.scalar(sa.select(Vm.id).where(Vm.host_id == host_id, Vm.uuid == but_uuid)) or ""
-    users = users_at(session, [volume], but=but)[volume.id]
-    names = [user.name for user in users if user.kind is ObjectKind.VM]
+    if alone:
+        names = _writers(session, volume, but, alone=True)
+    else:
+        users = users_at(session, [volume], but=but)[volume.id]
+        names = [user.name for user in users if user.kind is ObjectKind.VM]
     maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
     names += [f"{user.name} ({user.host})" for user in maybe]
     return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))

@@ -25,12 +25,21 @@ def names_any(xml: str, sources: Collection[str]) -> bool:
 
 def written_alone(xml: str) -> list[str]:
     """Sources of the disks that the VM writes to and does not declare to be shared. Raises UnreadableXml."""
+    return _written(xml, shared=False)
+
+
+def written_together(xml: str) -> list[str]:
+    """Sources of the disks that the VM writes to and declares to be shared. Raises UnreadableXml."""
+    return _written(xml, shared=True)
+
+
+def _written(xml: str, *, shared: bool) -> list[str]:
     disks = parse(xml, "domain").iterfind("devices/disk")
-    own = [
+    found = [
         source_of(disk)
         for disk in disks
         if disk.get("device", "disk") == "disk"
         and disk.find("readonly") is None
-        and disk.find("shareable") is None
+        and (disk.find("shareable") is not None) is shared
     ]
-    return [source for source in own if source]
+    return [source for source in found if source]

@@ -308,15 +308,18 @@ def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: L
         assert len(definitions.list_versions(site.ctx(session), vm_id(site)).items) == 2
 
 
+@pytest.mark.parametrize("mark", ["", "<shareable/>"])
 @pytest.mark.parametrize("by", ["path", "pool and volume"])
-def test_a_definition_cannot_take_the_disk_of_another_vm(by: str, host: LabHost, site: Site) -> None:
+def test_a_definition_cannot_take_the_disk_of_another_vm(
+    by: str, mark: str, host: LabHost, site: Site
+) -> None:
     host.create_guest("keep")
     site.wait_vm("keep", VmState.SHUTOFF)
     path = read_vm(host.virsh("dumpxml", "keep")).disks[0].source or ""
     pool, name = host.virsh("vol-pool", path).strip(), path.rpartition("/")[2]
     source = f"file='{path}'" if by == "path" else f"pool='{pool}' volume='{name}'"
     disk = f"<disk type='{'file' if by == 'path' else 'volume'}' device='disk'><driver name='qemu' type='qcow2'/>"
-    disk += f"<source {source}/><target dev='vdf' bus='virtio'/></disk>"
+    disk += f"<source {source}/><target dev='vdf' bus='virtio'/>{mark}</disk>"
     with site.services.database.read() as session:
         before = definitions.show_definition(site.ctx(session), vm_id(site)).saved
     task = site.task(ask(site, definitions.replace, before.replace("</devices>", f"{disk}</devices>"), None))

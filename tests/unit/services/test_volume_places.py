@@ -233,6 +233,23 @@ def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Con
         hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
 
 
+@pytest.mark.parametrize("shares", [True, False])
+def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Contexts, shares: bool) -> None:
+    asked = ctx()
+    verified(asked, world, same=True)
+    uses(asked, world.vms[1])
+    mark = "<shareable/>" if shares else ""
+    xml = f"<domain><devices><disk><source file='{PATH}'/>{mark}</disk></devices></domain>"
+    asked.session.execute(sa.update(VmDefinition).where(VmDefinition.vm_id == world.vms[1]).values(xml=xml))
+    disk = DiskSpec(volume_id=world.volumes[0], shareable=True)
+    if shares:
+        hardware.add_disk(asked, world.vms[0], disk)
+        return
+    with pytest.raises(Conflict) as told:
+        hardware.add_disk(asked, world.vms[0], disk)
+    assert told.value.code == "volume_in_use"
+
+
 def test_two_hosts_do_not_make_one_file_at_once(world: World, ctx: Contexts) -> None:
     asked = ctx()
     volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
