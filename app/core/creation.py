@@ -25,10 +25,15 @@ class Creation(Spec):
 
 
 class SeedRemoval(Spec):
-    """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone."""
+    """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone.
+
+    `host` has the seed, `vm_host` the VM; None in older tasks, which have both on their host.
+    """
 
     vm_id: str
     uuid: str | None = None
+    vm_host: str | None = None
+    host: str | None = None
     pool: str
     name: str
     target: str

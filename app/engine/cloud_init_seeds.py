@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from app.core.creation import SeedRemoval
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
+from app.engine import volume_use
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
+from app.hypervisor import Host
 from app.services import cloud_init_seeds
+
+T = TypeVar("T")
 
 
 @operation("vm.remove-seed")
@@ -23,9 +29,14 @@ def remove(run: Run) -> Outcome:
 
 
 def delete_volume(run: Run, seed: SeedRemoval) -> None:
-    """Delete the seed's volume, and forget that there was one. What is gone already is no error."""
+    """Delete the seed's volume, and forget that there was one. What is gone already is no error.
+
+    Raises TaskFailed (volume_in_use) when anything but its VM uses it by now.
+    """
     try:
-        if run.call(lambda host: host.storage.find_volume(seed.pool, seed.name)) is not None:
+        found = run.call(lambda host: host.storage.find_volume(seed.pool, seed.name))
+        if found is not None:
+            volume_use.refuse_used(run, seed.pool, seed.name, found.path, but=seed.uuid or "")
             run.call(lambda host: host.storage.delete_volume(seed.pool, seed.name))
     except HypervisorRefused as error:
         if error.code != "no_such_pool":
@@ -36,9 +47,14 @@ def delete_volume(run: Run, seed: SeedRemoval) -> None:
 
 def _eject(run: Run, uuid: str, seed: SeedRemoval) -> None:
     """Empty the drive where it holds the seed, in what runs and in what is saved. Raises TaskFailed."""
+    moved = seed.vm_host is not None and seed.vm_host != run.job.host_id
+
+    def ask(verb: Callable[[Host], T]) -> T:
+        return verb(run.other(str(seed.vm_host))) if moved else run.call(verb)
+
     try:
-        held = run.call(lambda host: host.hardware.holds(uuid, seed.target, seed.name))
-        if held and not run.call(lambda host: host.hardware.change_medium(uuid, seed.target, None)):
+        held = ask(lambda host: host.hardware.holds(uuid, seed.target, seed.name))
+        if held and not ask(lambda host: host.hardware.change_medium(uuid, seed.target, None)).now:
             raise TaskFailed(
                 "seed_in_use",
                 N_("The guest holds the CD with its cloud-init seed."),
@@ -46,6 +62,7 @@ def _eject(run: Run, uuid: str, seed: SeedRemoval) -> None:
                 hint=N_("Vigie tries again; shut the VM down to have it removed at once."),
                 params={"target": seed.target},
             )
-        run.show(run.call(lambda host: host.read_vm(uuid)))
+        if not moved:
+            run.show(run.call(lambda host: host.read_vm(uuid)))
     except VmGone:
         return

@@ -38,7 +38,7 @@ def delete(run: Run) -> Outcome:
     run.report(gone_vms=(asked.uuid,))
     _delete_volumes(run, asked.volumes)
     seed = run.write(partial(cloud_init_seeds.of_vm, vm_id=vm_id))
-    if seed is not None:
+    if seed is not None and seed.host == run.job.host_id:  # else it goes in a task of that host
         delete_seed(run, seed)
     if asked.volumes:
         return Outcome(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.core.blueprint import DiskPlan
 from app.core.creation import SeedRemoval
@@ -22,6 +22,8 @@ from app.core.states import ACTIVE_TASK_STATES, HostMode, HostState, ObjectKind,
 from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
 from app.services import tasks
 from app.services.context import Actor, Ctx, Services
+from app.services.volume_places import may_be_same
+from app.services.volume_users import look_again
 
 log = structlog.get_logger(__name__)
 
@@ -54,13 +56,18 @@ def forget(session: Session, vm_id: str) -> None:
 
 
 def is_seed() -> sa.ColumnElement[bool]:
-    """Of a query that has volumes joined with their pools: whether the volume is a seed."""
-    same = sa.and_(
-        CloudInitSeed.host_id == Pool.host_id,
-        CloudInitSeed.pool_uuid == Pool.uuid,
-        CloudInitSeed.volume_name == Volume.name,
+    """Of a query that has volumes joined with their pools: whether the volume is a seed, or may be one.
+
+    Storage that hosts share lists the seed once for each of them. Where the pool it was made in is known no more,
+    its name alone counts.
+    """
+    home = aliased(Pool)
+    at_home = sa.and_(home.host_id == CloudInitSeed.host_id, home.uuid == CloudInitSeed.pool_uuid)
+    seeds = sa.select(CloudInitSeed.vm_id).outerjoin(home, at_home)
+    seeds = seeds.where(
+        CloudInitSeed.volume_name == Volume.name, sa.or_(home.id.is_(None), may_be_same(home, Pool))
     )
-    return sa.exists().where(same).correlate(Pool, Volume)
+    return seeds.correlate(Pool, Volume).exists()
 
 
 def holds_seed(session: Session, volume: Volume) -> bool:
@@ -90,7 +97,7 @@ def remove_due(services: Services, *, now: datetime) -> None:
     with services.database.begin() as session:
         ctx = Ctx(services, session, _VIGIE, now=now)
         for seed, vm, host in _open(session):
-            if _is_due(seed, vm, now):
+            if _is_due(seed, vm, now) and not _is_used(ctx, seed, vm):
                 _enqueue(ctx, seed, vm, host)
 
 
@@ -101,7 +108,9 @@ def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
     active = [state.value for state in ACTIVE_TASK_STATES]
     making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
     usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
-    for row in session.execute(query.where(*usable, sa.not_(making))).all():
+    # The VM may be on another host by now, where the seed is taken from its drive.
+    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(*usable)))
+    for row in session.execute(query.where(*usable, reached, sa.not_(making))).all():
         yield row[0], row[1], row[2]
 
 
@@ -115,7 +124,7 @@ def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
     if vm is None:
         return True
     state = VmState(vm.state)
-    if seed.keep or vm.host_id != seed.host_id or state in (VmState.MISSING, VmState.UNKNOWN):
+    if seed.keep or state in (VmState.MISSING, VmState.UNKNOWN):
         return False
     if state.is_active:
         seed.booted_at = seed.booted_at or now
@@ -127,6 +136,16 @@ def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
         seed.booted_at = None
         return False
     return True
+
+
+def _is_used(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None) -> bool:
+    """Whether anything but its VM uses the seed, which then stays; this is looked at again later."""
+    mine = "" if vm is None else vm.uuid
+    users = look_again(ctx.session, seed.host_id, seed.pool_uuid, seed.volume_name, mine).users
+    if users:
+        seed.tried_at = ctx.now
+        log.info("seed_in_use", vm=seed.vm_id, users=users[:5])
+    return bool(users)
 
 
 def _enqueue(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
@@ -143,9 +162,12 @@ def _enqueue(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
 
 
 def _removal(session: Session, seed: CloudInitSeed) -> SeedRemoval:
+    vm = session.get(Vm, seed.vm_id)
     return SeedRemoval(
         vm_id=seed.vm_id,
-        uuid=session.scalar(sa.select(Vm.uuid).where(Vm.id == seed.vm_id)),
+        uuid=None if vm is None else vm.uuid,
+        vm_host=None if vm is None else vm.host_id,
+        host=seed.host_id,
         pool=seed.pool_uuid,
         name=seed.volume_name,
         target=seed.target,

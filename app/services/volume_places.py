@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from app.core.blueprint import DiskPlan
 from app.core.folding import fold
@@ -67,6 +67,29 @@ def unverified(session: Session, pool: Pool) -> list[Pool]:
         Pool.id.not_in(_different(same)),
     )
     return list(session.scalars(query))
+
+
+def are_same(one: type[Pool], other: type[Pool]) -> sa.ColumnElement[bool]:
+    """As `same_storage`, of a query with two pools."""
+    return sa.or_(one.id == other.id, one.shared_mark == other.shared_mark, one.source == other.source)
+
+
+def may_be_same(one: type[Pool], other: type[Pool]) -> sa.ColumnElement[bool]:
+    """Of a query with two pools: whether they are the same storage, or may be and nobody has found out."""
+    ours, near, far = aliased(Pool), aliased(Pool), aliased(Pool)
+    different = sa.exists().where(
+        are_same(one, ours), PoolDifference.pool_id == ours.id, PoolDifference.other_id == far.id
+    )
+    at_one_path = sa.exists().where(
+        are_same(one, near),
+        are_same(other, far),
+        near.host_id != far.host_id,
+        near.kind.in_(LOCATED_BY_PATH),
+        far.kind.in_(LOCATED_BY_PATH),
+        sa.func.rtrim(near.target_path, "/") == sa.func.rtrim(far.target_path, "/"),
+        sa.not_(different.correlate(one, far)),
+    )
+    return sa.or_(are_same(one, other), at_one_path.correlate(one, other))
 
 
 def _folders(pools: Iterable[Pool]) -> dict[str, set[str]]:

@@ -108,7 +108,8 @@ def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uu
     volume = session.scalar(query.where(Pool.host_id == host_id, Pool.uuid == pool_uuid, Volume.name == name))
     if volume is None:
         return VolumeUse()
-    but = session.scalar(sa.select(Vm.id).where(Vm.host_id == host_id, Vm.uuid == but_uuid)) or ""
+    vms = sa.select(Vm.id).where(Vm.uuid == but_uuid).order_by(Vm.host_id != host_id)
+    but = session.scalar(vms.limit(1)) or ""
     names = [user.name for user in users_at(session, [volume], but=but)[volume.id]]
     maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
     names += [f"{user.name} ({user.host})" for user in maybe]

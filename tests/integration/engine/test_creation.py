@@ -17,7 +17,19 @@ from app.core.removal import RemovalSpec
 from app.core.states import HostState, TaskState, VmState
 from app.core.vmspec import DiskSpec, VmSpec
 from app.core.volumes import VolumeClone
-from app.db.models import CloudInitSeed, Event, History, Image, ImageCopy, Network, Pool, Task, Vm, Volume
+from app.db.models import (
+    CloudInitSeed,
+    Event,
+    History,
+    Image,
+    ImageCopy,
+    Network,
+    Pool,
+    Task,
+    Vm,
+    VmDefinition,
+    Volume,
+)
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
@@ -103,6 +115,12 @@ def test_from_an_iso_with_an_empty_disk(host: LabHost, site: Site) -> None:
     assert RNG.validate(etree.fromstring(xml)), RNG.error_log.last_error
     assert "from-iso-vda.qcow2" in host.virsh("vol-list", "local")
     eventually(lambda: (site.vm("from-iso") or vm).agent_connected, 30, "the guest's agent answers")
+
+
+BARE = (
+    "<domain type='qemu'><name>anew</name><memory unit='MiB'>64</memory><os><type machine='q35'>hvm</type></os>"
+    "<devices>{}</devices></domain>"
+)
 
 
 def add_image(site: Site, host: LabHost) -> None:
@@ -214,6 +232,34 @@ def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_b
         asked = removal.bring_back(site.ctx(session), vm.id)
     assert site.task(asked.id).state is TaskState.SUCCEEDED
     site.do("cloud", VmVerb.START)
+
+
+def test_a_seed_that_another_vm_has_in_its_drive_stays_when_its_vm_is_deleted(
+    host: LabHost, site: Site
+) -> None:
+    add_image(site, host)
+    cloud_vm(site, host, start=False)
+    source = f"{POOLS['local']}/cloud-seed.iso"
+    drive = f"<disk type='file' device='cdrom'><source file='{source}'/><target dev='sda' bus='sata'/><readonly/></disk>"
+    host.exec("sh", "-c", f"cat > /tmp/anew.xml <<'E'\n{BARE.format(drive)}\nE")
+    host.virsh("define", "/tmp/anew.xml")
+    with site.services.database.begin() as session:
+        asked = removal.delete_vm(site.ctx(session), vm_of(site).id, RemovalSpec())
+    error = site.task(asked.id).error
+    assert error is not None
+    assert (error.code, "anew" in (error.why or "")) == ("volume_in_use", True)
+    assert "cloud-seed.iso" in host.virsh("vol-list", "local")
+    host.virsh("change-media", "anew", "sda", "--eject", "--config")
+    eventually(lambda: not any(drive_of(site, "anew")), 45, "the inventory has it empty")
+    cloud_init_seeds.remove_due(site.services, now=datetime.now(UTC) + timedelta(minutes=20))
+    eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
+
+
+def drive_of(site: Site, name: str) -> set[str | None]:
+    """What lies in the drives of a VM that has nothing else."""
+    of_vm = sa.select(VmDefinition.parsed).join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.name == name)
+    with site.services.database.read() as session:
+        return {disk["source"] for disk in session.scalars(of_vm).one()["disks"]}
 
 
 def vm_of(site: Site) -> Vm:

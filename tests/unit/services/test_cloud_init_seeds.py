@@ -7,11 +7,22 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from app.core.errors import Conflict
 from app.core.vmspec import CloudInit
-from app.db.models import CloudInitSeed, Datacenter, Host, Pool, Task, Vm, Volume
+from app.db.models import (
+    CloudInitSeed,
+    Datacenter,
+    Host,
+    Pool,
+    PoolDifference,
+    Task,
+    Vm,
+    VmDefinition,
+    Volume,
+)
 from app.services import cloud_init_seeds, creation_choices, images
 from app.services.cloud_init_seeds import AFTER_AGENT, REMOVE, WITHOUT_AGENT, remove_due
-from app.services.context import Services
+from app.services.context import Ctx, Services
 from app.services.seeds import seed_texts
 from tests.databases import Contexts
 
@@ -112,6 +123,95 @@ def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(seed: Contexts) 
     assert "tools.iso" in offered
     assert "web-seed.iso" not in offered
     assert cloud_init_seeds.of_vm(asked.session, VM) is not None
+
+
+def elsewhere(asked: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
+    """The seed as another host lists it, in a pool that is like this."""
+    if asked.session.get(Host, host) is None:
+        where = {"transport": "ssh", "address": "192.0.2.2", "port": 22, "user": "root", "socket": "/s"}
+        state = {"mode": "managed", "state": "connected", "created_at": BEGIN}
+        asked.session.add(Host(id=host, datacenter_id="dc_1", name=host, name_key=host, **where, **state))
+        asked.session.flush()
+    size = {"capacity_bytes": 1, "allocation_bytes": 1}
+    running = {"state": "running", "autostart": True, "persistent": True, "available_bytes": 1, **size}
+    asked.session.add(
+        Pool(id="pool_2", host_id=host, uuid="q", name="also", kind="dir", **{**running, **pool})
+    )
+    asked.session.flush()
+    listed = Volume(
+        id="vol_2", pool_id="pool_2", name="web-seed.iso", path="/mnt/web-seed.iso", kind="file", **size
+    )
+    asked.session.add(listed)
+    asked.session.flush()
+    return listed
+
+
+def offered(asked: Ctx) -> list[str]:
+    return sorted(each.id for each in images.volume_options(asked))
+
+
+def test_a_seed_in_storage_that_hosts_share_is_held_back_through_each(seed: Contexts) -> None:
+    asked = seed()
+    asked.session.execute(sa.update(Pool).values(shared_mark="mark"))
+    listed = elsewhere(asked, shared_mark="mark", target_path="/mnt")
+    with pytest.raises(Conflict) as told:
+        cloud_init_seeds.refuse_seed(asked, listed)
+    assert told.value.code == "volume_is_seed"
+    assert offered(asked) == ["vol_tools.iso"]
+
+
+@pytest.mark.parametrize("through", ["the pool", "one that is the same"])
+def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
+    seed: Contexts, through: str
+) -> None:
+    asked = seed()
+    place = {"target_path": "/srv", "shared_mark": "mark"}
+    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_1").values(**place))
+    if through == "the pool":
+        listed = elsewhere(asked, target_path="/srv/")
+    else:  # the seed's pool lies elsewhere on its host; its sibling lies where the other host has one
+        listed = elsewhere(asked, target_path="/mnt")
+        pool = asked.session.get_one(Pool, "pool_1")
+        facts = {each.key: getattr(pool, each.key) for each in sa.inspect(Pool).column_attrs}
+        asked.session.add(
+            Pool(**{**facts, "id": "pool_3", "uuid": "r", "name": "nas", "target_path": "/mnt"})
+        )
+        asked.session.flush()
+    assert cloud_init_seeds.holds_seed(asked.session, listed)
+    asked.session.add(PoolDifference(pool_id="pool_1", other_id="pool_2"))
+    asked.session.flush()
+    assert not cloud_init_seeds.holds_seed(asked.session, listed), "it was found to be other storage"
+
+
+def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts, services: Services) -> None:
+    elsewhere(seed(), target_path="/mnt")
+    there = {"host_id": "host_2", "agent_connected": True}
+    assert not removed(seed, services, SOON, state="running", **there)
+    assert removed(seed, services, AFTER_AGENT + 2 * SOON)
+    task = seed().session.scalars(sa.select(Task).where(Task.kind == REMOVE)).one()
+    assert (task.host_id, task.params["host"], task.params["vm_host"]) == ("host_1", "host_1", "host_2")
+
+
+def test_nothing_is_changed_on_an_observed_host_to_which_the_vm_moved(
+    seed: Contexts, services: Services
+) -> None:
+    elsewhere(seed(), target_path="/mnt")
+    seed().session.execute(sa.update(Host).where(Host.id == "host_2").values(mode="observe"))
+    there = {"host_id": "host_2", "agent_connected": True}
+    assert not removed(seed, services, SOON, state="running", **there)
+    assert not removed(seed, services, AFTER_AGENT + 2 * SOON)
+
+
+def test_a_seed_that_another_vm_has_in_its_drive_stays(seed: Contexts, services: Services) -> None:
+    session = seed().session
+    session.execute(sa.update(Vm).where(Vm.id == VM).values(id="vm_anew", uuid="another"))
+    drive = {"target": "sda", "device": "cdrom", "source": "/srv/web-seed.iso", "readonly": True}
+    session.add(
+        VmDefinition(vm_id="vm_anew", digest="d", xml="<domain/>", parsed={"disks": [drive]}, read_at=BEGIN)
+    )
+    assert not removed(seed, services, timedelta(days=1))
+    seed().session.execute(sa.update(VmDefinition).values(parsed={"disks": []}))
+    assert removed(seed, services, timedelta(days=2))
 
 
 def test_a_guest_knows_itself_without_its_seed_unless_that_stays() -> None:
