@@ -15,7 +15,7 @@ from app.core.errors import Unavailable
 from app.core.messages import N_
 
 # Of PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_DISK_FULL, _READ_ONLY, _LOCK_NOT_AVAILABLE = "53100", "25006", "55P03"
+_DISK_FULL, _READ_ONLY, _LOCK_NOT_AVAILABLE, _DEADLOCK = "53100", "25006", "55P03", "40P01"
 _PRIMARY = 0xFF  # of SQLite's extended codes, which say more in the bits above
 
 
@@ -67,6 +67,8 @@ def _told(error: DBAPIError | sa.exc.TimeoutError, path: Path | None) -> Unavail
         return _read_only()
     if state == _LOCK_NOT_AVAILABLE:
         return _locked()
+    if state == _DEADLOCK:
+        return _crossed()
     lost = isinstance(error, OperationalError | sa.exc.TimeoutError)
     return _gone() if lost or getattr(error, "connection_invalidated", False) else None
 
@@ -120,6 +122,16 @@ def _locked() -> Unavailable:
         N_("The database is busy."),
         why=N_("Another program holds its lock."),
         hint=N_("Try again in a moment; if it stays, look for a backup or a shell that holds the file open."),
+        code="database_locked",
+    )
+
+
+def _crossed() -> Unavailable:
+    """PostgreSQL undid one of two transactions that waited for each other."""
+    return Unavailable(
+        N_("The database is busy."),
+        why=N_("Two changes waited for each other; this one was undone."),
+        hint=N_("Try again in a moment."),
         code="database_locked",
     )
 

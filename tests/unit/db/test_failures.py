@@ -1,6 +1,8 @@
 """Each cause for which nothing can be written has a code of its own."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -71,6 +73,24 @@ def test_a_server_that_takes_no_changes_or_does_not_answer(database: Database) -
     with pytest.raises(Unavailable) as told, Database(gone.render_as_string()).read() as session:
         session.execute(sa.select(1))
     assert told.value.code == "database_gone"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_two_changes_that_wait_for_each_other(database: Database) -> None:
+    both_hold = threading.Barrier(2)
+
+    def change(first: int, then: int) -> str:
+        try:
+            with database.begin() as session:
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(first)))
+                both_hold.wait(timeout=10)
+                session.execute(sa.select(sa.func.pg_advisory_xact_lock(then)))
+        except Unavailable as told:
+            return told.code
+        return "done"
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(change, (1, 2), (2, 1))) == ["database_locked", "done"]
 
 
 def test_connections_that_many_needed_at_once_do_not_stay_open_with_their_caches(file: Path) -> None:
