@@ -49,8 +49,12 @@ class _Seen:
         self._run.call(self._compare)
 
     def begin(self) -> None:
-        """Compare immediately before the first change. Raises HypervisorRefused (changed_meanwhile)."""
+        """Compare immediately before the first change. Raises HypervisorRefused (changed_meanwhile).
+
+        Once it is noted that the task has begun, a later run compares nothing: so before that, too.
+        """
         if self._digest is not None:
+            self._run.call(self._compare)
             self._run.note_begun()
             self._run.call(self._compare)
             self._digest = None

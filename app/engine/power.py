@@ -14,6 +14,7 @@ from app.core.messages import N_
 from app.core.specs import ActionOptions, Restoring
 from app.core.states import VmState
 from app.core.views import VmObservation
+from app.engine import volume_checks, volume_use
 from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
 from app.engine.sending import SETTLE_S, Seen, deliver
@@ -122,8 +123,8 @@ def start(run: Run) -> Outcome:
 @operation("vm.restore")
 def restore(run: Run) -> Outcome:
     """Start a VM from its saved memory, with the definition that it had then."""
-    if not run.asked(Restoring).host_access:
-        _refuse_older_access(run)
+    if run.look().state is VmState.SAVED:
+        _check_saved(run)
     return _bring(
         run,
         VmVerb.RESTORE,
@@ -134,21 +135,37 @@ def restore(run: Run) -> Outcome:
     )
 
 
-def _refuse_older_access(run: Run) -> None:
-    """What was saved must reach the host in no way that was taken from the definition since."""
+def _check_saved(run: Run) -> None:
+    """What was saved may neither reach the host in ways, nor have disks, that the definition lost since.
+
+    What cannot be read is for those only who may have guests reach their hosts. Raises TaskFailed, HypervisorRefused.
+    """
+    may_reach = run.asked(Restoring).host_access
     try:
         saved = run.call(lambda host: host.machines.saved_state_xml(run.job.uuid))
         defined = run.call(lambda host: host.machines.xml(run.job.uuid, saved=True))
         adds = run.write(partial(adds_host_access, host_id=run.job.host_id, before=defined, after=saved))
-    except (HypervisorRefused, UnreadableXml):
-        return  # there is nothing saved by now, which is found out below; or a definition that no start reads either
-    if adds:
-        raise TaskFailed(
-            "host_access_needed",
-            N_("The saved state gives the VM host access that its definition does not have any more."),
-            why=N_("Whoever asked for this does not hold the privilege vm.host-access."),
-            hint=N_("Ask an administrator to start it, or to discard the saved state."),
+    except (HypervisorRefused, UnreadableXml) as error:
+        if isinstance(error, HypervisorRefused) and error.code != "unreadable_answer":
+            raise
+        if not may_reach:
+            raise _host_access_needed(N_("What the saved state gives the VM cannot be read.")) from None
+        return
+    if adds and not may_reach:
+        raise _host_access_needed(
+            N_("The saved state gives the VM host access that its definition does not have any more.")
         )
+    volume_use.refuse_disks_in_use(run, run.job.uuid, saved, defined)
+    volume_checks.check_existing(run, saved, defined)
+
+
+def _host_access_needed(title: str) -> TaskFailed:
+    return TaskFailed(
+        "host_access_needed",
+        title,
+        why=N_("Whoever asked for this does not hold the privilege vm.host-access."),
+        hint=N_("Ask an administrator to start it, or to discard the saved state."),
+    )
 
 
 @operation("vm.force-off")

@@ -8,7 +8,7 @@ from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.removal import Removal, Return, VolumePlace
 from app.core.views import VmObservation
-from app.engine import volume_use
+from app.engine import volume_checks, volume_use
 from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
@@ -128,7 +128,7 @@ def _delete_volume(run: Run, place: VolumePlace) -> None:
 
 @operation("vm.bring_back")
 def bring_back(run: Run) -> Outcome:
-    """Define it as it was. Disks that went with it are missing until somebody gives it others.
+    """Define it as it was. Disks that went with it are missing until somebody gives it others; the rest are checked.
 
     Where the passwords of its displays are not known, they listen on the host itself only.
     """
@@ -140,6 +140,7 @@ def bring_back(run: Run) -> Outcome:
         if sealed is not None:
             xml, closed = run.open_sealed(sealed.decode())["xml"], False
         volume_use.refuse_disks_in_use(run, asked.uuid, xml)
+        volume_checks.check_existing(run, xml)
         run.call(lambda host: host.machines.define(xml))
     if asked.autostart:
         run.call(lambda host: host.set_autostart(asked.uuid, True))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.core.errors import Unavailable
@@ -16,6 +17,7 @@ from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
 from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
 from app.services import conditions, saved_specs
 from app.services.context import Services
+from app.services.definitions import DEFINE
 from app.services.events import record_event
 from app.services.notices import TREE, notify
 
@@ -106,11 +108,20 @@ def _delete(
     return gone
 
 
+def _forget_pasted_xml(session: Session) -> None:
+    """Ended tasks of versions before XML was sealed keep none that somebody pasted: it may hold passwords."""
+    pasted = sa.func.coalesce(Task.params["xml"].as_string(), "") != ""
+    ended = Task.state.not_in(ACTIVE_TASK_STATES)
+    for task in session.scalars(sa.select(Task).where(Task.kind == DEFINE, ended, pasted).limit(AT_ONCE)):
+        task.params = {name: value for name, value in task.params.items() if name != "xml"}
+
+
 def run_retention(services: Services, more: Callable[[], None], stopped: Callable[[], bool]) -> None:
     """One round, for a thread of the pool: never raises for a database that cannot be used now."""
     try:
         with services.database.begin() as session:
             saved_specs.seal_old(session, services.vault)
+            _forget_pasted_xml(session)
         gone = forget_old(services, stopped)
         more()
     except Unavailable as error:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Collection
 from functools import partial
 
 from app.core.blueprint import DiskPlan, VolumePlan
+from app.core.errors import HypervisorRefused
+from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.engine.run import Run, TaskFailed
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.disks import layers
 from app.services import volume_records
 from app.services.volume_checks import (
     VolumeAccess,
@@ -53,15 +57,64 @@ def check_definition(run: Run, uuid: str, xml: str) -> None:
     """
     before = run.call(lambda host: host.read_vm(uuid))
     known = {
-        (disk.source, disk.format)
-        for each in (before.saved, before.definition)
-        if each is not None
-        for disk in each.disks
+        layer for each in (before.saved, before.definition) if each is not None for layer in layers(each.xml)
     }
-    for disk in read_vm(xml).disks:
-        is_new = disk.source is not None and (disk.source, disk.format) not in known
-        if is_new and disk.source and is_volume(_access(run), disk.source):
-            check(run, disk.source, disk.format or volume_records.RAW)
+    for source, format in _unknown(xml, known):
+        path = _path_of(run, source) or source
+        if is_volume(_access(run), path):
+            check(run, path, format)
+
+
+def check_existing(run: Run, xml: str, before: str | None = None) -> None:
+    """Check the volumes of a definition of earlier: they may have been made anew since, and hold what a guest wrote.
+
+    What `before`, the VM's definition by now, names in the same format is its own. A disk that is missing holds
+    nothing that could harm. Raises TaskFailed.
+    """
+    for source, format in _unknown(xml, [] if before is None else layers(before)):
+        path = _path_of(run, source)
+        if path is not None:
+            check(run, path, format)
+
+
+def _unknown(xml: str, known: Collection[tuple[str, str | None]]) -> list[tuple[str, str]]:
+    """Sources in a definition that are not known in the format that it gives, with that. Raises UnreadableXml."""
+    new = [each for each in layers(xml) if each not in known]
+    return [(source, format or volume_records.RAW) for source, format in new]
+
+
+def _path_of(run: Run, source: str) -> str | None:
+    """Where the host has the volume that a definition names, by path or as `pool/volume`; None when it has none.
+
+    Raises TaskFailed (volume_refused) while its pool is off, so that nobody can look at it.
+    """
+    pool, _, name = source.partition("/")
+    if not pool:
+        path = posixpath.normpath(source)
+        try:
+            return run.call(lambda host: host.storage.locate(path))[1].path
+        except HypervisorRefused as error:
+            if error.code not in ("no_such_volume", "no_such_pool"):
+                raise
+        recorded = run.write(partial(volume_records.find_recorded, host_id=run.job.host_id, path=path))
+        if recorded is None:
+            return None
+        pool, name = recorded.pool, recorded.name
+    try:
+        found = run.call(lambda host: host.storage.find_volume(pool, name))
+    except HypervisorRefused as error:
+        if error.code == "no_such_pool":
+            return None
+        if error.code != "wrong_state":
+            raise
+        raise TaskFailed(
+            "volume_refused",
+            N_("The volume cannot be used."),
+            why=N_("%(path)s lies in a storage pool that is off, so nobody can look at it."),
+            hint=N_("Start the pool, and try again."),
+            params={"path": source},
+        ) from None
+    return None if found is None else found.path
 
 
 def check_link(run: Run, pool: str, name: str, path: str) -> None:

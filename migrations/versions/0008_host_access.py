@@ -1,5 +1,7 @@
 """What VMs may be plugged into on a host; whole definitions of deleted VMs and presets, sealed; cloud-init seeds."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -54,16 +56,24 @@ def _note_seeds() -> None:
     query = sa.select(task.c.target_id, task.c.host_id, task.c.params, task.c.created_at)
     query = query.join(vm, sa.and_(vm.c.id == task.c.target_id, vm.c.host_id == task.c.host_id))
     for row in connection.execute(query.where(task.c.kind == "vm.create", task.c.state == "succeeded")).all():
-        drives = row.params["blueprint"]["disks"]
-        if row.params.get("seed") and drives and drives[-1]["new"]:
-            place = {"pool_uuid": drives[-1]["new"]["pool"], "volume_name": drives[-1]["new"]["name"]}
-            values = {
-                "vm_id": row.target_id,
-                "host_id": row.host_id,
-                "target": drives[-1]["target"],
-                "keep": True,
-            }
-            connection.execute(sa.insert(seed).values(**values, **place, created_at=row.created_at))
+        place = _seed_in(row.params)
+        if place is not None:
+            values = {"vm_id": row.target_id, "host_id": row.host_id, "keep": True} | place
+            connection.execute(sa.insert(seed).values(**values, created_at=row.created_at))
+
+
+def _seed_in(params: Any) -> dict[str, str] | None:
+    """Where a task put the seed that it made; None when it made none, or says so in a way that nobody knows now."""
+    try:
+        drive = params["blueprint"]["disks"][-1] if params["seed"] else None
+        place = {
+            "pool_uuid": drive["new"]["pool"],
+            "volume_name": drive["new"]["name"],
+            "target": drive["target"],
+        }
+    except (KeyError, IndexError, TypeError):
+        return None
+    return place if all(isinstance(each, str) for each in place.values()) else None
 
 
 def _forget_pasted_xml() -> None:
@@ -75,5 +85,5 @@ def _forget_pasted_xml() -> None:
     connection = op.get_bind()
     query = sa.select(task.c.id, task.c.params).where(task.c.kind == "vm.define", task.c.state.in_(ended))
     for row in connection.execute(query).all():
-        kept = {name: value for name, value in row.params.items() if name != "xml"}
+        kept = {name: value for name, value in (row.params or {}).items() if name != "xml"}
         connection.execute(sa.update(task).where(task.c.id == row.id).values(params=kept))

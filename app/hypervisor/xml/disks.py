@@ -18,6 +18,21 @@ def source_of(disk: Element) -> str | None:
     return source.get("file") or source.get("dev")
 
 
+def layers(xml: str) -> list[tuple[str, str | None]]:
+    """Sources of all disks, drives and the layers under them that a definition names, with the formats that it gives.
+
+    Raises UnreadableXml.
+    """
+    found: list[tuple[str, str | None]] = []
+    for disk in parse(xml, "domain").iterfind("devices/disk"):
+        driver = disk.find("driver")
+        found.append((source_of(disk) or "", None if driver is None else driver.get("type")))
+        for layer in disk.iter("backingStore", "mirror", "dataStore"):
+            format = layer.find("format")
+            found.append((source_of(layer) or "", None if format is None else format.get("type")))
+    return [each for each in found if each[0]]
+
+
 def names_any(xml: str, sources: Collection[str]) -> bool:
     """Whether the definition has a disk or drive with one of these sources. Raises UnreadableXml."""
     return any(source_of(disk) in sources for disk in parse(xml, "domain").iterfind("devices/disk"))

@@ -245,3 +245,48 @@ def test_a_vm_does_not_come_back_to_a_disk_that_another_vm_was_given(host: LabHo
     assert "doomed" not in host.virsh("list", "--all", "--name")
     host.virsh("detach-disk", "parent", "vdb", "--config")
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
+
+
+def forge(host: LabHost, path: str) -> None:
+    """Put a raw volume in the place, with what its guest writes into it: a header that names a file of the host."""
+    name = path.rpartition("/")[2]
+    host.virsh("vol-delete", "--pool", "local", name)
+    host.virsh("vol-create-as", "--pool", "local", name, "4M", "--format", "raw")
+    host.exec(
+        "qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", "/tmp/forged", "1M"
+    )
+    host.exec("dd", "if=/tmp/forged", f"of={path}", "conv=notrunc", "status=none")
+    host.virsh("pool-refresh", "local")
+
+
+def test_undelete_gives_no_vm_a_disk_that_was_made_anew_with_a_forged_header(
+    host: LabHost, site: Site
+) -> None:
+    vm = site.vm("doomed")
+    path = look(site, "doomed").disks[0].path
+    assert vm is not None
+    assert path is not None
+    assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
+    forge(host, path)
+    task = site.task(back(site, vm.id))
+    assert (task.error and task.error.code) == "volume_refused", task
+    assert "doomed" not in host.virsh("list", "--all", "--name")
+    host.virsh("vol-delete", "--pool", "local", path.rpartition("/")[2])
+    assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED, "a missing disk holds nothing"
+
+
+def test_a_saved_state_goes_on_with_its_own_disks_and_with_none_that_was_made_anew(
+    host: LabHost, site: Site
+) -> None:
+    spec = host.create_guest("sleeper", start=True)
+    site.wait_vm("sleeper", VmState.RUNNING)
+    for _ in range(2):  # the second time, what the guest itself wrote is on its disk
+        site.do("sleeper", VmVerb.SAVE)
+        site.do("sleeper", VmVerb.RESTORE)
+    site.do("sleeper", VmVerb.SAVE)
+    xml = host.virsh("dumpxml", "--inactive", "sleeper")
+    host.define(re.sub(r"<disk .*?</disk>", "", xml, flags=re.DOTALL))
+    forge(host, spec.disk_path)
+    task = site.task(site.act("sleeper", VmVerb.RESTORE))
+    assert (task.error and task.error.code) == "volume_refused", task
+    assert "running" not in host.virsh("domstate", "sleeper")

@@ -153,3 +153,24 @@ def test_a_server_that_stops_leaves_the_rest_for_the_next_round(services: Servic
     before = counts(services)
     assert retention.forget_old(services, lambda: True) == 0
     assert counts(services) == before
+
+
+def test_a_definition_that_was_pasted_before_an_upgrade_is_forgotten_once_its_task_has_ended(
+    services: Services,
+) -> None:
+    now = datetime.now(UTC)
+    with services.database.begin() as session:
+        for state in ("queued", "running", "succeeded", "failed"):
+            session.add(
+                Task(
+                    **{"id": f"task_{state}", "kind": "vm.define", "title": "Define", "actor_name": "ada"},
+                    **{"state": state, "created_at": now},
+                    params={"uuid": "u", "xml": "<graphics passwd='s3cret99'/>", "sealed": None},
+                )
+            )
+    retention.run_retention(services, lambda: None, never)
+    with services.database.read() as session:
+        params = {row.state: row.params for row in session.scalars(sa.select(Task))}
+    kept = {state for state, each in params.items() if "xml" in each}
+    assert kept == {"queued", "running"}
+    assert params["failed"] == {"uuid": "u", "sealed": None}
