@@ -14,6 +14,7 @@ DANGERS: dict[str, str] = {
     "filesystem": N_("folders of the host that are shared with the guest"),
     "kernel": N_("a kernel from a file of the host"),
     "network_disk": N_("a disk on another machine"),
+    "connection": N_("connections to programs of the host, or from it to other machines"),
     "seclabel": N_("security labels of its own"),
 }
 # Those that are paths.

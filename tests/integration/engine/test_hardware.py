@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotFound
+from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidInput, NotAllowed, NotFound
 from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.privileges import Role
 from app.core.records import TaskRecord
 from app.core.states import TaskState, VmState
 from app.core.vmspec import DiskSpec, NicSpec
 from app.db.models import Network, Pool, Vm, VmDefinition, Volume
+from app.engine.hardware import _Seen
+from app.engine.run import Interrupted
 from app.hypervisor.xml.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
@@ -23,6 +25,7 @@ from app.services import definitions, hardware, volumes
 from app.services.context import Actor, Ctx
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
+from tests.integration.engine.test_power import run_on
 from tests.integration.lab.waiting import wait_for_agent
 
 MIB = 1024**2
@@ -326,3 +329,18 @@ def test_a_definition_cannot_take_the_disk_of_another_vm(
     assert task.error is not None
     assert (task.error.code, "keep" in (task.error.why or "")) == ("volume_in_use", True)
     assert name not in host.virsh("dumpxml", "tower")
+
+
+def test_a_crash_as_a_change_is_noted_does_not_let_its_rerun_skip_the_comparison(
+    host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = row(site, Vm).uuid
+    run = run_on(site.engine.host(site.host_ids[host.name]), uuid)
+
+    def crash() -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(run, "note_begun", crash)
+    with pytest.raises(HypervisorRefused) as told:
+        _Seen(run, uuid, "of what the asker saw").begin()
+    assert told.value.code == "changed_meanwhile"

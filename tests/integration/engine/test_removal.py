@@ -290,3 +290,18 @@ def test_a_saved_state_goes_on_with_its_own_disks_and_with_none_that_was_made_an
     task = site.task(site.act("sleeper", VmVerb.RESTORE))
     assert (task.error and task.error.code) == "volume_refused", task
     assert "running" not in host.virsh("domstate", "sleeper")
+
+
+def test_a_saved_state_that_cannot_be_read_is_not_taken_for_none(host: LabHost, site: Site) -> None:
+    host.create_guest("sleeper", start=True)
+    site.wait_vm("sleeper", VmState.RUNNING)
+    site.do("sleeper", VmVerb.SAVE)
+    saved = "/var/lib/libvirt/qemu/save/sleeper.save"
+    host.exec("dd", "if=/dev/zero", f"of={saved}", "bs=8", "count=1", "conv=notrunc", "status=none")
+    vm = site.vm("sleeper")
+    assert vm is not None
+    with site.services.database.begin() as session:
+        asked = Ctx(site.services, session, OPERATOR)
+        task_id = vms.act(asked, vm.id, VmVerb.RESTORE, ActionOptions()).id
+    assert site.task(task_id).state is TaskState.FAILED
+    assert "running" not in host.virsh("domstate", "sleeper")

@@ -1,13 +1,17 @@
 """Migrations make exactly the schema of the models, on both databases."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 
 from app.core.errors import Unavailable
 from app.db import migrate
-from app.db.models import Base
+from app.db.models import Base, CloudInitSeed, Datacenter, Host, Task, Vm
 from app.db.session import Database
-from tests.databases import Cluster
+from tests.databases import Cluster, Contexts
 
 
 def test_migrations_make_the_models_schema(database: Database) -> None:
@@ -63,3 +67,37 @@ def test_a_database_in_another_encoding_is_refused_and_left_empty(cluster: Clust
     finally:
         database.close()
         cluster.execute("DROP DATABASE latin WITH (FORCE)")
+
+
+def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(ctx: Contexts) -> None:
+    asked = ctx()
+    asked.session.add(Datacenter(id="dc_1", name="dc", name_key="dc", created_at=asked.now))
+    asked.session.flush()
+    where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
+    state = {"mode": "managed", "state": "connected", "created_at": asked.now}
+    asked.session.add(Host(id="host_1", datacenter_id="dc_1", name="a", name_key="a", **where, **state))
+    asked.session.flush()
+    whole = {"target": "sda", "new": {"pool": "p", "name": "web-seed.iso"}}
+    params: dict[str, Any] = {
+        "whole": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"target": "vda", "new": None}, whole]}},
+        "without": {"seed": None, "blueprint": {"disks": [whole]}},
+        "no-disks": {"seed": {"user": "bob"}, "blueprint": {"disks": []}},
+        "older": {"seed": {"user": "bob"}, "blueprint": {}},
+        "oldest": {},
+        "no-new": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"target": "sda"}]}},
+        "odd": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"new": {"pool": 1, "name": None}}]}},
+    }
+    for name, each in params.items():
+        facts = {"uuid": name, "name": name, "name_key": name, "state": "shutoff", "created_at": asked.now}
+        asked.session.add(Vm(id=f"vm_{name}", host_id="host_1", persistent=True, autostart=False, **facts))
+        made = {"kind": "vm.create", "title": "Create", "state": "succeeded", "actor_name": "ada"}
+        made |= {"target_id": f"vm_{name}", "host_id": "host_1", "created_at": asked.now, "params": each}
+        asked.session.add(Task(id=f"task_{name}", **made))
+    asked.session.flush()
+    migration = migrate._scripts().get_revision("0008").module
+    with Operations.context(MigrationContext.configure(asked.session.connection())):
+        migration._note_seeds()
+    noted = asked.session.scalars(sa.select(CloudInitSeed)).all()
+    assert [(row.vm_id, row.pool_uuid, row.volume_name, row.target, row.keep) for row in noted] == [
+        ("vm_whole", "p", "web-seed.iso", "sda", True)
+    ]

@@ -1,5 +1,7 @@
 """What definitions name of their host."""
 
+from pathlib import Path
+
 import pytest
 
 from app.core.dangers import dangers_of
@@ -22,7 +24,24 @@ HARMLESS = """
     <disk type='file' device='cdrom'><source file='/usr/share/virtio-win/virtio-win.iso'/><readonly/></disk>
     <interface type='network'><source network='default'/></interface>
     <channel type='unix'><source mode='bind' path='/var/lib/libvirt/qemu/channel/a'/></channel>
+    <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <channel type='spicevmc'><target type='virtio' name='com.redhat.spice.0'/></channel>
+    <channel type='qemu-vdagent'><source><clipboard copypaste='yes'/></source></channel>
+    <redirdev bus='usb' type='spicevmc'/>
+    <smartcard mode='passthrough' type='spicevmc'/>
     <serial type='pty'><source path='/dev/pts/3'/></serial>
+    <console type='pty' tty='/dev/pts/3'><source path='/dev/pts/3'/></console>
+    <controller type='usb' model='qemu-xhci'/>
+    <input type='tablet' bus='usb'/><input type='mouse' bus='ps2'/><input type='keyboard' bus='ps2'/>
+    <tpm model='tpm-crb'><backend type='emulator' version='2.0'/></tpm>
+    <graphics type='vnc' port='-1'><listen type='address' address='127.0.0.1'/></graphics>
+    <graphics type='spice'><listen type='socket' socket='/var/lib/libvirt/qemu/domain-1-x/spice.sock'/></graphics>
+    <sound model='ich9'/><audio id='1' type='spice'/><audio id='2' type='none'/>
+    <video><model type='virtio'/></video>
+    <watchdog model='itco' action='reset'/><memballoon model='virtio'/><panic model='isa'/>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <rng model='virtio'><backend model='builtin'/></rng>
+    <vsock model='virtio'/><iommu model='intel'/>
   </devices>
   <seclabel type='dynamic' model='apparmor'/>
 </domain>"""
@@ -52,7 +71,57 @@ def test_a_usual_vm_reaches_nothing() -> None:
             "host_path",
         ),
         ("<serial type='file'><source path='/etc/passwd'/></serial>", "host_path"),
-        ("<rng type='dev'><source path='/dev/mem'/></rng>", "host_path"),
+        ("<rng model='virtio'><backend model='random'>/dev/mem</backend></rng>", "host_path"),
+        (
+            "<rng model='virtio'><backend model='egd' type='tcp'><source mode='connect' host='h' service='1'/></backend></rng>",
+            "connection",
+        ),
+        (
+            "<disk type='nvme'><source type='pci' namespace='1'><address bus='1'/></source></disk>",
+            "host_device",
+        ),
+        ("<disk type='vhostvdpa'><source dev='/dev/mapper/x'/></disk>", "host_device"),
+        ("<disk type='block' device='lun'><source dev='/dev/mapper/x'/></disk>", "host_device"),
+        ("<disk type='vhostuser'><source type='unix'/></disk>", "connection"),
+        (
+            "<disk type='file'><source file='/srv/vms/a'/><backingStore type='network'><source protocol='nbd'/></backingStore></disk>",
+            "network_disk",
+        ),
+        (
+            "<disk type='block'><source dev='/dev/mapper/x'><reservations managed='no'><source type='unix' path='/run/x'/></reservations></source></disk>",
+            "host_path",
+        ),
+        ("<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>", "host_device"),
+        ("<tpm><backend type='external'><source type='unix'/></backend></tpm>", "connection"),
+        ("<tpm><backend type='emulator'><source type='dir' path='/root'/></backend></tpm>", "host_path"),
+        ("<input type='evdev'><source dev='/dev/input/event1'/></input>", "host_device"),
+        ("<input type='passthrough'><source evdev='/dev/input/event1'/></input>", "host_device"),
+        ("<redirdev bus='usb' type='unix'><source mode='connect' path='/run/x'/></redirdev>", "host_path"),
+        ("<redirdev bus='usb' type='dev'><source path='/dev/ttyS0'/></redirdev>", "host_path"),
+        (
+            "<redirdev bus='usb' type='tcp'><source mode='connect' host='h' service='1'/></redirdev>",
+            "connection",
+        ),
+        ("<serial type='tcp'><source mode='connect' host='h' service='1'/></serial>", "connection"),
+        ("<channel type='udp'><source mode='connect' host='h' service='1'/></channel>", "connection"),
+        ("<shmem name='m'/>", "connection"),
+        ("<shmem name='m'><server path='/run/x'/></shmem>", "connection"),
+        ("<smartcard mode='host'/>", "host_device"),
+        ("<smartcard mode='host-certificates'><certificate>a</certificate></smartcard>", "host_device"),
+        (
+            "<smartcard mode='passthrough' type='tcp'><source mode='bind' service='1'/></smartcard>",
+            "connection",
+        ),
+        (
+            "<smartcard mode='passthrough' type='unix'><source mode='connect' path='/run/x'/></smartcard>",
+            "host_path",
+        ),
+        ("<graphics type='vnc' socket='/var/lib/libvirt/qemu/domain-1-x/monitor.sock'/>", "host_path"),
+        ("<graphics type='sdl'/>", "host_device"),
+        ("<audio id='1' type='alsa'/>", "host_device"),
+        ("<pstore backend='acpi-erst'><path>/etc/shadow</path></pstore>", "host_path"),
+        ("<interface type='network'><backend tap='/dev/mem'/></interface>", "host_path"),
+        ("<newdevice/>", "host_device"),
         ("<disk type='file'><source file='/var/lib/libvirt/secrets/a.base64'/></disk>", "host_path"),
         ("<disk type='file'><source file='/usr/share/passwords'/></disk>", "host_path"),
         (
@@ -85,6 +154,7 @@ def test_a_device_that_reaches_the_host_is_told(part: str, key: str) -> None:
         ("<os><type>hvm</type><acpi><table type='slic'>/etc/shadow</table></acpi></os>", "host_path"),
         ("<sysinfo type='fwcfg'><entry name='opt/a' file='/etc/shadow'/></sysinfo>", "host_path"),
         ("<seclabel type='none'/>", "seclabel"),
+        (f"<q:capabilities {QEMU}><q:add capability='x'/></q:capabilities>", "command_line"),
         (f"<q:commandline {QEMU}><q:arg value='-S'/></q:commandline>", "command_line"),
     ],
 )
@@ -98,3 +168,8 @@ def test_two_things_of_a_kind_are_two() -> None:
     two = one.replace("</devices>", "<hostdev type='usb'><source a='2'/></hostdev></devices>")
     new = [each for each in read_vm(two).reaches if each not in read_vm(one).reaches]
     assert dangers_of(new, PLACES) == ["host_device"]
+
+
+@pytest.mark.parametrize("name", ["fresh-live", "fresh-saved"])
+def test_a_new_vm_as_its_host_has_it_reaches_nothing(name: str) -> None:
+    assert dangers((Path(__file__).parent / "data" / f"{name}.xml").read_text()) == []
