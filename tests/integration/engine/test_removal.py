@@ -9,18 +9,20 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.actions import VmVerb
-from app.core.errors import Conflict, InvalidInput, NotAllowed
+from app.core.errors import Conflict, HypervisorRefused, InvalidInput, NotAllowed
 from app.core.privileges import Role
 from app.core.removal import RemovalRecord, RemovalSpec
 from app.core.specs import ActionOptions, VmPatch
 from app.core.states import TaskState, VmState
 from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
+from app.engine.power import _check_saved
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services import removal, vms
 from app.services.context import Actor, Ctx
 from tests.integration.engine.site import ACTOR, Site, eventually
+from tests.integration.engine.test_power import run_on
 
 
 @pytest.fixture
@@ -300,8 +302,6 @@ def test_a_saved_state_that_cannot_be_read_is_not_taken_for_none(host: LabHost, 
     host.exec("dd", "if=/dev/zero", f"of={saved}", "bs=8", "count=1", "conv=notrunc", "status=none")
     vm = site.vm("sleeper")
     assert vm is not None
-    with site.services.database.begin() as session:
-        asked = Ctx(site.services, session, OPERATOR)
-        task_id = vms.act(asked, vm.id, VmVerb.RESTORE, ActionOptions()).id
-    assert site.task(task_id).state is TaskState.FAILED
-    assert "running" not in host.virsh("domstate", "sleeper")
+    run = run_on(site.engine.host(vm.host_id), vm.uuid)
+    with pytest.raises(HypervisorRefused):
+        _check_saved(run)
