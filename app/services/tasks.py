@@ -1,7 +1,7 @@
 """Work that people ask for. The row is written in the asker's transaction; the engine takes it up after commit.
 
 A task holds what it names until it ends: exclusively what it changes, shared what it only reads. All locks are taken
-at once, in the asker's transaction and in one order, also between two servers.
+in the asker's transaction, those of one call in one order, also between two servers.
 """
 
 from __future__ import annotations
