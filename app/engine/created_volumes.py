@@ -16,13 +16,13 @@ from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.engine import volume_checks
-from app.engine.run import Lost, Run, TaskFailed
+from app.engine.run import LOOK_EVERY_S, Lost, Run, TaskFailed
+from app.engine.sending import CALM_S, OUTCOME_WAIT_S, outcome_unknown
 from app.hypervisor import Host
 from app.services import volume_places
 
 WAIT_S = 0.5
 BOOT_TOLERANCE_S = 120
-ANSWER_S = 1.0  # by then a host has refused a name that is taken
 LEAST_SHARE = 0.9  # of what the original takes on disk; a copy that takes less may be half of one
 
 
@@ -67,11 +67,8 @@ def volume_exists(name: str) -> TaskFailed:
     )
 
 
-def _create(
-    run: Run, plan: VolumePlan, purpose: Mapping[str, str], *, again: bool = True
-) -> VolumeObservation:
+def _create(run: Run, plan: VolumePlan, purpose: Mapping[str, str]) -> VolumeObservation:
     size = marked_size(plan)
-    first = plan if size is None else plan.model_copy(update={"size_bytes": size})
     note = volume_note(plan.pool, plan.name) | {
         "state": REQUESTED,
         "boot": _boot(run),
@@ -80,13 +77,10 @@ def _create(
     if size is not None:
         note["size"] = str(size)
     run.note(note)
-    begun = time.monotonic()
     try:
-        made = run.host().storage.create_volume(first)
-    except Lost:
-        if not again:
-            raise
-        return _after_loss(run, plan, note, time.monotonic() - begun, purpose)
+        made = _send(run, plan, note)
+    except Lost as error:
+        return _after_loss(run, plan, note, error.code)
     except HypervisorRefused as error:
         run.drop_note(note)  # it was refused, so what is there by this name is somebody else's
         if error.code == "volume_exists":
@@ -95,19 +89,58 @@ def _create(
     return _created(run, plan, note, made)
 
 
-def _after_loss(
-    run: Run, plan: VolumePlan, note: Mapping[str, str], took_s: float, purpose: Mapping[str, str]
-) -> VolumeObservation:
-    """The connection ended before the host had answered."""
-    found = run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
+def _send(run: Run, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation:
+    size = int(note.get("size", plan.size_bytes))
+    return run.host().storage.create_volume(plan.model_copy(update={"size_bytes": size}))
+
+
+def _after_loss(run: Run, plan: VolumePlan, note: Mapping[str, str], code: str) -> VolumeObservation:
+    """The connection was lost before the host had answered; `code` says how.
+
+    It is asked for again only when the first request cannot be at work any more, as `engine.sending` does with verbs.
+    Neither a name nor the time that passed tells whose a volume is: `_resume` judges what is there.
+    """
+    found = _shown(run, plan, note)
+    if found is None and code == "connection_ended":
+        try:
+            return _created(run, plan, note, _send(run, plan, note))
+        except Lost:
+            found = _shown(run, plan, note)
+        except HypervisorRefused as error:
+            if error.code != "volume_exists":
+                run.drop_note(note)
+                raise
+            found = run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
     if found is None:
-        return _create(run, plan, purpose, again=False)
-    under_way = run.call(lambda host: host.storage.is_being_created(plan.pool, plan.name))
-    if plan.clone_of and not under_way and took_s > ANSWER_S:
-        # A name that is taken is refused at once, so this is the task's; but its daemon may have died in the middle.
-        run.call(lambda host: host.storage.delete_volume(plan.pool, plan.name))
-        return _create(run, plan, purpose, again=False)
+        raise _unknown(run, note)
     return _resume(run, plan, note, found)
+
+
+def _unknown(run: Run, note: Mapping[str, str]) -> TaskFailed:
+    run.leave(note)  # the volume may come yet
+    return outcome_unknown()
+
+
+def _shown(run: Run, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation | None:
+    """The volume as the host, back again, shows it; None once the host has answered for a while without it.
+
+    Raises TaskFailed: outcome_unknown, or host_lost while the host does not come back.
+    """
+    deadline = time.monotonic() + OUTCOME_WAIT_S
+    calm_since: float | None = None
+    while calm_since is None or time.monotonic() - calm_since < CALM_S:
+        try:
+            found = run.host().storage.find_volume(plan.pool, plan.name)
+        except Lost:
+            calm_since = None
+        else:
+            if found is not None:
+                return found
+            calm_since = calm_since or time.monotonic()
+        if time.monotonic() > deadline:
+            raise _unknown(run, note)
+        run.pause(LOOK_EVERY_S)
+    return None
 
 
 def _resume(
