@@ -10,8 +10,8 @@ import secrets
 
 from app.core.blueprint import VolumePlan
 
-VOLUME = "volume"
-# How far a volume has come. Without any, it was noted by an earlier version.
+VOLUME, VM = "volume", "vm"
+# How far a volume has come. Without any, it was noted by an earlier version, before it was asked for.
 REQUESTED, CREATED, FOUND = "requested", "created", "found"
 GRAIN = 1024  # libvirt gives qemu-img sizes in KiB
 MOST_GRAINS = 2**20

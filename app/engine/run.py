@@ -192,10 +192,13 @@ class Run:
         wanted = {"kind": kind, **key}
         return next((each for each in self.made if wanted.items() <= each.items()), None)
 
-    def note(self, what: Mapping[str, str]) -> None:
-        """Note how far a created resource has come, in the place of what was noted of the same one."""
-        key = leftovers.key_of(what)
-        kept = [each for each in self.made if leftovers.key_of(each) != key]
+    def note(self, what: Mapping[str, str], *, instead_of: Mapping[str, str] | None = None) -> None:
+        """Note how far a created resource has come, in the place of what was noted of the same one.
+
+        `instead_of` is what is forgotten by the same write.
+        """
+        keys = {leftovers.key_of(each) for each in (what, instead_of) if each is not None}
+        kept = [each for each in self.made if leftovers.key_of(each) not in keys]
         self._keep_notes([*kept, dict(what)])
 
     def drop_note(self, what: Mapping[str, str]) -> None:

@@ -230,7 +230,7 @@ class TaskRuntime:
 
     def _clean(self, task_id: str, host: Host, made: list[dict[str, str]]) -> None:
         try:
-            for each in leftovers.take_back(host, made):
+            for each in leftovers.take_back(host, made, ended=True):
                 self._leave(task_id, dict(each))
             self._note_made(task_id, [])
             self._clean_waits.pop(task_id, None)
@@ -335,7 +335,7 @@ class TaskRuntime:
         self._patiently(note)
 
     def _leave(self, task_id: str, what: dict[str, str]) -> None:
-        self._write(lambda session: work.tell_left(session, self._services.hub, task_id, what["name"]))
+        self._write(lambda session: work.tell_left(session, self._services.hub, task_id, what))
 
     def _write(self, step: Callable[[Session], T]) -> T:
         def write() -> T:

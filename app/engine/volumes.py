@@ -113,25 +113,39 @@ def move(run: Run) -> Outcome:
                 run.take_back()
                 run.show_pools({asked.to.pool})
                 raise
-    _take_the_place(run, asked, vm)
+    users = _take_the_place(run, asked, vm)
     if vm is not None:
         run.show(run.call(lambda host: host.read_vm(vm)))
     run.show_pools({asked.pool, asked.to.pool})
-    return Outcome(N_("The volume was moved."), result={"name": asked.to.name})
+    result = {"name": asked.to.name}
+    if users:
+        kept = N_("The volume was moved. The old one was left, since it is used by now by: %(names)s.")
+        return Outcome(kept, {"names": users}, result)
+    return Outcome(N_("The volume was moved."), result=result)
 
 
-def _take_the_place(run: Run, asked: VolumeMoving, vm: str | None) -> None:
-    """From here on the copy is the volume: whatever happens, only the old one may be deleted, and only once."""
+def _take_the_place(run: Run, asked: VolumeMoving, vm: str | None) -> str | None:
+    """From here on the copy is the volume: whatever happens, only the old one may be deleted, and only once.
+
+    Return the names of those that use the old one by now, and for which it is kept.
+    """
     moved = {"kind": leftovers.MOVED, "pool": asked.to.pool, "name": asked.to.name}
     if run.noted(leftovers.MOVED) is None:
-        run.note(moved)
-        run.drop_note(volume_note(asked.to.pool, asked.to.name))
+        # In one write: a run after a crash would take the copy, which is in use, for a leftover.
+        run.note(moved, instead_of=volume_note(asked.to.pool, asked.to.name))
     copy = run.call(lambda host: host.storage.find_volume(asked.to.pool, asked.to.name))
     if vm is not None and copy is not None:
         run.call(lambda host: host.disks.repoint(vm, asked.path, copy.path, asked.to.format))
     if run.noted(leftovers.MOVED, old="deleted") is None:
+        try:  # the copy may have taken hours
+            volume_use.refuse_used(run, asked.pool, asked.name, asked.path, but=vm or "")
+        except TaskFailed as refused:
+            if refused.code != "volume_in_use":
+                raise
+            return str(refused.params["names"])
         run.call(lambda host: host.storage.delete_volume(asked.pool, asked.name))
         run.note({**moved, "old": "deleted"})
+    return None
 
 
 def _make(run: Run, plan: VolumePlan) -> VolumeObservation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,10 @@ import structlog
 from sqlalchemy.orm import Session
 
 from app.core.actions import HOST_OBSERVED
+from app.core.created_resources import VM
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import HostMode, ObjectKind, Severity, TaskState
+from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState
 from app.core.work import BY_ASKER
 from app.db.epoch import note_step
 from app.db.models import Audit, Host, Task, TaskLock, Upload, Vm
@@ -168,24 +169,36 @@ def forget_made(session: Session, task_id: str) -> list[dict[str, Any]]:
 
 
 def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
-    """Ids, hosts and notes of ended tasks that left something behind."""
+    """Ids, hosts and notes of ended tasks that left something behind on hosts that answer, oldest first."""
     ended = [state.value for state in TaskState if state.is_final]
+    usable = [state.value for state in HostState if state.is_usable]
     query = sa.select(Task.id, Task.host_id, Task.made).where(Task.made.is_not(None), Task.state.in_(ended))
-    return [(row[0], row[1] or "", row[2]) for row in session.execute(query.limit(100))]
+    query = query.join(Host, Host.id == Task.host_id).where(Host.state.in_(usable))
+    query = query.order_by(Task.finished_at, Task.id).limit(100)
+    return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
 
 
-def tell_left(session: Session, hub: Hub, task_id: str, volume: str) -> None:
-    """Write an event of a volume that a task leaves, because somebody else may have made it."""
+def tell_left(session: Session, hub: Hub, task_id: str, left: Mapping[str, str]) -> None:
+    """Write an event of what a task leaves, by its note, because it may be somebody else's or is in use."""
     task = session.get_one(Task, task_id)
+    if left["kind"] == VM:
+        kind, params = "vm.left", {"uuid": left["uuid"]}
+        message = N_(
+            "The VM with the UUID %(uuid)s was left on its host: the task that made it failed, but it was not off when "
+            "the rest was removed. Delete it if nobody needs it."
+        )
+    else:
+        kind, params = "volume.left", {"name": left["name"]}
+        message = N_(
+            "Volume %(name)s was left in its pool: Vigie or its connection was interrupted while a task was creating it, "
+            "and somebody else may have made it or use it by now. Delete it if nobody needs it."
+        )
     record_event(
         session,
         hub,
-        "volume.left",
-        N_(
-            "Volume %(name)s was left in its pool: Vigie or its connection was interrupted while a task was creating it, "
-            "and somebody else may have made it. Delete it if nobody needs it."
-        ),
-        {"name": volume},
+        kind,
+        message,
+        params,
         severity=Severity.WARNING,
         host=None
         if task.host_id is None

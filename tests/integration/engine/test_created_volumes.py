@@ -18,6 +18,7 @@ from app.core.states import TaskState, VmState
 from app.core.vmspec import DiskSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeSpec
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
+from app.engine import leftovers
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services import hardware, volumes
@@ -193,6 +194,90 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
     assert "user.qcow2" not in volumes_of(host)
     assert "user.qcow2" in volumes_of(host, "shared")
     assert f"{shared}/user.qcow2" in host.virsh("dumpxml", "user")
+
+
+def leave_behind(site: Site, *made: dict[str, str]) -> str:
+    """A task that failed long ago and could not remove this."""
+    spec = VolumeSpec(pool_id=pool(site).id, name="spare.raw", size_bytes=MIB, format="raw")
+    task_id = site.task(ask(site, volumes.create_volume, spec)).id
+    with site.services.database.begin() as session:
+        failed = sa.update(Task).where(Task.id == task_id)
+        session.execute(failed.values(state=TaskState.FAILED.value, made=list(made)))
+    eventually(lambda: row(site, Task, Task.id == task_id).made is None, 20, "it is settled")
+    return task_id
+
+
+def test_a_leftover_that_a_vm_was_given_meanwhile_is_left(host: LabHost, site: Site) -> None:
+    host.virsh("vol-create-as", "local", "given.qcow2", "8M", "--format", "qcow2")
+    path = host.virsh("vol-path", "--pool", "local", "given.qcow2").strip()
+    host.virsh("attach-disk", "user", path, "vdb", "--subdriver", "qcow2", "--config")
+    leave_behind(site, note(site, "given.qcow2", CREATED))
+    assert "given.qcow2" in volumes_of(host)
+    assert row(site, Event, Event.kind == "volume.left").params == {"name": "given.qcow2"}
+
+
+def test_a_vm_that_somebody_started_is_not_forced_off_as_a_leftover(host: LabHost, site: Site) -> None:
+    vm: Vm = row(site, Vm, Vm.name == "user")
+    host.virsh("start", "user")
+    leave_behind(site, note(site, "user.qcow2", CREATED), leftovers.vm(vm.uuid))
+    assert host.virsh("domstate", "user").strip() == "running"
+    assert "user.qcow2" in volumes_of(host)
+    assert row(site, Event, Event.kind == "vm.left").params == {"uuid": vm.uuid}
+
+
+def test_a_volume_that_an_earlier_version_noted_before_it_asked_for_it_is_left(
+    host: LabHost, site: Site
+) -> None:
+    host.virsh("vol-create-as", "local", "older.qcow2", "8M", "--format", "qcow2")
+    leave_behind(site, volume_note(pool(site).uuid, "older.qcow2"))
+    assert "older.qcow2" in volumes_of(host)
+    assert row(site, Event, Event.kind == "volume.left").params == {"name": "older.qcow2"}
+
+
+def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
+    host: LabHost, site: Site
+) -> None:
+    host.create_guest("taker")
+    site.wait_vm("taker", VmState.SHUTOFF, 15)
+    moved = row(site, Volume, Volume.name == "user.qcow2")
+    host.virsh("vol-clone", "--pool", "local", "user.qcow2", "tmp.qcow2")
+    shared = pool(site, "shared")
+    folder = (shared.target_path or "").rstrip("/")
+    host.exec("mv", f"{moved.path.rpartition('/')[0]}/tmp.qcow2", f"{folder}/user.qcow2")
+    host.virsh("pool-refresh", "shared")
+    copied = {"kind": leftovers.MOVED, "pool": shared.uuid, "name": "user.qcow2"}
+    with site.services.database.begin() as session:
+        session.execute(sa.delete(Volume).where(Volume.pool_id == shared.id))
+        task_id = volumes.move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=shared.id)).id
+        session.execute(sa.update(Task).where(Task.id == task_id).values(made=[copied]))
+        # While it was copied:
+        host.virsh("attach-disk", "taker", moved.path, "vdb", "--subdriver", "qcow2", "--config")
+    task = site.task(task_id)
+    assert task.state is TaskState.SUCCEEDED, task
+    assert "taker" in (task.message or "")
+    assert "user.qcow2" in volumes_of(host)
+    assert f"{folder}/user.qcow2" in host.virsh("dumpxml", "user")
+
+
+def test_a_volume_that_others_made_while_the_link_was_lost_is_not_deleted_as_half_a_copy(
+    host: LabHost, site: Site
+) -> None:
+    folder = pool(site).target_path
+    host.exec("sh", "-c", f"head -c 900M /dev/urandom > {folder}/large.raw", timeout_s=120)
+    host.virsh("pool-refresh", "local")
+    spec = VolumeClone(name="copy.raw")
+    eventually(lambda: row(site, Volume, Volume.name == "large.raw"), 70, "it is listed")
+    task_id = ask(site, volumes.clone_volume, row(site, Volume, Volume.name == "large.raw").id, spec)
+    eventually(lambda: "copy.raw" in host.exec("ls", folder), 20, "it is being copied")
+    host.freeze()
+    time.sleep(1.5)
+    host.kill_daemon()
+    host.exec("rm", f"{folder}/copy.raw")
+    host.exec("qemu-img", "create", "-f", "raw", f"{folder}/copy.raw", "3M")
+    host.start_daemon()
+    task = site.task(task_id, 120)
+    assert (task.state, task.error.code) == (TaskState.FAILED, "volume_in_doubt")  # type: ignore[union-attr]
+    assert "3.00 MiB" in host.virsh("vol-info", "--pool", "local", "copy.raw")
 
 
 def test_a_volume_of_a_shared_pool_stays_while_a_vm_of_another_host_uses_it(

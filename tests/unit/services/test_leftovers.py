@@ -1,0 +1,40 @@
+"""Which leftovers of ended tasks are looked for, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from app.core.ids import new_id
+from app.core.states import HostState, ObjectKind, TaskState
+from app.db.models import Host, Task
+from app.services import work
+from app.services.context import Services
+from tests.integration.api.conftest import fill
+
+
+def add_failed(services: Services, host_id: str, count: int) -> list[str]:
+    ids = [new_id(ObjectKind.TASK) for _ in range(count)]
+    now = datetime.now(UTC)
+    with services.database.begin() as session:
+        session.add_all(
+            Task(
+                id=task_id, kind="volume.create", title="Create the volume", state=TaskState.FAILED.value,
+                host_id=host_id, params={}, created_at=now, finished_at=now, actor_name="x",
+                made=[{"kind": "volume", "pool": "p", "name": task_id}],
+            )
+            for task_id in ids
+        )  # fmt: skip
+    return ids
+
+
+def test_leftovers_of_a_host_that_is_gone_do_not_keep_those_of_others_waiting(services: Services) -> None:
+    answering, dead = fill(services).hosts
+    with services.database.begin() as session:
+        gone = sa.update(Host).where(Host.id == dead)
+        session.execute(gone.values(state=HostState.NOT_ANSWERING.value))
+    add_failed(services, dead, 120)
+    wanted = add_failed(services, answering, 1)
+    with services.database.read() as session:
+        assert [task_id for task_id, _, _ in work.leftovers(session)] == wanted
