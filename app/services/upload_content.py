@@ -6,7 +6,7 @@ Stretches of zeros are not sent: the volume is sparse and reads as zeros there.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,12 +69,12 @@ class Coming:
         if self.offset < self.held_bytes == len(self.head):
             inspect([self.head], self.size_bytes)
 
-    def write(self, storage: Storage) -> None:
-        """Write the part, without the file's beginning."""
+    def write(self, storage: Storage, hold: Callable[[], None]) -> None:
+        """Write the part, without the file's beginning. `hold` is called before each step, and may raise."""
         rest = self.part[max(0, self.held_bytes - self.offset) :]
-        self._write(storage, rest, max(self.offset, self.held_bytes))
+        self._write(storage, rest, max(self.offset, self.held_bytes), hold)
 
-    def complete(self, storage: Storage) -> tuple[VolumeObservation, str]:
+    def complete(self, storage: Storage, hold: Callable[[], None]) -> tuple[VolumeObservation, str]:
         """Inspect the whole file, then write its beginning; return the volume and its format.
 
         Raises ImageRefused, Conflict (wrong_checksum).
@@ -82,7 +82,7 @@ class Coming:
         facts = inspect(self._beginning(storage), self.size_bytes, self._tail(storage))
         if self.sha256 is not None:
             self._compare(storage, self.sha256)
-        self._write(storage, self.head, 0)
+        self._write(storage, self.head, 0, hold)
         storage.refresh(self.pool)
         found = storage.find_volume(self.pool, self.name)
         if found is None:
@@ -90,8 +90,9 @@ class Coming:
         _agree(facts, found)
         return found, facts.volume_format
 
-    def _write(self, storage: Storage, content: bytes, offset: int) -> None:
+    def _write(self, storage: Storage, content: bytes, offset: int, hold: Callable[[], None]) -> None:
         for begin, stretch in written(content):
+            hold()
             storage.write_volume(self.pool, self.name, stretch, offset + begin)
 
     def _beginning(self, storage: Storage) -> Iterator[bytes]:

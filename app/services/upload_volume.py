@@ -13,13 +13,17 @@ from app.db.models import Task
 from app.hypervisor.storage import Storage
 from app.services import work
 from app.services.context import Services
+from app.services.part_claims import PartClaim
 from app.services.upload_content import Coming
 
 
-def create_upload_volume(services: Services, translate: Callable[[str], str], coming: Coming) -> None:
+def create_upload_volume(
+    services: Services, translate: Callable[[str], str], coming: Coming, claim: PartClaim
+) -> None:
     """Create the volume before the first part is written; nothing when an earlier try of that part has.
 
-    Raises Conflict (volume_exists) for a volume that somebody else has made, or a link that has its name, HostError.
+    Raises Conflict (volume_exists) for a volume that somebody else has made, or a link that has its name, HostError; NotFound and
+    Conflict (part_under_way) when the claim does not hold any more.
     """
     plan = VolumePlan(pool=coming.pool, name=coming.name, format="raw", size_bytes=coming.size_bytes)
     with services.database.read() as session:
@@ -30,43 +34,53 @@ def create_upload_volume(services: Services, translate: Callable[[str], str], co
         if found is None:
             if coming.path and host.storage.is_link(coming.path):
                 raise _exists(translate)
-            _create(services, translate, coming.upload_id, host.storage, plan)
+            _create(services, translate, claim, host.storage, plan, note)
         elif note is None or not _is_own(note, found):
             raise _exists(translate)
         elif found.capacity_bytes != plan.size_bytes:
-            _grow(services, coming.upload_id, host.storage, plan)
+            _grow(services, claim, host.storage, plan)
 
 
 def _is_own(note: Mapping[str, str], found: VolumeObservation) -> bool:
-    return note.get("state", CREATED) == CREATED or note.get("size") == str(found.capacity_bytes)
+    return note.get("state") == CREATED or note.get("size") == str(found.capacity_bytes)
 
 
 def _create(
-    services: Services, translate: Callable[[str], str], upload_id: str, storage: Storage, plan: VolumePlan
+    services: Services,
+    translate: Callable[[str], str],
+    claim: PartClaim,
+    storage: Storage,
+    plan: VolumePlan,
+    before: Mapping[str, str] | None,
 ) -> None:
-    size = marked_size(plan)
+    """Create it. An earlier try (`before`) may still be at work on the host: this one asks for the size it asked for."""
+    size = marked_size(plan) if before is None else before.get("size")
     note = volume_note(plan.pool, plan.name) | {"state": REQUESTED}
     if size is not None:
         note["size"] = str(size)
-    _note(services, upload_id, [note])
+    _note(services, claim, note)
     try:
-        storage.create_volume(plan.model_copy(update={"size_bytes": size or plan.size_bytes}))
+        storage.create_volume(plan.model_copy(update={"size_bytes": int(size or plan.size_bytes)}))
     except HypervisorRefused as error:
-        _note(services, upload_id, [])  # it was refused, so what is there by this name is somebody else's
-        if error.code == "volume_exists":
-            raise _exists(translate) from None
-        raise
-    _grow(services, upload_id, storage, plan)
+        found = storage.find_volume(plan.pool, plan.name)
+        if found is None or not _is_own(note, found):
+            _note(services, claim, None)  # it was refused, so what is there by this name is somebody else's
+            if error.code == "volume_exists":
+                raise _exists(translate) from None
+            raise
+    _grow(services, claim, storage, plan)
 
 
-def _grow(services: Services, upload_id: str, storage: Storage, plan: VolumePlan) -> None:
-    _note(services, upload_id, [volume_note(plan.pool, plan.name) | {"state": CREATED}])
+def _grow(services: Services, claim: PartClaim, storage: Storage, plan: VolumePlan) -> None:
+    _note(services, claim, volume_note(plan.pool, plan.name) | {"state": CREATED})
     storage.resize_volume(plan.pool, plan.name, plan.size_bytes, shrink=False)
 
 
-def _note(services: Services, upload_id: str, notes: list[dict[str, str]]) -> None:
+def _note(services: Services, claim: PartClaim, note: dict[str, str] | None) -> None:
+    """Write the note, unless another request has taken over: then it is that one's."""
     with services.database.begin() as session:
-        work.note_made(session, upload_id, notes)
+        upload = claim.require(session)
+        work.note_made(session, upload.id, [] if note is None else [note])
 
 
 def _exists(translate: Callable[[str], str]) -> Conflict:

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.errors import Conflict, InvalidInput
 from app.core.messages import N_, filled
 from app.core.records import Ref
 from app.core.states import ObjectKind, TaskState
@@ -23,6 +23,7 @@ from app.db.models import Host, Pool, Task, Upload
 from app.hypervisor.images import ImageRefused
 from app.services import audit, storage, tasks, volume_records, volumes, work
 from app.services.context import Actor, Ctx, Services
+from app.services.part_claims import PartClaim, is_cancelled, is_claimed, lock_upload, no_such_upload
 from app.services.upload_content import Coming
 from app.services.upload_volume import create_upload_volume
 from app.services.volume_places import locks_of, name_lock
@@ -86,9 +87,17 @@ def list_uploads(ctx: Ctx, pool_id: str) -> UploadList:
 
 
 def give_up(ctx: Ctx, upload_id: str) -> None:
-    """End an upload; what came of it is removed from the host."""
-    upload, pool, host = _find(ctx, upload_id)
-    _give_up(ctx.session, ctx.services, upload, pool, host)
+    """End an upload, once a part that is being written has ended; what came of it is removed from the host."""
+    _, pool, host = _find(ctx, upload_id)
+    upload = lock_upload(ctx.session, upload_id)
+    if upload is None:
+        raise no_such_upload(ctx.translate)
+    if is_claimed(upload):
+        task = ctx.session.get_one(Task, upload_id)
+        task.state = TaskState.CANCELLING.value
+        work.tell(ctx.session, ctx.services.hub, task)
+    else:
+        _give_up(ctx.session, ctx.services, upload, pool, host)
     audit.record(ctx, "upload.give_up", target=Ref(kind=ObjectKind.TASK, id=upload_id, name=UPLOAD))
 
 
@@ -100,7 +109,8 @@ def receive(
     offset: int,
     part: bytes,
 ) -> UploadRecord:
-    """Write the next part. Raises Conflict (wrong_offset) telling the right one, ImageRefused as soon as the beginning
+    """Write the next part. Raises Conflict (wrong_offset) telling the right one, Conflict (part_under_way) while another
+    request writes one, ImageRefused as soon as the beginning
     or the whole is no image, InvalidInput for a part that is too much or whose sum is wrong, HostError when the host
     does not take it: then the same part may be sent again.
 
@@ -110,20 +120,22 @@ def receive(
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         upload, pool, host = _find(ctx, upload_id)
+        claim = PartClaim.take(ctx, upload_id)
         _check_part(ctx, upload, offset, part)
         coming = Coming.of(upload, pool, host, part)
-    try:
-        coming.refuse_beginning()
-        if offset == 0:
-            create_upload_volume(services, translate, coming)
-        with services.visits.to(coming.host_id) as open_host:
-            coming.write(open_host.storage)
-            found = coming.complete(open_host.storage) if coming.is_last else None
-    except Conflict as refused:
-        if refused.code in ENDING:
-            _refuse(services, translate, upload_id, refused)
-        raise
-    return _keep(services, actor, translate, coming, found)
+    with claim:
+        try:
+            coming.refuse_beginning()
+            if offset == 0:
+                create_upload_volume(services, translate, coming, claim)
+            with services.visits.to(coming.host_id) as open_host:
+                coming.write(open_host.storage, claim.hold)
+                found = coming.complete(open_host.storage, claim.hold) if coming.is_last else None
+        except Conflict as refused:
+            if refused.code in ENDING:
+                _refuse(services, translate, claim, refused)
+            raise
+        return _keep(services, actor, translate, coming, claim, found)
 
 
 def _keep(
@@ -131,14 +143,14 @@ def _keep(
     actor: Actor,
     translate: Callable[[str], str],
     coming: Coming,
+    claim: PartClaim,
     found: tuple[VolumeObservation, str] | None,
 ) -> UploadRecord:
     """Note how far the upload has come; with the whole file, that it has ended."""
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
-        upload, pool, _ = _find(ctx, coming.upload_id)
-        if upload.offset_bytes != coming.offset:
-            raise _wrong_offset(ctx, upload)
+        _, pool, _ = _find(ctx, coming.upload_id)
+        upload = claim.require(session)
         upload.offset_bytes += len(coming.part)
         upload.head, upload.updated_at = coming.head or upload.head, ctx.now
         percent = 100 * upload.offset_bytes // upload.size_bytes
@@ -156,22 +168,24 @@ def _keep(
 def _refuse(
     services: Services,
     translate: Callable[[str], str],
-    upload_id: str,
+    claim: PartClaim,
     refused: Conflict,
 ) -> None:
     """End the upload of what is no safe image, or not what was meant; what came of it is removed."""
     params = refused.params if isinstance(refused, ImageRefused) else {}
     error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
     with services.database.begin() as session:
-        upload = session.get(Upload, upload_id)
-        if upload is not None:
-            _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
+        upload = claim.require(session)
+        _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
     if isinstance(refused, ImageRefused):
         refused.why = filled(translate, refused.why or "", refused.params)
 
 
 def end_abandoned(services: Services) -> None:
-    """End uploads that were cancelled, and those of which nothing came for a day. Raises Unavailable."""
+    """End uploads that were cancelled, and those of which nothing came for a day. Raises Unavailable.
+
+    One of which a part is being written waits until that has ended: its volume and its locks are still needed.
+    """
     old = Upload.updated_at < datetime.now(UTC) - ABANDONED
     query = sa.select(Upload, Task.state, Pool, Host).join(Task, Task.id == Upload.id)
     query = query.join(Pool, Pool.id == Upload.pool_id).join(Host, Host.id == Pool.host_id)
@@ -180,7 +194,10 @@ def end_abandoned(services: Services) -> None:
         if session.execute(query.limit(1)).first() is None:
             return
     with services.database.begin() as session:
-        for upload, state, pool, host in session.execute(query).all():
+        for found, state, pool, host in session.execute(query).all():
+            upload = lock_upload(session, found.id)
+            if upload is None or is_claimed(upload):
+                continue
             if state == TaskState.CANCELLING.value:
                 _give_up(session, services, upload, pool, host)
             else:
@@ -193,13 +210,9 @@ def _find(ctx: Ctx, upload_id: str) -> tuple[Upload, Pool, Host]:
     query = sa.select(Upload, Pool, Host).join(Pool, Pool.id == Upload.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Upload.id == upload_id)
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
-    if row is None or row[0].user_id != ctx.actor.user_id or _is_cancelled(ctx.session, upload_id):
-        raise NotFound(ctx.translate(N_("There is no such upload: it has ended, or was given up.")))
+    if row is None or row[0].user_id != ctx.actor.user_id or is_cancelled(ctx.session, upload_id):
+        raise no_such_upload(ctx.translate)
     return row[0], row[1], row[2]
-
-
-def _is_cancelled(session: Session, upload_id: str) -> bool:
-    return session.scalar(sa.select(Task.state).where(Task.id == upload_id)) == TaskState.CANCELLING.value
 
 
 def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:

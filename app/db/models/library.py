@@ -65,6 +65,8 @@ class Upload(Base):
     sha256: Mapped[str | None] = mapped_column(String(64))  # what the sender says the whole has
     image: Mapped[dict[str, Any] | None]  # what becomes of it in the library, if anything
     head: Mapped[bytes | None] = mapped_column(deferred=True)  # its beginning, which is written last
+    claim: Mapped[str | None] = mapped_column(String(32))  # of the request that writes a part now
+    claimed_until: Mapped[datetime | None]
     user_id: Mapped[str | None] = mapped_column(Id)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime] = mapped_column(index=True)

@@ -262,13 +262,13 @@ def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
 def test_a_volume_that_others_made_while_the_link_was_lost_is_not_deleted_as_half_a_copy(
     host: LabHost, site: Site
 ) -> None:
-    folder = pool(site).target_path
+    folder = pool(site).target_path or ""
     host.exec("sh", "-c", f"head -c 900M /dev/urandom > {folder}/large.raw", timeout_s=120)
     host.virsh("pool-refresh", "local")
     spec = VolumeClone(name="copy.raw")
     eventually(lambda: row(site, Volume, Volume.name == "large.raw"), 70, "it is listed")
     task_id = ask(site, volumes.clone_volume, row(site, Volume, Volume.name == "large.raw").id, spec)
-    eventually(lambda: "copy.raw" in host.exec("ls", folder), 20, "it is being copied")
+    eventually(lambda: "copy.raw" in host.exec("ls", folder).stdout, 20, "it is being copied")
     host.freeze()
     time.sleep(1.5)
     host.kill_daemon()

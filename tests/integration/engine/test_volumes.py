@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from app.core.created_resources import REQUESTED, volume_note
 from app.core.errors import Conflict, HostError, InvalidInput, NotFound, VigieError
 from app.core.records import TaskRecord
 from app.core.specs import VolumeQuery
@@ -21,7 +23,8 @@ from app.hypervisor.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import downloads, storage, uploads, volumes
+from app.services import downloads, storage, uploads, volumes, work
+from app.services.part_claims import PartClaim
 from tests.integration.engine.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -232,6 +235,48 @@ def test_an_upload_never_writes_over_a_volume_that_it_did_not_make(host: LabHost
     site.cancel(upload_id)
     assert site.task(upload_id).state is TaskState.CANCELLED
     assert "theirs.img" in names(host), "what others made stays"
+
+
+def test_an_upload_that_is_given_up_while_a_part_is_written_ends_when_its_writer_has_left(
+    host: LabHost, site: Site
+) -> None:
+    data = os.urandom(MIB)
+    upload_id = begin(site, "slow.img", data)
+    send(site, upload_id, data, 0, 1000)
+    with site.services.database.begin() as session:
+        claim = PartClaim.take(site.ctx(session), upload_id)
+    with claim:
+        with pytest.raises(Conflict) as told:
+            send(site, upload_id, data, 1000, 2000)
+        assert told.value.code == "part_under_way"
+        with site.services.database.begin() as session:
+            uploads.give_up(site.ctx(session), upload_id)
+        time.sleep(7)
+        assert site.now(upload_id).state is TaskState.CANCELLING
+        assert "slow.img" in names(host), "what is being written stays"
+        again = UploadSpec(name="slow.img", size_bytes=1)
+        assert refused(site, uploads.begin_upload, pool_id(site), again), "and nobody else gets its name"
+    assert site.task(upload_id).state is TaskState.CANCELLED
+    eventually(lambda: "slow.img" not in names(host), 15, "it is removed")
+
+
+def test_a_repeated_first_part_whose_volume_is_being_created_is_known_by_the_same_size(
+    host: LabHost, site: Site
+) -> None:
+    """The host had created the volume of the first try after the second had looked; its answer was lost."""
+    data = os.urandom(MIB)
+    upload_id = begin(site, "twice.img", data)
+    note = volume_note(pool_uuid(site), "twice.img") | {"state": REQUESTED, "size": str(MIB - 5 * 1024)}
+    with site.services.database.begin() as session:
+        work.note_made(session, upload_id, [note])
+    host.virsh("vol-create-as", "local", "twice.img", f"{MIB - 5 * 1024}B", "--format", "raw")
+    assert send(site, upload_id, data, 0, MIB) == MIB
+    assert site.task(upload_id).state is TaskState.SUCCEEDED
+
+
+def pool_uuid(site: Site) -> str:
+    with site.services.database.read() as session:
+        return session.scalars(sa.select(Pool.uuid).where(Pool.name == "local")).one()
 
 
 def test_an_attack_is_refused_before_anything_opens_it(host: LabHost, site: Site) -> None:
