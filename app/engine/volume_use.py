@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from app.core.blueprint import DiskPlan
@@ -11,6 +10,7 @@ from app.core.messages import N_
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.disks import written_alone, written_together
 from app.services import volume_users
+from app.services.volume_users import VolumeUse
 
 MOST_HOSTS = 16  # that are asked over the network; what the inventory knows of the others counts as it is
 
@@ -22,13 +22,7 @@ def refuse_used(run: Run, pool: str, name: str, path: str, *, but: str = "") -> 
     same storage, have this moment.
     """
     look = partial(volume_users.look_again, host_id=run.job.host_id, pool_uuid=pool, name=name, but_uuid=but)
-    use = run.write(look)
-    names = list(use.users) or _vms_with(run, run.job.host_id, path, but)
-    for host_id, elsewhere in sorted(use.places)[:MOST_HOSTS]:
-        if not names and host_id != run.job.host_id:
-            names = _vms_with(run, host_id, elsewhere, but)
-    if names:
-        raise _in_use(name, names)
+    _refuse(run, run.write(look), name, path, but)
 
 
 def refuse_disk_in_use(run: Run, vm: str, disk: DiskPlan) -> None:
@@ -64,28 +58,29 @@ def refuse_disks_in_use(run: Run, vm: str, xml: str, before: str | None = None) 
 def _refuse_disk_of_others(run: Run, vm: str, source: str, *, alone: bool) -> None:
     """`alone`: only VMs count that write to the disk and do not declare it to be shared."""
     look = partial(volume_users.vms_at, host_id=run.job.host_id, source=source, but_uuid=vm, alone=alone)
-    use = run.write(look)
-    names = list(use.users)
-    for host_id, path in sorted(use.places)[:MOST_HOSTS]:
-        names = names or _vms_with(run, host_id, path, vm, alone=alone)
+    _refuse(run, run.write(look), source.rpartition("/")[2], source, vm, alone=alone)
+
+
+def _refuse(run: Run, use: VolumeUse, name: str, source: str, but: str, *, alone: bool = False) -> None:
+    """Raise when the inventory knows a user, or a VM of this host, then of the others that have the volume, has it."""
+    names = list(use.users) or _vms_with(run, run.job.host_id, source, but, alone=alone)
+    for host_id, elsewhere in sorted(use.places)[:MOST_HOSTS]:
+        if not names and host_id != run.job.host_id:
+            names = _vms_with(run, host_id, elsewhere, but, alone=alone)
     if names:
-        raise _in_use(source.rpartition("/")[2], names)
+        raise TaskFailed(
+            "volume_in_use",
+            N_("The volume is in use."),
+            why=N_("%(volume)s is used by: %(names)s."),
+            hint=N_("Take it from them first."),
+            params={"volume": name, "names": ", ".join(names[:5])},
+        )
 
 
-def _in_use(volume: str, names: Sequence[str]) -> TaskFailed:
-    return TaskFailed(
-        "volume_in_use",
-        N_("The volume is in use."),
-        why=N_("%(volume)s is used by: %(names)s."),
-        hint=N_("Take it from them first."),
-        params={"volume": volume, "names": ", ".join(names[:5])},
-    )
-
-
-def _vms_with(run: Run, host_id: str, path: str, but: str, *, alone: bool = False) -> list[str]:
+def _vms_with(run: Run, host_id: str, source: str, but: str, *, alone: bool) -> list[str]:
     if host_id == run.job.host_id:
-        return run.call(lambda host: host.disks.vms_with(path, but=but, alone=alone))
+        return run.call(lambda host: host.disks.vms_with(source, but=but, alone=alone))
     try:
-        return run.other(host_id).disks.vms_with(path, but=but, alone=alone)
+        return run.other(host_id).disks.vms_with(source, but=but, alone=alone)
     except (HostError, TaskFailed):
         return []  # what was last known of it has been looked at

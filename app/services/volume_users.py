@@ -111,8 +111,13 @@ def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uu
     vms = sa.select(Vm.id).where(Vm.uuid == but_uuid).order_by(Vm.host_id != host_id)
     but = session.scalar(vms.limit(1)) or ""
     names = [user.name for user in users_at(session, [volume], but=but)[volume.id]]
+    return _use(session, volume, names)
+
+
+def _use(session: Session, volume: Volume, names: list[str]) -> VolumeUse:
+    """Those who surely use a volume, then those who may, and where it is."""
     maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
-    names += [f"{user.name} ({user.host})" for user in maybe]
+    names = names + [f"{user.name} ({user.host})" for user in maybe]
     return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
 
 
@@ -134,9 +139,7 @@ def vms_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone:
     else:
         users = users_at(session, [volume], but=but)[volume.id]
         names = [user.name for user in users if user.kind is ObjectKind.VM]
-    maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
-    names += [f"{user.name} ({user.host})" for user in maybe]
-    return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
+    return _use(session, volume, names)
 
 
 def volume_at(session: Session, host_id: str, path: str) -> tuple[str, str] | None:
