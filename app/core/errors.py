@@ -202,6 +202,12 @@ class HypervisorRefused(HostError):
     code = "hypervisor_refused"
 
 
+class PoolBusy(HostError):
+    """A host cannot read or stop a pool while it makes a volume in it."""
+
+    code = "pool_busy"
+
+
 class VmGone(HostError):
     """The host does not list the VM."""
 

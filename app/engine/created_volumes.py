@@ -16,6 +16,7 @@ from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.engine import volume_checks
+from app.engine.pool_refresh import refresh_if_idle
 from app.engine.run import LOOK_EVERY_S, Lost, Run, TaskFailed
 from app.engine.sending import CALM_S, OUTCOME_WAIT_S, outcome_unknown
 from app.hypervisor import Host
@@ -52,7 +53,7 @@ def find(run: Run, plan: VolumePlan) -> VolumeObservation | None:
     """The volume of that name, as the host's storage has it now: what another host made on shared storage counts."""
     shared = partial(volume_places.is_shared, host_id=run.job.host_id, pool_uuid=plan.pool)
     if run.write(shared):
-        run.call(lambda host: host.storage.refresh(plan.pool))
+        refresh_if_idle(run, plan.pool)
     return run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
 
 

@@ -11,6 +11,7 @@ from app.core.blueprint import VolumePlan
 from app.core.created_resources import VOLUME
 from app.core.errors import VigieError
 from app.engine.created_volumes import create_volume
+from app.engine.pool_refresh import refresh_pool
 from app.engine.run import Cancelled, Run
 from app.hypervisor.qcow2 import HEADER_BYTES
 from app.services.upload_content import written
@@ -59,7 +60,7 @@ def write_content(
 def write_beginning(run: Run, pool: str, name: str, head: bytes) -> None:
     """Write what `write_content` held back, and have the host look at the volume anew."""
     _write(run, pool, name, head, 0)
-    run.call(lambda host: host.storage.refresh(pool))
+    refresh_pool(run, pool)
 
 
 def _write(run: Run, pool: str, name: str, content: bytes, offset: int) -> None:

@@ -12,6 +12,7 @@ from app.core.messages import N_
 from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
 from app.engine import leftovers
 from app.engine.operations import operation
+from app.engine.pool_refresh import refresh_pool
 from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor.xml import pools as pool_definitions
 
@@ -87,7 +88,7 @@ def refresh(run: Run) -> Outcome:
     """Have it read anew."""
     uuid = run.asked(PoolWork).uuid
     with _naming_broken_files(run, uuid):
-        run.call(lambda host: host.storage.refresh(uuid))
+        refresh_pool(run, uuid)
     run.show_pools({uuid})
     return Outcome(N_("The storage pool was read anew."))
 

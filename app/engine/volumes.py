@@ -14,6 +14,7 @@ from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeW
 from app.engine import leftovers, volume_checks, volume_use
 from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
+from app.engine.pool_refresh import refresh_if_idle, refresh_pool
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 
 
@@ -49,7 +50,7 @@ def resize(run: Run) -> Outcome:
         if asked.vm is not None:
             vm = asked.vm
             run.call(lambda host: host.disks.grow(vm, asked.path, asked.size_bytes))
-            run.call(lambda host: host.storage.refresh(asked.pool))
+            refresh_if_idle(run, asked.pool)
         else:
             shrink = asked.shrink and asked.size_bytes < found.capacity_bytes
             run.call(
@@ -71,7 +72,7 @@ def wipe(run: Run) -> Outcome:
     run.call(lambda host: host.storage.wipe_volume(asked.pool, asked.name))
     volume_checks.record_made(run, asked.pool, found, "raw")
     if not is_same_format(found.format, "raw"):
-        run.call(lambda host: host.storage.refresh(asked.pool))
+        refresh_pool(run, asked.pool)
     run.show_pools({asked.pool})
     return Outcome(N_("The volume was overwritten."))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import libvirt
 
 from app.core.blueprint import VolumePlan
-from app.core.errors import HypervisorRefused
+from app.core.errors import HypervisorRefused, PoolBusy
 from app.core.messages import N_
 from app.core.pools import FILE_POOLS, PoolSpec
 from app.core.views import VolumeObservation
@@ -88,12 +88,13 @@ class Storage:
             work.call(pool.create, 0, deadline_s=NO_DEADLINE)
 
     def stop_pool(self, uuid: str) -> None:
-        """Stop a pool; nothing it holds is touched."""
+        """Stop a pool; nothing it holds is touched. Raises HypervisorRefused, PoolBusy."""
         self.changes += 1
         with self._wiring.long() as work:
             pool = _pool(work, uuid)
             if work.call(pool.isActive):
-                work.call(pool.destroy, deadline_s=NO_DEADLINE)
+                with _telling_busy(work, pool):
+                    work.call(pool.destroy, deadline_s=NO_DEADLINE)
 
     def set_autostart(self, uuid: str, on: bool) -> None:
         """Have it started with its host, or not."""
@@ -231,10 +232,15 @@ class Storage:
             work.call(volume.wipe, 0, deadline_s=NO_DEADLINE)
 
     def refresh(self, pool: str) -> None:
-        """Have the host read the pool anew, so that it knows sizes and formats of its files. Raises HypervisorRefused."""
+        """Have the host read the pool anew, so that it knows sizes and formats of its files.
+
+        Raises HypervisorRefused, PoolBusy.
+        """
         self.changes += 1
         with self._wiring.long() as work:
-            work.call(_pool(work, pool).refresh, 0, deadline_s=NO_DEADLINE)
+            found = _pool(work, pool)
+            with _telling_busy(work, found):
+                work.call(found.refresh, 0, deadline_s=NO_DEADLINE)
 
     def write_volume(self, pool: str, name: str, data: bytes, offset: int = 0) -> None:
         """Write a part of a volume. Raises HypervisorRefused."""
@@ -314,6 +320,24 @@ def _pool(connection: Connection, name: str) -> libvirt.virStoragePool:
             raise
         found = connection.call(connection.raw.storagePoolLookupByName, name)
     return found
+
+
+@contextmanager
+def _telling_busy(connection: Connection, pool: libvirt.virStoragePool) -> Iterator[None]:
+    """Raise PoolBusy for libvirt's refusal to read or stop a pool in which it makes a volume.
+
+    That refusal has no code of its own and its text may be in any language; but only after it does the pool still run.
+    """
+    try:
+        yield
+    except HypervisorRefused as error:
+        if error.code != HypervisorRefused.code or not connection.call(pool.isActive):
+            raise
+        raise PoolBusy(
+            N_("The storage pool is busy: the host is making a volume in it."),
+            hint=N_("Try again when that has ended."),
+            detail=error.detail,
+        ) from error
 
 
 def _head(connection: Connection, volume: libvirt.virStorageVol, length: int) -> bytes:

@@ -6,11 +6,12 @@ Stretches of zeros are not sent: the volume is sparse and reads as zeros there.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, PoolBusy
 from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.core.volumes import is_same_format
@@ -20,6 +21,7 @@ from app.hypervisor.qcow2 import HEADER_BYTES
 from app.hypervisor.storage import Storage
 
 _ZERO = bytes(256 * 1024)
+PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,13 @@ class Coming:
     def complete(self, storage: Storage, hold: Callable[[], None]) -> tuple[VolumeObservation, str]:
         """Inspect the whole file, then write its beginning; return the volume and its format.
 
-        Raises ImageRefused, Conflict (wrong_checksum).
+        Raises ImageRefused, Conflict (wrong_checksum), PoolBusy.
         """
         facts = inspect(self._beginning(storage), self.size_bytes, self._tail(storage))
         if self.sha256 is not None:
             self._compare(storage, self.sha256)
         self._write(storage, self.head, 0, hold)
-        storage.refresh(self.pool)
+        self._refresh(storage, hold)
         found = storage.find_volume(self.pool, self.name)
         if found is None:
             raise Conflict(N_("The volume is not there any more."), code="volume_gone")
@@ -94,6 +96,18 @@ class Coming:
         for begin, stretch in written(content):
             hold()
             storage.write_volume(self.pool, self.name, stretch, offset + begin)
+
+    def _refresh(self, storage: Storage, hold: Callable[[], None]) -> None:
+        """Have the host read the pool anew; one that makes a volume in it is given a moment. Raises PoolBusy."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return storage.refresh(self.pool)
+            except PoolBusy:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.4)
+            hold()
 
     def _beginning(self, storage: Storage) -> Iterator[bytes]:
         yield self.head

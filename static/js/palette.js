@@ -10,6 +10,7 @@ const results = document.getElementById("palette-results");
 let timer = 0;
 let asked = 0;
 let answered = ""; // the text that the results are of
+let isEntered = false; // Enter came before the answer
 
 export function openPalette() {
   if (dialog.open) return;
@@ -30,7 +31,12 @@ async function search(text) {
   if (number !== asked) return;
   results.replaceChildren(made.content);
   answered = text;
-  mark(options()[0]);
+  results.setAttribute("aria-busy", "false");
+  const first = options()[0];
+  mark(first);
+  // Nobody has seen this answer yet, so it may lead somewhere but not act.
+  if (isEntered && dialog.open && first?.dataset.method === "GET") first.click();
+  isEntered = false;
 }
 
 function options() {
@@ -63,6 +69,8 @@ async function open(option) {
 
 input.addEventListener("input", () => {
   clearTimeout(timer);
+  isEntered = false;
+  results.setAttribute("aria-busy", "true");
   timer = setTimeout(() => search(input.value.trim()), WAIT_MS);
 });
 input.addEventListener("keydown", (event) => {
@@ -71,8 +79,8 @@ input.addEventListener("keydown", (event) => {
     move(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter") {
     event.preventDefault();
-    if (input.value.trim() !== answered) return; // what is shown answers an earlier text
-    results.querySelector('[aria-selected="true"][data-url]')?.click();
+    isEntered = input.value.trim() !== answered; // then what is shown answers an earlier text
+    if (!isEntered) results.querySelector('[aria-selected="true"][data-url]')?.click();
   }
 });
 results.addEventListener("click", (event) => {

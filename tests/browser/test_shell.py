@@ -63,6 +63,7 @@ def test_palette_by_keyboard_alone(site: Site, visit: Visit) -> None:
     page.keyboard.press("Control+k")
     expect(page.locator("#palette-input")).to_be_focused()
     page.keyboard.type(name)
+    expect(page.locator("#palette-results")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#palette-list [aria-selected=true]")).to_contain_text(name)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")
@@ -72,6 +73,16 @@ def test_palette_by_keyboard_alone(site: Site, visit: Visit) -> None:
     page.keyboard.press("/")
     page.keyboard.press("Escape")
     expect(page.locator("#palette")).to_be_hidden()
+
+
+def test_enter_before_the_palette_answers_leads_to_what_is_found(site: Site, visit: Visit) -> None:
+    page = visit("/hosts")
+    name = site.rest.call("GET", "/vms?limit=1")["items"][0]["name"]
+    page.keyboard.press("Control+k")
+    expect(page.locator("#palette-list")).to_be_visible()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text(name)
 
 
 def test_palette_asks_before_it_resets_and_acts_on_no_older_answer(site: Site, visit: Visit) -> None:

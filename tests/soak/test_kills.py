@@ -29,7 +29,7 @@ def test_tasks_say_what_the_host_says_after_kills(
     order: list[type[Job]] = []
     jobs: list[Job] = []
     try:
-        for _ in range(trials(10, 100)):
+        for _ in range(trials(5, 100)):
             if len(order) < AT_ONCE:
                 order += chance.sample(KINDS, len(KINDS))
             kinds, order = order[:AT_ONCE], order[AT_ONCE:]

@@ -117,7 +117,6 @@ def test_power_operations_change_no_definition(fresh_lab: Lab, make_site: MakeSi
     site.wait_vm("power", VmState.SHUTOFF)
     time.sleep(3)
     site.do("power", VmVerb.START)
-    eventually(connected, 90, "the guest's agent")
     time.sleep(3)
     site.do("power", VmVerb.FORCE_OFF)
     site.wait_vm("power", VmState.SHUTOFF)

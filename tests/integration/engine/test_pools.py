@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from typing import Any
 
@@ -115,6 +116,31 @@ def test_an_older_reading_of_pools_that_ends_later_does_not_overwrite_a_newer_on
 def events_of(site: Site) -> list[str]:
     with site.services.database.read() as session:
         return list(session.scalars(sa.select(Event.kind).where(Event.kind == "pool.state")))
+
+
+def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: LabHost, site: Site) -> None:
+    """Libvirt refuses to read a pool meanwhile; then tasks failed with "asynchronous jobs running"."""
+    done(site, pools.create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
+    made = pool(site, "more")
+    assert made is not None
+    host.exec("truncate", "-s", "30G", f"{PATH}/large.raw")
+    done(site, pools.refresh_pool, made.id)
+    making = subprocess.Popen(
+        ["virsh", "-q", "-c", host.virsh_uri, "vol-clone", "--pool", "more", "large.raw", "copy.raw"]
+    )
+    try:
+        eventually(lambda: "copy.raw" in host.virsh("vol-list", "more"), 10, "the copy begins")
+        stopping = site.task(ask(site, pools.stop_pool, made.id))
+        assert (stopping.state, stopping.error and stopping.error.code) == (TaskState.FAILED, "pool_busy")
+        asked = ask(site, pools.refresh_pool, made.id)
+        eventually(lambda: "Waiting" in (site.now(asked).message or ""), 10, "the task waits")
+        assert making.poll() is None, "no test of a busy pool"
+        task = site.task(asked, 60)
+        assert task.state is TaskState.SUCCEEDED, task
+    finally:
+        making.wait(60)
+        done(site, pools.delete_pool, made.id)
+        host.exec("rm", "-r", PATH)
 
 
 def test_a_pool_that_cannot_start_leaves_nothing(host: LabHost, site: Site) -> None:
