@@ -83,6 +83,7 @@ def follow_ups(
     """
     if chore in RECHECKS:
         return {chore: now + recheck_s(chore, settings, fleet, calls)}
+    behind_facts = min(1.0, fleet / FIRST_HOSTS_PER_S)
     spread = random.uniform(0.9, 1.1)  # noqa: S311  jitter, not a secret
     soon = random.uniform(0.0, 1.0)  # noqa: S311  as above
     match chore:
@@ -93,8 +94,8 @@ def follow_ups(
                 FACTS: now,
                 # The first polls of a large fleet come when its first reading is about done.
                 POLL: now + fleet / FIRST_HOSTS_PER_S + soon * settings.refresh_s,
-                SAVED: now + 1.0 + soon * fleet / FIRST_SAVED_PER_S,
-                VOLUMES: now + 1.0 + soon * fleet / FIRST_VOLUMES_PER_S,
+                SAVED: now + behind_facts + soon * fleet / FIRST_SAVED_PER_S,
+                VOLUMES: now + behind_facts + soon * fleet / FIRST_VOLUMES_PER_S,
                 FILES: now + 2.0 + soon * max(FILES_EVERY_S / 5, fleet / FILES_PER_S),
             } | dict.fromkeys(RECHECKS, now + soon * settings.recheck_s + fleet / FIRST_VOLUMES_PER_S)
         case "ping":

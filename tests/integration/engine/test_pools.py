@@ -161,14 +161,16 @@ def test_a_pool_in_use_stays(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     assert (told.value.code, "user" in (told.value.why or "")) == ("pool_in_use", True)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/var/lib/../../etc", "/dev/shm"],
-)
-def test_folders_of_the_system_are_refused(path: str, site: Site) -> None:
-    with pytest.raises(InvalidInput) as told:
-        ask(site, pools.create_pool, PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", target_path=path))
-    assert told.value.field == "target_path"
+SYSTEM = ("/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/var/lib/../../etc", "/dev/shm")
+
+
+def test_folders_of_the_system_are_refused(site: Site) -> None:
+    for path in SYSTEM:
+        with pytest.raises(InvalidInput) as told:
+            ask(
+                site, pools.create_pool, PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", target_path=path)
+            )
+        assert told.value.field == "target_path", path
 
 
 def test_fields_that_a_kind_needs_or_has_not_are_named(site: Site) -> None:
