@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         PositiveFloat,
         Field(
             description="Least seconds between two looks for changes that hosts send no event for: networks, saved "
-            "definitions of running VMs, network filters; three times as long for volumes. Large fleets are looked "
+            "definitions of VMs, network filters; three times as long for volumes. Large fleets are looked "
             "at less often."
         ),
     ] = 15.0

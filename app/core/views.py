@@ -103,6 +103,8 @@ class VmObservation:
     saved: VmDefinition | None = (
         None  # of a running VM that was read by itself: what counts after its power-off
     )
+    # Of the host's text of a VM that is off; only equal to others of the same process. None: it runs, or was not read.
+    text_mark: int | None = field(default=None, compare=False)
     # time.monotonic() when the reading of this VM by itself began; 0.0: it came with a listing.
     read_from_s: float = field(default=0.0, compare=False)
 

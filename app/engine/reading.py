@@ -71,6 +71,10 @@ class Reader:
         self._fill: dict[str, int] = {}  # by UUID of the pool
         self._capacities: dict[str, tuple[int | None, int]] = {}  # by UUID: run and size of all disks
         self._unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
+        self._marks: dict[
+            str, int
+        ] = {}  # of the definitions of VMs that are off, by UUID, as they were read last
+        self._reworded: set[str] = set()  # VMs that are off whose definitions are not as they were read last
 
     def forget_rates(self) -> None:
         """A new connection: counters before it are of no use."""
@@ -80,7 +84,7 @@ class Reader:
     def wants(self, now: float) -> dict[str, float]:
         """Chores that what was read so far asks for, and when."""
         with self._lock:
-            wanted = {HINTS: now} if self._unread else {}
+            wanted = {HINTS: now} if self._unread or self._reworded else {}
             if self._watch.poll_soon:
                 wanted[POLL] = now + LOOK_AGAIN_S
             if self._watch.files_hung_until > now:
@@ -99,6 +103,7 @@ class Reader:
         with self._lock:
             self._readings += 1
             self._seen = {vm.uuid: _digest(vm) for vm in vms}
+            self._marks = {vm.uuid: vm.text_mark for vm in vms if vm.text_mark is not None}
             self._listing = 0
             self._whole = _without_xml(vms)
             self._unsaved = {vm.uuid for vm in vms if vm.domain_id is not None and vm.persistent}
@@ -155,8 +160,8 @@ class Reader:
     def follow(self, host: Host, hints: Sequence[Hint]) -> HostReport:
         """Read again what the events named, and only that."""
         with self._lock:
-            named = [*hints, *self._unread]
-            self._unread = []
+            named = [*hints, *self._unread, *(Hint("vm", uuid, "reworded") for uuid in self._reworded)]
+            self._unread, self._reworded = [], set()
         uuids = _named(named, "vm")
         if len(uuids) > READ_ALL_ABOVE:
             snapshot = self.sync(host).snapshot
@@ -201,10 +206,15 @@ class Reader:
         return HostReport(self._host_id, None, snapshot=HostSnapshot(networks=host.read_networks()))
 
     def definitions(self, host: Host) -> HostReport | None:
-        """Saved definitions of running VMs, and network filters, that are not as they were reported last."""
+        """Saved definitions of running VMs, and network filters, that are not as they were reported last.
+
+        VMs that are off with another definition than was read last are read with the next hints.
+        """
         found, self._saved_marks = host.read_saved(marks=self._saved_marks)
-        filters = host.filters.read()
-        self.calls[DEFINITIONS] = 2 + len(self._saved_marks) + len(filters or ())
+        filters, off = host.filters.read(), host.read_marks()
+        with self._lock:
+            self._reworded |= {uuid for uuid, mark in off.items() if self._marks.get(uuid, mark) != mark}
+        self.calls[DEFINITIONS] = 3 + len(self._saved_marks) + len(filters or ()) + len(off)
         mark = hash(filters)
         news = mark != self._filters
         self._filters = mark
@@ -306,6 +316,7 @@ class Reader:
                 gone.append(uuid)
                 with self._lock:
                     self._seen.pop(uuid, None)
+                    self._marks.pop(uuid, None)
                 self._watch.forget(uuid)
                 self._forget_guest(uuid)
                 continue
@@ -314,6 +325,9 @@ class Reader:
             with self._lock:
                 self._unsaved.discard(uuid)
                 self._seen[uuid] = _digest(vm)
+                self._marks.pop(uuid, None)
+                if vm.text_mark is not None:
+                    self._marks[uuid] = vm.text_mark
             self._plan_guest(vm, started=uuid in started)
         return vms, gone
 

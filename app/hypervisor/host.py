@@ -189,6 +189,10 @@ class Host:
         """
         return listing.read_saved(self._wiring.watch, uuids, marks)
 
+    def read_marks(self) -> dict[str, int]:
+        """Marks of the definitions of all VMs that are off, by UUID, as `VmObservation.text_mark` has them."""
+        return listing.read_marks(self._wiring.watch)
+
     def read_pools(
         self, *, volumes: bool, only: Collection[str] | None = None
     ) -> tuple[PoolObservation, ...]:

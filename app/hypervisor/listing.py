@@ -116,8 +116,8 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
     persistent = bool(connection.call(vm.isPersistent))
     saved = bool(connection.optional("managed save", vm.hasManagedSaveImage, 0)) if persistent else False
     autostart = bool(connection.optional("autostart", vm.autostart)) if persistent else False
-    definition = _definition(connection.readable(vm.XMLDesc, 0))
-    seen = _observation(vm, state, reason, persistent, autostart, saved, definition)
+    text = connection.readable(vm.XMLDesc, 0)
+    seen = _observation(vm, state, reason, persistent, autostart, saved, text)
     seen = replace(seen, read_from_s=began)
     if seen.domain_id is None or not persistent:
         return seen
@@ -140,6 +140,14 @@ def read_saved(
     known = marks or {}
     definitions = {uuid: _definition(text) for uuid, text in texts.items() if known.get(uuid) != found[uuid]}
     return {uuid: each for uuid, each in definitions.items() if each is not None}, found
+
+
+def read_marks(connection: Connection) -> dict[str, int]:
+    """Marks of the definitions of all VMs that are off, by UUID, as `VmObservation.text_mark` has them."""
+    off: list[libvirt.virDomain] = connection.call(
+        connection.raw.listAllDomains, libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE
+    )
+    return {uuid: hash(text) for uuid, text in _texts(connection, off).items() if text is not None}
 
 
 def _all_stats(connection: Connection, groups: int, flags: int = 0) -> Listed:
@@ -192,7 +200,7 @@ def _observe(
                 uuid not in flags.transient,
                 uuid in flags.autostart,
                 uuid in flags.saved,
-                None if texts is None else _definition(texts[uuid]),
+                None if texts is None else texts[uuid],
             )
         )
     return tuple(seen)
@@ -237,7 +245,7 @@ def _observation(
     persistent: bool,
     autostart: bool,
     saved: bool,
-    definition: VmDefinition | None,
+    text: str | None,
 ) -> VmObservation:
     names = _REASONS.get(state, ())
     why = names[reason] if 0 <= reason < len(names) else "unknown"
@@ -262,7 +270,8 @@ def _observation(
         has_managed_save=saved,
         # A VM that comes in is transient until it has arrived; the one that leaves is paused for a moment too.
         is_migration_target=ours is VmState.PAUSED and why == "migration" and not persistent,
-        definition=definition,
+        definition=_definition(text),
+        text_mark=hash(text) if number == -1 and text is not None else None,
     )
 
 

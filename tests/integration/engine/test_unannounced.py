@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.specs import VolumeQuery
+from app.core.states import VmState
 from app.db.models import Filter, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import engine as engines
 from app.engine import reading
@@ -68,6 +69,20 @@ def test_saved_definitions_that_are_changed_without_an_event_are_seen(host: LabH
     assert value(site, Vm.pending, Vm.name == "tower")
     host.virsh("setvcpus", "tower", "3", "--config", "--maximum")
     seen(site, VmDefinition.saved_xml, sa.true(), lambda xml: ">3</vcpu>" in xml, "setvcpus --config")
+
+
+def test_definitions_of_vms_that_are_off_are_seen_when_changed_without_an_event(
+    host: LabHost, site: Site
+) -> None:
+    host.create_guest("cellar")
+    site.wait_vm("cellar", VmState.SHUTOFF)
+    cellar = Vm.name == "cellar"
+    host.virsh("setvcpus", "cellar", "3", "--config", "--maximum")
+    seen(site, Vm.vcpus, cellar, lambda count: count == 3, "setvcpus --config")
+    host.exec("qemu-img", "create", "-f", "qcow2", DISK, "8M")
+    host.virsh("attach-disk", "cellar", DISK, "vdq", "--config", "--subdriver", "qcow2")
+    is_cellar = VmDefinition.vm_id == site.vm("cellar").id  # type: ignore[union-attr]
+    seen(site, VmDefinition.xml, is_cellar, lambda xml: "vdq" in xml, "attach --config")
 
 
 def test_network_filters_that_are_changed_without_an_event_are_seen(host: LabHost, site: Site) -> None:
