@@ -29,6 +29,18 @@ class DiskView:
 
 
 @dataclass(frozen=True, slots=True)
+class FileUse:
+    """A file, block device or volume that a VM's definition names: a path as hosts list it, or `pool/volume`.
+
+    `shared`: it declares that others may write to it at the same time.
+    """
+
+    source: str
+    writes: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NicView:
     """One network interface of a VM. `source` is the network, bridge or device that it is plugged into."""
 
@@ -82,6 +94,7 @@ class VmDefinition:
     nics: tuple[NicView, ...] = ()
     graphics: tuple[GraphicsView, ...] = ()
     devices: tuple[DeviceView, ...] = ()
+    files: tuple[FileUse, ...] = ()
     # What it names of its host: keys of core.dangers, each with the path (core.dangers.PATHS) or a fingerprint.
     reaches: tuple[tuple[str, str], ...] = ()
 

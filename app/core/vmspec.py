@@ -78,7 +78,7 @@ class DiskSpec(Spec):
     cache: Literal["default", "none", "writeback", "writethrough", "directsync", "unsafe"] = "default"
     io: Literal["default", "native", "threads", "io_uring"] = "default"
     discard: bool = Field(True, description="Give space back that the guest frees.")
-    readonly: bool = False
+    readonly: bool = Field(False, description="CDs and floppies always are.")
     shareable: bool = False
     serial: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,36}$")] | None = None
     boot_order: int | None = Field(None, ge=1, le=99)

@@ -28,9 +28,9 @@ def refuse_used(run: Run, pool: str, name: str, path: str, *, but: str = "") -> 
 def refuse_disk_in_use(run: Run, vm: str, disk: DiskPlan) -> None:
     """Raise TaskFailed (volume_in_use) when an existing volume that the VM is to write to has another user by now.
 
-    One that it is to share may have users that only read it or share it, too.
+    One that it is to share may have users that share it, too.
     """
-    if disk.new is not None or disk.path is None or disk.device != "disk" or disk.readonly:
+    if disk.new is not None or disk.path is None or disk.device == "cdrom" or disk.readonly:
         return
     if disk.shareable:
         _refuse_disk_of_others(run, vm, disk.path, alone=True)
@@ -41,7 +41,7 @@ def refuse_disk_in_use(run: Run, vm: str, disk: DiskPlan) -> None:
 
 
 def refuse_disks_in_use(run: Run, vm: str, xml: str, before: str | None = None) -> None:
-    """Raise TaskFailed (volume_in_use) when a definition has the VM write to what another VM has as a disk.
+    """Raise TaskFailed (volume_in_use) when a definition has the VM write to what something else uses.
 
     `before` is the VM's definition so far; what it writes to by that one is its own already.
     """
@@ -56,8 +56,8 @@ def refuse_disks_in_use(run: Run, vm: str, xml: str, before: str | None = None) 
 
 
 def _refuse_disk_of_others(run: Run, vm: str, source: str, *, alone: bool) -> None:
-    """`alone`: only VMs count that write to the disk and do not declare it to be shared."""
-    look = partial(volume_users.vms_at, host_id=run.job.host_id, source=source, but_uuid=vm, alone=alone)
+    """`alone`: VMs that declare the disk to be shared do not count."""
+    look = partial(volume_users.use_at, host_id=run.job.host_id, source=source, but_uuid=vm, alone=alone)
     _refuse(run, run.write(look), source.rpartition("/")[2], source, vm, alone=alone)
 
 

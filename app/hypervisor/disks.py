@@ -14,7 +14,8 @@ from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml import edit
-from app.hypervisor.xml.disks import names_any, written_alone
+from app.hypervisor.xml.disks import names_any
+from app.hypervisor.xml.files import normal
 from app.hypervisor.xml.read import parse
 
 _COPY = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
@@ -64,10 +65,10 @@ class Disks:
             return _has(reads, listing.find_vm(reads, uuid), {path})
 
     def vms_with(self, source: str, *, but: str = "", alone: bool = False) -> list[str]:
-        """Names of the host's VMs that have a disk, as they run or as they are saved, now.
+        """Names of the host's VMs that use a file or volume, as they run or as they are saved, now.
 
-        `source` is the disk's path, or `pool/volume`; definitions may name it either way. `alone`: only those that
-        write to it and do not declare it to be shared.
+        `source` is its path, or `pool/volume`; definitions may name it either way. `alone`: without those that declare
+        it to be shared.
         """
         with self._wiring.reads() as reads:
             sources, found = _sources(reads, source), []
@@ -114,7 +115,7 @@ class Disks:
 
 def _sources(reads: Connection, source: str) -> set[str]:
     """What definitions may call this file: its path, or its pool and volume."""
-    sources = {source}
+    sources = {normal(source)}
     with suppress(HypervisorRefused):  # it lies in no pool that is on
         if source.startswith("/"):
             volume = reads.call(reads.raw.storageVolLookupByPath, source)
@@ -129,9 +130,7 @@ def _sources(reads: Connection, source: str) -> set[str]:
 
 def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, alone: bool = False) -> bool:
     texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
-    if alone:
-        return any(source in sources for text in texts for source in written_alone(text))
-    return any(names_any(text, sources) for text in texts)
+    return any(names_any(text, sources, sharing=not alone) for text in texts)
 
 
 def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:

@@ -102,6 +102,12 @@ def change_medium(
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
     plan = None
     if medium.volume_id or medium.image_id:
+        if drive["device"] == "floppy" and not drive["readonly"]:
+            raise InvalidInput(
+                "target",
+                N_("is a floppy drive that the guest may write to; media go only into read-only ones"),
+                hint=N_("Take the drive away and add a new one: that is read-only."),
+            )
         asked = DiskSpec(device=drive["device"], bus=drive["bus"] or None, **medium.model_dump())
         offers = offers_of(ctx, host)
         try:

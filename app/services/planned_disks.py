@@ -26,7 +26,7 @@ from app.services.images import fetch_to
 from app.services.volume_checks import require_usable
 from app.services.volume_names import free_name, is_there
 from app.services.volume_places import locks_of
-from app.services.volume_users import refuse_possibly_used, writers_of
+from app.services.volume_users import in_the_way_of_writing, refuse_possibly_used
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
@@ -82,7 +82,8 @@ def plan_disks(
             "cache": asked.cache,
             "io": asked.io,
             "discard": asked.discard,
-            "readonly": asked.readonly,
+            # One floppy may be in the drives of many VMs, so none of them writes to it.
+            "readonly": asked.readonly or asked.device == "floppy",
             "shareable": asked.shareable,
             "serial": asked.serial,
             "boot_order": asked.boot_order,
@@ -169,11 +170,12 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
     alone = writes and not asked.shareable
     tasks.require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
     if writes:  # what all its writers share may be shared with one more
-        if users := writers_of(ctx, volume, alone=asked.shareable):
+        if users := in_the_way_of_writing(ctx, volume, shared=asked.shareable):
             raise Conflict(
                 N_("The volume is in use."),
                 why=ctx.say(
-                    N_("%(volume)s is a disk of: %(vms)s."), {"volume": volume.name, "vms": ", ".join(users)}
+                    N_("%(volume)s is used by: %(names)s."),
+                    {"volume": volume.name, "names": ", ".join(users)},
                 ),
                 hint=N_("Choose another volume, or clone it first."),
                 code="volume_in_use",

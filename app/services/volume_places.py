@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from app.core.blueprint import DiskPlan
 from app.core.folding import fold
 from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
+from app.hypervisor.xml.files import normal
 
 # Kinds whose volumes two hosts may know by the same path without being the same storage.
 LOCATED_BY_PATH = ("dir", "fs", "netfs", "logical")
@@ -144,7 +145,7 @@ def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Loc
             locks.reads |= _locks_in(session, host_id, disk.fetch.pool, disk.fetch.name, locks)
         source = disk.path or (f"{disk.pool}/{disk.volume}" if disk.pool and disk.volume else "")
         found = path_locks(session, host_id, {source})
-        if disk.readonly or disk.shareable or disk.device != "disk":
+        if disk.readonly or disk.shareable or disk.device == "cdrom":
             locks.reads |= found
         else:
             locks.holds |= found
@@ -159,7 +160,7 @@ def _locks_in(session: Session, host_id: str, pool_uuid: str, name: str, locks: 
 
 def path_locks(session: Session, host_id: str, sources: Collection[str]) -> set[str]:
     """Locks of the volumes that a host knows by these paths, or as `pool/volume`, and of images that lie there."""
-    wanted = {each for each in sources if each}
+    wanted = {normal(each) for each in sources if each}
     if not wanted:
         return set()
     locks: set[str] = set()
@@ -224,7 +225,7 @@ def possible_users(session: Session, pool: Pool, volume: Volume) -> list[Possibl
 
 
 def _vms_naming(session: Session, path: str, names: set[str], known: Collection[str]) -> list[PossibleUser]:
-    """VMs of other than the known hosts with a disk that has this path, or one of these names (`pool/volume`)."""
+    """VMs of other than the known hosts that name this path, or one of these (`pool/volume`)."""
     sources = {path, *names}
     query = sa.select(Vm.name, Host.name, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(Host, Host.id == Vm.host_id).join(VmDefinition, VmDefinition.vm_id == Vm.id)
@@ -234,7 +235,7 @@ def _vms_naming(session: Session, path: str, names: set[str], known: Collection[
     return [
         PossibleUser(vm, host, path)
         for vm, host, *definitions in session.execute(query)
-        if any(disk["source"] in sources for each in definitions if each for disk in each.get("disks", ()))
+        if any(use["source"] in sources for each in definitions if each for use in each["files"])
     ]
 
 

@@ -98,7 +98,10 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
 
 def _defined(session: Session, rows: Sequence[sa.Row[Volume, Pool]]) -> str | None:
     """The format that definitions of VMs give for a volume, on all hosts that have its storage; raw wins."""
-    found = {formats_in_definitions(session, pool.host_id).get(row.path) for row, pool in rows} - {None}
+    found = set()
+    for row, pool in rows:
+        formats = formats_in_definitions(session, pool.host_id)
+        found |= {formats.get(row.path), formats.get(f"{pool.name}/{row.name}")} - {None}
     return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
 
 
@@ -108,7 +111,7 @@ def _image_bytes(session: Session, host_id: str, path: str) -> int | None:
 
 
 def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
-    """The formats that definitions of the host's VMs give for paths; raw wins where they differ."""
+    """The formats that definitions of the host's VMs give for paths, and for `pool/volume`; raw wins where they differ."""
     query = sa.select(VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.host_id == host_id)
     found: dict[str, str] = {}

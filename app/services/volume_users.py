@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,10 +13,8 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.states import ObjectKind
 from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
-from app.hypervisor.xml.disks import written_alone
-from app.hypervisor.xml.read import UnreadableXml
 from app.services.context import Ctx
-from app.services.volume_places import Place, PossibleUser, places_of, possible_users, same_storage
+from app.services.volume_places import Place, PossibleUser, places_of, possible_users
 
 POSSIBLE_WHY = N_(
     "%(user)s on host %(host)s uses %(path)s. It is not known whether pool %(pool)s is the same storage there."
@@ -37,9 +34,14 @@ def users_of(
 
 
 def users_at(
-    session: Session, volumes: Collection[Volume], *, but: str = "", host_id: str | None = None
+    session: Session,
+    volumes: Collection[Volume],
+    *,
+    but: str = "",
+    host_id: str | None = None,
+    sharing: bool = True,
 ) -> dict[str, list[Ref]]:
-    """As `users_of`, without an asker."""
+    """As `users_of`, without an asker. `sharing`: VMs count, too, that declare the volume to be shared."""
     places = places_of(session, volumes)
     if host_id is not None:
         places = {key: {place for place in each if place[0] == host_id} for key, each in places.items()}
@@ -49,7 +51,7 @@ def users_at(
     for volume_id, each in places.items():
         for place in each:
             by_place.setdefault(place, []).append(volume_id)
-    vms = _vms(session, hosts, but)
+    vms = _vms(session, hosts, but, sharing=sharing)
     for place, user in [*vms, *_builders(session, by_place), *_images(session, volumes)]:
         for volume_id in by_place.get(place, ()):
             if user not in found[volume_id] and user.id != volume_id:
@@ -57,33 +59,12 @@ def users_at(
     return found
 
 
-def writers_of(ctx: Ctx, volume: Volume, *, alone: bool = False) -> list[str]:
-    """Names of the VMs, of all hosts that surely have the volume, that have it as a disk to write to.
+def in_the_way_of_writing(ctx: Ctx, volume: Volume, *, shared: bool) -> list[str]:
+    """Names of those because of whom one more VM may not write to a volume, on all hosts that surely have it.
 
-    `alone`: only those that do not declare it to be shared.
+    `shared`: others that declare it to be shared do not count.
     """
-    return _writers(ctx.session, volume, "", alone=alone)
-
-
-def _writers(session: Session, volume: Volume, but: str, *, alone: bool) -> list[str]:
-    places = places_of(session, [volume])[volume.id]
-    vms = _vms(session, {host for host, _ in places}, but, writing=True)
-    found = {user.id: user.name for place, user in vms if place in places}
-    if alone:
-        pools = same_storage(session, session.get_one(Pool, volume.pool_id))
-        sources = {*(path for _, path in places), *(f"{pool.name}/{volume.name}" for pool in pools)}
-        found = {key: name for key, name in found.items() if _writes_alone(session, key, sources)}
-    return list(dict.fromkeys(found.values()))
-
-
-def _writes_alone(session: Session, vm_id: str, sources: Collection[str]) -> bool:
-    """Whether a VM, as it runs or as it is saved, has a disk with one of these sources and does not share it."""
-    definition = session.get_one(VmDefinition, vm_id)
-    texts = [text for text in (definition.xml, definition.saved_xml) if text]
-    try:
-        return any(source in sources for text in texts for source in written_alone(text))
-    except UnreadableXml:
-        return True
+    return [user.name for user in users_at(ctx.session, [volume], sharing=not shared)[volume.id]]
 
 
 def possible_users_of(ctx: Ctx, volumes: Collection[Volume]) -> dict[str, list[PossibleUser]]:
@@ -121,11 +102,11 @@ def _use(session: Session, volume: Volume, names: list[str]) -> VolumeUse:
     return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
 
 
-def vms_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone: bool = False) -> VolumeUse:
-    """VMs that have a disk of a host by now, possible ones included; the VM of that UUID does not count.
+def use_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone: bool = False) -> VolumeUse:
+    """Who uses what a definition calls so, a path, or pool and volume; the VM of that UUID does not count.
 
-    `source` is what a definition calls the disk: a path, or pool and volume. A file that is no volume has one place.
-    `alone` leaves out those that only read it or declare it to be shared.
+    Possible users are included. A file that is no volume has one place. `alone` leaves out VMs that declare it to be
+    shared.
     """
     pool, _, name = source.partition("/")
     query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
@@ -134,11 +115,7 @@ def vms_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone:
     if volume is None:
         return VolumeUse(places=frozenset({(host_id, source)}))
     but = session.scalar(sa.select(Vm.id).where(Vm.host_id == host_id, Vm.uuid == but_uuid)) or ""
-    if alone:
-        names = _writers(session, volume, but, alone=True)
-    else:
-        users = users_at(session, [volume], but=but)[volume.id]
-        names = [user.name for user in users if user.kind is ObjectKind.VM]
+    names = [user.name for user in users_at(session, [volume], but=but, sharing=not alone)[volume.id]]
     return _use(session, volume, names)
 
 
@@ -166,26 +143,19 @@ def refuse_possibly_used(ctx: Ctx, volume: Volume) -> None:
         )
 
 
-def _vms(
-    session: Session, hosts: Iterable[str], but: str, *, writing: bool = False
-) -> Iterator[tuple[Place, Ref]]:
-    """Disks of VMs, as they run and as they are saved. `writing`: only those that their VMs may write to."""
+def _vms(session: Session, hosts: Iterable[str], but: str, *, sharing: bool) -> Iterator[tuple[Place, Ref]]:
+    """What VMs name, as they run and as they are saved. `sharing`: also what they declare to be shared."""
     query = sa.select(Vm.id, Vm.name, Vm.host_id, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id.in_(hosts), Vm.id != but)
     rows = session.execute(query).all()
     named: dict[Place, str] | None = None
     for vm_id, name, host_id, *definitions in rows:
         user = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
-        for source in {source for each in definitions if each for source in _sources(each, writing)}:
+        uses = (use for each in definitions if each for use in each["files"])
+        for source in {use["source"] for use in uses if sharing or not use["shared"]}:
             if not source.startswith("/") and named is None:
                 named = _named_volumes(session, hosts)
             yield (host_id, (named or {}).get((host_id, source), source)), user
-
-
-def _sources(parsed: dict[str, Any], writing: bool) -> Iterator[str]:
-    for disk in parsed.get("disks", ()):
-        if disk["source"] and not (writing and disk["readonly"]):
-            yield disk["source"]
 
 
 def _named_volumes(session: Session, hosts: Iterable[str]) -> dict[Place, str]:

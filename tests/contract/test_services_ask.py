@@ -74,7 +74,7 @@ NEED_NOT = {
     "volume_checks.require_usable": PART + "of a volume that was found",
     "volume_users.users_of": PART + "of volumes that were found by a filtered query",
     "volume_users.why_possible": PART + "of volumes that were found by a filtered query",
-    "volume_users.writers_of": PART + "of volumes that were found by a filtered query",
+    "volume_users.in_the_way_of_writing": PART + "of volumes that were found by a filtered query",
     "workable.require_workable": PART + "looks at the state of a host that was found",
     "workable.require_connected": PART + "looks at the state of a host that was found",
     "vm_records.detail_of": PART + "a row that vms.show_vm found",

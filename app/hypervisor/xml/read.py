@@ -18,6 +18,7 @@ from app.core.views import (
     VolumeObservation,
 )
 from app.hypervisor.xml.dangers import read_reaches
+from app.hypervisor.xml.files import normal, read_files
 from app.hypervisor.xml.write import Element, text_of
 
 AGENT_CHANNEL = "org.qemu.guest_agent.0"
@@ -95,6 +96,7 @@ def read_vm(xml: str) -> VmDefinition:
         nics=tuple(parts.nics),
         graphics=tuple(parts.graphics),
         devices=tuple(parts.devices),
+        files=read_files(tree),
         reaches=read_reaches(tree),
     )
 
@@ -185,8 +187,8 @@ def _disk_source(kind: str, source: Element) -> str | None:
         where = "" if host is None else f"{host.get('name', '')}{_prefixed(':', host.get('port'))}"
         return f"{source.get('protocol', '')}://{where}/{source.get('name', '')}"
     for name in ("file", "dev", "dir", "path"):
-        if source.get(name):
-            return source.get(name)
+        if found := source.get(name):
+            return normal(found)
     return _get(source.find("address"), "type")
 
 

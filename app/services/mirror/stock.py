@@ -326,7 +326,7 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
     read_at = {row.id: row.volumes_read_at for row in batch.session.execute(times)}
     resized: set[str] = set()
     for host_id, pool_id, volumes in read:
-        formats = VolumeFormats(batch, host_id)
+        formats = VolumeFormats(batch, host_id, pool_id)
         if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
         if _is_due(batch, read_at.get(pool_id)):

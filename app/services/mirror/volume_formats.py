@@ -26,11 +26,13 @@ TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like
 
 
 class VolumeFormats:
-    """The formats of one host's volumes, for one batch. Definitions of VMs are read when a format is in question."""
+    """The formats of one pool's volumes, for one batch. Definitions of VMs are read when a format is in question."""
 
-    def __init__(self, batch: Batch, host_id: str) -> None:
+    def __init__(self, batch: Batch, host_id: str, pool_id: str) -> None:
         self._batch = batch
         self._host_id = host_id
+        self._pool_id = pool_id
+        self._pool: str | None = None
         self._defined: dict[str, str] | None = None
 
     def settle(self, volume: VolumeObservation, row: sa.Row[Any] | None, wanted: Row) -> Row:
@@ -76,14 +78,19 @@ class VolumeFormats:
         if row is not None and not is_new and is_same_format(volume.format, row.format):
             return row.format or RAW, row.format_by
         if row is None or row.format_by != BY_VIGIE:
-            defined = self._definitions().get(volume.path)
+            defined = self._defined_for(volume)
             if defined is not None:
                 return defined, BY_DEFINITION
         if row is None or (row.format_by == AS_FOUND and row.capacity_bytes == 0):
             return volume.format or RAW, AS_FOUND  # an empty file was just being made
         return row.format or RAW, row.format_by or AS_FOUND
 
-    def _definitions(self) -> dict[str, str]:
+    def _defined_for(self, volume: VolumeObservation) -> str | None:
+        """The format that definitions give for the volume, by path or by pool and name; raw wins."""
         if self._defined is None:
             self._defined = formats_in_definitions(self._batch.session, self._host_id)
-        return self._defined
+            pool = models.Pool
+            self._pool = self._batch.session.scalar(sa.select(pool.name).where(pool.id == self._pool_id))
+        names = (volume.path, f"{self._pool}/{volume.name}")
+        found = [self._defined[name] for name in names if name in self._defined]
+        return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
