@@ -123,7 +123,7 @@ def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: La
     done(site, pools.create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
     made = pool(site, "more")
     assert made is not None
-    host.exec("truncate", "-s", "30G", f"{PATH}/large.raw")
+    host.exec("truncate", "-s", "12G", f"{PATH}/large.raw")
     done(site, pools.refresh_pool, made.id)
     making = subprocess.Popen(
         ["virsh", "-q", "-c", host.virsh_uri, "vol-clone", "--pool", "more", "large.raw", "copy.raw"]
