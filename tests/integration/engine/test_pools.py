@@ -135,7 +135,7 @@ def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: La
         asked = ask(site, pools.refresh_pool, made.id)
         eventually(lambda: "Waiting" in (site.now(asked).message or ""), 10, "the task waits")
         assert making.poll() is None, "no test of a busy pool"
-        task = site.task(asked, 60)
+        task = site.task(asked, 100)
         assert task.state is TaskState.SUCCEEDED, task
     finally:
         making.wait(60)

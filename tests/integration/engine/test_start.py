@@ -23,7 +23,7 @@ def serve(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
     settings = {"VIGIE_DATA_DIR": str(directory), "VIGIE_PORT": str(free_port()), **variables}
     return subprocess.run(
-        [*VIGIE, "serve"], env={**kept, **settings}, capture_output=True, text=True, timeout=30, check=False
+        [*VIGIE, "serve"], env={**kept, **settings}, capture_output=True, text=True, timeout=90, check=False
     )
 
 
