@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vmspec import GIB, MIB, DiskSpec, NicSpec, VmBatch, VmSpec
+from app.web.pages.amounts import amount_in, shown_in
 from app.web.pages.forms import Form, FormInvalid, broken_rule, broken_rules
 
 MOST_ROWS = 16
@@ -92,8 +93,8 @@ def spec_of(form: Form) -> VmSpec:
     found |= {name: form[name] == "true" for name in _SWITCHES}
     found |= {"host_id": form["host_id"] or None, "tags": form.tags}
     found |= {
-        "memory_bytes": _amount(form, "memory_mib", MIB),
-        "memory_max_bytes": _amount(form, "memory_max_mib", MIB),
+        "memory_bytes": amount_in(form, "memory_mib", MIB),
+        "memory_max_bytes": amount_in(form, "memory_max_mib", MIB),
         "cpu": _cpu(form),
         "disks": [disk_of(form, f"disks.{number}.") for number in rows(form.values, "disks")],
         "nics": [nic_of(form, f"nics.{number}.") for number in rows(form.values, "nics")],
@@ -150,16 +151,6 @@ def _shown(field: str, kind: str) -> str:
     return ".network" if field == ".network_id" else field
 
 
-def _amount(form: Form, name: str, unit: int) -> int | None:
-    text = form[name].replace(",", ".").strip()
-    if not text:
-        return None
-    try:
-        return int(float(text) * unit)
-    except (ValueError, OverflowError):
-        raise InvalidInput(name, N_("must be a number")) from None
-
-
 def _number(form: Form, name: str, default: int) -> int:
     text = form[name].strip()
     if text and not (text.isascii() and text.isdecimal() and len(text) < 10):
@@ -192,7 +183,7 @@ def disk_of(form: Form, at: str) -> dict[str, Any]:
         return found | {"volume_id": form[at + "volume_id"] or None}
     pool = form[at + "pool"]
     found["pool_id" if pool.startswith("pool_") else "pool"] = pool or None
-    found["size_bytes"] = _amount(form, at + "size_gib", GIB)
+    found["size_bytes"] = amount_in(form, at + "size_gib", GIB)
     found["preallocate"] = form[at + "preallocate"] == "true"
     if kind == "image":
         found["image_id"] = form[at + "image_id"] or None
@@ -228,8 +219,8 @@ def values_of(spec: VmSpec) -> dict[str, str]:
     """The form's values for a specification."""
     values = {"count": "1", "host_id": spec.host_id or "", "tags": " ".join(spec.tags)}
     values |= _texts(spec, "", _TEXTS) | _marks(spec, "", _SWITCHES)
-    values["memory_mib"] = _measure(spec.memory_bytes, MIB)
-    values["memory_max_mib"] = _measure(spec.memory_max_bytes, MIB)
+    values["memory_mib"] = shown_in(spec.memory_bytes, MIB)
+    values["memory_max_mib"] = shown_in(spec.memory_max_bytes, MIB)
     values |= _texts(spec.cpu, "cpu.", _CPU)
     values["cpu.mode"] = f"model:{spec.cpu.model}" if spec.cpu.model else spec.cpu.mode or ""
     for number, disk in enumerate(spec.disks):
@@ -254,7 +245,7 @@ def _disk_values(disk: DiskSpec, at: str) -> dict[str, str]:
         | {
             at + "kind": _kind_of(disk),
             at + "pool": disk.pool_id or disk.pool or "",
-            at + "size_gib": _measure(disk.size_bytes, GIB),
+            at + "size_gib": shown_in(disk.size_bytes, GIB),
             at + "volume_id": disk.volume_id or "",
             at + "image_id": disk.image_id or "",
             at + "medium": disk.volume_id or disk.image_id or "",
@@ -276,10 +267,6 @@ def _texts(source: object, at: str, names: Iterable[str]) -> dict[str, str]:
 
 def _marks(source: object, at: str, names: Iterable[str]) -> dict[str, str]:
     return {at + name: "true" if getattr(source, name) else "" for name in names}
-
-
-def _measure(value: int | None, unit: int) -> str:
-    return f"{value / unit:g}" if value else ""
 
 
 def _kind_of(disk: DiskSpec) -> str:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput
 from app.core.hardware import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
-from app.core.messages import N_
 from app.core.records import TaskRecord
 from app.core.vmspec import MIB, DiskSpec, NicSpec
 from app.services import creation_choices, definitions, hardware, machine, vms
@@ -20,6 +19,7 @@ from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
+from app.web.pages.amounts import amount_in, shown_in
 from app.web.pages.forms import (
     Form,
     FormInvalid,
@@ -53,8 +53,8 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         found = {
             "vcpus": form["vcpus"] or None,
             "vcpus_max": form["vcpus_max"] or None,
-            "memory_bytes": _amount(form, "memory_mib"),
-            "memory_max_bytes": _amount(form, "memory_max_mib"),
+            "memory_bytes": amount_in(form, "memory_mib", MIB),
+            "memory_max_bytes": amount_in(form, "memory_max_mib", MIB),
             "title": form["title"] or None,
             "boot": boot or None,
         }
@@ -236,16 +236,6 @@ def _spec(kind: Any, given: Mapping[str, object]) -> Any:
         ) from None
 
 
-def _amount(form: Form, name: str) -> int | None:
-    text = form[name].replace(",", ".").strip()
-    if not text:
-        return None
-    try:
-        return int(float(text) * MIB)
-    except (ValueError, OverflowError):
-        raise InvalidInput(name, N_("must be a number")) from None
-
-
 def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
     """The page of changes; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
@@ -256,6 +246,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         "vms/edit.html",
         status=form.status,
         vm=vm,
+        memory_mib=shown_in(vm.memory_bytes, MIB),
+        memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
         version=machine.definition_version(ctx, id),
         free_ports=machine.show_machine(ctx, id).free_ports,
         part=part,

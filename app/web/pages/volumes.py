@@ -20,6 +20,7 @@ from app.services.context import Ctx
 from app.web.api import volumes as api
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.amounts import amount_in, shown_in
 from app.web.pages.forms import Form, FormInvalid, Posted, Shown, attempt, broken_rules, reading
 from app.web.pages.render import go, render
 
@@ -43,7 +44,7 @@ def create(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             VolumeSpec,
             pool_id=id,
             name=form["name"],
-            size_bytes=_size(form),
+            size_bytes=amount_in(form, "size_gib", GIB),
             format=form["format"] or None,
             preallocate=form["preallocate"] == "true",
             backing_volume_id=form["backing_volume_id"] or None,
@@ -77,7 +78,11 @@ def resize(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     """Ask for another size."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        spec = _spec(VolumeResize, size_bytes=_size(form), shrink=form["shrink"] == "true")
+        if form["size_gib"] and form["size_gib"] == form["size_shown"]:  # whatever size the volume has by now
+            raise InvalidInput("size_gib", N_("is the size that it has"))
+        spec = _spec(
+            VolumeResize, size_bytes=amount_in(form, "size_gib", GIB), shrink=form["shrink"] == "true"
+        )
         return volumes.resize_volume(ctx, id, spec)
 
     return _asked(request, visitor, form, id, "resize", work)
@@ -151,16 +156,6 @@ def _spec(kind: Any, **given: object) -> Any:
         ) from None
 
 
-def _size(form: Form) -> int | None:
-    text = form["size_gib"].replace(",", ".").strip()
-    if not text:
-        return None
-    try:
-        return int(float(text) * GIB)
-    except (ValueError, OverflowError):
-        raise InvalidInput("size_gib", N_("must be a number")) from None
-
-
 def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Response:
     """The page; `form` is what was typed in the part of it that was sent."""
     volume = volumes.show_volume(ctx, id)
@@ -172,6 +167,7 @@ def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Respon
         "storage/volume.html",
         status=form.status,
         volume=volume,
+        size_gib=shown_in(volume.capacity_bytes, GIB),
         part=part,
         form=form,
         pools=volumes.pools_for(ctx, id) if editable else [],
