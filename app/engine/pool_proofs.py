@@ -46,13 +46,16 @@ def prove(run: Run) -> Outcome:
         differing=[place.pool_id for place in differing],
     )
     run.write(step)
-    if silent:
+    hosts = {place.host_id for place in asked.others}
+    proven = {place.host_id for place in same}
+    unheard = {place.host_id for place in silent} - proven
+    if unheard:
         message = N_(
             "%(same)d of %(asked)d other hosts have the same storage; %(silent)d could not be asked."
         )
     else:
         message = N_("%(same)d of %(asked)d other hosts have the same storage.")
-    return Outcome(message, {"same": len(same), "asked": len(asked.others), "silent": len(silent)})
+    return Outcome(message, {"same": len(proven), "asked": len(hosts), "silent": len(unheard)})
 
 
 def _sees(run: Run, place: PoolPlace, name: str, content: bytes) -> bool:

@@ -150,7 +150,8 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
     if not ctx.can("network.edit", network):
         return []
     error = _unworkable(ctx, host)
-    running = [each.vm.name for each in users if VmState(each.state).is_active and not each.after_power_off]
+    active = [each for each in users if VmState(each.state).is_active and not each.after_power_off]
+    running = list(dict.fromkeys(each.vm.name for each in active))
     used = list(dict.fromkeys(each.vm.name for each in users))
     reasons: dict[str, str | None] = {
         "start": ctx.translate(N_("The network runs.")) if network.active else None,

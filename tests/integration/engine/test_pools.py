@@ -208,8 +208,8 @@ def shared(site: Site, host: LabHost, name: str) -> PoolRecord:
         return storage.show_pool(site.ctx(session), session.scalars(sa.select(Pool.id).where(*where)).one())
 
 
-def prove(site: Site, pool_id: str) -> None:
-    """Have it found out who shares the pool, once no task is at it that Vigie asked for by itself."""
+def prove(site: Site, pool_id: str) -> str | None:
+    """Have it found out who shares the pool, once no task is at it that Vigie asked for by itself; what is said then."""
 
     def has_begun() -> bool:
         try:
@@ -220,7 +220,9 @@ def prove(site: Site, pool_id: str) -> None:
 
     tasks: list[str] = []
     eventually(has_begun, 30, "the pool is free")
-    assert site.task(tasks[0], 60).state is TaskState.SUCCEEDED
+    done = site.task(tasks[0], 60)
+    assert done.state is TaskState.SUCCEEDED
+    return done.message
 
 
 def test_pools_are_proven_to_be_shared_or_not(fresh_lab: Lab, host: LabHost, site: Site) -> None:
@@ -228,11 +230,12 @@ def test_pools_are_proven_to_be_shared_or_not(fresh_lab: Lab, host: LabHost, sit
     for other in (second, third):
         site.add(other)
     eventually(lambda: len(pools_of(site, "running")) == 6, 15, "the pools of all")
-    prove(site, shared(site, first, "shared").id)
+    # Of each other host two pools are asked, which are as large as this one: hosts are counted.
+    assert prove(site, shared(site, first, "shared").id) == "2 of 2 other hosts have the same storage."
     found = shared(site, first, "shared")
     assert (found.shared, [each.name for each in found.shared_with]) == (True, [second.name, third.name])
     assert [each.name for each in shared(site, third, "shared").shared_with] == [first.name, second.name]
-    prove(site, shared(site, first, "local").id)
+    assert prove(site, shared(site, first, "local").id) == "0 of 2 other hosts have the same storage."
     assert (shared(site, first, "local").shared, shared(site, first, "local").shared_with) == (False, ())
     assert shared(site, second, "local").shared_with == ()
     for each in fresh_lab.hosts:
