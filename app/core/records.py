@@ -450,7 +450,11 @@ class EventRecord(Record):
     target: Ref | None = None
     host: Ref | None = None
     task_id: str | None = None
-    actor: str | None = Field(None, description="Who did it; null when it happened outside Vigie.")
+    actor: str | None = Field(None, description="Who asked Vigie for it; null: nobody did.")
+    outside: bool = Field(
+        False,
+        description="Whether somebody did it outside Vigie. Otherwise, without an actor, Vigie saw or did it itself.",
+    )
 
 
 class AuditRecord(Record):

@@ -15,10 +15,13 @@ from app.core.specs import EventQuery
 from app.core.states import ObjectKind, Severity
 from app.db.models import Event
 from app.services.context import Ctx
+from app.services.mirror.authorship import EXPLAINS
 from app.services.notices import EVENTS, Hub, notify
 from app.services.paging import Order, mentions, page
 
 ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
+# What somebody does: where it was no task of Vigie's, it was done outside. The rest is what Vigie sees or does itself.
+DEEDS = frozenset({*EXPLAINS, "vm.migrated"})
 
 
 def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
@@ -88,6 +91,7 @@ def _records(ctx: Ctx, rows: Sequence[Event]) -> list[EventRecord]:
             host=_host(row),
             task_id=row.task_id,
             actor=row.actor_name,
+            outside=row.actor_name is None and row.kind in DEEDS,
         )
         for row in rows
     ]

@@ -22,6 +22,7 @@ from app.services.mirror.news import News
 Defined = tuple[News, Copy, VmDefinition, VmDefinition | None]
 """A definition, and of a running VM that was read by itself the saved one: what it is after its next power-off."""
 CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
+APPLIED = Change("vm.applied", N_("VM %(name)s has what waited for its power-off: %(parts)s."))
 
 
 def write_definitions(
@@ -134,6 +135,13 @@ def _replace(batch: Batch, news: News, copy: Copy, columns: Row, stored: sa.Row[
             del row[name]
     batch.update(models.VmDefinition, copy.id, row, by="vm_id")
     parts = differences(stored.parsed, columns["parsed"], live=was_live or live)
+    if was_live and not live and stored.saved_parsed is not None:
+        # What was saved before takes effect; only what differs from that was changed by somebody.
+        changed = differences(stored.saved_parsed, columns["parsed"], live=False)
+        applied = [each for each in parts if each not in changed]
+        if applied:
+            tell_vm(batch, news, copy.id, copy.name, APPLIED, parts=applied)
+        parts = changed
     if later is not None and stored.saved_parsed is not None:
         parts += [each for each in differences(stored.saved_parsed, later, live=False) if each not in parts]
     if parts:

@@ -759,3 +759,15 @@ def test_a_hundred_missing_vms_cost_few_queries(world: World, services: Services
     world.observe(world.sees("a"))
     assert {each.state for each in world.vms()} == {"missing"}
     assert len(asked) < 30, asked
+
+
+def test_what_waited_for_the_power_off_is_nobodys_change(world: World) -> None:
+    one = DiskView("vda", "disk", "virtio", "/pool/web.qcow2", "qcow2")
+    live = definition(xml="<domain type='kvm' id='1'>", disks=(one, replace(one, target="vdb")))
+    world.observe(world.sees("a", vm(definition=live)))
+    world.observe(world.report("a", saved={WEB: saved(disks=(one,))}))
+    told = len(world.said())
+    world.observe(world.sees("a", vm(state="shutoff", definition=saved("off", disks=(one,)))))
+    assert sorted(world.said()[told:]) == ["vm.applied", "vm.stopped"]
+    (applied,) = [each for each in world.events() if each.kind == "vm.applied"]
+    assert applied.params["parts"] == ["Disks"]
