@@ -16,20 +16,29 @@ from app.services.paging import begins, contains, holds, mentions, storable
 from app.services.seen import is_stale
 from app.services.vm_records import refusal
 
-PAGES = (
-    ("/", N_("Dashboard"), None),
-    ("/hosts", N_("Hosts"), "host.view"),
-    ("/hosts/new", N_("Add a host"), "host.add"),
-    ("/vms", N_("VMs"), "vm.view"),
-    ("/storage", N_("Storage"), "pool.view"),
-    ("/images", N_("Images"), "image.view"),
-    ("/networks", N_("Networks"), "network.view"),
-    ("/tasks", N_("Tasks"), "task.view"),
-    ("/events", N_("Events"), "event.view"),
-    ("/credentials", N_("Credentials"), "credential.view"),
-    ("/users", N_("Users"), "user.view"),
-    ("/audit", N_("Audit"), "audit.view"),
-    ("/account", N_("My account"), None),
+# Address, the names by which pages and menus call it (the page's own first), and the privilege that it needs.
+PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
+    ("/", (N_("Overview"),), None),
+    ("/hosts", (N_("Hosts"),), "host.view"),
+    ("/hosts/new", (N_("Add a host"),), "host.add"),
+    ("/datacenters", (N_("Datacenters"),), "datacenter.view"),
+    ("/vms", (N_("Virtual machines"), N_("VMs")), "vm.view"),
+    ("/vms/new", (N_("New virtual machine"), N_("New VM")), "vm.create"),
+    ("/vms/deleted", (N_("Deleted VMs"),), "vm.delete"),
+    ("/storage", (N_("Storage"), N_("Storage pools")), "pool.view"),
+    ("/storage/volumes", (N_("Volumes"),), "pool.view"),
+    ("/images", (N_("Images"),), "image.view"),
+    ("/networks", (N_("Networks"),), "network.view"),
+    ("/networks/names", (N_("Networks across the fleet"),), "network.view"),
+    ("/filters", (N_("Traffic filters"),), "network.view"),
+    ("/networks/macs", (N_("Duplicate MACs"),), "vm.view"),
+    ("/tasks", (N_("Tasks"),), "task.view"),
+    ("/events", (N_("Events"),), "event.view"),
+    ("/credentials", (N_("Credentials"),), "credential.view"),
+    ("/users", (N_("Users"),), "user.view"),
+    ("/audit", (N_("Audit"),), "audit.view"),
+    ("/tokens", (N_("API tokens"),), None),
+    ("/account", (N_("Your account"), N_("My account")), None),
 )
 MOST_ACTIONS = 5
 
@@ -169,9 +178,10 @@ def _volumes(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
 
 def _pages(ctx: Ctx, wanted: str) -> list[SearchHit]:
     return [
-        SearchHit(kind="page", id=url, name=ctx.translate(title), url=url)
-        for url, title, privilege in PAGES
-        if wanted in fold(ctx.translate(title)) and (privilege is None or ctx.can(privilege))
+        SearchHit(kind="page", id=url, name=ctx.translate(titles[0]), url=url)
+        for url, titles, privilege in PAGES
+        if any(wanted in fold(ctx.translate(title)) for title in titles)
+        and (privilege is None or ctx.can(privilege))
     ]
 
 
