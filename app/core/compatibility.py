@@ -5,6 +5,7 @@ Pure rules over what was observed. Not known is a warning that says so, never a 
 
 from __future__ import annotations
 
+import math
 import re
 
 from app.core.messages import N_
@@ -14,10 +15,13 @@ from app.core.views import Check, HostFacts, HostSnapshot, PoolObservation
 # libvirt 6.0 brought what Vigie builds on (NOWAIT statistics, guest info); 9.0 is what it is tested with.
 OLDEST_LIBVIRT = (6, 0)
 TESTED_LIBVIRT = (9, 0)
-MAX_SKEW_WARN_S = 2.0
-MAX_SKEW_FAIL_S = 60.0
+MAX_SKEW_WARN_S = 2
+MAX_SKEW_FAIL_S = 60
 LOW_SPACE = 0.10
 NO_SPACE = 0.02
+_SWITCH_ON = N_(
+    "Switch virtualization on in the firmware setup, or, if the host is itself a VM, nested virtualization in its hypervisor."
+)
 
 
 def report(facts: HostFacts, snapshot: HostSnapshot) -> tuple[Check, ...]:
@@ -63,9 +67,7 @@ def _virtualization(facts: HostFacts) -> Check:
     return _fail(
         key,
         N_("The processor shows neither Intel VT-x nor AMD-V."),
-        N_(
-            "Switch virtualization on in the firmware setup, or, if the host is itself a VM, nested virtualization in its hypervisor."
-        ),
+        _SWITCH_ON,
     )
 
 
@@ -73,13 +75,23 @@ def _slat(facts: HostFacts) -> Check:
     key = "slat"
     if facts.slat:
         return _pass(key, N_("Second-level address translation (EPT or NPT) is there."))
+    if facts.slat is None and not facts.virtualization and not facts.kvm:
+        return _warn(
+            key,
+            N_(
+                "Second-level address translation (EPT or NPT) comes with Intel VT-x or AMD-V, which the processor does not show."
+            ),
+            _SWITCH_ON,
+        )
     if facts.slat is None:
         return _warn(
             key,
             N_(
                 "Whether the processor has second-level address translation (EPT or NPT) cannot be told from here."
             ),
-            N_("Connect the host by SSH, or look for ept or npt in /proc/cpuinfo on the host."),
+            N_(
+                "Look for ept or npt in /proc/cpuinfo on the host; Vigie reads it of hosts that are connected by SSH."
+            ),
         )
     return _fail(
         key,
@@ -175,7 +187,7 @@ def _clock(facts: HostFacts) -> Check:
         )
     verdict = _fail if skew > MAX_SKEW_FAIL_S else _warn
     return verdict(
-        key, N_("The host's clock differs from Vigie's by %(seconds)s s."), mend, seconds=round(skew, 1)
+        key, N_("The host's clock differs from Vigie's by %(seconds)s s."), mend, seconds=math.ceil(skew)
     )
 
 

@@ -55,7 +55,9 @@ def parse(xml: str | bytes, root: str) -> Element:
     """The tree of a document whose root is `root`. Raises UnreadableXml."""
     try:
         tree = etree.fromstring(xml, _parsers.parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
+    except etree.XMLSyntaxError as error:
+        raise UnreadableXml(f"not XML: {error.msg}") from None  # without the name of a file that there is not
+    except ValueError as error:
         raise UnreadableXml(f"not XML: {error}") from None
     if tree.tag != root:
         raise UnreadableXml(f"not a {root}")

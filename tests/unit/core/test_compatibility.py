@@ -86,3 +86,18 @@ def test_vms_that_are_tied_to_the_processor() -> None:
     check = report(GOOD, HostSnapshot(vms=(vm,), pools=()))[-1]
     assert (check.key, check.verdict) == ("passthrough", Verdict.WARN)
     assert check.params == {"count": 1, "names": "<b>tied</b>"}
+
+
+def test_address_translation_needs_a_processor_that_virtualizes() -> None:
+    bare = replace(GOOD, virtualization=None, kvm=False, slat=None)
+    found = {check.key: check for check in report(bare, HostSnapshot(vms=(), pools=(pool(50),)))}
+    assert found["slat"].verdict == Verdict.WARN
+    assert "comes with Intel VT-x or AMD-V" in found["slat"].reason
+    assert "SSH" not in (found["slat"].mend or "")
+
+
+def test_clocks_are_compared_in_whole_seconds() -> None:
+    for skew in (0.5, 2.25):
+        checks = report(replace(GOOD, clock_skew_s=skew), HostSnapshot(vms=(), pools=(pool(50),)))
+        (clock,) = [check for check in checks if check.key == "clock"]
+        assert "." not in str(clock.params["seconds"])

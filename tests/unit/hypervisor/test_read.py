@@ -145,3 +145,10 @@ def test_capabilities() -> None:
     assert (seen.uuid, seen.arch, seen.cpu_vendor, seen.cpu_model) == ("u", "x86_64", "Intel", "Skylake")
     assert (seen.cpu_features, seen.iommu, seen.machine_types) == (("vmx",), True, ("q35", "pc"))
     assert seen.domain_types == {"qemu", "kvm"}
+
+
+def test_what_is_wrong_with_xml_is_said_without_the_name_of_a_file() -> None:
+    with pytest.raises(read.UnreadableXml) as told:
+        read.read_vm("<domain><broken>")
+    assert "<string>" not in str(told.value)
+    assert "line 1, column" in str(told.value)
