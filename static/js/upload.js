@@ -54,6 +54,7 @@ class Sender {
     const note = this.root.querySelector("[data-upload-error]");
     note.hidden = !text;
     note.firstElementChild.textContent = text ?? "";
+    if (text) this.root.querySelector("[data-upload-progress]").hidden = true;
   }
 
   // The upload of this name that stopped, or a new one.

@@ -399,3 +399,25 @@ def test_an_ended_session_leads_to_the_sign_in_page(site: Site, visit: Visit) ->
     expect(page.locator("#link-state")).to_have_text("live")
     page.evaluate("fetch('/logout', {method: 'POST', headers: {'HX-Request': 'true'}})")
     page.wait_for_url(re.compile(r"/login\?next=%2Fvms"))
+
+
+def test_a_part_that_a_script_or_a_person_sized_is_exchanged_within_the_policy(visit: Visit) -> None:
+    page = visit("/vms/new")
+    notes = page.locator("#main textarea").first
+    notes.evaluate("each => { each.style.height = '9rem'; }")  # as by its handle
+    page.locator("button[name=step][value='add-disk']").click()
+    expect(page.locator("[name='disks.1.kind']")).to_be_attached()
+
+
+def test_the_report_of_a_host_is_read_on_a_narrow_screen_without_scrolling(site: Site, visit: Visit) -> None:
+    page = visit("/")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site.url}/hosts/{site.first('hosts')}/compatibility")
+    reason = page.locator("#checks tbody tr").first.locator("td").nth(2)
+    expect(reason).to_be_visible()
+    assert (
+        page.evaluate(
+            "(() => { const e = document.querySelector('#checks').parentElement; return e.scrollWidth - e.clientWidth; })()"
+        )
+        == 0
+    )

@@ -44,7 +44,7 @@ SEVERITY_TITLES: dict[Severity, str] = {
     Severity.WARNING: N_("Warning"),
     Severity.ERROR: N_("Error"),
 }
-OUTCOME_TITLES = {"ok": N_("Done"), "refused": N_("Refused"), "failed": N_("Failed")}
+OUTCOME_TITLES = {"ok": N_("Accepted"), "refused": N_("Refused"), "failed": N_("Error")}
 MODE_TITLES = {"managed": N_("Managed"), "observe": N_("Observed")}
 
 

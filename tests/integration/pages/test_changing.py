@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.core.privileges import Role
+from app.db import models
 from tests.integration.api.conftest import PASSWORD, Console
 
 HTMX = {"HX-Request": "true"}
@@ -238,3 +240,65 @@ def test_a_busy_vm_tells_the_state_of_its_task_in_the_language_of_the_reader(con
     page = browser.post(f"{url}/actions/start").text
     assert "dans l’état «\u00a0En attente\u00a0»" in page
     assert "queued" not in page
+
+
+def field_in(page: str, name: str) -> str:
+    """What a text field or a hidden one of a page holds."""
+    found = re.search(rf'<input[^>]*\bname="{name}"[^>]*>', page)
+    assert found, name
+    value = re.search(r'\bvalue="([^"]*)"', found[0])
+    return value[1] if value else ""
+
+
+def test_the_size_form_cuts_nothing_off_by_rounding(console: Console) -> None:
+    size, volume = 209_715_200 + 512, console.inventory.volume
+    with console.services.database.begin() as session:
+        session.get_one(models.Volume, volume).capacity_bytes = size
+    browser, url = console.browser(), f"/storage/volumes/{volume}"
+    page = browser.get(url).text
+    untouched = {name: field_in(page, name) for name in ("size_gib", "size_shown")}
+    for posted in (untouched, {"size_gib": untouched["size_gib"]}):
+        answer = browser.post(f"{url}/resize", data={**posted, "shrink": "true"})
+        assert answer.status_code == 422
+        assert "Is the size that it has" in answer.text
+    with console.services.database.begin() as session:
+        session.get_one(models.Volume, volume).capacity_bytes = 2 * size  # others made it larger meanwhile
+    answer = browser.post(f"{url}/resize", data={**untouched, "shrink": "true"})
+    assert "Is the size that it has" in answer.text
+
+
+def test_memory_that_nobody_touched_is_not_changed_with_the_title(console: Console) -> None:
+    vm, memory = console.inventory.vms[1], 1_000_001 * 1024
+    with console.services.database.begin() as session:
+        session.get_one(models.Vm, vm).memory_bytes = memory
+    browser = console.browser()
+    page = browser.get(f"/vms/{vm}/edit").text
+    names = ("version", "vcpus", "vcpus_max", "memory_mib", "memory_max_mib")
+    posted = {name: field_in(page, name) for name in names} | {"title": "Web"}
+    assert browser.post(f"/vms/{vm}/hardware", data=posted).status_code == 303
+    with console.services.database.read() as session:
+        task = session.scalars(sa.select(models.Task).where(models.Task.kind == "vm.change")).one()
+        assert [step["do"] for step in task.params["steps"]] == ["title"]
+
+
+def test_roles_are_described_as_they_are(console: Console) -> None:
+    page = console.browser().get("/users/new").text
+    viewer, operator, administrator = re.findall(r'name="role"[\s\S]*?</label>', page)
+    assert "without screens, XML and secrets" in viewer
+    assert "deletes VMs" in operator
+    assert "deletes volumes" in operator
+    assert "as good as root on every host" in administrator
+
+
+def test_lists_say_in_french_that_nothing_is_filtered(console: Console) -> None:
+    page = french(console).get("/events").text
+    assert "Gravité\u00a0: tout" in page
+    assert "Envoyer un fichier" in console.browser().get(f"/storage/{console.inventory.pool}").text
+
+
+def test_the_audit_says_accepted_of_what_was_only_asked_for(console: Console) -> None:
+    browser = console.browser()
+    browser.post(f"/vms/{console.inventory.vms[1]}/actions/start")
+    row = re.search(r"<tr[^>]*>(?:(?!</tr>)[\s\S])*vm\.start[\s\S]*?</tr>", browser.get("/audit").text)
+    assert row
+    assert "Accepted" in row[0]

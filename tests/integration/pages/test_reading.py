@@ -10,9 +10,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from app.core.privileges import Role
 from app.db import models
+from app.hypervisor.xml.read import read_vm
+from app.services.mirror.definitions import parsed
 from app.web.pages import lists, network_tables, tables
 from app.web.pages.table import Table
 from tests.integration.api.conftest import Console, Inventory
@@ -282,3 +285,57 @@ def test_shut_down_and_reboot_of_one_vm_ask_first(shared: Console) -> None:
         assert buttons
         assert all(f'data-ask="#ask-{verb}"' in each for each in buttons)
         assert f'id="ask-{verb}"' in html
+
+
+def test_the_final_message_of_a_task_is_on_its_page_and_in_the_lists(console: Console) -> None:
+    said = "2 of 2 other hosts have the same storage."
+    with console.services.database.begin() as session:
+        session.get_one(models.Task, console.inventory.task).message = said
+    browser, task = console.browser(), console.inventory.task
+    for path in (f"/tasks/{task}", "/tasks", "/drawer/tasks"):
+        assert said in browser.get(path).text, path
+
+
+def test_the_palette_finds_every_page_of_the_menus_by_its_name(shared: Console) -> None:
+    browser = shared.browser()
+    shell = browser.get("/").text
+    menus = shell.partition('class="vg-side-foot"')[2].partition("</nav>")[0]
+    menus += shell.partition('id="menu-user"')[2].partition("</header>")[0]
+    links = re.findall(r'<a href="(/[^"]*)"[^>]*><svg.*?</svg>([^<]+)</a>', menus)
+    assert len(links) > 10
+    links += [("/vms/new", "new vm"), ("/vms/deleted", "deleted"), ("/filters", "traffic filters")]
+    links += [("/networks/macs", "duplicate macs"), ("/tokens", "token"), ("/storage/volumes", "volumes")]
+    for url, name in links:
+        assert f'data-url="{url}"' in browser.get("/search", params={"q": name}).text, name
+    assert 'data-url="/vms/new"' not in shared.browser(Role.VIEWER).get("/search?q=new+vm").text
+
+
+def test_only_what_others_did_is_called_outside_vigie(console: Console) -> None:
+    with console.services.database.begin() as session:
+        session.execute(sa.delete(models.Event))
+        host = session.get_one(models.Host, console.inventory.hosts[0])
+        for kind in ("host.connected", "vm.stopped"):
+            session.add(
+                models.Event(at=host.created_at, kind=kind, severity="info", message=kind, host_id=host.id)
+            )
+    browser = console.browser()
+    for path in ("/events", "/drawer/events"):
+        rows = re.findall(r"<tr[^>]*>(?:(?!</tr>)[\s\S])*</tr>", browser.get(path).text)
+        by = {kind: row for row in rows for kind in ("host.connected", "vm.stopped") if kind in row}
+        assert "outside Vigie" in by["vm.stopped"], path
+        assert "outside Vigie" not in by["host.connected"], path
+        assert re.search(r">Vigie<", by["host.connected"]), path
+    told = console.client().get("/api/v1/events").json()["items"]
+    assert {each["kind"]: each["outside"] for each in told} == {"vm.stopped": True, "host.connected": False}
+
+
+def test_a_vm_with_two_interfaces_keeps_a_network_on_once(console: Console) -> None:
+    nic = (
+        "<interface type='network'><mac address='52:54:00:00:00:0{}'/><source network='default'/></interface>"
+    )
+    xml = f"<domain id='1'><name>web</name><devices>{nic.format(1)}{nic.format(2)}</devices></domain>"
+    with console.services.database.begin() as session:
+        session.get_one(models.VmDefinition, console.inventory.vms[0]).parsed = parsed(read_vm(xml))
+    page = console.browser().get(f"/networks/{console.inventory.network}").text
+    assert "VMs are plugged into it: web-00-00." in page
+    assert "web-00-00, web-00-00" not in page
