@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from app.lab.lab import Lab
+from tests.browser.console import Console
 from tests.integration.cli.conftest import Vigie
 
 pytestmark = pytest.mark.lab
@@ -66,6 +69,25 @@ def test_hardware_and_definitions_are_changed(vigie: Vigie, fresh_lab: Lab) -> N
     assert len(versions) >= 3
     assert vigie("vm", "history", "chest", "--restore", str(versions[1]["id"])).returncode == 0
     assert "By hand" not in host.virsh("dumpxml", "chest")
+
+
+def test_the_examples_that_change_hardware_do_on_what_the_examples_create(
+    vigie: Vigie, console: Console
+) -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    create = re.search(r"^vigie (vm create web-01 .*)$", (docs / "vms.md").read_text(), re.MULTILINE)
+    change = re.search(r"^vigie (vm set web-01 .*)$", (docs / "vms.md").read_text(), re.MULTILINE)
+    patch = re.search(r"/hardware\" -d '(\{[^']*\})'", (docs / "api.md").read_text())
+    assert create
+    assert change
+    assert patch
+    made = vigie(*create[1].replace("default:20G", "local:20G").split(), "--no-start")
+    assert made.returncode == 0, made.stderr
+    changed = vigie(*change[1].split())
+    assert changed.returncode == 0, changed.stderr
+    vm = console.rest.call("GET", "/vms?name=web-01")["items"][0]["id"]
+    task = console.rest.call("PATCH", f"/vms/{vm}/hardware", json.loads(patch[1]))
+    assert console.rest.call("GET", f"/tasks/{task['id']}?wait=60")["state"] == "succeeded"
 
 
 REFUSED = [
