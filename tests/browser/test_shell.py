@@ -401,12 +401,12 @@ def test_an_ended_session_leads_to_the_sign_in_page(site: Site, visit: Visit) ->
     page.wait_for_url(re.compile(r"/login\?next=%2Fvms"))
 
 
-def test_a_part_that_a_script_or_a_person_sized_is_exchanged_within_the_policy(visit: Visit) -> None:
+def test_a_field_that_a_person_sized_is_exchanged_within_the_policy(visit: Visit) -> None:
     page = visit("/vms/new")
-    notes = page.locator("#main textarea").first
-    notes.evaluate("each => { each.style.height = '9rem'; }")  # as by its handle
-    page.locator("button[name=step][value='add-disk']").click()
-    expect(page.locator("[name='disks.1.kind']")).to_be_attached()
+    notes = page.locator("#f-notes")
+    notes.evaluate("field => { field.style.height = '9rem'; }")  # as by its handle
+    page.evaluate("htmx.ajax('GET', '/vms/new', {target: '#main', select: '#main', swap: 'outerHTML'})")
+    expect(notes).not_to_have_attribute("style", re.compile("height"))
 
 
 def test_the_report_of_a_host_is_read_on_a_narrow_screen_without_scrolling(site: Site, visit: Visit) -> None:
