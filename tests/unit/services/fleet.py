@@ -123,6 +123,7 @@ def add_vm(ctx: Ctx, host: models.Host, name: str, **fields: object) -> models.V
                     "vcpus_max": 2,
                     "memory_max_bytes": GIB,
                     "disks": [disk],
+                    "files": [{"source": disk["source"], "writes": True, "shared": False}],
                     "nics": [],
                 },
                 read_at=datetime.now(UTC),

@@ -205,12 +205,12 @@ def test_nothing_is_changed_on_an_observed_host_to_which_the_vm_moved(
 def test_a_seed_that_another_vm_has_in_its_drive_stays(seed: Contexts, services: Services) -> None:
     session = seed().session
     session.execute(sa.update(Vm).where(Vm.id == VM).values(id="vm_anew", uuid="another"))
-    drive = {"target": "sda", "device": "cdrom", "source": "/srv/web-seed.iso", "readonly": True}
+    file = {"source": "/srv/web-seed.iso", "writes": False, "shared": False}
     session.add(
-        VmDefinition(vm_id="vm_anew", digest="d", xml="<domain/>", parsed={"disks": [drive]}, read_at=BEGIN)
+        VmDefinition(vm_id="vm_anew", digest="d", xml="<domain/>", parsed={"files": [file]}, read_at=BEGIN)
     )
     assert not removed(seed, services, timedelta(days=1))
-    seed().session.execute(sa.update(VmDefinition).values(parsed={"disks": []}))
+    seed().session.execute(sa.update(VmDefinition).values(parsed={"files": []}))
     assert removed(seed, services, timedelta(days=2))
 
 

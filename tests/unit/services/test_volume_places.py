@@ -85,10 +85,11 @@ def _volume(volume_id: str, pool_id: str) -> Volume:
     )
 
 
-def uses(ctx: Ctx, vm_id: str, path: str = PATH, *, readonly: bool = False) -> None:
+def uses(ctx: Ctx, vm_id: str, path: str = PATH, *, readonly: bool = False, shared: bool = False) -> None:
     disk = {"target": "vda", "device": "disk", "source": path, "readonly": readonly, "bus": "virtio"}
+    file = {"source": path, "writes": not readonly, "shared": shared}
     change = sa.update(VmDefinition).where(VmDefinition.vm_id == vm_id)
-    ctx.session.execute(change.values(parsed={"disks": [disk]}))
+    ctx.session.execute(change.values(parsed={"disks": [disk], "files": [file]}))
 
 
 def verified(ctx: Ctx, world: World, *, same: bool) -> None:
@@ -237,10 +238,7 @@ def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Con
 def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Contexts, shares: bool) -> None:
     asked = ctx()
     verified(asked, world, same=True)
-    uses(asked, world.vms[1])
-    mark = "<shareable/>" if shares else ""
-    xml = f"<domain><devices><disk><source file='{PATH}'/>{mark}</disk></devices></domain>"
-    asked.session.execute(sa.update(VmDefinition).where(VmDefinition.vm_id == world.vms[1]).values(xml=xml))
+    uses(asked, world.vms[1], shared=shares)
     disk = DiskSpec(volume_id=world.volumes[0], shareable=True)
     if shares:
         hardware.add_disk(asked, world.vms[0], disk)
