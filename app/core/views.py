@@ -148,6 +148,8 @@ class VmCounters:
     disk_read_requests: int | None = None
     disk_write_requests: int | None = None
     disk_capacity_bytes: int | None = None  # of all its disks together: a resize sends no event
+    # By target, the path of each disk's uppermost layer: an external snapshot changes it and sends no event.
+    disk_paths: tuple[tuple[str, str | None], ...] = ()
     net_rx_bytes: int | None = None
     net_tx_bytes: int | None = None
     answers: bool = True  # whether its hypervisor process gave statistics

@@ -22,6 +22,7 @@ from app.core.views import (
 )
 from app.engine import chores
 from app.engine.chores import DEFINITIONS, FILES, FILL, GUESTS, HINTS, NETWORKS, POLL, POOLS
+from app.engine.disk_watch import DiskWatch
 from app.engine.watch import LOOK_AGAIN_S, Watch
 from app.hypervisor import Host
 
@@ -57,6 +58,7 @@ class Reader:
         self._listed_at = 0
         self._sample: UsageSample | None = None
         self._watch = Watch()
+        self._disks = DiskWatch()
         self._unsaved: set[str] = set()  # running VMs whose saved definition is still to be read
         # VMs of the last complete reading, until the facts are read; None once they were.
         self._whole: tuple[VmObservation, ...] | None = None
@@ -69,12 +71,12 @@ class Reader:
         self._saved_marks: dict[str, int] = {}  # by UUID of the VM
         self._filters: int | None = None
         self._fill: dict[str, int] = {}  # by UUID of the pool
-        self._capacities: dict[str, tuple[int | None, int]] = {}  # by UUID: run and size of all disks
         self._unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
         self._marks: dict[
             str, int
         ] = {}  # of the definitions of VMs that are off, by UUID, as they were read last
-        self._reworded: set[str] = set()  # VMs that are off whose definitions are not as they were read last
+        # VMs whose definitions are not as they were read last, though no event said so.
+        self._reworded: set[str] = set()
 
     def forget_rates(self) -> None:
         """A new connection: counters before it are of no use."""
@@ -100,6 +102,7 @@ class Reader:
         snapshot = host.read_vms()
         vms = snapshot.vms or ()
         self._watch.learn(vms, complete=True)
+        self._disks.learn(vms, complete=True)
         with self._lock:
             self._readings += 1
             self._seen = {vm.uuid: _digest(vm) for vm in vms}
@@ -135,7 +138,11 @@ class Reader:
         snapshot, sample = host.poll()
         host_usage, vm_usage = usage_between(self._sample, sample)
         self._sample = sample
-        self._look_for_resized(sample)
+        if self._disks.is_resized(sample):
+            self._stir(tuple(self._fill))  # it lies in one of the pools
+        elsewhere = self._disks.elsewhere(sample)
+        with self._lock:
+            self._reworded |= elsewhere
         vms = snapshot.vms or ()
         news: HostSnapshot | None = None
         if vms is not self._listed or readings != self._listed_at:
@@ -288,22 +295,6 @@ class Reader:
                 self._stirred_due = max(self._stirred_due, time.monotonic() + STIRRED_S)
             self._stirred.update(pools)
 
-    def _look_for_resized(self, sample: UsageSample) -> None:
-        """A disk that was resized under a running VM lies in one of the pools."""
-        before, now = self._capacities, {}
-        for vm in sample.vms:
-            if vm.disk_capacity_bytes is not None:
-                now[vm.uuid] = vm.domain_id, vm.disk_capacity_bytes
-            elif vm.uuid in before:
-                now[vm.uuid] = before[vm.uuid]
-        self._capacities = now
-        if any(
-            run == now[uuid][0] and size != now[uuid][1]
-            for uuid, (run, size) in before.items()
-            if uuid in now
-        ):
-            self._stir(tuple(self._fill))
-
     def _read_vms(
         self, host: Host, uuids: Iterable[str], hints: Sequence[Hint]
     ) -> tuple[list[VmObservation], list[str]]:
@@ -318,10 +309,12 @@ class Reader:
                     self._seen.pop(uuid, None)
                     self._marks.pop(uuid, None)
                 self._watch.forget(uuid)
+                self._disks.forget(uuid)
                 self._forget_guest(uuid)
                 continue
             vms.append(vm)
             self._watch.learn((vm,))
+            self._disks.learn((vm,))
             with self._lock:
                 self._unsaved.discard(uuid)
                 self._seen[uuid] = _digest(vm)

@@ -38,6 +38,7 @@ _VM_EVENTS = {
     libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE: "agent",
     libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata",
     libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED: "job",
+    libvirt.VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2: "device",
 }
 
 

@@ -301,11 +301,21 @@ def _vm_counters(vm: libvirt.virDomain, stats: Stats, asks: bool) -> VmCounters:
         disk_read_requests=total("block", "rd.reqs"),
         disk_write_requests=total("block", "wr.reqs"),
         disk_capacity_bytes=total("block", "capacity"),
+        disk_paths=_disk_paths(stats),
         net_rx_bytes=total("net", "rx.bytes"),
         net_tx_bytes=total("net", "tx.bytes"),
         # libvirt reads this once it may ask the process; a job that holds a hung one keeps it from asking.
         answers=not asks or "balloon.rss" in stats,
     )
+
+
+def _disk_paths(stats: Stats) -> tuple[tuple[str, str | None], ...]:
+    """Target and path of each disk; None for an empty drive and for what is no file or device of the host."""
+    found = []
+    for index in range(int(stats.get("block.count", 0))):
+        path = stats.get(f"block.{index}.path")
+        found.append((str(stats.get(f"block.{index}.name", "")), None if path is None else str(path)))
+    return tuple(found)
 
 
 def _host_counters(connection: Connection) -> HostCounters:

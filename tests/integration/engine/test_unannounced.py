@@ -106,6 +106,50 @@ def test_a_disk_that_is_resized_under_a_running_vm_is_seen(host: LabHost, site: 
     seen(site, Volume.capacity_bytes, Volume.path == path, lambda size: size == before + 2**20, "its size")
 
 
+def test_disks_of_a_running_vm_that_lie_elsewhere_without_an_event_are_seen(
+    host: LabHost, site: Site
+) -> None:
+    target, path = host.virsh("domblklist", "tower", "--details").split()[2:4]
+    over = "/var/lib/libvirt/images/over.qcow2"
+    host.virsh(
+        "snapshot-create-as", "tower", "s1", "--disk-only", "--no-metadata", "--diskspec", f"{target},file={over}"
+    )  # fmt: skip
+    try:
+        seen(site, VmDefinition.xml, sa.true(), lambda xml: over in xml, "the overlay")
+        host.virsh("blockcommit", "tower", target, "--active", "--pivot", "--wait")
+        seen(site, VmDefinition.xml, sa.true(), lambda xml: over not in xml and path in xml, "its end")
+    finally:
+        host.exec("rm", "-f", over)
+
+
+def test_layers_under_a_disk_that_a_job_takes_away_are_seen(host: LabHost, site: Site) -> None:
+    target, path = host.virsh("domblklist", "tower", "--details").split()[2:4]
+    over = "/var/lib/libvirt/images/over.qcow2"
+    host.virsh(
+        "snapshot-create-as", "tower", "s1", "--disk-only", "--no-metadata", "--diskspec", f"{target},file={over}"
+    )  # fmt: skip
+    try:
+        seen(site, VmDefinition.xml, sa.true(), lambda xml: over in xml and path in xml, "the overlay")
+        host.virsh("blockpull", "tower", target, "--wait")
+        seen(site, VmDefinition.xml, sa.true(), lambda xml: over in xml and path not in xml, "one layer")
+    finally:
+        host.exec("rm", "-f", over)
+
+
+def test_a_medium_that_virsh_changes_in_a_running_vm_is_seen(host: LabHost, site: Site) -> None:
+    medium = "/var/lib/libvirt/images/late.iso"
+    host.exec("truncate", "-s", "1M", medium)
+    host.create_guest("reader")
+    host.virsh("attach-disk", "reader", "", "sdz", "--type", "cdrom", "--targetbus", "sata", "--config")
+    host.virsh("start", "reader")
+    site.wait_vm("reader", VmState.RUNNING)
+    is_reader = VmDefinition.vm_id == site.vm("reader").id  # type: ignore[union-attr]
+    for verb, lies_in_it in (("--insert", True), ("--eject", False)):
+        more = [medium] if lies_in_it else []
+        host.virsh("change-media", "reader", "sdz", *more, verb, "--live", "--force")
+        seen(site, VmDefinition.xml, is_reader, lambda xml, now=lies_in_it: (medium in xml) is now, verb)
+
+
 def test_volumes_that_virsh_makes_and_deletes_are_seen(host: LabHost, site: Site) -> None:
     host.virsh("vol-create-as", "local", "spare.qcow2", "8M", "--format", "qcow2")
     seen(site, Volume.name, Volume.name == "spare.qcow2", lambda name: name is not None, "a new volume")
