@@ -24,17 +24,18 @@ PATHS = frozenset({"host_path", "kernel"})
 def dangers_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
     """The dangers of a VM, in the order of DANGERS.
 
-    `reaches`: see core.views.VmDefinition. `places` are the folders of the host's storage pools.
+    `reaches`: see core.views.VmDefinition. `places` are the folders of the host's storage pools, and devices
+    that are volumes.
     """
     found = {key for key, _ in outside(reaches, places)}
     return [key for key in DANGERS if key in found]
 
 
 def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What of it is a danger: all but files in the folders of pools."""
+    """What of it is a danger: all but files in the folders of pools, and volumes."""
     inside = tuple(f"{place.rstrip('/')}/" for place in places)
     for key, what in reaches:
-        if key not in PATHS or climbs(what) or not what.startswith(inside):
+        if key not in PATHS or climbs(what) or not (what in places or what.startswith(inside)):
             yield key, what
 
 

@@ -53,7 +53,6 @@ _HARMLESS_TYPES = {
     "graphics": frozenset({"vnc", "spice", "egl-headless"}),
     "audio": frozenset({"none", "spice", "file"}),
 }
-_MAPPED = "/dev/mapper/"
 
 
 def read_reaches(tree: Element) -> tuple[tuple[str, str], ...]:
@@ -160,15 +159,22 @@ _DANGERS_BY_TAG: dict[str, Callable[[Element], str | None]] = {
 }
 
 
+def is_read_only(disk: Element) -> bool:
+    """Whether the guest cannot write to the disk, or what lies in the drive."""
+    return disk.get("device") == "cdrom" or disk.find("readonly") is not None
+
+
+def paths_in(source: Element) -> Iterator[str | None]:
+    """What a disk's source names as a path, in whatever way."""
+    return (source.get(name) for name in ("file", "dev", "dir", "path"))
+
+
 def _paths_of(device: Element) -> Iterator[str]:
     """Paths elsewhere than they belong, that a device names: a disk with all its layers, a port, a log and others."""
     if device.tag == "disk":
-        read_only = device.get("device") == "cdrom" or device.find("readonly") is not None
+        read_only = is_read_only(device)
         for source in device.iter("source"):
-            node = source.get("dev")
-            mapped = node is not None and node.startswith(_MAPPED) and not climbs(node)
-            paths = [source.get("file"), source.get("dir"), source.get("path"), None if mapped else node]
-            yield from _outside(paths, _READ_ONLY if read_only else _DISKS)
+            yield from _outside(paths_in(source), _READ_ONLY if read_only else _DISKS)
     elif device.tag in _PORTS and device.get("type") in _PORTS_WITH_PATHS:
         for source in device.iterfind("source"):
             own = _CHANNELS if source.get("mode") == "bind" else ()

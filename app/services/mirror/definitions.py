@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.dangers import dangers_of
 from app.core.folding import fold
 from app.core.messages import N_
+from app.core.pools import DEVICE_POOLS
 from app.core.views import VmDefinition
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
@@ -104,7 +105,7 @@ def _lasting_devices(devices: Iterable[Mapping[str, Any]], live: bool) -> list[t
 def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]) -> Row:
     """Columns of a VM that its definition fills.
 
-    `volumes`: capacities of its host's volumes by path; `places`: folders of its host's pools.
+    `volumes`: capacities of its host's volumes by path; `places`: see `pool_places`.
     """
     disks = ((disk.device, disk.source, disk.capacity_bytes) for disk in definition.disks)
     return {
@@ -154,14 +155,15 @@ def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[st
 
 
 def pool_places(session: Session, host_ids: Iterable[str]) -> dict[str, set[str]]:
-    """Folders of the pools of each host."""
+    """Folders of the pools of each host; of pools that lie in a folder with other devices, their volumes."""
     places: dict[str, set[str]] = defaultdict(set)
-    pool = table(models.Pool).c
+    pool, volume = table(models.Pool).c, table(models.Volume).c
     for some in chunks(host_ids):
-        query = sa.select(pool.host_id, pool.target_path).where(
-            pool.host_id.in_(some), pool.target_path != ""
-        )
-        for host_id, path in session.execute(query):
+        own = sa.select(pool.host_id, pool.target_path).where(pool.target_path != "")
+        own = own.where(pool.host_id.in_(some), pool.kind.not_in(DEVICE_POOLS))
+        listed = sa.select(pool.host_id, volume.path).join_from(table(models.Pool), table(models.Volume))
+        listed = listed.where(pool.host_id.in_(some), pool.kind.in_(DEVICE_POOLS))
+        for host_id, path in [*session.execute(own), *session.execute(listed)]:
             places[host_id].add(path)
     return places
 

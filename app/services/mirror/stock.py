@@ -13,6 +13,7 @@ from app.core.actions import POOL_STATE_TITLES
 from app.core.ids import new_id
 from app.core.messages import N_
 from app.core.offers import Offers
+from app.core.pools import DEVICE_POOLS
 from app.core.states import ObjectKind, Severity
 from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
 from app.db import models
@@ -320,22 +321,27 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
     pools = table(models.Pool).c
-    times = sa.select(pools.id, pools.volumes_read_at).where(
+    facts = sa.select(pools.id, pools.volumes_read_at, pools.kind).where(
         pools.id.in_([pool_id for _, pool_id, _ in read])
     )
-    read_at = {row.id: row.volumes_read_at for row in batch.session.execute(times)}
+    known = {row.id: row for row in batch.session.execute(facts)}
     resized: set[str] = set()
+    devices: set[str] = set()  # hosts of which other devices are volumes now
     for host_id, pool_id, volumes in read:
         formats = VolumeFormats(batch, host_id, pool_id)
         if _observe_volumes_of(batch, pool_id, volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
-        if _is_due(batch, read_at.get(pool_id)):
+            if known[pool_id].kind in DEVICE_POOLS:
+                devices.add(host_id)
+        if _is_due(batch, known[pool_id].volumes_read_at):
             batch.topics.add(pool_id)
         counted = {"volume_count": len(volumes), "volumes_read_at": batch.now}
         batch.update(models.Pool, pool_id, counted)
     if resized:
         batch.write()
         refresh_disk_bytes(batch, resized)
+    if devices:
+        refresh_dangers(batch, devices)
 
 
 def _is_due(batch: Batch, read_at: datetime | None) -> bool:

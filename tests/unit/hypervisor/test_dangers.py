@@ -7,7 +7,7 @@ import pytest
 from app.core.dangers import dangers_of
 from app.hypervisor.xml.read import read_vm
 
-PLACES = ("/srv/vms", "/mnt/shared/")
+PLACES = ("/srv/vms", "/mnt/shared/", "/dev/vg", "/dev/sdz1")
 QEMU = "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
 
 HARMLESS = """
@@ -18,7 +18,8 @@ HARMLESS = """
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     <disk type='file'><source file='/srv/vms/a.qcow2'/>
       <backingStore type='file'><source file='/mnt/shared/base.qcow2'/></backingStore></disk>
-    <disk type='block'><source dev='/dev/mapper/vg-lv'/></disk>
+    <disk type='block'><source dev='/dev/vg/lv'/></disk>
+    <disk type='block'><source dev='/dev/sdz1'/></disk>
     <disk type='volume'><source pool='p' volume='v'/></disk>
     <disk type='file' device='cdrom'/>
     <disk type='file' device='cdrom'><source file='/usr/share/virtio-win/virtio-win.iso'/><readonly/></disk>
@@ -65,7 +66,9 @@ def test_a_usual_vm_reaches_nothing() -> None:
         ("<disk type='file'><source file='/srv/vms-of-others/a'/></disk>", "host_path"),
         ("<disk type='dir'><source dir='/home'/></disk>", "host_path"),
         ("<disk type='block'><source dev='/dev/sda'/></disk>", "host_path"),
-        ("<disk type='block'><source dev='/dev/mapper/../sda'/></disk>", "host_path"),
+        ("<disk type='block'><source dev='/dev/sdz'/></disk>", "host_path"),
+        ("<disk type='block'><source dev='/dev/mapper/vg-root'/></disk>", "host_path"),
+        ("<disk type='file'><source file='/dev/mapper/vg-root'/></disk>", "host_path"),
         (
             "<disk type='file'><source file='/srv/vms/a'/><mirror><source file='/root/b'/></mirror></disk>",
             "host_path",
@@ -80,15 +83,15 @@ def test_a_usual_vm_reaches_nothing() -> None:
             "<disk type='nvme'><source type='pci' namespace='1'><address bus='1'/></source></disk>",
             "host_device",
         ),
-        ("<disk type='vhostvdpa'><source dev='/dev/mapper/x'/></disk>", "host_device"),
-        ("<disk type='block' device='lun'><source dev='/dev/mapper/x'/></disk>", "host_device"),
+        ("<disk type='vhostvdpa'><source dev='/dev/vg/x'/></disk>", "host_device"),
+        ("<disk type='block' device='lun'><source dev='/dev/vg/x'/></disk>", "host_device"),
         ("<disk type='vhostuser'><source type='unix'/></disk>", "connection"),
         (
             "<disk type='file'><source file='/srv/vms/a'/><backingStore type='network'><source protocol='nbd'/></backingStore></disk>",
             "network_disk",
         ),
         (
-            "<disk type='block'><source dev='/dev/mapper/x'><reservations managed='no'><source type='unix' path='/run/x'/></reservations></source></disk>",
+            "<disk type='block'><source dev='/dev/vg/x'><reservations managed='no'><source type='unix' path='/run/x'/></reservations></source></disk>",
             "host_path",
         ),
         ("<tpm><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>", "host_device"),

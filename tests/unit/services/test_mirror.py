@@ -651,6 +651,16 @@ def test_the_volumes_of_a_pool_that_is_off_keep_what_is_recorded_of_them(world: 
     assert listed(world, "qcow2").format == "raw"
 
 
+def test_of_a_pool_among_other_devices_only_its_volumes_are_no_danger(world: World) -> None:
+    reaches = (("host_path", "/dev/sdz1"),)
+    world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
+    part = VolumeObservation("sdz1", "/dev/sdz1", "block", "raw", 10, 10)
+    disk = replace(pool(volumes=()), kind="disk", target_path="/dev")
+    for volumes, dangers in (((), ["host_path"]), ((part,), None), ((), ["host_path"])):
+        world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(disk, volumes=volumes),))))
+        assert world.vm().dangers == dangers
+
+
 def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> None:
     reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
