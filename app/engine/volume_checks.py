@@ -12,7 +12,7 @@ from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.disks import layers
-from app.services import volume_records
+from app.services import cloud_init_seeds, volume_records
 from app.services.volume_checks import (
     VolumeAccess,
     VolumeRefused,
@@ -56,9 +56,9 @@ def check_definition(run: Run, uuid: str, xml: str) -> None:
     What lies in no pool is not for here: whether it may be named is a question of host access. Raises TaskFailed.
     """
     before = run.call(lambda host: host.read_vm(uuid))
-    known = {
-        layer for each in (before.saved, before.definition) if each is not None for layer in layers(each.xml)
-    }
+    texts = [each.xml for each in (before.saved, before.definition) if each is not None]
+    _refuse_seeds(run, xml, texts)
+    known = {layer for text in texts for layer in layers(text)}
     for source, format in _unknown(xml, known):
         path = _path_of(run, source) or source
         if is_volume(_access(run), path):
@@ -71,10 +71,31 @@ def check_existing(run: Run, xml: str, before: str | None = None) -> None:
     What `before`, the VM's definition by now, names in the same format is its own. A disk that is missing holds
     nothing that could harm. Raises TaskFailed.
     """
+    _refuse_seeds(run, xml, [] if before is None else [before])
     for source, format in _unknown(xml, [] if before is None else layers(before)):
         path = _path_of(run, source)
         if path is not None:
             check(run, path, format)
+
+
+def _refuse_seeds(run: Run, xml: str, before: Collection[str]) -> None:
+    """Refuse a definition that names the cloud-init seed of another VM. Raises TaskFailed (volume_is_seed)."""
+    find = partial(
+        cloud_init_seeds.find_seed_in,
+        vm_id=run.job.target_id,
+        host_id=run.job.host_id,
+        xml=xml,
+        before=before,
+    )
+    name = run.write(find)
+    if name is not None:
+        raise TaskFailed(
+            "volume_is_seed",
+            N_("The definition names the cloud-init seed of another VM."),
+            why=cloud_init_seeds.HELD_BACK,
+            hint=cloud_init_seeds.GOES,
+            params={"name": name},
+        )
 
 
 def _unknown(xml: str, known: Collection[tuple[str, str | None]]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ A seed holds hashes of passwords. It is noted with its VM before it is made, and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from app.core.privileges import Role
 from app.core.records import Ref
 from app.core.states import ACTIVE_TASK_STATES, HostMode, HostState, ObjectKind, VmState
 from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
+from app.hypervisor.xml.named import plain_path, read_named
 from app.services import tasks
 from app.services.context import Actor, Ctx, Services
 from app.services.volume_places import may_be_same
@@ -33,6 +34,8 @@ AFTER_AGENT = timedelta(minutes=2)
 # Without an agent nobody tells that the guest is up.
 WITHOUT_AGENT = timedelta(hours=1)
 RETRY = timedelta(minutes=10)
+HELD_BACK = N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")
+GOES = N_("It goes after the first boot of its VM, or with the VM.")
 _VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
 
 
@@ -62,12 +65,19 @@ def is_seed() -> sa.ColumnElement[bool]:
     its name alone counts.
     """
     home = aliased(Pool)
-    at_home = sa.and_(home.host_id == CloudInitSeed.host_id, home.uuid == CloudInitSeed.pool_uuid)
-    seeds = sa.select(CloudInitSeed.vm_id).outerjoin(home, at_home)
-    seeds = seeds.where(
-        CloudInitSeed.volume_name == Volume.name, sa.or_(home.id.is_(None), may_be_same(home, Pool))
-    )
+    seeds = sa.select(CloudInitSeed.vm_id).outerjoin(home, _is_home(home))
+    seeds = seeds.where(CloudInitSeed.volume_name == Volume.name, _may_be_in(home))
     return seeds.correlate(Pool, Volume).exists()
+
+
+def _is_home(pool: type[Pool]) -> sa.ColumnElement[bool]:
+    """Whether the seed was made in this pool."""
+    return sa.and_(pool.host_id == CloudInitSeed.host_id, pool.uuid == CloudInitSeed.pool_uuid)
+
+
+def _may_be_in(home: type[Pool]) -> sa.ColumnElement[bool]:
+    """Whether the pool of the query is, or may be, the one that the seed was made in, if that is known."""
+    return sa.or_(home.id.is_(None), may_be_same(home, Pool))
 
 
 def holds_seed(session: Session, volume: Volume) -> bool:
@@ -81,12 +91,56 @@ def holds_seed(session: Session, volume: Volume) -> bool:
 def refuse_seed(ctx: Ctx, volume: Volume) -> None:
     """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
     if holds_seed(ctx.session, volume):
-        raise Conflict(
-            ctx.say(N_("%(name)s is the cloud-init seed of a VM."), {"name": volume.name}),
-            why=ctx.translate(N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")),
-            hint=ctx.translate(N_("It goes after the first boot of its VM, or with the VM.")),
-            code="volume_is_seed",
-        )
+        raise _is_held_back(ctx, volume.name)
+
+
+def refuse_seeds_in(ctx: Ctx, vm_id: str, host_id: str, xml: str, *before: str | None) -> None:
+    """Raise Conflict (volume_is_seed) for a definition of a VM that names the seed of another.
+
+    What one of the definitions `before` names stays. Raises UnreadableXml.
+    """
+    name = find_seed_in(ctx.session, vm_id=vm_id, host_id=host_id, xml=xml, before=before)
+    if name is not None:
+        raise _is_held_back(ctx, name)
+
+
+def find_seed_in(
+    session: Session, *, vm_id: str, host_id: str, xml: str, before: Collection[str | None] = ()
+) -> str | None:
+    """The name of a seed of another VM that a definition names and none of those `before` does, by whatever path or
+    volume of the host; None when there is none. Raises UnreadableXml.
+    """
+    seeds = _places(session, host_id, but=vm_id)
+    if not seeds:
+        return None
+    known = {name for each in before if each is not None for name in read_named(each)}
+    return next((seeds[name] for name in sorted(read_named(xml) - known) if name in seeds), None)
+
+
+def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
+    """The names of seeds of other VMs than this, by what the host calls them: a path, or `pool/volume`."""
+    home = aliased(Pool)
+    query = sa.select(CloudInitSeed.volume_name, Pool.name, Pool.target_path, Volume.path)
+    query = (
+        query.outerjoin(home, _is_home(home))
+        .join(Pool, _may_be_in(home))
+        .outerjoin(Volume, sa.and_(Volume.pool_id == Pool.id, Volume.name == CloudInitSeed.volume_name))
+    )
+    query = query.where(Pool.host_id == host_id, CloudInitSeed.vm_id != but)
+    found: dict[str, str] = {}
+    for name, pool, folder, listed in session.execute(query):
+        paths = [listed, f"{folder}/{name}" if folder else None]
+        found |= {plain_path(path): name for path in paths if path} | {f"{pool}/{name}": name}
+    return found
+
+
+def _is_held_back(ctx: Ctx, name: str) -> Conflict:
+    return Conflict(
+        ctx.say(N_("%(name)s is the cloud-init seed of a VM."), {"name": name}),
+        why=ctx.translate(HELD_BACK),
+        hint=ctx.translate(GOES),
+        code="volume_is_seed",
+    )
 
 
 def remove_due(services: Services, *, now: datetime) -> None:

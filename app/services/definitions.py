@@ -25,6 +25,7 @@ from app.hypervisor.xml.disks import written_alone
 from app.hypervisor.xml.edit import without_secrets
 from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 from app.services import tasks
+from app.services.cloud_init_seeds import refuse_seeds_in
 from app.services.context import Ctx
 from app.services.hardware import find_editable, seen_digest, version_of
 from app.services.host_access import require_for_definition
@@ -58,7 +59,7 @@ def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     """Ask for another saved definition.
 
     Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
-    way and the asker may not have that, Busy.
+    way and the asker may not have that, Conflict (volume_is_seed) for the seed of another VM, Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit_xml")
     _check(ctx, vm, xml)
@@ -160,6 +161,7 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
 
 
 def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
+    refuse_seeds_in(ctx, vm.id, host.id, xml, definition.saved_xml, definition.xml)
     known = set(written_alone(definition.saved_xml or definition.xml))
     taken = [source for source in written_alone(xml) if source not in known]
     sealed = ctx.services.vault.seal({"xml": xml}).decode()

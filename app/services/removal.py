@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -25,6 +26,7 @@ from app.hypervisor.xml.disks import written_alone
 from app.hypervisor.xml.read import UnreadableXml, read_vm
 from app.hypervisor.xml.state_files import StateFiles, read_state_files
 from app.services import births, tasks
+from app.services.cloud_init_seeds import refuse_seeds_in
 from app.services.context import Actor, Ctx, Services
 from app.services.host_access import HOST_ACCESS, require_for_definition
 from app.services.volume_places import PossibleUser, path_locks
@@ -112,7 +114,7 @@ def list_removed(ctx: Ctx) -> RemovedVmList:
 def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
     """Have a VM defined again that was deleted, or that is missing on its host. Its disks are as they are now.
 
-    Raises NotFound, NotAllowed when it has host access that the asker may not give, Conflict (name_taken, vm_present…),
+    Raises NotFound, NotAllowed when it has host access that the asker may not give, Conflict (name_taken, vm_present, volume_is_seed…),
     Busy.
     """
     ctx.require("vm.delete")
@@ -136,6 +138,7 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
         name = vm.name
     require_workable(ctx, host)
     _require_access(ctx, host, asked.xml)
+    _refuse_seeds(ctx, vm_id, host, asked.xml)
     _refuse_taken(ctx, host, name, asked.uuid)
     task = tasks.enqueue(
         ctx,
@@ -155,6 +158,11 @@ def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
         require_for_definition(ctx, host, xml)
     except UnreadableXml:
         ctx.require(HOST_ACCESS)  # nobody can tell what it reaches
+
+
+def _refuse_seeds(ctx: Ctx, vm_id: str, host: Host, xml: str) -> None:
+    with suppress(UnreadableXml):
+        refuse_seeds_in(ctx, vm_id, host.id, xml)
 
 
 def _sources_in(xml: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,16 +13,17 @@ from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidIn
 from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.privileges import Role
 from app.core.records import TaskRecord
+from app.core.removal import RemovalSpec
 from app.core.states import TaskState, VmState
 from app.core.vmspec import DiskSpec, NicSpec
-from app.db.models import Network, Pool, Vm, VmDefinition, Volume
+from app.db.models import CloudInitSeed, Network, Pool, Vm, VmDefinition, Volume
 from app.engine.hardware import _Seen
 from app.engine.run import Interrupted
 from app.hypervisor.xml.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import definitions, hardware, volumes
+from app.services import definitions, hardware, removal, volumes
 from app.services.context import Actor, Ctx
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
@@ -68,6 +70,23 @@ def done(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> str
     task = site.task(ask(site, service, *arguments), 60)
     assert task.state is TaskState.SUCCEEDED, task
     return task.message or ""
+
+
+def refusal(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> str | None:
+    """The code by which it is refused, at once or in its task."""
+    try:
+        error = site.task(ask(site, service, *arguments), 60).error
+    except Conflict as told:
+        return told.code
+    return error.code if error else None
+
+
+def version_with(site: Site, name: str) -> int:
+    """The number of a version of the VM's definition that names this file."""
+    with site.services.database.read() as session:
+        ctx, vm = site.ctx(session), vm_id(site)
+        numbers = [each.id for each in definitions.list_versions(ctx, vm).items]
+        return next(each for each in numbers if name in definitions.show_version(ctx, vm, each))
 
 
 def definition(site: Site) -> VmDefinition:
@@ -329,6 +348,72 @@ def test_a_definition_cannot_take_the_disk_of_another_vm(
     assert task.error is not None
     assert (task.error.code, "keep" in (task.error.why or "")) == ("volume_in_use", True)
     assert name not in host.virsh("dumpxml", "tower")
+
+
+@pytest.mark.parametrize("looked", ["when it is asked", "in the task"])
+def test_a_definition_cannot_take_the_seed_of_another_vm(
+    looked: str, host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.create_guest("keep")
+    site.wait_vm("keep", VmState.SHUTOFF)
+    path = f"{POOLS['local']}/boot.iso"
+    drive = f"<disk type='file' device='cdrom'><source file='{path.replace('/boot', '//boot')}'/>"
+    drive += "<target dev='sdy' bus='sata'/><readonly/></disk>"
+    with site.services.database.read() as session:
+        before = definitions.show_definition(site.ctx(session), vm_id(site)).saved
+    done(site, definitions.replace, before.replace("</devices>", f"{drive}</devices>"), None)
+    done(site, definitions.replace, before, None)
+    place = {
+        "pool_uuid": row(site, Pool, Pool.name == "local").uuid,
+        "volume_name": "boot.iso",
+        "target": "sda",
+    }
+    with site.services.database.begin() as session:
+        session.add(
+            CloudInitSeed(
+                vm_id=site.vm("keep").id, host_id=site.host_ids[host.name], keep=True,  # type: ignore[union-attr]
+                created_at=datetime.now(UTC), **place,
+            )
+        )  # fmt: skip
+    xml = before.replace("</devices>", f"{drive}</devices>")
+    number = version_with(site, "boot.iso")
+    if looked == "in the task":
+        monkeypatch.setattr(definitions, "refuse_seeds_in", lambda *_: None)
+    for service, arguments in ((definitions.replace, (xml, None)), (definitions.restore_version, (number,))):
+        assert refusal(site, service, *arguments) == "volume_is_seed"
+    assert "boot.iso" not in host.virsh("dumpxml", "tower")
+
+
+def test_a_vm_does_not_come_back_with_the_seed_of_another(
+    host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.create_guest("keep")
+    site.wait_vm("keep", VmState.SHUTOFF)
+    path, known = f"{POOLS['local']}/boot.iso", vm_id(site)
+    host.virsh("attach-disk", "tower", path, "sdy", "--type", "cdrom", "--targetbus", "sata", "--config")
+    done(site, removal.delete_vm, RemovalSpec())
+    place = {
+        "pool_uuid": row(site, Pool, Pool.name == "local").uuid,
+        "volume_name": "boot.iso",
+        "target": "sda",
+    }
+    with site.services.database.begin() as session:
+        session.add(
+            CloudInitSeed(
+                vm_id=site.vm("keep").id, host_id=site.host_ids[host.name], keep=True,  # type: ignore[union-attr]
+                created_at=datetime.now(UTC), **place,
+            )
+        )  # fmt: skip
+    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+        removal.bring_back(site.ctx(session), known)
+    assert told.value.code == "volume_is_seed"
+    monkeypatch.setattr(removal, "refuse_seeds_in", lambda *_: None)
+    with site.services.database.begin() as session:
+        asked = removal.bring_back(site.ctx(session), known).id
+    error = site.task(asked).error
+    assert error is not None
+    assert error.code == "volume_is_seed"
+    assert "tower" not in host.virsh("list", "--all", "--name")
 
 
 def test_a_crash_as_a_change_is_noted_does_not_let_its_rerun_skip_the_comparison(

@@ -183,6 +183,50 @@ def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
     assert not cloud_init_seeds.holds_seed(asked.session, listed), "it was found to be other storage"
 
 
+DRIVE = "<domain type='kvm'><devices><disk type='file' device='cdrom'><source {0}/></disk></devices></domain>"
+NAMES = [
+    DRIVE.format("file='/srv/web-seed.iso'"),
+    DRIVE.format("file='//srv//x/../web-seed.iso'"),
+    DRIVE.format("pool='local' volume='web-seed.iso'"),
+    "<domain type='kvm'><os><initrd> /srv/./web-seed.iso</initrd></os></domain>",
+    "<domain type='kvm'><devices><serial type='file'><source path='/srv/web-seed.iso'/></serial></devices></domain>",
+]
+
+
+@pytest.mark.parametrize("xml", NAMES)
+def test_a_definition_that_names_the_seed_of_another_vm_is_refused(seed: Contexts, xml: str) -> None:
+    asked = seed()
+    with pytest.raises(Conflict) as told:
+        cloud_init_seeds.refuse_seeds_in(asked, "vm_other", "host_1", xml)
+    assert (told.value.code, "web-seed.iso" in told.value.title) == ("volume_is_seed", True)
+    cloud_init_seeds.refuse_seeds_in(
+        asked, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
+    )
+    cloud_init_seeds.refuse_seeds_in(asked, VM, "host_1", xml)  # its own
+    cloud_init_seeds.refuse_seeds_in(asked, "vm_other", "host_1", xml.replace("web-seed", "tools"))
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
+    seed: Contexts, listed: bool
+) -> None:
+    asked = seed()
+    asked.session.execute(sa.update(Pool).values(shared_mark="mark"))
+    volume = elsewhere(asked, shared_mark="mark", target_path="/mnt/")
+    if not listed:
+        asked.session.delete(volume)
+        asked.session.flush()
+    for source in (
+        "file='/mnt/web-seed.iso'",
+        "file='/mnt//web-seed.iso'",
+        "pool='also' volume='web-seed.iso'",
+    ):
+        with pytest.raises(Conflict) as told:
+            cloud_init_seeds.refuse_seeds_in(asked, "vm_other", "host_2", DRIVE.format(source))
+        assert told.value.code == "volume_is_seed"
+    cloud_init_seeds.refuse_seeds_in(asked, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'"))
+
+
 def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts, services: Services) -> None:
     elsewhere(seed(), target_path="/mnt")
     there = {"host_id": "host_2", "agent_connected": True}
