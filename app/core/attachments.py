@@ -11,15 +11,24 @@ PASSTHROUGH = "passthrough"
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What one interface is plugged into. `kind` is libvirt's type of the interface, `mode` that of macvtap."""
+    """What one interface is plugged into. `kind` is libvirt's type of the interface, `mode` that of macvtap.
+
+    `tags` are the VLANs that the interface itself names; they replace those of its network.
+    """
 
     kind: str
     source: str
     mode: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def is_open(attachment: Attachment, bridges: Collection[str], interfaces: Collection[str]) -> bool:
-    """Whether it needs no access to the host: a network, or a bridge or interface that the host's lists name."""
+    """Whether it needs no access to the host: a network, or a bridge or interface that the host's lists name.
+
+    An interface with VLAN tags of its own leaves the VLANs that were meant for it, so it always needs that.
+    """
+    if attachment.tags:
+        return False
     if attachment.kind == "network":
         return True
     if attachment.kind == "bridge":

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from app.core.attachments import Attachment, is_open
 from app.core.dangers import DANGERS, dangers_of
-from app.core.errors import NotAllowed
+from app.core.errors import InvalidInput, NotAllowed
 from app.core.messages import N_
 from app.db.models import Host
 from app.hypervisor.xml.attachments import read_attachments
+from app.hypervisor.xml.named import read_written
 from app.hypervisor.xml.read import read_vm
 from app.services.context import Ctx
 from app.services.mirror.definitions import pool_places
@@ -51,6 +52,8 @@ def _added(
 ) -> tuple[list[str], list[Attachment]]:
     """What of `after` is new: keys of core.dangers, and what interfaces are plugged into."""
     kept = set() if before is None else set(read_vm(before).reaches)
+    if before is not None:  # what the guest could only read is new when it can write to it
+        kept -= {("host_path", path) for path in read_written(after) - read_written(before)}
     plugged = set() if before is None else set(read_attachments(before))
     places = pool_places(session, [host_id])[host_id]
     dangers = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
@@ -66,13 +69,28 @@ def require_attachments(ctx: Ctx, host: Host, new: Iterable[Attachment]) -> None
     for each in new:
         if each.kind == "network":
             ctx.require(USE_NETWORK)
-        elif not ctx.can(HOST_ACCESS) and not _is_open(host, each):
+        if not ctx.can(HOST_ACCESS) and not _is_open(host, each):
             raise _not_allowed(ctx, _why(ctx, host, each))
+
+
+def require_tagged(ctx: Ctx, field: str) -> None:
+    """Raise InvalidInput when the actor may not give an interface VLAN tags of its own."""
+    if not ctx.can(HOST_ACCESS):
+        raise InvalidInput(
+            field,
+            N_("needs the privilege vm.host-access: a tag of its own takes the interface out of the VLAN of its network"),
+            hint=N_("Leave the tag out: the network or port group gives the interface its VLAN."),
+        )
 
 
 def _why(ctx: Ctx, host: Host, attachment: Attachment) -> str:
     named = {"name": attachment.source, "host": host.name, "kind": attachment.kind}
-    if attachment.kind == "bridge":
+    if attachment.tags:
+        named["tags"] = ", ".join(attachment.tags)
+        rule = N_(
+            "An interface has VLAN tags of its own (%(tags)s), which replace those of its network. The privilege vm.host-access is missing."
+        )
+    elif attachment.kind == "bridge":
         rule = N_(
             "Bridge %(name)s is not in the list of host %(host)s, and the privilege vm.host-access is missing."
         )

@@ -16,19 +16,23 @@ from app.core.vmspec import NicSpec, VmSpec
 from app.db.models import Filter, Host, Network
 from app.services import macs
 from app.services.context import Ctx
-from app.services.host_access import require_attachments
+from app.services.host_access import require_attachments, require_tagged
 
 
 def plan_nics(
     ctx: Ctx, spec: VmSpec, host: Host, *, machine: str | None, system: System | None
 ) -> list[NicPlan]:
-    """All interfaces. Raises InvalidInput (nics.N.…), NotAllowed for what the actor may not plug one into."""
+    """All interfaces. Raises InvalidInput (nics.N.…, also `vlan` from who may not give one), NotAllowed for what the
+    actor may not plug one into.
+    """
     plans = []
     for number, asked in enumerate(spec.nics):
         where = f"nics.{number}"
         if asked.mac:
             macs.require_free(ctx, asked.mac, f"{where}.mac")
         _check_filter(ctx, host, asked, where)
+        if asked.vlan is not None:
+            require_tagged(ctx, f"{where}.vlan")
         plans.append(
             NicPlan(
                 **_plug(ctx, host, asked, where),

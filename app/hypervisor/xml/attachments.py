@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.core.attachments import Attachment
 from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.write import Element
 
 
 def read_attachments(xml: str) -> tuple[Attachment, ...]:
@@ -15,5 +16,17 @@ def read_attachments(xml: str) -> tuple[Attachment, ...]:
         if source is not None:
             name = source.get("dev" if kind == "direct" else kind) or ""
             mode = source.get("mode") or ("vepa" if kind == "direct" else "")  # libvirt's default
-        found.append(Attachment(kind, name, mode))
+        found.append(Attachment(kind, name, mode, _tags(nic)))
     return tuple(found)
+
+
+def _tags(nic: Element) -> tuple[str, ...]:
+    """The VLANs that an interface names, and by `trunk` and `native` how it takes them."""
+    vlan = nic.find("vlan")
+    if vlan is None:
+        return ()
+    trunk = ("trunk",) if vlan.get("trunk") == "yes" else ()
+    return (
+        tuple(f"{tag.get('id', '')} {tag.get('nativeMode', '')}".strip() for tag in vlan.iterfind("tag"))
+        + trunk
+    )

@@ -179,10 +179,13 @@ def change_nic(
     in_kbps: int | None,
     out_kbps: int | None,
 ) -> None:
-    """Change an interface's network, cable, traffic filter ("" takes it away) and rates (0 takes one away)."""
+    """Change an interface's network, cable, traffic filter ("" takes it away) and rates (0 takes one away).
+
+    VLAN tags stay behind with the old network: of a running VM, libvirt shows those of the network as the interface's.
+    """
     if network is not None:
         nic.set("type", "network")
-        _drop(nic.findall("source") + nic.findall("target"))
+        _drop([each for name in ("source", "target", "vlan", "virtualport") for each in nic.findall(name)])
         nic.insert(0, node("source", network=network))
     if link_up is not None:
         _drop(nic.findall("link"))

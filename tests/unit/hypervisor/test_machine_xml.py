@@ -172,6 +172,20 @@ def test_limits_of_disks_and_interfaces() -> None:
     assert "bandwidth" not in edited(tree)
 
 
+def test_an_interface_that_is_plugged_into_another_network_leaves_the_vlan_of_the_old_one() -> None:
+    tree = parse(XML, "domain")
+    nic = device_at(tree, "52:54:00:aa:00:01")
+    assert nic is not None
+    nic.set("type", "bridge")  # as libvirt shows it while the VM runs
+    nic.append(etree.fromstring("<vlan><tag id='10'/></vlan>"))
+    nic.append(etree.fromstring("<virtualport type='openvswitch'/>"))
+    plain = {"link_up": None, "filter": None, "in_kbps": None, "out_kbps": None}
+    change_nic(nic, network=None, **plain)
+    assert nic.find("vlan") is not None
+    change_nic(nic, network="sales", **plain)
+    assert (nic.find("vlan"), nic.find("virtualport"), nic.get("type")) == (None, None, "network")
+
+
 def test_a_topology_needs_no_cpu_element_before() -> None:
     tree = parse(XML.replace("<cpu mode", "<old mode").replace("</cpu>", "</old>"), "domain")
     old = tree.find("old")

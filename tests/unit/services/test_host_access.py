@@ -1,6 +1,7 @@
 """Who may plug VMs into bridges and interfaces of a host, and have definitions that reach it."""
 
 import pytest
+import sqlalchemy as sa
 
 from app.core.errors import InvalidInput, NotAllowed
 from app.core.privileges import Role
@@ -36,7 +37,7 @@ def as_role(ctx: Contexts) -> Contexts:
     return ctx
 
 
-def plug(ctx: Ctx, **nic: str) -> str:
+def plug(ctx: Ctx, **nic: str | int) -> str:
     spec = VmSpec(name="vm", nics=[NicSpec.model_validate(nic)])
     host = ctx.session.get_one(Host, HOST)
     return plan_nics(ctx, spec, host, machine=None, system=None)[0].source
@@ -111,11 +112,67 @@ def test_a_definition_that_adds_host_access_needs_the_privilege(as_role: Context
     define(as_role("administrator"), device)
 
 
+CD = "<disk type='{0}' device='cdrom'><source {1}/><target dev='sda'/><readonly/></disk>"
+WRITTEN = "<disk type='{0}'><source {1}/><target dev='vda'/></disk>"
+
+
+@pytest.mark.parametrize("source", [("file", "file='/etc/shadow'"), ("block", "dev='/dev/mapper/vg-root'")])
+def test_a_path_of_the_host_that_a_vm_could_only_read_is_new_when_it_can_write_to_it(
+    as_role: Contexts, source: tuple[str, str]
+) -> None:
+    before, after = CD.format(*source), WRITTEN.format(*source)
+    define(as_role("operator"), before, before=before)
+    define(as_role("operator"), before, before=after)
+    define(as_role("operator"), after, before=after)
+    with pytest.raises(NotAllowed) as told:
+        define(as_role("operator"), after, before=before)
+    assert "vm.host-access" in (told.value.why or "")
+    define(as_role("administrator"), after, before=before)
+
+
 def test_an_interface_that_turns_to_passthrough_is_new(as_role: Contexts) -> None:
     hosts.update_host(as_role(), HOST, HostPatch(allowed_interfaces=["eno1"]))
     define(as_role("operator"), SHARED.format("bridge"))
     with pytest.raises(NotAllowed):
         define(as_role("operator"), SHARED.format("passthrough"), before=SHARED.format("bridge"))
+
+
+@pytest.mark.parametrize(
+    ("nic", "own"),
+    [
+        ({"network": "default"}, {"vlan": "10"}),
+        ({"network": "default"}, {}),
+        ({"network": "default", "portgroup": "sales"}, {"vlan": "10 (sales)"}),
+        ({"bridge": "br0"}, {}),
+        ({"direct": "eno1"}, {}),
+    ],
+)
+def test_an_operator_gives_an_interface_no_vlan_tag_of_its_own(
+    as_role: Contexts, nic: dict[str, str], own: dict[str, str]
+) -> None:
+    hosts.update_host(as_role(), HOST, HostPatch(allowed_bridges=["br0"], allowed_interfaces=["eno1"]))
+    as_role().session.execute(sa.update(Network).values(vlan=own.get("vlan")))
+    assert plug(as_role("operator"), **nic)
+    with pytest.raises(InvalidInput) as told:
+        plug(as_role("operator"), **nic, vlan=20)
+    assert told.value.field == "nics.0.vlan"
+    assert "vm.host-access" in told.value.rule
+    assert plug(as_role("administrator"), **nic, vlan=20)
+
+
+TAGGED = "<interface type='network'><source network='default'/><vlan{0}><tag id='{1}'/></vlan></interface>"
+
+
+@pytest.mark.parametrize("vlan", [("", "20"), (" trunk='yes'", "10")])
+def test_a_definition_that_adds_vlan_tags_of_an_interface_needs_the_privilege(
+    as_role: Contexts, vlan: tuple[str, str]
+) -> None:
+    before = TAGGED.format("", "10")
+    with pytest.raises(NotAllowed) as told:
+        define(as_role("operator"), TAGGED.format(*vlan), before=before)
+    assert vlan[1] in (told.value.why or "")
+    define(as_role("operator"), before, before=before)
+    define(as_role("administrator"), TAGGED.format(*vlan), before=before)
 
 
 def test_an_unknown_network_names_its_field(as_role: Contexts) -> None:
