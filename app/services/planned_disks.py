@@ -104,6 +104,7 @@ def plan_disks(
             source = _new(ctx, host, where, asked, f"{vm_name}-{target}", given)
             sources.append(source)
             plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format, fetch=source.fetch))
+    _check_volumes(disks, plans)
     _check_names(sources)
     _check_room(ctx, host, sources)
     return plans, sources
@@ -295,6 +296,26 @@ def _file_pool(ctx: Ctx, host: Host, field: str, wanted: Pool | None, size: int)
             hint=N_("Free some space, or choose another host."),
         )
     return found[0]
+
+
+def _check_volumes(disks: Sequence[DiskSpec], plans: Sequence[DiskPlan]) -> None:
+    """What one disk writes to is in no other disk or drive of the VM, by whatever pool it is named."""
+    seen: dict[str, bool] = {}  # by source: whether it is written to
+    for number, (asked, plan) in enumerate(zip(disks, plans, strict=True)):
+        source = plan.path or (f"{plan.pool}/{plan.volume}" if plan.volume else None)
+        if source is None:
+            continue
+        writes = plan.device != "cdrom" and not plan.readonly
+        if source in seen and (writes or seen[source]):
+            field = "volume_id" if asked.volume_id is not None else "image_id"
+            raise InvalidInput(
+                f"disks.{number}.{field}",
+                N_(
+                    "is in another disk or drive of the VM already, and only what none of them writes to may be"
+                ),
+                hint=N_("Choose another volume, or clone it first."),
+            )
+        seen[source] = writes or seen.get(source, False)
 
 
 def _check_names(sources: list[Source]) -> None:

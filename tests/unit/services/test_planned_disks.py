@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
-from app.core.vmspec import DiskSpec, VmSpec
+from app.core.vmspec import DiskSpec, VmBatch, VmSpec
 from app.db.models import Pool, Task
 from app.services import creation, hardware
 from tests.databases import Contexts
@@ -65,6 +68,48 @@ def test_a_name_that_somebody_chose_is_refused_when_it_is_taken(ctx: Contexts, v
     with pytest.raises(InvalidInput) as told:
         hardware.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
     assert told.value.field == "disk.volume_name"
+
+
+DISK, CD = {"device": "disk"}, {"device": "cdrom", "bus": "sata"}
+FLOPPY = {"device": "floppy", "bus": "fdc", "readonly": True}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(DISK, DISK), (DISK, CD), (CD, DISK), (DISK, FLOPPY), (FLOPPY, DISK), (DISK, DISK | {"readonly": True})],
+)
+@pytest.mark.parametrize("through", ["one pool", "two pools of one folder"])
+def test_one_volume_is_not_in_two_disks_of_a_vm_unless_both_only_read_it(
+    ctx: Contexts, vm: str, first: dict[str, object], second: dict[str, object], through: str
+) -> None:
+    asked = ctx()
+    pool = asked.session.scalars(sa.select(Pool)).one()
+    ids = [fleet.add_volume(pool, "spare.raw")] * 2
+    if through != "one pool":
+        facts = {each.key: getattr(pool, each.key) for each in sa.inspect(Pool).column_attrs}
+        twin = Pool(**{**facts, "id": "pool_twin", "uuid": "twin", "name": "twin"})
+        asked.session.add(twin)
+        asked.session.flush()
+        ids[1] = fleet.add_volume(twin, "spare.raw")
+    asked.session.add_all(ids)
+    asked.session.flush()
+    named = [kind | {"volume_id": each.id} for kind, each in zip((first, second), ids, strict=True)]
+    with pytest.raises(InvalidInput) as told:
+        creation.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *named]}))
+    assert told.value.field == "disks.2.volume_id"
+    read = [
+        kind | {"volume_id": each.id, "readonly": True}
+        for kind, each in zip((first, second), ids, strict=True)
+    ]
+    assert creation.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *read]}))
+
+
+def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
+    disk = {"volume_id": "vol_aaaaaaaaaaaaaaaa"}
+    for more, allowed in (({}, False), ({"readonly": True}, True), (CD, True)):
+        given = {"spec": {"name": "web-##", "disks": [disk | more]}, "count": 2}
+        with nullcontext() if allowed else pytest.raises(ValidationError, match="share a disk"):
+            VmBatch.model_validate(given)
 
 
 def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
