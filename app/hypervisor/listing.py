@@ -19,6 +19,7 @@ from app.core.views import (
 )
 from app.hypervisor.connection import Connection
 from app.hypervisor.xml import read
+from app.hypervisor.xml.files import normal
 
 # What getAllDomainStats answers of one VM: libvirt's typed parameters by name.
 Stats = dict[str, int | str | bool]
@@ -314,7 +315,7 @@ def _disk_paths(stats: Stats) -> tuple[tuple[str, str | None], ...]:
     found = []
     for index in range(int(stats.get("block.count", 0))):
         path = stats.get(f"block.{index}.path")
-        found.append((str(stats.get(f"block.{index}.name", "")), None if path is None else str(path)))
+        found.append((str(stats.get(f"block.{index}.name", "")), None if path is None else normal(str(path))))
     return tuple(found)
 
 

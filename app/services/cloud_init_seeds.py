@@ -20,7 +20,8 @@ from app.core.privileges import Role
 from app.core.records import Ref
 from app.core.states import ACTIVE_TASK_STATES, HostMode, HostState, ObjectKind, VmState
 from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
-from app.hypervisor.xml.named import plain_path, read_named
+from app.hypervisor.xml.files import normal
+from app.hypervisor.xml.named import read_named
 from app.services import tasks
 from app.services.context import Actor, Ctx, Services
 from app.services.volume_places import may_be_same
@@ -130,7 +131,7 @@ def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, pool, folder, listed in session.execute(query):
         paths = [listed, f"{folder}/{name}" if folder else None]
-        found |= {plain_path(path): name for path in paths if path} | {f"{pool}/{name}": name}
+        found |= {normal(path): name for path in paths if path} | {f"{pool}/{name}": name}
     return found
 
 

@@ -78,7 +78,9 @@ def require_tagged(ctx: Ctx, field: str) -> None:
     if not ctx.can(HOST_ACCESS):
         raise InvalidInput(
             field,
-            N_("needs the privilege vm.host-access: a tag of its own takes the interface out of the VLAN of its network"),
+            N_(
+                "needs the privilege vm.host-access: a tag of its own takes the interface out of the VLAN of its network"
+            ),
             hint=N_("Leave the tag out: the network or port group gives the interface its VLAN."),
         )
 

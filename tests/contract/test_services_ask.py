@@ -20,6 +20,7 @@ NEED_NOT = {
     "audit.record": PART + "writes down what was done",
     "conditions.records": PART + "of objects that were found by a filtered query",
     "definition_nics.each_nic": PART + "names columns for a filtered query",
+    "cloud_init_seeds.refuse_seeds_in": PART + "of a definition that the caller may have defined",
     "cloud_init_seeds.refuse_seed": PART + "of a volume that was found by a filtered query",
     "definitions.replace": PART + "hardware.find_editable asks",
     "definitions.restore_version": PART + "hardware.find_editable asks",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator
 
 from app.hypervisor.xml.dangers import is_read_only, paths_in
+from app.hypervisor.xml.files import normal
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element
 
@@ -22,16 +22,11 @@ def read_written(xml: str) -> frozenset[str]:
     return frozenset(path.strip() for path in paths if path)
 
 
-def plain_path(path: str) -> str:
-    """The shortest spelling of an absolute path; POSIX leaves two slashes in front alone, Linux does not."""
-    return posixpath.normpath(f"/{path.lstrip('/')}")
-
-
 def _named_by(element: Element) -> Iterator[str]:
     for text in (element.text, *element.attrib.values()):
         said = (text or "").strip()
         if said.startswith("/"):
-            yield plain_path(said)
+            yield normal(said)
     pool, volume = element.get("pool"), element.get("volume")
     if pool and volume:
         yield f"{pool}/{volume}"
