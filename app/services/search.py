@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.actions import VM_ACTIONS, VmVerb
+from app.core.finding import SearchHit
 from app.core.folding import fold, spellings
 from app.core.messages import N_
-from app.core.records import SearchHit
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
 from app.services.context import Ctx
 from app.services.paging import begins, contains, holds, mentions, storable

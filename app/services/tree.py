@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.errors import InvalidInput, NotFound
+from app.core.finding import TreeNode
 from app.core.ids import kind_of
 from app.core.messages import N_
-from app.core.records import TreeNode
 from app.core.specs import TreeQuery
 from app.core.states import ObjectKind, VmState
 from app.db.models import Datacenter, Host, Network, Pool, Vm

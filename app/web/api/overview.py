@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.core.records import Overview, Record, SearchHit, TreeNode
+from app.core.finding import SearchHit, TreeNode
+from app.core.records import Overview, Record
 from app.core.specs import TreeQuery
 from app.services import overview, search, tree
 from app.web.api.shapes import ObjectPath, api_router, problems
