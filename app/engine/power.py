@@ -19,8 +19,10 @@ from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
 from app.engine.sending import SETTLE_S, Seen, deliver
 from app.hypervisor import Host
+from app.hypervisor.xml.disks import written_alone, written_together
 from app.hypervisor.xml.read import UnreadableXml
 from app.services.conditions import holds
+from app.services.dependents import dependents
 from app.services.host_access import adds_host_access
 
 SAVE_POLL_S = 0.5
@@ -109,7 +111,9 @@ def _not_seen(vm: VmObservation) -> TaskFailed:
 
 @operation("vm.start")
 def start(run: Run) -> Outcome:
-    """Start a VM that is off."""
+    """Start a VM that is off, unless it would write to what others depend on."""
+    if run.look().state in VM_ACTIONS[VmVerb.START].states:
+        _refuse_depended_on(run, run.call(lambda host: host.machines.xml(run.job.uuid, saved=True)))
     return _bring(
         run,
         VmVerb.START,
@@ -156,7 +160,28 @@ def _check_saved(run: Run) -> None:
             N_("The saved state gives the VM host access that its definition does not have any more.")
         )
     volume_use.refuse_disks_in_use(run, run.job.uuid, saved, defined)
+    _refuse_depended_on(run, saved)
     volume_checks.check_existing(run, saved, defined)
+
+
+def _refuse_depended_on(run: Run, xml: str) -> None:
+    """Raise TaskFailed (volume_in_use) when a VM with this definition writes to a base of volumes, or to an image.
+
+    A definition that cannot be read names no disk of which anybody knows.
+    """
+    try:
+        sources = [*written_alone(xml), *written_together(xml)]
+    except UnreadableXml:
+        return
+    found = run.write(partial(dependents, host_id=run.job.host_id, sources=sources))
+    for volume, names in found.items():
+        raise TaskFailed(
+            "volume_in_use",
+            N_("The volume is in use."),
+            why=N_("The VM would write to %(volume)s, on which these depend: %(names)s."),
+            hint=N_("Give the VM another disk, such as a clone, or delete what depends on this one."),
+            params={"volume": volume, "names": ", ".join(names[:5])},
+        )
 
 
 def _host_access_needed(title: str) -> TaskFailed:

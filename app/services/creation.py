@@ -22,7 +22,7 @@ from app.services.planning import Draft, draft, memory_of, system_of
 from app.services.problems import problem_of
 from app.services.saved_specs import with_user_data
 from app.services.volume_names import free_name
-from app.services.volume_places import disk_locks
+from app.services.volume_places import disk_locks, path_locks
 from app.services.workable import require_workable
 
 
@@ -91,6 +91,7 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     if made.seed and spec.cloud_init is not None:
         cloud_init_seeds.note(ctx, vm.id, host.id, plan.disks[-1], keep=spec.cloud_init.keep_seed)
     locks = disk_locks(ctx.session, host.id, plan.disks)
+    boot_files = {each for each in (plan.kernel_path, plan.initrd_path) if each}
     task = tasks.enqueue(
         ctx,
         births.CREATE,
@@ -99,7 +100,8 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         params=creation.model_dump(mode="json"),
         lock=tasks.vm_name_lock(host.id, name),
         holds=locks.holds,
-        reads=locks.reads,
+        reads=locks.reads | path_locks(ctx.session, host.id, boot_files),
+        apart=locks.apart,
         batch_id=batch_id,
     )
     reserve(ctx, task, plan.memory_bytes)

@@ -330,6 +330,7 @@ def ask(
         params=plain,
         holds=locks.holds,
         reads=locks.reads,
+        apart=locks.apart,
     )
     return tasks.record_of(ctx, task)
 

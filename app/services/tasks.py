@@ -121,11 +121,13 @@ def enqueue(
     lock: str | None = None,
     holds: Iterable[str] = (),
     reads: Iterable[str] = (),
+    apart: Collection[str] = (),
     batch_id: str | None = None,
 ) -> Task:
     """Write a task. It holds `lock`, or else its target, and `holds`; `reads` it shares with others that read.
 
-    `params` are plain values for the operation; never secrets. Raises Busy when another task holds any of these.
+    `params` are plain values for the operation; never secrets. Raises Busy when another task holds any of these, or
+    has any of `apart`, be it shared.
     """
     exclusive = {lock or target.id, *holds}
     shared = set(reads) - exclusive
@@ -147,7 +149,7 @@ def enqueue(
         cancellable=WORK[kind].cancellable,
         created_at=ctx.now,
     )
-    require_free(ctx, *exclusive, reads=shared)
+    require_free(ctx, *exclusive, *apart, reads=shared)
     ctx.session.add(task)
     ctx.session.flush()
     ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=True) for name in sorted(exclusive))

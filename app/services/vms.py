@@ -26,6 +26,8 @@ from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.core.states import ObjectKind, VmState
 from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.db.session import unindexed
+from app.hypervisor.xml.disks import layers, written_alone, written_together
+from app.hypervisor.xml.read import UnreadableXml
 from app.services import audit, conditions, tasks
 from app.services.context import Ctx
 from app.services.host_access import HOST_ACCESS
@@ -36,7 +38,9 @@ from app.services.paging import Order, holds, page
 from app.services.problems import problem_of
 from app.services.seen import stale_hosts
 from app.services.vm_records import COLUMNS, detail_of, records_of, refusal
+from app.services.volume_places import Locks, path_locks, start_locks
 
+STARTS = frozenset({VmVerb.START, VmVerb.RESTORE})
 ORDER = Order(
     {
         "name": Vm.name_key,
@@ -242,7 +246,33 @@ def _enqueue(
     params = options.model_dump()
     if verb is VmVerb.RESTORE:
         params["host_access"] = ctx.can(HOST_ACCESS)
-    return tasks.enqueue(ctx, f"vm.{verb.value}", target=vm, host=host, params=params, batch_id=batch_id)
+    locks = _disk_locks(ctx, vm, host) if verb in STARTS else Locks()
+    return tasks.enqueue(
+        ctx,
+        f"vm.{verb.value}",
+        target=vm,
+        host=host,
+        params=params,
+        holds=locks.holds,
+        reads=locks.reads,
+        apart=locks.apart,
+        batch_id=batch_id,
+    )
+
+
+def _disk_locks(ctx: Ctx, vm: Ref, host: Ref) -> Locks:
+    """What a start holds of the VM's disks, so that none is copied or changed meanwhile; what it reads is shared."""
+    columns = sa.select(VmDefinition.xml, VmDefinition.saved_xml).where(VmDefinition.vm_id == vm.id)
+    row = ctx.session.execute(columns).one_or_none()
+    if row is None:
+        return Locks()
+    xml = row.saved_xml or row.xml
+    try:
+        locks = start_locks(ctx.session, host.id, written_alone(xml), written_together(xml))
+        locks.reads |= path_locks(ctx.session, host.id, [source for source, _ in layers(xml)])
+    except UnreadableXml:
+        return Locks()
+    return locks
 
 
 def _free(ctx: Ctx, verb: VmVerb, holder: TaskBrief | None, refused: Refusal | None) -> None:

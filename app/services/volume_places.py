@@ -25,10 +25,14 @@ Place = tuple[str, str]  # a host's id and a path there
 
 @dataclass(slots=True)
 class Locks:
-    """Names of what a task holds, and of what it shares with others that only read it."""
+    """Names of what a task holds, and of what it shares with others that only read it.
+
+    `apart` are names that nobody may have when it is asked for, not even shared.
+    """
 
     holds: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
+    apart: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,11 @@ def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Loc
             locks.reads |= _locks_in(session, host_id, disk.fetch.pool, disk.fetch.name, locks)
         source = disk.path or (f"{disk.pool}/{disk.volume}" if disk.pool and disk.volume else "")
         found = path_locks(session, host_id, {source})
-        if disk.readonly or disk.shareable or disk.device == "cdrom":
+        if disk.readonly or disk.device == "cdrom":
             locks.reads |= found
+        elif disk.shareable:
+            locks.reads |= found | _started(found)
+            locks.apart |= _copied(found)
         else:
             locks.holds |= found
     return locks
@@ -164,16 +171,45 @@ def path_locks(session: Session, host_id: str, sources: Collection[str]) -> set[
     if not wanted:
         return set()
     locks: set[str] = set()
-    query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
-    by_name = [
-        sa.and_(Pool.name == pool, Volume.name == name)
-        for pool, _, name in (each.partition("/") for each in wanted)
-        if pool and name
-    ]
-    for volume, pool in session.execute(query.where(sa.or_(Volume.path.in_(wanted), *by_name))):
+    for volume, pool in volumes_named(session, host_id, wanted):
         locks |= locks_of(session, pool, volume.name)
     images = sa.select(ImageCopy.image_id).where(ImageCopy.host_id == host_id, ImageCopy.path.in_(wanted))
     return locks | set(session.scalars(images))
+
+
+def copy_locks(session: Session, host_id: str, paths: Collection[str]) -> Locks:
+    """What a task holds that copies these volumes, or builds on them: others may do so too, but no VM starts on them."""
+    read = path_locks(session, host_id, paths)
+    return Locks(reads=read | _copied(read), apart=_started(read))
+
+
+def start_locks(session: Session, host_id: str, alone: Collection[str], together: Collection[str]) -> Locks:
+    """What a task holds that starts a VM which writes to these disks.
+
+    Nobody copies them meanwhile. VMs that share a disk start at the same time.
+    """
+    held, shared = path_locks(session, host_id, alone), path_locks(session, host_id, together)
+    return Locks(holds=held, reads=shared | _started(shared), apart=_copied(shared))
+
+
+def _copied(locks: Collection[str]) -> set[str]:
+    return {f"{each}/copied" for each in locks}
+
+
+def _started(locks: Collection[str]) -> set[str]:
+    return {f"{each}/started" for each in locks}
+
+
+def volumes_named(session: Session, host_id: str, sources: Collection[str]) -> list[tuple[Volume, Pool]]:
+    """The volumes that a host knows by these paths, or as `pool/volume`, and their pools."""
+    query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
+    by_name = [
+        sa.and_(Pool.name == pool, Volume.name == name)
+        for pool, _, name in (each.partition("/") for each in sources)
+        if pool and name
+    ]
+    rows = session.execute(query.where(sa.or_(Volume.path.in_(sources), *by_name)))
+    return [(volume, pool) for volume, pool in rows]
 
 
 def places_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[Place]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel
@@ -31,7 +30,7 @@ from app.services import storage, tasks
 from app.services.cloud_init_seeds import holds_seed, refuse_seed
 from app.services.context import Ctx
 from app.services.volume_checks import require_usable
-from app.services.volume_places import locks_of, name_lock, path_locks, same_storage
+from app.services.volume_places import copy_locks, locks_of, name_lock, same_storage
 from app.services.volume_users import refuse_possibly_used, users_of
 from app.services.workable import require_workable
 
@@ -343,7 +342,7 @@ def refuse_narrow(ctx: Ctx, pool: Pool, needed: int) -> None:
 
 
 def _make(ctx: Ctx, kind: str, pool: Pool, host: Host, plan: VolumePlan) -> TaskRecord:
-    read = {path for path in (plan.clone_of, plan.backing_path) if path}
+    locks = copy_locks(ctx.session, host.id, {path for path in (plan.clone_of, plan.backing_path) if path})
     task = tasks.enqueue(
         ctx,
         kind,
@@ -352,7 +351,8 @@ def _make(ctx: Ctx, kind: str, pool: Pool, host: Host, plan: VolumePlan) -> Task
         params=VolumeMaking(volume=plan).model_dump(mode="json"),
         lock=name_lock(pool, plan.name),
         holds=locks_of(ctx.session, pool, plan.name),
-        reads={pool.id} | path_locks(ctx.session, host.id, read),
+        reads={pool.id} | locks.reads,
+        apart=locks.apart,
     )
     return tasks.record_of(ctx, task)
 
@@ -372,15 +372,11 @@ def _ask(
         kind,
         target=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
         host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
-        params=_plain(params),
+        params=params.model_dump(mode="json"),
         holds={*locks_of(ctx.session, pool, volume.name), *holds},
         reads={pool.id, *reads},
     )
     return tasks.record_of(ctx, task)
-
-
-def _plain(params: BaseModel) -> dict[str, Any]:
-    return params.model_dump(mode="json")
 
 
 def _place(pool: Pool, volume: Volume) -> VolumeWork:

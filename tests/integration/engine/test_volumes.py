@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.core.actions import VmVerb
 from app.core.created_resources import REQUESTED, volume_note
 from app.core.errors import Conflict, HostError, InvalidInput, NotFound, VigieError
+from app.core.images import ImageSpec
 from app.core.records import TaskRecord
 from app.core.specs import VolumeQuery
 from app.core.states import HostState, TaskState, VmState
@@ -23,7 +25,7 @@ from app.hypervisor.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import downloads, storage, uploads, volumes, work
+from app.services import downloads, images, storage, uploads, volumes, work
 from app.services.part_claims import PartClaim
 from tests.integration.engine.site import ACTOR, Site, eventually
 
@@ -136,6 +138,43 @@ def test_a_disk_is_moved_while_its_vm_is_off_and_a_full_pool_changes_nothing(
     host.virsh("start", "user")
     full = VolumeSpec(pool_id=pool_id(site), name="full", size_bytes=2**50, format="raw", preallocate=True)
     assert refused(site, volumes.create_volume, full).code == "pool_full"
+
+
+def users(site: Site, name: str) -> list[str]:
+    with site.services.database.read() as session:
+        return [user.name for user in volumes.show_volume(site.ctx(session), id_of(site, name)).users]
+
+
+def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: LabHost, site: Site) -> None:
+    over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
+    done(site, volumes.create_volume, over)
+    told = site.task(site.act("user", VmVerb.START))
+    assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
+    assert "over.qcow2" in (told.error.why if told.error and told.error.why else "")
+    assert host.virsh("domstate", "user").strip() == "shut off"
+    golden = VolumeSpec(pool_id=pool_id(site), name="golden.qcow2", size_bytes=MIB)
+    done(site, volumes.create_volume, golden)
+    done(site, images.add_image, ImageSpec(name="golden", volume_id=id_of(site, golden.name)))
+    xml = host.virsh("dumpxml", "--inactive", "user").replace("/user.qcow2'", "/golden.qcow2'")
+    host.define(xml)
+    eventually(lambda: "user" in users(site, golden.name), 15, "its new definition is read")
+    told = site.task(site.act("user", VmVerb.START))
+    assert (told.error.code if told.error else None) == "volume_in_use"
+    host.define(xml.replace("<target dev='vda'", "<readonly/><target dev='vda'"))
+    site.do("user", VmVerb.START)
+
+
+def test_a_vm_is_not_restored_on_the_base_of_other_volumes(host: LabHost, site: Site) -> None:
+    host.virsh("start", "user")
+    site.wait_vm("user", VmState.RUNNING)
+    host.virsh("managedsave", "user")
+    site.wait_vm("user", VmState.SAVED, 15)
+    over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
+    done(site, volumes.create_volume, over)
+    told = site.task(site.act("user", VmVerb.RESTORE))
+    assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
+    done(site, volumes.delete_volume, id_of(site, "over.qcow2"))
+    site.do("user", VmVerb.RESTORE)
 
 
 def test_names_that_lead_elsewhere_are_refused(host: LabHost, site: Site) -> None:

@@ -1,20 +1,25 @@
 """Where a volume lies over all hosts, who uses it there, and what tasks hold of it: on both databases."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
-from app.core.errors import Busy, Conflict
+from app.core.actions import VmVerb
+from app.core.errors import Busy, Conflict, VigieError
 from app.core.ids import new_id
+from app.core.records import TaskRecord
 from app.core.removal import RemovalSpec
+from app.core.specs import ActionOptions, BulkAction
 from app.core.states import HostState, ObjectKind, TaskState, VmState
 from app.core.vmspec import DiskSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
-from app.services import hardware, pools, removal, volumes, work
+from app.services import hardware, pools, removal, tasks, vms, volumes, work
 from app.services.context import Ctx, Services
+from app.services.dependents import dependents
 from app.services.planning import OFFERS
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
@@ -264,6 +269,83 @@ def test_copies_of_one_volume_do_not_wait_for_each_other(world: World, ctx: Cont
         volumes.clone_volume(asked, world.volumes[0], VolumeClone(name=name))
     with pytest.raises(Busy):
         volumes.delete_volume(asked, world.volumes[0])
+
+
+def defined(ctx: Ctx, vm_id: str, mark: str, path: str = PATH) -> None:
+    """Have the VM's definition name the volume as a disk that is marked in this way."""
+    xml = f"<domain><devices><disk><source file='{path}'/>{mark}</disk></devices></domain>"
+    change = sa.update(VmDefinition).where(VmDefinition.vm_id == vm_id).values(xml=xml, saved_xml=None)
+    ctx.session.execute(change)
+
+
+def start(ctx: Ctx, vm_id: str) -> TaskRecord:
+    return vms.act(ctx, vm_id, VmVerb.START, ActionOptions())
+
+
+def code_of(call: Callable[[], object]) -> str | None:
+    """The code of the refusal; None when it is accepted."""
+    try:
+        call()
+    except VigieError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize("mark", ["", "<shareable/>"])
+@pytest.mark.parametrize("overlay", [True, False])
+def test_a_vm_does_not_start_while_its_disk_is_copied(
+    world: World, ctx: Contexts, mark: str, overlay: bool
+) -> None:
+    asked = ctx()
+    verified(asked, world, same=True)
+    for vm_id in world.vms:
+        defined(asked, vm_id, mark)
+    if overlay:
+        spec = VolumeSpec(pool_id=world.pools[0], name="over", backing_volume_id=world.volumes[0])
+        copying = volumes.create_volume(asked, spec)
+    else:
+        copying = volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))
+    assert [code_of(lambda vm=vm_id: start(asked, vm)) for vm_id in world.vms] == ["busy", "busy"]
+    assert code_of(lambda: vms.act(asked, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
+    tasks.cancel_task(asked, copying.id)
+    assert code_of(lambda: start(asked, world.vms[1])) is None
+
+
+@pytest.mark.parametrize("mark", ["", "<shareable/>"])
+def test_a_disk_is_not_copied_while_its_vm_starts(world: World, ctx: Contexts, mark: str) -> None:
+    asked = ctx()
+    defined(asked, world.vms[0], mark)
+    starting = start(asked, world.vms[0])
+    copy = VolumeClone(name="copy")
+    assert code_of(lambda: volumes.clone_volume(asked, world.volumes[0], copy)) == "busy"
+    tasks.cancel_task(asked, starting.id)
+    assert code_of(lambda: volumes.clone_volume(asked, world.volumes[0], copy)) is None
+
+
+@pytest.mark.parametrize("mark", ["<readonly/>", "<shareable/>"])
+def test_vms_that_read_or_share_one_volume_start_at_the_same_time(
+    world: World, ctx: Contexts, mark: str
+) -> None:
+    asked = ctx()
+    verified(asked, world, same=True)
+    for vm_id in world.vms:
+        defined(asked, vm_id, mark)
+    answer = vms.act_many(asked, BulkAction(verb=VmVerb.START, ids=world.vms))
+    assert (len(answer.tasks), answer.refused) == (2, [])
+    copying = lambda: volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
+    assert code_of(copying) == (None if "readonly" in mark else "busy"), "what is only read may be copied"
+
+
+def test_what_is_built_on_a_volume_depends_on_it_through_every_host(world: World, ctx: Contexts) -> None:
+    asked = ctx()
+    over = _volume(new_id(ObjectKind.VOLUME), world.pools[1])
+    over.name, over.path, over.backing_path = "over.qcow2", "/vms/over.qcow2", PATH
+    asked.session.add(over)
+    asked.session.flush()
+    assert dependents(asked.session, world.hosts[0], [PATH]) == {}, "it may be other storage"
+    verified(asked, world, same=True)
+    for source in (PATH, "vms/web.qcow2"):
+        assert dependents(asked.session, world.hosts[0], [source]) == {"web.qcow2": ["over.qcow2"]}
 
 
 def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) -> None:
