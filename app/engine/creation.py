@@ -33,6 +33,7 @@ def create(run: Run) -> Outcome:
                 images.fetch(run, fetched)
             disks = [_make_disk(run, disk, number, plan) for number, disk in enumerate(plan.disks)]
             _write_seed(run, asked)
+            volume_checks.check_boot_files(run, plan)
             run.stop_if_asked()
             _define(run, plan.model_copy(update={"disks": tuple(disks)}))
         if asked.autostart:

@@ -6,11 +6,12 @@ import posixpath
 from collections.abc import Collection
 from functools import partial
 
-from app.core.blueprint import DiskPlan, VolumePlan
+from app.core.blueprint import Blueprint, DiskPlan, VolumePlan
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.views import VolumeObservation
 from app.engine.run import Run, TaskFailed
+from app.hypervisor.xml.boot_files import boot_files
 from app.hypervisor.xml.disks import layers
 from app.services import cloud_init_seeds, volume_records
 from app.services.volume_checks import (
@@ -50,15 +51,22 @@ def check_disk(run: Run, disk: DiskPlan) -> None:
         check(run, disk.path, disk.format)
 
 
+def check_boot_files(run: Run, plan: Blueprint) -> None:
+    """Check the volumes that QEMU loads as kernel and initrd. Raises TaskFailed (volume_refused)."""
+    for path in (plan.kernel_path, plan.initrd_path):
+        if path is not None:
+            check(run, path, volume_records.RAW)
+
+
 def check_definition(run: Run, uuid: str, xml: str) -> None:
-    """Check the volumes of disks that a new definition adds, or reads in another format than before.
+    """Check the volumes of disks, kernel and initrd that a new definition adds, or reads in another format than before.
 
     What lies in no pool is not for here: whether it may be named is a question of host access. Raises TaskFailed.
     """
     before = run.call(lambda host: host.read_vm(uuid))
     texts = [each.xml for each in (before.saved, before.definition) if each is not None]
     _refuse_seeds(run, xml, texts)
-    known = {layer for text in texts for layer in layers(text)}
+    known = {layer for text in texts for layer in _layers(text)}
     for source, format in _unknown(xml, known):
         path = _path_of(run, source) or source
         if is_volume(_access(run), path):
@@ -72,7 +80,7 @@ def check_existing(run: Run, xml: str, before: str | None = None) -> None:
     nothing that could harm. Raises TaskFailed.
     """
     _refuse_seeds(run, xml, [] if before is None else [before])
-    for source, format in _unknown(xml, [] if before is None else layers(before)):
+    for source, format in _unknown(xml, [] if before is None else _layers(before)):
         path = _path_of(run, source)
         if path is not None:
             check(run, path, format)
@@ -100,8 +108,13 @@ def _refuse_seeds(run: Run, xml: str, before: Collection[str]) -> None:
 
 def _unknown(xml: str, known: Collection[tuple[str, str | None]]) -> list[tuple[str, str]]:
     """Sources in a definition that are not known in the format that it gives, with that. Raises UnreadableXml."""
-    new = [each for each in layers(xml) if each not in known]
+    new = [each for each in _layers(xml) if each not in known]
     return [(source, format or volume_records.RAW) for source, format in new]
+
+
+def _layers(xml: str) -> list[tuple[str, str | None]]:
+    """Sources of disks and what they are built on, kernel and initrd, with their formats. Raises UnreadableXml."""
+    return [*layers(xml), *((path, volume_records.RAW) for path in boot_files(xml))]
 
 
 def _path_of(run: Run, source: str) -> str | None:

@@ -15,12 +15,16 @@ from app.core.messages import N_
 from app.core.offers import Offers
 from app.core.systems import System
 from app.core.vmspec import GIB, CpuSpec, VmSpec
-from app.db.models import Host, Vm
+from app.core.volumes import is_same_format
+from app.db.models import Host, Pool, Vm
 from app.db.models import Offers as OffersRow
 from app.hypervisor.osinfo import systems
+from app.services import tasks
 from app.services.context import Ctx
-from app.services.planned_disks import Source, plan_disks, volume_on
+from app.services.planned_disks import RAW, Source, plan_disks, volume_on
 from app.services.planned_nics import plan_nics
+from app.services.volume_checks import require_usable
+from app.services.volume_places import locks_of
 
 OFFERS = TypeAdapter(Offers)
 LEAST_MEMORY = GIB
@@ -220,15 +224,28 @@ def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
     if spec.kernel is None:
         return {}
     asked = spec.kernel
-    kernel = volume_on(ctx, host, "kernel.kernel_volume_id", asked.kernel_volume_id)
-    initrd = None
-    if asked.initrd_volume_id:
-        initrd = volume_on(ctx, host, "kernel.initrd_volume_id", asked.initrd_volume_id)
+    initrd = asked.initrd_volume_id
     return {
-        "kernel_path": kernel.path,
-        "initrd_path": initrd.path if initrd else None,
+        "kernel_path": _boot_file(ctx, host, "kernel.kernel_volume_id", asked.kernel_volume_id),
+        "initrd_path": _boot_file(ctx, host, "kernel.initrd_volume_id", initrd) if initrd else None,
         "command_line": asked.command_line,
     }
+
+
+def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
+    """The path of a volume that QEMU reads byte by byte. Raises InvalidInput, Busy, VolumeRefused."""
+    volume = volume_on(ctx, host, field_name, volume_id)
+    tasks.require_free(
+        ctx, reads=locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
+    )
+    recorded = require_usable(ctx, volume, host.id)
+    if not is_same_format(recorded, RAW):
+        raise InvalidInput(
+            field_name,
+            N_("must be raw; the recorded format of the volume is %(format)s"),
+            params={"format": recorded},
+        )
+    return volume.path
 
 
 def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, made: Draft) -> None:

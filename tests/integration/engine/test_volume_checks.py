@@ -13,7 +13,7 @@ from app.core.images import ImageSpec
 from app.core.records import TaskRecord
 from app.core.states import TaskState, VmState
 from app.core.uploads import UploadSpec
-from app.core.vmspec import DiskSpec, VmSpec
+from app.core.vmspec import DiskSpec, KernelSpec, VmSpec
 from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.db.models import Event, Pool, Volume
 from app.hypervisor.images import ImageRefused
@@ -223,6 +223,43 @@ def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, si
         )
     finally:
         host.exec("rm", "-f", SECRET, f"{SECRET}-2", f"{LOCAL}/link.img", f"{LOCAL}/nowhere.img")
+
+
+def test_a_kernel_or_initrd_is_judged_like_every_other_volume(host: LabHost, site: Site) -> None:
+    host.exec("sh", "-c", f"echo top secret > {SECRET}; truncate -s 1M {LOCAL}/kernel {SECRET}")
+    try:
+        host.exec("ln", "-s", SECRET, f"{LOCAL}/link")
+        kernel, link = listed(host, site, "kernel"), listed(host, site, "link")
+        assert boots(site, kernel.id, link.id) == boots(site, link.id) == "volume_refused"
+        assert volume(site, "link").condition == "refused"
+        host.exec("qemu-img", "create", "-q", "-f", "qcow2", f"{LOCAL}/disk.qcow2", "1M")
+        assert boots(site, kernel.id, listed(host, site, "disk.qcow2").id) == "invalid_input"
+        begun = begin(site, "half.bin", 2 * MIB)
+        uploads.receive(site.services, ACTOR, str, begun, 0, b"x" * MIB)
+        assert boots(site, listed(host, site, "half.bin").id) in ("volume_refused", "busy")
+        with site.services.database.begin() as session:
+            uploads.give_up(site.ctx(session), begun)
+        assert host.virsh("list", "--all", "--name").strip() == "", "no VM was made"
+        assert boots(site, kernel.id, kernel.id) is None
+        vm = site.vm("booted")
+        assert vm is not None
+        xml = host.virsh("dumpxml", "--inactive", "booted").replace(
+            f"<initrd>{kernel.path}<", f"<initrd>{link.path}<"
+        )
+        assert code_of(site, definitions.replace, vm.id, xml, None) == "volume_refused"
+        host.exec(
+            "sh", "-c", f"printf 'QFI\\373\\0\\0\\0\\3' | dd of={LOCAL}/kernel conv=notrunc status=none"
+        )
+        assert boots(site, kernel.id, name="later") == "volume_refused"
+    finally:
+        host.exec("rm", "-f", SECRET, f"{LOCAL}/link")
+
+
+def boots(site: Site, kernel: str, initrd: str | None = None, name: str = "booted") -> str | None:
+    """What comes of a VM with this kernel: the code of the refusal, None where it was made."""
+    choice = KernelSpec(kernel_volume_id=kernel, initrd_volume_id=initrd)
+    spec = VmSpec(name=name, host_id=next(iter(site.host_ids.values())), kernel=choice, disks=[], start=False)
+    return code_of(site, creation.create_vm, spec)
 
 
 def test_a_pool_that_a_cut_file_stopped_says_which_and_uploads_can_still_be_given_up(
