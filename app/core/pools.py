@@ -47,6 +47,8 @@ FILE_POOLS = ("dir", "fs", "netfs", "gluster")
 # Kinds whose volumes are devices among others in a folder of the host's, such as /dev.
 DEVICE_POOLS = ("disk", "iscsi", "scsi", "mpath")
 FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
+# Kinds whose volumes QEMU reaches over the network: they have no path on the host.
+NETWORK_POOLS = ("rbd", "gluster", "iscsi-direct")
 FIELDS = (
     "target_path",
     "source_host",

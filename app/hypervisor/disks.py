@@ -24,7 +24,10 @@ LOOK_EVERY_S = 0.3
 
 
 class Disks:
-    """Verbs on disks, which are named by VM (UUID) and path. `touched` is called when something may have changed."""
+    """Verbs on disks, which are named by VM (UUID) and path; definitions may name them by pool and volume.
+
+    `touched` is called when something may have changed.
+    """
 
     def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
         self._wiring = wiring
@@ -41,28 +44,45 @@ class Disks:
     def capacity(self, uuid: str, path: str) -> int:
         """Bytes that the guest sees of a disk. Raises VmGone, HypervisorRefused."""
         with self._wiring.reads() as reads:
-            return int(reads.call(listing.find_vm(reads, uuid).blockInfo, path, 0)[0])
+            vm = listing.find_vm(reads, uuid)
+            return int(reads.call(vm.blockInfo, _target(reads, vm, path), 0)[0])
 
     def repoint(self, uuid: str, path: str, to: str, format: str) -> None:
-        """Have the lasting definition name another path for a disk; nothing when it names that already."""
+        """Have the lasting definition name another path for a disk; nothing when it names that already.
+
+        Raises VmGone, HypervisorRefused (not_repointed) when the VM, as the host has it afterwards, does not name it,
+        or still names the old one.
+        """
         with self._wiring.work() as work:
             vm = listing.find_vm(work, uuid)
+            old, new = _sources(work, path), _sources(work, to)
             before = str(work.call(vm.XMLDesc, _SAVED))
-            after = edit.repointed(before, path, to, format)
+            after = edit.repointed(before, old, to, format)
             if after != before:
                 work.call(work.raw.defineXMLFlags, after, 0)
             self._touched()
+            if _has(work, vm, old) or not _has(work, vm, new):
+                raise HypervisorRefused(
+                    N_("The definition of the VM does not name the new volume."),
+                    why=N_(
+                        "It has another disk in this place, or names this one in a way that Vigie cannot change."
+                    ),
+                    hint=N_(
+                        "Look at the XML of the VM. Both volumes can be there now: delete what it does not name."
+                    ),
+                    code="not_repointed",
+                )
 
     def is_at(self, uuid: str, path: str) -> bool:
         """Whether the VM, as it runs, has a disk at this path. Raises VmGone."""
         with self._wiring.looks() as work:
             xml = str(work.call(listing.find_vm(work, uuid).XMLDesc, 0))
-            return edit.disk_at(parse(xml, "domain"), path) is not None
+            return edit.disk_at(parse(xml, "domain"), _sources(work, path)) is not None
 
     def has(self, uuid: str, path: str) -> bool:
         """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
         with self._wiring.reads() as reads:
-            return _has(reads, listing.find_vm(reads, uuid), {path})
+            return _has(reads, listing.find_vm(reads, uuid), _sources(reads, path))
 
     def vms_with(self, source: str, *, but: str = "", alone: bool = False) -> list[str]:
         """Names of the host's VMs that use a file or volume, as they run or as they are saved, now.
@@ -82,7 +102,8 @@ class Disks:
         """End a copy of a disk that is under way, if there is one: the VM stays where it is. Raises VmGone."""
         with self._wiring.work() as work:
             vm = listing.find_vm(work, uuid)
-            if edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), path) is not None:
+            tree = parse(str(work.call(vm.XMLDesc, 0)), "domain")
+            if edit.disk_at(tree, _sources(work, path)) is not None:
                 target = _target(work, vm, path)
                 if work.call(vm.blockJobInfo, target, 0):
                     work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)
@@ -135,7 +156,7 @@ def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, 
 
 def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:
     """The name of the VM's disk at this path, such as vda. Raises HypervisorRefused (no_such_disk)."""
-    disk = edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), path)
+    disk = edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), _sources(work, path))
     target = None if disk is None else disk.find("target")
     if target is None:
         raise HypervisorRefused(

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS, FIXED_POOLS
+from app.core.pools import FILE_POOLS, FIXED_POOLS, NETWORK_POOLS
 from app.core.records import Ref, TaskRecord
 from app.core.states import ObjectKind, VmState
 from app.core.volumes import (
@@ -145,6 +145,12 @@ def move_volume(ctx: Ctx, volume_id: str, asked: VolumeMove) -> TaskRecord:
     vms = list(ctx.session.scalars(sa.select(Vm).where(Vm.id.in_([each.id for each in users]))))
     if any(vm.host_id != host.id for vm in vms):
         raise _in_use(ctx, volume, users)
+    if vms and to.kind in NETWORK_POOLS:
+        raise InvalidInput(
+            "pool_id",
+            N_("volumes of a pool of kind %(kind)s have no path by which the VM could use its disk"),
+            params={"kind": to.kind},
+        )
     refuse_taken(ctx, to, volume.name)
     refuse_narrow(ctx, to, volume.allocation_bytes)
     recorded = require_usable(ctx, volume, host.id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+
 from lxml import etree
 
+from app.hypervisor.xml.files import source_of
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element, node
 
@@ -16,35 +19,34 @@ def edited(tree: Element) -> str:
     return etree.tostring(tree, encoding="unicode")
 
 
-def disk_at(tree: Element, path: str) -> Element | None:
-    """The disk whose source is this path."""
-    for disk in tree.iterfind("devices/disk"):
-        source = disk.find("source")
-        if source is not None and path in (source.get("file"), source.get("dev")):
-            return disk
-    return None
+def disk_at(tree: Element, sources: Collection[str]) -> Element | None:
+    """The first disk with one of these sources: paths, or `pool/volume`."""
+    return next(_disks_at(tree, sources), None)
 
 
-def repointed(xml: str, path: str, to: str, format: str) -> str:
-    """The definition with the disk at `path` at `to`; as it was when it has none there. Raises UnreadableXml."""
+def _disks_at(tree: Element, sources: Collection[str]) -> Iterator[Element]:
+    return (disk for disk in tree.iterfind("devices/disk") if source_of(disk) in sources)
+
+
+def repointed(xml: str, sources: Collection[str], to: str, format: str) -> str:
+    """The definition with every disk that has one of these sources at the path `to`; as it was when it has none.
+
+    Raises UnreadableXml.
+    """
     tree = parse(xml, "domain")
-    disk = disk_at(tree, path)
-    if disk is None:
-        return xml
+    disks = list(_disks_at(tree, sources))
     kind = "block" if to.startswith("/dev/") else "file"
-    disk.set("type", kind)
-    source = disk.find("source")
-    if source is None:
-        source = node("source")
-        disk.append(source)
-    for name in ("file", "dev"):
-        if name in source.attrib:
-            del source.attrib[name]
-    source.set("dev" if kind == "block" else "file", to)
-    driver = disk.find("driver")
-    if driver is not None:
-        driver.set("type", format)
-    return edited(tree)
+    for disk in disks:
+        disk.set("type", kind)
+        for source in disk.findall("source"):
+            for name in ("file", "dev", "pool", "volume", "mode"):
+                if name in source.attrib:
+                    del source.attrib[name]
+            source.set("dev" if kind == "block" else "file", to)
+        driver = disk.find("driver")
+        if driver is not None:
+            driver.set("type", format)
+    return edited(tree) if disks else xml
 
 
 def copy_target(path: str, format: str) -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.core.actions import VmVerb
 from app.core.created_resources import REQUESTED, volume_note
-from app.core.errors import Conflict, HostError, InvalidInput, NotFound, VigieError
+from app.core.errors import Conflict, HostError, HypervisorRefused, InvalidInput, NotFound, VigieError
 from app.core.images import ImageSpec
 from app.core.records import TaskRecord
 from app.core.specs import VolumeQuery
@@ -140,9 +140,56 @@ def test_a_disk_is_moved_while_its_vm_is_off_and_a_full_pool_changes_nothing(
     assert refused(site, volumes.create_volume, full).code == "pool_full"
 
 
+def by_name(host: LabHost) -> None:
+    """Have the guest's definition name its disk by pool and volume, as virsh can."""
+    xml = host.virsh("dumpxml", "--inactive", "user")
+    path = f"{POOLS['local']}/user.qcow2"
+    named = xml.replace(f"<source file='{path}'/>", "<source pool='local' volume='user.qcow2'/>")
+    assert named != xml
+    before, disk, after = named.partition("<disk type='file'")
+    host.define(before + disk.replace("file", "volume") + after)
+
+
+def test_a_disk_that_its_vm_names_by_pool_and_volume_is_moved_and_grown(host: LabHost, site: Site) -> None:
+    by_name(host)
+    eventually(lambda: users(site, "user.qcow2") == ["user"], 15, "its new definition is read")
+    old, new = f"{POOLS['local']}/user.qcow2", f"{POOLS['shared']}/user.qcow2"
+    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    assert host.virsh("domblklist", "user").split()[-1] == new
+    assert "volume='user.qcow2'" not in host.virsh("dumpxml", "user")
+    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "local")))
+    by_name(host)
+    host.virsh("start", "user")
+    site.wait_vm("user", VmState.RUNNING)
+    done(site, volumes.resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
+    assert "Capacity:       209715200" in host.virsh("domblkinfo", "user", "vda")
+    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    for definition in (host.virsh("dumpxml", "user"), host.virsh("dumpxml", "--inactive", "user")):
+        assert (new in definition, old in definition, "volume='user.qcow2'" in definition) == (
+            True,
+            False,
+            False,
+        )
+    assert "user.qcow2" not in host.virsh("vol-list", "local")
+
+
 def users(site: Site, name: str) -> list[str]:
     with site.services.database.read() as session:
         return [user.name for user in volumes.show_volume(site.ctx(session), id_of(site, name)).users]
+
+
+def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost, site: Site) -> None:
+    done(site, volumes.create_volume, VolumeSpec(pool_id=pool_id(site), name="other.qcow2", size_bytes=MIB))
+    vm, other = site.vm("user"), volume(site, "other.qcow2")
+    assert vm is not None
+    assert other is not None
+    with site.services.visits.to(site.host_ids[host.name]) as open_host:
+        with pytest.raises(HypervisorRefused) as told:
+            open_host.disks.repoint(vm.uuid, "/nowhere/user.qcow2", other.path, "qcow2")
+        assert told.value.code == "not_repointed"
+        open_host.disks.repoint(vm.uuid, f"{POOLS['local']}/user.qcow2", other.path, "qcow2")
+        open_host.disks.repoint(vm.uuid, f"{POOLS['local']}/user.qcow2", other.path, "qcow2")
+    assert other.path in host.virsh("dumpxml", "user")
 
 
 def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: LabHost, site: Site) -> None:
