@@ -61,7 +61,7 @@ class Disks:
             if after != before:
                 work.call(work.raw.defineXMLFlags, after, 0)
             self._touched()
-            if _has(work, vm, old) or not _has(work, vm, new):
+            if _has_disk(work, vm, old) or not _has_disk(work, vm, new):
                 raise HypervisorRefused(
                     N_("The definition of the VM does not name the new volume."),
                     why=N_(
@@ -82,7 +82,7 @@ class Disks:
     def has(self, uuid: str, path: str) -> bool:
         """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
         with self._wiring.reads() as reads:
-            return _has(reads, listing.find_vm(reads, uuid), _sources(reads, path))
+            return _has_disk(reads, listing.find_vm(reads, uuid), _sources(reads, path))
 
     def vms_with(self, source: str, *, but: str = "", alone: bool = False) -> list[str]:
         """Names of the host's VMs that use a file or volume, as they run or as they are saved, now.
@@ -147,6 +147,12 @@ def _sources(reads: Connection, source: str) -> set[str]:
             volume = reads.call(pool.storageVolLookupByName, name)
         sources |= {str(reads.call(volume.path)), f"{pool.name()}/{volume.name()}"}
     return sources
+
+
+def _has_disk(reads: Connection, vm: libvirt.virDomain, sources: Collection[str]) -> bool:
+    """Whether a disk of the VM is there, as it runs or as it is saved; what a disk is being copied to does not count."""
+    texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
+    return any(edit.disk_at(parse(text, "domain"), sources) is not None for text in texts)
 
 
 def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, alone: bool = False) -> bool:
