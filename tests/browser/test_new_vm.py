@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
@@ -89,6 +89,28 @@ def test_steps_asked_for_during_another_lose_none(console: Console, page: Page) 
     expect(page.locator('[name="disks.0.image_id"]')).to_be_visible()
     expect(page.locator('[name="disks.1.volume_id"]')).to_be_visible()
     expect(page.locator('[id^="row-disks-"]')).to_have_count(2)
+
+
+def test_what_is_typed_while_the_summary_is_read_is_read_too(console: Console, page: Page) -> None:
+    """The answer replaced what was waiting for the end of the typing, so the summary stayed as it was."""
+    console.sign_in(page)
+    page.goto(f"{console.url}/vms/new")
+    choose_host(page)
+    expect(page.locator("#vm-new-summary")).to_contain_text("Still needed")
+    page.wait_for_timeout(1500)  # until no step is under way
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        held.append(route)
+
+    page.route("**/vms/new/summary", hold_first)
+    with page.expect_request("**/vms/new/summary"):
+        page.fill("[name=name]", "shop-9")
+    page.fill("[name=memory_mib]", "2000000000")
+    held[0].continue_()
+    expect(page.locator("[name=memory_mib]")).to_have_attribute("aria-invalid", "true")
 
 
 def test_a_form_that_is_drawn_anew_leaves_the_keys_where_they_go(console: Console, page: Page) -> None:
