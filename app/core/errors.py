@@ -171,6 +171,12 @@ class HostUnreachable(HostError):
     code = "host_unreachable"
 
 
+class DaemonGone(HostError):
+    """The host's libvirt cannot be reached: its daemon does not run, or its socket is not for this account."""
+
+    code = "libvirt_socket"
+
+
 class HostNotAnswering(HostError):
     """The host accepted a connection but a call passed its deadline."""
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from app.config import Settings
-from app.core.errors import HostError, HostNotAnswering, HostUnreachable, VigieError
+from app.core.errors import DaemonGone, HostError, HostNotAnswering, HostUnreachable, VigieError
 from app.core.messages import N_
 from app.core.views import HostReport, HostSnapshot, VmObservation
 from app.engine import leftovers
@@ -28,7 +28,7 @@ P = TypeVar("P", bound=BaseModel)
 HOST_WAIT_S = 60.0  # how long a task waits for a lost host to come back
 RESENDS = 3
 LOOK_EVERY_S = 0.4
-Lost = (HostNotAnswering, HostUnreachable)
+Lost = (HostNotAnswering, HostUnreachable, DaemonGone)
 
 
 class Cancelled(Exception):
@@ -128,11 +128,13 @@ class Run:
 
     def call(self, verb: Callable[[Host], T]) -> T:
         """Do something that may be repeated, again if the host is lost meanwhile. Raises TaskFailed, HostError."""
-        for _ in range(RESENDS):
+        for attempt in range(RESENDS):
             try:
                 return self._call_once(verb)
             except Lost:
-                self.pause(0.2)
+                self.pause(
+                    0.2 * 4**attempt
+                )  # the connection may not have noticed yet that the daemon is gone
         return self._call_once(verb)
 
     def _call_once(self, verb: Callable[[Host], T]) -> T:

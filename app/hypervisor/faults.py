@@ -8,6 +8,7 @@ from __future__ import annotations
 import libvirt
 
 from app.core.errors import (
+    DaemonGone,
     HostAuthFailed,
     HostError,
     HostIdentityChanged,
@@ -267,15 +268,14 @@ def not_permitted(detail: str | None = None) -> HostError:
     )
 
 
-def no_socket(detail: str | None = None) -> HostError:
+def no_socket(detail: str | None = None) -> DaemonGone:
     """The login worked, but there is no libvirt socket to talk to, or no right to."""
-    return HostError(
+    return DaemonGone(
         N_("The host's libvirt socket cannot be opened."),
         why=N_("The libvirt daemon does not run, the socket is elsewhere, or the account may not open it."),
         hint=N_(
             "Start libvirtd (or virtqemud) on the host, check the socket's path, and add the account to the group libvirt."
         ),
-        code="libvirt_socket",
         detail=detail,
     )
 
