@@ -43,9 +43,9 @@ _MAY_HAVE: dict[str, tuple[str, ...]] = {
 }
 # Kinds of pools whose volumes are files, so that qcow2 makes sense and names have endings.
 FILE_POOLS = ("dir", "fs", "netfs", "gluster")
-# Kinds whose volumes are made by somebody else.
 # Kinds whose volumes are devices among others in a folder of the host's, such as /dev.
 DEVICE_POOLS = ("disk", "iscsi", "scsi", "mpath")
+# Kinds whose volumes are made by somebody else.
 FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
 # Kinds whose volumes QEMU reaches over the network: they have no path on the host.
 NETWORK_POOLS = ("rbd", "gluster", "iscsi-direct")

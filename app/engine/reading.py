@@ -72,9 +72,8 @@ class Reader:
         self._filters: int | None = None
         self._fill: dict[str, int] = {}  # by UUID of the pool
         self._unread: list[Hint] = []  # VMs that a listing showed changed though no event said so
-        self._marks: dict[
-            str, int
-        ] = {}  # of the definitions of VMs that are off, by UUID, as they were read last
+        # Marks of the definitions of VMs that are off, by UUID, as they were read last.
+        self._marks: dict[str, int] = {}
         # VMs whose definitions are not as they were read last, though no event said so.
         self._reworded: set[str] = set()
 

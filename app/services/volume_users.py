@@ -52,7 +52,7 @@ def users_at(
         for place in each:
             by_place.setdefault(place, []).append(volume_id)
     vms = _vms(session, hosts, but, sharing=sharing)
-    for place, user in [*vms, *_builders(session, by_place), *_images(session, volumes)]:
+    for place, user in [*vms, *dependents_of(session, by_place, volumes)]:
         for volume_id in by_place.get(place, ()):
             if user not in found[volume_id] and user.id != volume_id:
                 found[volume_id].append(user)
@@ -164,6 +164,14 @@ def _named_volumes(session: Session, hosts: Iterable[str]) -> dict[Place, str]:
     query = query.join(Volume, Volume.pool_id == Pool.id)
     query = query.where(Pool.host_id.in_(hosts))
     return {(row[0], f"{row[1]}/{row[2]}"): row[3] for row in session.execute(query)}
+
+
+def dependents_of(
+    session: Session, places: Collection[Place], volumes: Collection[Volume]
+) -> Iterator[tuple[Place, Ref]]:
+    """Volumes that are built on these, which lie at `places`, and images that are these; and at which place."""
+    yield from _builders(session, places)
+    yield from _images(session, volumes)
 
 
 def _builders(session: Session, places: Collection[Place]) -> Iterator[tuple[Place, Ref]]:
