@@ -104,7 +104,8 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def page_of(browser: Browser, **options: object) -> Iterator[Page]:
-    """A page of a browser that knows nothing yet. Fails when a script of the page fails."""
+    """A page of a browser that knows nothing yet. Fails when a script of the page fails; every failure
+    carries what the page said."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)  # type: ignore[arg-type]
     failures: list[str] = []
     page = context.new_page()
@@ -112,6 +113,10 @@ def page_of(browser: Browser, **options: object) -> Iterator[Page]:
     try:
         yield page
         assert failures == [], f"scripts of the page failed: {failures}"
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            error.add_note(f"The page was {page.url} and said:\n{page.inner_text('body', timeout=2000)}")
+        raise
     finally:
         with contextlib.suppress(Exception):
             context.close()
