@@ -1,4 +1,4 @@
-"""Commands of `vigie` in this process: a process of their own takes seconds to load its libraries.
+"""Commands of `vigie` in this process, and servers that are forked: a process of their own takes seconds to load.
 
 That they work as processes is seen by the demo, and by the tests of the command line.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from functools import cache
 
 from typer.testing import CliRunner
 
 from app.cli import root
 from app.lab.errors import LabError
-from app.lab.server import Server
+from app.lab.server import Child, Server
+from tests.preload import Preloaded
 
 
 def run_command(server: Server, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -29,8 +31,17 @@ def run_command(server: Server, *words: str, given: str | None = None) -> subpro
     return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
+@cache
+def preloaded() -> Preloaded:
+    """The process that has loaded the libraries of servers; there is one for all tests of this process."""
+    return Preloaded()
+
+
 class QuickServer(Server):
-    """A server in a process of its own, whose commands run in this one."""
+    """A server in a process of its own that has its libraries already; its commands run in this one."""
+
+    def _launch(self) -> Child:
+        return preloaded().start(self._environment, self.log)
 
     def vigie(self, *words: str, given: str = "", timeout_s: float = 60) -> str:
         """Run a command and return what it printed; a limit of time is not kept. Raises LabError with its words."""

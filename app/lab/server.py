@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 from app.lab.errors import LabError
 from app.lab.rest import Rest
@@ -21,6 +22,20 @@ from app.lab.rest import Rest
 VIGIE = [sys.executable, "-c", "from app.cli import main; main()"]
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
+
+
+class Child(Protocol):
+    """What is needed of the process of a server; a subprocess.Popen has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 class Server:
@@ -37,7 +52,7 @@ class Server:
             "host": "127.0.0.1",
             "port": self.port,
         }
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     @property
     def url(self) -> str:
@@ -90,8 +105,17 @@ class Server:
 
     def start(self, *, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Start serving and return once it answers. Raises LabError with the end of its log."""
+        self._child = self._launch()
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            if self._child.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise LabError(f"The server did not start; its log {self.log} ends:\n{self._last_words()}")
+            time.sleep(0.02)
+
+    def _launch(self) -> Child:
         with self.log.open("ab") as output:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *VIGIE, "serve"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -100,12 +124,6 @@ class Server:
                 # Ctrl-C is for the parent, which ends the child in its own time.
                 start_new_session=True,
             )
-        deadline = time.monotonic() + timeout_s
-        while not self._answers():
-            if self._child.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise LabError(f"The server did not start; its log {self.log} ends:\n{self._last_words()}")
-            time.sleep(0.02)
 
     def has_ended(self) -> bool:
         """Whether the process is gone."""
