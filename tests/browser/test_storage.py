@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows one host with a running guest."""
     host = fresh_lab.hosts[0]
-    host.create_guest("user", start=True)
+    host.create_guest("user", start=True, boots=False)
     with console_over(fresh_lab, tmp_path / "vigie") as made:
         made.add(host)
         wait_for(lambda: volume(made, "user.qcow2"), "the volumes")

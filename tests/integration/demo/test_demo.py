@@ -21,7 +21,8 @@ from app.lab.demo import remove_leftovers
 from app.lab.demo_guests import HOSTILE_NAME
 from app.lab.process import run
 from app.lab.rest import Rest
-from app.lab.server import VIGIE, Server, free_port
+from app.lab.server import VIGIE, free_port
+from tests.commands import QuickServer
 
 pytestmark = [
     pytest.mark.lab,
@@ -180,7 +181,7 @@ def test_demo_ends_when_its_server_dies() -> None:
 
 
 def test_a_real_data_directory_is_refused(tmp_path: Path) -> None:
-    Server(tmp_path).prepare()
+    QuickServer(tmp_path).prepare()
     command = [*VIGIE, "demo", "--hosts", "1", "--data-dir", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1

@@ -36,8 +36,8 @@ def test_a_frozen_qemu_is_shown_within_half_a_minute_and_pause_says_so(
 ) -> None:
     site = make_site(refresh_s=6.0, call_deadline_s=3.0)
     host = fresh_lab.hosts[0]
-    host.create_guest("frozen", start=True)
-    host.create_guest("well", start=True)
+    host.create_guest("frozen", start=True, boots=False)
+    host.create_guest("well", start=True, boots=False)
     site.add(host)
     pid = host.qemu_pid("frozen")
     os.kill(pid, signal.SIGSTOP)

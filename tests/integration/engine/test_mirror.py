@@ -49,7 +49,7 @@ def test_virsh_outside_shows_at_once(fresh_lab: Lab, site: Site) -> None:
 
 def test_a_first_reading_has_it_all(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("one", start=True)
+    host.create_guest("one", start=True, boots=False)
     host.create_guest("two")
     host_id = site.add(host)
     row = site.host(host)
@@ -276,7 +276,7 @@ def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
     monkeypatch.setattr(coordinator, "REFUSED_RETRY_S", 0.5)
     site = make_site(resync_s=1.0, refresh_s=1.0)
     host = fresh_lab.hosts[0]
-    host.create_guest("seen", start=True)
+    host.create_guest("seen", start=True, boots=False)
     garbler = Garbler(tmp_path / "libvirt-sock", host.socket, "<arch>")
     try:
         garbler.on = False
@@ -363,7 +363,7 @@ def test_a_guest_that_reboots_in_a_loop_is_read_seldom(fresh_lab: Lab, site: Sit
     assert len(reboots(site)) <= BURST + 1
     host.virsh("destroy", "loop")
     assert site.wait_vm("loop", VmState.SHUTOFF) < 2
-    host.create_guest("after", start=True)
+    host.create_guest("after", start=True, boots=False)
     assert site.wait_vm("after", VmState.RUNNING) < 2
 
 

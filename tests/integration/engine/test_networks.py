@@ -200,7 +200,7 @@ def test_other_modes(host: LabHost, site: Site) -> None:
     host.exec("ip", "link", "add", "br7", "type", "bridge")
     bridged = nat(site, host, "house", mode="bridge", bridge="br7", subnets=[])
     done(site, network_changes.create_network, bridged)
-    host.create_guest("plugged", start=True, network="house")
+    host.create_guest("plugged", start=True, boots=False, network="house")
     assert "br7" in host.virsh("domiflist", "plugged") or "house" in host.virsh("domiflist", "plugged")
     assert "master br7" in host.exec("ip", "link", "show", "master", "br7").stdout
     routed = nat(site, host, "routed", "10.77.9", mode="route", devices=["eth0"])

@@ -280,7 +280,7 @@ def test_undelete_gives_no_vm_a_disk_that_was_made_anew_with_a_forged_header(
 def test_a_saved_state_goes_on_with_its_own_disks_and_with_none_that_was_made_anew(
     host: LabHost, site: Site
 ) -> None:
-    spec = host.create_guest("sleeper", start=True)
+    spec = host.create_guest("sleeper", start=True, boots=False)
     site.wait_vm("sleeper", VmState.RUNNING)
     for _ in range(2):  # the second time, what the guest itself wrote is on its disk
         site.do("sleeper", VmVerb.SAVE)
@@ -295,7 +295,7 @@ def test_a_saved_state_goes_on_with_its_own_disks_and_with_none_that_was_made_an
 
 
 def test_a_saved_state_that_cannot_be_read_is_not_taken_for_none(host: LabHost, site: Site) -> None:
-    host.create_guest("sleeper", start=True)
+    host.create_guest("sleeper", start=True, boots=False)
     site.wait_vm("sleeper", VmState.RUNNING)
     site.do("sleeper", VmVerb.SAVE)
     saved = "/var/lib/libvirt/qemu/save/sleeper.save"

@@ -38,7 +38,7 @@ def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -
 
 def test_a_dead_daemon_is_noticed_at_once(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("stays", start=True)
+    host.create_guest("stays", start=True, boots=False)
     site.add(host)
     host.kill_daemon()
     assert site.wait_host(host, HostState.NOT_ANSWERING, 5) < 2
@@ -57,7 +57,7 @@ def test_a_qemu_that_died_while_its_daemon_was_down_shows_within_seconds_of_the_
 ) -> None:
     """The daemon lists it as running at first, finds out by itself, and sends no event."""
     host = fresh_lab.hosts[0]
-    host.create_guest("dies", start=True)
+    host.create_guest("dies", start=True, boots=False)
     site.add(host)
     host.kill_daemon()
     site.wait_host(host, HostState.NOT_ANSWERING, 5)
@@ -74,7 +74,7 @@ def test_a_qemu_that_died_while_its_daemon_was_down_shows_within_seconds_of_the_
 
 def test_a_dead_host_comes_back(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("was-on", start=True)
+    host.create_guest("was-on", start=True, boots=False)
     site.add(host)
     host.kill_host()
     site.wait_host(host, HostState.NOT_ANSWERING, 10)

@@ -28,7 +28,7 @@ DISK = "/var/lib/libvirt/images/spare.qcow2"
 def host(fresh_lab: Lab) -> LabHost:
     """A host with a running VM."""
     host = fresh_lab.hosts[0]
-    host.create_guest("tower", start=True)
+    host.create_guest("tower", start=True, boots=False)
     return host
 
 

@@ -151,8 +151,8 @@ def test_save_ends_when_the_daemon_dies(fresh_lab: Lab, open_host: OpenHost) -> 
 
 def test_a_stuck_qemu_cuts_no_verb_of_another_vm(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    stuck = lab_host.create_guest("stuck", start=True).uuid or ""
-    saved = lab_host.create_guest("saved", start=True).uuid or ""
+    stuck = lab_host.create_guest("stuck", start=True, boots=False).uuid or ""
+    saved = lab_host.create_guest("saved", start=True, boots=False).uuid or ""
     host = open_host(ssh_target(lab_host), call_deadline_s=DEADLINE_S).host
     lab_host.freeze_qemu("stuck")
     failed: list[HostError] = []

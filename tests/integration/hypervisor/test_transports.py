@@ -238,7 +238,7 @@ def test_tls_certificates_that_do_not_fit(fresh_lab: Lab, tmp_path: Path) -> Non
 
 
 def test_errors_have_their_kind(fresh_lab: Lab, open_host: OpenHost) -> None:
-    guest = fresh_lab.hosts[0].create_guest("beta", start=True)
+    guest = fresh_lab.hosts[0].create_guest("beta", start=True, boots=False)
     host = open_host(local_target(fresh_lab.hosts[0])).host
     with pytest.raises(VmGone):
         host.start(NOWHERE)

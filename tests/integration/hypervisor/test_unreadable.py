@@ -53,8 +53,8 @@ def test_a_vm_with_a_name_that_is_no_text_hides_no_other(
     fresh_lab: Lab, open_host: OpenHost, garble: Garble
 ) -> None:
     lab_host = fresh_lab.hosts[0]
-    strange = lab_host.create_guest("unreadable-name", start=True)
-    plain = lab_host.create_guest("plain", start=True)
+    strange = lab_host.create_guest("unreadable-name", start=True, boots=False)
+    plain = lab_host.create_guest("plain", start=True, boots=False)
     host = open_host(garble(lab_host, "unreadable-name")).host
     for vms in (host.read_vms().vms or (), host.poll()[0].vms or ()):
         assert {(vm.uuid, vm.name) for vm in vms} == {(strange.uuid, strange.uuid), (plain.uuid, "plain")}

@@ -35,7 +35,7 @@ def test_events_of_virsh_arrive(fresh_lab: Lab, open_host: OpenHost) -> None:
 
 def test_a_killed_qemu_is_a_crash(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    guest = lab_host.create_guest("epsilon", start=True)
+    guest = lab_host.create_guest("epsilon", start=True, boots=False)
     assert guest.uuid
     opened = open_host(local_target(lab_host))
     lab_host.kill_qemu(guest.uuid)
@@ -49,7 +49,7 @@ def test_a_killed_qemu_is_a_crash(fresh_lab: Lab, open_host: OpenHost) -> None:
 
 def test_a_stuck_qemu_does_not_stop_the_others(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    stuck, well = (lab_host.create_guest(name, start=True) for name in ("stuck", "well"))
+    stuck, well = (lab_host.create_guest(name, start=True, boots=False) for name in ("stuck", "well"))
     host = open_host(local_target(lab_host), call_deadline_s=3).host
     lab_host.freeze_qemu(stuck.uuid or "")
     # The first reading finds out; later ones leave the stuck one out and know the other.
@@ -75,7 +75,7 @@ def test_strange_names_come_through(fresh_lab: Lab, open_host: OpenHost) -> None
 
 def test_autostart_and_transient_flags(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    guest = lab_host.create_guest("zeta", start=True)
+    guest = lab_host.create_guest("zeta", start=True, boots=False)
     assert guest.uuid
     host = open_host(local_target(lab_host)).host
     host.set_autostart(guest.uuid, True)
@@ -156,7 +156,7 @@ def test_a_vm_that_was_saved_in_between_is_saved_in_the_next_poll(
     fresh_lab: Lab, open_host: OpenHost
 ) -> None:
     lab_host = fresh_lab.hosts[0]
-    lab_host.create_guest("guest", start=True)
+    lab_host.create_guest("guest", start=True, boots=False)
     host = open_host(local_target(lab_host)).host
     assert [(host.poll()[0].vms or ())[0].state for _ in range(2)] == [VmState.RUNNING] * 2
     lab_host.virsh("managedsave", "guest")

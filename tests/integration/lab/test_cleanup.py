@@ -42,7 +42,7 @@ def traces(lab: Lab) -> list[str]:
 def test_kill_9_of_everything_then_down_leaves_nothing(tmp_path: Path) -> None:
     lab = Lab.up(1, tmp_path, address_range=RANGE)
     host = lab.hosts[0]
-    host.create_guest("running", start=True)
+    host.create_guest("running", start=True, boots=False)
     with pytest.raises(OSError), socket.create_connection(("198.19.243.9", 80), 2):
         pass
     everybody = [each.pid for each in namespace.processes(host.init_pid)]

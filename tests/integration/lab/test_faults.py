@@ -57,7 +57,7 @@ def test_cuts(fresh_lab: Lab, fault: str) -> None:
 
 def test_killed_qemu_is_seen_as_a_crash(fresh_lab: Lab) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("victim & co", start=True)
+    host.create_guest("victim & co", start=True, boots=False)
     host.kill_qemu("victim & co")
     wait_for_state(host, "victim & co", "shut off", 5)
     assert host.virsh("domstate", "victim & co", "--reason") == "shut off (crashed)"
