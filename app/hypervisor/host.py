@@ -255,8 +255,8 @@ class Host:
 
     def screenshot(self, uuid: str, *, max_width: int = 640) -> Picture:
         """The VM's screen now, as PNG, no wider than `max_width` pixels. Raises VmGone, HypervisorRefused."""
-        with self._wiring.reads() as reads:
-            return screen.take(reads, uuid, max_width)
+        with self._wiring.stream() as own:
+            return screen.take(own, uuid, max_width)
 
     def start(self, uuid: str) -> None:
         """Start a VM that is off."""

@@ -13,6 +13,7 @@ from app.core.errors import HypervisorRefused, PoolBusy
 from app.core.messages import N_
 from app.core.pools import FILE_POOLS, PoolSpec
 from app.core.views import VolumeObservation
+from app.hypervisor import changes
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.loop import link_loop
 from app.hypervisor.pool_listing import saved_pool
@@ -146,18 +147,18 @@ class Storage:
 
         A volume that its storage shows to nobody (Ceph) has no bytes here. Raises HypervisorRefused.
         """
-        with self._wiring.reads() as reads:
+        with self._wiring.stream() as own:
             try:
-                volume = reads.call(_pool(reads, pool).storageVolLookupByName, name)
+                volume = own.call(_pool(own, pool).storageVolLookupByName, name)
             except HypervisorRefused as error:
                 if error.code != "no_such_volume":
                     raise
                 return None
-            xml = reads.call(volume.XMLDesc, 0)
+            xml = own.call(volume.XMLDesc, 0)
             seen = read.read_volume(xml)
             stored = read.physical_bytes(xml)
             stored = seen.capacity_bytes if stored is None else stored
-            head = _head(reads, volume, min(length, stored)) if seen.kind in ("file", "block") else b""
+            head = _head(own, volume, min(length, stored)) if seen.kind in ("file", "block") else b""
             return Look(seen, stored, head)
 
     def is_link(self, path: str) -> bool | None:
@@ -244,19 +245,20 @@ class Storage:
 
     def write_volume(self, pool: str, name: str, data: bytes, offset: int = 0) -> None:
         """Write a part of a volume. Raises HypervisorRefused."""
-        with self._wiring.work() as work:
-            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
-            stream = work.raw.newStream(0)
-            work.call(volume.upload, stream, offset, len(data), 0)
+        changes.sending()
+        with self._wiring.stream() as own:
+            volume = own.call(_pool(own, pool).storageVolLookupByName, name)
+            stream = own.raw.newStream(0)
+            own.call(volume.upload, stream, offset, len(data), 0)
             try:
                 for start in range(0, len(data), CHUNK):
                     part = data[start : start + CHUNK]
                     while part:
-                        part = part[work.call(stream.send, part) :]
-                work.call(stream.finish)
+                        part = part[own.call(stream.send, part) :]
+                own.call(stream.finish)
             except BaseException:
                 with suppress(Exception):
-                    work.call(stream.abort)
+                    own.call(stream.abort)
                 raise
 
     def stored_bytes(self, pool: str, name: str) -> int | None:
@@ -272,17 +274,17 @@ class Storage:
 
     def read_volume(self, pool: str, name: str, length: int, offset: int = 0) -> Iterator[bytes]:
         """A part of a volume, in chunks; less when it ends before. Raises HypervisorRefused."""
-        with self._wiring.long() as work:
-            volume = work.call(_pool(work, pool).storageVolLookupByName, name)
-            stream = work.raw.newStream(0)
-            work.call(volume.download, stream, offset, length, 0)
+        with self._wiring.stream() as own:
+            volume = own.call(_pool(own, pool).storageVolLookupByName, name)
+            stream = own.raw.newStream(0)
+            own.call(volume.download, stream, offset, length, 0)
             try:
-                while chunk := work.call(stream.recv, CHUNK):
+                while chunk := own.call(stream.recv, CHUNK):
                     yield chunk
-                work.call(stream.finish)
+                own.call(stream.finish)
             except BaseException:
                 with suppress(Exception):
-                    work.call(stream.abort)
+                    own.call(stream.abort)
                 raise
 
     def read_tail(self, pool: str, name: str, length: int, size_bytes: int) -> bytes:

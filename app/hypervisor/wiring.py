@@ -3,9 +3,10 @@
 libvirtd serves only five calls of a client at a time, and a call that passes its deadline cuts the connection
 with every other call on it. So what may hang on one VM or one pool must not share a connection with what must
 not be cut: `reads` is for questions to guests, screens, storage and jobs, `counters` for statistics, because
-the first reading of a VM whose QEMU hangs hangs too. All but `watch` are opened when first needed and closed
-after a minute without use. All end with `watch`: the engine asks it for signs of life every few seconds, so a
-call without a deadline ends with the host.
+the first reading of a VM whose QEMU hangs hangs too. A stream has a connection of its own as long as it lasts:
+where one thread streams and another calls as their connection ends, libvirt before 10.4 ends the process
+(CVE-2024-4418). All but `watch` are opened when first needed and closed after a minute without use. All end with
+`watch`: the engine asks it for signs of life every few seconds, so a call without a deadline ends with the host.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ class Wiring:
         self.watch = Connection(self.link, call_deadline_s, self._watch_ended)
         self._spares: dict[str, _Spare] = {}
         self._long: set[_Spare] = set()
+        self._streams: list[_Spare] = []
+        self._streaming: set[_Spare] = set()
+        self._taking = threading.Lock()
         self._make_spare = partial(_Spare, self, connect_deadline_s, call_deadline_s)
         self._connect_deadline_s = connect_deadline_s
         self._on_lost = on_lost
@@ -115,6 +119,21 @@ class Wiring:
             self._long.discard(spare)
             spare.end(faults.closed())
 
+    @contextmanager
+    def stream(self) -> Iterator[Connection]:
+        """A connection for one stream, over which nothing else goes meanwhile; the next stream may use it again."""
+        with self._taking:
+            spare = next((each for each in self._streams if each not in self._streaming), None)
+            if spare is None:
+                spare = self._make_spare()
+                self._streams.append(spare)
+            self._streaming.add(spare)
+        try:
+            with spare.use() as connection:
+                yield connection
+        finally:
+            self._streaming.discard(spare)
+
     def reads(self) -> AbstractContextManager[Connection]:
         """The connection for what asks a VM or a pool and may hang with it."""
         return self._spare("reads").use()
@@ -130,7 +149,7 @@ class Wiring:
         return self._spares.get(name) or self._spares.setdefault(name, self._make_spare())
 
     def _watch_ended(self, cause: VigieError) -> None:
-        for spare in (*self._spares.copy().values(), *self._long.copy()):
+        for spare in (*self._spares.copy().values(), *self._long.copy(), *self._streams.copy()):
             spare.end(cause)
         self.link.close()
         if self._announce:

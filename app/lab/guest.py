@@ -37,7 +37,7 @@ class GuestSpec:
     """A guest to make.
 
     `deaf` ignores the power button; without `agent` there is no guest agent in it. One that does not boot runs with
-    nothing in it: its firmware finds no system and waits, which costs the machine next to nothing.
+    nothing in it: its firmware finds no system and waits, deaf to the power button, which costs next to nothing.
     """
 
     name: str

@@ -74,7 +74,7 @@ def test_hostile_names_stay_text_and_in_their_place(console: Console, page: Page
 def test_bulk_start_says_how_many_and_why_not(console: Console, page: Page, fresh_lab: Lab) -> None:
     host = fresh_lab.hosts[0]
     for number in range(3):
-        host.create_guest(f"bulk-{number}", start=number == 0)
+        host.create_guest(f"bulk-{number}", boots=False, start=number == 0)
     for number in range(3):
         console.vm(f"bulk-{number}")
     console.sign_in(page)

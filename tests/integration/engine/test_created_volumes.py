@@ -33,7 +33,7 @@ ROUNDS = 10
 def host(fresh_lab: Lab, site: Site) -> LabHost:
     """A host with a guest `user` that is off."""
     host = fresh_lab.hosts[0]
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.add(host)
     site.wait_vm("user", VmState.SHUTOFF)
     eventually(lambda: row(site, Volume, Volume.name == "user.qcow2"), 15, "the volumes are read")
@@ -237,7 +237,7 @@ def test_a_volume_that_an_earlier_version_noted_before_it_asked_for_it_is_left(
 def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
     host: LabHost, site: Site
 ) -> None:
-    host.create_guest("taker")
+    host.create_guest("taker", boots=False)
     site.wait_vm("taker", VmState.SHUTOFF, 15)
     moved = row(site, Volume, Volume.name == "user.qcow2")
     host.virsh("vol-clone", "--pool", "local", "user.qcow2", "tmp.qcow2")

@@ -28,7 +28,7 @@ CONTENT_MIB = 700  # enough to be caught while it is copied
 def host(fresh_lab: Lab, site: Site) -> LabHost:
     """A host with a running guest whose disk takes a while to copy."""
     host = fresh_lab.hosts[0]
-    host.create_guest("mover", disk_mib=CONTENT_MIB)
+    host.create_guest("mover", boots=False, disk_mib=CONTENT_MIB)
     disk = f"{POOLS['local']}/mover.qcow2"
     host.exec(
         "sh",

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.lab]
 def test_virsh_outside_shows_at_once(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     site.add(host)
-    spec = host.create_guest("outside")
+    spec = host.create_guest("outside", boots=False)
     assert site.wait_vm("outside", VmState.SHUTOFF) < 2
     host.virsh("start", "outside")
     assert site.wait_vm("outside", VmState.RUNNING) < 2
@@ -144,8 +144,8 @@ def test_observe_mode_changes_nothing(fresh_lab: Lab, make_site: MakeSite) -> No
 
 def test_a_host_moved_to_the_address_of_another_touches_no_vm(fresh_lab: Lab, site: Site) -> None:
     one, other = fresh_lab.hosts[:2]
-    one.create_guest("ones")
-    other.create_guest("others")
+    one.create_guest("ones", boots=False)
+    other.create_guest("others", boots=False)
     site.add(one)
     site.wait_vm("ones", VmState.SHUTOFF)
     other_id = site.add(other, transport="local")
@@ -171,7 +171,7 @@ def test_a_task_that_waits_while_its_host_turns_to_observe_mode_changes_nothing(
 ) -> None:
     site = make_site(tasks_per_host=1)
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     host.create_guest("still")
     host_id = site.add(host)
     first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)  # takes the host's only place
@@ -193,7 +193,7 @@ def test_a_locked_database_is_waited_for(fresh_lab: Lab, make_site: MakeSite) ->
     site = make_site(busy_timeout_ms=500)
     host = fresh_lab.hosts[0]
     site.add(host)
-    host.create_guest("late")
+    host.create_guest("late", boots=False)
     site.wait_vm("late", VmState.SHUTOFF)
     holder = sqlite3.connect(site.services.settings.data_dir / "vigie.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -321,8 +321,8 @@ def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(
     fresh_lab: Lab, site: Site, tmp_path: Path
 ) -> None:
     host = fresh_lab.hosts[0]
-    strange = host.create_guest("unreadable-name")
-    host.create_guest("plain")
+    strange = host.create_guest("unreadable-name", boots=False)
+    host.create_guest("plain", boots=False)
     garbler = Garbler(tmp_path / "libvirt-sock", host.socket, "unreadable-name")
     try:
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
@@ -353,7 +353,7 @@ def test_a_host_that_cannot_be_read_at_all_is_refused_with_a_reason(
 def test_a_guest_that_reboots_in_a_loop_is_read_seldom(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     site.add(host)
-    host.create_guest("loop")
+    host.create_guest("loop", boots=False)
     # With so little its kernel dies at once and the firmware starts it again, some ten times a second.
     host.virsh("setmaxmem", "loop", "64M", "--config")
     host.virsh("setmem", "loop", "64M", "--config")

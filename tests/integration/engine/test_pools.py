@@ -152,7 +152,7 @@ def test_a_pool_that_cannot_start_leaves_nothing(host: LabHost, site: Site) -> N
 
 
 def test_a_pool_in_use_stays(fresh_lab: Lab, host: LabHost, site: Site) -> None:
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     host.virsh("pool-refresh", "local")
     done(site, pools.refresh_pool, pool(site, "local").id)  # type: ignore[union-attr]

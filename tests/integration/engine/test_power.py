@@ -40,7 +40,7 @@ def state(site: Site, name: str) -> str:
 
 def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("guest")
+    host.create_guest("guest", boots=False)
     site.add(host)
     for verb, mirrored, said in (
         (VmVerb.START, VmState.RUNNING, "running"),
@@ -66,7 +66,7 @@ def test_tasks_run_on_postgresql_too(fresh_lab: Lab, make_site: MakeSite, cluste
     cluster.execute("CREATE DATABASE engine TEMPLATE empty STRATEGY FILE_COPY")
     site = make_site(database_url=cluster.url("engine"))
     host = fresh_lab.hosts[0]
-    host.create_guest("guest")
+    host.create_guest("guest", boots=False)
     site.add(host)
     site.do("guest", VmVerb.START)
     assert state(site, "guest") == VmState.RUNNING
@@ -90,7 +90,7 @@ def test_a_guest_shuts_down_and_reboots(fresh_lab: Lab, site: Site, method: str)
 
 def test_a_deaf_guest_is_told_of_and_forced_only_when_asked(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     site.add(host)
     task = site.task(site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=2))
     assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "guest_not_reacting")
@@ -104,7 +104,7 @@ def test_a_deaf_guest_is_told_of_and_forced_only_when_asked(fresh_lab: Lab, site
 
 def test_force_off_does_not_wait_for_a_shutdown_that_waits_for_its_guest(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     site.add(host)
     waiting = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
     eventually(lambda: site.engine.health().tasks_running == 1, 5)
@@ -131,7 +131,7 @@ def test_a_transient_vm_that_is_stopped_is_a_success(fresh_lab: Lab, site: Site,
 
 def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     site.add(host)
     task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)
     time.sleep(1)
@@ -205,7 +205,7 @@ def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
     fresh_lab: Lab, site: Site
 ) -> None:
     host = fresh_lab.hosts[0]
-    uuid = host.create_guest("guest").uuid or ""
+    uuid = host.create_guest("guest", boots=False).uuid or ""
     opened = site.engine.host(site.add(host))
     times = 0
 
@@ -226,7 +226,7 @@ def test_a_start_is_not_sent_again_while_the_first_may_still_be_queued_on_the_ho
 ) -> None:
     """A call that passed its deadline has arrived: the daemon carries it out whenever it can."""
     host = fresh_lab.hosts[0]
-    uuid = host.create_guest("guest").uuid or ""
+    uuid = host.create_guest("guest", boots=False).uuid or ""
     opened = site.engine.host(site.add(host))
     times = 0
 
@@ -272,7 +272,7 @@ def test_a_start_that_hangs_in_a_hook_is_sent_once_and_named_when_it_happens_lat
 ) -> None:
     monkeypatch.setattr(run_of_tasks, "HOST_WAIT_S", 6.0)
     host = fresh_lab.hosts[0]
-    host.create_guest("slow")
+    host.create_guest("slow", boots=False)
     host.exec("mkdir", "-p", "/etc/libvirt/hooks")
     try:
         host.exec(
@@ -300,9 +300,9 @@ def test_a_start_that_hangs_in_a_hook_is_sent_once_and_named_when_it_happens_lat
 def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: MakeSite) -> None:
     site = make_site(tasks_per_host=1)
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     for name in ("started", "gone"):
-        host.create_guest(name)
+        host.create_guest(name, boots=False)
     site.add(host)
     first = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=300)  # takes the host's only place
     started, gone = site.act("started", VmVerb.START), site.act("gone", VmVerb.START)
@@ -317,7 +317,7 @@ def test_what_virsh_does_in_between_is_told_truly(fresh_lab: Lab, make_site: Mak
 
 def test_a_host_lost_in_the_middle_is_waited_for(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     site.add(host)
     task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=40)
     time.sleep(1)
@@ -330,7 +330,7 @@ def test_a_host_lost_in_the_middle_is_waited_for(fresh_lab: Lab, site: Site) -> 
 
 def test_fifty_at_once_and_one_wins(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("wanted")
+    host.create_guest("wanted", boots=False)
     site.add(host)
     won: list[str] = []
     lost: list[Conflict] = []
@@ -359,7 +359,7 @@ def test_many_at_once_keep_to_the_limits(fresh_lab: Lab, make_site: MakeSite) ->
     for host in fresh_lab.hosts[:2]:
         for number in range(4):
             names.append(f"{host.name}-{number}")
-            host.create_guest(names[-1])
+            host.create_guest(names[-1], boots=False)
         site.add(host)
     ids = [row.id for row in map(site.vm, names) if row is not None]
     most = 0

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.lab]
 
 def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -> None:
     sick, well = fresh_lab.hosts[:2]
-    well.create_guest("goes-on")
+    well.create_guest("goes-on", boots=False)
     site.add(sick)
     site.add(well)
     sick.freeze()

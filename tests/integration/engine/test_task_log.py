@@ -30,7 +30,7 @@ def refusing(site: Site, table: str) -> Iterator[None]:
 
 def test_a_step_that_cannot_be_logged_ends_truly_and_gives_its_place_back(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("guest")
+    host.create_guest("guest", boots=False)
     site.add(host)
     with refusing(site, "operation_outputs"):
         task = site.task(site.act("guest", VmVerb.START))
@@ -41,7 +41,7 @@ def test_a_step_that_cannot_be_logged_ends_truly_and_gives_its_place_back(fresh_
 
 def test_a_task_that_cannot_be_begun_waits_and_holds_no_place(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("guest")
+    host.create_guest("guest", boots=False)
     site.add(host)
     with refusing(site, "workflow_status"):
         task_id = site.act("guest", VmVerb.START)
@@ -54,7 +54,7 @@ def test_a_task_that_cannot_be_begun_waits_and_holds_no_place(fresh_lab: Lab, si
 def test_every_task_that_waits_is_counted(fresh_lab: Lab, make_site: MakeSite) -> None:
     site = make_site(tasks_per_host=1, tasks_total=1)
     host = fresh_lab.hosts[0]
-    host.create_guest("deaf", start=True, deaf=True)
+    host.create_guest("deaf", start=True, boots=False)
     names = [f"waits-{number}" for number in range(6)]
     for name in names:
         host.create_guest(name)

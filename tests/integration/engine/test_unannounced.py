@@ -74,7 +74,7 @@ def test_saved_definitions_that_are_changed_without_an_event_are_seen(host: LabH
 def test_definitions_of_vms_that_are_off_are_seen_when_changed_without_an_event(
     host: LabHost, site: Site
 ) -> None:
-    host.create_guest("cellar")
+    host.create_guest("cellar", boots=False)
     site.wait_vm("cellar", VmState.SHUTOFF)
     is_cellar = VmDefinition.vm_id == site.vm("cellar").id  # type: ignore[union-attr]
     host.virsh("setvcpus", "cellar", "3", "--config", "--maximum")
@@ -139,7 +139,7 @@ def test_layers_under_a_disk_that_a_job_takes_away_are_seen(host: LabHost, site:
 def test_a_medium_that_virsh_changes_in_a_running_vm_is_seen(host: LabHost, site: Site) -> None:
     medium = "/var/lib/libvirt/images/late.iso"
     host.exec("truncate", "-s", "1M", medium)
-    host.create_guest("reader")
+    host.create_guest("reader", boots=False)
     host.virsh("attach-disk", "reader", "", "sdz", "--type", "cdrom", "--targetbus", "sata", "--config")
     host.virsh("start", "reader")
     site.wait_vm("reader", VmState.RUNNING)

@@ -110,7 +110,7 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
 
 
 def test_a_volume_whose_chain_leaves_the_pools_is_used_in_no_way(host: LabHost, site: Site) -> None:
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     host.exec("sh", "-c", f"umask 077; echo top secret > {SECRET}; truncate -s 1M {SECRET}")
     try:
@@ -130,7 +130,7 @@ def test_a_volume_whose_chain_leaves_the_pools_is_used_in_no_way(host: LabHost, 
 
 
 def test_what_a_guest_wrote_into_a_raw_volume_never_makes_it_qcow2(host: LabHost, site: Site) -> None:
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     spec = VolumeSpec(pool_id=pool(site).id, name="data.img", size_bytes=MIB, format="raw")
     done(site, volumes.create_volume, spec)
@@ -162,7 +162,7 @@ def test_what_a_guest_wrote_into_a_raw_volume_never_makes_it_qcow2(host: LabHost
 
 
 def test_an_upload_that_is_not_whole_is_nothing_that_libvirt_reads(host: LabHost, site: Site) -> None:
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     host.exec("qemu-img", "create", "-q", "-f", "qcow2", f"{LOCAL}/plain.qcow2", "1M")
     site_host = site.host_ids[host.name]
@@ -204,7 +204,7 @@ def begin(site: Site, name: str, size: int) -> str:
 
 
 def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, site: Site) -> None:
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     host.exec("sh", "-c", f"echo top secret > {SECRET}; truncate -s 1M {SECRET}")
     try:

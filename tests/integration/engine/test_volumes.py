@@ -37,7 +37,7 @@ PART = 3 * MIB
 def host(fresh_lab: Lab, site: Site) -> LabHost:
     """A host with a guest `user`."""
     host = fresh_lab.hosts[0]
-    host.create_guest("user")
+    host.create_guest("user", boots=False)
     site.add(host)
     site.wait_vm("user", VmState.SHUTOFF)
     eventually(lambda: volume(site, "user.qcow2"), 15, "the volumes are read")

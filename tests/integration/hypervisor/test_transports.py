@@ -32,7 +32,7 @@ NOWHERE = "11111111-2222-3333-4444-555555555555"
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_lists_and_controls(fresh_lab: Lab, open_host: OpenHost, transport: str) -> None:
     lab_host = fresh_lab.hosts[0]
-    guest = lab_host.create_guest("alpha")
+    guest = lab_host.create_guest("alpha", boots=False)
     host = open_host(TRANSPORTS[transport](lab_host)).host
 
     snapshot = host.read_all()

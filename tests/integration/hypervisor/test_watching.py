@@ -19,7 +19,7 @@ STRANGE = ("<img src=x onerror=alert(1)>", "-rf", "\u202egnp.exe", "n" * 200, "a
 def test_events_of_virsh_arrive(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
     opened = open_host(ssh_target(lab_host))
-    guest = lab_host.create_guest("delta")
+    guest = lab_host.create_guest("delta", boots=False)
     assert guest.uuid
     for command in ("start", "suspend", "resume", "destroy", "undefine"):
         lab_host.virsh(command, guest.uuid)
@@ -65,7 +65,7 @@ def test_a_stuck_qemu_does_not_stop_the_others(fresh_lab: Lab, open_host: OpenHo
 
 def test_strange_names_come_through(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    uuids = {name: lab_host.create_guest(name).uuid for name in STRANGE}
+    uuids = {name: lab_host.create_guest(name, boots=False).uuid for name in STRANGE}
     host = open_host(ssh_target(lab_host)).host
     seen = {vm.name: vm.uuid for vm in host.read_all().vms or ()}
     assert seen == uuids
@@ -138,7 +138,7 @@ def test_flags_that_no_event_tells_of_are_seen_within_three_polls(
     fresh_lab: Lab, open_host: OpenHost
 ) -> None:
     lab_host = fresh_lab.hosts[0]
-    lab_host.create_guest("quiet")
+    lab_host.create_guest("quiet", boots=False)
     host = open_host(local_target(lab_host)).host
 
     def autostart() -> bool:
@@ -165,7 +165,7 @@ def test_a_vm_that_was_saved_in_between_is_saved_in_the_next_poll(
 
 def test_a_change_during_a_poll_is_in_the_next_one(fresh_lab: Lab, open_host: OpenHost) -> None:
     lab_host = fresh_lab.hosts[0]
-    uuid = lab_host.create_guest("quiet").uuid
+    uuid = lab_host.create_guest("quiet", boots=False).uuid
     assert uuid
     host = open_host(local_target(lab_host)).host
     for number in range(60):
