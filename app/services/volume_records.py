@@ -153,6 +153,8 @@ def record_made(session: Session, host_id: str, pool: str, made: VolumeObservati
         return
     row = session.scalar(sa.select(Volume).where(Volume.pool_id == pool_id, Volume.name == made.name))
     if row is None:
+        counted = sa.update(Pool).where(Pool.id == pool_id)
+        session.execute(counted.values(volume_count=Pool.volume_count + 1))
         row = Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=made.name)
         session.add(row)
     row.path, row.kind = made.path, made.kind

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.states import ObjectKind
+from app.core.views import VolumeObservation
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
 from app.services import storage
 from app.services.context import Services
 from app.services.upload_content import Coming
-from app.services.volume_records import AS_FOUND, BY_VIGIE, find_recorded, note_links
+from app.services.volume_records import AS_FOUND, BY_VIGIE, find_recorded, note_links, record_made
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -130,3 +131,13 @@ def test_an_upload_that_an_earlier_version_began_goes_on_as_it_was() -> None:
         0,
     )
     assert Coming.of(new, pool, host, b"y" * 10**5).head == b"x" * 1000 + b"y" * (65536 - 1000)
+
+
+def test_a_volume_that_vigie_has_made_counts_with_its_pool_at_once(services: Services, made: Made) -> None:
+    new = VolumeObservation("new.img", "/vms/new.img", "file", "raw", 2**20, 0)
+    for _ in range(2):  # what repeats a step finds it there
+        with services.database.begin() as session:
+            record_made(session, made.hosts[0], "p0", new, "raw")
+    with services.database.read() as session:
+        counts = [session.get_one(Pool, pool_id).volume_count for pool_id in made.pools]
+    assert counts == [1, 0]
