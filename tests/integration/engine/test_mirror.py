@@ -353,7 +353,7 @@ def test_a_host_that_cannot_be_read_at_all_is_refused_with_a_reason(
 def test_a_guest_that_reboots_in_a_loop_is_read_seldom(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     site.add(host)
-    host.create_guest("loop", boots=False)
+    host.create_guest("loop")
     # With so little its kernel dies at once and the firmware starts it again, some ten times a second.
     host.virsh("setmaxmem", "loop", "64M", "--config")
     host.virsh("setmem", "loop", "64M", "--config")
