@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
+from app.core.created_resources import REQUESTED
 from app.core.errors import HostError, Unavailable, VigieError
 from app.core.messages import N_
 from app.core.states import TaskState
@@ -54,6 +55,7 @@ T = TypeVar("T")
 SCAN_S = 2.0  # how often the table is looked at without being told to
 WRITE_S = 3.0  # how long a task waits for the mirror to show its result
 RETRY_S = 0.3
+LATE_S = 5.0  # after a host's return, before what it may have been asked for is looked for
 CLEAN_AGAIN_S = (2.0, 60.0)  # doubled from the first to the second while a host keeps what is to be removed
 ENDED_BEFORE = Ending(state="", message=None, params={}, error=None, result=None)
 CANCELLED = Ending(
@@ -230,6 +232,9 @@ class TaskRuntime:
 
     def _clean(self, task_id: str, host: Host, made: list[dict[str, str]]) -> None:
         try:
+            # A call that was on its way when the host was lost may be carried out only now that it is back.
+            if any(each.get("state") == REQUESTED for each in made) and self._stopping.wait(LATE_S):
+                return
             for each in leftovers.take_back(host, made, ended=True):
                 self._leave(task_id, dict(each))
             self._note_made(task_id, [])

@@ -49,6 +49,7 @@ def host(fresh_lab: Lab, site: Site) -> LabHost:
     host.virsh("pool-refresh", "local")
     site.add(host)
     eventually(lambda: volume_id(site, "boot.iso"), 15, "the volumes are read")
+    eventually(lambda: row(site, Network), 15, "the networks are read")
     return host
 
 
