@@ -7,7 +7,6 @@ line it reads and tells when one has ended. That the command itself starts is se
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import json
 import os
@@ -18,11 +17,13 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+from app.engine.process import die_with
+
 _COMMAND = "from tests.preload import main; main()"
 
 
@@ -60,12 +61,8 @@ class Preloaded:
 
     def _read_line(self) -> dict[str, int]:
         assert self._process.stdout is not None
-        # Byte by byte: what a buffer holds, select does not see.
-        text = bytearray()
-        while (byte := os.read(self._process.stdout.fileno(), 1)) not in (b"\n", b""):
-            text += byte
-        assert byte, "the process that has loaded the libraries has ended"
-        line: dict[str, int] = json.loads(text)
+        line: dict[str, int] | None = _read_json(self._process.stdout.fileno())
+        assert line is not None, "the process that has loaded the libraries has ended"
         if "ended" in line:
             self._codes[line["ended"]] = line["code"]
         return line
@@ -113,19 +110,24 @@ def main() -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     gc.collect()
     gc.freeze()
-    requests = sys.stdin.buffer.raw  # type: ignore[attr-defined]
     while True:
-        ready, _, _ = select.select([requests, ended], [], [])
+        ready, _, _ = select.select([0, ended], [], [])
         if ended in ready:
             os.read(ended, 4096)
             _tell_ended()
-        if requests in ready:
-            text = bytearray()
-            while (byte := requests.read(1)) not in (b"\n", b""):
-                text += byte
-            if not byte:
+        if 0 in ready:
+            request = _read_json(0)
+            if request is None:
                 return
-            _fork(json.loads(text))
+            _fork(request)
+
+
+def _read_json(file: int) -> Any:
+    """The next line; None at the end. Byte by byte: what a buffer holds, select does not see."""
+    text = bytearray()
+    while (byte := os.read(file, 1)) not in (b"\n", b""):
+        text += byte
+    return json.loads(text) if byte else None
 
 
 def _tell_ended() -> None:
@@ -148,15 +150,15 @@ def _fork(request: Mapping[str, Any]) -> None:
         return _tell({"started": pid})
     try:
         _serve(parent, request)
+    except Exception:  # noqa: BLE001  the end of a process: told as it would tell it
+        traceback.print_exc()
     finally:
         os._exit(1)
 
 
 def _serve(parent: int, request: Mapping[str, Any]) -> NoReturn:
     """Become `vigie serve`, as a process of its own would be."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+    die_with(parent)
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -164,8 +164,12 @@ def _become_child_of(parent: int) -> None:
     """Be killed when the parent ends; leave Ctrl-C and SIGTERM to it; share heaps between threads."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     share_heaps()
+    die_with(parent)
+
+
+def die_with(parent: int) -> None:
+    """Be killed when the parent ends, however that happens; end at once when it has."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)

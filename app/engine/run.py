@@ -132,9 +132,8 @@ class Run:
             try:
                 return self._call_once(verb)
             except Lost:
-                self.pause(
-                    0.2 * 4**attempt
-                )  # the connection may not have noticed yet that the daemon is gone
+                # The connection may not have noticed yet that the daemon is gone.
+                self.pause(0.2 * 4**attempt)
         return self._call_once(verb)
 
     def _call_once(self, verb: Callable[[Host], T]) -> T:

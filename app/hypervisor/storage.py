@@ -158,7 +158,8 @@ class Storage:
             seen = read.read_volume(xml)
             stored = read.physical_bytes(xml)
             stored = seen.capacity_bytes if stored is None else stored
-            head = _head(own, volume, min(length, stored)) if seen.kind in ("file", "block") else b""
+            is_read = seen.kind in ("file", "block")
+            head = b"".join(_chunks(own, volume, min(length, stored))) if is_read else b""
             return Look(seen, stored, head)
 
     def is_link(self, path: str) -> bool | None:
@@ -276,16 +277,7 @@ class Storage:
         """A part of a volume, in chunks; less when it ends before. Raises HypervisorRefused."""
         with self._wiring.stream() as own:
             volume = own.call(_pool(own, pool).storageVolLookupByName, name)
-            stream = own.raw.newStream(0)
-            own.call(volume.download, stream, offset, length, 0)
-            try:
-                while chunk := own.call(stream.recv, CHUNK):
-                    yield chunk
-                own.call(stream.finish)
-            except BaseException:
-                with suppress(Exception):
-                    own.call(stream.abort)
-                raise
+            yield from _chunks(own, volume, length, offset)
 
     def read_tail(self, pool: str, name: str, length: int, size_bytes: int) -> bytes:
         """The last bytes of a volume that has so many. Raises HypervisorRefused."""
@@ -342,20 +334,20 @@ def _telling_busy(connection: Connection, pool: libvirt.virStoragePool) -> Itera
         ) from error
 
 
-def _head(connection: Connection, volume: libvirt.virStorageVol, length: int) -> bytes:
-    """The first bytes of a volume; fewer when it ends before."""
+def _chunks(
+    connection: Connection, volume: libvirt.virStorageVol, length: int, offset: int = 0
+) -> Iterator[bytes]:
+    """A part of a volume, as it comes; less when it ends before."""
     stream = connection.raw.newStream(0)
-    connection.call(volume.download, stream, 0, length, 0)
-    found = bytearray()
+    connection.call(volume.download, stream, offset, length, 0)
     try:
         while chunk := connection.call(stream.recv, CHUNK):
-            found += chunk
+            yield chunk
         connection.call(stream.finish)
     except BaseException:
         with suppress(Exception):
             connection.call(stream.abort)
         raise
-    return bytes(found)
 
 
 def volume_xml(plan: VolumePlan) -> str:

@@ -60,9 +60,8 @@ class Wiring:
         self.watch = Connection(self.link, call_deadline_s, self._watch_ended)
         self._spares: dict[str, _Spare] = {}
         self._long: set[_Spare] = set()
-        self._streams: list[_Spare] = []
-        self._streaming: set[_Spare] = set()
-        self._taking = threading.Lock()
+        self._streams: set[_Spare] = set()
+        self._resting: list[_Spare] = []  # those of the streams that no stream uses now
         self._make_spare = partial(_Spare, self, connect_deadline_s, call_deadline_s)
         self._connect_deadline_s = connect_deadline_s
         self._on_lost = on_lost
@@ -122,17 +121,16 @@ class Wiring:
     @contextmanager
     def stream(self) -> Iterator[Connection]:
         """A connection for one stream, over which nothing else goes meanwhile; the next stream may use it again."""
-        with self._taking:
-            spare = next((each for each in self._streams if each not in self._streaming), None)
-            if spare is None:
-                spare = self._make_spare()
-                self._streams.append(spare)
-            self._streaming.add(spare)
+        try:
+            spare = self._resting.pop()
+        except IndexError:
+            spare = self._make_spare()
+            self._streams.add(spare)
         try:
             with spare.use() as connection:
                 yield connection
         finally:
-            self._streaming.discard(spare)
+            self._resting.append(spare)
 
     def reads(self) -> AbstractContextManager[Connection]:
         """The connection for what asks a VM or a pool and may hang with it."""

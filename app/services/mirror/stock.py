@@ -321,7 +321,7 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
     pools = table(models.Pool).c
-    facts = sa.select(pools.id, pools.volumes_read_at, pools.kind, pools.volume_count).where(
+    facts = sa.select(pools.id, pools.volumes_read_at, pools.kind).where(
         pools.id.in_([pool_id for _, pool_id, _ in read])
     )
     known = {row.id: row for row in batch.session.execute(facts)}
@@ -333,7 +333,7 @@ def _observe_volumes(batch: Batch, read: list[tuple[str, str, Sequence[VolumeObs
             resized.add(host_id)
             if known[pool_id].kind in DEVICE_POOLS:
                 devices.add(host_id)
-        if len(volumes) != known[pool_id].volume_count or _is_due(batch, known[pool_id].volumes_read_at):
+        if _is_due(batch, known[pool_id].volumes_read_at):
             batch.topics.add(pool_id)
         counted = {"volume_count": len(volumes), "volumes_read_at": batch.now}
         batch.update(models.Pool, pool_id, counted)
