@@ -31,7 +31,7 @@ async function search(text) {
   if (number !== asked) return;
   results.replaceChildren(made.content);
   answered = text;
-  results.setAttribute("aria-busy", "false");
+  results.setAttribute("aria-busy", String(input.value.trim() !== text)); // more may have been typed since
   const first = options()[0];
   mark(first);
   // Nobody has seen this answer yet, so it may lead somewhere but not act.

@@ -92,6 +92,7 @@ def test_palette_asks_before_it_resets_and_acts_on_no_older_answer(site: Site, v
     page.keyboard.press("Control+k")
     page.keyboard.type(f"reset {vm['name']}")
     chosen = page.locator("#palette-list [aria-selected=true]")
+    expect(page.locator("#palette-results")).to_have_attribute("aria-busy", "false")  # of all that was typed
     expect(chosen).to_contain_text(f"Reset: {vm['name']}")
     page.keyboard.press("Enter")
     expect(page.locator("#question")).to_be_visible()
