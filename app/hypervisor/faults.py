@@ -113,6 +113,14 @@ def translate(error: libvirt.libvirtError) -> VigieError:
     )
 
 
+def is_agent_command_killed(error: libvirt.libvirtError) -> bool:
+    """Whether the guest agent ran the command, and something in the guest killed it. The text is the agent's own.
+
+    https://gitlab.com/qemu-project/qemu/-/blob/master/qga/commands-posix.c
+    """
+    return "child process has terminated abnormally" in (error.get_error_message() or "")
+
+
 def clean(text: object) -> str:
     """Text from a host, cut to a sane length and without control characters."""
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in str(text)[:MAX_DETAIL])

@@ -268,11 +268,11 @@ class Host:
 
     def shutdown(self, uuid: str, method: StopMethod = "auto") -> None:
         """Ask the guest to shut down; returns once asked. `auto` asks the agent first, then by ACPI."""
-        self._do(uuid, lambda vm: vm.shutdownFlags(_SHUTDOWN[method]))
+        self._do(uuid, lambda vm: _ask_guest(lambda: vm.shutdownFlags(_SHUTDOWN[method])))
 
     def reboot(self, uuid: str, method: StopMethod = "auto") -> None:
         """Ask the guest to reboot; returns once asked."""
-        self._do(uuid, lambda vm: vm.reboot(_REBOOT[method]))
+        self._do(uuid, lambda vm: _ask_guest(lambda: vm.reboot(_REBOOT[method])))
 
     def reset(self, uuid: str) -> None:
         """Reset the VM as its reset button would; the guest is not asked."""
@@ -343,6 +343,15 @@ class Host:
                 raise
             finally:
                 self._touched += 1
+
+
+def _ask_guest(send: Callable[[], object]) -> None:
+    """Ask a guest to shut down or reboot. One that does may end its agent's command before that has returned."""
+    try:
+        send()
+    except libvirt.libvirtError as error:
+        if not faults.is_agent_command_killed(error):
+            raise
 
 
 __all__ = ["Host", "StopMethod", "see_identity"]

@@ -325,7 +325,7 @@ def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: L
     site.add(host)
     eventually(lambda: row(site, Vm, Vm.name == "tower") and definition(site).saved_xml, 15, "it is read")
     host.virsh("setvcpus", "tower", "3", "--config", "--maximum")
-    eventually(lambda: definition(site).pending == ["vCPUs"], 10, "what virsh changed waits")
+    eventually(lambda: definition(site).pending == ["vCPUs"], 45, "what virsh changed waits")
     with site.services.database.read() as session:
         assert len(definitions.list_versions(site.ctx(session), vm_id(site)).items) == 2
 

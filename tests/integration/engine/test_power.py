@@ -27,6 +27,7 @@ from app.services.work import TaskWork
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
+from tests.integration.engine.test_creation import guest_says
 from tests.integration.lab.waiting import find_save_writer, wait_for_agent, wait_for_state
 
 pytestmark = [pytest.mark.lab]
@@ -85,6 +86,19 @@ def test_a_guest_shuts_down_and_reboots(fresh_lab: Lab, site: Site, method: str)
         wait_for_agent(host, spec.uuid or "guest")
     site.do("guest", VmVerb.SHUTDOWN, method=method, timeout_s=60)
     assert state(site, "guest") == VmState.SHUTOFF
+    assert host.virsh("domstate", "guest") == "shut off"
+
+
+def test_a_shutdown_that_ends_the_command_of_the_guest_agent_is_no_failure(
+    fresh_lab: Lab, site: Site
+) -> None:
+    host = fresh_lab.hosts[0]
+    spec = host.create_guest("guest", start=True)
+    site.add(host)
+    wait_for_agent(host, spec.uuid or "guest")
+    killed = "#!/bin/sh\n/bin/poweroff\nkill -KILL $$\n"
+    guest_says(host, "guest", "/bin/sh", "-c", f"printf '{killed}' > /sbin/shutdown")
+    site.do("guest", VmVerb.SHUTDOWN, method="agent", timeout_s=60)
     assert host.virsh("domstate", "guest") == "shut off"
 
 
