@@ -16,20 +16,22 @@ T = TypeVar("T")
 def wait_for(look: Callable[[], T], what: str, timeout_s: float = 30) -> T:
     """Return the first true answer of `look`; a LabError of it counts as not yet."""
     deadline = time.monotonic() + timeout_s
+    last: LabError | None = None
     while time.monotonic() < deadline:
         try:
             if found := look():
                 return found
-        except LabError:
-            pass
+        except LabError as error:
+            last = error
         time.sleep(0.1)
-    raise AssertionError(f"{what}: not within {timeout_s:g} s")
+    raise AssertionError(f"{what}: not within {timeout_s:g} s; last: {last}")
 
 
 def wait_for_agent(host: LabHost, uuid: str) -> None:
     """Wait until the guest's agent answers."""
     ping = '{"execute": "guest-ping"}'
-    wait_for(lambda: host.virsh("qemu-agent-command", uuid, ping), "guest agent", 90)
+    # Without a limit virsh waits for ever for an agent that lost the question, and has others wait behind it.
+    wait_for(lambda: host.virsh("qemu-agent-command", uuid, ping, "--timeout", "10"), "guest agent", 90)
 
 
 def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) -> None:
