@@ -50,6 +50,7 @@ class Preloaded:
             self._process.stdin.flush()
             while (pid := self._read_line().get("started")) is None:
                 pass
+            self._codes.pop(pid, None)  # of an earlier server with this number
         return Child(self, pid)
 
     def code_of(self, pid: int) -> int | None:
