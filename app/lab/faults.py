@@ -59,9 +59,17 @@ class Faults:
 
     def freeze(self, *, everything: bool = False) -> None:
         """Stop libvirtd in its tracks (SIGSTOP), or every process of the host, sshd and VMs included."""
+        try:
+            self._freeze(everything, timeout_s=5)
+        except LabError:
+            # A process in vfork cannot stop before its child, stopped too, goes on.
+            self._signal_all(signal.SIGCONT, everything=True)
+            self._freeze(everything, timeout_s=20)
+
+    def _freeze(self, everything: bool, *, timeout_s: float) -> None:
         chosen = self._signal_all(signal.SIGSTOP, everything=everything)
         # The kernel stops the threads of a process one by one, soon after.
-        self._wait_until(lambda: not self._moving() & chosen, "stop")
+        self._wait_until(lambda: not self._moving() & chosen, "stop", timeout_s)
 
     def thaw(self) -> None:
         """Let all that `freeze` stopped go on."""

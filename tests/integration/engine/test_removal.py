@@ -246,7 +246,15 @@ def test_a_vm_does_not_come_back_to_a_disk_that_another_vm_was_given(host: LabHo
     assert (task.error.code, "parent" in (task.error.why or "")) == ("volume_in_use", True)
     assert "doomed" not in host.virsh("list", "--all", "--name")
     host.virsh("detach-disk", "parent", "vdb", "--config")
-    assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
+    parent = site.vm("parent")
+    assert parent is not None
+    eventually(
+        lambda: str(disk) not in row(site, VmDefinition, VmDefinition.vm_id == parent.id).xml,
+        30,
+        "it is read",
+    )
+    task = site.task(back(site, vm.id))
+    assert task.state is TaskState.SUCCEEDED, task.error
 
 
 def forge(host: LabHost, path: str) -> None:
