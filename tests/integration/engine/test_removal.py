@@ -249,7 +249,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_another_vm_was_given(host: LabHo
     parent = site.vm("parent")
     assert parent is not None
     eventually(
-        lambda: str(disk) not in row(site, VmDefinition, VmDefinition.vm_id == parent.id).xml,
+        lambda: str(disk) not in row(site, VmDefinition.xml, VmDefinition.vm_id == parent.id),
         30,
         "it is read",
     )
