@@ -63,7 +63,7 @@ class Faults:
             self._freeze(everything, timeout_s=5)
         except LabError:
             # A process in vfork cannot stop before its child, stopped too, goes on.
-            self._signal_all(signal.SIGCONT, everything=True)
+            self.thaw()
             self._freeze(everything, timeout_s=20)
 
     def _freeze(self, everything: bool, *, timeout_s: float) -> None:

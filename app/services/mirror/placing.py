@@ -5,6 +5,7 @@ A definition of a VM on a host that does not run it gets no row. Only a VM that 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ from app.services.mirror.redefined import Defined
 from app.services.notices import TREE
 
 
-class Placing:
+class Placing(ABC):
     """The part of a pass over the news that decides which row a listed VM belongs to."""
 
     batch: Batch
@@ -39,8 +40,9 @@ class Placing:
     began: list[Held]  # conditions that begin with this pass
     over: list[Held]  # conditions that end with it, if they held
 
+    @abstractmethod
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
-        raise NotImplementedError
+        """Write the row of a VM that is new to the inventory, or a second one of a VM that runs on two hosts."""
 
     def _arrive(self, news: News, vm: VmObservation) -> None:
         """A VM that has no row on this host: new, moved here, or a second copy."""
