@@ -2,6 +2,8 @@
 // again by an ordinary GET of its own. Elements: data-live="topic topic", hx-get, hx-trigger="vigie:live".
 // Rows inside [data-live-batch="/url"] are read together, in one GET with ?ids=a,b.
 
+import { fetchPart } from "./parts.js";
+
 const RETRY_MS = [500, 1000, 2000, 5000];
 const MOST_IDS = 200;
 const listeners = new Set();
@@ -78,8 +80,7 @@ function connect() {
 // EventSource does not tell why it failed: an ended login must lead to the sign-in page, not to endless retries.
 async function check() {
   try {
-    const answer = await fetch("/drawer/running", { headers: { "HX-Request": "true" }, redirect: "manual" });
-    if (answer.headers.has("HX-Redirect") || answer.status === 401) return signedOut();
+    if (!(await fetchPart("/drawer/running"))) return;
   } catch {
     // the server is away; connect() tries again
   }

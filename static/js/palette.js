@@ -1,5 +1,6 @@
 // The palette (Ctrl K): what is typed is searched on the server; arrows choose, Enter opens. Enter is a click on
 // what is chosen, so that questions.js asks first where an act loses something.
+import { fetchPart } from "./parts.js";
 import { toast } from "./toasts.js";
 import { visit } from "./shell.js";
 
@@ -22,9 +23,8 @@ export function openPalette() {
 
 async function search(text) {
   const number = ++asked;
-  const answer = await fetch(`/search?q=${encodeURIComponent(text)}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  const answer = await fetchPart(`/search?q=${encodeURIComponent(text)}`).catch(() => null);
   if (number !== asked) return; // a newer question is under way
-  if (answer?.headers.has("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
   if (!answer?.ok) return;
   const made = document.createElement("template");
   made.innerHTML = await answer.text(); // our own server's template, escaped there
@@ -62,7 +62,7 @@ function move(step) {
 async function open(option) {
   dialog.close();
   if (option.dataset.method === "GET") return visit(option.dataset.url);
-  const answer = await fetch(option.dataset.url, { method: option.dataset.method, headers: { "HX-Request": "true" } }).catch(() => null);
+  const answer = await fetchPart(option.dataset.url, { method: option.dataset.method }).catch(() => null);
   const told = answer?.headers.get("HX-Trigger");
   if (told) toast(JSON.parse(told)["vigie:toast"]);
 }

@@ -2,6 +2,7 @@
 // It knows no ARIA, so the roles are set here. What is open is remembered per view in this browser.
 import { Wunderbaum } from "/static/vendor/wunderbaum.esm.min.js";
 import { onChange } from "./live.js";
+import { fetchPart } from "./parts.js";
 import { visit } from "./shell.js";
 
 const ROW_PX = 24;
@@ -32,9 +33,8 @@ const opened = {
 
 async function children(parent) {
   const url = `/tree/children?view=${view}${parent ? `&parent=${parent}` : ""}`;
-  const answer = await fetch(url, { headers: { "HX-Request": "true" } });
-  if (answer.headers.has("HX-Redirect")) location.assign(answer.headers.get("HX-Redirect"));
-  if (!answer.ok) throw new Error(texts.failed);
+  const answer = await fetchPart(url);
+  if (!answer?.ok) throw new Error(texts.failed);
   return (await answer.json()).map(nodeOf);
 }
 
@@ -162,8 +162,8 @@ async function follow() {
   if (!id) return void tree.getActiveNode()?.setActive(false, { noEvents: true });
   let node = tree.findKey(id);
   if (!node && /^(vm|host)_/.test(id) && view === "hosts") {
-    const answer = await fetch(`/tree/path?id=${id}`, { headers: { "HX-Request": "true" } });
-    for (const { id: above } of answer.ok ? await answer.json() : []) {
+    const answer = await fetchPart(`/tree/path?id=${id}`);
+    for (const { id: above } of answer?.ok ? await answer.json() : []) {
       if (above !== id) await tree.findKey(above)?.setExpanded(true, { noAnimation: true, scrollIntoView: false });
     }
     node = tree.findKey(id);

@@ -136,6 +136,19 @@ def test_pages_send_strangers_to_the_login(console: Console) -> None:
     assert part.headers["hx-redirect"] == "/login?next=%2Fvms"
 
 
+def test_after_signing_in_again_the_open_page_is_shown_not_the_part_that_asked(console: Console) -> None:
+    stranger = console.client(None)
+    of_page = {"HX-Request": "true", "HX-Current-URL": "http://127.0.0.1/vms?state=running"}
+    login = "/login?next=%2Fvms%3Fstate%3Drunning"
+    part = stranger.get("/tree/children?view=hosts", headers=of_page)
+    assert part.headers["hx-redirect"] == login
+    assert stranger.post("/account/password", headers=of_page).headers["hx-redirect"] == login
+    strange = stranger.get("/tree/children", headers={**of_page, "HX-Current-URL": "http://[::1"})
+    assert strange.headers["hx-redirect"] == "/login"
+    followed = stranger.get("/hosts", headers={**of_page, "HX-Target": "main#main"})
+    assert followed.headers["hx-redirect"] == "/login?next=%2Fhosts"
+
+
 def test_made_up_methods_do_not_become_metrics(console: Console) -> None:
     client = console.client()
     for number in range(5):
