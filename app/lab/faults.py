@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FILL_FILE = ".vigie-lab-fill"
 DAEMON = "libvirtd"
+FREEZE_AGAIN_S = (0.2, 1.0, 3.0)
 
 
 class Faults:
@@ -59,12 +60,16 @@ class Faults:
 
     def freeze(self, *, everything: bool = False) -> None:
         """Stop libvirtd in its tracks (SIGSTOP), or every process of the host, sshd and VMs included."""
-        try:
-            self._freeze(everything, timeout_s=5)
-        except LabError:
-            # A process in vfork cannot stop before its child, stopped too, goes on.
-            self.thaw()
-            self._freeze(everything, timeout_s=20)
+        for pause_s in FREEZE_AGAIN_S:
+            try:
+                self._freeze(everything, timeout_s=5)
+            except LabError:
+                # A process in vfork cannot stop before its child, stopped too, goes on: it is given time to.
+                self.thaw()
+                time.sleep(pause_s)
+            else:
+                return
+        self._freeze(everything, timeout_s=20)
 
     def _freeze(self, everything: bool, *, timeout_s: float) -> None:
         chosen = self._signal_all(signal.SIGSTOP, everything=everything)
@@ -157,8 +162,11 @@ class Faults:
             namespace.send(pid, number)
         return chosen
 
+    def _running(self) -> list[namespace.Process]:
+        return [each for each in namespace.processes(self.init_pid) if not each.stopped]
+
     def _moving(self) -> set[int]:
-        return {each.pid for each in namespace.processes(self.init_pid) if not each.stopped}
+        return {each.pid for each in self._running()}
 
     def _end_daemon(self, number: signal.Signals) -> None:
         pids = self.daemon_pids()
@@ -177,8 +185,10 @@ class Faults:
         deadline = time.monotonic() + timeout_s
         while not done():
             if time.monotonic() > deadline:
+                left = ", ".join(f"{each.command} ({each.pid})" for each in self._running())
                 raise LabError(
-                    f"A process of {self.name} did not {what} within {timeout_s:g} s; kill the host."
+                    f"A process of {self.name} did not {what} within {timeout_s:g} s; kill the host. "
+                    f"Not stopped: {left or 'none'}."
                 )
             time.sleep(0.005)
 

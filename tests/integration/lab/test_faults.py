@@ -1,10 +1,18 @@
 """Each fault does what it says, and is undone."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from app.lab import namespace
 from app.lab.errors import LabError
 from app.lab.host import LabHost
 from app.lab.lab import Lab
@@ -41,6 +49,36 @@ def test_daemon_faults(fresh_lab: Lab) -> None:
     host.thaw()
     assert answers(host)
     assert host.virsh("hostname") == host.name
+
+
+# posix_spawn waits in vfork until its child runs the command, and this child waits for a writer of the pipe.
+SPAWN = """
+import os, sys
+os.mkfifo(sys.argv[1])
+actions = [(os.POSIX_SPAWN_OPEN, 0, sys.argv[1], os.O_RDONLY, 0)]
+os.waitpid(os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, file_actions=actions), 0)
+"""
+
+
+def test_a_host_with_a_process_in_vfork_is_frozen_all_the_same(fresh_lab: Lab) -> None:
+    host = fresh_lab.hosts[0]
+    pipe = f"/run/vfork-{host.name}"
+    inside = namespace.inside_command(host.init_pid, (sys.executable, "-c", SPAWN, pipe))
+    with subprocess.Popen(inside) as spawning:
+        seen = Path(f"/proc/{host.init_pid}/root{pipe}")
+        wait_for(seen.exists, "the pipe is there")
+        time.sleep(0.5)  # until the child waits, for which there is no sign
+        with ThreadPoolExecutor(1) as pool:
+            frozen = pool.submit(host.freeze, everything=True)
+            time.sleep(7)  # the second attempt has stopped the child, too, before it ran its command
+            writer = os.open(seen, os.O_RDWR)
+            frozen.result()
+        assert not answers(host, 0.5)
+        os.close(writer)
+        host.thaw()
+        spawning.send_signal(signal.SIGCONT)  # nsenter stops with what it has started
+        assert answers(host)
+        host.exec("pkill", "-f", pipe, check=False)
 
 
 @pytest.mark.parametrize("fault", ["cut", "cut_in", "cut_out"])
