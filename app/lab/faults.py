@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from app.lab.state import HostState, LabState
 
 FILL_FILE = ".vigie-lab-fill"
+SAVE_WRITER = "/usr/lib/libvirt/libvirt_iohelper"
+HELD_WRITER = """#!/bin/sh
+kill -STOP $$
+exec /run/libvirt_iohelper "$@"
+"""
 DAEMON = "libvirtd"
 FREEZE_AGAIN_S = (0.2, 1.0, 3.0)
 
@@ -115,6 +121,29 @@ class Faults:
     def freeze_qemu(self, vm: str) -> None:
         """Stop the QEMU of a running VM in its tracks; `thaw` undoes it. LabError when it does not run."""
         namespace.send(self.qemu_pid(vm), signal.SIGSTOP)
+
+    @contextmanager
+    def held_saves(self) -> Iterator[None]:
+        """Let what writes a VM's memory to disk stand still as it begins, as when the disk hangs.
+
+        `save_writer` finds it; SIGCONT lets that save go on. Saves that begin after the block are as ever.
+        """
+        script = self.run_directory / "held_iohelper"
+        script.write_text(HELD_WRITER)
+        script.chmod(0o755)
+        self.exec("cp", SAVE_WRITER, "/run/libvirt_iohelper")
+        self.exec("mount", "--bind", "/run/held_iohelper", SAVE_WRITER)
+        try:
+            yield
+        finally:
+            self.exec("umount", "--lazy", SAVE_WRITER)  # a shell that stands still reads from it
+
+    def save_writer(self) -> int | None:
+        """Pid, on the machine, of what stands still instead of writing a VM's memory; None while nothing does."""
+        for each in namespace.processes(self.init_pid):
+            if each.stopped and SAVE_WRITER in namespace.command_line(each.pid):
+                return each.pid
+        return None
 
     def kill_host(self) -> None:
         """Pull cable and power at once: every process of the host ends, its address is silent."""

@@ -1,7 +1,6 @@
 """Every power verb, end to end on real guests, and how tasks end when the world changes under them."""
 
 import os
-import re
 import signal
 import threading
 import time
@@ -19,7 +18,6 @@ from app.engine import run as run_of_tasks
 from app.engine.run import Run, TaskFailed, Tie
 from app.engine.sending import deliver
 from app.hypervisor import Host
-from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services import vms
 from app.services.notices import SCREEN, SHOT
@@ -28,7 +26,7 @@ from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
-from tests.integration.lab.waiting import find_save_writer, wait_for_agent, wait_for_state
+from tests.integration.lab.waiting import wait_for_agent, wait_for_save, wait_for_state
 
 pytestmark = [pytest.mark.lab]
 
@@ -162,7 +160,9 @@ def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Sit
     spec = host.create_guest("guest", start=True)
     site.add(host)
     wait_for_agent(host, spec.uuid or "guest")
-    task_id, writer = begin_slow_save(site, host, "guest")
+    with host.held_saves():
+        task_id = site.act("guest", VmVerb.SAVE)
+        writer = wait_for_save(host)
     try:
         site.cancel(task_id)
         time.sleep(4)  # until the save was told to stop, also on a busy machine
@@ -174,23 +174,6 @@ def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Sit
     assert state(site, "guest") == VmState.SAVED
 
 
-def begin_slow_save(site: Site, host: LabHost, name: str) -> tuple[str, int]:
-    """A save whose writer stands still, as with a slow disk, while there is memory left to write."""
-    for _ in range(10):
-        others = frozenset(os.listdir("/proc"))
-        task_id = site.act(name, VmVerb.SAVE)
-        writer = find_save_writer(others)
-        os.kill(writer, signal.SIGSTOP)
-        time.sleep(0.3)  # what it was given already passes through
-        left = re.search(r"Memory remaining: +([0-9.]+)", host.virsh("domjobinfo", name))
-        if left and float(left[1]) > 0:
-            return task_id, writer
-        os.kill(writer, signal.SIGCONT)  # it was stopped too late: everything was handed to it
-        assert site.task(task_id).state is TaskState.SUCCEEDED
-        site.do(name, VmVerb.RESTORE)
-    raise AssertionError("every save was too quick")
-
-
 def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
     fresh_lab: Lab, make_site: MakeSite
 ) -> None:
@@ -198,9 +181,9 @@ def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
     host = fresh_lab.hosts[0]
     host.create_guest("guest", start=True)
     site.add(host)
-    task_id = site.act("guest", VmVerb.SAVE)
-    writer = find_save_writer()
-    os.kill(writer, signal.SIGSTOP)  # what a slow disk looks like
+    with host.held_saves():
+        task_id = site.act("guest", VmVerb.SAVE)
+        writer = wait_for_save(host)
     try:
         host.cut()
         site.wait_host(host, HostState.NOT_ANSWERING, 10)

@@ -25,7 +25,7 @@ from tests.integration.hypervisor.targets import (
     simulated_target,
     ssh_target,
 )
-from tests.integration.lab.waiting import find_save_writer, wait_for
+from tests.integration.lab.waiting import wait_for, wait_for_save
 
 pytestmark = pytest.mark.lab
 DEADLINE_S = 1.5
@@ -164,9 +164,9 @@ def test_a_stuck_qemu_cuts_no_verb_of_another_vm(fresh_lab: Lab, open_host: Open
             failed.append(error)
 
     saving = threading.Thread(target=save)
-    saving.start()
-    writer = find_save_writer()
-    os.kill(writer, signal.SIGSTOP)  # so that the verb is under way all the time
+    with lab_host.held_saves():  # so that the verb is under way all the time
+        saving.start()
+        writer = wait_for_save(lab_host)
     try:
         with at_deadline():
             host.screenshot(stuck)

@@ -1,10 +1,7 @@
 """Wait for something that happens by itself."""
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import TypeVar
 
 from app.lab.errors import LabError
@@ -39,12 +36,6 @@ def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) 
     wait_for(lambda: host.virsh("domstate", uuid) == state, f"state {state}", timeout_s)
 
 
-def find_save_writer(others: frozenset[str] = frozenset()) -> int:
-    """The process through which libvirt writes a VM's memory, but none of these others (names in /proc)."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        for number in set(os.listdir("/proc")) - others:
-            with suppress(OSError):
-                if number.isdigit() and b"libvirt_iohelper" in Path(f"/proc/{number}/cmdline").read_bytes():
-                    return int(number)
-    raise AssertionError("no save began")
+def wait_for_save(host: LabHost) -> int:
+    """The process that is to write a VM's memory, inside `LabHost.held_saves`; SIGCONT lets it go on."""
+    return wait_for(host.save_writer, "a save has begun") or 0
