@@ -21,7 +21,7 @@ NETWORK = "Failed to load resource"  # what Chromium says of refused requests, w
 NAME, PASSWORD = "bench", "bench-of-this-machine"
 
 # Two cores may serve a browser, a server and guests at the same time.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @dataclass(slots=True)

@@ -122,7 +122,7 @@ def page_of(browser: Browser, **options: object) -> Iterator[Page]:
             context.close()
 
 
-def wait_for(look: Callable[[], T | None], what: str, timeout_s: float = 30) -> T:
+def wait_for(look: Callable[[], T | None], what: str, timeout_s: float = 60) -> T:
     """The first answer of `look` that is there."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

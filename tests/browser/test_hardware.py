@@ -102,7 +102,7 @@ def test_a_page_from_before_virsh_changed_the_vm_is_refused_and_one_from_after_k
     saved = host.virsh("dumpxml", "--inactive", NAME)
     assert "by virsh" in saved
     assert "https://example.org/own" in saved
-    expect(page.locator("main")).to_contain_text("after the next power-off", timeout=15_000)
+    expect(page.locator("main")).to_contain_text("after the next power-off")
 
     page.goto(f"{console.url}/vms/{vm}/edit/machine")
     page.fill("[name=pins]", "0: 0\nnonsense")

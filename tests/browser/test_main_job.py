@@ -74,13 +74,13 @@ def add_by_form(console: Console, page: Page, host: LabHost) -> None:
     page.fill("input[name=name]", "third")
     page.click("text=Add the host")
     expect(page.locator("h1")).to_have_text("third")
-    expect(state_of(page)).to_have_text("Connected", timeout=15_000)
+    expect(state_of(page)).to_have_text("Connected")
 
 
 def see_its_vm(page: Page, name: str) -> None:
     """The host's VM appears by itself."""
     page.click(".vg-tabs >> text=VMs")
-    page.click(f"#list-vms >> text={name}", timeout=15_000)
+    page.click(f"#list-vms >> text={name}")
     expect(page.locator("h1")).to_have_text(name)
     expect(state_of(page)).to_have_text("Shut off")
 
@@ -88,9 +88,9 @@ def see_its_vm(page: Page, name: str) -> None:
 def start_and_watch_the_boot(page: Page, name: str) -> None:
     """The state turns by itself, and the thumbnail shows another picture as the guest boots."""
     do(page, "start")
-    expect(state_of(page)).to_have_text("Running", timeout=15_000)
+    expect(state_of(page)).to_have_text("Running")
     screen = page.locator("#vm-screen img")
-    expect(screen).to_be_visible(timeout=20_000)
+    expect(screen).to_be_visible()
     begun = picture(page)
     wait_for(lambda: picture(page) not in (None, begun), "another picture in the thumbnail", 60)
 
@@ -141,10 +141,10 @@ def see_a_frozen_host(console: Console, page: Page, host: LabHost, name: str) ->
         expect(row).to_contain_text("last seen")
         page.goto(f"{console.url}/vms/{console.vm('gamma')['id']}")
         do(page, "start")
-        expect(state_of(page)).to_have_text("Running", timeout=15_000)
+        expect(state_of(page)).to_have_text("Running")
         page.goto(f"{console.url}/vms/{console.vm(name)['id']}")
         expect(page.locator("text=This is what was last seen.")).to_be_visible()
     finally:
         host.thaw()
-    expect(page.locator("text=This is what was last seen.")).to_be_hidden(timeout=15_000)
+    expect(page.locator("text=This is what was last seen.")).to_be_hidden()
     expect(state_of(page)).to_have_text("Running")

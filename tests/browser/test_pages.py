@@ -50,7 +50,7 @@ def test_what_one_tab_does_shows_in_the_other(console: Console, page: Page, fres
     other.goto(f"{console.url}/vms/{vm['id']}")
     do(other, "start")
     row = page.locator(f"#row-{vm['id']}")
-    expect(row).to_contain_text("Running", timeout=10_000)
+    expect(row).to_contain_text("Running")
     expect(state_of(other)).to_have_text("Running")
 
 
@@ -85,7 +85,7 @@ def test_bulk_start_says_how_many_and_why_not(console: Console, page: Page, fres
     result = page.locator("#bulk-result")
     expect(result).to_contain_text("2 tasks are queued")
     expect(result).to_contain_text(re.compile("1 VM was left alone.*bulk-0", re.DOTALL))
-    expect(page.locator("#list-vms tbody tr", has_text="Running")).to_have_count(3, timeout=15_000)
+    expect(page.locator("#list-vms tbody tr", has_text="Running")).to_have_count(3)
 
 
 def test_a_login_that_ends_says_so_in_the_open_page(console: Console, page: Page, browser: Browser) -> None:
@@ -96,7 +96,7 @@ def test_a_login_that_ends_says_so_in_the_open_page(console: Console, page: Page
         elsewhere.goto(f"{console.url}/account")
         ends = elsewhere.locator("#sessions tbody tr", has_not_text="this one").locator("button")
         ends.first.click()
-        expect(page.locator("input[name=password]")).to_be_visible(timeout=10_000)
+        expect(page.locator("input[name=password]")).to_be_visible()
         assert page.url == f"{console.url}/login?next=%2Fvms"
 
 

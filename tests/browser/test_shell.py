@@ -390,7 +390,7 @@ def test_a_lost_server_is_said_and_its_return_refreshes(site: Site, visit: Visit
         page.on("request", lambda request: watch.append(request.url))
     finally:
         site.server.start()
-    expect(link).to_have_text("live", timeout=20_000)
+    expect(link).to_have_text("live")
     page.wait_for_timeout(500)
     assert any("/drawer/tasks" in url for url in watch), "what happened meanwhile was not read again"
 

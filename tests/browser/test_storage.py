@@ -48,7 +48,7 @@ def test_a_file_is_sent_copied_and_deleted_and_a_disk_moved_and_grown(
         page.click("[data-upload-start]")
         expect(page.locator("[data-upload-said]")).to_contain_text("It is in the pool")
         page.click("text=Back to the pool")
-        expect(page.locator("dt:text-is('Volumes') + dd")).to_contain_text("2 ·", timeout=30_000)
+        expect(page.locator("dt:text-is('Volumes') + dd")).to_contain_text("2 ·")
         page.click("main >> text=data.img")
         page.fill("form[action$='/clone'] [name=name]", "copy.img")
         page.click("form[action$='/clone'] button")

@@ -89,7 +89,7 @@ def lab_of(process: subprocess.Popen[str]) -> str:
     return f"d{process.pid}"
 
 
-def wait_until(done: Callable[[], bool], what: str, timeout_s: float = 10) -> None:
+def wait_until(done: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
     """Return once `done`, or fail."""
     deadline = time.monotonic() + timeout_s
     while not done():
