@@ -80,7 +80,7 @@ class Faults:
     def _freeze(self, everything: bool, *, timeout_s: float) -> None:
         chosen = self._signal_all(signal.SIGSTOP, everything=everything)
         # The kernel stops the threads of a process one by one, soon after.
-        self._wait_until(lambda: not self._moving() & chosen, "stop", timeout_s)
+        self._wait_until(lambda: not {each.pid for each in self._running()} & chosen, "stop", timeout_s)
 
     def thaw(self) -> None:
         """Let all that `freeze` stopped go on."""
@@ -194,9 +194,6 @@ class Faults:
     def _running(self) -> list[namespace.Process]:
         return [each for each in namespace.processes(self.init_pid) if not each.stopped]
 
-    def _moving(self) -> set[int]:
-        return {each.pid for each in self._running()}
-
     def _end_daemon(self, number: signal.Signals) -> None:
         pids = self.daemon_pids()
         for pid in pids:
@@ -217,7 +214,7 @@ class Faults:
                 left = ", ".join(f"{each.command} ({each.pid})" for each in self._running())
                 raise LabError(
                     f"A process of {self.name} did not {what} within {timeout_s:g} s; kill the host. "
-                    f"Not stopped: {left or 'none'}."
+                    f"Still running: {left or 'none'}."
                 )
             time.sleep(0.005)
 

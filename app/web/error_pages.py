@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.core.errors import NotSignedIn, VigieError
 from app.core.records import Problem
 from app.web.auth import visitor_of
-from app.web.pages.render import is_htmx, leave, render, wants_main_only, with_toast
+from app.web.pages.render import is_htmx, leave, render, wants_main_only, with_query, with_toast
 
 
 def error_page(request: Request, error: VigieError, problem: Problem) -> Response:
@@ -34,7 +34,7 @@ def _open_page(request: Request) -> str | None:
             shown = urlsplit(page)
         except ValueError:
             return None
-        return shown.path + (f"?{shown.query}" if shown.query else "")
+        return with_query(shown.path, shown.query)
     if request.method != "GET":
         return None
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return with_query(request.url.path, request.url.query)

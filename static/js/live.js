@@ -80,7 +80,9 @@ function connect() {
 // EventSource does not tell why it failed: an ended login must lead to the sign-in page, not to endless retries.
 async function check() {
   try {
-    if (!(await fetchPart("/drawer/running"))) return;
+    const answer = await fetchPart("/drawer/running");
+    if (!answer) return;
+    if (answer.status === 401) return signedOut(); // as a proxy in front of Vigie says it
   } catch {
     // the server is away; connect() tries again
   }

@@ -70,7 +70,7 @@ def render(
         can=lambda privilege: actor is not None and privilege in actor.role.privileges,
         theme=theme if theme in THEMES else "system",
         path=request.url.path,
-        request_url=str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+        request_url=with_query(request.url.path, request.url.query),
         **context,
     )
     forms = [value for value in context.values() if isinstance(value, Shown)]
@@ -109,6 +109,11 @@ def leave(request: Request, url: str) -> Response:
     if not is_htmx(request):
         return RedirectResponse(url, 303)
     return Response(status_code=204, headers={"HX-Redirect": url})
+
+
+def with_query(path: str, query: str) -> str:
+    """The path, followed by the query where there is one."""
+    return f"{path}?{query}" if query else path
 
 
 def local_path(url: str | None) -> str:

@@ -10,7 +10,7 @@ from app.lab.host import LabHost
 T = TypeVar("T")
 
 
-def wait_for(look: Callable[[], T], what: str, timeout_s: float = 30) -> T:
+def wait_for(look: Callable[[], T | None], what: str, timeout_s: float = 30) -> T:
     """Return the first true answer of `look`; a LabError of it counts as not yet."""
     deadline = time.monotonic() + timeout_s
     last: LabError | None = None
@@ -38,4 +38,4 @@ def wait_for_state(host: LabHost, uuid: str, state: str, timeout_s: float = 30) 
 
 def wait_for_save(host: LabHost) -> int:
     """The process that is to write a VM's memory, inside `LabHost.held_saves`; SIGCONT lets it go on."""
-    return wait_for(host.save_writer, "a save has begun") or 0
+    return wait_for(host.save_writer, "a save has begun")
