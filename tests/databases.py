@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.db import migrate
 from app.db.session import Database
 from app.services.context import Actor, Ctx, Services, Via

@@ -9,8 +9,10 @@ import typer
 
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.core.errors import IdentityUnconfirmed, InvalidInput
-from app.core.records import HostDetail, HostRecord, Page
-from app.core.specs import MAX_LIMIT, HostQuery, HostSpec, ListQuery
+from app.core.hosts.records import HostDetail, HostRecord
+from app.core.hosts.specs import HostQuery, HostSpec
+from app.core.records import Page
+from app.core.specs import MAX_LIMIT, ListQuery
 from app.services import credentials, hosts
 from app.services.context import Ctx, Services
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 from app.core.errors import InvalidInput
-from app.core.images import ImageRecord
-from app.core.records import PoolRecord, VmRecord, VolumeRecord
-from app.core.specs import MAX_LIMIT, HostQuery, PoolQuery, VmQuery, VolumeQuery
+from app.core.hosts.specs import HostQuery
+from app.core.library.images import ImageRecord
+from app.core.specs import MAX_LIMIT
+from app.core.storage.records import PoolRecord, VolumeRecord
+from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.vms.records import VmRecord
+from app.core.vms.specs import VmQuery
 from app.services import hosts, images, storage, vms
 from app.services.context import Ctx
 

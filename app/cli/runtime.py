@@ -14,8 +14,8 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from app.config import SettingsError, load_settings
+from app.core.access.privileges import Role
 from app.core.errors import VigieError, rule_of
-from app.core.privileges import Role
 from app.db.migrate import check
 from app.db.session import Database
 from app.services.context import Actor, Ctx, Services

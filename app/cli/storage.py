@@ -13,11 +13,14 @@ from app.cli.names import bytes_of, image_named, pool_named, volume_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
-from app.core.images import ImageCopySpec, ImageImport, ImageRecord, ImageSpec
-from app.core.records import Page, TaskRecord, VolumeRecord
-from app.core.specs import MAX_LIMIT, ListQuery, VolumeQuery
-from app.core.uploads import MAX_PART, UploadSpec
-from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.library.images import ImageCopySpec, ImageImport, ImageRecord, ImageSpec
+from app.core.records import Page
+from app.core.specs import MAX_LIMIT, ListQuery
+from app.core.storage.records import VolumeRecord
+from app.core.storage.specs import VolumeQuery
+from app.core.storage.uploads import MAX_PART, UploadSpec
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
 from app.services import downloads, images, storage, uploads, volumes
 from app.services.context import Ctx
 

@@ -11,8 +11,8 @@ import typer
 
 from app.cli.runtime import operator, show
 from app.core.errors import Unavailable
-from app.core.records import TaskRecord
-from app.core.states import TaskState
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
 from app.services import tasks
 from app.services.context import Ctx, Services
 

@@ -8,8 +8,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from app.cli.runtime import AsJson, plain_errors, read_password, reading, show, writing
+from app.core.access.specs import TokenSpec, UserPatch, UserSpec
 from app.core.records import Page, Record
-from app.core.specs import MAX_LIMIT, ListQuery, TokenSpec, UserPatch, UserSpec
+from app.core.specs import MAX_LIMIT, ListQuery
 from app.services import accounts, tokens
 from app.services.context import Ctx
 

@@ -14,10 +14,10 @@ from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, sho
 from app.cli.tasks import NoWait, follow
 from app.cli.vms import Name, disk_of, vm
 from app.core.errors import InvalidInput
-from app.core.hardware import HardwarePatch, RenameSpec
-from app.core.machine import MachinePatch, TuningPatch
-from app.core.records import TaskRecord
-from app.core.vmspec import DiskSpec, NicSpec
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import MachinePatch, TuningPatch
+from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.devices import HardwarePatch, RenameSpec
 from app.services import definitions, hardware, machine
 from app.services.context import Ctx
 

@@ -12,12 +12,15 @@ import yaml
 from app.cli.names import bytes_of, host_named, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
-from app.core.actions import VmVerb
 from app.core.errors import InvalidInput
-from app.core.records import BulkRecord, Page, VmRecord
-from app.core.removal import RemovalSpec
-from app.core.specs import MAX_LIMIT, ActionOptions, VmQuery
-from app.core.vmspec import VmBatch, VmSpec
+from app.core.records import Page
+from app.core.specs import MAX_LIMIT
+from app.core.tasks.records import BulkRecord
+from app.core.vms.actions import VmVerb
+from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.records import VmRecord
+from app.core.vms.specs import ActionOptions, VmQuery
 from app.services import creation, removal, vms
 from app.services.context import Ctx
 

@@ -6,7 +6,7 @@ import base64
 import re
 import secrets
 
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
 
 _PREFIX = {
     ObjectKind.HOST: "host",

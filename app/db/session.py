@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.core.folding import fold
+from app.core.casefold import fold
 from app.db import epoch
 from app.db.failures import DatabaseFile, as_unavailable
 
@@ -103,9 +103,9 @@ class Database:
 
 
 class folded(FunctionElement[str]):
-    """A text column without regard to case, to be compared with what core.folding made of the searched text.
+    """A text column without regard to case, to be compared with what core.casefold made of the searched text.
 
-    SQLite's connections have core.folding.fold itself; PostgreSQL a function that was made from the same tables of
+    SQLite's connections have core.casefold.fold itself; PostgreSQL a function that was made from the same tables of
     Python (migration 0007). What is ASCII needs neither. So both databases find the same.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.core.views import HostReport, HostSnapshot
+from app.core.inventory.reports import HostReport, HostSnapshot
 
 MAX_HINTS = 200
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from app.core.creation import SeedRemoval
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
+from app.core.vms.create import SeedRemoval
 from app.engine import volume_use
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed

@@ -30,8 +30,8 @@ from app.core.errors import (
     Unavailable,
     VigieError,
 )
-from app.core.states import HostState
-from app.core.views import Hint, HostReport, HostSnapshot
+from app.core.hosts.states import HostState
+from app.core.inventory.reports import Hint, HostReport, HostSnapshot
 from app.engine import chores
 from app.engine.chores import CONNECT, DEFINITIONS, FILL, HINTS, PING, POOLS, SYNC, VOLUMES
 from app.engine.clock import Clock

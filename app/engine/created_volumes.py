@@ -1,7 +1,7 @@
 """Volumes that tasks create: told from those of others by more than their name, also after a crash.
 
 Before a volume is created, the task notes that it is requested. Only the host's answer, that the volume was created,
-makes it the task's own, and only what is its own is ever deleted again. See `core.created_resources`.
+makes it the task's own, and only what is its own is ever deleted again. See `core.storage.created_volumes`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
-from app.core.blueprint import VolumePlan
-from app.core.created_resources import CREATED, FOUND, REQUESTED, VOLUME, marked_size, volume_note
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.views import VolumeObservation
+from app.core.storage.created_volumes import CREATED, FOUND, REQUESTED, VOLUME, marked_size, volume_note
+from app.core.storage.observations import VolumeObservation
+from app.core.vms.config import VolumePlan
 from app.engine import volume_checks
 from app.engine.pool_refresh import refresh_if_idle
 from app.engine.run import LOOK_EVERY_S, Lost, Run, TaskFailed

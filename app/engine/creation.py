@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.core.blueprint import Blueprint, DiskPlan
-from app.core.creation import Creation
 from app.core.errors import HostError, VmGone
 from app.core.messages import N_
-from app.core.views import VmObservation
+from app.core.vms.config import Blueprint, DiskPlan
+from app.core.vms.create import Creation
+from app.core.vms.observations import VmObservation
 from app.engine import images, leftovers, volume_checks, volume_use
 from app.engine.created_volumes import create_volume
 from app.engine.operations import operation

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from app.core.views import UsageSample, VmObservation
+from app.core.inventory.usage import UsageSample
+from app.core.vms.observations import VmObservation
 
 _Paths = dict[str, str | None]  # by target; None for an empty drive
 

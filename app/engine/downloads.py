@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 import httpx2
 
 from app.config import Settings
-from app.core.import_sources import Source, SourceRefused, read_source, redirected, refuse_address
+from app.core.library.import_sources import Source, SourceRefused, read_source, redirected, refuse_address
 from app.core.messages import N_
 from app.engine.run import TaskFailed
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from app.core.errors import VigieError
 from app.core.messages import N_
-from app.core.states import TaskState
+from app.core.tasks.states import TaskState
 from app.engine.durable import Ending
 from app.engine.run import TaskFailed
 

@@ -13,8 +13,8 @@ from functools import partial
 import structlog
 
 from app.core.errors import Unavailable
-from app.core.states import HostState
-from app.core.views import HostReport
+from app.core.hosts.states import HostState
+from app.core.inventory.reports import HostReport
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
 from app.engine.on_demand import OnDemand, read_devices, read_leases, read_volumes

@@ -7,9 +7,9 @@ import hashlib
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import HypervisorRefused
-from app.core.filters import FilterPlan
+from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
-from app.core.views import HostSnapshot
+from app.core.networks.nwfilters import FilterPlan
 from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed

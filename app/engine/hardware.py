@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.core.blueprint import DiskPlan
 from app.core.errors import HostError, HypervisorRefused
-from app.core.hardware import Changes, Redefinition, Renaming, Step
 from app.core.messages import N_
+from app.core.vms.config import DiskPlan
+from app.core.vms.devices import Changes, Redefinition, Renaming, Step
 from app.engine import images, volume_checks, volume_use
 from app.engine.created_volumes import create_volume
 from app.engine.operations import operation

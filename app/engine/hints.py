@@ -8,7 +8,7 @@ This is the generic cell rate algorithm of ITU-T I.371, with the events that do 
 
 from __future__ import annotations
 
-from app.core.views import Hint
+from app.core.inventory.reports import Hint
 
 COALESCE_S = 0.05
 BURST = 5

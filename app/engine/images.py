@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from app.core.blueprint import VolumePlan
-from app.core.created_resources import volume_note
 from app.core.errors import VigieError
-from app.core.images import ImageDownload, ImageFetch, ImageLook
+from app.core.library.images import ImageDownload, ImageFetch, ImageLook
 from app.core.messages import N_
+from app.core.storage.created_volumes import volume_note
+from app.core.vms.config import VolumePlan
 from app.engine import volume_checks
 from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from app.core.created_resources import CREATED, REQUESTED, VM, VOLUME
 from app.core.errors import HostError, HypervisorRefused, VmGone
-from app.core.states import VmState
+from app.core.storage.created_volumes import CREATED, REQUESTED, VM, VOLUME
+from app.core.vms.states import VmState
 from app.hypervisor import Host
 
 log = structlog.get_logger(__name__)

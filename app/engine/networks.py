@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pydantic import BaseModel, ConfigDict
 
 from app.core.errors import HostError
-from app.core.hardware import Redefinition
+from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
-from app.core.networks import NetworkPlan
-from app.core.views import HostSnapshot
+from app.core.networks.networks import NetworkPlan
+from app.core.vms.devices import Redefinition
 from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 import structlog
 
 from app.core.errors import VigieError
-from app.core.views import HostReport, HostSnapshot
+from app.core.inventory.reports import HostReport, HostSnapshot
 from app.db.models import Network, Offers, Pool
 from app.engine.pool import ElasticPool
 from app.hypervisor import Host

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from app.core.blueprint import VolumePlan
-from app.core.created_resources import VOLUME
 from app.core.errors import VigieError
+from app.core.storage.created_volumes import VOLUME
+from app.core.vms.config import VolumePlan
 from app.engine.created_volumes import create_volume
 from app.engine.pool_refresh import refresh_pool
 from app.engine.run import Cancelled, Run

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from functools import partial
 
-from app.core.blueprint import VolumePlan
 from app.core.errors import HostError
 from app.core.messages import N_
-from app.core.pools import PoolPlace, PoolProof
+from app.core.storage.pools import PoolPlace, PoolProof
+from app.core.vms.config import VolumePlan
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume
 from app.engine.run import Outcome, Run, TaskFailed

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.core.errors import HostError, HypervisorRefused
-from app.core.hardware import Redefinition
 from app.core.messages import N_
-from app.core.pools import PoolChanging, PoolMaking, PoolWork, secret_of
+from app.core.storage.pools import PoolChanging, PoolMaking, PoolWork, secret_of
+from app.core.vms.devices import Redefinition
 from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.pool_refresh import refresh_pool

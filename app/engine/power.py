@@ -7,13 +7,13 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from app.core.actions import VM_ACTIONS, VM_STATE_TITLES, VmVerb, titles_of
-from app.core.conditions import NOT_ANSWERING
 from app.core.errors import HypervisorRefused, VigieError, VmGone
+from app.core.inventory.conditions import NOT_ANSWERING
 from app.core.messages import N_
-from app.core.specs import ActionOptions, Restoring
-from app.core.states import VmState
-from app.core.views import VmObservation
+from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.observations import VmObservation
+from app.core.vms.specs import ActionOptions, Restoring
+from app.core.vms.states import VM_STATE_TITLES, VmState, titles_of
 from app.engine import volume_checks, volume_use
 from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed

@@ -7,19 +7,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from app.core.compatibility import report as compatibility
 from app.core.errors import HostError, HypervisorRefused, VmGone
-from app.core.rates import usage_between
-from app.core.states import VmState
-from app.core.views import (
-    GuestInfo,
-    Hint,
-    HostReport,
-    HostSnapshot,
-    PoolObservation,
-    UsageSample,
-    VmObservation,
-)
+from app.core.hosts.compatibility import report as compatibility
+from app.core.inventory.rates import usage_between
+from app.core.inventory.reports import Hint, HostReport, HostSnapshot
+from app.core.inventory.usage import UsageSample
+from app.core.storage.observations import PoolObservation
+from app.core.vms.observations import GuestInfo, VmObservation
+from app.core.vms.states import VmState
 from app.engine import chores
 from app.engine.chores import DEFINITIONS, FILES, FILL, GUESTS, HINTS, NETWORKS, POLL, POOLS
 from app.engine.disk_watch import DiskWatch

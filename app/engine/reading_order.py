@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from app.core.views import HostReport, HostSnapshot, PoolObservation, VolumeObservation
+from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.storage.observations import PoolObservation, VolumeObservation
 
 
 @dataclass(slots=True)

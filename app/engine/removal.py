@@ -6,8 +6,8 @@ from functools import partial
 
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
-from app.core.removal import Removal, Return, VolumePlace
-from app.core.views import VmObservation
+from app.core.vms.delete import Removal, Return, VolumePlace
+from app.core.vms.observations import VmObservation
 from app.engine import volume_checks, volume_use
 from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation

@@ -11,9 +11,11 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.core.errors import Unavailable
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.core.vms.states import VmState
 from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
 from app.services import conditions, saved_specs
 from app.services.context import Services

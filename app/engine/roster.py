@@ -7,8 +7,8 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
-from app.core.endpoints import Endpoint
-from app.core.states import HostState, Transport
+from app.core.hosts.endpoints import Endpoint
+from app.core.hosts.states import HostState, Transport
 from app.db.models import Host as HostRow
 from app.hypervisor import Target
 from app.services.context import Services

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from app.config import Settings
 from app.core.errors import DaemonGone, HostError, HostNotAnswering, HostUnreachable, VigieError
+from app.core.inventory.reports import HostReport, HostSnapshot
 from app.core.messages import N_
-from app.core.views import HostReport, HostSnapshot, VmObservation
+from app.core.vms.observations import VmObservation
 from app.engine import leftovers
 from app.hypervisor import Host
 from app.services import work

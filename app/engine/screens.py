@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from app.core.errors import VigieError
-from app.core.states import VmState
+from app.core.vms.states import VmState
 from app.db.models import Vm, VmScreen
 from app.engine.pool import ElasticPool
 from app.hypervisor import Host

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.views import VmObservation
+from app.core.vms.observations import VmObservation
 from app.engine.run import LOOK_EVERY_S, Lost, Run, TaskFailed
 from app.hypervisor import Host
 

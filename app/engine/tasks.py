@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
-from app.core.created_resources import REQUESTED
 from app.core.errors import HostError, Unavailable, VigieError
+from app.core.inventory.reports import HostReport
 from app.core.messages import N_
-from app.core.states import TaskState
-from app.core.views import HostReport
+from app.core.storage.created_volumes import REQUESTED
+from app.core.tasks.states import TaskState
 from app.db import epoch
 from app.engine import (  # noqa: F401  imported for the operations that they declare
     cloud_init_seeds,

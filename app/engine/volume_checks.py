@@ -6,10 +6,10 @@ import posixpath
 from collections.abc import Collection
 from functools import partial
 
-from app.core.blueprint import Blueprint, DiskPlan, VolumePlan
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.views import VolumeObservation
+from app.core.storage.observations import VolumeObservation
+from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.boot_files import boot_files
 from app.hypervisor.xml.disks import layers

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from app.core.blueprint import DiskPlan
 from app.core.errors import HostError
 from app.core.messages import N_
+from app.core.vms.config import DiskPlan
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.disks import written_alone, written_together
 from app.services import volume_users

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from functools import partial
 
-from app.core.blueprint import VolumePlan
-from app.core.created_resources import volume_note
 from app.core.errors import HostError
 from app.core.messages import N_
-from app.core.views import VolumeObservation
-from app.core.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork, is_same_format
+from app.core.storage.created_volumes import volume_note
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.volumes import VolumeMaking, VolumeMoving, VolumeResizing, VolumeWork, is_same_format
+from app.core.vms.config import VolumePlan
 from app.engine import leftovers, volume_checks, volume_use
 from app.engine.created_volumes import create_volume
 from app.engine.operations import operation

@@ -6,9 +6,18 @@ import threading
 import time
 from collections.abc import Iterable
 
-from app.core.conditions import DISK_MISSING, FOLDER_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
 from app.core.errors import HostError
-from app.core.views import FileLook, PoolObservation, UsageSample, VmObservation
+from app.core.hosts.observations import FileLook
+from app.core.inventory.conditions import (
+    DISK_MISSING,
+    FOLDER_MISSING,
+    NOT_ANSWERING,
+    READ_ONLY,
+    ObservedCondition,
+)
+from app.core.inventory.usage import UsageSample
+from app.core.storage.observations import PoolObservation
+from app.core.vms.observations import VmObservation
 from app.hypervisor import Host
 
 Conditions = dict[str, tuple[ObservedCondition, ...]]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.core.errors import Unavailable
-from app.core.views import HostReport
+from app.core.inventory.reports import HostReport
 from app.engine.backlog import is_urgent, settle
 from app.engine.reading_order import ReadingOrder
 from app.services.context import Services

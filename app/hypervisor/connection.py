@@ -15,7 +15,7 @@ from typing import TypeVar
 import libvirt
 
 from app.core.errors import HypervisorRefused, VigieError
-from app.core.views import Hint
+from app.core.inventory.reports import Hint
 from app.hypervisor import events, faults
 from app.hypervisor.links import Link
 from app.hypervisor.loop import link_loop

@@ -5,7 +5,7 @@ from __future__ import annotations
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.host_devices import HostDevice
+from app.core.vms.host_devices import HostDevice
 from app.hypervisor.connection import Connection
 from app.hypervisor.xml.nodedev import read_device
 from app.hypervisor.xml.read import UnreadableXml

@@ -13,7 +13,7 @@ from functools import cache, partial
 
 import libvirt
 
-from app.core.views import Hint
+from app.core.inventory.reports import Hint
 from app.hypervisor.eventloop import EventLoop
 
 OnHint = Callable[[Hint], None]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import libvirt
 
 from app.core.errors import HypervisorRefused, VigieError
-from app.core.offers import Offers
-from app.core.states import Transport
-from app.core.views import HostFacts
+from app.core.hosts.capabilities import Offers
+from app.core.hosts.observations import HostFacts
+from app.core.hosts.states import Transport
 from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.links import Link

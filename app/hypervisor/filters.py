@@ -5,8 +5,8 @@ from __future__ import annotations
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.filters import FilterPlan
-from app.core.views import FilterObservation
+from app.core.networks.nwfilters import FilterPlan
+from app.core.networks.observations import FilterObservation
 from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.wiring import Wiring

@@ -9,7 +9,7 @@ from typing import TypedDict, TypeVar
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.views import GuestInfo
+from app.core.vms.observations import GuestInfo
 from app.hypervisor import faults, listing
 from app.hypervisor.connection import Connection
 from app.hypervisor.xml import read

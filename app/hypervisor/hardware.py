@@ -14,11 +14,11 @@ from typing import Any
 
 import libvirt
 
-from app.core.blueprint import DiskPlan, NicPlan
 from app.core.errors import HypervisorRefused
-from app.core.host_devices import DevicePlan, FolderAdd
-from app.core.machine import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
 from app.core.messages import N_
+from app.core.vms.compute import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
+from app.core.vms.config import DiskPlan, NicPlan
+from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.hypervisor import listing
 from app.hypervisor.connection import Connection
 from app.hypervisor.effects import LATER, NOW, Effect, attempt, changed_meanwhile, held, together

@@ -10,24 +10,16 @@ from typing import Literal, Self
 import libvirt
 
 from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmGone
-from app.core.host_devices import HostDevice
-from app.core.offers import Offers
-from app.core.pools import FILE_POOLS
-from app.core.states import Transport
-from app.core.views import (
-    FileLook,
-    GuestInfo,
-    Hint,
-    HostCounters,
-    HostFacts,
-    HostSnapshot,
-    NetworkObservation,
-    Picture,
-    PoolObservation,
-    UsageSample,
-    VmDefinition,
-    VmObservation,
-)
+from app.core.hosts.capabilities import Offers
+from app.core.hosts.observations import FileLook, HostCounters, HostFacts
+from app.core.hosts.states import Transport
+from app.core.inventory.reports import Hint, HostSnapshot
+from app.core.inventory.usage import UsageSample
+from app.core.networks.observations import NetworkObservation
+from app.core.storage.observations import PoolObservation
+from app.core.storage.pools import FILE_POOLS
+from app.core.vms.host_devices import HostDevice
+from app.core.vms.observations import GuestInfo, Picture, VmDefinition, VmObservation
 from app.hypervisor import changes, facts, faults, guest, hostfiles, listing, screen
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.consoles import Consoles

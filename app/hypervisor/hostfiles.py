@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import asyncssh
 
 from app.core.errors import HypervisorRefused
-from app.core.views import FileLook
+from app.core.hosts.observations import FileLook
 from app.hypervisor.connection import Connection
 
 AT_ONCE = 100

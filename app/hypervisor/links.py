@@ -15,9 +15,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
-from app.core.endpoints import Endpoint, is_dialable
+from app.core.hosts.endpoints import Endpoint, is_dialable
+from app.core.hosts.observations import FileLook
 from app.core.messages import N_
-from app.core.views import FileLook
 from app.hypervisor import faults
 from app.hypervisor.images import is_broken
 from app.hypervisor.qcow2 import HEADER_BYTES

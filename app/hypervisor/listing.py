@@ -9,14 +9,10 @@ from dataclasses import dataclass, replace
 import libvirt
 
 from app.core.errors import VmGone
-from app.core.states import VmState
-from app.core.views import (
-    HostCounters,
-    UsageSample,
-    VmCounters,
-    VmDefinition,
-    VmObservation,
-)
+from app.core.hosts.observations import HostCounters
+from app.core.inventory.usage import UsageSample
+from app.core.vms.observations import VmCounters, VmDefinition, VmObservation
+from app.core.vms.states import VmState
 from app.hypervisor.connection import Connection
 from app.hypervisor.xml import read
 from app.hypervisor.xml.files import normal

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import libvirt
 
-from app.core.blueprint import Blueprint
 from app.core.errors import HypervisorRefused, VmGone
+from app.core.vms.config import Blueprint
 from app.hypervisor import listing
 from app.hypervisor.connection import NO_DEADLINE
 from app.hypervisor.effects import changed_meanwhile

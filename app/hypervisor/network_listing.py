@@ -9,7 +9,7 @@ from typing import Any
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.views import Lease, NetworkObservation
+from app.core.networks.observations import Lease, NetworkObservation
 from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.listing import uuids_of

@@ -9,8 +9,8 @@ from typing import Any
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.networks import NetworkPlan
-from app.core.views import Lease, NetworkObservation
+from app.core.networks.networks import NetworkPlan
+from app.core.networks.observations import Lease, NetworkObservation
 from app.hypervisor.connection import Connection
 from app.hypervisor.network_listing import list_leases, list_networks, read_leases, saved_network
 from app.hypervisor.wiring import Wiring

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from app.core.systems import Medium, System
+from app.core.library.os_variants import Medium, System
 from app.hypervisor.osinfo import systems
 
 LABEL_BYTES = 17 * 2048

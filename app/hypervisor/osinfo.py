@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from app.core.systems import Medium, System
+from app.core.library.os_variants import Medium, System
 from app.hypervisor.xml.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
 

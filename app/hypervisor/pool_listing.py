@@ -7,7 +7,7 @@ from collections.abc import Collection
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.views import PoolObservation, VolumeObservation
+from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.hypervisor import faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.listing import uuids_of

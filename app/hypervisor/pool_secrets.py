@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.errors import HypervisorRefused
-from app.core.pools import SECRET_KINDS, PoolKind
+from app.core.storage.pools import SECRET_KINDS, PoolKind
 from app.hypervisor.wiring import Wiring
 from app.hypervisor.xml.write import node, text_of
 

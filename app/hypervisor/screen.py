@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.views import Picture
+from app.core.vms.observations import Picture
 from app.hypervisor import faults, listing
 from app.hypervisor.connection import Connection
 

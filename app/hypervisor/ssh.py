@@ -12,10 +12,10 @@ from typing import cast
 
 import asyncssh
 
-from app.core.endpoints import Endpoint
 from app.core.errors import HostAuthFailed, VigieError
+from app.core.hosts.endpoints import Endpoint
+from app.core.hosts.observations import FileLook
 from app.core.messages import N_
-from app.core.views import FileLook
 from app.hypervisor import faults
 from app.hypervisor.hostfiles import look_by_sftp
 from app.hypervisor.images import format_of, is_broken

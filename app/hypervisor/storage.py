@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import libvirt
 
-from app.core.blueprint import VolumePlan
 from app.core.errors import HypervisorRefused, PoolBusy
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS, PoolSpec
-from app.core.views import VolumeObservation
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.pools import FILE_POOLS, PoolSpec
+from app.core.vms.config import VolumePlan
 from app.hypervisor import changes
 from app.hypervisor.connection import NO_DEADLINE, Connection
 from app.hypervisor.loop import link_loop

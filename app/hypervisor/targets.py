@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.core.endpoints import Endpoint
+from app.core.hosts.endpoints import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import os
 import ssl
 from dataclasses import replace
 
-from app.core.endpoints import Endpoint
+from app.core.hosts.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import faults
 from app.hypervisor.links import Link, Place, dial

@@ -17,10 +17,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
-from app.core.endpoints import Endpoint
 from app.core.errors import VigieError
-from app.core.states import Transport
-from app.core.views import Hint
+from app.core.hosts.endpoints import Endpoint
+from app.core.hosts.states import Transport
+from app.core.inventory.reports import Hint
 from app.hypervisor import changes, faults
 from app.hypervisor.connection import Connection
 from app.hypervisor.links import Link, LocalLink, SimulatedLink

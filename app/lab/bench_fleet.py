@@ -16,8 +16,9 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core.hosts.states import HostMode, HostState, Transport
 from app.core.ids import new_id
-from app.core.states import HostMode, HostState, ObjectKind, Transport
+from app.core.kinds import ObjectKind
 from app.db.models import Datacenter, Host
 from app.db.session import Database
 from app.lab import nodes

@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from app.core.access.privileges import Role
+from app.core.access.records import SessionRecord, UserRecord
+from app.core.access.specs import LanguageName, PasswordChange, UserPatch, UserSpec
+from app.core.casefold import fold
 from app.core.errors import Conflict, InvalidInput, NotFound, NotSignedIn
-from app.core.folding import fold
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.privileges import Role
-from app.core.records import Page, Ref, SessionRecord, UserRecord
-from app.core.specs import LanguageName, ListQuery, PasswordChange, UserPatch, UserSpec
-from app.core.states import ObjectKind
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
 from app.db.models import Login, Token, User
 from app.services import audit
 from app.services.context import Actor, Ctx, Services

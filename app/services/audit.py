@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 import structlog
 
+from app.core.access.records import AuditRecord
+from app.core.access.specs import AuditQuery
 from app.core.errors import HostError, Unavailable, VigieError
 from app.core.ids import kind_of
-from app.core.records import AuditRecord, Page, Ref
-from app.core.specs import AuditQuery
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
+from app.core.records import Page, Ref
 from app.db.models import Audit
 from app.services.context import Actor, Ctx, Services
 from app.services.paging import Order, mentions, page

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from app.core.access.privileges import Role
 from app.core.errors import NotSignedIn
 from app.core.messages import N_
-from app.core.privileges import Role
 from app.db.models import Login, Token, User
 from app.services.context import Actor, Services, Via
 from app.services.logins import TOUCHES, digest

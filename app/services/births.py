@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import ACTIVE_TASK_STATES, TaskState
+from app.core.tasks.states import ACTIVE_TASK_STATES, TaskState
 from app.db.models import Tag, Task, Vm, VmDefinition
 from app.services.mirror.definitions import vm_search_text
 from app.services.mirror.rows import chunks

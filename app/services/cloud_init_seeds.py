@@ -12,13 +12,16 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session, aliased
 
-from app.core.blueprint import DiskPlan
-from app.core.creation import SeedRemoval
+from app.core.access.privileges import Role
 from app.core.errors import Busy, Conflict
+from app.core.hosts.states import HostMode, HostState
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.privileges import Role
 from app.core.records import Ref
-from app.core.states import ACTIVE_TASK_STATES, HostMode, HostState, ObjectKind, VmState
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.core.vms.config import DiskPlan
+from app.core.vms.create import SeedRemoval
+from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
 from app.hypervisor.xml.files import normal
 from app.hypervisor.xml.named import read_named

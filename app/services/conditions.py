@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.conditions import CONDITIONS, ConditionRecord
-from app.core.states import Severity
+from app.core.inventory.conditions import CONDITIONS, ConditionRecord
+from app.core.kinds import Severity
 from app.db.models import Condition, Event
 from app.services.context import Ctx
 from app.services.mirror.batch import chunks

@@ -13,13 +13,15 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from app.core.actions import HOST_OBSERVED
-from app.core.consoles import ConsoleKind, ConsoleList, ConsoleRecord, ConsoleSpec, ConsoleTicket
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
+from app.core.hosts.states import HostMode
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import HostMode, ObjectKind, VmState
+from app.core.vms.actions import HOST_OBSERVED
+from app.core.vms.consoles import ConsoleKind, ConsoleList, ConsoleRecord, ConsoleSpec, ConsoleTicket
+from app.core.vms.states import VmState
 from app.db import models
 from app.db.models import Host, Vm
 from app.hypervisor import Line

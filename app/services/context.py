@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.config import Settings
+from app.core.access.privileges import PRIVILEGES, Role
 from app.core.errors import NotAllowed
 from app.core.messages import N_, filled
-from app.core.privileges import PRIVILEGES, Role
 from app.db.session import Database
 from app.services.notices import Hub, notify
 from app.services.vault import Vault

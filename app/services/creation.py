@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from app.core import placing
-from app.core.blueprint import DiskPlan, VolumePlan
-from app.core.creation import Creation, CreationPlan, PlannedVolume, Room
 from app.core.errors import InvalidInput, VigieError
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import BulkRecord, BulkRefusal, Ref, TaskRecord
-from app.core.states import ObjectKind
-from app.core.vmspec import CloudInit, VmBatch, VmSpec
+from app.core.records import Ref
+from app.core.tasks.records import BulkRecord, BulkRefusal, TaskRecord
+from app.core.vms import device_defaults
+from app.core.vms.config import DiskPlan, VolumePlan
+from app.core.vms.create import Creation, CreationPlan, PlannedVolume, Room
+from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml import build
 from app.services import births, cloud_init_seeds, look_alikes, seeds, tasks
@@ -127,7 +128,7 @@ def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit)
     if not made.sources:
         raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
     made.seed = seeds.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
-    bus = placing.seed_bus_for(made.system, plan.machine)
+    bus = device_defaults.seed_bus_for(made.system, plan.machine)
     pool = _pools(ctx, host)[made.sources[0].plan.pool]
     planned = [source.plan.name for source in made.sources]
     volume = VolumePlan(
@@ -136,7 +137,7 @@ def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit)
         format="raw",
         size_bytes=len(seeds.seed_image(made.seed)),
     )
-    (target,) = placing.disk_names([bus], [disk.target for disk in plan.disks])
+    (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True)
     made.blueprint = plan.model_copy(update={"disks": (*plan.disks, drive)})
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from app.core.hosts.states import HostMode, HostState
 from app.core.records import Record
-from app.core.states import HostMode, HostState
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
 from app.services.cloud_init_seeds import is_seed
 from app.services.context import Ctx

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from app.core.access.records import CredentialRecord
+from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import CredentialRecord, Page, Ref
-from app.core.specs import CredentialSpec, ListQuery
-from app.core.states import ObjectKind
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
 from app.db.models import Credential, Host
 from app.hypervisor.secrets import describe_secret
 from app.services import audit

@@ -8,10 +8,12 @@ import sqlalchemy as sa
 
 from app.core.errors import Conflict, NotFound
 from app.core.ids import new_id
+from app.core.inventory.records import DatacenterRecord
+from app.core.inventory.specs import DatacenterSpec
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import DatacenterRecord, Page, Ref
-from app.core.specs import DatacenterSpec, ListQuery
-from app.core.states import ObjectKind
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
 from app.db.models import Datacenter, Host
 from app.services import audit
 from app.services.context import Ctx

@@ -6,19 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.dangers import DANGERS, dangers_of
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.hardware import (
-    MAX_XML,
-    DefinitionRecord,
-    DiffLine,
-    DiffRecord,
-    Redefinition,
-    VersionList,
-)
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, Redefinition, VersionList
+from app.core.vms.host_access import DANGERS, dangers_of
 from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
 from app.hypervisor.xml.disks import written_alone

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, NotFound
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import ObjectKind
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
 from app.services import audit, volumes

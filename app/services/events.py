@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.ids import kind_of
-from app.core.records import EventRecord, Page, Ref
-from app.core.specs import EventQuery
-from app.core.states import ObjectKind, Severity
+from app.core.inventory.records import EventRecord
+from app.core.inventory.specs import EventQuery
+from app.core.kinds import ObjectKind, Severity
+from app.core.records import Page, Ref
 from app.db.models import Event
 from app.services.context import Ctx
 from app.services.mirror.authorship import EXPLAINS

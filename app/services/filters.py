@@ -10,7 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound
-from app.core.filters import (
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.networks.nwfilters import (
     BUILT_IN,
     FilterDetail,
     FilterPatch,
@@ -19,10 +22,8 @@ from app.core.filters import (
     FilterRecord,
     FilterSpec,
 )
-from app.core.ids import new_id
-from app.core.messages import N_
-from app.core.records import Page, Ref, TaskRecord
-from app.core.states import ObjectKind
+from app.core.records import Page, Ref
+from app.core.tasks.records import TaskRecord
 from app.db.models import Filter, Host, Vm, VmDefinition
 from app.hypervisor.xml.filters import read_plan
 from app.services import tasks

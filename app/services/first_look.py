@@ -12,13 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.core.compatibility import report
-from app.core.endpoints import Endpoint, check_dialable, make_endpoint, parse_uri, require_libvirt_socket
 from app.core.errors import HostError, HostUnreachable, IdentityUnconfirmed, InvalidInput, Unavailable
+from app.core.hosts.compatibility import report
+from app.core.hosts.endpoints import (
+    Endpoint,
+    check_dialable,
+    make_endpoint,
+    parse_uri,
+    require_libvirt_socket,
+)
+from app.core.hosts.observations import Check, HostFacts
+from app.core.hosts.specs import HostTarget
+from app.core.hosts.states import Transport
+from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
-from app.core.specs import HostTarget
-from app.core.states import Transport
-from app.core.views import Check, HostFacts, HostSnapshot
 from app.db.models import Credential
 from app.hypervisor import Host, Target, see_identity
 from app.hypervisor.targets import Secret

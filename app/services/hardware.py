@@ -8,14 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.attachments import Attachment
-from app.core.blueprint import DiskPlan
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound
-from app.core.hardware import Changes, HardwarePatch, Medium, NicPatch, RenameSpec, Renaming, Step
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind, VmState
-from app.core.vmspec import DiskSpec, NicSpec, VmSpec
+from app.core.networks.attachments import Attachment
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.config import DiskPlan
+from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
+from app.core.vms.devices import Changes, HardwarePatch, Medium, NicPatch, RenameSpec, Renaming, Step
+from app.core.vms.states import VmState
 from app.db.models import Filter, Host, Network, Vm, VmDefinition
 from app.services import look_alikes, tasks
 from app.services.context import Ctx

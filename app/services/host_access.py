@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from sqlalchemy.orm import Session
 
-from app.core.attachments import Attachment, is_open
-from app.core.dangers import DANGERS, dangers_of
 from app.core.errors import InvalidInput, NotAllowed
 from app.core.messages import N_
+from app.core.networks.attachments import Attachment, is_open
+from app.core.vms.host_access import DANGERS, dangers_of
 from app.db.models import Host
 from app.hypervisor.xml.attachments import read_attachments
 from app.hypervisor.xml.named import read_written
@@ -50,7 +50,7 @@ def adds_host_access(session: Session, host_id: str, before: str, after: str) ->
 def _added(
     session: Session, host_id: str, before: str | None, after: str
 ) -> tuple[list[str], list[Attachment]]:
-    """What of `after` is new: keys of core.dangers, and what interfaces are plugged into."""
+    """What of `after` is new: keys of core.vms.host_access, and what interfaces are plugged into."""
     kept = set() if before is None else set(read_vm(before).reaches)
     if before is not None:  # what the guest could only read is new when it can write to it
         kept -= {("host_path", path) for path in read_written(after) - read_written(before)}

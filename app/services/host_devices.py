@@ -6,8 +6,12 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.hardware import Step
-from app.core.host_devices import (
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import Step
+from app.core.vms.host_devices import (
     DevicePlan,
     FolderAdd,
     HostDevice,
@@ -15,9 +19,7 @@ from app.core.host_devices import (
     HostDeviceList,
     HostDeviceRecord,
 )
-from app.core.messages import N_
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm, VmDefinition
 from app.services.context import Ctx
 from app.services.hardware import ask, find_editable

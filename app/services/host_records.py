@@ -8,10 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import defer
 
+from app.core.hosts.observations import Check
+from app.core.hosts.records import CheckRecord, HostDetail, HostRecord
+from app.core.hosts.states import HostMode, HostState, Transport, Verdict
 from app.core.messages import N_
-from app.core.records import CheckRecord, HostDetail, HostRecord, UsageRecord
-from app.core.states import HostMode, HostState, Transport, Verdict, VmState
-from app.core.views import Check
+from app.core.records import UsageRecord
+from app.core.vms.states import VmState
 from app.db.models import Credential, Datacenter, Host, Vm
 from app.services.context import Ctx
 from app.services.mirror.hosts import CHECKS

@@ -8,11 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.hosts.records import HostCheck, HostDetail, HostRecord
+from app.core.hosts.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
+from app.core.hosts.states import HostState, Transport
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import HostCheck, HostDetail, HostRecord, Page, Ref
-from app.core.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
-from app.core.states import ACTIVE_TASK_STATES, HostState, ObjectKind, Transport
+from app.core.records import Page, Ref
+from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Datacenter, Host, Tag, Task, Vm
 from app.services import audit
 from app.services.context import Actor, Ctx, Services

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from app.core.images import ImageLook
+from app.core.library.images import ImageLook
 from app.db.models import Image, ImageCopy
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
-from app.core.images import (
+from app.core.kinds import ObjectKind
+from app.core.library.images import (
     ImageCopySpec,
     ImageDownload,
     ImageFetch,
@@ -22,12 +22,13 @@ from app.core.images import (
     ImageRecord,
     ImageSpec,
 )
-from app.core.import_sources import Source, SourceRefused, read_source
+from app.core.library.import_sources import Source, SourceRefused, read_source
 from app.core.messages import N_
-from app.core.records import Page, Ref, TaskRecord
+from app.core.records import Page, Ref
 from app.core.specs import ListQuery
-from app.core.states import ObjectKind
-from app.core.vmspec import VolumeName
+from app.core.tasks.records import TaskRecord
+from app.core.vms.config import VolumePlan
+from app.core.vms.create_spec import VolumeName
 from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
 from app.hypervisor.osinfo import systems
 from app.services import audit, tasks, volumes

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from app.core.views import HostReport
+from app.core.inventory.reports import HostReport
 from app.services.mirror.batch import Batch
 from app.services.mirror.conditions import observe_conditions
 from app.services.mirror.hosts import observe_hosts

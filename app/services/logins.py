@@ -19,8 +19,8 @@ from limits.strategies import FixedWindowRateLimiter
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.core.addresses import network_of
 from app.core.errors import TooManyRequests, Unavailable
+from app.core.hosts.addresses import network_of
 from app.core.messages import N_
 from app.services.context import Actor, Services
 from app.services.fair_queue import FairQueue

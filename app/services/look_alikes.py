@@ -13,10 +13,10 @@ from functools import cache
 import sqlalchemy as sa
 from confusable_homoglyphs.confusables import confusables_data
 
-from app.core.folding import fold
+from app.core.casefold import fold
+from app.core.kinds import Severity
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import Severity
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm
 from app.services.context import Ctx
 from app.services.events import record_event

@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.networks import DuplicateMac, MacUser
+from app.core.kinds import ObjectKind
+from app.core.networks.networks import DuplicateMac, MacUser
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
-from app.core.states import ObjectKind
 from app.db.models import Host, Vm, VmDefinition
 from app.db.session import folded
 from app.services.context import Ctx

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.hardware import Step
-from app.core.machine import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.messages import N_
-from app.core.records import TaskRecord
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.devices import Step
 from app.db.models import Host, VmDefinition
 from app.hypervisor.xml.machine import read_machine
 from app.hypervisor.xml.read import UnreadableXml, parse

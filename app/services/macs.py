@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.states import ACTIVE_TASK_STATES
+from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Host, Task, Vm, VmDefinition
 from app.services.context import Ctx
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from app.core.casefold import fold
 from app.core.errors import Conflict, EditConflict
-from app.core.folding import fold
 from app.core.ids import kind_of
 from app.core.messages import N_
 from app.core.records import Ref

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import ACTIVE_TASK_STATES
+from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Task
 
 CREATE = ("network.create", "filter.create")

@@ -12,9 +12,9 @@ from sqlalchemy.orm import undefer
 
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotFound, VigieError
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.network_rules import check, check_neighbours, network_of
-from app.core.networks import (
+from app.core.networks.networks import (
     OWN_BRIDGE,
     NetworkBatch,
     NetworkCopy,
@@ -23,8 +23,11 @@ from app.core.networks import (
     NetworkRefusal,
     NetworkSpec,
 )
-from app.core.records import Ref, TaskRecord
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, VmState
+from app.core.networks.rules import check, check_neighbours, network_of
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.core.vms.states import VmState
 from app.db.models import Host, Network, Task
 from app.hypervisor.xml.networks import read_plan
 from app.services import audit, look_alikes, tasks

@@ -15,11 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.errors import NotFound
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks import NetworkNameRecord, NetworkPlace, PlacesQuery
+from app.core.networks.networks import NetworkNameRecord, NetworkPlace, PlacesQuery
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
-from app.core.states import ObjectKind
 from app.db.models import Host, Network
 from app.services.context import Ctx
 from app.services.paging import Order, mentions, page

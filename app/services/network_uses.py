@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.networks import NetworkUser
+from app.core.kinds import ObjectKind
+from app.core.networks.networks import NetworkUser
 from app.core.records import Ref
-from app.core.states import ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db.models import Network, Vm, VmDefinition
 from app.services.context import Ctx
 from app.services.definition_nics import each_nic

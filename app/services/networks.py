@@ -12,10 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
 from app.core.errors import Conflict, NotFound
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks import LeaseRecord, NetworkDetail, NetworkPlan, NetworkQuery, NetworkUser
-from app.core.records import NetworkRecord, Page, Ref, VerbRecord
-from app.core.states import ObjectKind, VmState
+from app.core.networks.networks import LeaseRecord, NetworkDetail, NetworkPlan, NetworkQuery, NetworkUser
+from app.core.networks.records import NetworkRecord
+from app.core.records import Page, Ref
+from app.core.vms.records import VerbRecord
+from app.core.vms.states import VmState
 from app.db.models import Host, Network, Vm, VmDefinition
 from app.hypervisor.xml.networks import read_plan
 from app.services.context import Ctx

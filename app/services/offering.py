@@ -7,11 +7,11 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from app.core.creation import OffersRecord, SystemList, SystemRecord
+from app.core.casefold import fold
 from app.core.errors import NotFound
-from app.core.folding import fold
+from app.core.library.os_variants import System
 from app.core.messages import N_
-from app.core.systems import System
+from app.core.vms.create import OffersRecord, SystemList, SystemRecord
 from app.db.models import Host, Offers
 from app.hypervisor.osinfo import systems
 from app.services.context import Ctx

@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.core.actions import HOST_STATE_TITLES
+from app.core.hosts.states import HOST_STATE_TITLES, HostState, Verdict
+from app.core.inventory.records import Attention, Meter, Overview
+from app.core.kinds import Severity
 from app.core.messages import N_
-from app.core.records import Attention, Meter, Overview, VmRecord
-from app.core.states import HostState, Severity, Verdict, VmState
+from app.core.vms.records import VmRecord
+from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm
 from app.services.context import Ctx
 from app.services.seen import stale_hosts

@@ -18,8 +18,8 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core.casefold import fold, spellings
 from app.core.errors import InvalidInput
-from app.core.folding import fold, spellings
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import ListQuery

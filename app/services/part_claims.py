@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, NotFound, Unavailable
 from app.core.messages import N_
-from app.core.states import TaskState
+from app.core.tasks.states import TaskState
 from app.db.models import Task, Upload
 from app.services.context import Ctx, Services
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
 from app.core.errors import Conflict, InvalidInput
+from app.core.hosts.states import HostMode, HostState
 from app.core.messages import N_
-from app.core.states import HostMode, HostState, VmState
-from app.core.vmspec import VmSpec
+from app.core.vms.actions import VmVerb
+from app.core.vms.create_spec import VmSpec
+from app.core.vms.states import VmState
 from app.db.models import Host, Network, Offers, Pool, Reservation, Task, Vm
 from app.services import tasks
 from app.services.context import Ctx

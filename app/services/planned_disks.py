@@ -9,15 +9,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core import placing
-from app.core.blueprint import DiskPlan, Limits, VolumePlan
 from app.core.errors import Conflict, InvalidInput
-from app.core.images import ImageFetch
+from app.core.hosts.capabilities import Offers
+from app.core.library.images import ImageFetch
+from app.core.library.os_variants import System
 from app.core.messages import N_
-from app.core.offers import Offers
-from app.core.pools import FILE_POOLS
-from app.core.systems import System
-from app.core.vmspec import DiskSpec
+from app.core.storage.pools import FILE_POOLS
+from app.core.vms import device_defaults
+from app.core.vms.config import DiskPlan, Limits, VolumePlan
+from app.core.vms.create_spec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services import tasks
 from app.services.cloud_init_seeds import refuse_seed
@@ -68,9 +68,9 @@ def plan_disks(
 
     Raises InvalidInput (disks.N.…), Conflict.
     """
-    buses = [each.bus or placing.disk_bus_for(system, each.device, machine) for each in disks]
+    buses = [each.bus or device_defaults.disk_bus_for(system, each.device, machine) for each in disks]
     _check_buses(disks, buses, offers)
-    targets = placing.disk_names(buses, taken)
+    targets = device_defaults.disk_names(buses, taken)
     plans: list[DiskPlan] = []
     sources: list[Source] = []
     for number, (asked, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
@@ -155,12 +155,12 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) ->
                 f"disks.{number}.bus", N_("a CD drive cannot be on virtio; sata, scsi, ide and usb can")
             )
     for bus, count in Counter(buses).items():
-        if count > placing.BUS_LIMITS.get(bus, count):
+        if count > device_defaults.BUS_LIMITS.get(bus, count):
             last = max(number for number, each in enumerate(buses) if each == bus)
             raise InvalidInput(
                 f"disks.{last}.bus",
                 N_("the bus %(bus)s takes %(most)d devices"),
-                params={"bus": bus, "most": placing.BUS_LIMITS[bus]},
+                params={"bus": bus, "most": device_defaults.BUS_LIMITS[bus]},
             )
 
 

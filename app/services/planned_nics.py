@@ -6,13 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core import placing
-from app.core.attachments import Attachment
-from app.core.blueprint import NicPlan
 from app.core.errors import InvalidInput
+from app.core.library.os_variants import System
 from app.core.messages import N_
-from app.core.systems import System
-from app.core.vmspec import NicSpec, VmSpec
+from app.core.networks.attachments import Attachment
+from app.core.vms import device_defaults
+from app.core.vms.config import NicPlan
+from app.core.vms.create_spec import NicSpec, VmSpec
 from app.db.models import Filter, Host, Network
 from app.services import macs
 from app.services.context import Ctx
@@ -37,7 +37,7 @@ def plan_nics(
             NicPlan(
                 **_plug(ctx, host, asked, where),
                 portgroup=asked.portgroup,
-                model=asked.model or placing.nic_model_for(system, machine),
+                model=asked.model or device_defaults.nic_model_for(system, machine),
                 mac=asked.mac or macs.free_mac(ctx),
                 vlan=asked.vlan,
                 filter=asked.filter,

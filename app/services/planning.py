@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from app.core import placing
-from app.core.blueprint import Blueprint, CpuPlan, DiskPlan
 from app.core.errors import Conflict, InvalidInput
+from app.core.hosts.capabilities import Offers
+from app.core.library.os_variants import System
 from app.core.messages import N_
-from app.core.offers import Offers
-from app.core.systems import System
-from app.core.vmspec import GIB, CpuSpec, VmSpec
-from app.core.volumes import is_same_format
+from app.core.storage.volumes import is_same_format
+from app.core.vms import device_defaults
+from app.core.vms.config import Blueprint, CpuPlan, DiskPlan
+from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool, Vm
 from app.db.models import Offers as OffersRow
 from app.hypervisor.osinfo import systems
@@ -49,9 +49,11 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
     _check_name(ctx, host, name)
     offers = offers_of(ctx, host)
     system = system_of(spec)
-    machine = one_of("machine", spec.machine, offers.machines) or placing.machine_for(system, offers)
+    machine = one_of("machine", spec.machine, offers.machines) or device_defaults.machine_for(system, offers)
     hypervisor = _hypervisor(spec, offers)
-    firmware = one_of("firmware", spec.firmware, offers.firmwares) or placing.firmware_for(system, offers)
+    firmware = one_of("firmware", spec.firmware, offers.firmwares) or device_defaults.firmware_for(
+        system, offers
+    )
     disks, sources = plan_disks(ctx, spec.disks, host, name, machine=machine, system=system, offers=offers)
     memory = memory_of(spec, system)
     made = Draft(
@@ -75,7 +77,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
             **_kernel(ctx, spec, host),
             graphics=_graphics(spec, offers),
             video=one_of("video", spec.video, offers.video_models)
-            or placing.video_for(system, spec.graphics, offers),
+            or device_defaults.video_for(system, spec.graphics, offers),
             serial=spec.serial,
             guest_agent=spec.guest_agent,
             rng=spec.rng and offers.rng,
@@ -162,7 +164,7 @@ def _cpu(asked: CpuSpec, hypervisor: str, offers: Offers) -> CpuPlan:
         raise InvalidInput(
             field_name, N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
         )
-    mode = asked.mode or placing.cpu_mode_for(hypervisor, offers)
+    mode = asked.mode or device_defaults.cpu_mode_for(hypervisor, offers)
     check_cpu("cpu.mode", "cpu.model", mode, asked.model, offers)
     parts = (asked.sockets, asked.cores, asked.threads)
     topology = (parts[0] or 1, parts[1] or 1, parts[2] or 1) if any(parts) else None
@@ -257,7 +259,7 @@ def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, made: Draft) -> None:
             "memory_bytes", N_("must be at most %(most)d MiB on this host"), params={"most": total // 1024**2}
         )
     check_has(offers, tpm=spec.tpm, huge_pages=spec.huge_pages)
-    if plan.firmware == "efi-secure" and placing.MODERN not in (plan.machine or ""):
+    if plan.firmware == "efi-secure" and device_defaults.MODERN not in (plan.machine or ""):
         raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
     if spec.rng and not offers.rng:
         made.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))

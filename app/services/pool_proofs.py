@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core.access.privileges import Role
 from app.core.errors import Conflict, NotFound
+from app.core.hosts.states import HostMode, HostState, Transport
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS, PoolPlace, PoolProof
-from app.core.privileges import Role
-from app.core.records import Ref, TaskRecord
-from app.core.states import HostMode, HostState, ObjectKind, Transport
+from app.core.records import Ref
+from app.core.storage.pools import FILE_POOLS, PoolPlace, PoolProof
+from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Pool, PoolDifference
 from app.services.context import Actor, Ctx, Services
 from app.services.pools import ask, find_pool, refuse_state

@@ -7,12 +7,13 @@ import uuid as uuids
 import sqlalchemy as sa
 from pydantic import BaseModel
 
+from app.core.casefold import fold
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.folding import fold
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWork, checked
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind
+from app.core.records import Ref
+from app.core.storage.pools import PoolChanging, PoolMaking, PoolPatch, PoolSpec, PoolWork, checked
+from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Pool, Volume
 from app.services import look_alikes, tasks
 from app.services.context import Ctx

@@ -8,9 +8,11 @@ from contextlib import suppress
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, HostError, InvalidInput, NotFound
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref, TaskRecord
-from app.core.removal import (
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.delete import (
     Removal,
     RemovalDisk,
     RemovalRecord,
@@ -20,7 +22,7 @@ from app.core.removal import (
     Return,
     VolumePlace,
 )
-from app.core.states import ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
 from app.hypervisor.xml.disks import written_alone
 from app.hypervisor.xml.read import UnreadableXml, read_vm

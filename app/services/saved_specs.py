@@ -5,13 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.creation import SavedSpecList, SavedSpecRecord, SavedSpecSpec
 from app.core.errors import InvalidInput, NotFound
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import ObjectKind
-from app.core.vmspec import CloudInit, VmSpec
+from app.core.vms.create import SavedSpecList, SavedSpecRecord, SavedSpecSpec
+from app.core.vms.create_spec import CloudInit, VmSpec
 from app.db.models import SavedSpec
 from app.services import audit
 from app.services.context import Ctx

@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import VM_ACTIONS, VmVerb
-from app.core.finding import SearchHit
-from app.core.folding import fold, spellings
+from app.core.casefold import fold, spellings
+from app.core.inventory.finding import SearchHit
 from app.core.messages import N_
+from app.core.vms.actions import VM_ACTIONS, VmVerb
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
 from app.services.context import Ctx
 from app.services.paging import begins, contains, holds, mentions, storable

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from app.core.endpoints import Endpoint
-from app.core.states import Transport
+from app.core.hosts.endpoints import Endpoint
+from app.core.hosts.states import Transport
 from app.db.models import Credential
 from app.db.models import Host as HostRow
 from app.hypervisor.targets import Secret, SshKey, SshPassword, Target, TlsIdentity

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import load_only
 
-from app.core.states import HostState
+from app.core.hosts.states import HostState
 from app.db.models import Host
 from app.services.context import Ctx
 

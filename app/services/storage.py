@@ -8,13 +8,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
-from app.core.conditions import ConditionRecord
 from app.core.errors import InvalidInput, NotFound
+from app.core.hosts.states import Transport
+from app.core.inventory.conditions import ConditionRecord
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS
-from app.core.records import Page, PoolRecord, Ref, VolumeRecord
-from app.core.specs import PoolQuery, VolumeQuery
-from app.core.states import ObjectKind, Transport
+from app.core.records import Page, Ref
+from app.core.storage.pools import FILE_POOLS
+from app.core.storage.records import PoolRecord, VolumeRecord
+from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.db.models import Host, Pool, Volume
 from app.services import conditions, volume_records
 from app.services.cloud_init_seeds import is_seed

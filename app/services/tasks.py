@@ -11,15 +11,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import TASK_STATE_TITLES, VM_ACTIONS, VmVerb
+from app.core.casefold import fold
 from app.core.errors import Busy, Conflict, NotFound
-from app.core.folding import fold
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Page, Ref, TaskBrief, TaskError, TaskRecord
-from app.core.specs import TaskQuery
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, TaskState
-from app.core.work import WORK
+from app.core.records import Page, Ref
+from app.core.tasks.kinds import WORK
+from app.core.tasks.records import TaskBrief, TaskError, TaskRecord
+from app.core.tasks.specs import TaskQuery
+from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskState
+from app.core.vms.actions import VM_ACTIONS, VmVerb
 from app.db.models import Task, TaskLock
 from app.services import audit
 from app.services.context import Ctx

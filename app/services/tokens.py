@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from app.core.access.records import NewToken, TokenRecord
+from app.core.access.specs import TokenSpec
 from app.core.errors import InvalidInput, NotAllowed, NotFound
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import NewToken, Page, Ref, TokenRecord
-from app.core.specs import ListQuery, TokenSpec
-from app.core.states import ObjectKind
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
 from app.db.models import Token, User
 from app.services import audit
 from app.services.context import Ctx

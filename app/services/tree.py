@@ -8,11 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.errors import InvalidInput, NotFound
-from app.core.finding import TreeNode
 from app.core.ids import kind_of
+from app.core.inventory.finding import TreeNode
+from app.core.inventory.specs import TreeQuery
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.specs import TreeQuery
-from app.core.states import ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db.models import Datacenter, Host, Network, Pool, Vm
 from app.services.context import Ctx
 from app.services.seen import is_stale

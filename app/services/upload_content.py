@@ -13,8 +13,8 @@ from typing import Self
 
 from app.core.errors import Conflict, PoolBusy
 from app.core.messages import N_
-from app.core.views import VolumeObservation
-from app.core.volumes import is_same_format
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.volumes import is_same_format
 from app.db.models import Host, Pool, Upload
 from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.hypervisor.qcow2 import HEADER_BYTES

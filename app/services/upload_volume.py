@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from app.core.blueprint import VolumePlan
-from app.core.created_resources import CREATED, REQUESTED, marked_size, volume_note
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_
-from app.core.views import VolumeObservation
+from app.core.storage.created_volumes import CREATED, REQUESTED, marked_size, volume_note
+from app.core.storage.observations import VolumeObservation
+from app.core.vms.config import VolumePlan
 from app.db.models import Task
 from app.hypervisor.storage import Storage
 from app.services import work

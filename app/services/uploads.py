@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, InvalidInput
+from app.core.kinds import ObjectKind
 from app.core.messages import N_, filled
 from app.core.records import Ref
-from app.core.states import ObjectKind, TaskState
-from app.core.uploads import UploadList, UploadRecord, UploadSpec
-from app.core.views import VolumeObservation
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
+from app.core.tasks.states import TaskState
 from app.db.models import Host, Pool, Task, Upload
 from app.hypervisor.images import ImageRefused
 from app.services import audit, storage, tasks, volume_records, volumes, work

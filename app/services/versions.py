@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.hardware import DiffLine, DiffRecord, Redefinition, VersionList, VersionRecord
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.pool_paths import check_pool_path, check_source
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind
+from app.core.records import Ref
+from app.core.storage.pool_paths import check_pool_path, check_source
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import DiffLine, DiffRecord, Redefinition, VersionList, VersionRecord
 from app.db.models import History, Host, Network, Pool
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.compare import compared

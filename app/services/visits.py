@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from app.config import Settings
 from app.core.errors import Conflict, HostUnreachable, NotFound
+from app.core.hosts.states import HostState
 from app.core.messages import N_
-from app.core.states import HostState
 from app.db.models import Host as HostRow
 from app.db.session import Database
 from app.hypervisor import Host, Target

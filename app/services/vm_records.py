@@ -8,20 +8,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import Refusal, VmVerb, refuse_vm_action
-from app.core.conditions import ConditionRecord
-from app.core.dangers import DANGERS
-from app.core.records import (
+from app.core.hosts.states import HostMode, HostState
+from app.core.inventory.conditions import ConditionRecord
+from app.core.records import UsageRecord
+from app.core.vms.actions import Refusal, VmVerb, refuse_vm_action
+from app.core.vms.host_access import DANGERS
+from app.core.vms.records import (
     DeviceRecord,
     DiskRecord,
     GraphicsRecord,
     NicRecord,
-    UsageRecord,
     VerbRecord,
     VmDetail,
     VmRecord,
 )
-from app.core.states import HostMode, HostState, VmState
+from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import conditions, tasks
 from app.services.context import Ctx

@@ -7,23 +7,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.actions import VM_ACTIONS, Refusal, VmVerb
 from app.core.errors import Conflict, NotFound, VigieError
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import (
-    BulkRecord,
-    BulkRefusal,
-    Page,
-    Ref,
-    TaskBrief,
-    TaskRecord,
-    VerbRecord,
-    VmDetail,
-    VmRecord,
-)
-from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.core.states import ObjectKind, VmState
+from app.core.records import Page, Ref
+from app.core.tasks.records import BulkRecord, BulkRefusal, TaskBrief, TaskRecord
+from app.core.vms.actions import VM_ACTIONS, Refusal, VmVerb
+from app.core.vms.records import VerbRecord, VmDetail, VmRecord
+from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
+from app.core.vms.states import VmState
 from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.db.session import unindexed
 from app.hypervisor.xml.disks import layers, written_alone, written_together

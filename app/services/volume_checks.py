@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_, filled
-from app.core.volumes import is_same_format
+from app.core.storage.volumes import is_same_format
 from app.db.models import Volume
 from app.hypervisor import Host as OpenHost
 from app.hypervisor.images import format_of

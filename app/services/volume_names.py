@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import sqlalchemy as sa
 
-from app.core.folding import fold
+from app.core.casefold import fold
 from app.db.models import Pool, TaskLock, Volume
 from app.services.context import Ctx
 from app.services.volume_places import name_lock, same_storage

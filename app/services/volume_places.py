@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from app.core.blueprint import DiskPlan
-from app.core.folding import fold
+from app.core.casefold import fold
+from app.core.vms.config import DiskPlan
 from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
 from app.hypervisor.xml.files import normal
 

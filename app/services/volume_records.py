@@ -11,13 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS
-from app.core.states import ACTIVE_TASK_STATES, ObjectKind, Severity
-from app.core.views import VolumeObservation
-from app.core.vmspec import MAX_DISK
-from app.core.volumes import is_same_format
-from app.core.work import BY_ASKER
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.pools import FILE_POOLS
+from app.core.storage.volumes import is_same_format
+from app.core.tasks.kinds import BY_ASKER
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.core.vms.create_spec import MAX_DISK
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
 from app.services.volume_places import same_storage
 

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.core.errors import Conflict
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import ObjectKind
 from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.services.context import Ctx
 from app.services.volume_places import Place, PossibleUser, places_of, possible_users

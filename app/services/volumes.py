@@ -7,13 +7,12 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from pydantic import BaseModel
 
-from app.core.blueprint import VolumePlan
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.pools import FILE_POOLS, FIXED_POOLS, NETWORK_POOLS
-from app.core.records import Ref, TaskRecord
-from app.core.states import ObjectKind, VmState
-from app.core.volumes import (
+from app.core.records import Ref
+from app.core.storage.pools import FILE_POOLS, FIXED_POOLS, NETWORK_POOLS
+from app.core.storage.volumes import (
     PoolChoice,
     VolumeClone,
     VolumeDetail,
@@ -25,6 +24,9 @@ from app.core.volumes import (
     VolumeSpec,
     VolumeWork,
 )
+from app.core.tasks.records import TaskRecord
+from app.core.vms.config import VolumePlan
+from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
 from app.services import storage, tasks
 from app.services.cloud_init_seeds import holds_seed, refuse_seed

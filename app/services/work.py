@@ -11,12 +11,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from app.core.actions import HOST_OBSERVED
-from app.core.created_resources import VM
+from app.core.hosts.states import HostMode, HostState
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState
-from app.core.work import BY_ASKER
+from app.core.storage.created_volumes import VM
+from app.core.tasks.kinds import BY_ASKER
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import HOST_OBSERVED
 from app.db.epoch import note_step
 from app.db.models import Audit, Host, Task, TaskLock, Upload, Vm
 from app.services.births import BRING_BACK, CREATE

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.core.actions import HOST_OBSERVED, HOST_STATE_TITLES
 from app.core.errors import Conflict
+from app.core.hosts.states import HOST_STATE_TITLES, HostMode, HostState
 from app.core.messages import N_
-from app.core.states import HostMode, HostState
+from app.core.vms.actions import HOST_OBSERVED
 from app.db.models import Host
 from app.services.context import Ctx
 

@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
-from app.core.uploads import MAX_PART
+from app.core.storage.uploads import MAX_PART
 from app.web.auth import visitor_of
 from app.web.errors import Internal, answer, refuse, too_large
 from app.web.host_header import HostGuard

@@ -7,7 +7,7 @@ import re
 from starlette.requests import HTTPConnection
 
 from app.config import Settings
-from app.core.addresses import address_in
+from app.core.hosts.addresses import address_in
 
 _HOST = re.compile(r"([a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.IGNORECASE)
 

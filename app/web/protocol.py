@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.config import Settings
-from app.core.addresses import network_of
+from app.core.hosts.addresses import network_of
 from app.core.records import Problem
 from app.web.middleware import body_timeout_s
 from app.web.quotas import RETRY_S, Quotas

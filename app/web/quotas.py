@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.config import Settings
-from app.core.addresses import network_of
 from app.core.errors import TooManyRequests
+from app.core.hosts.addresses import network_of
 from app.core.messages import N_, filled
 from app.web.auth import Visitor, language_of
 from app.web.errors import refuse

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.core.privileges import Role
-from app.core.specs import TokenSpec
-from app.core.states import HostState
-from app.core.views import HostReport, HostSnapshot
+from app.core.access.privileges import Role
+from app.core.access.specs import TokenSpec
+from app.core.hosts.states import HostState
+from app.core.inventory.reports import HostReport, HostSnapshot
 from app.db import migrate, models
 from app.db.session import Database
 from app.logs import set_up_logs

@@ -16,20 +16,17 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app.config import Settings
+from app.core.access.privileges import Role
+from app.core.hosts.specs import HostQuery
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.privileges import Role
-from app.core.specs import HostQuery, TreeQuery, VmQuery
-from app.core.states import HostState, ObjectKind, VmState
-from app.core.views import (
-    DeviceView,
-    DiskView,
-    HostReport,
-    HostSnapshot,
-    NicView,
-    Usage,
-    VmDefinition,
-    VmObservation,
-)
+from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.inventory.specs import TreeQuery
+from app.core.inventory.usage import Usage
+from app.core.kinds import ObjectKind
+from app.core.vms.observations import DeviceView, DiskView, NicView, VmDefinition, VmObservation
+from app.core.vms.specs import VmQuery
+from app.core.vms.states import VmState
 from app.db import migrate, models
 from app.db.session import Database
 from app.services import hosts, overview, search, tree, vms

@@ -3,9 +3,9 @@
 import pytest
 from babel.messages.pofile import read_po
 
-from app.core.actions import VM_ACTIONS, VmVerb
-from app.core.privileges import PRIVILEGES
-from app.core.work import WORK
+from app.core.access.privileges import PRIVILEGES
+from app.core.tasks.kinds import WORK
+from app.core.vms.actions import VM_ACTIONS, VmVerb
 from app.engine.operations import OPERATIONS
 from app.engine.tasks import TaskRuntime  # noqa: F401  it declares all operations
 from tests.contract.sources import APP

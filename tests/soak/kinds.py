@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import libvirt
 
-from app.core.vmspec import MIB
+from app.core.vms.create_spec import MIB
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from tests.soak.client import Client, Json

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.core.vmspec import MIB
+from app.core.vms.create_spec import MIB
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from tests.soak.client import Client, Json

@@ -12,7 +12,7 @@ from app.db.models.base import Base, Id
 
 
 class Condition(Base):
-    """A condition that holds now (core.conditions); the row goes when it is over.
+    """A condition that holds now (core.inventory.conditions); the row goes when it is over.
 
     `host_id` is the host on which it was observed, which need not be the object's own.
     """

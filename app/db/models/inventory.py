@@ -28,7 +28,7 @@ class Datacenter(Base):
 
 
 class Usage:
-    """Columns of the last usage reading (see core.views.Usage)."""
+    """Columns of the last usage reading (see core.inventory.usage.Usage)."""
 
     cpu_percent: Mapped[float | None]
     memory_used_bytes: Mapped[int | None]
@@ -83,8 +83,8 @@ class Host(Usage, Base):
     cpu_model: Mapped[str | None]
     cpus: Mapped[int | None]
     memory_bytes: Mapped[int | None]
-    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.views.HostFacts
-    checks: Mapped[list[Any]] = mapped_column(default=list)  # core.views.Check
+    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.hosts.observations.HostFacts
+    checks: Mapped[list[Any]] = mapped_column(default=list)  # core.hosts.observations.Check
     worst_check: Mapped[str | None]
     checked_at: Mapped[datetime | None]
     vm_count: Mapped[int] = mapped_column(default=0)
@@ -145,7 +145,7 @@ class Vm(Usage, Base):
     agent_connected: Mapped[bool] = mapped_column(default=False)
     addresses: Mapped[list[Any]] = mapped_column(default=list)  # [mac or "", address]
     pending: Mapped[bool | None]  # changes wait for its next power-off
-    dangers: Mapped[list[Any] | None]  # keys of core.dangers found in its definition
+    dangers: Mapped[list[Any] | None]  # keys of core.vms.host_access found in its definition
     tags: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     search_text: Mapped[str] = mapped_column(default="")
@@ -154,7 +154,7 @@ class Vm(Usage, Base):
 
 
 class VmDefinition(Base):
-    """A VM's XML as last read, and what was read from it (core.views.VmDefinition without `xml`).
+    """A VM's XML as last read, and what was read from it (core.vms.observations.VmDefinition without `xml`).
 
     `saved_xml` is what the VM will be after its next power-off, read while it runs; None when it is off or
     transient. `pending` names the parts in which the two differ (message ids).
@@ -283,7 +283,9 @@ class Network(Base):
     live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
     mtu: Mapped[int | None]
     vlan: Mapped[str | None]
-    leases: Mapped[list[Any] | None] = mapped_column(deferred=True)  # core.views.Lease, as last read
+    leases: Mapped[list[Any] | None] = mapped_column(
+        deferred=True
+    )  # core.networks.networks.observations.Lease, as last read
     leases_read_at: Mapped[datetime | None]
 
 
@@ -301,14 +303,14 @@ class Filter(Base):
 
 
 class Offers(Base):
-    """What a host can give to VMs (core.offers), read once per connection."""
+    """What a host can give to VMs (core.hosts.capabilities), read once per connection."""
 
     __tablename__ = "offers"
 
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
     offers: Mapped[dict[str, Any]]
     read_at: Mapped[datetime]
-    devices: Mapped[list[Any] | None]  # core.host_devices.HostDevice, read when somebody asks
+    devices: Mapped[list[Any] | None]  # core.vms.host_devices.HostDevice, read when somebody asks
     devices_read_at: Mapped[datetime | None]
 
 

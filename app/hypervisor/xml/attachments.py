@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.attachments import Attachment
+from app.core.networks.attachments import Attachment
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element
 

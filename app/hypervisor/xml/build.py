@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from app.core.blueprint import Blueprint, CpuPlan, DiskPlan, Limits, NicPlan
+from app.core.vms.config import Blueprint, CpuPlan, DiskPlan, Limits, NicPlan
 from app.hypervisor.xml.ports import new_ports
 from app.hypervisor.xml.write import Element, node, text_of
 

@@ -1,4 +1,4 @@
-"""Finds in a definition what reaches the host (core.dangers)."""
+"""Finds in a definition what reaches the host (core.vms.host_access)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from lxml import etree
 
-from app.core.dangers import climbs
+from app.core.vms.host_access import climbs
 from app.hypervisor.xml.write import Element
 
 _EMULATORS = ("/usr/bin/qemu-system-", "/usr/libexec/qemu-kvm", "/usr/bin/qemu-kvm", "/usr/bin/kvm")
@@ -56,7 +56,7 @@ _HARMLESS_TYPES = {
 
 
 def read_reaches(tree: Element) -> tuple[tuple[str, str], ...]:
-    """What a definition names of its host: see core.views.VmDefinition."""
+    """What a definition names of its host: see core.vms.observations.VmDefinition."""
     found: list[tuple[str, str]] = []
     for child in tree:
         if child.tag.startswith("{"):  # of libvirt's namespaces for what it does not know itself

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from posixpath import normpath
 
-from app.core.views import FileUse
+from app.core.vms.observations import FileUse
 from app.hypervisor.xml.write import Element
 
 _PORTS = frozenset({"serial", "parallel", "console", "channel"})

@@ -8,7 +8,7 @@ from typing import Any
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.filters import FilterPlan, FilterRule, network_of
+from app.core.networks.nwfilters import FilterPlan, FilterRule, network_of
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element, node, text_of
 

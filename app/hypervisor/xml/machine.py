@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.machine import (
+from app.core.vms.compute import (
     QUOTA_PERIOD_US,
     DiskTuning,
     FolderRecord,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from app.core.machine import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
+from app.core.vms.compute import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
 from app.hypervisor.xml.machine import IOTUNE, agent_channel, attribute
 from app.hypervisor.xml.read import AGENT_CHANNEL
 from app.hypervisor.xml.write import Element, node

@@ -12,7 +12,15 @@ from typing import TypeVar
 
 from lxml import etree
 
-from app.core.networks import OWN_BRIDGE, DnsHost, DnsService, NetworkPlan, PortGroup, Reservation, Subnet
+from app.core.networks.networks import (
+    OWN_BRIDGE,
+    DnsHost,
+    DnsService,
+    NetworkPlan,
+    PortGroup,
+    Reservation,
+    Subnet,
+)
 from app.hypervisor.xml.networks import cidr, read_group, read_plan
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import Element, node, text_of

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from lxml import etree
 
-from app.core.networks import NetworkPlan, Subnet
+from app.core.networks.networks import NetworkPlan, Subnet
 from app.hypervisor.xml.network_build import write_dns_host, write_group, write_reservation, write_service
 from app.hypervisor.xml.networks import cidr
 from app.hypervisor.xml.read import parse

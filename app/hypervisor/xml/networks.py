@@ -10,8 +10,8 @@ from typing import Any
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.networks import NetworkPlan
-from app.core.views import NetworkObservation
+from app.core.networks.networks import NetworkPlan
+from app.core.networks.observations import NetworkObservation
 from app.hypervisor.xml.read import parse, without_connections
 from app.hypervisor.xml.write import Element
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.core.host_devices import DevicePlan, FolderAdd, HostDevice
+from app.core.vms.host_devices import DevicePlan, FolderAdd, HostDevice
 from app.hypervisor.xml.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element, node
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from app.core.pools import PoolSpec
+from app.core.storage.pools import PoolSpec
 from app.hypervisor.xml.read import parse
 from app.hypervisor.xml.write import node, text_of
 

@@ -9,14 +9,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from app.core.views import (
-    DeviceView,
-    DiskView,
-    GraphicsView,
-    NicView,
-    VmDefinition,
-    VolumeObservation,
-)
+from app.core.storage.observations import VolumeObservation
+from app.core.vms.observations import DeviceView, DiskView, GraphicsView, NicView, VmDefinition
 from app.hypervisor.xml.dangers import read_reaches
 from app.hypervisor.xml.files import normal, read_files
 from app.hypervisor.xml.write import Element, text_of

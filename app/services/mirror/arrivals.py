@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from app.core.folding import fold
-from app.core.states import ObjectKind
-from app.core.views import VmObservation
+from app.core.casefold import fold
+from app.core.kinds import ObjectKind
+from app.core.vms.observations import VmObservation
 from app.services.mirror import definitions
 from app.services.mirror.batch import Batch, Row
 from app.services.mirror.copies import SEEN, Copy

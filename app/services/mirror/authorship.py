@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import ACTIVE_TASK_STATES, TaskState
+from app.core.tasks.states import ACTIVE_TASK_STATES, TaskState
 from app.db import models
 from app.services.mirror.rows import chunks
 

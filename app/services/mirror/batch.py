@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import ObjectKind, Severity
+from app.core.kinds import ObjectKind, Severity
 from app.db import models
 from app.services.mirror import authorship
 from app.services.mirror.authorship import Author

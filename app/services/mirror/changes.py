@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.states import ObjectKind, Severity, VmState
+from app.core.vms.states import VmState
 from app.services.mirror.batch import Batch
 from app.services.mirror.news import News
 

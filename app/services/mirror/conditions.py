@@ -7,8 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.conditions import CONDITIONS
-from app.core.states import ObjectKind
+from app.core.inventory.conditions import CONDITIONS
+from app.core.kinds import ObjectKind
 from app.db import models
 from app.services import conditions
 from app.services.conditions import Held

@@ -11,8 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.states import HostState
-from app.core.views import VmObservation
+from app.core.hosts.states import HostState
+from app.core.vms.observations import VmObservation
 from app.db import models
 from app.services.mirror.batch import chunks, table
 from app.services.mirror.usage import COLUMNS as USAGE

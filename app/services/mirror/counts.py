@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.states import ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db import models
 from app.services.mirror.batch import Batch, chunks, table
 from app.services.mirror.news import News

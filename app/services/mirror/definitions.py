@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from app.core.dangers import dangers_of
-from app.core.folding import fold
+from app.core.casefold import fold
 from app.core.messages import N_
-from app.core.pools import DEVICE_POOLS
-from app.core.views import VmDefinition
+from app.core.storage.pools import DEVICE_POOLS
+from app.core.vms.host_access import dangers_of
+from app.core.vms.observations import VmDefinition
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
 

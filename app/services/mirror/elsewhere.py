@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.conditions import DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE, RUNS_TWICE
+from app.core.inventory.conditions import DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE, RUNS_TWICE
 from app.db import models
 from app.services import conditions
 from app.services.conditions import Held

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.states import ObjectKind
 from app.db import models
 from app.services.mirror.batch import Batch, table
 from app.services.mirror.news import News

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
 
-from app.core.states import VmState
-from app.core.views import GuestInfo
+from app.core.vms.observations import GuestInfo
+from app.core.vms.states import VmState
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
 from app.services.mirror.copies import Copy

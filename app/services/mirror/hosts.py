@@ -9,10 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from app.core.folding import fold
+from app.core.casefold import fold
+from app.core.hosts.observations import Check, HostFacts
+from app.core.hosts.states import HostState, Transport, Verdict
+from app.core.inventory.usage import Usage
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.states import HostState, ObjectKind, Severity, Transport, Verdict
-from app.core.views import Check, HostFacts, Usage
 from app.db import models
 from app.services.mirror.batch import Batch, Row, table
 from app.services.mirror.news import News

@@ -6,25 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.core.conditions import ObservedCondition
-from app.core.offers import Offers
-from app.core.states import HostState
-from app.core.views import (
-    Check,
-    FilterObservation,
-    GuestInfo,
-    Hint,
-    HostFacts,
-    HostReport,
-    HostSnapshot,
-    Lease,
-    NetworkObservation,
-    PoolObservation,
-    Usage,
-    VmDefinition,
-    VmObservation,
-    VolumeObservation,
-)
+from app.core.hosts.capabilities import Offers
+from app.core.hosts.observations import Check, HostFacts
+from app.core.hosts.states import HostState
+from app.core.inventory.conditions import ObservedCondition
+from app.core.inventory.reports import Hint, HostReport, HostSnapshot
+from app.core.inventory.usage import Usage
+from app.core.networks.observations import FilterObservation, Lease, NetworkObservation
+from app.core.storage.observations import PoolObservation, VolumeObservation
+from app.core.vms.observations import GuestInfo, VmDefinition, VmObservation
 
 
 @dataclass(slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.conditions import DISK_MISSING, MAY_RUN_ELSEWHERE, NOT_ANSWERING, RUNS_TWICE
-from app.core.folding import fold
-from app.core.states import VmState
-from app.core.views import VmObservation
+from app.core.casefold import fold
+from app.core.inventory.conditions import DISK_MISSING, MAY_RUN_ELSEWHERE, NOT_ANSWERING, RUNS_TWICE
+from app.core.vms.observations import VmObservation
+from app.core.vms.states import VmState
 from app.db import models
 from app.services.conditions import Held
 from app.services.mirror.batch import Batch, table

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.states import ObjectKind
-from app.core.views import VmDefinition
+from app.core.vms.observations import VmDefinition
 from app.db import models
 from app.services.mirror.batch import Batch, Row, chunks, table
 from app.services.mirror.changes import Change, tell_vm

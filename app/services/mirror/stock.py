@@ -9,13 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from app.core.actions import POOL_STATE_TITLES
+from app.core.hosts.capabilities import Offers
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.offers import Offers
-from app.core.pools import DEVICE_POOLS
-from app.core.states import ObjectKind, Severity
-from app.core.views import NetworkObservation, PoolObservation, VolumeObservation
+from app.core.networks.observations import NetworkObservation
+from app.core.storage.observations import PoolObservation, VolumeObservation
+from app.core.storage.pools import DEVICE_POOLS
+from app.core.storage.states import POOL_STATE_TITLES
 from app.db import models
 from app.hypervisor.xml import pools as pool_definitions
 from app.services.mirror.batch import Batch, Row, table

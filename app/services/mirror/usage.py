@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.views import Usage
+from app.core.inventory.usage import Usage
 
 COLUMNS = (
     "cpu_percent",

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from app.core.conditions import NOT_ANSWERING
-from app.core.folding import fold
+from app.core.casefold import fold
 from app.core.ids import new_id
+from app.core.inventory.conditions import NOT_ANSWERING
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.states import ObjectKind, Severity, VmState
-from app.core.views import VmObservation
+from app.core.vms.observations import VmObservation
+from app.core.vms.states import VmState
 from app.db import models
 from app.services.births import given_up, promised
 from app.services.departures import departing

@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
-from app.core.states import ObjectKind, Severity
-from app.core.views import VolumeObservation
-from app.core.volumes import is_same_format
+from app.core.storage.observations import VolumeObservation
+from app.core.storage.volumes import is_same_format
 from app.db import models
 from app.services.mirror.batch import Batch, Row
 from app.services.volume_records import (

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
-from app.core.creation import (
+from app.core.tasks.records import BulkRecord, TaskRecord
+from app.core.vms.create import (
     CreationPlan,
     OffersRecord,
     SavedSpecList,
@@ -15,8 +16,7 @@ from app.core.creation import (
     SavedSpecSpec,
     SystemList,
 )
-from app.core.records import BulkRecord, TaskRecord
-from app.core.vmspec import VmBatch, VmSpec
+from app.core.vms.create_spec import VmBatch, VmSpec
 from app.services import creation, offering, saved_specs
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, created, problems, tagged
 from app.web.deps import Reader, Writer

@@ -8,8 +8,10 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import CredentialRecord, Page
-from app.core.specs import CredentialSpec, ListQuery
+from app.core.access.records import CredentialRecord
+from app.core.access.specs import CredentialSpec
+from app.core.records import Page
+from app.core.specs import ListQuery
 from app.services import credentials
 from app.web.api.shapes import (
     Exported,

@@ -8,8 +8,10 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import DatacenterRecord, Page
-from app.core.specs import DatacenterSpec, ListQuery
+from app.core.inventory.records import DatacenterRecord
+from app.core.inventory.specs import DatacenterSpec
+from app.core.records import Page
+from app.core.specs import ListQuery
 from app.services import datacenters
 from app.web.api.shapes import (
     Exported,

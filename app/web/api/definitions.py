@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from starlette.responses import Response
 
-from app.core.hardware import DefinitionRecord, DefinitionSpec, DiffRecord, VersionList
-from app.core.records import TaskRecord
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import DefinitionRecord, DefinitionSpec, DiffRecord, VersionList
 from app.services import definitions
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer

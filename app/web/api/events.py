@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.errors import NotSignedIn
-from app.core.records import EventRecord, Page
-from app.core.specs import EventQuery
+from app.core.inventory.records import EventRecord
+from app.core.inventory.specs import EventQuery
+from app.core.records import Page
 from app.services import events, notices
 from app.services.context import Ctx
 from app.web.api.shapes import Exported, api_router, listed, problems

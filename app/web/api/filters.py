@@ -8,8 +8,9 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.filters import FilterDetail, FilterPatch, FilterQuery, FilterRecord, FilterSpec
-from app.core.records import Page, TaskRecord
+from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRecord, FilterSpec
+from app.core.records import Page
+from app.core.tasks.records import TaskRecord
 from app.services import filters
 from app.web.api.shapes import (
     Exported,

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import Path
 from starlette.responses import Response
 
-from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
-from app.core.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
-from app.core.machine import DiskPatch, MachinePatch, MachineRecord, TuningPatch
-from app.core.records import TaskRecord
-from app.core.vmspec import DiskSpec, NicSpec
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
 from app.services import hardware, host_devices, machine
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer

@@ -8,9 +8,10 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageRecord, ImageSpec
-from app.core.records import Page, TaskRecord
+from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, ImageRecord, ImageSpec
+from app.core.records import Page
 from app.core.specs import ListQuery
+from app.core.tasks.records import TaskRecord
 from app.services import images
 from app.web.api.shapes import (
     Exported,

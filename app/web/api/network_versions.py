@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
-from app.core.hardware import DiffRecord, VersionList
-from app.core.records import TaskRecord
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import DiffRecord, VersionList
 from app.services import versions
 from app.web.api.definitions import XML, Number
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems

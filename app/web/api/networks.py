@@ -8,7 +8,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.networks import (
+from app.core.networks.networks import (
     DuplicateMac,
     NetworkBatch,
     NetworkCopy,
@@ -20,8 +20,10 @@ from app.core.networks import (
     NetworkSpec,
     PlacesQuery,
 )
-from app.core.records import NetworkRecord, Page, TaskRecord
+from app.core.networks.records import NetworkRecord
+from app.core.records import Page
 from app.core.specs import ListQuery
+from app.core.tasks.records import TaskRecord
 from app.services import mac_duplicates, network_changes, network_names, networks
 from app.web.api.shapes import (
     Exported,

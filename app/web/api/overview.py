@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.core.finding import SearchHit, TreeNode
-from app.core.records import Overview, Record
-from app.core.specs import TreeQuery
+from app.core.inventory.finding import SearchHit, TreeNode
+from app.core.inventory.records import Overview
+from app.core.inventory.specs import TreeQuery
+from app.core.records import Record
 from app.services import overview, search, tree
 from app.web.api.shapes import ObjectPath, api_router, problems
 from app.web.deps import Reader

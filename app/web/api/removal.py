@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Body
 from starlette.responses import Response
 
-from app.core.records import TaskRecord
-from app.core.removal import RemovalRecord, RemovalSpec, RemovedVmList
+from app.core.tasks.records import TaskRecord
+from app.core.vms.delete import RemovalRecord, RemovalSpec, RemovedVmList
 from app.services import removal
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.deps import HostCaller, Reader, Writer

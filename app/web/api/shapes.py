@@ -22,8 +22,9 @@ from starlette.responses import Response
 from app.core.errors import EditConflict, InvalidInput
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
-from app.core.records import Page, Record, TaskRecord
+from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
+from app.core.tasks.records import TaskRecord
 from app.services import idempotency
 from app.services.context import Ctx
 from app.web.deps import SignedRoute

@@ -8,9 +8,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.pools import PoolPatch, PoolSpec
-from app.core.records import Page, PoolRecord, TaskRecord, VolumeRecord
-from app.core.specs import PoolQuery, VolumeQuery
+from app.core.records import Page
+from app.core.storage.pools import PoolPatch, PoolSpec
+from app.core.storage.records import PoolRecord, VolumeRecord
+from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.tasks.records import TaskRecord
 from app.services import pool_proofs, pools, storage
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.deps import Reader, Writer

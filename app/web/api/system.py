@@ -10,7 +10,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import Overview, Record
+from app.core.inventory.records import Overview
+from app.core.records import Record
 from app.services import overview
 from app.services.readiness import Health, Readiness
 from app.web.api.shapes import api_router, problems

@@ -10,8 +10,9 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.records import Page, TaskRecord
-from app.core.specs import TaskQuery
+from app.core.records import Page
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
 from app.services import tasks
 from app.services.context import Ctx
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems

@@ -8,11 +8,13 @@ from fastapi import Body, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.actions import VmVerb
 from app.core.errors import NotFound
 from app.core.messages import N_
-from app.core.records import BulkRecord, Page, TaskRecord, VmDetail, VmRecord
-from app.core.specs import ActionOptions, BulkAction, VmPatch, VmQuery
+from app.core.records import Page
+from app.core.tasks.records import BulkRecord, TaskRecord
+from app.core.vms.actions import VmVerb
+from app.core.vms.records import VmDetail, VmRecord
+from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.services import vms
 from app.web.api.shapes import (
     Exported,

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from app.core.records import TaskRecord
-from app.core.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
+from app.core.storage.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
 from app.services import downloads, volumes
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.auth import Visitor

@@ -7,9 +7,10 @@ from typing import cast
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.access.specs import LanguageName, PasswordChange
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.specs import MAX_LIMIT, LanguageName, ListQuery, PasswordChange
+from app.core.specs import MAX_LIMIT, ListQuery
 from app.services import accounts, tokens
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.specs import AuditQuery
+from app.core.access.specs import AuditQuery
 from app.services import audit
 from app.web.deps import Reader, SignedRouter
 from app.web.pages import lists

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.core.specs import MAX_LIMIT, HostQuery, ListQuery
-from app.core.states import HostMode
+from app.core.hosts.specs import HostQuery
+from app.core.hosts.states import HostMode
+from app.core.specs import MAX_LIMIT, ListQuery
 from app.services import credentials, datacenters, hosts
 from app.services.context import Ctx
 

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.records import VmDetail
-from app.core.states import HostMode
+from app.core.hosts.states import HostMode
+from app.core.vms.records import VmDetail
 from app.services import consoles, vms
 from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages.render import render

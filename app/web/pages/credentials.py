@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.access.records import CredentialRecord
+from app.core.access.specs import CredentialSpec
 from app.core.messages import N_
-from app.core.records import CredentialRecord
-from app.core.specs import CredentialSpec, ListQuery
+from app.core.specs import ListQuery
 from app.services import credentials
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.hosts.specs import HostQuery
+from app.core.inventory.records import DatacenterRecord
+from app.core.inventory.specs import DatacenterSpec
 from app.core.messages import N_
-from app.core.records import DatacenterRecord
-from app.core.specs import DatacenterSpec, HostQuery, ListQuery
+from app.core.specs import ListQuery
 from app.services import datacenters, hosts
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

@@ -5,8 +5,9 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.specs import EventQuery, TaskQuery
-from app.core.states import ACTIVE_TASK_STATES
+from app.core.inventory.specs import EventQuery
+from app.core.tasks.specs import TaskQuery
+from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.services import events, tasks
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.render import render

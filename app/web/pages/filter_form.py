@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
-from app.core.filters import FilterPlan, FilterRule
 from app.core.messages import N_, filled
+from app.core.networks.nwfilters import FilterPlan, FilterRule
 from app.web.auth import Visitor
 from app.web.pages.forms import Form, FormInvalid, broken_rules
 

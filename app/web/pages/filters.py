@@ -7,10 +7,10 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.filters import FilterPatch, FilterQuery, FilterSpec
 from app.core.messages import N_
-from app.core.records import TaskRecord
-from app.core.specs import TaskQuery
+from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
 from app.services import filters, tasks
 from app.services.context import Ctx
 from app.web.auth import Visitor

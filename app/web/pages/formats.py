@@ -11,16 +11,11 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
-from app.core.actions import (
-    HOST_STATE_TITLES,
-    POOL_STATE_TITLES,
-    TASK_STATE_TITLES,
-    VM_REASON_TITLES,
-    VM_STATE_TITLES,
-    VOLUME_CONDITION_TITLES,
-)
+from app.core.hosts.states import HOST_STATE_TITLES, HostState, Verdict
 from app.core.messages import N_
-from app.core.states import HostState, TaskState, Verdict, VmState
+from app.core.storage.states import POOL_STATE_TITLES, VOLUME_CONDITION_TITLES
+from app.core.tasks.states import TASK_STATE_TITLES, TaskState
+from app.core.vms.states import VM_REASON_TITLES, VM_STATE_TITLES, VmState
 
 ABSENT = "–"
 _BYTE_UNITS = {"en": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "fr": ("o", "Kio", "Mio", "Gio", "Tio", "Pio")}

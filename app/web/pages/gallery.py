@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.records import Problem, VerbRecord
-from app.core.states import HostState, TaskState, VmState
+from app.core.hosts.states import HostState
+from app.core.records import Problem
+from app.core.tasks.states import TaskState
+from app.core.vms.records import VerbRecord
+from app.core.vms.states import VmState
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.render import render
 

@@ -13,12 +13,13 @@ from typing import Literal
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.endpoints import Endpoint, make_endpoint, parse_uri
+from app.core.access.specs import CredentialSpec
 from app.core.errors import IdentityUnconfirmed, VigieError
+from app.core.hosts.endpoints import Endpoint, make_endpoint, parse_uri
+from app.core.hosts.records import HostCheck, HostDetail
+from app.core.hosts.specs import HostSpec, HostTarget
+from app.core.hosts.states import Transport
 from app.core.messages import N_
-from app.core.records import HostCheck, HostDetail
-from app.core.specs import CredentialSpec, HostSpec, HostTarget
-from app.core.states import Transport
 from app.services import audit, credentials, hosts
 from app.services.context import Ctx
 from app.web.auth import Visitor

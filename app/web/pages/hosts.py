@@ -7,18 +7,14 @@ from typing import Any, Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.hosts.records import HostDetail
+from app.core.hosts.specs import HostPatch, HostQuery, IdentitySpec
+from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
-from app.core.networks import NetworkQuery
-from app.core.records import HostDetail
-from app.core.specs import (
-    EventQuery,
-    HostPatch,
-    HostQuery,
-    IdentitySpec,
-    PoolQuery,
-    TaskQuery,
-    VmQuery,
-)
+from app.core.networks.networks import NetworkQuery
+from app.core.storage.specs import PoolQuery
+from app.core.tasks.specs import TaskQuery
+from app.core.vms.specs import VmQuery
 from app.services import events, hosts, networks, storage, tasks, vms
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

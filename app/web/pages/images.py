@@ -6,10 +6,10 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
+from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.messages import N_
-from app.core.records import TaskRecord
 from app.core.specs import ListQuery
+from app.core.tasks.records import TaskRecord
 from app.services import images, offering
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

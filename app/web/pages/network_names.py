@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.networks import NetworkCopy, PlacesQuery
+from app.core.networks.networks import NetworkCopy, PlacesQuery
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services import mac_duplicates, network_changes, network_names, networks
 from app.web.deps import PageId, Reader, SignedRouter, Writer

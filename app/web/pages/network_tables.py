@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from app.core.filters import FilterQuery, FilterRecord
 from app.core.messages import N_
-from app.core.networks import (
+from app.core.networks.networks import (
     DuplicateMac,
     NetworkNameRecord,
     NetworkPlace,
     NetworkQuery,
     PlacesQuery,
 )
-from app.core.records import NetworkRecord
+from app.core.networks.nwfilters import FilterQuery, FilterRecord
+from app.core.networks.records import NetworkRecord
 from app.core.specs import ListQuery
 from app.web.pages.table import Choice, Column, Empty, Table
 

@@ -8,9 +8,9 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.networks import NetworkDetail, NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
-from app.core.records import TaskRecord
-from app.core.specs import TaskQuery
+from app.core.networks.networks import NetworkDetail, NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
 from app.services import network_changes, networks, tasks
 from app.services.context import Ctx
 from app.web.auth import Visitor

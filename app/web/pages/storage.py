@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.pools import FIELDS, NEEDS, PoolSpec, kinds_with
-from app.core.records import TaskRecord
-from app.core.specs import PoolQuery, VolumeQuery
+from app.core.storage.pools import FIELDS, NEEDS, PoolSpec, kinds_with
+from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.tasks.records import TaskRecord
 from app.services import pool_proofs, pools, storage
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer

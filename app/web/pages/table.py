@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from app.core.actions import VmVerb
 from app.core.specs import ListQuery
+from app.core.vms.actions import VmVerb
 
 R = TypeVar("R")
 Plain = str | int | float | None

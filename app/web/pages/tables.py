@@ -4,34 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.actions import HOST_STATE_TITLES, TASK_STATE_TITLES, VM_STATE_TITLES, VmVerb
-from app.core.images import ImageRecord
+from app.core.access.records import AuditRecord, CredentialRecord, TokenRecord, UserRecord
+from app.core.access.specs import AuditQuery
+from app.core.hosts.records import HostRecord
+from app.core.hosts.specs import HostQuery
+from app.core.hosts.states import HOST_STATE_TITLES
+from app.core.inventory.records import DatacenterRecord, EventRecord
+from app.core.inventory.specs import EventQuery
+from app.core.kinds import Severity
+from app.core.library.images import ImageRecord
 from app.core.messages import N_
-from app.core.records import (
-    AuditRecord,
-    CredentialRecord,
-    DatacenterRecord,
-    EventRecord,
-    HostRecord,
-    PoolRecord,
-    Ref,
-    TaskRecord,
-    TokenRecord,
-    UserRecord,
-    VmRecord,
-    VolumeRecord,
-)
-from app.core.specs import (
-    AuditQuery,
-    EventQuery,
-    HostQuery,
-    ListQuery,
-    PoolQuery,
-    TaskQuery,
-    VmQuery,
-    VolumeQuery,
-)
-from app.core.states import Severity
+from app.core.records import Ref
+from app.core.specs import ListQuery
+from app.core.storage.records import PoolRecord, VolumeRecord
+from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
+from app.core.tasks.states import TASK_STATE_TITLES
+from app.core.vms.actions import VmVerb
+from app.core.vms.records import VmRecord
+from app.core.vms.specs import VmQuery
+from app.core.vms.states import VM_STATE_TITLES
 from app.web.pages.table import Choice, Column, Empty, Table
 
 

@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.specs import TaskQuery
+from app.core.tasks.specs import TaskQuery
 from app.services import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from app.core.specs import TreeQuery
+from app.core.inventory.specs import TreeQuery
 from app.services import tree
 from app.web.deps import Reader, SignedRouter
 from app.web.pages import lists

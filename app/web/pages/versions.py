@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import TaskRecord
-from app.core.states import ObjectKind
+from app.core.tasks.records import TaskRecord
 from app.services import storage, versions
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter

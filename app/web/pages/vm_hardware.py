@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.core.errors import InvalidInput
-from app.core.hardware import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
-from app.core.records import TaskRecord
-from app.core.vmspec import MIB, DiskSpec, NicSpec
+from app.core.tasks.records import TaskRecord
+from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
+from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
 from app.services import creation_choices, definitions, hardware, machine, vms
 from app.services.context import Ctx
 from app.web.auth import Visitor

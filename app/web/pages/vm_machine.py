@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from app.core.errors import InvalidInput
-from app.core.hardware import NicPatch
-from app.core.host_devices import FolderAdd, HostDeviceAdd
-from app.core.machine import DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.messages import N_
-from app.core.records import TaskRecord
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.devices import NicPatch
+from app.core.vms.host_devices import FolderAdd, HostDeviceAdd
 from app.services import creation_choices, hardware, host_devices, machine, vms
 from app.services.context import Ctx
 from app.web.auth import Visitor

@@ -8,10 +8,10 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.creation import SavedSpecSpec
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
-from app.core.vmspec import DiskSpec, NicSpec, VmSpec
+from app.core.vms.create import SavedSpecSpec
+from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
 from app.services import audit, creation, creation_choices, offering, saved_specs
 from app.services.context import Ctx
 from app.web.auth import Visitor

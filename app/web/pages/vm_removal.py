@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
-from app.core.removal import RemovalRecord, RemovalSpec
+from app.core.vms.delete import RemovalRecord, RemovalSpec
 from app.services import audit, removal
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, SignedRouter, Writer

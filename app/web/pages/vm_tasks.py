@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.messages import N_
-from app.core.records import TaskRecord
+from app.core.tasks.records import TaskRecord
 from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.pages.forms import Form, Shown, attempt, reading

@@ -8,11 +8,13 @@ from typing import Any, Literal
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.actions import VM_ACTIONS, VmVerb
 from app.core.errors import InvalidInput
+from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
-from app.core.records import VmDetail
-from app.core.specs import ActionOptions, BulkAction, EventQuery, TaskQuery, VmPatch, VmQuery
+from app.core.tasks.specs import TaskQuery
+from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.records import VmDetail
+from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.services import definitions, events, tasks, vms
 from app.services.context import Ctx
 from app.web.deps import PageId, Reader, SignedRouter, Writer

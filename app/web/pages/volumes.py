@@ -11,10 +11,10 @@ from starlette.responses import Response, StreamingResponse
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.records import TaskRecord
-from app.core.specs import TaskQuery
-from app.core.vmspec import GIB
-from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
+from app.core.vms.create_spec import GIB
 from app.services import storage, tasks, uploads, volumes
 from app.services.context import Ctx
 from app.web.api import volumes as api

@@ -15,10 +15,13 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app.config import Settings
+from app.core.access.privileges import Role
+from app.core.access.specs import TokenSpec
+from app.core.hosts.states import HostMode, HostState, Transport
 from app.core.ids import new_id
-from app.core.privileges import Role
-from app.core.specs import TokenSpec
-from app.core.states import HostMode, HostState, ObjectKind, TaskState, Transport, VmState
+from app.core.kinds import ObjectKind
+from app.core.tasks.states import TaskState
+from app.core.vms.states import VmState
 from app.db import models
 from app.db.session import Database
 from app.hypervisor.xml.read import read_vm

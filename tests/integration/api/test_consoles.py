@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from app.core.access.privileges import Role
 from app.core.ids import new_id
-from app.core.privileges import Role
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
 from app.db import models
 from app.services import consoles
 from tests.integration.api.conftest import Console

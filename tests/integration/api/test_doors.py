@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.services import accounts, logins
 from app.services.accounts import Browser
 from app.services.readiness import Readiness

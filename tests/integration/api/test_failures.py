@@ -9,8 +9,8 @@ import time
 import pytest
 from starlette.testclient import TestClient
 
+from app.core.access.privileges import Role
 from app.core.errors import HypervisorRefused, TooManyRequests
-from app.core.privileges import Role
 from app.web.deps import Reader, SignedRouter, Writer
 from tests.integration.api.conftest import BASE_URL, Console
 

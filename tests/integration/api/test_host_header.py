@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.config import Settings, SettingsError, load_settings
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.db.session import Database
 from app.services.context import Services
 from app.services.notices import Hub

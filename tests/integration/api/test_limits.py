@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from app.config import Settings
-from app.core.addresses import network_of
+from app.core.hosts.addresses import network_of
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server

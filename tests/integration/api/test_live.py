@@ -18,8 +18,8 @@ import httpx2
 import pytest
 import uvicorn
 
-from app.core.privileges import Role
-from app.core.specs import UserPatch
+from app.core.access.privileges import Role
+from app.core.access.specs import UserPatch
 from app.db import models
 from app.services import accounts, notices
 from app.services.accounts import Browser

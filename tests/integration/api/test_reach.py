@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from tests.integration.api.conftest import Console
 from tests.integration.pages.test_changing import version_in
 

@@ -9,8 +9,11 @@ import io
 import pytest
 import sqlalchemy as sa
 
-from app.core.privileges import Role
-from app.core.records import HostDetail, Overview, Page, VmDetail, VmRecord
+from app.core.access.privileges import Role
+from app.core.hosts.records import HostDetail
+from app.core.inventory.records import Overview
+from app.core.records import Page
+from app.core.vms.records import VmDetail, VmRecord
 from app.db import models
 from tests.integration.api.conftest import Console
 

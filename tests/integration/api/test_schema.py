@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from tests.integration.api.conftest import Console, opened_console
 from tests.integration.api.routes import real_ids
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.config import Settings
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.db.session import Database
 from app.engine import Engine
 from app.lab.host import LabHost

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from app.core.privileges import Role
-from app.core.vmspec import MIB
+from app.core.access.privileges import Role
+from app.core.vms.create_spec import MIB
 from app.lab.hostfiles import POOLS
 from tests.integration.attacks.conftest import SECRET_FILE, Attack, Json
 

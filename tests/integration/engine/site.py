@@ -7,12 +7,16 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
-from app.core.endpoints import make_endpoint
-from app.core.privileges import Role
-from app.core.records import TaskRecord
-from app.core.specs import ActionOptions, CredentialSpec, HostSpec
-from app.core.states import HostMode, HostState, TaskState, Transport, VmState
+from app.core.access.privileges import Role
+from app.core.access.specs import CredentialSpec
+from app.core.hosts.endpoints import make_endpoint
+from app.core.hosts.specs import HostSpec
+from app.core.hosts.states import HostMode, HostState, Transport
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.specs import ActionOptions
+from app.core.vms.states import VmState
 from app.db.models import Host, Vm
 from app.engine import Engine
 from app.hypervisor import see_identity

@@ -6,8 +6,8 @@ import signal
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
-from app.core.conditions import (
+from app.core.hosts.states import HostState
+from app.core.inventory.conditions import (
     DEFINED_ELSEWHERE,
     DISK_MISSING,
     FOLDER_MISSING,
@@ -15,7 +15,9 @@ from app.core.conditions import (
     NOT_ANSWERING,
     READ_ONLY,
 )
-from app.core.states import HostState, TaskState, VmState
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.states import VmState
 from app.db.models import Condition, Event, Vm
 from app.engine import chores
 from app.lab.lab import Lab

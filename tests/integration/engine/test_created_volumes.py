@@ -11,12 +11,13 @@ import libvirt
 import pytest
 import sqlalchemy as sa
 
-from app.core.created_resources import CREATED, REQUESTED, volume_note
 from app.core.errors import VigieError
-from app.core.records import TaskRecord
-from app.core.states import TaskState, VmState
-from app.core.vmspec import DiskSpec
-from app.core.volumes import VolumeClone, VolumeMove, VolumeSpec
+from app.core.storage.created_volumes import CREATED, REQUESTED, volume_note
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.create_spec import DiskSpec
+from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
 from app.engine import leftovers
 from app.lab.host import LabHost

@@ -9,14 +9,16 @@ import sqlalchemy as sa
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, InvalidInput
-from app.core.images import ImageSpec
-from app.core.records import TaskRecord
-from app.core.removal import RemovalSpec
-from app.core.states import HostState, TaskState, VmState
-from app.core.vmspec import DiskSpec, VmSpec
-from app.core.volumes import VolumeClone
+from app.core.hosts.states import HostState
+from app.core.library.images import ImageSpec
+from app.core.storage.volumes import VolumeClone
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.create_spec import DiskSpec, VmSpec
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.states import VmState
 from app.db.models import (
     CloudInitSeed,
     Event,

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.states import HostState, ObjectKind
+from app.core.kinds import ObjectKind
 from app.db.models import Datacenter, Host, Vm
 from app.lab.fleet import Fleet
 from app.services.notices import HOSTS

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.core.access.privileges import Role
 from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidInput, NotAllowed, NotFound
-from app.core.hardware import HardwarePatch, Medium, NicPatch, RenameSpec
-from app.core.privileges import Role
-from app.core.records import TaskRecord
-from app.core.removal import RemovalSpec
-from app.core.states import TaskState, VmState
-from app.core.vmspec import DiskSpec, NicSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Network, Pool, Vm, VmDefinition, Volume
 from app.engine.hardware import _Seen
 from app.engine.run import Interrupted

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.created_resources import CREATED, volume_note
 from app.core.errors import Busy, Conflict, EditConflict, InvalidInput
-from app.core.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
-from app.core.records import TaskRecord
-from app.core.states import TaskState
-from app.core.vmspec import VmBatch
+from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
+from app.core.storage.created_volumes import CREATED, volume_note
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.create_spec import VmBatch
 from app.db.models import Image, ImageCopy, Pool, Task, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS

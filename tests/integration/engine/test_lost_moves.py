@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.records import TaskRecord
-from app.core.states import HostState, TaskState, VmState
-from app.core.volumes import VolumeMove, VolumeResize
+from app.core.hosts.states import HostState
+from app.core.storage.volumes import VolumeMove, VolumeResize
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.states import VmState
 from app.db.models import Pool, Task, Volume
 from app.engine import Engine
 from app.lab.host import LabHost

@@ -8,10 +8,11 @@ from dataclasses import asdict
 import pytest
 
 from app.core.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from app.core.hardware import NicPatch
-from app.core.host_devices import FolderAdd, HostDevice, HostDeviceAdd
-from app.core.machine import DiskPatch, MachinePatch, MachineRecord, Pin, Topology, TuningPatch
-from app.core.states import TaskState, VmState
+from app.core.tasks.states import TaskState
+from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, Pin, Topology, TuningPatch
+from app.core.vms.devices import NicPatch
+from app.core.vms.host_devices import FolderAdd, HostDevice, HostDeviceAdd
+from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm
 from app.lab.host import LabHost
 from app.services import hardware, host_devices, machine

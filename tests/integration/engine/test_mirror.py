@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
 from app.core.errors import Conflict, HypervisorRefused
-from app.core.specs import HostPatch, HostSpec
-from app.core.states import HostMode, HostState, TaskState, VmState
+from app.core.hosts.specs import HostPatch, HostSpec
+from app.core.hosts.states import HostMode, HostState
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.states import VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import coordinator
 from app.engine.chores import POLL

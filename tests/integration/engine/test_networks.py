@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, EditConflict, InvalidInput
-from app.core.filters import FilterDetail, FilterPatch, FilterSpec
-from app.core.networks import NetworkCopy, NetworkDetail, NetworkPatch, NetworkSpec, PlacesQuery
-from app.core.records import TaskRecord
+from app.core.hosts.states import HostMode, HostState
+from app.core.networks.networks import NetworkCopy, NetworkDetail, NetworkPatch, NetworkSpec, PlacesQuery
+from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterSpec
 from app.core.specs import ListQuery
-from app.core.states import HostMode, HostState, TaskState, VmState
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.states import VmState
 from app.db.models import Filter, History, Host, Network
 from app.hypervisor.xml import network_build
 from app.lab.host import LabHost

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.core.access.privileges import Role
 from app.core.errors import EditConflict
-from app.core.hardware import HardwarePatch
-from app.core.privileges import Role
-from app.core.records import TaskRecord
-from app.core.states import TaskState, VmState
-from app.core.vmspec import DiskSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.create_spec import DiskSpec
+from app.core.vms.devices import HardwarePatch
+from app.core.vms.states import VmState
 from app.db.models import Event, Offers, VmDefinition
 from app.lab.host import LabHost
 from app.lab.lab import Lab

@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from lxml import etree
 
 from app.core.errors import Busy, Conflict, InvalidInput
-from app.core.pool_paths import DEVICE_FOLDERS
-from app.core.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, checked
-from app.core.records import PoolRecord, TaskRecord
-from app.core.states import HostState, TaskState, VmState
+from app.core.hosts.states import HostState
+from app.core.storage.pool_paths import DEVICE_FOLDERS
+from app.core.storage.pools import NEEDS, SECRET_KINDS, PoolPatch, PoolSpec, checked
+from app.core.storage.records import PoolRecord
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task
 from app.engine import reading
 from app.hypervisor import Host

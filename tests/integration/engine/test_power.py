@@ -9,10 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
-from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, HostNotAnswering
-from app.core.specs import BulkAction
-from app.core.states import HostState, TaskState, VmState
+from app.core.hosts.states import HostState
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.specs import BulkAction
+from app.core.vms.states import VmState
 from app.db.models import Event
 from app.engine import run as run_of_tasks
 from app.engine.run import Run, TaskFailed, Tie

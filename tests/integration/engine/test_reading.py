@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.core.errors import HostError
-from app.core.views import Hint, VmDefinition
+from app.core.inventory.reports import Hint
+from app.core.vms.observations import VmDefinition
 from app.engine.chores import GUESTS, POOLS
 from app.engine.reading import GUEST_FIRST_S, HUNG_RETRY_S, STIRRED_S, Reader
 from app.hypervisor import Host

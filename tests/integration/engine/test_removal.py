@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
+from app.core.access.privileges import Role
 from app.core.errors import Conflict, HypervisorRefused, InvalidInput, NotAllowed
-from app.core.privileges import Role
-from app.core.removal import RemovalRecord, RemovalSpec
-from app.core.specs import ActionOptions, VmPatch
-from app.core.states import TaskState, VmState
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.delete import RemovalRecord, RemovalSpec
+from app.core.vms.specs import ActionOptions, VmPatch
+from app.core.vms.states import VmState
 from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
 from app.engine.power import _check_saved
 from app.lab.host import LabHost

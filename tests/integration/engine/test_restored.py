@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from app.core.removal import RemovalSpec
-from app.core.states import TaskState, VmState
+from app.core.tasks.states import TaskState
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.states import VmState
 from app.db.models import Vm
 from app.lab.lab import Lab
 from app.services import removal

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.states import HostState, VmState
+from app.core.hosts.states import HostState
+from app.core.vms.states import VmState
 from app.lab.lab import Lab
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually

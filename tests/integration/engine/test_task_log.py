@@ -6,8 +6,9 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from app.core.actions import VmVerb
-from app.core.states import TaskState, VmState
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.states import VmState
 from app.lab.lab import Lab
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.specs import VolumeQuery
-from app.core.states import VmState
+from app.core.storage.specs import VolumeQuery
+from app.core.vms.states import VmState
 from app.db.models import Filter, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import engine as engines
 from app.engine import reading

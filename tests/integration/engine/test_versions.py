@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, NotFound
-from app.core.networks import NetworkPatch
-from app.core.states import ObjectKind, TaskState
+from app.core.kinds import ObjectKind
+from app.core.networks.networks import NetworkPatch
+from app.core.tasks.states import TaskState
 from app.db.models import Event, Network, Pool
 from app.lab.host import LabHost
 from app.lab.lab import Lab

@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import VigieError
-from app.core.images import ImageSpec
-from app.core.records import TaskRecord
-from app.core.states import TaskState, VmState
-from app.core.uploads import UploadSpec
-from app.core.vmspec import DiskSpec, KernelSpec, VmSpec
-from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.library.images import ImageSpec
+from app.core.storage.uploads import UploadSpec
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.create_spec import DiskSpec, KernelSpec, VmSpec
+from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Volume
 from app.hypervisor.images import ImageRefused
 from app.lab.host import LabHost

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.images import ImageSpec
-from app.core.removal import RemovalSpec
-from app.core.states import VmState
-from app.core.vmspec import DiskSpec, VmSpec
-from app.core.volumes import VolumeClone, VolumeSpec
+from app.core.library.images import ImageSpec
+from app.core.storage.volumes import VolumeClone, VolumeSpec
+from app.core.vms.create_spec import DiskSpec, VmSpec
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.states import VmState
 from app.db.models import RemovedVm
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS

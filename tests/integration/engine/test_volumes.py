@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
-from app.core.created_resources import REQUESTED, volume_note
 from app.core.errors import Conflict, HostError, HypervisorRefused, InvalidInput, NotFound, VigieError
-from app.core.images import ImageSpec
-from app.core.records import TaskRecord
-from app.core.specs import VolumeQuery
-from app.core.states import HostState, TaskState, VmState
-from app.core.uploads import UploadSpec
-from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.hosts.states import HostState
+from app.core.library.images import ImageSpec
+from app.core.storage.created_volumes import REQUESTED, volume_note
+from app.core.storage.specs import VolumeQuery
+from app.core.storage.uploads import UploadSpec
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.states import VmState
 from app.db.models import Pool, Upload, Volume
 from app.hypervisor.images import ImageRefused
 from app.lab.host import LabHost

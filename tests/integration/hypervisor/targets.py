@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from app.core.endpoints import make_endpoint
 from app.core.errors import VigieError
-from app.core.states import Transport
-from app.core.views import Hint
+from app.core.hosts.endpoints import make_endpoint
+from app.core.hosts.states import Transport
+from app.core.inventory.reports import Hint
 from app.hypervisor import Host, SshKey, Target, TlsIdentity, see_identity
 from app.lab.fleet import Fleet
 from app.lab.host import LabHost

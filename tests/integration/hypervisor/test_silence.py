@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from app.core.endpoints import Endpoint, make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostNotAnswering, HostUnreachable
-from app.core.states import Transport, VmState
+from app.core.hosts.endpoints import Endpoint, make_endpoint
+from app.core.hosts.states import Transport
+from app.core.vms.states import VmState
 from app.hypervisor import Host, SshPassword, Target, relay, see_identity
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab

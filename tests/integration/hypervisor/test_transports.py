@@ -8,10 +8,11 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from app.core.blueprint import VolumePlan
-from app.core.endpoints import make_endpoint
 from app.core.errors import HostAuthFailed, HostError, HostIdentityChanged, HypervisorRefused, VmGone
-from app.core.states import Transport, VmState
+from app.core.hosts.endpoints import make_endpoint
+from app.core.hosts.states import Transport
+from app.core.vms.config import VolumePlan
+from app.core.vms.states import VmState
 from app.hypervisor import Host, SshKey, SshPassword, Target, TlsIdentity, see_identity
 from app.lab import namespace, tls
 from app.lab.fleet import Fleet

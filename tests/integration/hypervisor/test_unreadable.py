@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.endpoints import make_endpoint
 from app.core.errors import HypervisorRefused
-from app.core.states import Transport
+from app.core.hosts.endpoints import make_endpoint
+from app.core.hosts.states import Transport
 from app.hypervisor import Target
 from app.lab.host import LabHost
 from app.lab.lab import Lab

@@ -6,7 +6,7 @@ import threading
 import pytest
 from PIL import Image
 
-from app.core.states import VmState
+from app.core.vms.states import VmState
 from app.hypervisor.host import FLAGS_EVERY
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import OpenHost, local_target, ssh_target

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.db import models
 from tests.integration.api.conftest import PASSWORD, Console
 

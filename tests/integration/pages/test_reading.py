@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.privileges import Role
+from app.core.access.privileges import Role
 from app.db import models
 from app.hypervisor.xml.read import read_vm
 from app.services.mirror.definitions import parsed

@@ -1,6 +1,6 @@
 """Everything that is shown of a VM by a code has a title."""
 
-from app.core.actions import VM_REASON_TITLES
+from app.core.vms.states import VM_REASON_TITLES
 from app.hypervisor.listing import _REASONS
 
 

@@ -4,9 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from app.core.compatibility import report
-from app.core.states import Verdict, VmState
-from app.core.views import HostFacts, HostSnapshot, PoolObservation, VmDefinition, VmObservation
+from app.core.hosts.compatibility import report
+from app.core.hosts.observations import HostFacts
+from app.core.hosts.states import Verdict
+from app.core.inventory.reports import HostSnapshot
+from app.core.storage.observations import PoolObservation
+from app.core.vms.observations import VmDefinition, VmObservation
+from app.core.vms.states import VmState
 
 KEYS = (
     "virtualization", "slat", "iommu", "kvm", "cpu", "versions", "lock_manager", "clock", "space", "migration",

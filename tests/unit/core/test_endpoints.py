@@ -3,7 +3,8 @@
 import pytest
 
 from app.config import Settings
-from app.core.endpoints import (
+from app.core.errors import InvalidInput
+from app.core.hosts.endpoints import (
     SYSTEM_SOCKET,
     Endpoint,
     check_dialable,
@@ -12,8 +13,7 @@ from app.core.endpoints import (
     parse_uri,
     require_libvirt_socket,
 )
-from app.core.errors import InvalidInput
-from app.core.states import Transport
+from app.core.hosts.states import Transport
 
 SOCKETS = Settings().sockets
 

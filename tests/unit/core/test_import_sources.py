@@ -1,12 +1,6 @@
 import pytest
 
-from app.core.import_sources import (
-    SourceRefused,
-    is_allowed,
-    read_source,
-    redirected,
-    refuse_address,
-)
+from app.core.library.import_sources import SourceRefused, is_allowed, read_source, redirected, refuse_address
 
 ALLOWED = frozenset({"images.example.org", "*.cloud.example", "mirror.lan:8080", "[2001:db8::1]", "10.0.0.5"})
 

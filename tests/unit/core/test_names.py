@@ -3,9 +3,10 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.names import plain_name
-from app.core.specs import DatacenterSpec, TagName
-from app.core.vmspec import VmName, VolumeName
+from app.core.inventory.specs import DatacenterSpec
+from app.core.plain_names import plain_name
+from app.core.specs import TagName
+from app.core.vms.create_spec import VmName, VolumeName
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 
 from app.config import Settings
 from app.core.errors import InvalidInput
-from app.core.pool_paths import is_inside, plain_path
-from app.core.pools import PoolSpec, checked
+from app.core.storage.pool_paths import is_inside, plain_path
+from app.core.storage.pools import PoolSpec, checked
 
 ROOTS = Settings().pool_roots
 HOST = "host_aaaaaaaaaaaaaaaa"

@@ -1,5 +1,7 @@
-from app.core.rates import usage_between
-from app.core.views import HostCounters, UsageSample, VmCounters
+from app.core.hosts.observations import HostCounters
+from app.core.inventory.rates import usage_between
+from app.core.inventory.usage import UsageSample
+from app.core.vms.observations import VmCounters
 
 S = 1_000_000_000
 

@@ -5,8 +5,10 @@ from dataclasses import fields, replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app.core.rates import usage_between
-from app.core.views import HostCounters, Usage, UsageSample, VmCounters
+from app.core.hosts.observations import HostCounters
+from app.core.inventory.rates import usage_between
+from app.core.inventory.usage import Usage, UsageSample
+from app.core.vms.observations import VmCounters
 
 counter = st.none() | st.integers(0, 2**63)
 domain_ids = st.none() | st.integers(1, 5)

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.ids import new_id
-from app.core.states import ObjectKind, TaskState
+from app.core.kinds import ObjectKind
+from app.core.tasks.states import TaskState
 from app.db.epoch import EpochFile, Mark, is_restored, note_step, settle
 from app.db.models import Epoch, Event, Task
 from app.db.session import Database

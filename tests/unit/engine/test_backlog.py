@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.states import HostState, VmState
-from app.core.views import Hint, HostReport, HostSnapshot, Usage, VmDefinition, VmObservation
+from app.core.hosts.states import HostState
+from app.core.inventory.reports import Hint, HostReport, HostSnapshot
+from app.core.inventory.usage import Usage
+from app.core.vms.observations import VmDefinition, VmObservation
+from app.core.vms.states import VmState
 from app.engine.backlog import is_complete, settle
 
 DEFINITION = VmDefinition("<x/>", "d", "hvm", "x86_64", "q35", "bios", "kvm", 1, 1, "default", None, 1, 1)

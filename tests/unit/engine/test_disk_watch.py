@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from app.core.states import VmState
-from app.core.views import HostCounters, UsageSample, VmCounters, VmObservation
+from app.core.hosts.observations import HostCounters
+from app.core.inventory.usage import UsageSample
+from app.core.vms.observations import VmCounters, VmObservation
+from app.core.vms.states import VmState
 from app.engine.disk_watch import DiskWatch
 from app.hypervisor.xml.read import read_vm
 

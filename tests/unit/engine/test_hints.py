@@ -1,4 +1,4 @@
-from app.core.views import Hint
+from app.core.inventory.reports import Hint
 from app.engine.hints import BURST, COALESCE_S, EVERY_S, SELDOM_S, HintQueue
 
 START = Hint("vm", "a", "started")

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.core.states import VmState
-from app.core.views import (
-    HostReport,
-    HostSnapshot,
-    NetworkObservation,
-    PoolObservation,
-    VmObservation,
-    VolumeObservation,
-)
+from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.networks.observations import NetworkObservation
+from app.core.storage.observations import PoolObservation, VolumeObservation
+from app.core.vms.observations import VmObservation
+from app.core.vms.states import VmState
 from app.engine.backlog import settle
 from app.engine.reading_order import ReadingOrder
 from app.services.mirror.news import News, gather

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.core.ids import new_id
-from app.core.states import ObjectKind, TaskState
+from app.core.kinds import ObjectKind
+from app.core.tasks.states import TaskState
 from app.db.models import Audit, Condition, Datacenter, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.engine import retention
 from app.services import accounts

@@ -1,7 +1,9 @@
 """When a VM counts as not answering: by statistics alone."""
 
-from app.core.conditions import NOT_ANSWERING
-from app.core.views import HostCounters, UsageSample, VmCounters
+from app.core.hosts.observations import HostCounters
+from app.core.inventory.conditions import NOT_ANSWERING
+from app.core.inventory.usage import UsageSample
+from app.core.vms.observations import VmCounters
 from app.engine.watch import Watch
 
 

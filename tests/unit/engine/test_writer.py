@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.core.states import HostState
-from app.core.views import HostReport, Usage
+from app.core.hosts.states import HostState
+from app.core.inventory.reports import HostReport
+from app.core.inventory.usage import Usage
 from app.db.models import Datacenter, Host
 from app.db.session import Database
 from app.engine.writer import Writer

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.dangers import dangers_of
+from app.core.vms.host_access import dangers_of
 from app.hypervisor.xml.read import read_vm
 
 PLACES = ("/srv/vms", "/mnt/shared/", "/dev/vg", "/dev/sdz1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.views import FileUse
+from app.core.vms.observations import FileUse
 from app.hypervisor.xml.disks import names_any, written_alone, written_together
 from app.hypervisor.xml.read import read_vm
 

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.filters import FilterPlan, FilterRule
+from app.core.networks.nwfilters import FilterPlan, FilterRule
 from app.hypervisor.xml import filters
 
 UUID = "3d7536fe-e2cc-481f-86ca-dd396ba9b802"

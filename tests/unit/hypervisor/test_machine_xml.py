@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from app.core.machine import DiskPatch, MachinePatch, Pin, Topology, TuningPatch
+from app.core.vms.compute import DiskPatch, MachinePatch, Pin, Topology, TuningPatch
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.edit import device_at, edited
 from app.hypervisor.xml.machine import read_machine

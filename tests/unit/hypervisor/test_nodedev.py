@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.core.host_devices import DevicePlan, FolderAdd
+from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.edit import edited
 from app.hypervisor.xml.machine_edit import share_memory

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.views import DeviceView, DiskView, GraphicsView, NicView
+from app.core.vms.observations import DeviceView, DiskView, GraphicsView, NicView
 from app.hypervisor.xml import host, networks, read
 
 DATA = Path(__file__).parent / "data"

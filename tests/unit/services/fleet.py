@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from app.core.hosts.capabilities import Offers
 from app.core.ids import new_id
-from app.core.offers import Offers
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
 from app.db import models
 from app.services.context import Ctx
 

@@ -12,6 +12,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from app.core.access.privileges import Role
+from app.core.access.specs import PasswordChange, TokenSpec, UserPatch, UserSpec
 from app.core.errors import (
     Conflict,
     EditConflict,
@@ -21,8 +23,7 @@ from app.core.errors import (
     TooManyRequests,
     VigieError,
 )
-from app.core.privileges import Role
-from app.core.specs import ListQuery, PasswordChange, TokenSpec, UserPatch, UserSpec
+from app.core.specs import ListQuery
 from app.db.models import Audit, Login, Token
 from app.services import accounts, authentication, logins, tokens
 from app.services.accounts import Browser

@@ -3,11 +3,11 @@
 import pytest
 import sqlalchemy as sa
 
+from app.core.access.specs import AuditQuery
 from app.core.errors import HostUnreachable, NotAllowed
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.records import Ref
-from app.core.specs import AuditQuery
-from app.core.states import ObjectKind
 from app.db.models import Audit
 from app.services import audit
 from app.services.context import Services

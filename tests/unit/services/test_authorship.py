@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.ids import new_id
-from app.core.states import ObjectKind, TaskState
-from app.core.views import HostSnapshot
+from app.core.inventory.reports import HostSnapshot
+from app.core.kinds import ObjectKind
+from app.core.tasks.states import TaskState
 from app.db import models
 from app.services.context import Services
 from tests.unit.services.test_mirror import DB, WEB, World, definition, pool, vm

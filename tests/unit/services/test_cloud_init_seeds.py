@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import yaml
 
 from app.core.errors import Conflict
-from app.core.vmspec import CloudInit
+from app.core.vms.create_spec import CloudInit
 from app.db.models import (
     CloudInitSeed,
     Datacenter,

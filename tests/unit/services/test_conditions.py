@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from app.core.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
-from app.core.views import HostSnapshot
+from app.core.inventory.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
+from app.core.inventory.reports import HostSnapshot
 from app.db import models
 from app.services import conditions, storage, vms
 from app.services.context import Services

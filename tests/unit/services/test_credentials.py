@@ -7,8 +7,9 @@ import asyncssh
 import pytest
 import sqlalchemy as sa
 
+from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotFound
-from app.core.specs import CredentialSpec, ListQuery
+from app.core.specs import ListQuery
 from app.db.models import Audit, Credential, Datacenter, Host
 from app.hypervisor.targets import SshPassword
 from app.services import credentials

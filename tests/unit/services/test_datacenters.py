@@ -3,7 +3,8 @@
 import pytest
 
 from app.core.errors import Conflict, EditConflict, NotAllowed, NotFound
-from app.core.specs import DatacenterSpec, ListQuery
+from app.core.inventory.specs import DatacenterSpec
+from app.core.specs import ListQuery
 from app.services import datacenters
 from tests.unit.services.test_credentials import host
 

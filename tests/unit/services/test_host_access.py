@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from app.core.access.privileges import Role
 from app.core.errors import InvalidInput, NotAllowed
-from app.core.privileges import Role
-from app.core.specs import HostPatch
-from app.core.vmspec import NicSpec, VmSpec
+from app.core.hosts.specs import HostPatch
+from app.core.vms.create_spec import NicSpec, VmSpec
 from app.db.models import Audit, Datacenter, Host, Network
 from app.services import hosts
 from app.services.context import Ctx

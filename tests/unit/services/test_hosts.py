@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, InvalidInput, NotAllowed
+from app.core.hosts.specs import HostPatch, HostSpec, HostTarget
 from app.core.ids import new_id
-from app.core.specs import CredentialSpec, HostPatch, HostSpec, HostTarget
-from app.core.states import ObjectKind
+from app.core.kinds import ObjectKind
 from app.db.models import Datacenter, Host
 from app.services import credentials, hosts
 from app.services.context import Actor, Services

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.core.access.privileges import Role
 from app.core.errors import Conflict, InvalidInput
-from app.core.privileges import Role
 from app.services.idempotency import KEPT, remember, remembered
 
 ANSWER = {"status": 202, "body": {"id": "task_1"}}

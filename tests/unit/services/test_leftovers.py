@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.states import HostState, ObjectKind, TaskState
+from app.core.kinds import ObjectKind
+from app.core.tasks.states import TaskState
 from app.db.models import Host, Task
 from app.services import work
 from app.services.context import Services

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.core.specs import DatacenterSpec, EventQuery
+from app.core.inventory.specs import DatacenterSpec, EventQuery
 from app.db.models import Vm
 from app.services import datacenters, events, look_alikes
 from tests.unit.services.test_credentials import host

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.errors import InvalidInput
+from app.core.hosts.states import HostMode, HostState
 from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.records import Ref
-from app.core.states import HostMode, HostState, ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db import models
 from app.services import macs, tasks
 from app.services.context import Ctx

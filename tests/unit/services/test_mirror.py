@@ -7,26 +7,26 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.core.hosts.observations import HostFacts
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
+from app.core.inventory.reports import Hint, HostReport, HostSnapshot
+from app.core.inventory.usage import Usage
+from app.core.kinds import ObjectKind
 from app.core.messages import filled
-from app.core.states import HostState, ObjectKind, TaskState, VmState
-from app.core.views import (
+from app.core.networks.observations import NetworkObservation
+from app.core.storage.observations import PoolObservation, VolumeObservation
+from app.core.tasks.states import TaskState
+from app.core.vms.observations import (
     DeviceView,
     DiskView,
     GraphicsView,
     GuestInfo,
-    Hint,
-    HostFacts,
-    HostReport,
-    HostSnapshot,
-    NetworkObservation,
     NicView,
-    PoolObservation,
-    Usage,
     VmDefinition,
     VmObservation,
-    VolumeObservation,
 )
+from app.core.vms.states import VmState
 from app.db import models
 from app.services.context import Services
 from app.services.inventory import observe

@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.filters import FilterPatch, FilterQuery, FilterSpec
+from app.core.hosts.states import HostMode, HostState
 from app.core.ids import new_id
-from app.core.networks import NetworkPlace, PlacesQuery
+from app.core.kinds import ObjectKind
+from app.core.networks.networks import NetworkPlace, PlacesQuery
+from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
 from app.core.specs import ListQuery
-from app.core.states import HostMode, HostState, ObjectKind, VmState
+from app.core.vms.states import VmState
 from app.db import models
 from app.services import filters, mac_duplicates, network_names
 from app.services.context import Ctx

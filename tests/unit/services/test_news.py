@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.core.views import HostReport, HostSnapshot, PoolObservation, VolumeObservation
+from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.services.mirror.news import gather
 
 VOLUME = VolumeObservation("a", "/p/a", "file", "raw", 1, 1, None)

@@ -3,8 +3,7 @@
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import HOST_STATE_TITLES
-from app.core.states import HostState
+from app.core.hosts.states import HOST_STATE_TITLES, HostState
 from app.db.models import Host, Pool, Vm
 from app.services.context import Ctx, Services
 from app.services.overview import MOST_HOSTS, overview

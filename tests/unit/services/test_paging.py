@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import InvalidInput
-from app.core.specs import VmQuery
+from app.core.vms.specs import VmQuery
 from app.db.models import Datacenter, Host, Vm
 from app.services import vms
 from app.services.paging import page

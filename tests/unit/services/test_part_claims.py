@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from app.core.created_resources import CREATED, volume_note
 from app.core.errors import Conflict, NotFound
-from app.core.states import TaskState
-from app.core.uploads import UploadSpec
+from app.core.storage.created_volumes import CREATED, volume_note
+from app.core.storage.uploads import UploadSpec
+from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
 from app.services import uploads
 from app.services.context import Services

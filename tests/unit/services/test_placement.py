@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
 from app.core.errors import Conflict
-from app.core.specs import ActionOptions
-from app.core.vmspec import VmBatch, VmSpec
+from app.core.vms.actions import VmVerb
+from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.specs import ActionOptions
 from app.db.models import Host, Task
 from app.services import creation, vms
 from app.services.context import Actor, Ctx, Services

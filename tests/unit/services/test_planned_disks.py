@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
-from app.core.vmspec import DiskSpec, VmBatch, VmSpec
+from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
 from app.db.models import Pool, Task
 from app.services import creation, hardware
 from tests.databases import Contexts

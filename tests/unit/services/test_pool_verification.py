@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.states import HostState, ObjectKind
+from app.core.kinds import ObjectKind
 from app.db.models import Host, Pool, PoolDifference, Task
 from app.hypervisor.xml.pools import source_of
 from app.services import pool_proofs

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from app.core.folding import fold, spellings
-from app.core.specs import VmQuery
+from app.core.casefold import fold, spellings
+from app.core.vms.specs import VmQuery
 from app.db.models import Datacenter, Image, Pool, Vm, Volume
 from app.db.session import folded
 from app.services import search, vms

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.creation import SavedSpecSpec
 from app.core.errors import InvalidInput
-from app.core.vmspec import CloudInit, VmSpec
+from app.core.vms.create import SavedSpecSpec
+from app.core.vms.create_spec import CloudInit, VmSpec
 from app.db.models import (
     Audit,
     Datacenter,

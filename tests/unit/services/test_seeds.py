@@ -4,7 +4,7 @@ import io
 
 import pycdlib
 
-from app.core.vmspec import CloudInit
+from app.core.vms.create_spec import CloudInit
 from app.services.seeds import seed_image, seed_texts
 
 

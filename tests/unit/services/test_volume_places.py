@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from app.core.actions import VmVerb
 from app.core.errors import Busy, Conflict, VigieError
+from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.records import TaskRecord
-from app.core.removal import RemovalSpec
-from app.core.specs import ActionOptions, BulkAction
-from app.core.states import HostState, ObjectKind, TaskState, VmState
-from app.core.vmspec import DiskSpec
-from app.core.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.kinds import ObjectKind
+from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VmVerb
+from app.core.vms.create_spec import DiskSpec
+from app.core.vms.delete import RemovalSpec
+from app.core.vms.specs import ActionOptions, BulkAction
+from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
 from app.services import hardware, pools, removal, tasks, vms, volumes, work
 from app.services.context import Ctx, Services

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.ids import new_id
-from app.core.states import ObjectKind
-from app.core.views import VolumeObservation
+from app.core.kinds import ObjectKind
+from app.core.storage.observations import VolumeObservation
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
 from app.services import storage
 from app.services.context import Services

@@ -5,34 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+from app.core.access.records import AuditRecord, CredentialRecord, SessionRecord, TokenRecord, UserRecord
+from app.core.hosts.records import CheckRecord, HostCheck, HostDetail
+from app.core.hosts.states import HostMode, HostState, Transport, Verdict
 from app.core.ids import new_id
-from app.core.records import (
-    AuditRecord,
-    CheckRecord,
-    CredentialRecord,
-    DatacenterRecord,
-    DeviceRecord,
-    DiskRecord,
-    EventRecord,
-    GraphicsRecord,
-    HostCheck,
-    HostDetail,
-    NetworkRecord,
-    NicRecord,
-    PoolRecord,
-    Ref,
-    SessionRecord,
-    TaskBrief,
-    TaskError,
-    TaskRecord,
-    TokenRecord,
-    UsageRecord,
-    UserRecord,
-    VerbRecord,
-    VmDetail,
-    VolumeRecord,
-)
-from app.core.states import HostMode, HostState, ObjectKind, Severity, TaskState, Transport, Verdict, VmState
+from app.core.inventory.records import DatacenterRecord, EventRecord
+from app.core.kinds import ObjectKind, Severity
+from app.core.networks.records import NetworkRecord
+from app.core.records import Ref, UsageRecord
+from app.core.storage.records import PoolRecord, VolumeRecord
+from app.core.tasks.records import TaskBrief, TaskError, TaskRecord
+from app.core.tasks.states import TaskState
+from app.core.vms.records import DeviceRecord, DiskRecord, GraphicsRecord, NicRecord, VerbRecord, VmDetail
+from app.core.vms.states import VmState
 
 HTML = "<img src=x onerror=alert(1)>\"'&"
 RTL = "safe\u202egnp.exe"

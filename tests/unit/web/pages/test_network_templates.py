@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.filters import FilterDetail, FilterPlan, FilterRecord
-from app.core.networks import (
+from app.core.kinds import ObjectKind
+from app.core.networks.networks import (
     DuplicateMac,
     LeaseRecord,
     MacUser,
@@ -15,8 +15,11 @@ from app.core.networks import (
     NetworkPlan,
     NetworkUser,
 )
-from app.core.records import Page, Ref, VerbRecord
-from app.core.states import ObjectKind, TaskState, VmState
+from app.core.networks.nwfilters import FilterDetail, FilterPlan, FilterRecord
+from app.core.records import Page, Ref
+from app.core.tasks.states import TaskState
+from app.core.vms.records import VerbRecord
+from app.core.vms.states import VmState
 from app.web.pages import filter_form, network_form, network_tables
 from app.web.pages.forms import Form, Shown
 from app.web.pages.network_tables import MODE_TITLES

@@ -8,18 +8,23 @@ from typing import Any
 
 import pytest
 
-from app.core.actions import VM_ACTIONS, VmVerb
-from app.core.creation import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
-from app.core.endpoints import parse_uri
-from app.core.hardware import DiffLine, DiffRecord, VersionRecord
-from app.core.images import ImagePlace, ImageRecord
-from app.core.privileges import Role
-from app.core.records import BulkRecord, BulkRefusal, NewToken, Page, Problem, Ref
-from app.core.removal import RemovalDisk, RemovalRecord, RemovedVmRecord
-from app.core.states import HostState, ObjectKind, TaskState, VmState
-from app.core.uploads import UploadRecord
-from app.core.vmspec import DiskSpec, NicSpec
-from app.core.volumes import PoolChoice, VolumeDetail
+from app.core.access.privileges import Role
+from app.core.access.records import NewToken
+from app.core.hosts.endpoints import parse_uri
+from app.core.hosts.states import HostState
+from app.core.kinds import ObjectKind
+from app.core.library.images import ImagePlace, ImageRecord
+from app.core.records import Page, Problem, Ref
+from app.core.storage.uploads import UploadRecord
+from app.core.storage.volumes import PoolChoice, VolumeDetail
+from app.core.tasks.records import BulkRecord, BulkRefusal
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.create import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
+from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
+from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
+from app.core.vms.states import VmState
 from app.services.context import Actor
 from app.services.creation_choices import Choices, Option
 from app.web.pages import network_tables, tables, vm_form

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.core.errors import InvalidInput
-from app.core.vmspec import GIB, MIB, VmSpec
+from app.core.vms.create_spec import GIB, MIB, VmSpec
 from app.web.pages import vm_form
 from app.web.pages.forms import Form, FormInvalid
 

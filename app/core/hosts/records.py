@@ -1,0 +1,102 @@
+"""What is answered about hosts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from app.core.hosts.states import HostMode, HostState, Transport, Verdict
+from app.core.records import Record, Ref, UsageRecord
+
+
+class CheckRecord(Record):
+    """One line of a compatibility report."""
+
+    key: str
+    title: str
+    verdict: Verdict
+    reason: str
+    mend: str | None = None
+
+
+class HostRecord(Record):
+    """A host in a list."""
+
+    id: str
+    name: str
+    datacenter_id: str
+    datacenter_name: str
+    transport: Transport
+    address: str
+    port: int
+    user: str
+    mode: HostMode
+    state: HostState
+    state_reason: str | None = None
+    state_since: datetime | None = None
+    stale: bool
+    observed_at: datetime | None
+    hostname: str | None = None
+    libvirt_uuid: str | None = None
+    libvirt_version: str | None = None
+    hypervisor_version: str | None = None
+    cpu_model: str | None = None
+    cpus: int | None = None
+    memory_bytes: int | None = None
+    vm_count: int = 0
+    vm_running: int = 0
+    worst_check: Verdict | None = None
+    tags: list[str] = Field([])
+    usage: UsageRecord
+
+
+class HostDetail(HostRecord):
+    """A host with all that is known about it."""
+
+    notes: str = ""
+    maintenance: bool = Field(
+        False, description="Whether maintenance was begun; `state` says so only while it is connected."
+    )
+    allowed_bridges: list[str] = Field([], description="Bridges that VMs may use without vm.host-access.")
+    allowed_interfaces: list[str] = Field(
+        [], description="Interfaces that VMs may share by macvtap without the privilege vm.host-access."
+    )
+    socket: str
+    credential_id: str | None = None
+    credential_name: str | None = None
+    fingerprint: str | None = Field(None, description="The identity that was confirmed.")
+    fingerprint_seen: str | None = Field(
+        None, description="Another identity, seen since; work is refused until confirmed."
+    )
+    arch: str | None = None
+    cpu_vendor: str | None = None
+    cpu_name: str | None = None
+    cpu_features: list[str] = Field([])
+    sockets: int | None = None
+    cores_per_socket: int | None = None
+    threads_per_core: int | None = None
+    numa_nodes: int | None = None
+    kvm: bool | None = None
+    checks: list[CheckRecord] = Field([])
+    checked_at: datetime | None = None
+    synced_at: datetime | None = None
+    created_at: datetime
+    vcpus_promised: int = Field(0, description="vCPUs of its running VMs.")
+    memory_promised_bytes: int = Field(0, description="Memory of its running VMs.")
+    version: int
+
+
+class HostCheck(Record):
+    """What a host looks like before it is added."""
+
+    fingerprint: str | None
+    hostname: str
+    libvirt_uuid: str
+    libvirt_version: str
+    hypervisor_version: str
+    cpus: int
+    memory_bytes: int
+    vm_count: int
+    checks: list[CheckRecord]
+    already_host: Ref | None = Field(None, description="The registered host with the same libvirt UUID.")

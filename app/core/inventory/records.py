@@ -1,0 +1,73 @@
+"""What is answered about datacenters, events and the dashboard."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from app.core.kinds import Severity
+from app.core.records import Record, Ref
+from app.core.vms.records import VmRecord
+
+
+class DatacenterRecord(Record):
+    """A datacenter: the top of the tree."""
+
+    id: str
+    name: str
+    host_count: int = 0
+    vm_count: int = 0
+    version: int
+
+
+class EventRecord(Record):
+    """Something that happened."""
+
+    id: int
+    at: datetime
+    kind: str
+    severity: Severity
+    message: str = Field(description="In the language of the asker.")
+    target: Ref | None = None
+    host: Ref | None = None
+    task_id: str | None = None
+    actor: str | None = Field(None, description="Who asked Vigie for it; null: nobody did.")
+    outside: bool = Field(
+        False,
+        description="Whether somebody did it outside Vigie. Otherwise, without an actor, Vigie saw or did it itself.",
+    )
+
+
+class Meter(Record):
+    """How much of something is used."""
+
+    used: float
+    total: float
+    percent: float | None
+
+
+class Overview(Record):
+    """The dashboard."""
+
+    hosts: dict[str, int] = Field(description="Number of hosts by state.")
+    vms: dict[str, int] = Field(description="Number of VMs by state.")
+    stale_vms: int
+    duplicate_vms: int
+    cpu: Meter
+    memory: Meter
+    storage: Meter
+    vcpus_promised: int
+    cpus: int
+    memory_promised_bytes: int
+    attention: list[Attention]
+    busiest: list[VmRecord]
+
+
+class Attention(Record):
+    """Something an administrator should look at."""
+
+    severity: Severity
+    message: str
+    hint: str | None = None
+    url: str

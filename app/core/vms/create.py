@@ -1,0 +1,153 @@
+"""Creating VMs: what a task is told, and what people see of a plan before it is done."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import Field
+
+from app.core.records import Record, Ref
+from app.core.specs import Name, Notes, Spec, TagName
+from app.core.vms.config import Blueprint
+from app.core.vms.create_spec import VmSpec
+
+
+class Creation(Spec):
+    """Params of a task that creates a VM. `seed` holds the sealed texts of a cloud-init seed."""
+
+    blueprint: Blueprint
+    seed: str | None = None
+    start: bool
+    autostart: bool
+    tags: tuple[TagName, ...] = ()
+    notes: Notes = ""
+
+
+class SeedRemoval(Spec):
+    """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone.
+
+    `host` has the seed, `vm_host` the VM; None in older tasks, which have both on their host.
+    """
+
+    vm_id: str
+    uuid: str | None = None
+    vm_host: str | None = None
+    host: str | None = None
+    pool: str
+    name: str
+    target: str
+
+
+class PlannedVolume(Record):
+    """A volume that would be made."""
+
+    pool: str
+    name: str
+    format: str
+    size_bytes: int
+    from_image: str | None = Field(None, description="Name of the image that it is made from.")
+    linked: bool = False
+
+
+class Room(Record):
+    """What there is of something on a host, and what would be left of it."""
+
+    name: str = Field(description="memory, or the name of a pool.")
+    total_bytes: int
+    free_bytes: int
+    after_bytes: int = Field(description="May be negative: then more is promised than there is.")
+
+
+class CreationPlan(Record):
+    """What would be made, where, why there, and what it leaves free."""
+
+    name: str
+    host: Ref
+    reason: str | None = Field(None, description="Why this host, when Vigie chose it.")
+    system: str | None = Field(None, description="Name of the guest's system.")
+    machine: str | None
+    firmware: str
+    hypervisor: str
+    cpu: str
+    vcpus: int
+    memory_bytes: int
+    video: str | None
+    volumes: tuple[PlannedVolume, ...] = ()
+    networks: tuple[str, ...] = ()
+    room: tuple[Room, ...] = ()
+    warnings: tuple[str, ...] = ()
+    xml: str = Field(description="The definition that would be made.")
+
+
+class SystemRecord(Record):
+    """A guest's operating system, as osinfo-db knows it."""
+
+    id: str = Field(description="What `os` takes when a VM is created.")
+    name: str
+    family: str
+    released: date | None = None
+    memory_bytes: int | None = Field(None, description="Recommended.")
+    disk_bytes: int | None = Field(None, description="Recommended.")
+
+
+class SystemList(Record):
+    """Systems, newest first."""
+
+    items: tuple[SystemRecord, ...]
+
+
+class CpuModelRecord(Record):
+    """A named CPU model of a host."""
+
+    name: str
+    usable: bool
+
+
+class OffersRecord(Record):
+    """What a host can give to VMs."""
+
+    host_id: str
+    hypervisor: str
+    arch: str
+    machines: tuple[str, ...]
+    vcpus_max: int
+    firmwares: tuple[str, ...]
+    cpu_modes: tuple[str, ...]
+    cpu_models: tuple[CpuModelRecord, ...]
+    host_model: str | None = None
+    disk_buses: tuple[str, ...]
+    video_models: tuple[str, ...]
+    graphics: tuple[str, ...]
+    tpm: bool
+    rng: bool
+    filesystems: tuple[str, ...]
+    huge_page_sizes: tuple[int, ...] = Field(description="Bytes; only sizes of which the host has any.")
+    read_at: datetime
+
+
+class SavedSpecRecord(Record):
+    """A specification that was kept under a name. Passwords are not kept; user_data is, sealed, and never shown:
+
+    `user_data_from` in it names the specification itself then, so that it can be sent back as it is.
+    """
+
+    id: str
+    name: str
+    spec: dict[str, Any] = Field(description="What `POST /vms` takes; only the fields that were given.")
+    created_at: datetime
+    created_by: str
+    version: int
+
+
+class SavedSpecList(Record):
+    """Kept specifications, by name."""
+
+    items: tuple[SavedSpecRecord, ...]
+
+
+class SavedSpecSpec(Spec):
+    """A specification to keep."""
+
+    name: Name
+    spec: VmSpec

@@ -1,0 +1,182 @@
+"""Changes of a VM's hardware: what is asked for, what tasks carry, and what is said of the definition. Sizes are bytes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from app.core.messages import N_
+from app.core.records import Record
+from app.core.specs import Name, ObjectId, Spec
+from app.core.vms.compute import DiskPatch, MachinePatch, TuningPatch
+from app.core.vms.config import DiskPlan, NicPlan
+from app.core.vms.create_spec import MIB, DiskSpec, Mac, NicSpec, VmName
+from app.core.vms.host_devices import DevicePlan, FolderAdd
+
+MAX_XML = 512 * 1024
+Target = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
+Xml = Annotated[str, StringConstraints(min_length=1, max_length=MAX_XML)]
+
+
+class HardwarePatch(Spec):
+    """Processors, memory, title and boot order; what is left out stays."""
+
+    vcpus: int | None = Field(None, ge=1, le=1024, description="Now, as far as the maximum allows it.")
+    vcpus_max: int | None = Field(None, ge=1, le=1024, description="After the next power-off.")
+    memory_bytes: int | None = Field(None, ge=MIB, le=2**50, description="Now, by the balloon.")
+    memory_max_bytes: int | None = Field(None, ge=MIB, le=2**50, description="After the next power-off.")
+    title: Name | None = None
+    boot: list[Target | Mac] | None = Field(
+        None, max_length=40, description="Disks by target and interfaces by MAC address, first to last."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(N_("change at least one thing"))
+        if self.boot is not None and len(set(self.boot)) != len(self.boot):
+            raise ValueError(N_("each device boots once"))
+        return self
+
+
+class DiskAdd(Spec):
+    """A disk or drive to add: as when a VM is created."""
+
+    disk: DiskSpec
+
+
+class NicAdd(Spec):
+    """An interface to add: as when a VM is created."""
+
+    nic: NicSpec
+
+
+class Medium(Spec):
+    """What lies in a CD or floppy drive."""
+
+    volume_id: ObjectId | None = Field(None, description="None: the drive is emptied.")
+    image_id: ObjectId | None = None
+
+
+class NicPatch(Spec):
+    """Changes of an interface; what is left out stays."""
+
+    link_up: bool | None = None
+    network_id: ObjectId | None = None
+    filter: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, description="A traffic filter of the host; empty: none."
+    )
+    in_kbps: int | None = Field(None, ge=0, le=2**40, description="Kilobytes per second; 0: no limit.")
+    out_kbps: int | None = Field(None, ge=0, le=2**40)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(N_("change at least one thing"))
+        return self
+
+
+class RenameSpec(Spec):
+    """Another name. The VM must be off."""
+
+    name: VmName
+
+
+class DefinitionSpec(Spec):
+    """A definition to take the place of the saved one. It counts after the next power-off of a VM that runs."""
+
+    xml: Xml
+
+
+class Step(Spec):
+    """One thing that a task does to a definition. `digest` of the task tells which definition it is about."""
+
+    do: Literal[
+        "vcpus", "memory", "title", "boot", "add_disk", "add_nic", "remove", "medium", "nic",
+        "machine", "tuning", "disk", "add_device", "add_folder", "remove_device", "remove_folder",
+    ]  # fmt: skip
+    count: int | None = None
+    maximum: int | None = None
+    text: str | None = None
+    order: tuple[str, ...] = ()
+    disk: DiskPlan | None = None
+    nic: NicPlan | None = None
+    target: str | None = None  # of a disk
+    mac: str | None = None
+    link_up: bool | None = None
+    network: str | None = None
+    filter: str | None = None
+    in_kbps: int | None = None
+    out_kbps: int | None = None
+    machine: MachinePatch | None = None
+    tuning: TuningPatch | None = None
+    drive: DiskPatch | None = None
+    device: DevicePlan | None = None
+    folder: FolderAdd | None = None
+
+
+class Changes(Spec):
+    """Params of a task that changes hardware."""
+
+    uuid: str
+    digest: str | None = None
+    steps: tuple[Step, ...]
+
+
+class Redefinition(Spec):
+    """Params of a task that replaces a definition. One of a VM is sealed: people paste passwords into it."""
+
+    uuid: str
+    digest: str | None = None
+    xml: str = ""
+    sealed: str | None = None
+
+
+class Renaming(Spec):
+    """Params of a task that renames a VM."""
+
+    uuid: str
+    digest: str | None = None
+    name: str
+
+
+class DefinitionRecord(Record):
+    """The saved definition, and the one that runs where that differs. `version` is the ETag for changes."""
+
+    saved: str
+    live: str | None = None
+    pending: tuple[str, ...] = Field((), description="Parts that will be others after the next power-off.")
+    version: int
+
+
+class DiffLine(Record):
+    """A line of a comparison. `kind` is same, gone or new."""
+
+    kind: Literal["same", "gone", "new"]
+    text: str
+
+
+class DiffRecord(Record):
+    """Two definitions compared, element by element."""
+
+    parts: tuple[str, ...] = Field(description="What is different, in words.")
+    dangers: tuple[str, ...] = Field((), description="What of the new one lets a guest reach its host.")
+    lines: tuple[DiffLine, ...]
+
+
+class VersionRecord(Record):
+    """A version of a definition: since when it counts and who made it. `id` 0 is the present one without history."""
+
+    id: int
+    since: datetime | None = Field(None, description="null: so it was before Vigie knew it.")
+    actor: str | None = Field(None, description="null: outside Vigie.")
+    task_id: str | None = None
+    current: bool = False
+
+
+class VersionList(Record):
+    """Versions of a definition, the latest first."""
+
+    items: tuple[VersionRecord, ...]
