@@ -11,7 +11,8 @@ from typing import Any
 
 import libvirt
 
-from app.hypervisor.xml import networks, pools
+from app.hypervisor.xml import pools
+from app.hypervisor.xml.networks import networks
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 

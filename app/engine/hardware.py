@@ -11,8 +11,8 @@ from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor import Host
-from app.hypervisor.effects import Effect
-from app.hypervisor.xml.edit import hidden
+from app.hypervisor.domains.effects import Effect
+from app.hypervisor.xml.domains.edit import hidden
 from app.services.tasks import HOST_SAID
 
 LATER = {

@@ -18,8 +18,8 @@ from app.engine.downloads import Download, DownloadRules
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume, tell_share, write_beginning, write_content
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
-from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
-from app.hypervisor.os_guess import LABEL_BYTES, guess_system
+from app.hypervisor.storage.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.storage.os_detect import LABEL_BYTES, guess_system
 from app.services import image_births, volume_records
 from app.services.images import plan_of
 from app.services.volume_records import Place

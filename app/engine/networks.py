@@ -15,7 +15,7 @@ from app.engine import leftovers
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed, changed_meanwhile
 from app.hypervisor import Host
-from app.hypervisor.networks import Seen
+from app.hypervisor.networks.networks import Seen
 
 
 class Asked(BaseModel):

@@ -13,7 +13,7 @@ from app.core.vms.config import VolumePlan
 from app.engine.created_volumes import create_volume
 from app.engine.pool_refresh import refresh_pool
 from app.engine.run import Cancelled, Run
-from app.hypervisor.qcow2 import HEADER_BYTES
+from app.hypervisor.storage.qcow2 import HEADER_BYTES
 from app.services.upload_content import written
 
 PART = 4 * 1024**2

@@ -19,8 +19,8 @@ from app.engine.operations import operation
 from app.engine.run import RESENDS, Cancelled, Interrupted, Lost, Outcome, Run, TaskFailed
 from app.engine.sending import SETTLE_S, Seen, deliver
 from app.hypervisor import Host
-from app.hypervisor.xml.disks import written_alone, written_together
-from app.hypervisor.xml.read import UnreadableXml
+from app.hypervisor.xml.domains.disks import written_alone, written_together
+from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services.conditions import holds
 from app.services.dependents import dependents
 from app.services.host_access import adds_host_access

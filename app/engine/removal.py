@@ -12,7 +12,7 @@ from app.engine import volume_checks, volume_use
 from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
-from app.hypervisor.xml import edit
+from app.hypervisor.xml.domains import edit
 from app.services import births, cloud_init_seeds, departures
 
 SHARE_OF_DEFINITION = 40  # percent of the work

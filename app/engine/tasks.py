@@ -45,7 +45,7 @@ from app.engine.endings import failed, internal, log_lost, restored, with_left
 from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
-from app.hypervisor.changes import watched_by
+from app.hypervisor.sent_commands import watched_by
 from app.services import work
 from app.services.context import Services
 

@@ -11,8 +11,8 @@ from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
 from app.engine.run import Run, TaskFailed
-from app.hypervisor.xml.boot_files import boot_files
-from app.hypervisor.xml.disks import layers
+from app.hypervisor.xml.domains.boot_files import boot_files
+from app.hypervisor.xml.domains.disks import layers
 from app.services import cloud_init_seeds, volume_records
 from app.services.volume_checks import (
     VolumeAccess,

@@ -8,7 +8,7 @@ from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.vms.config import DiskPlan
 from app.engine.run import Run, TaskFailed
-from app.hypervisor.xml.disks import written_alone, written_together
+from app.hypervisor.xml.domains.disks import written_alone, written_together
 from app.services import volume_users
 from app.services.volume_users import VolumeUse
 

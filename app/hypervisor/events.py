@@ -14,7 +14,7 @@ from functools import cache, partial
 import libvirt
 
 from app.core.inventory.reports import Hint
-from app.hypervisor.eventloop import EventLoop
+from app.hypervisor.transport.eventloop import EventLoop
 
 OnHint = Callable[[Hint], None]
 _starting = threading.Lock()

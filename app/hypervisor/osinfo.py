@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from app.core.library.os_variants import Medium, System
-from app.hypervisor.xml.read import UnreadableXml, parse
+from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
 
 PLACES = ("/usr/share/osinfo", "/usr/local/share/osinfo", "/etc/osinfo")

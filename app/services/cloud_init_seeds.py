@@ -23,7 +23,7 @@ from app.core.vms.config import DiskPlan
 from app.core.vms.create import SeedRemoval
 from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
-from app.hypervisor.xml.files import normal
+from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
 from app.services import tasks
 from app.services.context import Actor, Ctx, Services

@@ -15,7 +15,7 @@ from app.core.vms.config import DiskPlan, VolumePlan
 from app.core.vms.create import Creation, CreationPlan, PlannedVolume, Room
 from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
-from app.hypervisor.xml import build
+from app.hypervisor.xml.domains import build
 from app.services import births, cloud_init_seeds, look_alikes, seeds, tasks
 from app.services.context import Ctx
 from app.services.placement import Place, allocated_memory, choose_host, reserve, take_turn

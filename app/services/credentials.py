@@ -15,7 +15,7 @@ from app.core.messages import N_
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Credential, Host
-from app.hypervisor.secrets import describe_secret
+from app.hypervisor.transport.credentials import describe_secret
 from app.services import audit
 from app.services.context import Ctx
 from app.services.names import check_version, save_named

@@ -15,9 +15,9 @@ from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord
 from app.core.vms.host_access import DANGERS, dangers_of
 from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
-from app.hypervisor.xml.disks import written_alone
-from app.hypervisor.xml.edit import without_secrets
-from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
+from app.hypervisor.xml.domains.disks import written_alone
+from app.hypervisor.xml.domains.edit import without_secrets
+from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.services import tasks
 from app.services.cloud_init_seeds import refuse_seeds_in
 from app.services.context import Ctx

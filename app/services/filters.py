@@ -25,7 +25,7 @@ from app.core.networks.nwfilters import (
 from app.core.records import Page, Ref
 from app.core.tasks.records import TaskRecord
 from app.db.models import Filter, Host, Vm, VmDefinition
-from app.hypervisor.xml.filters import read_plan
+from app.hypervisor.xml.nwfilters import read_plan
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.networks import in_use

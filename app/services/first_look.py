@@ -28,7 +28,7 @@ from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.db.models import Credential
 from app.hypervisor import Host, Target, see_identity
-from app.hypervisor.targets import Secret
+from app.hypervisor.transport.targets import Secret
 from app.services.context import Actor, Ctx, Services
 from app.services.secrets import secret_of
 

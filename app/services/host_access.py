@@ -14,9 +14,9 @@ from app.core.messages import N_
 from app.core.networks.attachments import Attachment, is_open
 from app.core.vms.host_access import DANGERS, dangers_of
 from app.db.models import Host
-from app.hypervisor.xml.attachments import read_attachments
+from app.hypervisor.xml.domains.attachments import read_attachments
+from app.hypervisor.xml.domains.read import read_vm
 from app.hypervisor.xml.named import read_written
-from app.hypervisor.xml.read import read_vm
 from app.services.context import Ctx
 from app.services.mirror.definitions import pool_places
 

@@ -8,8 +8,8 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.vms.devices import Step
 from app.db.models import Host, VmDefinition
-from app.hypervisor.xml.machine import read_machine
-from app.hypervisor.xml.read import UnreadableXml, parse
+from app.hypervisor.xml.domains.compute_read import read_machine
+from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.services.context import Ctx
 from app.services.hardware import ask, device_of, find_editable, saved_of, version_of
 from app.services.planning import check_cpu, check_has, offers_of, one_of

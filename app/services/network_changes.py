@@ -29,7 +29,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.states import VmState
 from app.db.models import Host, Network, Task
-from app.hypervisor.xml.networks import read_plan
+from app.hypervisor.xml.networks.networks import read_plan
 from app.services import audit, look_alikes, tasks
 from app.services.context import Ctx
 from app.services.network_uses import users_of

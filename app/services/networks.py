@@ -20,7 +20,7 @@ from app.core.records import Page, Ref
 from app.core.vms.records import VerbRecord
 from app.core.vms.states import VmState
 from app.db.models import Host, Network, Vm, VmDefinition
-from app.hypervisor.xml.networks import read_plan
+from app.hypervisor.xml.networks.networks import read_plan
 from app.services.context import Ctx
 from app.services.network_uses import counts_of, users_of
 from app.services.notices import LEASES

@@ -24,9 +24,9 @@ from app.core.vms.delete import (
 )
 from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
-from app.hypervisor.xml.disks import written_alone
-from app.hypervisor.xml.read import UnreadableXml, read_vm
-from app.hypervisor.xml.state_files import StateFiles, read_state_files
+from app.hypervisor.xml.domains.disks import written_alone
+from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
+from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
 from app.services import births, tasks
 from app.services.cloud_init_seeds import refuse_seeds_in
 from app.services.context import Actor, Ctx, Services

@@ -8,7 +8,7 @@ from app.core.hosts.endpoints import Endpoint
 from app.core.hosts.states import Transport
 from app.db.models import Credential
 from app.db.models import Host as HostRow
-from app.hypervisor.targets import Secret, SshKey, SshPassword, Target, TlsIdentity
+from app.hypervisor.transport.targets import Secret, SshKey, SshPassword, Target, TlsIdentity
 from app.services.vault import Vault
 
 

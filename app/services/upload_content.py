@@ -16,9 +16,9 @@ from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.volumes import is_same_format
 from app.db.models import Host, Pool, Upload
-from app.hypervisor.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
-from app.hypervisor.qcow2 import HEADER_BYTES
-from app.hypervisor.storage import Storage
+from app.hypervisor.storage.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
+from app.hypervisor.storage.qcow2 import HEADER_BYTES
+from app.hypervisor.storage.storage import Storage
 
 _ZERO = bytes(256 * 1024)
 PATIENCE_S = 10.0

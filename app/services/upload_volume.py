@@ -10,7 +10,7 @@ from app.core.storage.created_volumes import CREATED, REQUESTED, marked_size, vo
 from app.core.storage.observations import VolumeObservation
 from app.core.vms.config import VolumePlan
 from app.db.models import Task
-from app.hypervisor.storage import Storage
+from app.hypervisor.storage.storage import Storage
 from app.services import work
 from app.services.context import Services
 from app.services.part_claims import PartClaim

@@ -21,7 +21,7 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Pool, Task, Upload
-from app.hypervisor.images import ImageRefused
+from app.hypervisor.storage.images import ImageRefused
 from app.services import audit, storage, tasks, volume_records, volumes, work
 from app.services.context import Actor, Ctx, Services
 from app.services.part_claims import PartClaim, is_cancelled, is_claimed, lock_upload, no_such_upload

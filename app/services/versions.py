@@ -17,7 +17,7 @@ from app.core.vms.devices import DiffLine, DiffRecord, Redefinition, VersionList
 from app.db.models import History, Host, Network, Pool
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.compare import compared
-from app.hypervisor.xml.read import UnreadableXml
+from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services import tasks
 from app.services.context import Ctx
 from app.services.mirror.batch import digest_of

@@ -19,8 +19,8 @@ from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.core.vms.states import VmState
 from app.db.models import Host, Tag, Task, Vm, VmDefinition, VmScreen
 from app.db.session import unindexed
-from app.hypervisor.xml.disks import layers, written_alone, written_together
-from app.hypervisor.xml.read import UnreadableXml
+from app.hypervisor.xml.domains.disks import layers, written_alone, written_together
+from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services import audit, conditions, tasks
 from app.services.context import Ctx
 from app.services.host_access import HOST_ACCESS

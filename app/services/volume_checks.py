@@ -20,8 +20,8 @@ from app.core.messages import N_, filled
 from app.core.storage.volumes import is_same_format
 from app.db.models import Volume
 from app.hypervisor import Host as OpenHost
-from app.hypervisor.images import format_of
-from app.hypervisor.qcow2 import HEADER_BYTES, HeaderLies, Qcow2Header, read_qcow2
+from app.hypervisor.storage.images import format_of
+from app.hypervisor.storage.qcow2 import HEADER_BYTES, HeaderLies, Qcow2Header, read_qcow2
 from app.services import volume_records
 from app.services.context import Ctx
 from app.services.volume_records import RecordedVolume

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, aliased
 from app.core.casefold import fold
 from app.core.vms.config import DiskPlan
 from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
-from app.hypervisor.xml.files import normal
+from app.hypervisor.xml.domains.files import normal
 
 # Kinds whose volumes two hosts may know by the same path without being the same storage.
 LOCATED_BY_PATH = ("dir", "fs", "netfs", "logical")

@@ -33,7 +33,7 @@ FolderPath = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class HostDevice:
-    """A device of a host. `address` is what VMs name it by: see `app.hypervisor.xml.nodedev`."""
+    """A device of a host. `address` is what VMs name it by: see `app.hypervisor.xml.node_devices`."""
 
     name: str
     kind: Kind

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from app.hypervisor.xml.read import UnreadableXml, parse
+from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
 
 SCHEMAS = (Path("/usr/share/libvirt/schemas"), Path("/usr/local/share/libvirt/schemas"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.core.hosts.capabilities import CpuModel, Offers
-from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.write import Element
 
 MAX_MACHINES = 200

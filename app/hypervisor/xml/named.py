@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.hypervisor.xml.dangers import is_read_only, paths_in
-from app.hypervisor.xml.files import normal
-from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.domains.files import normal
+from app.hypervisor.xml.domains.host_access import is_read_only, paths_in
+from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.write import Element
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from app.core.storage.pools import PoolSpec
-from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.write import node, text_of
 
 # Where pools of these kinds find their target on a storage server, beside the server itself: element, attribute.

@@ -24,7 +24,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db import models
 from app.db.session import Database
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.read import read_vm
 from app.logs import set_up_logs
 from app.services import accounts, tokens
 from app.services.accounts import Browser

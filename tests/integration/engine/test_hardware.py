@@ -20,7 +20,7 @@ from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Network, Pool, Vm, VmDefinition, Volume
 from app.engine.hardware import _Seen
 from app.engine.run import Interrupted
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab

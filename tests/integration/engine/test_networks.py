@@ -17,7 +17,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db.models import Filter, History, Host, Network
-from app.hypervisor.xml import network_build
+from app.hypervisor.xml.networks import network_build
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services import filters, network_changes, network_names, networks, vms

@@ -17,7 +17,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec, KernelSpec, VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Volume
-from app.hypervisor.images import ImageRefused
+from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab

@@ -23,7 +23,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.actions import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Pool, Upload, Volume
-from app.hypervisor.images import ImageRefused
+from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab

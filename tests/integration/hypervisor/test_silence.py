@@ -16,7 +16,8 @@ from app.core.errors import HostAuthFailed, HostError, HostNotAnswering, HostUnr
 from app.core.hosts.endpoints import Endpoint, make_endpoint
 from app.core.hosts.states import Transport
 from app.core.vms.states import VmState
-from app.hypervisor import Host, SshPassword, Target, relay, see_identity
+from app.hypervisor import Host, SshPassword, Target, see_identity
+from app.hypervisor.transport import relay
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import (

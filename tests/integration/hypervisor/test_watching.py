@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.core.vms.states import VmState
-from app.hypervisor.host import FLAGS_EVERY
+from app.hypervisor.host.host import FLAGS_EVERY
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import OpenHost, local_target, ssh_target
 from tests.integration.lab.waiting import wait_for, wait_for_agent

@@ -1,7 +1,7 @@
 """Everything that is shown of a VM by a code has a title."""
 
 from app.core.vms.states import VM_REASON_TITLES
-from app.hypervisor.listing import _REASONS
+from app.hypervisor.domains.listing import _REASONS
 
 
 def test_every_reason_of_libvirt_has_a_title() -> None:

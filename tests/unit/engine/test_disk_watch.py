@@ -7,7 +7,7 @@ from app.core.inventory.usage import UsageSample
 from app.core.vms.observations import VmCounters, VmObservation
 from app.core.vms.states import VmState
 from app.engine.disk_watch import DiskWatch
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.read import read_vm
 
 DISK = "<disk type='file'><source file='{0}'/><target dev='vda'/></disk>"
 EMPTY = "<disk type='file' device='cdrom'><target dev='sda'/></disk>"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.core.vms.host_access import dangers_of
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.read import read_vm
 
 PLACES = ("/srv/vms", "/mnt/shared/", "/dev/vg", "/dev/sdz1")
 QEMU = "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.hypervisor.links import Place
-from app.hypervisor.xml.displays import DisplayPlace, has_serial, read_displays
-from app.hypervisor.xml.edit import with_displays_closed
+from app.hypervisor.transport.links import Place
+from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays
+from app.hypervisor.xml.domains.edit import with_displays_closed
 
 
 def domain(devices: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.core.vms.observations import FileUse
-from app.hypervisor.xml.disks import names_any, written_alone, written_together
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.disks import names_any, written_alone, written_together
+from app.hypervisor.xml.domains.read import read_vm
 
 
 def domain(devices: str = "", system: str = "", more: str = "") -> str:

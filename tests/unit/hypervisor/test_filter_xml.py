@@ -10,7 +10,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from app.core.networks.nwfilters import FilterPlan, FilterRule
-from app.hypervisor.xml import filters
+from app.hypervisor.xml import nwfilters
 
 UUID = "3d7536fe-e2cc-481f-86ca-dd396ba9b802"
 RULES: list[dict[str, Any]] = [
@@ -48,14 +48,14 @@ def test_what_is_built_is_valid_and_reads_back_the_same() -> None:
             "references": ["clean-traffic"],
         }
     )
-    xml = filters.build(plan, UUID)
+    xml = nwfilters.build(plan, UUID)
     schema().assertValid(etree.fromstring(xml))
-    assert filters.read_plan(xml) == (plan, 0)
+    assert nwfilters.read_plan(xml) == (plan, 0)
     assert 'srcipaddr="192.0.2.0" srcipmask="24"' in xml
 
 
 def test_an_edit_leaves_what_vigie_does_not_know() -> None:
-    plan, kept = filters.read_plan(FOUND)
+    plan, kept = nwfilters.read_plan(FOUND)
     assert plan is not None
     assert kept == 2
     assert plan.default_in == "drop"
@@ -67,9 +67,9 @@ def test_an_edit_leaves_what_vigie_does_not_know() -> None:
             "rules": [FilterRule(action="drop", protocol="udp")],
         }
     )
-    xml = filters.edit(FOUND, wanted)
+    xml = nwfilters.edit(FOUND, wanted)
     schema().assertValid(etree.fromstring(xml))
-    assert filters.read_plan(xml) == (wanted, 2)
+    assert nwfilters.read_plan(xml) == (wanted, 2)
     for part in ("$IP", 'statematch="false"', "<parameter", 'priority="-700"'):
         assert part in xml
     for part in ("gone", 'dstportstart="80"', "<all"):
@@ -77,9 +77,9 @@ def test_an_edit_leaves_what_vigie_does_not_know() -> None:
 
 
 def test_nothing_asked_changes_no_rule() -> None:
-    plan, _ = filters.read_plan(FOUND)
+    plan, _ = nwfilters.read_plan(FOUND)
     assert plan is not None
-    again = etree.fromstring(filters.edit(FOUND, plan))
+    again = etree.fromstring(nwfilters.edit(FOUND, plan))
     before = etree.fromstring(FOUND)
     assert [dict(each.attrib) for each in again.iter("rule", "filterref", "tcp", "ip")] == [
         dict(each.attrib) for each in before.iter("rule", "filterref", "tcp", "ip")
@@ -106,4 +106,4 @@ def test_rules_that_make_no_sense_are_refused(rule: dict[str, Any]) -> None:
 
 
 def test_names_that_libvirt_would_not_take_have_no_plan() -> None:
-    assert filters.read_plan("<filter name='a b'/>") == (None, 0)
+    assert nwfilters.read_plan("<filter name='a b'/>") == (None, 0)

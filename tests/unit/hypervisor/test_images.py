@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.hypervisor.images import ImageFacts, ImageRefused, inspect
+from app.hypervisor.storage.images import ImageFacts, ImageRefused, inspect
 
 KIB = 1024
 Made = Callable[..., bytes]

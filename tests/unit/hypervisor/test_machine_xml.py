@@ -7,16 +7,16 @@ from lxml import etree
 
 from app.core.vms.compute import DiskPatch, MachinePatch, Pin, Topology, TuningPatch
 from app.hypervisor.xml.compare import broken_rule
-from app.hypervisor.xml.edit import device_at, edited
-from app.hypervisor.xml.machine import read_machine
-from app.hypervisor.xml.machine_edit import (
+from app.hypervisor.xml.domains.compute_edit import (
     change_disk,
     change_machine,
     change_nic,
     change_tuning,
     limits_to_set,
 )
-from app.hypervisor.xml.read import parse
+from app.hypervisor.xml.domains.compute_read import read_machine
+from app.hypervisor.xml.domains.edit import device_at, edited
+from app.hypervisor.xml.domains.read import parse
 
 XML = """
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.hypervisor.tls import MessageWise
+from app.hypervisor.transport.tls import MessageWise
 
 
 class Sent:

@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from app.core.networks.networks import NetworkPlan
-from app.hypervisor.xml import network_build, network_updates, networks
+from app.hypervisor.xml.networks import network_build, network_updates, networks
 
 SCHEMAS = Path("/usr/share/libvirt/schemas")
 UUID = "3d7536fe-e2cc-481f-86ca-dd396ba9b802"

@@ -4,9 +4,10 @@ import pytest
 
 from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.hypervisor.xml.compare import broken_rule
-from app.hypervisor.xml.edit import edited
-from app.hypervisor.xml.machine_edit import share_memory
-from app.hypervisor.xml.nodedev import (
+from app.hypervisor.xml.domains.compute_edit import share_memory
+from app.hypervisor.xml.domains.edit import edited
+from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
+from app.hypervisor.xml.node_devices import (
     address_of,
     folder,
     folder_at,
@@ -14,7 +15,6 @@ from app.hypervisor.xml.nodedev import (
     host_device_at,
     read_device,
 )
-from app.hypervisor.xml.read import UnreadableXml, parse, read_vm
 
 NIC = """
 <device><name>pci_0000_01_00_0</name><parent>pci_0000_00_01_0</parent><driver><name>igb</name></driver>

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.core.vms.observations import DeviceView, DiskView, GraphicsView, NicView
-from app.hypervisor.xml import host, networks, read
+from app.hypervisor.xml import host
+from app.hypervisor.xml.domains import read
+from app.hypervisor.xml.networks import networks
 
 DATA = Path(__file__).parent / "data"
 GIB = 1024**3

@@ -11,7 +11,7 @@ from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotFound
 from app.core.specs import ListQuery
 from app.db.models import Audit, Credential, Datacenter, Host
-from app.hypervisor.targets import SshPassword
+from app.hypervisor.transport.targets import SshPassword
 from app.services import credentials
 from app.services.context import Services
 from app.services.secrets import secret_of

@@ -21,8 +21,8 @@ from app.db.models import (
     Vm,
     VmDefinition,
 )
-from app.hypervisor.xml.edit import hidden
-from app.hypervisor.xml.read import read_vm
+from app.hypervisor.xml.domains.edit import hidden
+from app.hypervisor.xml.domains.read import read_vm
 from app.services import definitions, saved_specs
 from app.services.context import Services
 from app.services.mirror.definitions import parsed

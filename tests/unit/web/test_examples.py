@@ -26,8 +26,9 @@ def model_of(name: str) -> type[BaseModel]:
     if name.startswith("Page_"):
         return Page[model_of(name.removeprefix("Page_").rstrip("_"))]  # type: ignore[misc]
     for module in (*CORE, overview, sessions, system, tokens):
-        if name in vars(module):
-            return vars(module)[name]
+        found = vars(module).get(name)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
     raise AssertionError(f"no model {name}")
 
 

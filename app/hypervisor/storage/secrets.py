@@ -1,0 +1,60 @@
+"""Secrets that a host keeps for its storage: set once, never read back. https://libvirt.org/formatsecret.html"""
+
+from __future__ import annotations
+
+from app.core.errors import HypervisorRefused
+from app.core.storage.pools import SECRET_KINDS, PoolKind
+from app.hypervisor.transport.connections import Wiring
+from app.hypervisor.xml.write import node, text_of
+
+_NAMED_BY = {"ceph": "name", "iscsi": "target"}  # which element of a usage names what it is for
+
+
+class PoolSecrets:
+    """Secrets of pools that Vigie defines. A pool and its secret have the same UUID."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    def keep(self, uuid: str, kind: PoolKind, value: bytes) -> None:
+        """Have the host keep the secret of a pool of this kind; one that it has already gets this value.
+
+        Raises HypervisorRefused.
+        """
+        with self._wiring.work() as work:
+            secret = work.call(work.raw.secretDefineXML, secret_xml(uuid, kind), 0)
+            try:
+                work.call(secret.setValue, value, 0)
+            except HypervisorRefused:
+                work.call(secret.undefine)
+                raise
+
+    def forget(self, uuid: str) -> None:
+        """Remove the secret of a pool; no error when there is none, or one that something else is for."""
+        with self._wiring.work() as work:
+            try:
+                secret = work.call(work.raw.secretLookupByUUIDString, uuid)
+            except HypervisorRefused:
+                return
+            if work.call(secret.usageID) == usage_of(uuid):
+                work.call(secret.undefine)
+
+
+def secret_xml(uuid: str, kind: PoolKind) -> str:
+    """The definition of a pool's secret: kept on disk, and handed out to nobody."""
+    usage = SECRET_KINDS[kind]
+    return text_of(
+        node(
+            "secret",
+            node("uuid", uuid),
+            node("description", "Made by Vigie for a storage pool."),
+            node("usage", node(_NAMED_BY[usage], usage_of(uuid)), type=usage),
+            ephemeral="no",
+            private="yes",
+        )
+    )
+
+
+def usage_of(uuid: str) -> str:
+    """What tells a secret of Vigie's from others."""
+    return f"vigie-pool-{uuid}"

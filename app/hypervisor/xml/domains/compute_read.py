@@ -1,0 +1,158 @@
+"""The machine as a definition has it. https://libvirt.org/formatdomain.html"""
+
+from __future__ import annotations
+
+from app.core.vms.compute import (
+    QUOTA_PERIOD_US,
+    DiskTuning,
+    FolderRecord,
+    HostDeviceUse,
+    MachineRecord,
+    NicTuning,
+    PinRecord,
+)
+from app.hypervisor.xml.domains.ports import free_ports
+from app.hypervisor.xml.domains.read import AGENT_CHANNEL, read_firmware
+from app.hypervisor.xml.node_devices import address_of
+from app.hypervisor.xml.write import Element
+
+# Names of the limits of disks, as libvirt has them.
+IOTUNE = {
+    "read_bps": "read_bytes_sec",
+    "write_bps": "write_bytes_sec",
+    "read_iops": "read_iops_sec",
+    "write_iops": "write_iops_sec",
+}
+
+
+def read_machine(tree: Element) -> MachineRecord:
+    """What the definition says of the machine."""
+    cpu, topology = tree.find("cpu"), tree.find("cpu/topology")
+    tune, numa = tree.find("cputune"), tree.find("numatune/memory")
+    model = tree.findtext("cpu/model")
+    watchdog = tree.find("devices/watchdog")
+    graphics = tree.find("devices/graphics")
+    return MachineRecord(
+        cpu_mode=(cpu.get("mode") if cpu is not None else None) or ("custom" if model else "default"),
+        cpu_model=model,
+        sockets=_int(topology, "sockets"),
+        cores=_int(topology, "cores"),
+        threads=_int(topology, "threads"),
+        firmware=_firmware(tree),
+        huge_pages=tree.find("memoryBacking/hugepages") is not None,
+        memory_locked=tree.find("memoryBacking/locked") is not None,
+        graphics="none" if graphics is None else graphics.get("type", ""),
+        video=attribute(tree.find("devices/video/model"), "type"),
+        watchdog="none" if watchdog is None else watchdog.get("action", "reset"),
+        sound=tree.find("devices/sound") is not None,
+        tpm=tree.find("devices/tpm") is not None,
+        rng=tree.find("devices/rng") is not None,
+        guest_agent=agent_channel(tree) is not None,
+        serial=tree.find("devices/serial") is not None,
+        cpu_shares=_number(tree.findtext("cputune/shares")),
+        cpu_limit_percent=_limit_percent(tune),
+        pins=tuple(
+            PinRecord(vcpu=int(pin.get("vcpu", "0")), cpus=pin.get("cpuset", ""))
+            for pin in tree.iterfind("cputune/vcpupin")
+            if pin.get("vcpu", "").isdecimal()
+        ),
+        emulator_cpus=attribute(tree.find("cputune/emulatorpin"), "cpuset"),
+        numa_nodes=attribute(numa, "nodeset"),
+        numa_mode=attribute(numa, "mode"),
+        free_ports=free_ports(tree),
+        disks=tuple(_disk(disk) for disk in tree.iterfind("devices/disk")),
+        nics=tuple(_nic(nic) for nic in tree.iterfind("devices/interface")),
+        host_devices=tuple(
+            HostDeviceUse(kind=found[0], address=found[1])
+            for device in tree.iterfind("devices/hostdev")
+            if (found := address_of(device)) is not None
+        ),
+        folders=tuple(_folder(each) for each in tree.iterfind("devices/filesystem")),
+        boot=_boot(tree),
+    )
+
+
+def _firmware(tree: Element) -> str:
+    found = read_firmware(tree.find("os"))
+    loader = tree.find("os/loader")
+    secure = any(
+        each.get("enabled") == "yes" for each in tree.iterfind("os/firmware/feature[@name='secure-boot']")
+    )
+    return "efi-secure" if found == "efi" and (secure or attribute(loader, "secure") == "yes") else found
+
+
+def agent_channel(tree: Element) -> Element | None:
+    """The channel of the guest agent."""
+    for channel in tree.iterfind("devices/channel"):
+        if attribute(channel.find("target"), "name") == AGENT_CHANNEL:
+            return channel
+    return None
+
+
+def _disk(disk: Element) -> DiskTuning:
+    driver, tune = disk.find("driver"), disk.find("iotune")
+    limits = {
+        name: None if tune is None else _number(tune.findtext(element)) or None
+        for name, element in IOTUNE.items()
+    }
+    return DiskTuning(
+        target=attribute(disk.find("target"), "dev") or "",
+        cache=attribute(driver, "cache") or "default",
+        io=attribute(driver, "io") or "default",
+        discard=attribute(driver, "discard") == "unmap",
+        **limits,
+    )
+
+
+def _nic(nic: Element) -> NicTuning:
+    return NicTuning(
+        mac=(attribute(nic.find("mac"), "address") or "").lower(),
+        in_kbps=_int(nic.find("bandwidth/inbound"), "average"),
+        out_kbps=_int(nic.find("bandwidth/outbound"), "average"),
+        filter=attribute(nic.find("filterref"), "filter"),
+        link_up=attribute(nic.find("link"), "state") != "down",
+    )
+
+
+def _folder(folder: Element) -> FolderRecord:
+    return FolderRecord(
+        tag=attribute(folder.find("target"), "dir") or "",
+        path=attribute(folder.find("source"), "dir") or "",
+        driver=attribute(folder.find("driver"), "type") or "9p",
+        readonly=folder.find("readonly") is not None,
+    )
+
+
+def _boot(tree: Element) -> tuple[str, ...]:
+    found: list[tuple[int, str]] = []
+    for device in tree.iterfind("devices/*"):
+        order = _int(device.find("boot"), "order")
+        key = (
+            attribute(device.find("target"), "dev")
+            if device.tag == "disk"
+            else attribute(device.find("mac"), "address")
+        )
+        if order is not None and key:
+            found.append((order, key.lower()))
+    return tuple(key for _, key in sorted(found))
+
+
+def _limit_percent(tune: Element | None) -> int | None:
+    if tune is None:
+        return None
+    quota, period = _number(tune.findtext("quota")), _number(tune.findtext("period")) or QUOTA_PERIOD_US
+    return None if not quota else quota * 100 // period
+
+
+def attribute(element: Element | None, name: str) -> str | None:
+    """An attribute of an element that may be missing."""
+    return None if element is None else element.get(name)
+
+
+def _int(element: Element | None, name: str) -> int | None:
+    return _number(attribute(element, name))
+
+
+def _number(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,104 @@
+"""What libvirt can change of a network that runs: the steps from one plan to another. https://libvirt.org/formatnetwork.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from lxml import etree
+
+from app.core.networks.networks import NetworkPlan, Subnet
+from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.networks.network_build import (
+    write_dns_host,
+    write_group,
+    write_reservation,
+    write_service,
+)
+from app.hypervisor.xml.networks.networks import cidr
+from app.hypervisor.xml.write import Element, node
+
+T = TypeVar("T")
+Section = Literal["ip-dhcp-host", "ip-dhcp-range", "dns-host", "dns-srv", "portgroup", "forward-interface"]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One step. `subnet` is the number of the `ip` element, -1 for what has none."""
+
+    command: Literal["add", "delete", "modify"]
+    section: Section
+    xml: str
+    subnet: int = -1
+
+
+def updates(live_xml: str, live: NetworkPlan, wanted: NetworkPlan) -> list[Update]:
+    """The steps, removals before additions. What libvirt cannot change while the network runs is left out."""
+    found: list[Update] = []
+    numbers = [cidr(each) for each in parse(live_xml, "network").findall("ip")]
+    asked = {subnet.address: subnet for subnet in wanted.subnets}
+    for subnet in live.subnets:
+        if subnet.address in asked and subnet.address in numbers:
+            found += _of_subnet(subnet, asked[subnet.address], numbers.index(subnet.address))
+    found += _steps("dns-host", "host", live.dns_hosts, wanted.dns_hosts, write_dns_host)
+    found += _steps("dns-srv", "srv", live.dns_services, wanted.dns_services, write_service)
+    found += _of_groups(live, wanted)
+    if live.mode == "macvtap":
+        found += _steps("forward-interface", "interface", live.devices, wanted.devices, _write_interface)
+    return found
+
+
+def _of_subnet(live: Subnet, wanted: Subnet, number: int) -> Iterator[Update]:
+    yield from _steps("ip-dhcp-range", "range", live.dhcp, wanted.dhcp, _write_range, number)
+    yield from _steps(
+        "ip-dhcp-host", "host", live.reservations, wanted.reservations, write_reservation, number
+    )
+
+
+def _of_groups(live: NetworkPlan, wanted: NetworkPlan) -> Iterator[Update]:
+    before = {group.name: group for group in live.port_groups}
+    after = {group.name: group for group in wanted.port_groups}
+    for name, group in before.items():
+        if name not in after:
+            yield Update("delete", "portgroup", _element("portgroup", group, write_group))
+    for name, group in after.items():
+        if before.get(name) != group:
+            command: Literal["add", "modify"] = "modify" if name in before else "add"
+            yield Update(command, "portgroup", _element("portgroup", group, write_group))
+
+
+def _steps(
+    section: Section,
+    tag: str,
+    live: Sequence[T],
+    wanted: Sequence[T],
+    fill: Callable[[Element, T], object],
+    number: int = -1,
+) -> Iterator[Update]:
+    kept = {_key(each) for each in live} & {_key(each) for each in wanted}
+    for each in live:
+        if _key(each) not in kept:
+            yield Update("delete", section, _element(tag, each, fill), number)
+    for each in wanted:
+        if _key(each) not in kept:
+            yield Update("add", section, _element(tag, each, fill), number)
+
+
+def _key(each: object) -> str:
+    return repr(each)
+
+
+def _element(tag: str, each: T, fill: Callable[[Element, T], object]) -> str:
+    element = node(tag)
+    fill(element, each)
+    return etree.tostring(element, encoding="unicode")
+
+
+def _write_range(element: Element, each: Any) -> None:
+    element.set("start", each.start)
+    element.set("end", each.end)
+
+
+def _write_interface(element: Element, name: str) -> None:
+    element.set("dev", name)

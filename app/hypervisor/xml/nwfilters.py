@@ -1,0 +1,151 @@
+"""libvirt's XML of traffic filters: read into a plan, built from one, edited in place by one."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from lxml import etree
+from pydantic import ValidationError
+
+from app.core.networks.nwfilters import FilterPlan, FilterRule, network_of
+from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.write import Element, node, text_of
+
+DEFAULT_PRIORITY = "1000"  # the last place: what decides when no rule did
+_TAGS = {("ipv4", name): name for name in ("all", "tcp", "udp", "sctp", "icmp", "esp", "ah")} | {
+    ("ipv6", "icmp"): "icmpv6",
+    **{("ipv6", name): f"{name}-ipv6" for name in ("all", "tcp", "udp", "sctp", "esp", "ah")},
+}
+_KINDS = {tag: kind for kind, tag in _TAGS.items()}
+_KNOWN = {"srcipaddr", "srcipmask", "dstipaddr", "dstipmask", "dstportstart", "dstportend", "comment"}
+
+
+def build(plan: FilterPlan, uuid: str) -> str:
+    """The definition of a new filter."""
+    tree = node("filter", node("uuid", uuid), name=plan.name, chain="root")
+    _write(tree, plan)
+    return text_of(tree)
+
+
+def edit(xml: str, wanted: FilterPlan) -> str:
+    """The definition with the plan's rules, references and defaults; rules that Vigie does not know stay. Raises UnreadableXml."""
+    tree = parse(xml, "filter")
+    _write(tree, wanted)
+    return etree.tostring(tree, encoding="unicode")
+
+
+def read_plan(xml: str) -> tuple[FilterPlan | None, int]:
+    """What Vigie can change of a filter (None: nothing), and how many rules it does not know. Raises UnreadableXml."""
+    tree = parse(xml, "filter")
+    rules = [_read_rule(each) for each in tree.findall("rule") if _default_of(each) is None]
+    known = [each for each in rules if each is not None]
+    found: dict[str, Any] = {
+        "name": tree.get("name"),
+        "rules": known,
+        "references": [each.get("filter") for each in tree.findall("filterref")],
+        **_read_defaults(tree),
+    }
+    try:
+        return FilterPlan.model_validate(found), len(rules) - len(known)
+    except ValidationError:
+        return None, len(rules)
+
+
+def _write(tree: Element, wanted: FilterPlan) -> None:
+    left = list(wanted.references)
+    for each in tree.findall("filterref"):
+        name = each.get("filter", "")
+        if name in left:
+            left.remove(name)
+        else:
+            tree.remove(each)
+    for name in left:
+        tree.append(node("filterref", filter=name))
+    rules = list(wanted.rules)
+    for each in tree.findall("rule"):
+        if _default_of(each) is not None:
+            tree.remove(each)
+            continue
+        rule = _read_rule(each)
+        if rule is None:
+            continue
+        if rule in rules:
+            rules.remove(rule)
+        else:
+            tree.remove(each)
+    tree.extend(_rule(each) for each in rules)
+    for direction, action in (("in", wanted.default_in), ("out", wanted.default_out)):
+        if action is not None:
+            for tag in ("all", "all-ipv6"):
+                tree.append(
+                    node("rule", node(tag), action=action, direction=direction, priority=DEFAULT_PRIORITY)
+                )
+
+
+def _rule(rule: FilterRule) -> Element:
+    match = node(_TAGS[rule.family, rule.protocol])
+    for name, text in (("src", rule.source), ("dst", rule.destination)):
+        if text is not None:
+            net = network_of(text)
+            match.set(f"{name}ipaddr", str(net.network_address))
+            match.set(f"{name}ipmask", str(net.prefixlen))
+    if rule.port_start is not None:
+        match.set("dstportstart", str(rule.port_start))
+        match.set("dstportend", str(rule.port_end if rule.port_end is not None else rule.port_start))
+    if rule.comment:
+        match.set("comment", rule.comment)
+    return node("rule", match, action=rule.action, direction=rule.direction, priority=str(rule.priority))
+
+
+def _read_rule(element: Element) -> FilterRule | None:
+    """The rule; None when it holds what Vigie does not know."""
+    if len(element) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
+        return None
+    match = element[0]
+    kind = _KINDS.get(str(match.tag))
+    if kind is None or set(match.attrib) - _KNOWN:
+        return None
+    start, end = match.get("dstportstart"), match.get("dstportend")
+    try:
+        return FilterRule.model_validate(
+            {
+                "action": element.get("action"),
+                "direction": element.get("direction"),
+                "family": kind[0],
+                "protocol": kind[1],
+                "port_start": start,
+                "port_end": None if end == start else end,
+                "source": _network(match, "src"),
+                "destination": _network(match, "dst"),
+                "priority": element.get("priority", "500"),
+                "comment": match.get("comment"),
+            }
+        )
+    except ValueError:
+        return None
+
+
+def _network(match: Element, side: str) -> str | None:
+    address, mask = match.get(f"{side}ipaddr"), match.get(f"{side}ipmask")
+    if address is None:
+        if mask is not None:
+            raise ValueError("a mask without an address")
+        return None
+    if mask is None:
+        return str(ipaddress.ip_address(address))
+    return str(ipaddress.ip_network(f"{address}/{mask}"))
+
+
+def _default_of(rule: Element) -> tuple[str, str] | None:
+    """Direction and action of a rule that decides for all the rest."""
+    plain = len(rule) == 1 and rule[0].tag in ("all", "all-ipv6") and not rule[0].attrib
+    action, direction = rule.get("action", ""), rule.get("direction", "")
+    if not plain or rule.get("priority") != DEFAULT_PRIORITY:
+        return None
+    return (direction, action) if direction in ("in", "out") and action in ("accept", "drop") else None
+
+
+def _read_defaults(tree: Element) -> dict[str, str]:
+    found = (_default_of(rule) for rule in tree.findall("rule"))
+    return {f"default_{each[0]}": each[1] for each in found if each is not None}
