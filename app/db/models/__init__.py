@@ -1,27 +1,24 @@
 """The tables."""
 
+from app.db.models.access import Audit, Credential, Login, Token, User
 from app.db.models.base import Base, Id, UtcDateTime
-from app.db.models.conditions import Condition
-from app.db.models.consoles import Console, ConsoleTicket
-from app.db.models.inventory import (
-    Datacenter,
-    Filter,
-    History,
-    Host,
-    Network,
-    Offers,
-    Pool,
-    PoolDifference,
-    Tag,
-    Usage,
+from app.db.models.hosts import Host, Offers
+from app.db.models.inventory import Condition, Datacenter, Event, History, Tag
+from app.db.models.library import Image, ImageCopy
+from app.db.models.networks import Filter, Network
+from app.db.models.storage import Pool, PoolDifference, Upload, Volume
+from app.db.models.tasks import Epoch, IdempotencyKey, Reservation, Task, TaskLock
+from app.db.models.usage import Usage
+from app.db.models.vms import (
+    CloudInitSeed,
+    Console,
+    ConsoleTicket,
+    RemovedVm,
+    SavedSpec,
     Vm,
     VmDefinition,
     VmScreen,
-    Volume,
 )
-from app.db.models.library import CloudInitSeed, Image, ImageCopy, SavedSpec, Upload
-from app.db.models.people import Credential, Login, Token, User
-from app.db.models.records import Audit, Epoch, Event, IdempotencyKey, RemovedVm, Reservation, Task, TaskLock
 
 __all__ = [
     "Audit",

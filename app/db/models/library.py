@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -50,54 +49,3 @@ class ImageCopy(Base):
     volume_name: Mapped[str]
     path: Mapped[str]
     checked_at: Mapped[datetime]
-
-
-class Upload(Base):
-    """A file on its way into a volume. The task of the same id shows it to people."""
-
-    __tablename__ = "upload"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    pool_id: Mapped[str] = mapped_column(Id, ForeignKey("pool.id", ondelete="CASCADE"), index=True)
-    volume_name: Mapped[str]
-    size_bytes: Mapped[int]
-    offset_bytes: Mapped[int] = mapped_column(default=0)
-    sha256: Mapped[str | None] = mapped_column(String(64))  # what the sender says the whole has
-    image: Mapped[dict[str, Any] | None]  # what becomes of it in the library, if anything
-    head: Mapped[bytes | None] = mapped_column(deferred=True)  # its beginning, which is written last
-    claim: Mapped[str | None] = mapped_column(String(32))  # of the request that writes a part now
-    claimed_until: Mapped[datetime | None]
-    user_id: Mapped[str | None] = mapped_column(Id)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime] = mapped_column(index=True)
-
-
-class SavedSpec(Base):
-    """A VM specification that was kept under a name."""
-
-    __tablename__ = "saved_spec"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)
-    name: Mapped[str]
-    name_key: Mapped[str] = mapped_column(unique=True)
-    spec: Mapped[dict[str, Any]]  # without passwords and user_data
-    sealed: Mapped[bytes | None]  # its user_data, sealed with the key file
-    created_at: Mapped[datetime]
-    created_by: Mapped[str]
-    version: Mapped[int] = mapped_column(default=1)
-
-
-class CloudInitSeed(Base):
-    """The medium with which a VM is set up at its first boot. `vm_id` is set before the VM is made."""
-
-    __tablename__ = "cloud_init_seed"
-
-    vm_id: Mapped[str] = mapped_column(Id, primary_key=True)
-    host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
-    pool_uuid: Mapped[str] = mapped_column(String(36))
-    volume_name: Mapped[str]
-    target: Mapped[str]  # its drive
-    keep: Mapped[bool]
-    created_at: Mapped[datetime]
-    booted_at: Mapped[datetime | None]  # when the VM was first seen running
-    tried_at: Mapped[datetime | None]  # when its removal was last asked for

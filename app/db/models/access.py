@@ -1,13 +1,41 @@
-"""Who may sign in, and the secrets that Vigie signs in with."""
+"""Users, sign-ins, tokens, credentials, consoles and the audit log."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Id
+
+
+class Audit(Base):
+    """Who asked for what, and how it ended. Never holds secrets."""
+
+    __tablename__ = "audit"
+    __table_args__ = (
+        Index("ix_audit_at", "at"),
+        Index("ix_audit_object_id_id", "object_id", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    at: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(Id)
+    actor_name: Mapped[str]
+    via: Mapped[str]
+    action: Mapped[str]
+    object_kind: Mapped[str | None]
+    object_id: Mapped[str | None] = mapped_column(Id)
+    object_name: Mapped[str | None]
+    outcome: Mapped[str]
+    code: Mapped[str | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    remote: Mapped[str | None]
 
 
 class User(Base):

@@ -1,4 +1,4 @@
-"""What was asked for, what happened, and who did it."""
+"""Tasks, their locks and reservations."""
 
 from __future__ import annotations
 
@@ -114,79 +114,3 @@ class Epoch(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     database: Mapped[str]
     number: Mapped[int]
-
-
-class Event(Base):
-    """Something that happened. `message` is a message id with `params`."""
-
-    __tablename__ = "event"
-    __table_args__ = (
-        Index("ix_event_object_id_id", "object_id", "id"),
-        Index("ix_event_host_id_id", "host_id", "id"),
-        Index("ix_event_at", "at"),
-        {"sqlite_autoincrement": True},  # ids are never used again: streams resume by them
-    )
-
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    at: Mapped[datetime]
-    kind: Mapped[str]
-    severity: Mapped[str]
-    message: Mapped[str]
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    object_kind: Mapped[str | None]
-    object_id: Mapped[str | None] = mapped_column(Id)
-    object_name: Mapped[str | None]
-    host_id: Mapped[str | None] = mapped_column(Id)
-    host_name: Mapped[str | None]
-    task_id: Mapped[str | None] = mapped_column(Id)
-    actor_name: Mapped[str | None]
-
-
-class Audit(Base):
-    """Who asked for what, and how it ended. Never holds secrets."""
-
-    __tablename__ = "audit"
-    __table_args__ = (
-        Index("ix_audit_at", "at"),
-        Index("ix_audit_object_id_id", "object_id", "id"),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
-    at: Mapped[datetime]
-    actor_id: Mapped[str | None] = mapped_column(Id)
-    actor_name: Mapped[str]
-    via: Mapped[str]
-    action: Mapped[str]
-    object_kind: Mapped[str | None]
-    object_id: Mapped[str | None] = mapped_column(Id)
-    object_name: Mapped[str | None]
-    outcome: Mapped[str]
-    code: Mapped[str | None]
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    remote: Mapped[str | None]
-
-
-class RemovedVm(Base):
-    """A VM that was deleted by Vigie: its definition stays until the settings no longer want it."""
-
-    __tablename__ = "removed_vm"
-
-    id: Mapped[str] = mapped_column(Id, primary_key=True)  # the one it had
-    name: Mapped[str]
-    uuid: Mapped[str] = mapped_column(String(36), index=True)
-    host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
-    xml: Mapped[str]  # without secrets
-    sealed: Mapped[
-        bytes | None
-    ]  # the definition with the passwords of its displays, sealed with the key file
-    autostart: Mapped[bool]
-    tags: Mapped[list[Any]] = mapped_column(default=list)
-    notes: Mapped[str] = mapped_column(default="")
-    volumes: Mapped[list[Any]] = mapped_column(default=list)  # paths of those that were deleted with it
-    removed_at: Mapped[datetime] = mapped_column(index=True)
-    removed_by: Mapped[str]
