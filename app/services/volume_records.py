@@ -12,31 +12,18 @@ from sqlalchemy.orm import Session
 
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind, Severity
-from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.pools import FILE_POOLS
+from app.core.storage.states import BY_DEFINITION, BY_VIGIE, FORMAT_DISAGREES, HELD, RAW, REFUSED
 from app.core.storage.volumes import is_same_format
 from app.core.tasks.kinds import BY_ASKER
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import MAX_DISK
-from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Vm, VmDefinition, Volume
+from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Volume
+from app.services.mirror.volume_formats import formats_in_definitions
 from app.services.volume_places import same_storage
 
-# Conditions. The first is not stored: tasks' notes of what they make say it.
-INCOMPLETE, FORMAT_DISAGREES, REFUSED = "incomplete", "format_disagrees", "refused"
-# Who recorded a format.
-BY_VIGIE, BY_DEFINITION, AS_FOUND = "vigie", "definition", "found"
-RAW = "raw"
 _RANKS = {BY_VIGIE: 0, BY_DEFINITION: 1}
-
-HELD = {
-    FORMAT_DISAGREES: N_(
-        "Volume %(name)s on host %(host)s is recorded as %(recorded)s, but its content looks like %(found)s: Vigie no longer uses it."
-    ),
-    REFUSED: N_(
-        "Volume %(name)s on host %(host)s was refused before use: its content or its backing chain is not safe."
-    ),
-}
 
 
 class Place(NamedTuple):
@@ -109,21 +96,6 @@ def _defined(session: Session, rows: Sequence[sa.Row[Volume, Pool]]) -> str | No
 def _image_bytes(session: Session, host_id: str, path: str) -> int | None:
     query = sa.select(Image.size_bytes).join(ImageCopy, ImageCopy.image_id == Image.id)
     return session.scalar(query.where(ImageCopy.host_id == host_id, ImageCopy.path == path).limit(1))
-
-
-def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
-    """The formats that definitions of the host's VMs give for paths, and for `pool/volume`; raw wins where they differ."""
-    query = sa.select(VmDefinition.parsed, VmDefinition.saved_parsed)
-    query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.host_id == host_id)
-    found: dict[str, str] = {}
-    for definitions in session.execute(query):
-        for disk in (disk for each in definitions if each for disk in each["disks"]):
-            path, format = disk["source"], disk.get("format")
-            if path and format and not is_same_format(found.get(path, format), RAW):
-                found[path] = format
-            elif path and format:
-                found.setdefault(path, format)
-    return found
 
 
 def incomplete(session: Session) -> set[Place]:

@@ -5,22 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
+from app.core.storage.states import AS_FOUND, BY_DEFINITION, BY_VIGIE, FORMAT_DISAGREES, HELD, RAW
 from app.core.storage.volumes import is_same_format
 from app.db import models
+from app.db.models import Vm, VmDefinition
 from app.services.mirror.batch import Batch, Row
-from app.services.volume_records import (
-    AS_FOUND,
-    BY_DEFINITION,
-    BY_VIGIE,
-    FORMAT_DISAGREES,
-    HELD,
-    RAW,
-    formats_in_definitions,
-)
 
 TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like %(found)s.")
 
@@ -94,3 +88,18 @@ class VolumeFormats:
         names = (volume.path, f"{self._pool}/{volume.name}")
         found = [self._defined[name] for name in names if name in self._defined]
         return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
+
+
+def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
+    """The formats that definitions of the host's VMs give for paths, and for `pool/volume`; raw wins where they differ."""
+    query = sa.select(VmDefinition.parsed, VmDefinition.saved_parsed)
+    query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.host_id == host_id)
+    found: dict[str, str] = {}
+    for definitions in session.execute(query):
+        for disk in (disk for each in definitions if each for disk in each["disks"]):
+            path, format = disk["source"], disk.get("format")
+            if path and format and not is_same_format(found.get(path, format), RAW):
+                found[path] = format
+            elif path and format:
+                found.setdefault(path, format)
+    return found

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.storage.observations import VolumeObservation
+from app.core.storage.states import AS_FOUND, BY_VIGIE
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
 from app.services import storage
 from app.services.context import Services
 from app.services.upload_content import Coming
-from app.services.volume_records import AS_FOUND, BY_VIGIE, find_recorded, note_links, record_made
+from app.services.volume_records import find_recorded, note_links, record_made
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
