@@ -57,7 +57,7 @@ def show_(name: Name, as_json: AsJson = False) -> None:
 
 @vm.command("create")
 @plain_errors
-def create(
+def create_vm(
     name: Annotated[str | None, typer.Argument(help="Its name; with --count, ## stands for the number.")] = None,
     spec: Annotated[
         str | None, typer.Option(help="File with a specification as the API takes it, JSON or YAML; - reads it from standard input.")
@@ -122,7 +122,7 @@ def power(
 
 @vm.command("delete")
 @plain_errors
-def delete(
+def delete_vm(
     name: Name,
     volumes: Annotated[
         bool, typer.Option("--volumes", help="Also its disks that nothing else uses; they cannot come back.")

@@ -9,6 +9,7 @@ from functools import partial
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
+from app.core.storage.states import RAW
 from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.domains.boot_files import boot_files
@@ -55,7 +56,7 @@ def check_boot_files(run: Run, plan: Blueprint) -> None:
     """Check the volumes that QEMU loads as kernel and initrd. Raises TaskFailed (volume_refused)."""
     for path in (plan.kernel_path, plan.initrd_path):
         if path is not None:
-            check(run, path, volume_records.RAW)
+            check(run, path, RAW)
 
 
 def check_definition(run: Run, uuid: str, xml: str) -> None:
@@ -109,12 +110,12 @@ def _refuse_seeds(run: Run, xml: str, before: Collection[str]) -> None:
 def _unknown(xml: str, known: Collection[tuple[str, str | None]]) -> list[tuple[str, str]]:
     """Sources in a definition that are not known in the format that it gives, with that. Raises UnreadableXml."""
     new = [each for each in _layers(xml) if each not in known]
-    return [(source, format or volume_records.RAW) for source, format in new]
+    return [(source, format or RAW) for source, format in new]
 
 
 def _layers(xml: str) -> list[tuple[str, str | None]]:
     """Sources of disks and what they are built on, kernel and initrd, with their formats. Raises UnreadableXml."""
-    return [*layers(xml), *((path, volume_records.RAW) for path in boot_files(xml))]
+    return [*layers(xml), *((path, RAW) for path in boot_files(xml))]
 
 
 def _path_of(run: Run, source: str) -> str | None:
@@ -154,7 +155,7 @@ def _path_of(run: Run, source: str) -> str | None:
 def check_link(run: Run, pool: str, name: str, path: str) -> None:
     """Refuse to write to a volume that is a symbolic link. Raises TaskFailed (volume_refused)."""
     find = partial(volume_records.find_recorded, host_id=run.job.host_id, path=path)
-    recorded = run.write(find) or RecordedVolume(None, pool, name, path, volume_records.RAW)
+    recorded = run.write(find) or RecordedVolume(None, pool, name, path, RAW)
     try:
         refuse_link(_access(run), recorded)
     except VolumeRefused as refused:

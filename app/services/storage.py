@@ -17,6 +17,7 @@ from app.core.records import Page, Ref
 from app.core.storage.pools import FILE_POOLS
 from app.core.storage.records import PoolRecord, VolumeRecord
 from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.storage.states import INCOMPLETE
 from app.db.models import Host, Pool, Volume
 from app.services import conditions, volume_records
 from app.services.cloud_init_seeds import is_seed
@@ -198,7 +199,7 @@ def _condition(ctx: Ctx, volume: Volume, is_incomplete: bool) -> dict[str, Any]:
     """What holds the volume back from use, and why, in the reader's language."""
     if is_incomplete:
         reason = ctx.translate(N_("The task that makes this volume has not finished, or failed."))
-        return {"condition": volume_records.INCOMPLETE, "condition_reason": reason}
+        return {"condition": INCOMPLETE, "condition_reason": reason}
     if volume.condition is None:
         return {}
     reason = ctx.say(volume.condition_why or "", volume.condition_params or {})

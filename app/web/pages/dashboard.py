@@ -13,7 +13,7 @@ router = SignedRouter(include_in_schema=False)
 
 
 @router.get("/")
-def dashboard(request: Request, ctx: Reader) -> Response:
+def show_dashboard(request: Request, ctx: Reader) -> Response:
     """How much there is, how much is used, and what needs a look."""
     return render(request, ctx, "dashboard/show.html", overview=overview.overview(ctx))
 

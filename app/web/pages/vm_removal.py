@@ -32,7 +32,7 @@ def ask(request: Request, id: PageId, visitor: HostCaller) -> Response:
 
 
 @router.post("/vms/{id}/delete", name="vm.delete")
-def delete(request: Request, id: PageId, form: Posted, visitor: HostCaller) -> Response:
+def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -> Response:
     """Have it deleted, once its name was typed."""
     found = _look(visitor, id)
     try:
