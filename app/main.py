@@ -23,18 +23,18 @@ import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.errors import VigieError
+from app.core.notices import Hub
 from app.db.migrate import upgrade
 from app.db.session import Database
 from app.engine import EngineProcess
 from app.hypervisor import remove_directory
 from app.logs import set_up_logs
 from app.memory import TRIM_EVERY_S, give_back, share_heaps
-from app.services import consoles
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
+from app.services.vms import consoles
 from app.web import create_web
 from app.web.protocol import BoundedProtocol, CountedSocket, Gate
 

@@ -4,7 +4,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.services import logins
+from app.access import login_limits
 
 pytest_plugins = ["tests.databases", "tests.labfixture"]
 
@@ -19,4 +19,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_password_hashes() -> None:
     """Argon2 with the least cost: what servers in processes of their own hash keeps the real one."""
-    logins._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+    login_limits._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))

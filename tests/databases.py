@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx, Services, Via
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
+from app.core.notices import Hub
 from app.db import migrate
 from app.db.session import Database
-from app.services.context import Actor, Ctx, Services, Via
-from app.services.notices import Hub
-from app.services.vault import Vault
 
 _numbers = itertools.count(1)
 

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
+from app.access.context import Ctx, Services
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.core.errors import IdentityUnconfirmed, InvalidInput
 from app.core.hosts.records import HostDetail, HostRecord
 from app.core.hosts.specs import HostQuery, HostSpec
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import credentials, hosts
-from app.services.context import Ctx, Services
+from app.services.hosts import credentials, hosts
 
 host = typer.Typer(no_args_is_help=True, help="KVM hosts.")
 COLUMNS = ("name", "state", "mode", "transport", "address", "vm_count", "libvirt_version", "observed_at")

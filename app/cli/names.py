@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.hosts.specs import HostQuery
 from app.core.library.images import ImageRecord
@@ -12,8 +13,10 @@ from app.core.storage.records import PoolRecord, VolumeRecord
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
-from app.services import hosts, images, storage, vms
-from app.services.context import Ctx
+from app.services.hosts import hosts
+from app.services.library import images
+from app.services.storage import storage
+from app.services.vms import vms
 
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 

@@ -13,14 +13,14 @@ from typing import Annotated, ParamSpec, TypeVar
 import typer
 from pydantic import BaseModel, ValidationError
 
+from app.access.context import Actor, Ctx, Services
+from app.access.vault import Vault
 from app.config import SettingsError, load_settings
 from app.core.access.privileges import Role
 from app.core.errors import VigieError, rule_of
+from app.core.notices import Hub
 from app.db.migrate import check
 from app.db.session import Database
-from app.services.context import Actor, Ctx, Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.access.context import Ctx
 from app.cli.names import bytes_of, image_named, pool_named, volume_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
@@ -21,8 +22,8 @@ from app.core.storage.specs import VolumeQuery
 from app.core.storage.uploads import MAX_PART, UploadSpec
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
-from app.services import downloads, images, storage, uploads, volumes
-from app.services.context import Ctx
+from app.services.library import images
+from app.services.storage import downloads, storage, uploads, volumes
 
 volume = typer.Typer(no_args_is_help=True, help="Volumes of storage pools, called HOST/POOL/VOLUME.")
 image = typer.Typer(no_args_is_help=True, help="The library of images.")

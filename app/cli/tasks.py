@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
+from app.access.context import Ctx, Services
 from app.cli.runtime import operator, show
 from app.core.errors import Unavailable
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.services import tasks
-from app.services.context import Ctx, Services
+from app.tasks import tasks
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Only ask for it; the server goes on by itself.")]
 COLUMNS = ("id", "title", "target", "state", "message")

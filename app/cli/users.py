@@ -7,12 +7,12 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from app.access import accounts, tokens
+from app.access.context import Ctx
 from app.cli.runtime import AsJson, plain_errors, read_password, reading, show, writing
 from app.core.access.specs import TokenSpec, UserPatch, UserSpec
 from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import accounts, tokens
-from app.services.context import Ctx
 
 R = TypeVar("R", bound=Record)
 users = typer.Typer(no_args_is_help=True, help="People who may sign in.")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.access.context import Ctx
 from app.cli.names import bytes_of, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
@@ -18,8 +19,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import MachinePatch, TuningPatch
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
-from app.services import definitions, hardware, machine
-from app.services.context import Ctx
+from app.services.vms import compute, definitions, devices
 
 __all__ = ["vm"]
 VERSIONS = ("id", "since", "actor", "current", "task_id")
@@ -31,7 +31,7 @@ MACHINE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog",
 def hardware_(name: Name, as_json: AsJson = False) -> None:
     """Show the machine of a VM as its saved definition has it."""
     with reading() as ctx:
-        show(machine.show_machine(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
+        show(compute.show_machine(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
 
 
 @vm.command("set")
@@ -66,13 +66,13 @@ def set_(
     work: list[Callable[[Ctx, str], TaskRecord]] = []
     if given:
         patch = HardwarePatch.model_validate(given)
-        work.append(lambda ctx, vm_id: hardware.change_hardware(ctx, vm_id, patch))
+        work.append(lambda ctx, vm_id: devices.change_hardware(ctx, vm_id, patch))
     if machine_:
         parts = MachinePatch.model_validate(_pairs("machine", machine_))
-        work.append(lambda ctx, vm_id: machine.change_machine(ctx, vm_id, parts))
+        work.append(lambda ctx, vm_id: compute.change_machine(ctx, vm_id, parts))
     if tuning:
         limits = TuningPatch.model_validate(_pairs("tuning", tuning))
-        work.append(lambda ctx, vm_id: machine.change_tuning(ctx, vm_id, limits))
+        work.append(lambda ctx, vm_id: compute.change_tuning(ctx, vm_id, limits))
     if not work:
         raise InvalidInput("set", "needs at least one option")
     for each in work:
@@ -89,7 +89,7 @@ def rename(
 ) -> None:
     """Rename a VM that is off."""
     asked = RenameSpec(name=new)
-    _do(name, lambda ctx, vm_id: hardware.rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    _do(name, lambda ctx, vm_id: devices.rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("add-disk")
@@ -102,7 +102,7 @@ def add_disk(
 ) -> None:
     """Add a disk."""
     asked = DiskSpec.model_validate(disk_of(disk))
-    _do(name, lambda ctx, vm_id: hardware.add_disk(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    _do(name, lambda ctx, vm_id: devices.add_disk(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("add-nic")
@@ -115,7 +115,7 @@ def add_nic(
 ) -> None:
     """Add a network interface."""
     asked = NicSpec(network=network)
-    _do(name, lambda ctx, vm_id: hardware.add_nic(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    _do(name, lambda ctx, vm_id: devices.add_nic(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("remove-device")
@@ -129,7 +129,7 @@ def remove_device(
     """Take a disk or interface from a VM; the volume stays."""
     _do(
         name,
-        lambda ctx, vm_id: hardware.remove_device(ctx, vm_id, device.lower()),
+        lambda ctx, vm_id: devices.remove_device(ctx, vm_id, device.lower()),
         no_wait=no_wait,
         as_json=as_json,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from app.access.context import Ctx
 from app.cli.names import bytes_of, host_named, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
@@ -21,8 +22,8 @@ from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.delete import RemovalSpec
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import ActionOptions, VmQuery
-from app.services import creation, removal, vms
-from app.services.context import Ctx
+from app.services.vms import delete, vms
+from app.services.vms.create import create
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
 COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")
@@ -94,10 +95,10 @@ def create_vm(
         if dry_run:
             with services.database.read() as session:
                 one = batch.spec.model_copy(update={"name": batch.names()[0]})
-                typer.echo(creation.preview_vm(Ctx(services, session, operator()), one).xml)
+                typer.echo(create.preview_vm(Ctx(services, session, operator()), one).xml)
             return
         with services.database.begin() as session:
-            done = creation.create_many(Ctx(services, session, operator()), batch)
+            done = create.create_many(Ctx(services, session, operator()), batch)
         tell_refused(done)
         follow(services, done.tasks, no_wait=no_wait, as_json=as_json)
     if done.refused:
@@ -139,7 +140,7 @@ def delete_vm(
         with services.database.read() as session:
             ctx = Ctx(services, session, operator())
             vm_id = vm_named(ctx, name).id
-            found = removal.show_removal(ctx, vm_id)
+            found = delete.show_removal(ctx, vm_id)
         own = [disk for disk in found.disks if disk.own and disk.volume] if volumes else []
         if not yes:
             typer.echo(f"{found.vm.name} on {found.host.name} is deleted.", err=True)
@@ -153,7 +154,7 @@ def delete_vm(
             keep_tpm=keep_tpm,
         )
         with services.database.begin() as session:
-            task = removal.delete_vm(Ctx(services, session, operator()), vm_id, asked)
+            task = delete.delete_vm(Ctx(services, session, operator()), vm_id, asked)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
@@ -168,11 +169,11 @@ def bring_back(
     with opened() as services:
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
-            deleted = removal.list_removed(ctx).items
+            deleted = delete.list_removed(ctx).items
             found = next((each for each in deleted if name in (each.name, each.id, each.uuid)), None)
             if found is None:
                 raise InvalidInput("name", "names no VM that was deleted and can be brought back")
-            task = removal.bring_back(ctx, found.id)
+            task = delete.bring_back(ctx, found.id)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from app.services.notices import Hub
+from app.core.notices import Hub
 
 MAX_TOPICS = 1000  # in one packet; the kernel's buffer takes several
 MAX_PACKET = 256 * 1024

@@ -13,7 +13,7 @@ from app.engine import volume_use
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
 from app.hypervisor import Host
-from app.services import cloud_init_seeds
+from app.services.vms import cloud_init_drives
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def delete_volume(run: Run, seed: SeedRemoval) -> None:
     except HypervisorRefused as error:
         if error.code != "no_such_pool":
             raise
-    run.write(partial(cloud_init_seeds.forget, vm_id=seed.vm_id))
+    run.write(partial(cloud_init_drives.forget, vm_id=seed.vm_id))
     run.show_pools({seed.pool})
 
 

@@ -20,7 +20,7 @@ from app.engine.pool_refresh import refresh_if_idle
 from app.engine.run import LOOK_EVERY_S, Lost, Run, TaskFailed
 from app.engine.sending import CALM_S, OUTCOME_WAIT_S, outcome_unknown
 from app.hypervisor import Host
-from app.services import volume_places
+from app.services.storage import volume_locations
 
 WAIT_S = 0.5
 BOOT_TOLERANCE_S = 120
@@ -51,7 +51,7 @@ def create_volume(
 
 def find(run: Run, plan: VolumePlan) -> VolumeObservation | None:
     """The volume of that name, as the host's storage has it now: what another host made on shared storage counts."""
-    shared = partial(volume_places.is_shared, host_id=run.job.host_id, pool_uuid=plan.pool)
+    shared = partial(volume_locations.is_shared, host_id=run.job.host_id, pool_uuid=plan.pool)
     if run.write(shared):
         refresh_if_idle(run, plan.pool)
     return run.call(lambda host: host.storage.find_volume(plan.pool, plan.name))

@@ -14,8 +14,8 @@ from app.engine.created_volumes import create_volume
 from app.engine.operations import operation
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.engine.sending import deliver
-from app.services import births, cloud_init_seeds
-from app.services.seeds import seed_image
+from app.services.vms import cloud_init_drives, ownership
+from app.services.vms.create.cloud_init import seed_image
 
 SHARE_OF_VOLUMES = 80  # percent of the work, as far as anybody can tell
 SETTLE_S = 10.0
@@ -43,7 +43,7 @@ def create(run: Run) -> Outcome:
     except (HostError, TaskFailed, Cancelled):
         run.take_back()
         if not run.made:
-            run.write(partial(cloud_init_seeds.forget, vm_id=run.job.target_id))
+            run.write(partial(cloud_init_drives.forget, vm_id=run.job.target_id))
         raise
     _settle(run, asked)
     return Outcome(N_("The VM was created."), result={"vm": run.job.target_id, "uuid": plan.uuid})
@@ -113,7 +113,7 @@ def _settle(run: Run, asked: Creation) -> None:
     run.show_pools({disk.new.pool for disk in asked.blueprint.disks if disk.new is not None})
     for _ in range(3):
         run.show(vm)
-        settle = partial(births.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes)
+        settle = partial(ownership.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes)
         if run.write(settle):
             return
         run.pause(SETTLE_S / 10)

@@ -12,9 +12,11 @@ from functools import partial
 
 import structlog
 
+from app.access.context import Services
 from app.core.errors import Unavailable
 from app.core.hosts.states import HostState
 from app.core.inventory.reports import HostReport
+from app.core.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
 from app.engine.on_demand import OnDemand, read_devices, read_leases, read_volumes
@@ -26,9 +28,8 @@ from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
-from app.services import cloud_init_seeds, pool_proofs, uploads
-from app.services.context import Services
-from app.services.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
+from app.services.storage import shared_pools, uploads
+from app.services.vms import cloud_init_drives
 
 log = structlog.get_logger(__name__)
 
@@ -194,7 +195,7 @@ class Engine:
 
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
-            cloud_init_seeds.remove_due(self._services, now=datetime.now(UTC))
+            cloud_init_drives.remove_due(self._services, now=datetime.now(UTC))
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""
@@ -202,7 +203,7 @@ class Engine:
 
     def _request_verification(self) -> None:
         with suppress(Unavailable):
-            pool_proofs.request_due(self._services)
+            shared_pools.request_due(self._services)
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)

@@ -13,7 +13,7 @@ from app.engine.run import Cancelled, Outcome, Run, TaskFailed, changed_meanwhil
 from app.hypervisor import Host
 from app.hypervisor.domains.effects import Effect
 from app.hypervisor.xml.domains.edit import hidden
-from app.services.tasks import HOST_SAID
+from app.tasks.tasks import HOST_SAID
 
 LATER = {
     "vcpus": N_("vCPUs"),

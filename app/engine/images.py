@@ -20,9 +20,10 @@ from app.engine.own_volume import own_volume, tell_share, write_beginning, write
 from app.engine.run import Cancelled, Outcome, Run, TaskFailed
 from app.hypervisor.storage.images import HEAD_BYTES, TAIL_BYTES, ImageFacts, ImageRefused, inspect
 from app.hypervisor.storage.os_detect import LABEL_BYTES, guess_system
-from app.services import image_births, volume_records
-from app.services.images import plan_of
-from app.services.volume_records import Place
+from app.services.library import image_records
+from app.services.library.images import plan_of
+from app.services.storage import volume_records
+from app.services.storage.volume_records import Place
 
 IN_LIBRARY = N_("The image is in the library.")
 WAIT_S = 0.5
@@ -55,7 +56,9 @@ def take_in(run: Run) -> Outcome:
 def download(run: Run) -> Outcome:
     """Fetch a file into a volume, look what it is, and make it an image. What is none is removed again."""
     asked = run.asked(ImageDownload)
-    there = partial(image_births.is_placed, image_id=asked.image_id, host_id=run.job.host_id, pool=asked.pool)
+    there = partial(
+        image_records.is_placed, image_id=asked.image_id, host_id=run.job.host_id, pool=asked.pool
+    )
     if run.write(there):
         run.show_pools({asked.pool})
         return Outcome(IN_LIBRARY)  # an earlier run was interrupted just before its end
@@ -95,7 +98,7 @@ def _none_if_it_fails(run: Run, image_id: str) -> Iterator[None]:
     try:
         yield
     except (VigieError, Cancelled) as error:
-        run.write(partial(image_births.fail, image_id=image_id))
+        run.write(partial(image_records.fail, image_id=image_id))
         if isinstance(error, ImageRefused):
             raise TaskFailed(
                 error.code, error.title, why=error.why, hint=error.hint, params=error.params
@@ -115,7 +118,7 @@ def _look(run: Run, pool: str, name: str, size: int, held_back: bytes = b"") -> 
 
 def _settle(run: Run, look: ImageLook, facts: ImageFacts, size: int, sha256: str, os: str | None) -> None:
     settle = partial(
-        image_births.settle,
+        image_records.settle,
         look=look,
         host_id=run.job.host_id,
         kind="iso" if facts.format == "iso" else "disk",
@@ -137,7 +140,9 @@ def copy(run: Run) -> Outcome:
 
 def fetch(run: Run, asked: ImageFetch) -> None:
     """Have the image in the pool of the task's host; half a copy is removed. Raises TaskFailed (wrong_checksum)."""
-    there = partial(image_births.is_placed, image_id=asked.image_id, host_id=run.job.host_id, pool=asked.pool)
+    there = partial(
+        image_records.is_placed, image_id=asked.image_id, host_id=run.job.host_id, pool=asked.pool
+    )
     with _alone(run, asked):
         if not run.write(there):
             _fetch(run, asked)
@@ -185,7 +190,7 @@ def _fetch(run: Run, asked: ImageFetch) -> None:
         if made is not None:
             volume_checks.record_made(run, asked.pool, made, asked.format)
             place = partial(
-                image_births.place,
+                image_records.place,
                 image_id=asked.image_id,
                 host_id=run.job.host_id,
                 pool=asked.pool,

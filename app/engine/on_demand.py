@@ -12,12 +12,12 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
+from app.access.context import Services
 from app.core.errors import VigieError
 from app.core.inventory.reports import HostReport, HostSnapshot
 from app.db.models import Network, Offers, Pool
 from app.engine.pool import ElasticPool
 from app.hypervisor import Host
-from app.services.context import Services
 
 log = structlog.get_logger(__name__)
 

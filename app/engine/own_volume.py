@@ -14,7 +14,7 @@ from app.engine.created_volumes import create_volume
 from app.engine.pool_refresh import refresh_pool
 from app.engine.run import Cancelled, Run
 from app.hypervisor.storage.qcow2 import HEADER_BYTES
-from app.services.upload_content import written
+from app.services.storage.upload_content import written
 
 PART = 4 * 1024**2
 LOOK_S = 0.5

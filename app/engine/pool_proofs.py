@@ -12,7 +12,7 @@ from app.core.vms.config import VolumePlan
 from app.engine.operations import operation
 from app.engine.own_volume import own_volume
 from app.engine.run import Outcome, Run, TaskFailed
-from app.services import pool_proofs
+from app.services.storage import shared_pools
 
 PROOF_BYTES = 4096
 
@@ -40,7 +40,7 @@ def prove(run: Run) -> Outcome:
         _forget_there(run, place)
     differing = [place for place in asked.others if place not in same and place not in silent]
     step = partial(
-        pool_proofs.settle,
+        shared_pools.settle,
         pool_id=asked.pool_id,
         same=[place.pool_id for place in same],
         differing=[place.pool_id for place in differing],

@@ -21,9 +21,9 @@ from app.engine.sending import SETTLE_S, Seen, deliver
 from app.hypervisor import Host
 from app.hypervisor.xml.domains.disks import written_alone, written_together
 from app.hypervisor.xml.domains.read import UnreadableXml
-from app.services.conditions import holds
-from app.services.dependents import dependents
-from app.services.host_access import adds_host_access
+from app.inventory.conditions import holds
+from app.services.storage.volume_dependents import dependents
+from app.services.vms.host_access import adds_host_access
 
 SAVE_POLL_S = 0.5
 # Verbs that the VM's QEMU process itself carries out, beside those that have steps of their own.

@@ -19,17 +19,17 @@ from dataclasses import asdict
 
 import structlog
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.errors import Unavailable, VigieError
 from app.core.messages import N_
+from app.core.notices import Hub
 from app.db.session import Database
 from app.engine.bridge import Bridge, Message
 from app.engine.engine import Engine
 from app.hypervisor import remove_directory, serve_many_threads
 from app.memory import TRIM_EVERY_S, give_back, share_heaps
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,13 @@ from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.vms.delete import Removal, Return, VolumePlace
 from app.core.vms.observations import VmObservation
+from app.db.deletions import departing
 from app.engine import volume_checks, volume_use
 from app.engine.cloud_init_seeds import delete_volume as delete_seed
 from app.engine.operations import operation
 from app.engine.run import Outcome, Run, TaskFailed
 from app.hypervisor.xml.domains import edit
-from app.services import births, cloud_init_seeds, departures
+from app.services.vms import cloud_init_drives, deletions, ownership
 
 SHARE_OF_DEFINITION = 40  # percent of the work
 
@@ -27,7 +28,7 @@ def delete(run: Run) -> Outcome:
     asked = run.asked(Removal)
     vm_id = run.job.target_id
     vm = _look(run, asked.uuid)
-    if vm is None and not run.write(partial(departures.departing, vm_ids=[vm_id])):
+    if vm is None and not run.write(partial(departing, vm_ids=[vm_id])):
         raise TaskFailed(
             "vm_gone",
             N_("The VM is not on its host any more."),
@@ -37,7 +38,7 @@ def delete(run: Run) -> Outcome:
         _take_down(run, asked, vm)
     run.report(gone_vms=(asked.uuid,))
     _delete_volumes(run, asked.volumes)
-    seed = run.write(partial(cloud_init_seeds.of_vm, vm_id=vm_id))
+    seed = run.write(partial(cloud_init_drives.of_vm, vm_id=vm_id))
     if seed is not None and seed.host == run.job.host_id:  # else it goes in a task of that host
         delete_seed(run, seed)
     if asked.volumes:
@@ -61,11 +62,11 @@ def _take_down(run: Run, asked: Removal, vm: VmObservation) -> None:
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent))
     whole = run.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent, secure=True))
-    seed = run.write(partial(cloud_init_seeds.of_vm, vm_id=run.job.target_id))
+    seed = run.write(partial(cloud_init_drives.of_vm, vm_id=run.job.target_id))
     if seed is not None:
         xml, whole = (edit.without_medium(text, seed.target, seed.name) for text in (xml, whole))
     keep = partial(
-        departures.keep_definition,
+        deletions.keep_definition,
         task_id=run.job.task_id,
         xml=xml,
         sealed=run.seal({"xml": whole}),
@@ -85,7 +86,7 @@ def _take_down(run: Run, asked: Removal, vm: VmObservation) -> None:
     except VmGone:
         return  # a transient one goes with its power
     except HypervisorRefused:
-        run.write(partial(departures.stays, vm_id=run.job.target_id))
+        run.write(partial(deletions.stays, vm_id=run.job.target_id))
         raise
 
 
@@ -135,7 +136,7 @@ def bring_back(run: Run) -> Outcome:
     asked = run.asked(Return)
     closed = False
     if _look(run, asked.uuid) is None:
-        sealed = run.write(partial(departures.kept_whole, vm_id=run.job.target_id))
+        sealed = run.write(partial(deletions.kept_whole, vm_id=run.job.target_id))
         xml, closed = edit.with_displays_closed(asked.xml)
         if sealed is not None:
             xml, closed = run.open_sealed(sealed.decode())["xml"], False
@@ -147,8 +148,8 @@ def bring_back(run: Run) -> Outcome:
     vm = _look(run, asked.uuid)
     if vm is not None:
         run.show(vm)
-    run.write(partial(births.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes))
-    run.write(partial(departures.stays, vm_id=run.job.target_id))
+    run.write(partial(ownership.settle, vm_id=run.job.target_id, tags=asked.tags, notes=asked.notes))
+    run.write(partial(deletions.stays, vm_id=run.job.target_id))
     result = {"vm": run.job.target_id, "uuid": asked.uuid}
     if closed:
         said = N_(

@@ -9,19 +9,21 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from app.access.context import Services
 from app.config import Settings
 from app.core.errors import Unavailable
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
+from app.core.notices import TREE
 from app.core.records import Ref
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.states import VmState
+from app.db.events import record_event
 from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
-from app.services import conditions, saved_specs
-from app.services.context import Services
-from app.services.definitions import DEFINE
-from app.services.events import record_event
-from app.services.notices import TREE, notify
+from app.db.notices import notify
+from app.inventory import conditions
+from app.services.vms import presets
+from app.services.vms.definitions import DEFINE
 
 log = structlog.get_logger(__name__)
 
@@ -122,7 +124,7 @@ def run_retention(services: Services, more: Callable[[], None], stopped: Callabl
     """One round, for a thread of the pool: never raises for a database that cannot be used now."""
     try:
         with services.database.begin() as session:
-            saved_specs.seal_old(session, services.vault)
+            presets.seal_old(session, services.vault)
             _forget_pasted_xml(session)
         gone = forget_old(services, stopped)
         more()

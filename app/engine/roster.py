@@ -7,12 +7,12 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from app.access.context import Services
+from app.access.host_secrets import secret_of
 from app.core.hosts.endpoints import Endpoint
 from app.core.hosts.states import HostState, Transport
 from app.db.models import Host as HostRow
 from app.hypervisor import Target
-from app.services.context import Services
-from app.services.secrets import secret_of
 
 _TABLE = HostRow.__table__.c
 

@@ -19,8 +19,8 @@ from app.core.messages import N_
 from app.core.vms.observations import VmObservation
 from app.engine import leftovers
 from app.hypervisor import Host
-from app.services import work
-from app.services.work import TaskWork
+from app.tasks import queue
+from app.tasks.queue import TaskWork
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -215,7 +215,7 @@ class Run:
 
         def both(session: Session) -> T:
             done = step(session)
-            work.note_made(session, self.job.task_id, kept)
+            queue.note_made(session, self.job.task_id, kept)
             return done
 
         done: T = self._tie.write(both)

@@ -11,13 +11,13 @@ from functools import partial
 import sqlalchemy as sa
 import structlog
 
+from app.access.context import Services
 from app.core.errors import VigieError
+from app.core.notices import SHOT
 from app.core.vms.states import VmState
 from app.db.models import Vm, VmScreen
 from app.engine.pool import ElasticPool
 from app.hypervisor import Host
-from app.services.context import Services
-from app.services.notices import SHOT
 
 log = structlog.get_logger(__name__)
 

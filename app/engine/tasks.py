@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.orm import Session
 
+from app.access.context import Services
 from app.core.errors import HostError, Unavailable, VigieError
 from app.core.inventory.reports import HostReport
 from app.core.messages import N_
@@ -46,8 +47,7 @@ from app.engine.operations import OPERATIONS
 from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
-from app.services import work
-from app.services.context import Services
+from app.tasks import queue
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -121,7 +121,7 @@ class TaskRuntime:
             return
         with self._services.database.begin() as session:
             if epoch.is_restored(session, file):
-                work.end_restored(session, self._services.hub, failed(restored())["error"] or {})
+                queue.end_restored(session, self._services.hub, failed(restored())["error"] or {})
             mark = epoch.settle(session, file)
         file.make(mark)
 
@@ -172,9 +172,9 @@ class TaskRuntime:
             live = set(self._live)
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
         with self._services.database.read() as session:
-            self._queued = work.count_queued(session)
+            self._queued = queue.count_queued(session)
             limit = room * 4 + len(live) if room > 0 else 0
-            queued = work.next_queued(session, limit=limit, full_hosts=full)
+            queued = queue.next_queued(session, limit=limit, full_hosts=full)
         for task_id, host_id in queued:
             if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
                 continue
@@ -201,7 +201,7 @@ class TaskRuntime:
     def _look_for_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
         with self._services.database.read() as session:
-            running = set(work.running(session))
+            running = set(queue.running(session))
         with self._lock:
             strays = running - set(self._live)
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
@@ -213,14 +213,14 @@ class TaskRuntime:
     def _forget_made(self, task_id: str) -> None:
         """Leave what a task created of which nobody knows how far it came: it may be whole, and in use."""
         with self._services.database.begin() as session:
-            made = work.forget_made(session, task_id)
+            made = queue.forget_made(session, task_id)
         if made:
             log.warning("begun_and_not_removed", task=task_id, made=made)
 
     def _look_for_leftovers(self) -> None:
         """Take back what ended tasks left on hosts that were lost then and answer now."""
         with self._services.database.read() as session:
-            left = work.leftovers(session)
+            left = queue.leftovers(session)
         for task_id, host_id, made in left:
             host = self._tie.host(host_id)
             with self._lock:
@@ -290,14 +290,14 @@ class TaskRuntime:
             self._release(task_id)
             self._poke.set()
 
-    def _begin(self, task_id: str) -> work.TaskWork | None:
+    def _begin(self, task_id: str) -> queue.TaskWork | None:
         """Mark the task as running and read what it is to do; None when it has ended already."""
         with self._services.database.begin() as session:
-            return work.begin_task(session, self._services.hub, task_id)
+            return queue.begin_task(session, self._services.hub, task_id)
 
     def _write_ending(self, task_id: str, ending: Ending) -> None:
         with self._services.database.begin() as session:
-            work.finish_task(
+            queue.finish_task(
                 session,
                 self._services.hub,
                 task_id,
@@ -314,33 +314,33 @@ class TaskRuntime:
         """Show progress; a database that is busy just now misses one step of it."""
         try:
             with self._services.database.begin() as session:
-                work.report_progress(session, self._services.hub, task_id, percent, message, params)
+                queue.report_progress(session, self._services.hub, task_id, percent, message, params)
         except Unavailable as error:
             log.debug("progress_not_shown", task=task_id, reason=error.code)
 
     def _mark_sent(self, task_id: str) -> None:
         def mark() -> None:
             with self._services.database.begin() as session:
-                work.mark_sent(session, task_id)
+                queue.mark_sent(session, task_id)
 
         self._patiently(mark)
 
     def _note_acted(self, task_id: str, at: datetime | None) -> None:
         def note() -> None:
             with self._services.database.begin() as session:
-                work.note_acted(session, task_id, at)
+                queue.note_acted(session, task_id, at)
 
         self._patiently(note)
 
     def _note_made(self, task_id: str, made: list[dict[str, Any]]) -> None:
         def note() -> None:
             with self._services.database.begin() as session:
-                work.note_made(session, task_id, made)
+                queue.note_made(session, task_id, made)
 
         self._patiently(note)
 
     def _leave(self, task_id: str, what: dict[str, str]) -> None:
-        self._write(lambda session: work.tell_left(session, self._services.hub, task_id, what))
+        self._write(lambda session: queue.tell_left(session, self._services.hub, task_id, what))
 
     def _write(self, step: Callable[[Session], T]) -> T:
         def write() -> T:
@@ -352,7 +352,7 @@ class TaskRuntime:
     def _cancelled(self, task_id: str) -> bool:
         def look() -> bool:
             with self._services.database.read() as session:
-                return work.is_cancelled(session, task_id)
+                return queue.is_cancelled(session, task_id)
 
         return self._patiently(look)
 

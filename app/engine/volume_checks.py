@@ -14,15 +14,16 @@ from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.domains.boot_files import boot_files
 from app.hypervisor.xml.domains.disks import layers
-from app.services import cloud_init_seeds, volume_records
-from app.services.volume_checks import (
+from app.services.storage import volume_records
+from app.services.storage.volume_checks import (
     VolumeAccess,
     VolumeRefused,
     check_volume,
     is_volume,
     refuse_link,
 )
-from app.services.volume_records import RecordedVolume
+from app.services.storage.volume_records import RecordedVolume
+from app.services.vms import cloud_init_drives
 
 
 def check(run: Run, path: str, format: str | None = None) -> str:
@@ -90,7 +91,7 @@ def check_existing(run: Run, xml: str, before: str | None = None) -> None:
 def _refuse_seeds(run: Run, xml: str, before: Collection[str]) -> None:
     """Refuse a definition that names the cloud-init seed of another VM. Raises TaskFailed (volume_is_seed)."""
     find = partial(
-        cloud_init_seeds.find_seed_in,
+        cloud_init_drives.find_seed_in,
         vm_id=run.job.target_id,
         host_id=run.job.host_id,
         xml=xml,
@@ -101,8 +102,8 @@ def _refuse_seeds(run: Run, xml: str, before: Collection[str]) -> None:
         raise TaskFailed(
             "volume_is_seed",
             N_("The definition names the cloud-init seed of another VM."),
-            why=cloud_init_seeds.HELD_BACK,
-            hint=cloud_init_seeds.GOES,
+            why=cloud_init_drives.HELD_BACK,
+            hint=cloud_init_drives.GOES,
             params={"name": name},
         )
 

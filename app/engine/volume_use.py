@@ -9,8 +9,8 @@ from app.core.messages import N_
 from app.core.vms.config import DiskPlan
 from app.engine.run import Run, TaskFailed
 from app.hypervisor.xml.domains.disks import written_alone, written_together
-from app.services import volume_users
-from app.services.volume_users import VolumeUse
+from app.services.storage import volume_users
+from app.services.storage.volume_users import VolumeUse
 
 MOST_HOSTS = 16  # that are asked over the network; what the inventory knows of the others counts as it is
 

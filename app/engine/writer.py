@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from app.access.context import Services
 from app.core.errors import Unavailable
 from app.core.inventory.reports import HostReport
 from app.engine.backlog import is_urgent, settle
 from app.engine.reading_order import ReadingOrder
-from app.services.context import Services
-from app.services.inventory import observe
+from app.inventory.observe import observe
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.staticfiles import StaticFiles
 
+from app.access.context import Services
 from app.resources import resource
-from app.services.context import Services
-from app.services.readiness import Health, Readiness
+from app.services.inventory.readiness import Health, Readiness
 from app.web import consoles, live, pages
 from app.web.api import install_api
 from app.web.error_pages import error_page

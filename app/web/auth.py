@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from app.access import authentication
+from app.access.accounts import Browser, SignIn
+from app.access.context import Actor, Services
+from app.access.login_limits import DEVICE_S
 from app.core.errors import NotAllowed, NotSignedIn
 from app.core.messages import N_
-from app.services import authentication
-from app.services.accounts import Browser, SignIn
-from app.services.context import Actor, Services
-from app.services.logins import DEVICE_S
 from app.web.cookies import cookie_of, set_cookie
 from app.web.i18n import Translate, negotiate, translator
 from app.web.origin import is_private

@@ -36,12 +36,12 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from app.access import audit
+from app.access.context import Ctx, Services
 from app.core.errors import InvalidInput, NotAllowed, NotFound, VigieError
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
 from app.core.vms.actions import VmVerb
-from app.services import audit
-from app.services.context import Ctx, Services
 from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_of
 from app.web.quotas import place_of
 

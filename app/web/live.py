@@ -19,10 +19,10 @@ import anyio.to_thread
 from fastapi import Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from app.access.context import Actor
+from app.core import notices
 from app.core.errors import NotSignedIn, Unavailable
-from app.services import notices
-from app.services.context import Actor
-from app.services.notices import Hub
+from app.core.notices import Hub
 from app.web.auth import Visitor, identify
 from app.web.deps import Signed, SignedRouter
 from app.web.quotas import place_of

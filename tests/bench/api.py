@@ -14,18 +14,18 @@ from pathlib import Path
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 
+from app.access import accounts, tokens
+from app.access.context import Actor, Ctx, Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.access.specs import TokenSpec
 from app.core.hosts.states import HostState
 from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.notices import Hub
 from app.db import migrate, models
 from app.db.session import Database
 from app.logs import set_up_logs
-from app.services import accounts, tokens
-from app.services.context import Actor, Ctx, Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 from app.web import create_web
 from tests.bench.inventory import VMS, add_hosts, run, vm
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx, Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.hosts.specs import HostQuery
@@ -24,16 +26,16 @@ from app.core.inventory.reports import HostReport, HostSnapshot
 from app.core.inventory.specs import TreeQuery
 from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
+from app.core.notices import Hub
 from app.core.vms.observations import DeviceView, DiskView, NicView, VmDefinition, VmObservation
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VmState
 from app.db import migrate, models
 from app.db.session import Database
-from app.services import hosts, overview, search, tree, vms
-from app.services.context import Actor, Ctx, Services
-from app.services.inventory import observe
-from app.services.notices import Hub
-from app.services.vault import Vault
+from app.inventory.observe import observe
+from app.services.hosts import hosts
+from app.services.inventory import dashboard, search, tree
+from app.services.vms import vms
 
 VMS = 18
 BATCH = 30
@@ -157,7 +159,7 @@ def lists(services: Services, ids: list[str]) -> None:
         "tree: host": lambda ctx: tree.children(ctx, TreeQuery(parent=ids[7])),
         "show vm": lambda ctx: vms.show_vm(ctx, one),
         "show host": lambda ctx: hosts.show_host(ctx, ids[7]),
-        "overview": overview.overview,
+        "overview": dashboard.overview,
         "list vms, of a host": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, host=ids[7])),
         "list vms, running": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, state=running)),
         "list vms, q=web-1": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, q="web-1")),

@@ -23,3 +23,8 @@ def tree(path: Path) -> ast.Module:
 def name_of(path: Path) -> str:
     """The path below the repository, as people write it."""
     return path.relative_to(ROOT).as_posix()
+
+
+def dotted(path: Path) -> str:
+    """A module's name below `app`, as imports write it."""
+    return ".".join(path.relative_to(APP).with_suffix("").parts).removesuffix(".__init__")

@@ -8,10 +8,10 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access import audit
 from app.core.access.records import AuditRecord
 from app.core.access.specs import AuditQuery
 from app.core.records import Page
-from app.services import audit
 from app.web.api.shapes import Exported, api_router, listed, problems
 from app.web.deps import Reader
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.vms.consoles import ConsoleList, ConsoleSpec, ConsoleTicket
-from app.services import consoles
+from app.services.vms import consoles
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.auth import page_origin, services_of
 from app.web.consoles.door import PATH

@@ -17,7 +17,10 @@ from app.core.vms.create import (
     SystemList,
 )
 from app.core.vms.create_spec import VmBatch, VmSpec
-from app.services import creation, offering, saved_specs
+from app.services.hosts import capabilities
+from app.services.library import os_variants
+from app.services.vms import presets
+from app.services.vms.create import create
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, created, problems, tagged
 from app.web.deps import Reader, Writer
 
@@ -33,13 +36,13 @@ router = api_router("vms")
 )
 def create_vm(spec: VmSpec, ctx: Writer, repeat: Once) -> Response:
     """Create a VM: its volumes, its definition, and its start. The task's target is the VM to be."""
-    return repeat.once(ctx, lambda: accepted(creation.create_vm(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(create.create_vm(ctx, spec)))
 
 
 @router.post("/vms/preview", name="vm.preview", responses=problems(404, 409, 413))
 def preview_vm(spec: VmSpec, ctx: Reader) -> CreationPlan:
     """See what would be made, where, why there, and what that leaves free. Nothing is done."""
-    return creation.preview_vm(ctx, spec)
+    return create.preview_vm(ctx, spec)
 
 
 @router.post(
@@ -53,7 +56,7 @@ def create_many(batch: VmBatch, ctx: Writer, repeat: Once) -> Response:
     """Create several VMs from one specification: a task for each that can be, a reason for each other."""
 
     def act() -> Response:
-        done = creation.create_many(ctx, batch)
+        done = create.create_many(ctx, batch)
         location = f"/api/v1/tasks?batch={done.batch_id}"
         return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
 
@@ -65,19 +68,19 @@ def list_systems(
     ctx: Reader, q: Annotated[str, Query(max_length=100, description="Part of a name or an id.")] = ""
 ) -> SystemList:
     """Operating systems of guests that osinfo-db knows, newest first."""
-    return offering.list_systems(ctx, q)
+    return os_variants.list_systems(ctx, q)
 
 
 @router.get("/hosts/{id}/offers", name="host.offers", responses=problems(404))
 def show_offers(id: ObjectPath, ctx: Reader) -> OffersRecord:
     """What a host can give to VMs: machine types, CPU models, firmware, buses."""
-    return offering.show_offers(ctx, id)
+    return capabilities.show_offers(ctx, id)
 
 
 @router.get("/specs", name="spec.list", responses=problems())
 def list_specs(ctx: Reader) -> SavedSpecList:
     """Specifications that are kept, by name."""
-    return saved_specs.list_specs(ctx)
+    return presets.list_specs(ctx)
 
 
 @router.post(
@@ -91,7 +94,7 @@ def save_spec(spec: SavedSpecSpec, ctx: Writer, repeat: Once) -> Response:
     """Keep a specification under a name. A password in it is not kept."""
 
     def act() -> Response:
-        made = saved_specs.save_spec(ctx, spec)
+        made = presets.save_spec(ctx, spec)
         return created(made, f"/specs/{made.id}", made.version)
 
     return repeat.once(ctx, act)
@@ -100,7 +103,7 @@ def save_spec(spec: SavedSpecSpec, ctx: Writer, repeat: Once) -> Response:
 @router.get("/specs/{id}", name="spec.show", response_model=SavedSpecRecord, responses=problems(404))
 def show_spec(id: ObjectPath, ctx: Reader) -> Response:
     """One kept specification."""
-    found = saved_specs.show_spec(ctx, id)
+    found = presets.show_spec(ctx, id)
     return tagged(found, found.version)
 
 
@@ -109,12 +112,12 @@ def show_spec(id: ObjectPath, ctx: Reader) -> Response:
 )
 def replace_spec(id: ObjectPath, spec: SavedSpecSpec, ctx: Writer, version: IfMatch) -> Response:
     """Change a kept specification."""
-    changed = saved_specs.replace_spec(ctx, id, spec, version)
+    changed = presets.replace_spec(ctx, id, spec, version)
     return tagged(changed, changed.version)
 
 
 @router.delete("/specs/{id}", name="spec.delete", status_code=204, responses=problems(404))
 def delete_spec(id: ObjectPath, ctx: Writer) -> Response:
     """Keep a specification no longer."""
-    saved_specs.delete_spec(ctx, id)
+    presets.delete_spec(ctx, id)
     return Response(status_code=204)

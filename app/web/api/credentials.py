@@ -12,7 +12,7 @@ from app.core.access.records import CredentialRecord
 from app.core.access.specs import CredentialSpec
 from app.core.records import Page
 from app.core.specs import ListQuery
-from app.services import credentials
+from app.services.hosts import credentials
 from app.web.api.shapes import (
     Exported,
     IfMatch,

@@ -12,7 +12,7 @@ from app.core.inventory.records import DatacenterRecord
 from app.core.inventory.specs import DatacenterSpec
 from app.core.records import Page
 from app.core.specs import ListQuery
-from app.services import datacenters
+from app.services.inventory import datacenters
 from app.web.api.shapes import (
     Exported,
     IfMatch,

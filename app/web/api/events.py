@@ -14,12 +14,13 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
+from app.core import notices
 from app.core.errors import NotSignedIn
 from app.core.inventory.records import EventRecord
 from app.core.inventory.specs import EventQuery
 from app.core.records import Page
-from app.services import events, notices
-from app.services.context import Ctx
+from app.inventory import events
 from app.web.api.shapes import Exported, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRecord, FilterSpec
 from app.core.records import Page
 from app.core.tasks.records import TaskRecord
-from app.services import filters
+from app.services.networks import nwfilters
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -35,7 +35,7 @@ class FilterList(FilterQuery, Exported):
 @router.get("/filters", name="filter.list", response_model=Page[FilterRecord], responses=problems())
 def list_filters(request: Request, query: Annotated[FilterList, Query()], ctx: Reader) -> Response:
     """Traffic filters as last seen, on all hosts."""
-    return listed(request, ctx, query, filters.list_filters, FilterRecord)
+    return listed(request, ctx, query, nwfilters.list_filters, FilterRecord)
 
 
 @router.post(
@@ -47,13 +47,13 @@ def list_filters(request: Request, query: Annotated[FilterList, Query()], ctx: R
 )
 def create_filter(spec: FilterSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a traffic filter on a host."""
-    return repeat.once(ctx, lambda: accepted(filters.create_filter(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(nwfilters.create_filter(ctx, spec)))
 
 
 @router.get("/filters/{id}", name="filter.show", response_model=FilterDetail, responses=problems(404))
 def show_filter(id: ObjectPath, ctx: Reader) -> Response:
     """One traffic filter with its rules and users."""
-    found = filters.show_filter(ctx, id)
+    found = nwfilters.show_filter(ctx, id)
     return tagged(found, found.version)
 
 
@@ -66,7 +66,7 @@ def show_filter(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_filter(id: ObjectPath, patch: FilterPatch, ctx: Writer, version: IfMatch) -> Response:
     """Change a traffic filter; interfaces that use it follow at once."""
-    return accepted(filters.change_filter(ctx, id, patch, version))
+    return accepted(nwfilters.change_filter(ctx, id, patch, version))
 
 
 @router.delete(
@@ -78,7 +78,7 @@ def change_filter(id: ObjectPath, patch: FilterPatch, ctx: Writer, version: IfMa
 )
 def delete_filter(id: ObjectPath, ctx: Writer) -> Response:
     """Remove a traffic filter; refused while VMs or other filters use it."""
-    return accepted(filters.delete_filter(ctx, id))
+    return accepted(nwfilters.delete_filter(ctx, id))
 
 
 @router.get(
@@ -95,4 +95,4 @@ def delete_filter(id: ObjectPath, ctx: Writer) -> Response:
 )
 def show_xml(id: ObjectPath, ctx: Reader) -> Response:
     """The definition of a traffic filter as its host last gave it."""
-    return Response(filters.xml_of(ctx, id), media_type="application/xml")
+    return Response(nwfilters.xml_of(ctx, id), media_type="application/xml")

@@ -12,7 +12,7 @@ from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningP
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
-from app.services import hardware, host_devices, machine
+from app.services.vms import compute, devices, host_devices
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 
@@ -35,7 +35,7 @@ TagPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$", exam
 )
 def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: IfMatch) -> Response:
     """Other processors, memory, title or boot order. The task says what counts only after the next power-off."""
-    return accepted(hardware.change_hardware(ctx, id, patch, version))
+    return accepted(devices.change_hardware(ctx, id, patch, version))
 
 
 @router.get(
@@ -43,7 +43,7 @@ def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: 
 )
 def show_hardware(id: ObjectPath, ctx: Reader) -> Response:
     """The machine as its saved definition has it. The ETag is for changes: of an old one the host is not changed."""
-    return tagged(machine.show_machine(ctx, id), machine.definition_version(ctx, id))
+    return tagged(compute.show_machine(ctx, id), compute.definition_version(ctx, id))
 
 
 @router.patch(
@@ -55,7 +55,7 @@ def show_hardware(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer, version: IfMatch) -> Response:
     """Another processor model, firmware, display or single device. All count after the next power-off."""
-    return accepted(machine.change_machine(ctx, id, patch, version))
+    return accepted(compute.change_machine(ctx, id, patch, version))
 
 
 @router.patch(
@@ -67,7 +67,7 @@ def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer, version: If
 )
 def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer, version: IfMatch) -> Response:
     """Shares, limits and pins of processors, and where memory comes from."""
-    return accepted(machine.change_tuning(ctx, id, patch, version))
+    return accepted(compute.change_tuning(ctx, id, patch, version))
 
 
 @router.post(
@@ -79,7 +79,7 @@ def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer, version: IfMa
 )
 def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more disk or drive: a new volume, an existing one, or a copy of an image."""
-    return repeat.once(ctx, lambda: accepted(hardware.add_disk(ctx, id, disk, version)))
+    return repeat.once(ctx, lambda: accepted(devices.add_disk(ctx, id, disk, version)))
 
 
 @router.delete(
@@ -91,7 +91,7 @@ def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repe
 )
 def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer, version: IfMatch) -> Response:
     """Take a disk or drive from the VM; its volume stays."""
-    return accepted(hardware.remove_device(ctx, id, target, version))
+    return accepted(devices.remove_device(ctx, id, target, version))
 
 
 @router.patch(
@@ -105,7 +105,7 @@ def change_disk(
     id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Writer, version: IfMatch
 ) -> Response:
     """Other limits of a disk, at once where the hypervisor can; cache, io and discard after the next power-off."""
-    return accepted(machine.change_disk(ctx, id, target, patch, version))
+    return accepted(compute.change_disk(ctx, id, target, patch, version))
 
 
 @router.put(
@@ -119,7 +119,7 @@ def change_medium(
     id: ObjectPath, target: TargetPath, medium: Medium, ctx: Writer, version: IfMatch
 ) -> Response:
     """Another medium in a CD or floppy drive, or none."""
-    return accepted(hardware.change_medium(ctx, id, target, medium, version))
+    return accepted(devices.change_medium(ctx, id, target, medium, version))
 
 
 @router.post(
@@ -131,7 +131,7 @@ def change_medium(
 )
 def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more network interface."""
-    return repeat.once(ctx, lambda: accepted(hardware.add_nic(ctx, id, nic, version)))
+    return repeat.once(ctx, lambda: accepted(devices.add_nic(ctx, id, nic, version)))
 
 
 @router.patch(
@@ -143,7 +143,7 @@ def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat:
 )
 def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, version: IfMatch) -> Response:
     """Plug the cable in or out, plug it into another network of the host, change its filter or rates."""
-    return accepted(hardware.change_nic(ctx, id, mac, patch, version))
+    return accepted(devices.change_nic(ctx, id, mac, patch, version))
 
 
 @router.delete(
@@ -155,7 +155,7 @@ def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, versi
 )
 def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> Response:
     """Take an interface from the VM."""
-    return accepted(hardware.remove_device(ctx, id, mac.lower(), version))
+    return accepted(devices.remove_device(ctx, id, mac.lower(), version))
 
 
 @router.post(
@@ -167,7 +167,7 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> R
 )
 def rename(id: ObjectPath, asked: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Another name; the VM must be off."""
-    return repeat.once(ctx, lambda: accepted(hardware.rename_vm(ctx, id, asked, version)))
+    return repeat.once(ctx, lambda: accepted(devices.rename_vm(ctx, id, asked, version)))
 
 
 @router.get(

@@ -8,11 +8,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.hosts.records import HostCheck, HostDetail, HostRecord
 from app.core.hosts.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
 from app.core.records import Page
-from app.services import hosts
-from app.services.context import Ctx
+from app.services.hosts import hosts
 from app.web.api.shapes import (
     Exported,
     IfMatch,

@@ -12,7 +12,7 @@ from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, Imag
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services import images
+from app.services.library import images
 from app.web.api.shapes import (
     Exported,
     IfMatch,

@@ -24,7 +24,7 @@ from app.core.networks.records import NetworkRecord
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services import mac_duplicates, network_changes, network_names, networks
+from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -75,7 +75,7 @@ class NameList(ListQuery, Exported):
 )
 def list_names(request: Request, query: Annotated[NameList, Query()], ctx: Reader) -> Response:
     """Names of networks across the fleet: on how many hosts, and where they differ."""
-    return listed(request, ctx, query, network_names.list_names, NetworkNameRecord)
+    return listed(request, ctx, query, logical_networks.list_names, NetworkNameRecord)
 
 
 class PlaceList(PlacesQuery, Exported):
@@ -90,7 +90,7 @@ class PlaceList(PlacesQuery, Exported):
 )
 def list_places(request: Request, query: Annotated[PlaceList, Query()], ctx: Reader) -> Response:
     """All hosts, each with the network of one name that it has or lacks."""
-    return listed(request, ctx, query, network_names.list_places, NetworkPlace)
+    return listed(request, ctx, query, logical_networks.list_places, NetworkPlace)
 
 
 @router.get(
@@ -101,7 +101,7 @@ def list_places(request: Request, query: Annotated[PlaceList, Query()], ctx: Rea
 )
 def list_duplicates(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[DuplicateMac]:
     """MAC addresses that more than one VM has."""
-    return mac_duplicates.list_duplicates(ctx, query)
+    return mac_conflicts.list_duplicates(ctx, query)
 
 
 @router.get("/networks/{id}", name="network.show", response_model=NetworkDetail, responses=problems(404))

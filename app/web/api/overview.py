@@ -10,7 +10,7 @@ from app.core.inventory.finding import SearchHit, TreeNode
 from app.core.inventory.records import Overview
 from app.core.inventory.specs import TreeQuery
 from app.core.records import Record
-from app.services import overview, search, tree
+from app.services.inventory import dashboard, search, tree
 from app.web.api.shapes import ObjectPath, api_router, problems
 from app.web.deps import Reader
 
@@ -32,7 +32,7 @@ class Nodes(Record):
 @router.get("/capacity", name="capacity.show", responses=problems())
 def show_capacity(ctx: Reader) -> Overview:
     """Hosts and VMs by state, what is used and promised of CPU, memory and storage, and what needs attention."""
-    return overview.overview(ctx)
+    return dashboard.overview(ctx)
 
 
 @router.get("/search", name="search", responses=problems())

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.core.kinds import ObjectKind
 from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import DiffRecord, VersionList
-from app.services import versions
+from app.services.inventory import versions
 from app.web.api.definitions import XML, Number
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.deps import Reader, Writer

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.tasks.records import TaskRecord
 from app.core.vms.delete import RemovalRecord, RemovalSpec, RemovedVmList
-from app.services import removal
+from app.services.vms import delete
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.deps import HostCaller, Reader, Writer
 
@@ -19,7 +19,7 @@ router = api_router("vms")
 @router.get("/vms/{id}/removal", name="vm.removal", responses=problems(404))
 def show_removal(id: ObjectPath, visitor: HostCaller) -> RemovalRecord:
     """What belongs to the VM: disks with who else uses them, UEFI variables, TPM, saved state, snapshots."""
-    return removal.look_at(visitor.services, visitor.actor, visitor.translate, id)
+    return delete.look_at(visitor.services, visitor.actor, visitor.translate, id)
 
 
 @router.post(
@@ -33,13 +33,13 @@ def delete_vm(
     id: ObjectPath, ctx: Writer, repeat: Once, asked: Annotated[RemovalSpec | None, Body()] = None
 ) -> Response:
     """Delete the VM, with the volumes that are named. Its definition can be brought back for a while."""
-    return repeat.once(ctx, lambda: accepted(removal.delete_vm(ctx, id, asked or RemovalSpec())))
+    return repeat.once(ctx, lambda: accepted(delete.delete_vm(ctx, id, asked or RemovalSpec())))
 
 
 @router.get("/removed-vms", name="vm.list_removed", responses=problems())
 def list_removed(ctx: Reader) -> RemovedVmList:
     """Deleted VMs that can be brought back, the last deleted first."""
-    return removal.list_removed(ctx)
+    return delete.list_removed(ctx)
 
 
 @router.post(
@@ -51,4 +51,4 @@ def list_removed(ctx: Reader) -> RemovedVmList:
 )
 def bring_back(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Define a deleted or missing VM again, as it was. Volumes that were deleted with it are not there."""
-    return repeat.once(ctx, lambda: accepted(removal.bring_back(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(delete.bring_back(ctx, id)))

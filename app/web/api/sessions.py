@@ -8,11 +8,11 @@ from fastapi import Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from app.access import accounts
 from app.core.access.records import SessionRecord
 from app.core.access.specs import PasswordChange
 from app.core.records import Page, Record
 from app.core.specs import ListQuery
-from app.services import accounts
 from app.web.api.shapes import ObjectPath, api_router, problems
 from app.web.auth import end_session
 from app.web.deps import Reader, Signed, Writer

@@ -19,14 +19,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import EditConflict, InvalidInput
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
 from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services import idempotency
-from app.services.context import Ctx
+from app.tasks import idempotency
 from app.web.deps import SignedRoute
 from app.web.errors import PROBLEM_JSON
 

@@ -13,7 +13,7 @@ from app.core.storage.pools import PoolPatch, PoolSpec
 from app.core.storage.records import PoolRecord, VolumeRecord
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.records import TaskRecord
-from app.services import pool_proofs, pools, storage
+from app.services.storage import pools, shared_pools, storage
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.deps import Reader, Writer
 
@@ -79,7 +79,7 @@ def act(
         "start": pools.start_pool,
         "stop": pools.stop_pool,
         "refresh": pools.refresh_pool,
-        "prove": pool_proofs.prove_pool,
+        "prove": shared_pools.prove_pool,
         "delete": pools.delete_pool,
     }
     return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from app.core.inventory.records import Overview
 from app.core.records import Record
-from app.services import overview
-from app.services.readiness import Health, Readiness
+from app.services.inventory import dashboard
+from app.services.inventory.readiness import Health, Readiness
 from app.web.api.shapes import api_router, problems
 from app.web.deps import Reader
 
@@ -58,7 +58,7 @@ def metrics(request: Request, ctx: Reader) -> Response:
     ctx.require("host.view")
     health: Health = request.app.state.health
     here = CollectorRegistry()
-    here.register(_Now(overview.overview(ctx), health()))
+    here.register(_Now(dashboard.overview(ctx), health()))
     own: CollectorRegistry = request.app.state.registry
     return Response(generate_latest(here) + generate_latest(own), media_type=CONTENT_TYPE_LATEST)
 

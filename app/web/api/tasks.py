@@ -10,11 +10,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.records import Page
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.services import tasks
-from app.services.context import Ctx
+from app.tasks import tasks
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed, Writer

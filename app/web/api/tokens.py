@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
+from app.access import tokens
 from app.core.access.records import NewToken, TokenRecord
 from app.core.access.specs import TokenSpec
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import ListQuery
-from app.services import tokens
 from app.web.api.shapes import ObjectPath, Once, api_router, created, problems
 from app.web.deps import Reader, Writer
 

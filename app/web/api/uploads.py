@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.vms.create_spec import MAX_DISK
-from app.services import uploads
+from app.services.storage import uploads
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.deps import HostCaller, Reader, Writer
 

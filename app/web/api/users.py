@@ -8,11 +8,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.access import accounts
 from app.core.access.records import UserRecord
 from app.core.access.specs import UserPatch, UserSpec
 from app.core.records import Page
 from app.core.specs import ListQuery
-from app.services import accounts
 from app.web.api.shapes import (
     Exported,
     IfMatch,

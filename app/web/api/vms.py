@@ -15,7 +15,7 @@ from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.actions import VmVerb
 from app.core.vms.records import VmDetail, VmRecord
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.services import vms
+from app.services.vms import vms
 from app.web.api.shapes import (
     Exported,
     IfMatch,

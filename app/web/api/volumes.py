@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.core.storage.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
-from app.services import downloads, volumes
+from app.services.storage import downloads, volumes
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, Writer

@@ -14,8 +14,8 @@ from fastapi import APIRouter, WebSocket
 
 from app.core.errors import NotAllowed, VigieError
 from app.core.messages import N_
-from app.services import consoles
-from app.services.consoles import Grant
+from app.services.vms import consoles
+from app.services.vms.consoles import Grant
 from app.web.auth import Visitor, identify, services_of, socket_origin
 from app.web.consoles.proxy import Session
 from app.web.errors import answer

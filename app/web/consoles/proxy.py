@@ -18,8 +18,8 @@ from starlette.websockets import WebSocketDisconnect
 from app.core.errors import HostError, Unavailable, VigieError
 from app.core.messages import N_
 from app.hypervisor import Line
-from app.services import consoles
-from app.services.consoles import Grant
+from app.services.vms import consoles
+from app.services.vms.consoles import Grant
 from app.web.auth import identify, services_of
 from app.web.consoles import rfb
 from app.web.consoles.watching import Watcher

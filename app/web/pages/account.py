@@ -7,12 +7,12 @@ from typing import cast
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import accounts, tokens
+from app.access.context import Ctx
 from app.core.access.specs import LanguageName, PasswordChange
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import accounts, tokens
-from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.i18n import LANGUAGES
 from app.web.pages.forms import Posted, Shown, attempt, reading

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import audit
 from app.core.access.specs import AuditQuery
-from app.services import audit
 from app.web.deps import Reader, SignedRouter
 from app.web.pages import lists
 from app.web.pages.tables import AUDIT

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from app.access.context import Ctx
 from app.core.hosts.specs import HostQuery
 from app.core.hosts.states import HostMode
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import credentials, datacenters, hosts
-from app.services.context import Ctx
+from app.services.hosts import credentials, hosts
+from app.services.inventory import datacenters
 
 Options = list[tuple[str, str]]
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.hosts.states import HostMode
 from app.core.vms.records import VmDetail
-from app.services import consoles, vms
+from app.services.vms import consoles, vms
 from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages.render import render
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.access.records import CredentialRecord
 from app.core.access.specs import CredentialSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
-from app.services import credentials
-from app.services.context import Ctx
+from app.services.hosts import credentials
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading

@@ -5,13 +5,14 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.hosts.specs import HostQuery
 from app.core.inventory.records import DatacenterRecord
 from app.core.inventory.specs import DatacenterSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
-from app.services import datacenters, hosts
-from app.services.context import Ctx
+from app.services.hosts import hosts
+from app.services.inventory import datacenters
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from app.core.inventory.specs import EventQuery
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.services import events, tasks
+from app.inventory import events
+from app.tasks import tasks
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.render import render
 

@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.inventory.specs import EventQuery
-from app.services import events
+from app.inventory import events
 from app.web.deps import Reader, SignedRouter
 from app.web.pages import lists
 from app.web.pages.tables import EVENTS

@@ -7,12 +7,13 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.messages import N_
 from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.services import filters, tasks
-from app.services.context import Ctx
+from app.services.networks import nwfilters
+from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import filter_form, lists
@@ -31,14 +32,14 @@ QUEUED = N_("%(task)s: the task is queued.")
 def filter_list(request: Request, ctx: Reader) -> Response:
     """The list of traffic filters."""
     query = lists.asked(request, FilterQuery)
-    view = lists.view(request, FILTERS, filters.list_filters(ctx, query), query)
+    view = lists.view(request, FILTERS, nwfilters.list_filters(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="filters", modes=MODE_TITLES)
 
 
 @router.get("/filters.csv")
 def filter_csv(request: Request, ctx: Reader) -> Response:
     """The list of traffic filters for spreadsheets."""
-    return lists.as_csv(ctx, FILTERS, lists.asked(request, FilterQuery), filters.list_filters)
+    return lists.as_csv(ctx, FILTERS, lists.asked(request, FilterQuery), nwfilters.list_filters)
 
 
 @router.get("/filters/new")
@@ -60,7 +61,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
         found = filter_form.read(form)
         given = {"name": form["name"], "host_id": form["host_id"]}
         with filter_form.at_their_fields(found, visitor):
-            return filters.create_filter(ctx, FilterSpec.model_validate(found.plan | given))
+            return nwfilters.create_filter(ctx, FilterSpec.model_validate(found.plan | given))
 
     answer = attempt(visitor, form, "filter.create", work)
     if isinstance(answer, Shown):
@@ -72,14 +73,14 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 @router.get("/filters/{id}")
 def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One filter: its rules, who uses it, its XML."""
-    shown = filters.show_filter(ctx, id)
+    shown = nwfilters.show_filter(ctx, id)
     last = tasks.list_tasks(ctx, TaskQuery(target=id, limit=1)).items
     return render(
         request,
         ctx,
         "filters/show.html",
         filter=shown,
-        pieces=list(pieces(filters.xml_of(ctx, id))),
+        pieces=list(pieces(nwfilters.xml_of(ctx, id))),
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
     )
 
@@ -88,7 +89,7 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
 def edit(request: Request, id: PageId, ctx: Reader) -> Response:
     """The form of a filter that there is."""
     ctx.require("network.edit")
-    shown = filters.show_filter(ctx, id)
+    shown = nwfilters.show_filter(ctx, id)
     values = filter_form.values(shown.plan) if shown.plan else {}
     rows = filter_form.rows(shown.plan) if shown.plan else []
     return _draw_edit(request, ctx, id, Shown(values), rows)
@@ -107,7 +108,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         defaults = {name: found.plan[name] or "none" for name in ("default_in", "default_out")}
         with filter_form.at_their_fields(found, visitor):
             patch = FilterPatch.model_validate(found.plan | defaults)
-            return filters.change_filter(ctx, id, patch, version)
+            return nwfilters.change_filter(ctx, id, patch, version)
 
     answer = attempt(visitor, form, "filter.change", work, target=id)
     if isinstance(answer, Shown):
@@ -119,7 +120,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
 @router.post("/filters/{id}/delete", name="filter.delete")
 def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the end of a filter."""
-    task = filters.delete_filter(ctx, id)
+    task = nwfilters.delete_filter(ctx, id)
     return go(request, "/filters", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
 
 
@@ -132,7 +133,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, rows: list[filter_form.Ro
 
 
 def _draw_edit(request: Request, ctx: Ctx, id: str, form: Shown, rows: list[filter_form.Row]) -> Response:
-    return _draw(request, ctx, form, rows, hosts=[], filter=filters.show_filter(ctx, id))
+    return _draw(request, ctx, form, rows, hosts=[], filter=nwfilters.show_filter(ctx, id))
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown, rows: list[filter_form.Row], **context: Any) -> Response:

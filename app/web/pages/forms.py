@@ -11,10 +11,10 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import FormData
 
+from app.access import audit
+from app.access.context import Ctx
 from app.core.errors import InvalidInput, VigieError, rule_of
 from app.core.messages import N_
-from app.services import audit
-from app.services.context import Ctx
 from app.web.auth import Visitor
 
 S = TypeVar("S", bound=BaseModel)

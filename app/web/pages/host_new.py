@@ -13,6 +13,8 @@ from typing import Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import audit
+from app.access.context import Ctx
 from app.core.access.specs import CredentialSpec
 from app.core.errors import IdentityUnconfirmed, VigieError
 from app.core.hosts.endpoints import Endpoint, make_endpoint, parse_uri
@@ -20,8 +22,7 @@ from app.core.hosts.records import HostCheck, HostDetail
 from app.core.hosts.specs import HostSpec, HostTarget
 from app.core.hosts.states import Transport
 from app.core.messages import N_
-from app.services import audit, credentials, hosts
-from app.services.context import Ctx
+from app.services.hosts import credentials, hosts
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, SignedRouter
 from app.web.pages.choices import credential_options, datacenter_options

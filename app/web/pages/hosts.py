@@ -7,6 +7,7 @@ from typing import Any, Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.hosts.records import HostDetail
 from app.core.hosts.specs import HostPatch, HostQuery, IdentitySpec
 from app.core.inventory.specs import EventQuery
@@ -15,8 +16,12 @@ from app.core.networks.networks import NetworkQuery
 from app.core.storage.specs import PoolQuery
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.specs import VmQuery
-from app.services import events, hosts, networks, storage, tasks, vms
-from app.services.context import Ctx
+from app.inventory import events
+from app.services.hosts import hosts
+from app.services.networks import networks
+from app.services.storage import storage
+from app.services.vms import vms
+from app.tasks import tasks
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.choices import credential_options, datacenter_options

@@ -6,12 +6,12 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, ImageSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services import images, offering
-from app.services.context import Ctx
+from app.services.library import images, os_variants
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
@@ -140,7 +140,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
         volumes=images.volume_options(ctx),
         pools=images.pool_options(ctx),
         servers=images.imports_from(ctx),
-        systems=offering.list_systems(ctx).items,
+        systems=os_variants.list_systems(ctx).items,
     )
 
 

@@ -13,13 +13,13 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput, rule_of
 from app.core.ids import kind_of
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.core.vms.actions import BULK_QUESTIONS, VM_ACTIONS
-from app.services.context import Ctx
 from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.render import is_htmx, render
 from app.web.pages.table import Column, Table

@@ -9,7 +9,7 @@ from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.networks.networks import NetworkCopy, PlacesQuery
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services import mac_duplicates, network_changes, network_names, networks
+from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted
@@ -23,14 +23,14 @@ router = SignedRouter(include_in_schema=False)
 def name_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
     query = lists.asked(request, ListQuery)
-    view = lists.view(request, NAMES, network_names.list_names(ctx, query), query)
+    view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="names", modes=MODE_TITLES)
 
 
 @router.get("/networks/names.csv")
 def name_csv(request: Request, ctx: Reader) -> Response:
     """The names for spreadsheets."""
-    return lists.as_csv(ctx, NAMES, lists.asked(request, ListQuery), network_names.list_names)
+    return lists.as_csv(ctx, NAMES, lists.asked(request, ListQuery), logical_networks.list_names)
 
 
 @router.get("/networks/{id}/hosts")
@@ -38,8 +38,8 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts of the network's name: which have it, which lack it, where it is different."""
     network = networks.show_network(ctx, id)
     query = lists.asked(request, PlacesQuery, name=network.name)
-    most = network_names.majority_of(ctx, network.name)
-    page = network_names.list_places(ctx, query)
+    most = logical_networks.majority_of(ctx, network.name)
+    page = logical_networks.list_places(ctx, query)
     view = lists.view(
         request, PLACES, page, query, base=f"/networks/{id}/hosts", fixed={"name": network.name}
     )
@@ -60,7 +60,7 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
 def mac_list(request: Request, ctx: Reader) -> Response:
     """MAC addresses that more than one VM has."""
     query = lists.asked(request, ListQuery)
-    view = lists.view(request, DUPLICATE_MACS, mac_duplicates.list_duplicates(ctx, query), query)
+    view = lists.view(request, DUPLICATE_MACS, mac_conflicts.list_duplicates(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="macs", modes=MODE_TITLES)
 
 
@@ -70,7 +70,7 @@ def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     ctx.require("network.edit")
     network = networks.show_network(ctx, id)
     query = PlacesQuery(name=network.name, show="missing", limit=MAX_LIMIT)
-    places = network_names.list_places(ctx, query)
+    places = logical_networks.list_places(ctx, query)
     return render(request, ctx, "networks/copy.html", network=network, places=places, result=None)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.messages import N_
 from app.core.networks.networks import NetworkDetail, NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.services import network_changes, networks, tasks
-from app.services.context import Ctx
+from app.services.networks import network_changes, networks
+from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists, network_form

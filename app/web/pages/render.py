@@ -18,7 +18,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.services.context import Ctx
+from app.access.context import Ctx
 from app.web.auth import Visitor, language_of, visitor_of
 from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.banners import with_banners

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from app.services import search
+from app.services.inventory import search
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.render import render
 

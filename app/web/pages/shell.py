@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.access import accounts
 from app.core.errors import NotAllowed, NotSignedIn, TooManyRequests, VigieError
-from app.services import accounts
 from app.web.auth import (
     browser_of,
     end_session,

@@ -8,12 +8,12 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.messages import N_
 from app.core.storage.pools import FIELDS, NEEDS, PoolSpec, kinds_with
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.records import TaskRecord
-from app.services import pool_proofs, pools, storage
-from app.services.context import Ctx
+from app.services.storage import pools, shared_pools, storage
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.choices import host_options
@@ -97,7 +97,7 @@ def act(
         "start": pools.start_pool,
         "stop": pools.stop_pool,
         "refresh": pools.refresh_pool,
-        "prove": pool_proofs.prove_pool,
+        "prove": shared_pools.prove_pool,
         "delete": pools.delete_pool,
     }
     task = services[verb](ctx, id)

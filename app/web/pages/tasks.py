@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.messages import N_
 from app.core.tasks.specs import TaskQuery
-from app.services import tasks
+from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.render import done, go, is_htmx, render, with_toast

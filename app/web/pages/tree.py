@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from app.core.inventory.specs import TreeQuery
-from app.services import tree
+from app.services.inventory import tree
 from app.web.deps import Reader, SignedRouter
 from app.web.pages import lists
 

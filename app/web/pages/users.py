@@ -5,12 +5,12 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import accounts
+from app.access.context import Ctx
 from app.core.access.records import UserRecord
 from app.core.access.specs import UserPatch, UserSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
-from app.services import accounts
-from app.services.context import Ctx
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted, Shown, attempt, reading

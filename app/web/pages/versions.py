@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.services import storage, versions
-from app.services.context import Ctx
+from app.services.inventory import versions
+from app.services.storage import storage
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.forms import Posted, Shown, attempt, number_in, reading
 from app.web.pages.networks import draw_tab

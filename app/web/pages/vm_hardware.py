@@ -10,12 +10,13 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
-from app.services import creation_choices, definitions, hardware, machine, vms
-from app.services.context import Ctx
+from app.services.vms import compute, definitions, devices, vms
+from app.services.vms.create import choices
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
@@ -71,7 +72,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             for name, value in found.items()
             if value is not None and str(value) != str(same.get(name))
         }
-        return hardware.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
+        return devices.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
 
     return _asked(request, visitor, form, id, "machine", "vm.change", work)
 
@@ -81,7 +82,7 @@ def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     """Ask for one more disk or drive."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.add_disk(ctx, id, _spec(DiskSpec, vm_form.disk_of(form, "disk.")), form.version)
+        return devices.add_disk(ctx, id, _spec(DiskSpec, vm_form.disk_of(form, "disk.")), form.version)
 
     return _asked(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add_disk", work)
 
@@ -91,7 +92,7 @@ def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
     """Ask for one more interface."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.add_nic(ctx, id, _spec(NicSpec, vm_form.nic_of(form, "nic.")), form.version)
+        return devices.add_nic(ctx, id, _spec(NicSpec, vm_form.nic_of(form, "nic.")), form.version)
 
     return _asked(request, visitor, form, id, "nic", "vm.add_nic", work)
 
@@ -106,7 +107,7 @@ def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         id,
         "",
         "vm.remove_disk",
-        lambda ctx: hardware.remove_device(ctx, id, form["key"], form.version),
+        lambda ctx: devices.remove_device(ctx, id, form["key"], form.version),
     )
 
 
@@ -117,7 +118,7 @@ def medium(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     key = "image_id" if chosen.startswith("img_") else "volume_id"
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.change_medium(
+        return devices.change_medium(
             ctx, id, form["key"], _spec(Medium, {key: chosen} if chosen else {}), form.version
         )
 
@@ -129,7 +130,7 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     """Ask for a cable plugged in or out."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.change_nic(
+        return devices.change_nic(
             ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
         )
 
@@ -141,7 +142,7 @@ def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     """Ask for another name."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return hardware.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
+        return devices.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
 
     return _asked(request, visitor, form, id, "name", "vm.rename", work)
 
@@ -248,11 +249,11 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         vm=vm,
         memory_mib=shown_in(vm.memory_bytes, MIB),
         memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
-        version=machine.definition_version(ctx, id),
-        free_ports=machine.show_machine(ctx, id).free_ports,
+        version=compute.definition_version(ctx, id),
+        free_ports=compute.show_machine(ctx, id).free_ports,
         part=part,
         form=form,
-        choices=creation_choices.list_choices(ctx, vm.host_id),
+        choices=choices.list_choices(ctx, vm.host_id),
         nic_words={"model": vm_form.options_of(NicSpec, "model")},
     )
 

@@ -10,14 +10,15 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.vms.devices import NicPatch
 from app.core.vms.host_devices import FolderAdd, HostDeviceAdd
-from app.services import creation_choices, hardware, host_devices, machine, vms
-from app.services.context import Ctx
+from app.services.vms import compute, devices, host_devices, vms
+from app.services.vms.create import choices
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages import vm_form
@@ -43,7 +44,7 @@ def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) 
     """Ask for another machine after the next power-off."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = machine.show_machine(ctx, id)
+        before = compute.show_machine(ctx, id)
         found: dict[str, Any] = {
             name: form[name]
             for name in WORDS
@@ -60,7 +61,7 @@ def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) 
         shape = {name: form[name] for name in ("sockets", "cores", "threads")}
         if any(shape.values()) and shape != {name: str(getattr(before, name) or "") for name in shape}:
             found["topology"] = {name: text or "1" for name, text in shape.items()}
-        return machine.change_machine(ctx, id, _spec("sockets", MachinePatch, found), form.version)
+        return compute.change_machine(ctx, id, _spec("sockets", MachinePatch, found), form.version)
 
     return _asked(request, visitor, form, id, "machine", "vm.change_machine", work)
 
@@ -70,7 +71,7 @@ def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -
     """Ask for other limits and pins."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = machine.show_machine(ctx, id)
+        before = compute.show_machine(ctx, id)
         found = _limits(form, before, "cpu_shares", "cpu_limit_percent")
         if form["emulator_cpus"] != (before.emulator_cpus or ""):
             found["emulator_cpus"] = form["emulator_cpus"]
@@ -80,7 +81,7 @@ def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -
         pins = _pins(form["pins"])
         if pins != [each.model_dump() for each in before.pins]:
             found["pins"] = pins
-        return machine.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found), form.version)
+        return compute.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found), form.version)
 
     return _asked(request, visitor, form, id, "tuning", "vm.change_tuning", work)
 
@@ -91,14 +92,14 @@ def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> 
     target = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((each for each in machine.show_machine(ctx, id).disks if each.target == target), None)
+        before = next((each for each in compute.show_machine(ctx, id).disks if each.target == target), None)
         found = _limits(form, before, "read_bps", "write_bps", "read_iops", "write_iops")
         for name in ("cache", "io"):
             if form[name] and form[name] != getattr(before, name, "default"):
                 found[name] = form[name]
         if (form["discard"] == "true") != getattr(before, "discard", False):
             found["discard"] = form["discard"] == "true"
-        return machine.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
+        return compute.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
 
     return _asked(request, visitor, form, id, target, "vm.change_disk", work)
 
@@ -109,11 +110,11 @@ def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
     mac = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((each for each in machine.show_machine(ctx, id).nics if each.mac == mac), None)
+        before = next((each for each in compute.show_machine(ctx, id).nics if each.mac == mac), None)
         found = _limits(form, before, "in_kbps", "out_kbps")
         if form["filter"] != (getattr(before, "filter", None) or ""):
             found["filter"] = form["filter"]
-        return hardware.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
+        return devices.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
 
     return _asked(request, visitor, form, id, mac, "vm.change_nic", work)
 
@@ -212,7 +213,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
     """The page; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
     vm = vms.show_vm(ctx, id)
-    found: MachineRecord = machine.show_machine(ctx, id)
+    found: MachineRecord = compute.show_machine(ctx, id)
     return render(
         request,
         ctx,
@@ -220,11 +221,11 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         status=form.status,
         vm=vm,
         machine=found,
-        version=machine.definition_version(ctx, id),
+        version=compute.definition_version(ctx, id),
         part=part,
         form=form,
         devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,
-        choices=creation_choices.list_choices(ctx, vm.host_id),
+        choices=choices.list_choices(ctx, vm.host_id),
         words={
             "watchdog": vm_form.options_of(MachinePatch, "watchdog"),
             "numa_mode": vm_form.options_of(TuningPatch, "numa_mode"),

@@ -8,12 +8,15 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import audit
+from app.access.context import Ctx
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.create import SavedSpecSpec
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
-from app.services import audit, creation, creation_choices, offering, saved_specs
-from app.services.context import Ctx
+from app.services.library import os_variants
+from app.services.vms import presets
+from app.services.vms.create import choices, create
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, SignedRouter
 from app.web.pages import vm_form
@@ -29,7 +32,7 @@ def ask(request: Request, ctx: Reader) -> Response:
     ctx.require("vm.create")
     values = dict(vm_form.START)
     if spec_id := request.query_params.get("spec"):
-        kept = VmSpec.model_validate(saved_specs.show_spec(ctx, spec_id).spec)
+        kept = VmSpec.model_validate(presets.show_spec(ctx, spec_id).spec)
         values = vm_form.values_of(kept) | {"spec": spec_id}
     if host_id := request.query_params.get("host"):
         values["host_id"] = host_id
@@ -62,7 +65,7 @@ def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
         try:
             spec = vm_form.spec_of(form)
             names = vm_form.batch_of(form, spec).names()
-            plan = creation.preview_vm(ctx, spec.model_copy(update={"name": names[0]}))
+            plan = create.preview_vm(ctx, spec.model_copy(update={"name": names[0]}))
         except VigieError as error:
             shown = refused(form, vm_form.named_as_in_form(error, form), visitor)
             return render(request, ctx, "vms/_new_summary.html", plan=None, names=[], form=shown)
@@ -73,7 +76,7 @@ def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
 def forget(request: Request, form: Posted, visitor: HostCaller) -> Response:
     """Keep a specification no longer."""
     with transaction(visitor) as ctx:
-        saved_specs.delete_spec(ctx, form["spec"])
+        presets.delete_spec(ctx, form["spec"])
         said = ctx.translate(N_("The specification is not kept any more."))
     return go(request, "/vms/new", toast=("ok", said))
 
@@ -84,10 +87,10 @@ def _create(request: Request, form: Form, visitor: Visitor) -> Response:
     with transaction(visitor) as ctx:
         if not vm_form.is_batch(form):
             (name,) = batch.names()
-            task = creation.create_vm(ctx, spec.model_copy(update={"name": name}))
+            task = create.create_vm(ctx, spec.model_copy(update={"name": name}))
             said = ctx.say(N_("%(name)s is being made."), {"name": name})
             return go(request, f"/tasks/{task.id}", toast=("ok", said))
-        done = creation.create_many(ctx, batch)
+        done = create.create_many(ctx, batch)
         if not done.tasks:
             why = done.refused[0].problem
             raise InvalidInput("name", why.why or why.title)
@@ -101,7 +104,7 @@ def _create(request: Request, form: Form, visitor: Visitor) -> Response:
 def _save(request: Request, form: Form, visitor: Visitor) -> Response:
     spec = vm_form.spec_of(form)
     with transaction(visitor) as ctx:
-        made = saved_specs.save_spec(ctx, SavedSpecSpec(name=form["spec_name"] or spec.name, spec=spec))
+        made = presets.save_spec(ctx, SavedSpecSpec(name=form["spec_name"] or spec.name, spec=spec))
         said = ctx.say(N_("The specification “%(name)s” is kept."), {"name": made.name})
     return go(request, f"/vms/new?spec={made.id}", toast=("ok", said))
 
@@ -114,9 +117,9 @@ def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
         "vms/_new.html" if alone else "vms/new.html",
         status=form.status,
         form=form,
-        choices=creation_choices.list_choices(ctx, form.values.get("host_id") or None),
-        systems=offering.list_systems(ctx).items,
-        specs=saved_specs.list_specs(ctx).items,
+        choices=choices.list_choices(ctx, form.values.get("host_id") or None),
+        systems=os_variants.list_systems(ctx).items,
+        specs=presets.list_specs(ctx).items,
         disk_rows=vm_form.rows(form.values, "disks"),
         nic_rows=vm_form.rows(form.values, "nics"),
         disk_words={name: vm_form.options_of(DiskSpec, name) for name in ("cache", "io")},

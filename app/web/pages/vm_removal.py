@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access import audit
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.delete import RemovalRecord, RemovalSpec
-from app.services import audit, removal
+from app.services.vms import delete
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, SignedRouter, Writer
 from app.web.pages.forms import Form, Posted, Shown, reading, refused, transaction
@@ -20,7 +21,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/vms/deleted")
 def list_deleted(request: Request, ctx: Reader) -> Response:
     """VMs whose definition can be brought back."""
-    return render(request, ctx, "vms/deleted.html", removed=removal.list_removed(ctx).items)
+    return render(request, ctx, "vms/deleted.html", removed=delete.list_removed(ctx).items)
 
 
 @router.get("/vms/{id}/delete")
@@ -45,7 +46,7 @@ def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -
             force_off=form["force_off"] == "true",
         )
         with transaction(visitor) as ctx:
-            task = removal.delete_vm(ctx, id, asked)
+            task = delete.delete_vm(ctx, id, asked)
     except VigieError as error:
         audit.record_refusal(visitor.services, visitor.actor, "vm.delete", error, id)
         return _draw(request, visitor, found, _again(form, error, visitor))
@@ -56,12 +57,12 @@ def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -
 @router.post("/vms/{id}/bring-back", name="vm.bring_back")
 def bring_back(request: Request, id: PageId, ctx: Writer) -> Response:
     """Have it defined again as it was."""
-    task = removal.bring_back(ctx, id)
+    task = delete.bring_back(ctx, id)
     return go(request, f"/tasks/{task.id}", toast=("ok", ctx.translate(N_("The VM is being brought back."))))
 
 
 def _look(visitor: Visitor, vm_id: str) -> RemovalRecord:
-    return removal.look_at(visitor.services, visitor.actor, visitor.translate, vm_id)
+    return delete.look_at(visitor.services, visitor.actor, visitor.translate, vm_id)
 
 
 def _again(form: Form, error: VigieError, visitor: Visitor) -> Shown:

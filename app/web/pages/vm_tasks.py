@@ -7,9 +7,9 @@ from collections.abc import Callable
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.services.context import Ctx
 from app.web.auth import Visitor
 from app.web.pages.forms import Form, Shown, attempt, reading
 from app.web.pages.render import go

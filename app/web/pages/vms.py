@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
@@ -15,8 +16,9 @@ from app.core.tasks.specs import TaskQuery
 from app.core.vms.actions import VM_ACTIONS, VmVerb
 from app.core.vms.records import VmDetail
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.services import definitions, events, tasks, vms
-from app.services.context import Ctx
+from app.inventory import events
+from app.services.vms import definitions, vms
+from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages import lists
 from app.web.pages.forms import Posted

@@ -9,14 +9,15 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.responses import Response, StreamingResponse
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.create_spec import GIB
-from app.services import storage, tasks, uploads, volumes
-from app.services.context import Ctx
+from app.services.storage import storage, uploads, volumes
+from app.tasks import tasks
 from app.web.api import volumes as api
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, Signed, SignedRouter, Writer

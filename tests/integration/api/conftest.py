@@ -14,25 +14,25 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from app.access import accounts, tokens
+from app.access.accounts import Browser
+from app.access.context import Actor, Ctx, Services
+from app.access.login_limits import guesser_at, hash_password
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.access.specs import TokenSpec
 from app.core.hosts.states import HostMode, HostState, Transport
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
+from app.core.notices import Hub
 from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db import models
 from app.db.session import Database
 from app.hypervisor.xml.domains.read import read_vm
+from app.inventory.vms.definitions import parsed
 from app.logs import set_up_logs
-from app.services import accounts, tokens
-from app.services.accounts import Browser
-from app.services.context import Actor, Ctx, Services
-from app.services.logins import guesser_at, hash_password
-from app.services.mirror.definitions import parsed
-from app.services.notices import Hub
-from app.services.vault import Vault
 from app.web import create_web
 from tests.databases import Cluster
 

@@ -12,7 +12,7 @@ from app.core.access.privileges import Role
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db import models
-from app.services import consoles
+from app.services.vms import consoles
 from tests.integration.api.conftest import Console
 
 ORIGIN = "http://localhost"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
+from app.access import accounts, login_limits
+from app.access.accounts import Browser
 from app.core.access.privileges import Role
-from app.services import accounts, logins
-from app.services.accounts import Browser
-from app.services.readiness import Readiness
+from app.services.inventory.readiness import Readiness
 from tests.integration.api.conftest import BASE_URL, PASSWORD, Console
 from tests.integration.api.routes import Operation, operations
 
@@ -232,7 +232,9 @@ def test_the_console_keeps_a_browser_known_beyond_its_session(console: Console) 
     assert all(word in known for word in ("HttpOnly", "SameSite=lax", "Max-Age=15552000"))
     old = {name: value for name, value in browser.cookies.items() if name.endswith("vigie_session")}
     for _ in range(console.services.settings.login_attempts):
-        with logins.limited(console.services, logins.guesser_at("testclient"), "testclient") as failed:
+        with login_limits.limited(
+            console.services, login_limits.guesser_at("testclient"), "testclient"
+        ) as failed:
             failed()
     stranger = console.client(None)
     assert stranger.post("/login", data=form, headers=own_pages).status_code == 429

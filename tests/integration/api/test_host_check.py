@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from starlette.testclient import TestClient
 
-from app.services import first_look
+from app.services.hosts import probe
 from tests.integration.api.conftest import Console
 
 BANNER = b"220 mail.example.org ESMTP\r\n"
@@ -60,7 +60,7 @@ def ask(client: TestClient, console: Console, **fields: object) -> dict[str, obj
 def test_a_check_tells_no_closed_port_from_one_where_something_else_listens(
     console: Console, monkeypatch: pytest.MonkeyPatch, fingerprint: str | None
 ) -> None:
-    monkeypatch.setattr(first_look, "FIRST_ANSWER_S", 1.0)
+    monkeypatch.setattr(probe, "FIRST_ANSWER_S", 1.0)
     client = console.client()
     told = []
     for listener in (closed_port, mail_server, silent_server):

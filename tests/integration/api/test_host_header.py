@@ -9,12 +9,12 @@ import pytest
 from starlette.testclient import TestClient
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings, SettingsError, load_settings
 from app.core.access.privileges import Role
+from app.core.notices import Hub
 from app.db.session import Database
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 from app.web.consoles.door import PATH
 from tests.integration.api.conftest import PASSWORD, Console, made_console
 

@@ -18,12 +18,12 @@ import httpx2
 import pytest
 import uvicorn
 
+from app.access import accounts
+from app.access.accounts import Browser
+from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.access.specs import UserPatch
-from app.db import models
-from app.services import accounts, notices
-from app.services.accounts import Browser
-from app.services.context import Actor, Ctx
+from app.db import models, notices
 from app.web import live
 from tests.integration.api.conftest import PASSWORD, Console
 

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
+from app.core.notices import Hub
 from app.db.session import Database
 from app.engine import Engine
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 from app.web import create_web
 from tests.integration.api.conftest import HEALTH, Console, make_users
 from tests.integration.engine.site import Site, eventually

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
+from app.core.notices import Hub
 from app.db.session import BUSY_TIMEOUT_MS, Database
 from app.engine import Engine
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 from tests.integration.engine.site import Site
 
 MakeSite = Callable[..., Site]

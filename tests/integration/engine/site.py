@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx, Services
 from app.core.access.privileges import Role
 from app.core.access.specs import CredentialSpec
 from app.core.hosts.endpoints import make_endpoint
@@ -21,8 +22,9 @@ from app.db.models import Host, Vm
 from app.engine import Engine
 from app.hypervisor import see_identity
 from app.lab.host import LabHost
-from app.services import credentials, hosts, tasks, vms
-from app.services.context import Actor, Ctx, Services
+from app.services.hosts import credentials, hosts
+from app.services.vms import vms
+from app.tasks import tasks
 
 T = TypeVar("T")
 ACTOR = Actor(None, "tester", Role.ADMINISTRATOR, "cli")

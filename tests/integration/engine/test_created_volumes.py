@@ -22,7 +22,8 @@ from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
 from app.engine import leftovers
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import hardware, volumes
+from app.services.storage import volumes
+from app.services.vms import devices
 from tests.integration.engine.site import Site, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -167,7 +168,7 @@ def test_a_run_after_a_crash_attaches_the_new_volume_once(host: LabHost, site: S
         parsed = session.get_one(VmDefinition, vm.id).parsed
         first = [disk for disk in parsed["disks"] if disk["target"] != "vdb"]
         session.execute(sa.update(VmDefinition).values(parsed=parsed | {"disks": first}))
-        task_id = hardware.add_disk(site.ctx(session), vm.id, asked).id
+        task_id = devices.add_disk(site.ctx(session), vm.id, asked).id
         session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
     task = site.task(task_id)
     assert task.state is TaskState.SUCCEEDED, task

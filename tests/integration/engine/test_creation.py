@@ -34,7 +34,10 @@ from app.db.models import (
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import cloud_init_seeds, creation, downloads, hardware, images, removal, volumes
+from app.services.library import images
+from app.services.storage import downloads, volumes
+from app.services.vms import cloud_init_drives, delete, devices
+from app.services.vms.create import create
 from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.lab.waiting import wait_for_agent
 
@@ -77,7 +80,7 @@ def network_id(site: Site, host: LabHost) -> str:
 
 def ask(site: Site, **spec: object) -> str:
     with site.services.database.begin() as session:
-        return creation.create_vm(site.ctx(session), VmSpec.model_validate(spec)).id
+        return create.create_vm(site.ctx(session), VmSpec.model_validate(spec)).id
 
 
 def created(site: Site, **spec: object) -> TaskRecord:
@@ -199,7 +202,7 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
         for refused in (
             lambda: images.add_image(ctx, ImageSpec(volume_id=seed, name="mine")),
             lambda: volumes.clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
-            lambda: hardware.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
+            lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
         ):
             with pytest.raises(Conflict) as told:
                 refused()
@@ -207,9 +210,9 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
     wait_for_agent(host, "cloud")
     eventually(lambda: vm_of(site).agent_connected, 30, "the guest's agent answers")
     now = datetime.now(UTC)
-    cloud_init_seeds.remove_due(site.services, now=now)
+    cloud_init_drives.remove_due(site.services, now=now)
     assert volume_id(site, "cloud-seed.iso"), "cloud-init may read it still"
-    cloud_init_seeds.remove_due(site.services, now=now + timedelta(minutes=3))
+    cloud_init_drives.remove_due(site.services, now=now + timedelta(minutes=3))
     eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
     assert "seed" not in host.virsh("vol-list", "local")
     assert "seed" not in host.virsh("dumpxml", "cloud")
@@ -224,14 +227,14 @@ def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_b
     cloud_vm(site, host, start=False)
     vm = vm_of(site)
     with site.services.database.begin() as session:
-        (drive,) = [disk for disk in removal.show_removal(site.ctx(session), vm.id).disks if disk.goes]
+        (drive,) = [disk for disk in delete.show_removal(site.ctx(session), vm.id).disks if disk.goes]
         assert (drive.deletable, str(drive.path).endswith("cloud-seed.iso")) == (False, True)
-        asked = removal.delete_vm(site.ctx(session), vm.id, RemovalSpec())
+        asked = delete.delete_vm(site.ctx(session), vm.id, RemovalSpec())
     assert site.task(asked.id).state is TaskState.SUCCEEDED
     assert "seed" not in host.virsh("vol-list", "local")
     assert row(site, CloudInitSeed) is None
     with site.services.database.begin() as session:
-        asked = removal.bring_back(site.ctx(session), vm.id)
+        asked = delete.bring_back(site.ctx(session), vm.id)
     assert site.task(asked.id).state is TaskState.SUCCEEDED
     site.do("cloud", VmVerb.START)
 
@@ -246,7 +249,7 @@ def test_a_seed_that_another_vm_has_in_its_drive_stays_when_its_vm_is_deleted(
     host.exec("sh", "-c", f"cat > /tmp/anew.xml <<'E'\n{BARE.format(drive)}\nE")
     host.virsh("define", "/tmp/anew.xml")
     with site.services.database.begin() as session:
-        asked = removal.delete_vm(site.ctx(session), vm_of(site).id, RemovalSpec())
+        asked = delete.delete_vm(site.ctx(session), vm_of(site).id, RemovalSpec())
     error = site.task(asked.id).error
     assert error is not None
     assert (error.code, "anew" in (error.why or "")) == ("volume_in_use", True)
@@ -435,11 +438,11 @@ def test_a_vm_named_like_another_of_its_host_is_told_before_and_after(host: LabH
     created(site, name="web-01", **bare)
     with site.services.database.read() as session:
         ctx = site.ctx(session)
-        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "WEB-01", **bare})).warnings
+        told = create.preview_vm(ctx, VmSpec.model_validate({"name": "WEB-01", **bare})).warnings
         assert "“WEB-01” differs only in case from “web-01”." in told
-        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "web-0l", **bare})).warnings
+        told = create.preview_vm(ctx, VmSpec.model_validate({"name": "web-0l", **bare})).warnings
         assert "“web-0l” looks like “web-01”." in told
-        told = creation.preview_vm(ctx, VmSpec.model_validate({"name": "web-02", **bare})).warnings
+        told = create.preview_vm(ctx, VmSpec.model_validate({"name": "web-02", **bare})).warnings
         assert not [each for each in told if "web-02" in each]
     task = created(site, name="web-0l", **bare)
     event = row(site, Event, Event.kind == "vm.look_alike")

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
+from app.core.notices import HOSTS
 from app.db.models import Datacenter, Host, Vm
 from app.lab.fleet import Fleet
-from app.services.notices import HOSTS
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.errors import Unavailable
+from app.core.notices import Hub
 from app.db import migrate
 from app.db.models import Datacenter
 from app.db.session import Database
 from app.lab.process import run
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.readiness import Readiness
-from app.services.vault import Vault
+from app.services.inventory.readiness import Readiness
 from tests.commands import QuickServer
 from tests.integration.engine.site import eventually
 

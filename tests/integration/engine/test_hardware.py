@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidInput, NotAllowed, NotFound
 from app.core.tasks.records import TaskRecord
@@ -24,8 +25,8 @@ from app.hypervisor.xml.domains.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import definitions, hardware, removal, volumes
-from app.services.context import Actor, Ctx
+from app.services.storage import volumes
+from app.services.vms import definitions, delete, devices
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
 from tests.integration.engine.test_power import run_on
@@ -109,19 +110,19 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
     )
     done(
         site,
-        hardware.change_hardware,
+        devices.change_hardware,
         HardwarePatch(
             vcpus=2, vcpus_max=4, memory_bytes=96 * MIB, memory_max_bytes=192 * MIB, title="A tower"
         ),
     )
     pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
-    done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
     done(
         site,
-        hardware.add_disk,
+        devices.add_disk,
         DiskSpec(device="cdrom", volume_id=row(site, Volume, Volume.name == "boot.iso").id),
     )
-    done(site, hardware.add_nic, NicSpec(network_id=network.id))
+    done(site, devices.add_nic, NicSpec(network_id=network.id))
     parsed = definition(site).parsed
     targets = [disk["target"] for disk in parsed["disks"]]
     assert (parsed["vcpus"], parsed["vcpus_max"], parsed["memory_max_bytes"], parsed["title"]) == (
@@ -131,15 +132,15 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
         "A tower",
     )
     drive = next(disk["target"] for disk in parsed["disks"] if disk["device"] == "cdrom")
-    done(site, hardware.change_medium, drive, Medium())
-    done(site, hardware.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
+    done(site, devices.change_medium, drive, Medium())
+    done(site, devices.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
     xml = host.virsh("dumpxml", "tower")
     assert "keep=" in xml, "what virsh wrote is there"
     assert "boot.iso" not in xml
     assert xml.count("<boot order=") == 2
     new = next(target for target in targets if target not in ("vda", drive))
     assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local")
-    done(site, hardware.remove_device, new)
+    done(site, devices.remove_device, new)
     assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local"), "the volume stays"
     assert f"dev='{new}'" not in host.virsh("dumpxml", "tower")
     host.virsh("start", "tower")
@@ -149,17 +150,17 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
 def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     host: LabHost, site: Site
 ) -> None:
-    done(site, hardware.change_hardware, HardwarePatch(vcpus_max=2, memory_max_bytes=256 * MIB))
+    done(site, devices.change_hardware, HardwarePatch(vcpus_max=2, memory_max_bytes=256 * MIB))
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
     wait_for_agent(host, "tower")
     pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
     assert (
-        done(site, hardware.change_hardware, HardwarePatch(vcpus=2, memory_bytes=200 * MIB))
+        done(site, devices.change_hardware, HardwarePatch(vcpus=2, memory_bytes=200 * MIB))
         == "It is changed."
     )
-    assert done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB)) == "It is changed."
-    assert done(site, hardware.add_nic, NicSpec(network_id=network.id)) == "It is changed."
+    assert done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB)) == "It is changed."
+    assert done(site, devices.add_nic, NicSpec(network_id=network.id)) == "It is changed."
     live = host.virsh("dumpxml", "tower")
     assert live.count("<interface type=") == 2
     assert host.virsh("vcpucount", "tower", "--live", "--active").strip() == "2"
@@ -174,10 +175,10 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     assert guest_says(host, "tower", "/bin/cat", "/sys/devices/system/cpu/present").strip() == "0-1"
     parsed = definition(site).parsed
     mac = parsed["nics"][-1]["mac"]
-    done(site, hardware.change_nic, mac, NicPatch(link_up=False))
+    done(site, devices.change_nic, mac, NicPatch(link_up=False))
     assert "down" in host.virsh("domif-getlink", "tower", mac)
     assert definition(site).pending == []
-    said = done(site, hardware.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
+    said = done(site, devices.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
     assert "vCPUs" in said
     assert definition(site).pending == ["vCPUs"]
     assert site.vm("tower").pending is True  # type: ignore[union-attr]
@@ -191,10 +192,10 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
     site.wait_vm("tower", VmState.RUNNING)
     wait_for_agent(host, "tower")
     pool = row(site, Pool, Pool.name == "local")
-    done(site, hardware.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
     host.virsh("suspend", "tower")  # a guest that does not run answers no unplug
     site.wait_vm("tower", VmState.PAUSED)
-    said = done(site, hardware.remove_device, "vdb")
+    said = done(site, devices.remove_device, "vdb")
     assert said.startswith("Saved. After the next power-off: Disks. The guest has not released the device.")
     assert "vdb" in host.virsh("dumpxml", "tower")
     assert "vdb" not in host.virsh("dumpxml", "tower", "--inactive")
@@ -211,7 +212,7 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
 
 def test_versions_are_kept_whoever_made_them_and_brought_back(host: LabHost, site: Site) -> None:
     first = host.virsh("dumpxml", "tower")
-    done(site, hardware.change_hardware, HardwarePatch(title="by Vigie"))
+    done(site, devices.change_hardware, HardwarePatch(title="by Vigie"))
     host.virsh("desc", "tower", "--config", "--title", "by virsh")
     eventually(lambda: definition(site).parsed["title"] == "by virsh", 10, "the mirror has it")
     with site.services.database.read() as session:
@@ -282,13 +283,13 @@ def test_xml_that_attacks_or_reaches_the_host_is_refused(host: LabHost, site: Si
 
 
 REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
-    (hardware.change_hardware, (HardwarePatch(vcpus=900),), "vcpus"),
-    (hardware.change_hardware, (HardwarePatch(memory_bytes=2**49),), "memory_bytes"),
-    (hardware.change_hardware, (HardwarePatch(memory_max_bytes=2**49),), "memory_max_bytes"),
-    (hardware.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
-    (hardware.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
-    (hardware.add_nic, (NicSpec(network="none-such"),), "nic.network"),
-    (hardware.change_medium, ("vda", Medium()), "target"),
+    (devices.change_hardware, (HardwarePatch(vcpus=900),), "vcpus"),
+    (devices.change_hardware, (HardwarePatch(memory_bytes=2**49),), "memory_bytes"),
+    (devices.change_hardware, (HardwarePatch(memory_max_bytes=2**49),), "memory_max_bytes"),
+    (devices.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
+    (devices.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
+    (devices.add_nic, (NicSpec(network="none-such"),), "nic.network"),
+    (devices.change_medium, ("vda", Medium()), "target"),
 ]
 
 
@@ -299,8 +300,8 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
             ask(site, service, *arguments)
         assert told.value.field == field
     for service, arguments in (
-        (hardware.remove_device, ("vdz",)),
-        (hardware.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
+        (devices.remove_device, ("vdz",)),
+        (devices.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
     ):
         with pytest.raises(NotFound):
             ask(site, service, *arguments)
@@ -309,14 +310,14 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
 
 def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
     known = vm_id(site)
-    assert site.task(ask(site, hardware.rename_vm, RenameSpec(name="castle"))).state is TaskState.SUCCEEDED
+    assert site.task(ask(site, devices.rename_vm, RenameSpec(name="castle"))).state is TaskState.SUCCEEDED
     renamed = site.vm("castle")
     assert renamed is not None
     assert renamed.id == known
     host.virsh("start", "castle")
     site.wait_vm("castle", VmState.RUNNING)
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        hardware.rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
+        devices.rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
     assert told.value.code == "vm_active"
 
 
@@ -392,7 +393,7 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
     site.wait_vm("keep", VmState.SHUTOFF)
     path, known = f"{POOLS['local']}/boot.iso", vm_id(site)
     host.virsh("attach-disk", "tower", path, "sdy", "--type", "cdrom", "--targetbus", "sata", "--config")
-    done(site, removal.delete_vm, RemovalSpec())
+    done(site, delete.delete_vm, RemovalSpec())
     place = {
         "pool_uuid": row(site, Pool, Pool.name == "local").uuid,
         "volume_name": "boot.iso",
@@ -406,11 +407,11 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
             )
         )  # fmt: skip
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        removal.bring_back(site.ctx(session), known)
+        delete.bring_back(site.ctx(session), known)
     assert told.value.code == "volume_is_seed"
-    monkeypatch.setattr(removal, "refuse_seeds_in", lambda *_: None)
+    monkeypatch.setattr(delete, "refuse_seeds_in", lambda *_: None)
     with site.services.database.begin() as session:
-        asked = removal.bring_back(site.ctx(session), known).id
+        asked = delete.bring_back(site.ctx(session), known).id
     error = site.task(asked).error
     assert error is not None
     assert error.code == "volume_is_seed"

@@ -22,7 +22,9 @@ from app.db.models import Image, ImageCopy, Pool, Task, Volume
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services import creation, images, volumes
+from app.services.library import images
+from app.services.storage import volumes
+from app.services.vms.create import create
 from tests.fileserver import FileServer, serving
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
@@ -87,7 +89,7 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
         }
     )  # fmt: skip
     with site.services.database.begin() as session:
-        asked = creation.create_many(site.ctx(session), batch)
+        asked = create.create_many(site.ctx(session), batch)
     assert asked.refused == []
     for each in asked.tasks:
         assert site.task(each.id, 90).state is TaskState.SUCCEEDED
@@ -126,7 +128,7 @@ def test_vms_wait_for_the_task_whose_copy_of_the_image_a_crash_interrupted(
         }
     )  # fmt: skip
     with site.services.database.begin() as session:
-        asked = creation.create_many(site.ctx(session), batch).tasks
+        asked = create.create_many(site.ctx(session), batch).tasks
         last = max(asked, key=lambda each: (each.created_at, each.id)).id
         made = [volume_note(pool.uuid, "cloud.qcow2") | {"state": CREATED}]
         session.execute(sa.update(Task).where(Task.id == last).values(made=made))

@@ -19,7 +19,7 @@ from app.engine import Engine
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import volumes
+from app.services.storage import volumes
 from tests.integration.engine.site import Site, eventually
 
 MIB = 1024**2

@@ -15,7 +15,7 @@ from app.core.vms.host_devices import FolderAdd, HostDevice, HostDeviceAdd
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm
 from app.lab.host import LabHost
-from app.services import hardware, host_devices, machine
+from app.services.vms import compute, devices, host_devices
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_hardware import OPERATOR, ask, definition, done, host, row, vm_id
 from tests.integration.lab.waiting import wait_for_agent
@@ -29,7 +29,7 @@ def host_id(site: Site) -> str:
 
 def seen(site: Site) -> MachineRecord:
     with site.services.database.read() as session:
-        return machine.show_machine(site.ctx(session), vm_id(site))
+        return compute.show_machine(site.ctx(session), vm_id(site))
 
 
 def test_a_machine_is_changed_and_still_starts(host: LabHost, site: Site) -> None:
@@ -42,14 +42,14 @@ def test_a_machine_is_changed_and_still_starts(host: LabHost, site: Site) -> Non
         topology=Topology(cores=definition(site).parsed["vcpus_max"]),
         memory_locked=False,
     )
-    done(site, machine.change_machine, patch)
+    done(site, compute.change_machine, patch)
     now = seen(site)
     assert (now.video, now.watchdog, now.rng, now.guest_agent) == ("vga", "reset", True, True)
     assert now.cores == definition(site).parsed["vcpus_max"]
     assert (now.cpu_mode, now.firmware, now.serial) == (before.cpu_mode, before.firmware, before.serial)
     host.virsh("start", "tower")
     wait_for_agent(host, row(site, Vm, Vm.name == "tower").uuid)
-    said = done(site, machine.change_machine, MachinePatch(watchdog="none", rng=False))
+    said = done(site, compute.change_machine, MachinePatch(watchdog="none", rng=False))
     assert "After the next power-off" in said
     eventually(lambda: definition(site).pending, 10, "the change waits for the power-off")
     assert "watchdog" in host.virsh("dumpxml", "tower")
@@ -60,19 +60,19 @@ def test_limits_of_a_running_vm_count_at_once_where_the_host_can(host: LabHost, 
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
     target = definition(site).parsed["disks"][0]["target"]
-    done(site, machine.change_disk, target, DiskPatch(write_iops=300, read_bps=10 * 2**20))
+    done(site, compute.change_disk, target, DiskPatch(write_iops=300, read_bps=10 * 2**20))
     live = host.virsh("blkdeviotune", "tower", target)
     assert "write_iops_sec : 300" in live
     assert seen(site).disks[0].write_iops == 300
-    done(site, machine.change_disk, target, DiskPatch(write_bps=5 * 2**20))
+    done(site, compute.change_disk, target, DiskPatch(write_bps=5 * 2**20))
     live = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in live_limits(host, target)}
     assert (live["read_bytes_sec"], live["write_bytes_sec"]) == ("10485760", "5242880")
-    done(site, machine.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
+    done(site, compute.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
     assert "write_iops_sec : 0" in host.virsh("blkdeviotune", "tower", target)
-    said = done(site, machine.change_disk, target, DiskPatch(cache="unsafe"))
+    said = done(site, compute.change_disk, target, DiskPatch(cache="unsafe"))
     assert "After the next power-off" in said
     mac = definition(site).parsed["nics"][0]["mac"]
-    done(site, hardware.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
+    done(site, devices.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
     assert (seen(site).nics[0].in_kbps, seen(site).nics[0].out_kbps) == (2000, 1000)
 
 
@@ -83,23 +83,23 @@ def live_limits(host: LabHost, target: str) -> list[str]:
 def test_pins_count_at_once(host: LabHost, site: Site) -> None:
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
-    done(site, machine.change_tuning, TuningPatch(pins=[Pin(vcpu=0, cpus="0")], emulator_cpus="1"))
+    done(site, compute.change_tuning, TuningPatch(pins=[Pin(vcpu=0, cpus="0")], emulator_cpus="1"))
     assert [(pin.vcpu, pin.cpus) for pin in seen(site).pins] == [(0, "0")]
     assert seen(site).emulator_cpus == "1"
     assert host.virsh("vcpupin", "tower", "--vcpu", "0").split()[-1] == "0"
-    done(site, machine.change_tuning, TuningPatch(pins=[], emulator_cpus=""))
+    done(site, compute.change_tuning, TuningPatch(pins=[], emulator_cpus=""))
     assert (seen(site).pins, seen(site).emulator_cpus) == ((), None)
 
 
 BAD = [
-    (machine.change_machine, (MachinePatch(video="voodoo"),), "video"),
-    (machine.change_machine, (MachinePatch(cpu_mode="custom", cpu_model="Abacus"),), "cpu_model"),
-    (machine.change_machine, (MachinePatch(topology=Topology(sockets=7)),), "topology"),
-    (machine.change_tuning, (TuningPatch(pins=[Pin(vcpu=900, cpus="0")]),), "pins.0.vcpu"),
-    (machine.change_tuning, (TuningPatch(pins=[Pin(vcpu=0, cpus="0-9999")]),), "pins.0.cpus"),
-    (machine.change_tuning, (TuningPatch(emulator_cpus="3-1"),), "emulator_cpus"),
-    (machine.change_disk, ("vda", DiskPatch(io="native")), "io"),
-    (hardware.change_nic, ("", NicPatch(filter="none-such")), "filter"),
+    (compute.change_machine, (MachinePatch(video="voodoo"),), "video"),
+    (compute.change_machine, (MachinePatch(cpu_mode="custom", cpu_model="Abacus"),), "cpu_model"),
+    (compute.change_machine, (MachinePatch(topology=Topology(sockets=7)),), "topology"),
+    (compute.change_tuning, (TuningPatch(pins=[Pin(vcpu=900, cpus="0")]),), "pins.0.vcpu"),
+    (compute.change_tuning, (TuningPatch(pins=[Pin(vcpu=0, cpus="0-9999")]),), "pins.0.cpus"),
+    (compute.change_tuning, (TuningPatch(emulator_cpus="3-1"),), "emulator_cpus"),
+    (compute.change_disk, ("vda", DiskPatch(io="native")), "io"),
+    (devices.change_nic, ("", NicPatch(filter="none-such")), "filter"),
     (host_devices.add_device, (HostDeviceAdd(name="pci_none"),), "name"),
 ]
 
@@ -113,7 +113,7 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
             ask(site, service, *given)
         assert told.value.field == field
     with pytest.raises(NotFound):
-        ask(site, machine.change_disk, "vdz", DiskPatch(read_bps=1))
+        ask(site, compute.change_disk, "vdz", DiskPatch(read_bps=1))
     with pytest.raises(NotFound):
         ask(site, host_devices.remove_folder, "none")
     assert host.virsh("dumpxml", "tower") == before
@@ -121,7 +121,7 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
 
 def test_what_the_host_refuses_is_told_and_changes_nothing(host: LabHost, site: Site) -> None:
     before = host.virsh("dumpxml", "tower")
-    task = site.task(ask(site, machine.change_tuning, TuningPatch(numa_nodes="63", numa_mode="strict")), 30)
+    task = site.task(ask(site, compute.change_tuning, TuningPatch(numa_nodes="63", numa_mode="strict")), 30)
     if task.state is TaskState.SUCCEEDED:
         # The node is looked at when the VM starts.
         assert "63" in host.virsh("dumpxml", "tower")

@@ -21,7 +21,8 @@ from app.engine.reading import READINGS
 from app.engine.troubles import UNEXPECTED
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import hosts, vms
+from app.services.hosts import hosts
+from app.services.vms import vms
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.hypervisor.garbler import Garbler

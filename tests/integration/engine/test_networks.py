@@ -20,7 +20,8 @@ from app.db.models import Filter, History, Host, Network
 from app.hypervisor.xml.networks import network_build
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import filters, network_changes, network_names, networks, vms
+from app.services.networks import logical_networks, network_changes, networks, nwfilters
+from app.services.vms import vms
 from tests.integration.engine.site import Site, eventually
 
 MAC = "52:54:00:6e:65:74"
@@ -313,9 +314,9 @@ def test_a_network_is_copied_to_other_hosts(host: LabHost, fresh_lab: Lab, site:
     with site.services.database.read() as session:
         ctx = site.ctx(session)
         record = next(
-            each for each in network_names.list_names(ctx, ListQuery()).items if each.name == "shop"
+            each for each in logical_networks.list_names(ctx, ListQuery()).items if each.name == "shop"
         )
-        differing = network_names.list_places(ctx, PlacesQuery(name="shop", show="differs")).items
+        differing = logical_networks.list_places(ctx, PlacesQuery(name="shop", show="differs")).items
     assert (record.hosts, record.missing, record.differing) == (3, 0, 1)
     assert [(each.host.name, each.differs) for each in differing] == [(hosts[2].name, ["addresses"])]
 
@@ -330,7 +331,7 @@ def test_traffic_filters(host: LabHost, site: Site) -> None:
             "rules": [{"action": "accept", "protocol": "tcp", "port_start": 443, "source": "192.0.2.0/24"}],
         }
     )
-    done(site, filters.create_filter, spec)
+    done(site, nwfilters.create_filter, spec)
     assert "shop-web" in host.virsh("nwfilter-list")
     made = shown_filter(site, "shop-web")
     assert made.plan is not None
@@ -342,15 +343,15 @@ def test_traffic_filters(host: LabHost, site: Site) -> None:
     host.virsh("nwfilter-define", str(path))
     # No event tells of filters: the task finds the change, and shows it.
     patch = FilterPatch.model_validate({"rules": [{"action": "reject", "protocol": "icmp"}]})
-    task = site.task(ask(site, filters.change_filter, made.id, patch).id)
+    task = site.task(ask(site, nwfilters.change_filter, made.id, patch).id)
     assert (task.error and task.error.code) == "changed_meanwhile"
     assert shown_filter(site, "shop-web").kept_rules == 1
-    done(site, filters.change_filter, made.id, patch)
+    done(site, nwfilters.change_filter, made.id, patch)
     after = host.virsh("nwfilter-dumpxml", "shop-web")
     assert "<arp " in after
     assert "icmp" in after
     assert "443" not in after
-    done(site, filters.delete_filter, made.id)
+    done(site, nwfilters.delete_filter, made.id)
     assert "shop-web" not in host.virsh("nwfilter-list")
 
 
@@ -359,7 +360,7 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     spec = FilterSpec.model_validate(
         {"name": "shop-db", "host_id": site.host_ids[host.name], "default_in": "drop"}
     )
-    done(site, filters.create_filter, spec)
+    done(site, nwfilters.create_filter, spec)
     guest = host.create_guest("filtered")
     xml = host.virsh("dumpxml", "filtered")
     host.define(
@@ -374,7 +375,7 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     rules = host.exec("iptables-save").stdout
     assert any("vnet" in line and "-j DROP" in line for line in rules.split("\n")), rules
     with pytest.raises(Conflict) as refused:
-        ask(site, filters.delete_filter, made.id)
+        ask(site, nwfilters.delete_filter, made.id)
     assert refused.value.code == "filter_in_use"
     assert host.virsh("dominfo", guest.name)
 
@@ -383,4 +384,4 @@ def shown_filter(site: Site, name: str) -> FilterDetail:
     with site.services.database.read() as session:
         id_ = session.scalar(sa.select(Filter.id).where(Filter.name == name))
         assert id_ is not None, f"no filter {name}"
-        return filters.show_filter(site.ctx(session), id_)
+        return nwfilters.show_filter(site.ctx(session), id_)

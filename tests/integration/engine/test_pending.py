@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.errors import EditConflict
 from app.core.tasks.records import TaskRecord
@@ -17,8 +18,8 @@ from app.core.vms.states import VmState
 from app.db.models import Event, Offers, VmDefinition
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import definitions, hardware, tasks, vms
-from app.services.context import Actor, Ctx
+from app.services.vms import definitions, devices, vms
+from app.tasks import tasks
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import created, row
 
@@ -74,28 +75,28 @@ def test_a_definition_that_changed_since_it_was_seen_is_not_changed(host: LabHos
     version = definitions.version_of(definition(site, "twice"))
     host.virsh("iothreadadd", "twice", "1", "--config")  # of which no host tells
     before = host.virsh("dumpxml", "twice", "--inactive")
-    task = ask(site, hardware.add_disk, "twice", DiskSpec(pool="local", size_bytes=8 * MIB), version)
+    task = ask(site, devices.add_disk, "twice", DiskSpec(pool="local", size_bytes=8 * MIB), version)
     assert task.error is not None
     assert task.error.code == "changed_meanwhile"
     assert host.virsh("dumpxml", "twice", "--inactive") == before
     assert "twice-vda" not in host.virsh("vol-list", "local")
-    task = ask(site, hardware.change_hardware, "twice", HardwarePatch(title="mine"))
+    task = ask(site, devices.change_hardware, "twice", HardwarePatch(title="mine"))
     assert task.state is TaskState.SUCCEEDED, "what is there now was read"
     assert "<iothreads>1</iothreads>" in host.virsh("dumpxml", "twice", "--inactive")
     version = definitions.version_of(definition(site, "twice"))
     assert (
-        ask(site, hardware.change_hardware, "twice", HardwarePatch(title="ours"), version).state
+        ask(site, devices.change_hardware, "twice", HardwarePatch(title="ours"), version).state
         is TaskState.SUCCEEDED
     )
     with pytest.raises(EditConflict):
-        ask(site, hardware.change_hardware, "twice", HardwarePatch(title="theirs"), version)
+        ask(site, devices.change_hardware, "twice", HardwarePatch(title="theirs"), version)
 
 
 def test_eight_devices_are_plugged_in_and_one_too_many_is_said_to_wait(host: LabHost, site: Site) -> None:
     created(site, name="full", host_id=site.host_ids[host.name], memory_bytes=64 * MIB, graphics="none")
     said = []
     for _ in range(12):
-        task = ask(site, hardware.add_disk, "full", DiskSpec(pool="local", size_bytes=MIB, format="raw"))
+        task = ask(site, devices.add_disk, "full", DiskSpec(pool="local", size_bytes=MIB, format="raw"))
         assert task.state is TaskState.SUCCEEDED, task
         said.append(task.message or "")
         if task.result:

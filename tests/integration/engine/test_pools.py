@@ -25,7 +25,7 @@ from app.hypervisor.xml.pools import pool_xml
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import pool_proofs, pools, storage
+from app.services.storage import pools, shared_pools, storage
 from tests.integration.engine.site import Site, eventually
 
 RNG = etree.RelaxNG(etree.parse("/usr/share/libvirt/schemas/storagepool.rng"))
@@ -216,7 +216,7 @@ def prove(site: Site, pool_id: str) -> str | None:
 
     def has_begun() -> bool:
         try:
-            tasks.append(ask(site, pool_proofs.prove_pool, pool_id))
+            tasks.append(ask(site, shared_pools.prove_pool, pool_id))
         except Busy:
             return False
         return True
@@ -272,14 +272,14 @@ def test_a_host_that_does_not_answer_keeps_its_proof(fresh_lab: Lab, host: LabHo
 
 def test_what_cannot_be_proven_is_said(host: LabHost, site: Site) -> None:
     with pytest.raises(Conflict) as told:
-        ask(site, pool_proofs.prove_pool, pool(site, "local").id)  # type: ignore[union-attr]
+        ask(site, shared_pools.prove_pool, pool(site, "local").id)  # type: ignore[union-attr]
     assert told.value.code == "nobody_to_ask"
 
 
 def test_another_definition_ends_the_proof(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     site.add(fresh_lab.hosts[1])
     eventually(lambda: len(pools_of(site, "running")) == 4, 15, "the pools of both")
-    done(site, pool_proofs.prove_pool, shared(site, host, "shared").id)
+    done(site, shared_pools.prove_pool, shared(site, host, "shared").id)
     assert shared(site, host, "shared").shared is True
     before = host.virsh("pool-dumpxml", "shared", "--inactive")
     host.virsh("pool-destroy", "shared")

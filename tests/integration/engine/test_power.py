@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.hosts.states import HostState
+from app.core.notices import SCREEN, SHOT
 from app.core.tasks.states import TaskState
 from app.core.vms.actions import VmVerb
 from app.core.vms.specs import BulkAction
@@ -21,9 +22,8 @@ from app.engine.run import Run, TaskFailed, Tie
 from app.engine.sending import deliver
 from app.hypervisor import Host
 from app.lab.lab import Lab
-from app.services import vms
-from app.services.notices import SCREEN, SHOT
-from app.services.work import TaskWork
+from app.services.vms import vms
+from app.tasks.queue import TaskWork
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually

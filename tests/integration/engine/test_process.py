@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from app.core.notices import Hub
 from app.engine.bridge import MAX_TOPICS, Bridge
 from app.lab.lab import Lab
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
-from app.services.notices import Hub
 from tests.commands import QuickServer
 from tests.integration.engine.site import eventually
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HypervisorRefused, InvalidInput, NotAllowed
 from app.core.tasks.states import TaskState
@@ -20,8 +21,7 @@ from app.engine.power import _check_saved
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import removal, vms
-from app.services.context import Actor, Ctx
+from app.services.vms import delete, vms
 from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.engine.test_power import run_on
 
@@ -55,19 +55,19 @@ def look(site: Site, name: str) -> RemovalRecord:
     vm = site.vm(name)
     assert vm is not None
     with site.services.database.read() as session:
-        return removal.show_removal(site.ctx(session), vm.id)
+        return delete.show_removal(site.ctx(session), vm.id)
 
 
 def ask(site: Site, name: str, **what: Any) -> str:
     vm = site.vm(name)
     assert vm is not None
     with site.services.database.begin() as session:
-        return removal.delete_vm(site.ctx(session), vm.id, RemovalSpec(**what)).id
+        return delete.delete_vm(site.ctx(session), vm.id, RemovalSpec(**what)).id
 
 
 def back(site: Site, vm_id: str) -> str:
     with site.services.database.begin() as session:
-        return removal.bring_back(site.ctx(session), vm_id).id
+        return delete.bring_back(site.ctx(session), vm_id).id
 
 
 def row(site: Site, model: Any, *where: Any) -> Any:
@@ -136,7 +136,7 @@ def test_undelete_gives_back_the_password_of_a_display_and_no_host_access_to_ope
     assert vm is not None
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
     with site.services.database.begin() as session, pytest.raises(NotAllowed) as told:
-        removal.bring_back(Ctx(site.services, session, OPERATOR), vm.id)
+        delete.bring_back(Ctx(site.services, session, OPERATOR), vm.id)
     assert "vm.host-access" in (told.value.why or "")
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
     assert "passwd='s3cret99'" in host.virsh("dumpxml", "--inactive", "--security-info", "doomed")
@@ -202,7 +202,7 @@ def test_a_vm_with_snapshots_and_a_saved_state_goes_whole(host: LabHost, site: S
     site.wait_vm("doomed", VmState.SAVED)
     vm = site.vm("doomed")
     assert vm is not None
-    found = removal.look_at(site.services, ACTOR, str, vm.id)
+    found = delete.look_at(site.services, ACTOR, str, vm.id)
     assert (found.managed_save, found.snapshots) == (True, ("before",))
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
 

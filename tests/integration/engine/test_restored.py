@@ -13,7 +13,7 @@ from app.core.vms.delete import RemovalSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
 from app.lab.lab import Lab
-from app.services import removal
+from app.services.vms import delete
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import eventually
 
@@ -39,7 +39,7 @@ def test_a_vm_that_was_defined_again_is_not_deleted_again_after_a_restore(
     assert vm is not None
     site.engine.stop()
     with site.services.database.begin() as session:
-        task_id = removal.delete_vm(site.ctx(session), vm.id, RemovalSpec()).id
+        task_id = delete.delete_vm(site.ctx(session), vm.id, RemovalSpec()).id
     backup = tmp_path / "backup"
     backup.mkdir()
     copy(tmp_path / "vigie.db", backup / "vigie.db")

@@ -15,7 +15,7 @@ from app.engine import engine as engines
 from app.engine import reading
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import storage
+from app.services.storage import storage
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
 

@@ -15,7 +15,9 @@ from app.core.tasks.states import TaskState
 from app.db.models import Event, Network, Pool
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services import network_changes, pools, storage, versions
+from app.services.inventory import versions
+from app.services.networks import network_changes
+from app.services.storage import pools, storage
 from tests.integration.engine.site import Site, eventually
 
 

@@ -21,7 +21,10 @@ from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import creation, definitions, downloads, hardware, images, pools, storage, uploads, volumes
+from app.services.library import images
+from app.services.storage import downloads, pools, storage, uploads, volumes
+from app.services.vms import definitions, devices
+from app.services.vms.create import create
 from tests.integration.engine.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -94,9 +97,9 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
             (VolumeSpec(pool_id=found_in, name="over.qcow2", backing_volume_id=found.id),),
         ),
         "image": (images.add_image, (ImageSpec(name="stolen", volume_id=found.id),)),
-        "attach": (hardware.add_disk, (vm.id, DiskSpec(volume_id=found.id))),
+        "attach": (devices.add_disk, (vm.id, DiskSpec(volume_id=found.id))),
         "create": (
-            creation.create_vm,
+            create.create_vm,
             (VmSpec(name="thief", host_id=vm.host_id, disks=[DiskSpec(volume_id=found.id)], start=False),),
         ),
     }
@@ -260,7 +263,7 @@ def boots(site: Site, kernel: str, initrd: str | None = None, name: str = "boote
     """What comes of a VM with this kernel: the code of the refusal, None where it was made."""
     choice = KernelSpec(kernel_volume_id=kernel, initrd_volume_id=initrd)
     spec = VmSpec(name=name, host_id=next(iter(site.host_ids.values())), kernel=choice, disks=[], start=False)
-    return code_of(site, creation.create_vm, spec)
+    return code_of(site, create.create_vm, spec)
 
 
 def test_a_pool_that_a_cut_file_stopped_says_which_and_uploads_can_still_be_given_up(

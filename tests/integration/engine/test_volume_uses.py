@@ -12,7 +12,10 @@ from app.core.vms.states import VmState
 from app.db.models import RemovedVm
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
-from app.services import creation, hardware, images, removal, volumes
+from app.services.library import images
+from app.services.storage import volumes
+from app.services.vms import delete, devices
+from app.services.vms.create import create
 from tests.integration.engine.site import Site
 from tests.integration.engine.test_volume_checks import (
     MIB,
@@ -48,7 +51,7 @@ def vm_with(site: Site, host: LabHost, name: str, *disks: DiskSpec, machine: str
         disks=disks,
         start=False,
     )
-    return code_of(site, creation.create_vm, spec)
+    return code_of(site, create.create_vm, spec)
 
 
 def define(host: LabHost, site: Site, name: str, devices: str = "", system: str = "") -> None:
@@ -87,7 +90,7 @@ def test_a_floppy_writes_to_nothing(host: LabHost, site: Site) -> None:
     vm = site.vm("old")
     assert vm is not None
     with pytest.raises(Exception, match="the guest may write to"):
-        ask(site, hardware.change_medium, vm.id, "fda", hardware.Medium(volume_id=first))
+        ask(site, devices.change_medium, vm.id, "fda", devices.Medium(volume_id=first))
 
 
 def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> None:
@@ -108,7 +111,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
         assert vm_with(site, host, name, DiskSpec(volume_id=found)) is None
         vm = site.vm(name)
         assert vm is not None
-        done(site, removal.delete_vm, vm.id, RemovalSpec())
+        done(site, delete.delete_vm, vm.id, RemovalSpec())
     done(site, images.add_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
@@ -117,7 +120,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
     )
     for name in ("imaged", "based"):
         gone = row(site, RemovedVm, RemovedVm.name == name)
-        assert code_of(site, removal.bring_back, gone.id) == "volume_in_use", name
+        assert code_of(site, delete.bring_back, gone.id) == "volume_in_use", name
     assert host.virsh("list", "--all", "--name") == ""
 
 

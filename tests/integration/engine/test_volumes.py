@@ -27,8 +27,10 @@ from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services import downloads, images, storage, uploads, volumes, work
-from app.services.part_claims import PartClaim
+from app.services.library import images
+from app.services.storage import downloads, storage, uploads, volumes
+from app.services.storage.upload_locks import PartClaim
+from app.tasks import queue
 from tests.integration.engine.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -356,7 +358,7 @@ def test_a_repeated_first_part_whose_volume_is_being_created_is_known_by_the_sam
     upload_id = begin(site, "twice.img", data)
     note = volume_note(pool_uuid(site), "twice.img") | {"state": REQUESTED, "size": str(MIB - 5 * 1024)}
     with site.services.database.begin() as session:
-        work.note_made(session, upload_id, [note])
+        queue.note_made(session, upload_id, [note])
     host.virsh("vol-create-as", "local", "twice.img", f"{MIB - 5 * 1024}B", "--format", "raw")
     assert send(site, upload_id, data, 0, MIB) == MIB
     assert site.task(upload_id).state is TaskState.SUCCEEDED

@@ -16,9 +16,9 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.db.models import Vm
-from app.services.context import Ctx
 from app.web import pages
 from app.web.auth import Visitor
 from tests.integration.api.conftest import Console, opened_console

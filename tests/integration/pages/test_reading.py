@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app.core.access.privileges import Role
 from app.db import models
 from app.hypervisor.xml.domains.read import read_vm
-from app.services.mirror.definitions import parsed
+from app.inventory.vms.definitions import parsed
 from app.web.pages import lists, network_tables, tables
 from app.web.pages.table import Table
 from tests.integration.api.conftest import Console, Inventory

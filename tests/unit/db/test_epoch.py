@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
+from app.core.notices import Hub
 from app.core.tasks.states import TaskState
 from app.db.epoch import EpochFile, Mark, is_restored, note_step, settle
 from app.db.models import Epoch, Event, Task
 from app.db.session import Database
-from app.services import work
-from app.services.notices import Hub
+from app.tasks import queue
 
 
 @pytest.fixture
@@ -169,14 +169,14 @@ def test_a_restored_database_does_not_repeat_work_that_was_under_way_in_it(worke
     with worked_on.begin() as session:
         session.add_all([task(state, note) for state in TaskState])
     with worked_on.begin() as session:
-        work.end_restored(session, Hub(), {"code": "interrupted", "title": "t"})
+        queue.end_restored(session, Hub(), {"code": "interrupted", "title": "t"})
     with worked_on.read() as session:
         rows = session.scalars(sa.select(Task)).all()
         assert all(TaskState(row.state).is_final for row in rows)
         interrupted = [row for row in rows if row.error and row.error["code"] == "interrupted"]
         assert len(interrupted) == sum(not state.is_final for state in TaskState)
         # What a task had noted may be a disk of a VM by now: nothing of it is removed.
-        assert work.leftovers(session) == []
+        assert queue.leftovers(session) == []
         assert session.scalars(sa.select(Event.params)).all() == [{"count": len(interrupted)}]
 
 
@@ -185,9 +185,9 @@ def test_every_step_of_a_task_lets_the_number_grow(worked_on: Database) -> None:
     with worked_on.begin() as session:
         session.add(one)
     for each in (
-        lambda session: work.begin_task(session, hub, one.id),
-        lambda session: work.mark_sent(session, one.id),
-        lambda session: work.note_made(session, one.id, []),
+        lambda session: queue.begin_task(session, hub, one.id),
+        lambda session: queue.mark_sent(session, one.id),
+        lambda session: queue.note_made(session, one.id, []),
     ):
         before = now(worked_on)
         with worked_on.begin() as session:

@@ -11,7 +11,7 @@ from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.engine.backlog import settle
 from app.engine.reading_order import ReadingOrder
-from app.services.mirror.news import News, gather
+from app.inventory.merged_report import News, gather
 from tests.unit.services.test_mirror import definition
 
 HOST = "host_1"

@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from app.access import accounts
+from app.access.context import Services
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
+from app.core.notices import TREE
 from app.core.tasks.states import TaskState
 from app.db.models import Audit, Condition, Datacenter, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.engine import retention
-from app.services import accounts
-from app.services.context import Services
-from app.services.notices import TREE
 
 
 def never() -> bool:

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from app.access.context import Services
+from app.access.vault import Vault
 from app.config import Settings
 from app.core.hosts.states import HostState
 from app.core.inventory.reports import HostReport
 from app.core.inventory.usage import Usage
+from app.core.notices import Hub
 from app.db.models import Datacenter, Host
 from app.db.session import Database
 from app.engine.writer import Writer
-from app.services.context import Services
-from app.services.notices import Hub
-from app.services.vault import Vault
 
 HOST = "host_aaaaaaaaaaaaaaaa"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

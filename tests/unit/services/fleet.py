@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from app.access.context import Ctx
 from app.core.hosts.capabilities import Offers
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db import models
-from app.services.context import Ctx
 
 GIB = 1 << 30
 OFFERS = Offers(

@@ -12,6 +12,9 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from app.access import accounts, authentication, login_limits, tokens
+from app.access.accounts import Browser
+from app.access.context import Actor, Ctx, Services
 from app.core.access.privileges import Role
 from app.core.access.specs import PasswordChange, TokenSpec, UserPatch, UserSpec
 from app.core.errors import (
@@ -25,9 +28,6 @@ from app.core.errors import (
 )
 from app.core.specs import ListQuery
 from app.db.models import Audit, Login, Token
-from app.services import accounts, authentication, logins, tokens
-from app.services.accounts import Browser
-from app.services.context import Actor, Ctx, Services
 
 PASSWORD = "correct horse battery"
 
@@ -72,9 +72,9 @@ def test_wrong_passwords(services: Services, ada, password: str) -> None:
 def guess(services: Services, times: int, name: str = "ada", **where: str) -> None:
     """Wrong passwords, without the time that real checks take."""
     for _ in range(times):
-        guesser = logins.known_device(services.vault, where.get("device"), where.get("user_id"))
+        guesser = login_limits.known_device(services.vault, where.get("device"), where.get("user_id"))
         remote = where.get("remote", "203.0.113.9")
-        with logins.limited(services, guesser or logins.guesser_at(remote), remote) as failed:
+        with login_limits.limited(services, guesser or login_limits.guesser_at(remote), remote) as failed:
             failed()
 
 
@@ -107,22 +107,22 @@ def test_guesses_on_a_known_device_are_limited_too(services: Services, ada) -> N
 def test_the_cookie_of_a_device_counts_for_its_own_user_and_unchanged_only(
     services: Services, ada, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault, cookie = services.vault, logins.new_device(services.vault, ada.id)
-    assert logins.known_device(vault, cookie, ada.id) is not None
+    vault, cookie = services.vault, login_limits.new_device(services.vault, ada.id)
+    assert login_limits.known_device(vault, cookie, ada.id) is not None
     owner, number, issued, mark = cookie.split(".")
     for forged in (
         *("", ".", "...", "é.é", "a.b.c", cookie + "0", mark, f"{owner}.{number}.{issued}."),
         f"{owner}.{number}.{int(issued) + 1}.{mark}",
     ):
-        assert logins.known_device(vault, forged, ada.id) is None, forged
-    assert logins.known_device(vault, cookie, "user_other") is None
-    assert logins.known_device(vault, cookie, None) is None
-    monkeypatch.setattr(logins, "DEVICE_S", -1)
-    assert logins.known_device(vault, cookie, ada.id) is None
+        assert login_limits.known_device(vault, forged, ada.id) is None, forged
+    assert login_limits.known_device(vault, cookie, "user_other") is None
+    assert login_limits.known_device(vault, cookie, None) is None
+    monkeypatch.setattr(login_limits, "DEVICE_S", -1)
+    assert login_limits.known_device(vault, cookie, ada.id) is None
 
 
 def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> None:
-    storage = logins._limiter.storage
+    storage = login_limits._limiter.storage
     for number in range(50):
         guess(services, 1, remote=f"198.18.0.{number}")
     assert len(storage.storage) >= 50
@@ -134,7 +134,7 @@ def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> No
         time.sleep(0.02)
     kept = (storage.storage, storage.expirations, storage.events, storage.locks)
     assert [len(each) <= 1 for each in kept] == [True] * 4
-    assert not logins._running
+    assert not login_limits._running
 
 
 def test_wrong_passwords_from_one_address_do_not_keep_a_user_out_elsewhere(services: Services, ada) -> None:
@@ -182,7 +182,7 @@ def test_guesses_at_the_same_time_do_not_slip_through(
 ) -> None:
     really, checked = accounts.verify_password, []
 
-    def verify_password(password: str, known: str | None, guesser: logins.Guesser) -> bool:
+    def verify_password(password: str, known: str | None, guesser: login_limits.Guesser) -> bool:
         fits = really(password, known, guesser)
         checked.append(password)
         return fits
@@ -200,7 +200,7 @@ def test_a_sign_in_under_way_with_the_old_password_makes_no_login_after_a_reset(
     """The reset comes after the old password was verified, and is not committed when the login is to be written."""
     really, verified = accounts.verify_password, threading.Event()
 
-    def verify_password(password: str, known: str | None, guesser: logins.Guesser) -> bool:
+    def verify_password(password: str, known: str | None, guesser: login_limits.Guesser) -> bool:
         fits = really(password, known, guesser)
         verified.set()
         return fits
@@ -231,7 +231,7 @@ def test_right_passwords_at_the_same_time_are_given_back(services: Services, ada
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a check does so for as long as a busy machine takes."""
-    monkeypatch.setattr(logins._slots, "_wait_s", 120)
+    monkeypatch.setattr(login_limits._slots, "_wait_s", 120)
 
 
 @contextmanager
@@ -239,7 +239,7 @@ def checks_held(number: int = 2) -> Iterator[ExitStack]:
     """Nobody's password is checked until the stack is closed."""
     with ExitStack() as held:
         for each in range(number):
-            held.enter_context(logins._slots.slot(f"test {each}", AssertionError))
+            held.enter_context(login_limits._slots.slot(f"test {each}", AssertionError))
         yield held
 
 
@@ -279,7 +279,7 @@ def test_sixty_guesses_at_once_from_one_address_do_not_block_the_login_of_anothe
         attack = outer.submit(_all_at_once, 60, one)
         assert all(refused.acquire(timeout=30) for _ in range(56))
         ours = outer.submit(sign_in, services)
-        eventually(lambda: logins._slots.waiting == 5)
+        eventually(lambda: login_limits._slots.waiting == 5)
         held.close()
         assert ours.result().user.id == ada.id
         assert attack.result().count("wrong_password") == 4
@@ -290,7 +290,7 @@ def test_passwords_are_hashed_before_the_database_is_locked(
 ) -> None:
     really, wrote = accounts.hash_password, []
 
-    def hash_password(password: str, guesser: logins.Guesser) -> str:
+    def hash_password(password: str, guesser: login_limits.Guesser) -> str:
         with services.database.begin(wait_ms=0) as session:  # another writer, while the hash is made
             session.execute(sa.update(Login).values(remote="192.0.2.1"))
         wrote.append(password)

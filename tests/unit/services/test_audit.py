@@ -3,14 +3,14 @@
 import pytest
 import sqlalchemy as sa
 
+from app.access import audit
+from app.access.context import Services
 from app.core.access.specs import AuditQuery
 from app.core.errors import HostUnreachable, NotAllowed
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.records import Ref
 from app.db.models import Audit
-from app.services import audit
-from app.services.context import Services
 
 VM = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name="web 100%")
 

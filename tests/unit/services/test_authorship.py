@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.ids import new_id
 from app.core.inventory.reports import HostSnapshot
 from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db import models
-from app.services.context import Services
 from tests.unit.services.test_mirror import DB, WEB, World, definition, pool, vm
 
 OFF = definition("off", xml="<domain type='kvm'/>")

@@ -2,11 +2,13 @@
 
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.inventory.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
 from app.core.inventory.reports import HostSnapshot
 from app.db import models
-from app.services import conditions, storage, vms
-from app.services.context import Services
+from app.inventory import conditions
+from app.services.storage import storage
+from app.services.vms import vms
 from tests.databases import Contexts
 from tests.unit.services.test_mirror import WEB, World, pool, vm
 

@@ -7,14 +7,14 @@ import asyncssh
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
+from app.access.host_secrets import secret_of
 from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, EditConflict, InvalidInput, NotAllowed, NotFound
 from app.core.specs import ListQuery
 from app.db.models import Audit, Credential, Datacenter, Host
 from app.hypervisor.transport.targets import SshPassword
-from app.services import credentials
-from app.services.context import Services
-from app.services.secrets import secret_of
+from app.services.hosts import credentials
 
 PASSWORD = "Tr0ub4dor&3-unmistakable"
 PRIVATE_KEY = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()

@@ -5,7 +5,7 @@ import pytest
 from app.core.errors import Conflict, EditConflict, NotAllowed, NotFound
 from app.core.inventory.specs import DatacenterSpec
 from app.core.specs import ListQuery
-from app.services import datacenters
+from app.services.inventory import datacenters
 from tests.unit.services.test_credentials import host
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.vms.devices import HardwarePatch
-from app.services.context import Ctx
-from app.services.hardware import change_hardware
+from app.services.vms.devices import change_hardware
 from tests.unit.services.fleet import GIB, add_datacenter, add_host, add_vm
 
 

@@ -3,15 +3,15 @@
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Ctx
 from app.core.access.privileges import Role
 from app.core.errors import InvalidInput, NotAllowed
 from app.core.hosts.specs import HostPatch
 from app.core.vms.create_spec import NicSpec, VmSpec
 from app.db.models import Audit, Datacenter, Host, Network
-from app.services import hosts
-from app.services.context import Ctx
-from app.services.host_access import require_for_definition
-from app.services.planned_nics import plan_nics
+from app.services.hosts import hosts
+from app.services.vms.create.nic_planner import plan_nics
+from app.services.vms.host_access import require_for_definition
 from tests.databases import Contexts
 
 HOST = "host_aaaaaaaaaaaaaaaa"

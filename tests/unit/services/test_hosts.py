@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.access.context import Actor, Services
 from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, InvalidInput, NotAllowed
 from app.core.hosts.specs import HostPatch, HostSpec, HostTarget
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Datacenter, Host
-from app.services import credentials, hosts
-from app.services.context import Actor, Services
+from app.services.hosts import credentials, hosts
 from tests.databases import Contexts
 
 HOST = new_id(ObjectKind.HOST)

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, InvalidInput
-from app.services.idempotency import KEPT, remember, remembered
+from app.tasks.idempotency import KEPT, remember, remembered
 
 ANSWER = {"status": 202, "body": {"id": "task_1"}}
 

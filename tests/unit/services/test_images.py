@@ -2,10 +2,10 @@
 
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.specs import ListQuery
 from app.db.models import Image, ImageCopy
-from app.services import images
-from app.services.context import Services
+from app.services.library import images
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Task
-from app.services import work
-from app.services.context import Services
+from app.tasks import queue
 from tests.integration.api.conftest import fill
 
 
@@ -39,4 +39,4 @@ def test_leftovers_of_a_host_that_is_gone_do_not_keep_those_of_others_waiting(se
     add_failed(services, dead, 120)
     wanted = add_failed(services, answering, 1)
     with services.database.read() as session:
-        assert [task_id for task_id, _, _ in work.leftovers(session)] == wanted
+        assert [task_id for task_id, _, _ in queue.leftovers(session)] == wanted

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.access import look_alikes
 from app.core.inventory.specs import DatacenterSpec, EventQuery
 from app.db.models import Vm
-from app.services import datacenters, events, look_alikes
+from app.inventory import events
+from app.services.inventory import datacenters
 from tests.unit.services.test_credentials import host
 
 

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.hosts.states import HostMode, HostState
 from app.core.ids import new_id
@@ -10,8 +11,8 @@ from app.core.kinds import ObjectKind
 from app.core.records import Ref
 from app.core.vms.states import VmState
 from app.db import models
-from app.services import macs, tasks
-from app.services.context import Ctx
+from app.services.vms.create import mac_addresses
+from app.tasks import tasks
 
 MakeCtx = Callable[..., Ctx]
 MAC = "52:54:00:aa:bb:cc"
@@ -60,26 +61,26 @@ def add_vm(ctx: Ctx, name: str, mac: str, state: VmState = VmState.RUNNING) -> t
 
 def test_a_new_address_is_free(ctx: MakeCtx) -> None:
     mine = ctx()
-    mac = macs.free_mac(mine)
+    mac = mac_addresses.free_mac(mine)
     assert mac.startswith("52:54:00:")
-    macs.require_free(mine, mac, "nics")
+    mac_addresses.require_free(mine, mac, "nics")
 
 
 def test_a_taken_address_is_refused_with_who_has_it(ctx: MakeCtx) -> None:
     mine = ctx()
     _, vm = add_vm(mine, "web", MAC.upper(), VmState.MISSING)
     with pytest.raises(InvalidInput) as refused:
-        macs.require_free(mine, MAC, "nics")
+        mac_addresses.require_free(mine, MAC, "nics")
     assert refused.value.code == "mac_taken"
     assert refused.value.field == "nics"
     assert refused.value.said(str) == f"{MAC} is taken: web (kvm-web) has it"
-    macs.require_free(mine, MAC, "nics", vm_id=vm.id)
+    mac_addresses.require_free(mine, MAC, "nics", vm_id=vm.id)
 
 
 def test_a_name_that_looks_like_an_address_takes_none(ctx: MakeCtx) -> None:
     mine = ctx()
     add_vm(mine, MAC, "52:54:00:00:00:01")
-    macs.require_free(mine, MAC, "nics")
+    mac_addresses.require_free(mine, MAC, "nics")
 
 
 def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
@@ -91,8 +92,8 @@ def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
         mine, "vm.create", target=target, host=place, params={"nics": [{"mac": MAC.upper()}]}
     )
     with pytest.raises(InvalidInput) as refused:
-        macs.require_free(mine, MAC, "nics")
+        mac_addresses.require_free(mine, MAC, "nics")
     assert "soon" in refused.value.said(str)
     task.state = "failed"
     mine.session.flush()
-    macs.require_free(mine, MAC, "nics")
+    mac_addresses.require_free(mine, MAC, "nics")

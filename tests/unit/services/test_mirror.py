@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
@@ -15,6 +16,7 @@ from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
 from app.core.messages import filled
 from app.core.networks.observations import NetworkObservation
+from app.core.notices import TREE
 from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.tasks.states import TaskState
 from app.core.vms.observations import (
@@ -28,9 +30,7 @@ from app.core.vms.observations import (
 )
 from app.core.vms.states import VmState
 from app.db import models
-from app.services.context import Services
-from app.services.inventory import observe
-from app.services.notices import TREE
+from app.inventory.observe import observe
 from app.web.i18n import translator
 
 WEB, DB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hosts.states import HostMode, HostState
 from app.core.ids import new_id
@@ -16,8 +17,7 @@ from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
 from app.core.specs import ListQuery
 from app.core.vms.states import VmState
 from app.db import models
-from app.services import filters, mac_duplicates, network_names
-from app.services.context import Ctx
+from app.services.networks import logical_networks, mac_conflicts, nwfilters
 
 MakeCtx = Callable[..., Ctx]
 NOW = datetime.now(UTC)
@@ -88,7 +88,7 @@ def add_vm(ctx: Ctx, host: models.Host, name: str, mac: str, traffic: str | None
 
 
 def places(ctx: Ctx, **asked: object) -> list[NetworkPlace]:
-    return network_names.list_places(ctx, PlacesQuery.model_validate({"name": "shop", **asked})).items
+    return logical_networks.list_places(ctx, PlacesQuery.model_validate({"name": "shop", **asked})).items
 
 
 def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
@@ -99,12 +99,12 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     add_network(mine, hosts[2], "shop", mtu=9000, active=False)
     add_network(mine, hosts[3], "shop", forward_mode="route", addresses=["198.51.100.1/24"])
     add_network(mine, hosts[0], "other", bridge=None, forward_mode="bridge", addresses=[])
-    page = network_names.list_names(mine, ListQuery(limit=1, sort="-hosts"))
+    page = logical_networks.list_names(mine, ListQuery(limit=1, sort="-hosts"))
     assert (page.total, page.items[0].name) == (2, "shop")
     shop = page.items[0]
     assert (shop.hosts, shop.missing, shop.active, shop.differing, shop.variants) == (4, 1, 3, 2, 3)
     assert (shop.mode, shop.addresses, shop.mtu) == ("nat", ["192.0.2.1/24"], None)
-    rest = network_names.list_names(mine, ListQuery(limit=1, sort="-hosts", cursor=page.next))
+    rest = logical_networks.list_names(mine, ListQuery(limit=1, sort="-hosts", cursor=page.next))
     assert [each.name for each in rest.items] == ["other"]
     assert [each.host.name for each in places(mine)] == [f"kvm-{number}" for number in range(5)]
     assert [each.host.name for each in places(mine, show="missing")] == ["kvm-4"]
@@ -115,7 +115,7 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     assert [each.host.name for each in places(mine, show="inactive")] == ["kvm-2"]
     assert [each.host.name for each in places(mine, q="KVM-1")] == ["kvm-1"]
     with pytest.raises(NotFound):
-        network_names.list_places(mine, PlacesQuery(name="nowhere"))
+        logical_networks.list_places(mine, PlacesQuery(name="nowhere"))
 
 
 def test_addresses_that_two_vms_have(ctx: MakeCtx) -> None:
@@ -124,13 +124,13 @@ def test_addresses_that_two_vms_have(ctx: MakeCtx) -> None:
     add_vm(mine, hosts[0], "web", MAC)
     add_vm(mine, hosts[1], "shop", MAC.upper())
     add_vm(mine, hosts[1], "db", "52:54:00:00:00:02")
-    page = mac_duplicates.list_duplicates(mine, ListQuery())
+    page = mac_conflicts.list_duplicates(mine, ListQuery())
     assert page.total == 1
     assert [(each.vm.name, each.host.name) for each in page.items[0].users] == [
         ("shop", "kvm-1"),
         ("web", "kvm-0"),
     ]
-    assert mac_duplicates.list_duplicates(mine, ListQuery(q="00:00:02")).total == 0
+    assert mac_conflicts.list_duplicates(mine, ListQuery(q="00:00:02")).total == 0
 
 
 def add_filter(ctx: Ctx, host: models.Host, name: str, body: str = "") -> models.Filter:
@@ -155,11 +155,11 @@ def test_filters_that_are_used_stay(ctx: MakeCtx) -> None:
     add_vm(mine, host, "web", MAC, "used")
     for each, code in ((used, "filter_in_use"), (base, "filter_in_use"), (own, "built_in")):
         with pytest.raises(Conflict) as refused:
-            filters.delete_filter(mine, each.id)
+            nwfilters.delete_filter(mine, each.id)
         assert refused.value.code == code
-    assert [each.name for each in filters.show_filter(mine, used.id).users] == ["web"]
-    assert [each.name for each in filters.show_filter(mine, base.id).referenced_by] == ["top"]
-    assert [each.name for each in filters.list_filters(mine, FilterQuery(built_in=True)).items] == [
+    assert [each.name for each in nwfilters.show_filter(mine, used.id).users] == ["web"]
+    assert [each.name for each in nwfilters.show_filter(mine, base.id).referenced_by] == ["top"]
+    assert [each.name for each in nwfilters.list_filters(mine, FilterQuery(built_in=True)).items] == [
         "clean-traffic"
     ]
 
@@ -170,9 +170,9 @@ def test_references_exist_and_never_go_in_circles(ctx: MakeCtx) -> None:
     base = add_filter(mine, host, "base")
     add_filter(mine, host, "top", "<filterref filter='base'/>")
     with pytest.raises(InvalidInput, match=r"references\.0: leads back"):
-        filters.change_filter(mine, base.id, FilterPatch(references=["top"]))
+        nwfilters.change_filter(mine, base.id, FilterPatch(references=["top"]))
     with pytest.raises(InvalidInput, match=r"references\.0: names no traffic filter"):
-        filters.create_filter(mine, FilterSpec(name="new", host_id=host.id, references=["nowhere"]))
+        nwfilters.create_filter(mine, FilterSpec(name="new", host_id=host.id, references=["nowhere"]))
     with pytest.raises(Conflict) as refused:
-        filters.create_filter(mine, FilterSpec(name="top", host_id=host.id))
+        nwfilters.create_filter(mine, FilterSpec(name="top", host_id=host.id))
     assert refused.value.code == "name_taken"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.core.inventory.reports import HostReport, HostSnapshot
 from app.core.storage.observations import PoolObservation, VolumeObservation
-from app.services.mirror.news import gather
+from app.inventory.merged_report import gather
 
 VOLUME = VolumeObservation("a", "/p/a", "file", "raw", 1, 1, None)
 POOL = PoolObservation("u", "p", "dir", "running", True, True, 1, 1, 1, "/p", volumes=(VOLUME,))

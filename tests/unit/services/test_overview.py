@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Ctx, Services
 from app.core.hosts.states import HOST_STATE_TITLES, HostState
 from app.db.models import Host, Pool, Vm
-from app.services.context import Ctx, Services
-from app.services.overview import MOST_HOSTS, overview
+from app.services.inventory.dashboard import MOST_HOSTS, overview
 from tests.databases import Contexts
 from tests.integration.api.conftest import Inventory, fill
 

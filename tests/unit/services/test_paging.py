@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.access.paging import page
 from app.core.errors import InvalidInput
 from app.core.vms.specs import VmQuery
 from app.db.models import Datacenter, Host, Vm
-from app.services import vms
-from app.services.paging import page
+from app.services.vms import vms
 from tests.unit.services.test_credentials import host
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.errors import Conflict, NotFound
 from app.core.storage.created_volumes import CREATED, volume_note
 from app.core.storage.uploads import UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
-from app.services import uploads
-from app.services.context import Services
-from app.services.part_claims import PartClaim
-from app.services.upload_volume import _note
+from app.services.storage import uploads
+from app.services.storage.upload_locks import PartClaim
+from app.services.storage.upload_volume import _note
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 

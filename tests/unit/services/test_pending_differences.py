@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.hypervisor.xml.domains.read import read_vm
-from app.services.mirror.definitions import differences, parsed
+from app.inventory.vms.definitions import differences, parsed
 
 DATA = Path(__file__).parent.parent / "hypervisor" / "data"
 LIVE, SAVED = (

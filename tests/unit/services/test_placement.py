@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Actor, Ctx, Services
+from app.capacity.placement import allocated_memory
 from app.core.errors import Conflict
 from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.specs import ActionOptions
 from app.db.models import Host, Task
-from app.services import creation, vms
-from app.services.context import Actor, Ctx, Services
-from app.services.placement import allocated_memory
+from app.services.vms import vms
+from app.services.vms.create import create
 from tests.databases import Contexts
 from tests.unit.services import fleet
 from tests.unit.services.fleet import GIB
@@ -45,7 +46,7 @@ def given(ctx: Contexts) -> dict[str, int]:
 
 
 def test_vms_that_are_asked_for_count_before_they_run(ctx: Contexts, hosts: dict[str, str]) -> None:
-    done = creation.create_many(ctx(), VmBatch(spec=spec("web-##"), count=80))
+    done = create.create_many(ctx(), VmBatch(spec=spec("web-##"), count=80))
     assert len(done.tasks) == 64, "as many as 128 GiB take"
     assert {each.problem.code for each in done.refused} == {"no_host_fits"}
     assert "0 MiB" in (done.refused[0].problem.why or "")
@@ -59,7 +60,7 @@ def test_requests_at_the_same_time_do_not_give_the_same_memory_twice(
     def ask(number: int) -> str:
         try:
             with services.database.begin() as session:
-                creation.create_vm(Ctx(services, session, actor()), spec(f"web-{number:02}", 8))
+                create.create_vm(Ctx(services, session, actor()), spec(f"web-{number:02}", 8))
         except Conflict as refused:
             return refused.code
         return "queued"
@@ -76,7 +77,7 @@ def test_a_start_that_waits_counts(ctx: Contexts, hosts: dict[str, str]) -> None
     vms.act(ctx(), vm.id, VmVerb.START, ActionOptions())
     ctx.commit()
     assert given(ctx)["big"] == 40
-    task = creation.create_vm(ctx(), spec("web", 30))
+    task = create.create_vm(ctx(), spec("web", 30))
     assert task.host is not None
     assert task.host.name != "big"
 
@@ -84,7 +85,7 @@ def test_a_start_that_waits_counts(ctx: Contexts, hosts: dict[str, str]) -> None
 def test_what_a_task_gave_is_free_again_when_it_fails_and_counted_once_when_the_vm_runs(
     ctx: Contexts, hosts: dict[str, str]
 ) -> None:
-    task = creation.create_vm(ctx(), spec("web", 10))
+    task = create.create_vm(ctx(), spec("web", 10))
     asked = ctx()
     row = asked.session.get_one(Task, task.id)
     vm = fleet.add_vm(
@@ -101,11 +102,11 @@ def test_what_a_task_gave_is_free_again_when_it_fails_and_counted_once_when_the_
 def test_vms_that_are_made_and_not_started_are_spread_too(ctx: Contexts, hosts: dict[str, str]) -> None:
     asked = ctx()
     fleet.add_vm(asked, asked.session.get_one(Host, hosts["big"]), "idle", memory_bytes=48 * GIB)
-    plan = creation.preview_vm(ctx(), spec("web"))
+    plan = create.preview_vm(ctx(), spec("web"))
     assert plan.host.name == "small-1"
     asked = ctx()
     fleet.add_vm(asked, asked.session.get_one(Host, hosts["small-1"]), "idle-1", memory_bytes=30 * GIB)
     fleet.add_vm(asked, asked.session.get_one(Host, hosts["small-2"]), "idle-2", memory_bytes=30 * GIB)
-    plan = creation.preview_vm(ctx(), spec("web"))
+    plan = create.preview_vm(ctx(), spec("web"))
     assert plan.host.name == "big"
     assert "65536 MiB are free" in (plan.reason or "")

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from app.core.errors import InvalidInput
 from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
 from app.db.models import Pool, Task
-from app.services import creation, hardware
+from app.services.vms import devices
+from app.services.vms.create import create
 from tests.databases import Contexts
 from tests.unit.services import fleet
 
@@ -38,7 +39,7 @@ def planned(ctx: Contexts, task_id: str) -> list[tuple[str, str]]:
 
 
 def test_a_second_disk_in_the_same_pool_gets_a_name_of_its_own(ctx: Contexts, vm: str) -> None:
-    task = hardware.add_disk(ctx(), vm, NEW)
+    task = devices.add_disk(ctx(), vm, NEW)
     assert planned(ctx, task.id) == [("vdb", "web-vdb.qcow2")]
 
 
@@ -48,15 +49,15 @@ def test_a_name_that_lies_in_the_pool_already_is_passed_over(ctx: Contexts, vm: 
     asked.session.add_all(
         [fleet.add_volume(pool, "web-vdb.qcow2"), fleet.add_volume(pool, "web-vdb-2.qcow2")]
     )
-    task = hardware.add_disk(ctx(), vm, NEW)
+    task = devices.add_disk(ctx(), vm, NEW)
     assert planned(ctx, task.id) == [("vdb", "web-vdb-3.qcow2")]
 
 
 def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: Contexts, vm: str) -> None:
-    first = hardware.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "db-vdb.qcow2"}))
+    first = devices.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "db-vdb.qcow2"}))
     assert planned(ctx, first.id) == [("vdb", "db-vdb.qcow2")]
     named = NEW.model_copy(update={"volume_name": "db-vda.qcow2"})
-    second = creation.create_vm(ctx(), VmSpec(name="db", os=None, disks=[NEW, NEW, named]))
+    second = create.create_vm(ctx(), VmSpec(name="db", os=None, disks=[NEW, NEW, named]))
     assert planned(ctx, second.id) == [
         ("vda", "db-vda-2.qcow2"),
         ("vdb", "db-vdb-2.qcow2"),
@@ -66,7 +67,7 @@ def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: C
 
 def test_a_name_that_somebody_chose_is_refused_when_it_is_taken(ctx: Contexts, vm: str) -> None:
     with pytest.raises(InvalidInput) as told:
-        hardware.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
+        devices.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
     assert told.value.field == "disk.volume_name"
 
 
@@ -95,13 +96,13 @@ def test_one_volume_is_not_in_two_disks_of_a_vm_unless_both_only_read_it(
     asked.session.flush()
     named = [kind | {"volume_id": each.id} for kind, each in zip((first, second), ids, strict=True)]
     with pytest.raises(InvalidInput) as told:
-        creation.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *named]}))
+        create.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *named]}))
     assert told.value.field == "disks.2.volume_id"
     read = [
         kind | {"volume_id": each.id, "readonly": True}
         for kind, each in zip((first, second), ids, strict=True)
     ]
-    assert creation.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *read]}))
+    assert create.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *read]}))
 
 
 def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
@@ -114,7 +115,7 @@ def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
 
 def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
     asked = ctx()
-    host = asked.session.get_one(hardware.Vm, vm).host_id
-    odd = fleet.add_vm(asked, asked.session.get_one(hardware.Host, host), "../a/b").id
-    task = hardware.add_disk(ctx(), odd, NEW)
+    host = asked.session.get_one(devices.Vm, vm).host_id
+    odd = fleet.add_vm(asked, asked.session.get_one(devices.Host, host), "../a/b").id
+    task = devices.add_disk(ctx(), odd, NEW)
     assert planned(ctx, task.id) == [("vdb", "a-b-vdb.qcow2")]

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Host, Pool, PoolDifference, Task
 from app.hypervisor.xml.pools import source_of
-from app.services import pool_proofs
-from app.services.context import Services
-from app.services.volume_places import unverified
+from app.services.storage import shared_pools
+from app.services.storage.volume_locations import unverified
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -33,7 +33,7 @@ def pools(services: Services) -> list[str]:
 
 def test_who_shares_a_pool_is_found_out_without_being_asked(services: Services, pools: list[str]) -> None:
     for _ in range(2):
-        pool_proofs.request_due(services)
+        shared_pools.request_due(services)
     with services.database.read() as session:
         (task,) = session.scalars(sa.select(Task).where(Task.kind == "pool.prove"))
         assert (task.target_id in pools, task.actor_name) == (True, "Vigie")
@@ -45,11 +45,11 @@ def test_a_pair_of_pools_that_was_found_to_differ_is_not_asked_about_again(
     one, other = pools
     session = ctx().session
     later = datetime.now(UTC) + timedelta(days=2)
-    assert len(pool_proofs.due_pools(session, later)) == 1
-    pool_proofs.settle(session, one, same=[], differing=[other])
-    assert pool_proofs.due_pools(session, later) == []
+    assert len(shared_pools.due_pools(session, later)) == 1
+    shared_pools.settle(session, one, same=[], differing=[other])
+    assert shared_pools.due_pools(session, later) == []
     assert session.get_one(Pool, other).proven_at is not None, "it differs from all that there are"
-    pool_proofs.settle(session, one, same=[other], differing=[])
+    shared_pools.settle(session, one, same=[other], differing=[])
     assert session.scalars(sa.select(PoolDifference)).all() == []
     assert unverified(session, session.get_one(Pool, one)) == []
 

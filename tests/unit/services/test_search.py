@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Ctx
 from app.core.casefold import fold, spellings
 from app.core.vms.specs import VmQuery
 from app.db.models import Datacenter, Image, Pool, Vm, Volume
 from app.db.session import folded
-from app.services import search, vms
-from app.services.context import Ctx
+from app.services.inventory import search
+from app.services.vms import vms
 from tests.unit.services.test_credentials import host
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)

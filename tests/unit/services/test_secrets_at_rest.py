@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.errors import InvalidInput
 from app.core.vms.create import SavedSpecSpec
 from app.core.vms.create_spec import CloudInit, VmSpec
@@ -23,9 +24,8 @@ from app.db.models import (
 )
 from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
-from app.services import definitions, saved_specs
-from app.services.context import Services
-from app.services.mirror.definitions import parsed
+from app.inventory.vms.definitions import parsed
+from app.services.vms import definitions, presets
 from tests.databases import Contexts
 
 VM = "vm_aaaaaaaaaaaaaaaa"
@@ -90,20 +90,20 @@ def test_a_comparison_and_an_error_show_no_password_that_was_pasted(vm: Contexts
 
 def keep(ctx: Contexts, **cloud: Any) -> str:
     spec = VmSpec.model_validate({"name": "web", "cloud_init": {"user": "bob", **cloud}})
-    return saved_specs.save_spec(ctx(), SavedSpecSpec(name="web", spec=spec)).id
+    return presets.save_spec(ctx(), SavedSpecSpec(name="web", spec=spec)).id
 
 
 def used(ctx: Contexts, spec_id: str) -> str | None:
     """The user_data of a VM that is made from what is shown of the kept specification."""
-    shown = VmSpec.model_validate(saved_specs.show_spec(ctx(), spec_id).spec)
-    return saved_specs.with_user_data(ctx(), shown.cloud_init or CloudInit()).user_data
+    shown = VmSpec.model_validate(presets.show_spec(ctx(), spec_id).spec)
+    return presets.with_user_data(ctx(), shown.cloud_init or CloudInit()).user_data
 
 
 def test_user_data_of_a_kept_specification_is_sealed_and_never_shown_but_used(ctx: Contexts) -> None:
     spec_id = keep(ctx, user_data=PACKAGES, password="for-bob-alone")
     assert "from-the-preset" not in stored(ctx)
     assert "for-bob-alone" not in stored(ctx)
-    shown = saved_specs.show_spec(ctx(), spec_id)
+    shown = presets.show_spec(ctx(), spec_id)
     cloud = shown.spec["cloud_init"]
     assert (cloud["user_data_from"], "user_data" in cloud, "password" in cloud) == (spec_id, False, False)
     assert used(ctx, spec_id) == PACKAGES
@@ -111,16 +111,16 @@ def test_user_data_of_a_kept_specification_is_sealed_and_never_shown_but_used(ct
 
 def test_a_kept_specification_that_is_sent_back_as_shown_keeps_its_user_data(ctx: Contexts) -> None:
     spec_id = keep(ctx, user_data=PACKAGES)
-    shown = saved_specs.show_spec(ctx(), spec_id)
+    shown = presets.show_spec(ctx(), spec_id)
     again = SavedSpecSpec(name="web", spec=VmSpec.model_validate(shown.spec))
-    saved_specs.replace_spec(ctx(), spec_id, again)
+    presets.replace_spec(ctx(), spec_id, again)
     assert used(ctx, spec_id) == PACKAGES
-    other = saved_specs.save_spec(ctx(), SavedSpecSpec(name="other", spec=again.spec)).id
-    saved_specs.delete_spec(ctx(), spec_id)
+    other = presets.save_spec(ctx(), SavedSpecSpec(name="other", spec=again.spec)).id
+    presets.delete_spec(ctx(), spec_id)
     assert used(ctx, other) == PACKAGES
-    saved_specs.replace_spec(ctx(), other, SavedSpecSpec(name="other", spec=VmSpec(name="web")))
+    presets.replace_spec(ctx(), other, SavedSpecSpec(name="other", spec=VmSpec(name="web")))
     with pytest.raises(InvalidInput) as told:
-        saved_specs.with_user_data(ctx(), CloudInit(user_data_from=other))
+        presets.with_user_data(ctx(), CloudInit(user_data_from=other))
     assert told.value.field == "cloud_init.user_data_from"
 
 
@@ -130,6 +130,6 @@ def test_user_data_that_an_older_version_kept_in_clear_is_sealed(ctx: Contexts, 
     plain = {"name": "old", "name_key": "old", "created_at": asked.now, "created_by": "x", "version": 1}
     asked.session.add(SavedSpec(id="spec_aaaaaaaaaaaaaaaa", spec=spec, **plain))
     asked.session.flush()
-    saved_specs.seal_old(ctx().session, services.vault)
+    presets.seal_old(ctx().session, services.vault)
     assert "from-the-preset" not in stored(ctx)
     assert used(ctx, "spec_aaaaaaaaaaaaaaaa") == PACKAGES

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from app.access.vault import Vault
 from app.core.errors import Unavailable
-from app.services.vault import Vault
 
 SECRET = {"password": "s3cret-é"}
 

@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.db.models import Pool, VmDefinition, Volume
-from app.services import vms
-from app.services.context import Services
+from app.services.vms import vms
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Ctx, Services
 from app.core.errors import Busy, Conflict, VigieError
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
@@ -20,10 +21,11 @@ from app.core.vms.delete import RemovalSpec
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
-from app.services import hardware, pools, removal, tasks, vms, volumes, work
-from app.services.context import Ctx, Services
-from app.services.dependents import dependents
-from app.services.planning import OFFERS
+from app.services.storage import pools, volumes
+from app.services.storage.volume_dependents import dependents
+from app.services.vms import delete, devices, vms
+from app.services.vms.create.config_builder import OFFERS
+from app.tasks import queue, tasks
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -119,14 +121,14 @@ def every_change(ctx: Ctx, world: World) -> dict[str, str]:
         "resize": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=20 * MIB)),
         "shrink": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=MIB, shrink=True)),
         "move": lambda: volumes.move_volume(ctx, volume, VolumeMove(pool_id=_another_pool(ctx, world))),
-        "attach": lambda: hardware.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
+        "attach": lambda: devices.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
     }
     answers = {}
     for name, call in calls.items():
         try:
             with ctx.session.begin_nested():
                 task = call()
-            work.finish_task(ctx.session, ctx.services.hub, task.id, TaskState.SUCCEEDED)
+            queue.finish_task(ctx.session, ctx.services.hub, task.id, TaskState.SUCCEEDED)
             answers[name] = ""
         except Conflict as error:
             answers[name] = error.code
@@ -222,14 +224,14 @@ def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: Worl
 def test_a_volume_on_two_hosts_is_given_to_one_vm_only(world: World, ctx: Contexts) -> None:
     asked = ctx()
     verified(asked, world, same=True)
-    hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     with pytest.raises(Busy):
-        hardware.add_disk(asked, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
+        devices.add_disk(asked, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
 
 
 def test_a_volume_is_not_deleted_while_a_task_attaches_it(world: World, ctx: Contexts) -> None:
     asked = ctx()
-    hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     for volume_id in world.volumes:  # the second host's may be the same file
         with pytest.raises(Busy):
             volumes.delete_volume(asked, volume_id)
@@ -239,7 +241,7 @@ def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Con
     asked = ctx()
     volumes.delete_volume(asked, world.volumes[0])
     with pytest.raises(Busy):
-        hardware.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+        devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
 
 
 @pytest.mark.parametrize("shares", [True, False])
@@ -249,10 +251,10 @@ def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Context
     uses(asked, world.vms[1], shared=shares)
     disk = DiskSpec(volume_id=world.volumes[0], shareable=True)
     if shares:
-        hardware.add_disk(asked, world.vms[0], disk)
+        devices.add_disk(asked, world.vms[0], disk)
         return
     with pytest.raises(Conflict) as told:
-        hardware.add_disk(asked, world.vms[0], disk)
+        devices.add_disk(asked, world.vms[0], disk)
     assert told.value.code == "volume_in_use"
 
 
@@ -356,7 +358,7 @@ def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) 
     task = volumes.delete_volume(asked, world.volumes[0])
     held = sa.select(sa.func.count()).select_from(TaskLock).where(TaskLock.task_id == task.id)
     assert (asked.session.scalar(held) or 0) > 1
-    work.finish_task(asked.session, asked.services.hub, task.id, TaskState.SUCCEEDED)
+    queue.finish_task(asked.session, asked.services.hub, task.id, TaskState.SUCCEEDED)
     assert asked.session.scalar(held) == 0
     volumes.delete_volume(asked, world.volumes[0])
 
@@ -366,7 +368,7 @@ def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World,
     for vm_id in world.vms:
         uses(asked, vm_id)
     with pytest.raises(Conflict) as told:
-        removal.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
+        delete.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
     assert told.value.code == "volume_in_use"
     assert "kvm-01" in (told.value.why or "")
 

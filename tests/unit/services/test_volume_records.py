@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
+from app.access.context import Services
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.states import AS_FOUND, BY_VIGIE
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
-from app.services import storage
-from app.services.context import Services
-from app.services.upload_content import Coming
-from app.services.volume_records import find_recorded, note_links, record_made
+from app.services.storage import storage
+from app.services.storage.upload_content import Coming
+from app.services.storage.volume_records import find_recorded, note_links, record_made
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 

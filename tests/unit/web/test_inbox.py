@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from app.access.context import Actor
 from app.core.access.privileges import Role
-from app.services.context import Actor
-from app.services.notices import Hub
+from app.core.notices import Hub
 from app.web.live import MAX_WAITING, Inbox, visible_topics
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.access.context import Actor
 from app.core.access.privileges import Role
 from app.core.access.records import NewToken
 from app.core.hosts.endpoints import parse_uri
@@ -25,8 +26,7 @@ from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.states import VmState
-from app.services.context import Actor
-from app.services.creation_choices import Choices, Option
+from app.services.vms.create.choices import Choices, Option
 from app.web.pages import network_tables, tables, vm_form
 from app.web.pages.environment import environment
 from app.web.pages.forms import Shown, Told

@@ -1,0 +1,400 @@
+"""People: signing in and out, their logins, and the users that administrators keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from app.access import audit
+from app.access.context import Actor, Ctx, Services
+from app.access.login_limits import (
+    Guesser,
+    digest,
+    guesser_at,
+    guesser_of,
+    hash_password,
+    known_device,
+    limited,
+    new_device,
+    new_secret,
+    verify_password,
+)
+from app.access.paging import Order, mentions, page, storable
+from app.access.passwords import require_strong
+from app.access.unique_names import check_version, save_named
+from app.core.access.privileges import Role
+from app.core.access.records import SessionRecord, UserRecord
+from app.core.access.specs import LanguageName, PasswordChange, UserPatch, UserSpec
+from app.core.casefold import fold
+from app.core.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.notices import USER
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
+from app.db.models import Login, Token, User
+
+ORDER = Order(
+    {
+        "name": User.name_key,
+        "role": User.role,
+        "created_at": User.created_at,
+        "last_login_at": User.last_login_at,
+    },
+    default="name",
+    unique=User.id,
+)
+LOGINS = Order(
+    {"last_seen_at": Login.last_seen_at, "created_at": Login.created_at},
+    default="-last_seen_at",
+    unique=Login.id,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A login that was just made. `secret` goes into the cookie and is kept nowhere else.
+
+    `device` goes into a cookie that outlives the login: guesses from elsewhere do not keep this browser out.
+    """
+
+    secret: str = field(repr=False)
+    device: str = field(repr=False)
+    login_id: str
+    expires_at: datetime
+    user: UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """What came with an attempt to sign in: the address, and what an earlier login left in the browser's cookies."""
+
+    remote: str | None
+    user_agent: str | None = None
+    device: str | None = field(default=None, repr=False)
+    secret: str | None = field(default=None, repr=False)
+
+
+def sign_in(services: Services, name: str, password: str, browser: Browser) -> SignIn:
+    """Check a name and a password and make a login; the browser's earlier login ends.
+
+    Raises NotSignedIn for a wrong name or password, or a disabled account; TooManyRequests after too many.
+    """
+    remote = browser.remote
+    user = _user_named(services, name)
+    device = known_device(services.vault, browser.device, user.id if user else None)
+    guesser = device or guesser_at(remote)
+    with limited(services, guesser, remote) as failed:
+        fits = verify_password(password, user.password_hash if user else None, guesser)
+        if not fits or user is None:
+            failed()
+            who = Actor(
+                user.id if user else None, user.name if user else _shown(name), Role.VIEWER, "page", remote
+            )
+            error = _wrong()
+            audit.record_refusal(services, who, "login", error)
+            raise error
+    actor = Actor(user.id, user.name, Role(user.role), "page", remote)
+    try:
+        if user.disabled:
+            raise NotSignedIn(
+                N_("This account is disabled."), hint=N_("Ask an administrator."), code="account_disabled"
+            )
+        return _make_login(services, actor, browser, verified=user.password_hash)
+    except NotSignedIn as refused:
+        audit.record_refusal(services, actor, "login", refused)
+        raise
+
+
+def _wrong() -> NotSignedIn:
+    return NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
+
+
+def _user_named(services: Services, name: str) -> User | None:
+    if len(name) > 63 or not storable(name):
+        return None
+    with services.database.read() as session:
+        user = session.scalar(sa.select(User).where(User.name_key == fold(name)))
+        session.expunge_all()  # read outside the transaction, which must not wait for a hash
+    return user
+
+
+def _shown(name: str) -> str:
+    """What somebody typed as a name, made fit for the audit. It may be a password in the wrong field: cut short."""
+    return "".join(each if each.isprintable() else "?" for each in name)[:63]
+
+
+def _make_login(services: Services, actor: Actor, browser: Browser, *, verified: str | None) -> SignIn:
+    """Write the login, unless the hash that was verified was replaced meanwhile; the row's lock waits for a reset."""
+    secret, user_agent = new_secret(), browser.user_agent
+    with services.database.begin() as session:
+        ctx = Ctx(services, session, actor)
+        user = session.get(User, actor.user_id, populate_existing=True, with_for_update=True)
+        if user is None or user.disabled or user.password_hash != verified:
+            raise _wrong()
+        session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
+        _end_earlier(ctx, browser)
+        login = Login(
+            id=new_id(ObjectKind.LOGIN),
+            secret_sha256=digest(secret),
+            user_id=user.id,
+            created_at=ctx.now,
+            last_seen_at=ctx.now,
+            expires_at=ctx.now + timedelta(seconds=services.settings.session_max_s),
+            remote=actor.remote,
+            user_agent=_shown(user_agent)[:200] if user_agent else None,
+        )
+        session.add(login)
+        user.last_login_at = ctx.now
+        audit.record(ctx, "login", target=_ref(user))
+        return SignIn(secret, new_device(services.vault, user.id), login.id, login.expires_at, _record(user))
+
+
+def _end_earlier(ctx: Ctx, browser: Browser) -> None:
+    """End the login that the browser had until now, whoever's it is: its cookie is about to be replaced."""
+    if not browser.secret:
+        return
+    known = sa.select(Login).where(Login.secret_sha256 == digest(browser.secret))
+    earlier = ctx.session.scalar(known)
+    if earlier is not None:
+        ctx.session.delete(earlier)
+        ctx.notify(f"{USER}{earlier.user_id}")
+
+
+def sign_out(ctx: Ctx) -> None:
+    """End the login with which this is asked."""
+    if ctx.actor.login_id is None:
+        return
+    ctx.session.execute(sa.delete(Login).where(Login.id == ctx.actor.login_id))
+    audit.record(ctx, "logout")
+    ctx.notify(f"{USER}{ctx.actor.user_id}")
+
+
+def list_sessions(ctx: Ctx, asked: ListQuery) -> Page[SessionRecord]:
+    """The asker's own logins, the latest used first."""
+    idle = ctx.now - timedelta(seconds=ctx.services.settings.session_idle_s)
+    query = sa.select(Login).where(Login.user_id == ctx.actor.user_id, Login.expires_at > ctx.now)
+    query = query.where(Login.last_seen_at >= idle)
+    if asked.q:
+        query = query.where(mentions((Login.remote, Login.user_agent), asked.q))
+    return page(ctx, query, asked, LOGINS, lambda rows: [_session(ctx, row) for (row,) in rows])
+
+
+def _session(ctx: Ctx, row: Login) -> SessionRecord:
+    return SessionRecord(
+        id=row.id,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        remote=row.remote,
+        user_agent=row.user_agent,
+        current=row.id == ctx.actor.login_id,
+    )
+
+
+def end_session(ctx: Ctx, login_id: str) -> None:
+    """End a login of the asker, or with user.edit of anybody."""
+    login = ctx.session.get(Login, login_id)
+    if login is None or (login.user_id != ctx.actor.user_id and not ctx.can("user.edit")):
+        raise NotFound(N_("There is no such session."))
+    ctx.session.delete(login)
+    audit.record(ctx, "session.end", session=login_id)
+    ctx.notify(f"{USER}{login.user_id}")
+
+
+def list_users(ctx: Ctx, asked: ListQuery) -> Page[UserRecord]:
+    """The users."""
+    ctx.require("user.view")
+    query = sa.select(User)
+    if asked.q:
+        query = query.where(mentions((User.name_key, User.display), asked.q))
+    return page(ctx, query, asked, ORDER, _records)
+
+
+def show_user(ctx: Ctx, user_id: str) -> UserRecord:
+    """One user; everybody may see themselves."""
+    if user_id != ctx.actor.user_id:
+        ctx.require("user.view")
+    return _record(_get(ctx, user_id))
+
+
+def find_user(ctx: Ctx, name: str) -> UserRecord:
+    """The user with this sign-in name, in any case. Raises NotFound."""
+    ctx.require("user.view")
+    user = ctx.session.scalar(sa.select(User).where(User.name_key == fold(name)))
+    if user is None:
+        raise NotFound(N_("There is no such user."))
+    return _record(user)
+
+
+def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
+    """Make a user who can sign in at once."""
+    ctx.require("user.edit")
+    password = spec.password.get_secret_value()
+    require_strong("password", password, about=_words(spec.name, spec.display))
+    hashed = hash_password(password, guesser_of(ctx.actor))  # takes its time: before the database is locked
+    user = User(
+        id=new_id(ObjectKind.USER),
+        display=spec.display or spec.name,
+        password_hash=hashed,
+        role=spec.role,
+        language=spec.language,
+        disabled=False,
+        created_at=ctx.now,
+        version=1,
+    )
+    save_named(ctx, user, spec.name)
+    audit.record(ctx, "user.create", target=_ref(user), role=user.role)
+    return _record(user)
+
+
+def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int | None = None) -> UserRecord:
+    """Change a user. A new password ends all logins of the user, and the tokens unless they are kept.
+
+    Disabling ends the logins; tokens are refused for as long as it lasts.
+    """
+    ctx.require("user.edit")
+    hashed = _hashed(ctx, user_id, patch)
+    user = _get(ctx, user_id, lock=True)
+    check_version(user, expected_version)
+    changed = sorted(patch.model_fields_set)
+    ends = patch.disabled or patch.password is not None
+    if patch.disabled or (patch.role is not None and patch.role != Role.ADMINISTRATOR.value):
+        _keep_an_administrator(ctx, user)
+    if hashed is not None:
+        user.password_hash = hashed
+    if "language" in changed:
+        user.language = patch.language
+    user.display = patch.display or user.display
+    user.role = patch.role or user.role
+    user.disabled = user.disabled if patch.disabled is None else patch.disabled
+    user.version += 1
+    if ends:
+        _end_logins(ctx, user.id)
+    ended = _end_tokens(ctx, user.id) if hashed is not None and not patch.keep_tokens else 0
+    audit.record(
+        ctx,
+        "user.update",
+        target=_ref(user),
+        fields=", ".join(changed),
+        role=user.role,
+        disabled=user.disabled,
+        tokens_ended=ended,
+    )
+    ctx.notify(f"{USER}{user.id}")
+    return _record(user)
+
+
+def _hashed(ctx: Ctx, user_id: str, patch: UserPatch) -> str | None:
+    """The hash of the new password, made before the database is locked; None when the password stays."""
+    if patch.password is None:
+        if patch.keep_tokens is not None:
+            raise InvalidInput("keep_tokens", N_("is of use only with a new password"))
+        return None
+    password = patch.password.get_secret_value()
+    with ctx.services.database.read() as session:
+        row = session.execute(sa.select(User.name, User.display).where(User.id == user_id)).one_or_none()
+    require_strong("password", password, about=_words(*row) if row else ())
+    return hash_password(password, guesser_of(ctx.actor))
+
+
+def _words(*names: str | None) -> tuple[str, ...]:
+    return tuple(name for name in names if name)
+
+
+def delete_user(ctx: Ctx, user_id: str) -> None:
+    """Remove a user with all logins and tokens. The audit keeps the name."""
+    ctx.require("user.edit")
+    user = _get(ctx, user_id, lock=True)
+    _keep_an_administrator(ctx, user)
+    ctx.session.delete(user)
+    audit.record(ctx, "user.delete", target=_ref(user))
+    ctx.notify(f"{USER}{user.id}")
+
+
+def change_password(ctx: Ctx, change: PasswordChange) -> None:
+    """Give oneself a new password. Every other login of oneself ends, and the tokens unless they are kept."""
+    guesser = guesser_of(ctx.actor)
+    known = _check_current(ctx, change, guesser)  # hashes are compared before the database is locked
+    new = change.new.get_secret_value()
+    require_strong("new", new, about=_words(known.name, known.display))
+    hashed = hash_password(new, guesser)
+    user = _get(ctx, ctx.actor.user_id or "", lock=True)
+    check_version(user, known.version)
+    user.password_hash = hashed
+    user.version += 1
+    _end_logins(ctx, user.id, but=ctx.actor.login_id)
+    ended = 0 if change.keep_tokens else _end_tokens(ctx, user.id)
+    audit.record(ctx, "user.password", target=_ref(user), tokens_ended=ended)
+    ctx.notify(f"{USER}{user.id}")
+
+
+def _check_current(ctx: Ctx, change: PasswordChange, guesser: Guesser) -> User:
+    """The asker's row, once the present password was given. Raises InvalidInput, TooManyRequests."""
+    known = _user_named(ctx.services, ctx.actor.name)
+    with limited(ctx.services, guesser, ctx.actor.remote) as failed:
+        current = change.current.get_secret_value()
+        if known is None or not verify_password(current, known.password_hash, guesser):
+            failed()
+            raise InvalidInput("current", N_("is not your password"), code="wrong_password")
+    return known
+
+
+def set_language(ctx: Ctx, language: LanguageName | None) -> None:
+    """Choose the language of one's pages; None follows the browser."""
+    user = _get(ctx, ctx.actor.user_id or "")
+    user.language = language
+
+
+def first_user(services: Services, name: str, password: str, role: Role = Role.ADMINISTRATOR) -> UserRecord:
+    """Make a user on behalf of the program itself, for the command line and the demo."""
+    spec = UserSpec.model_validate({"name": name, "password": password, "role": role.value})
+    with services.database.begin() as session:
+        return create_user(Ctx(services, session, Actor(None, "vigie", Role.ADMINISTRATOR, "system")), spec)
+
+
+def _get(ctx: Ctx, user_id: str, *, lock: bool = False) -> User:
+    user = ctx.session.get(User, user_id, with_for_update=lock or None)
+    if user is None:
+        raise NotFound(N_("There is no such user."))
+    return user
+
+
+def _keep_an_administrator(ctx: Ctx, user: User) -> None:
+    """Refuse what would leave nobody who can manage users. The rows are locked: two cannot both be the last."""
+    query = sa.select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled.is_(False))
+    others = set(ctx.session.scalars(query.order_by(User.id).with_for_update())) - {user.id}
+    if user.role == Role.ADMINISTRATOR and not user.disabled and not others:
+        raise Conflict(
+            N_("This is the last administrator."),
+            why=N_("Without one, nobody could manage users and hosts."),
+            hint=N_("Make another user an administrator first."),
+            code="last_administrator",
+        )
+
+
+def _end_logins(ctx: Ctx, user_id: str, *, but: str | None = None) -> None:
+    query = sa.delete(Login).where(Login.user_id == user_id)
+    ctx.session.execute(query if but is None else query.where(Login.id != but))
+
+
+def _end_tokens(ctx: Ctx, user_id: str) -> int:
+    """End the user's API tokens; return how many there were."""
+    query = sa.delete(Token).where(Token.user_id == user_id).returning(Token.id)
+    return len(ctx.session.scalars(query).all())
+
+
+def _ref(user: User) -> Ref:
+    return Ref(kind=ObjectKind.USER, id=user.id, name=user.name)
+
+
+def _records(rows: Sequence[tuple[User]]) -> list[UserRecord]:
+    return [_record(user) for (user,) in rows]
+
+
+def _record(user: User) -> UserRecord:
+    return UserRecord.model_validate({name: getattr(user, name) for name in UserRecord.model_fields})

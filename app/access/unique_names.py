@@ -1,0 +1,61 @@
+"""Names that are unique whatever their case, and edits that do not overwrite each other."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from app.access import look_alikes
+from app.access.context import Ctx
+from app.core.casefold import fold
+from app.core.errors import Conflict, EditConflict
+from app.core.ids import kind_of
+from app.core.messages import N_
+from app.core.records import Ref
+from app.db.models import Credential, Datacenter, Host, Image, SavedSpec, User, Vm
+
+Named = User | Credential | Datacenter | Host | Image | SavedSpec
+Versioned = Named | Vm
+
+
+def save_named(ctx: Ctx, row: Named, name: str) -> None:
+    """Give the row its name and write it. Raises Conflict (name_taken) when another row has the same name."""
+    is_new = row.name != name
+    row.name, row.name_key = name, fold(name)
+    with ctx.session.no_autoflush:
+        check_free(ctx, type(row), name, but=row.id)
+    try:
+        ctx.session.add(row)
+        ctx.session.flush()
+    except IntegrityError as error:
+        # PostgreSQL: somebody else was quicker. Any other broken rule is a fault of ours.
+        if "name_key" not in str(error.orig):
+            raise
+        raise _taken(ctx, name) from None
+    if is_new and isinstance(row, (Host, Datacenter, Image)) and (kind := kind_of(row.id)):
+        look_alikes.record_warning(ctx, type(row), name, target=Ref(kind=kind, id=row.id, name=name))
+
+
+def check_free(ctx: Ctx, model: type[Named], name: str, *, but: str = "") -> None:
+    """Raise Conflict (name_taken) when a row, other than `but`, has this name."""
+    if ctx.session.scalar(sa.select(model.id).where(model.name_key == fold(name), model.id != but)):
+        raise _taken(ctx, name)
+
+
+def _taken(ctx: Ctx, name: str) -> Conflict:
+    return Conflict(
+        N_("The name is taken."),
+        why=ctx.say(N_("There is a “%(name)s” already; case makes no difference."), {"name": name}),
+        hint=N_("Choose another name."),
+        code="name_taken",
+    )
+
+
+def check_version(row: Versioned, expected: int | None) -> None:
+    """Raise EditConflict when the row is not the version that the asker saw (None: whatever it is)."""
+    if expected is not None and row.version != expected:
+        raise EditConflict(
+            N_("Somebody changed this in between."),
+            why=N_("The version that you edited is not the current one."),
+            hint=N_("Load it again and repeat your change."),
+        )

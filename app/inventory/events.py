@@ -1,0 +1,73 @@
+"""What happened: the event log. Texts are kept as message ids and read in the asker's language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from app.access.context import Ctx
+from app.access.paging import Order, mentions, page
+from app.core.ids import kind_of
+from app.core.inventory.records import EventRecord
+from app.core.inventory.specs import EventQuery
+from app.core.kinds import ObjectKind, Severity
+from app.core.records import Page, Ref
+from app.db.models import Event
+from app.inventory.authorship import EXPLAINS
+
+ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
+# What somebody does: where it was no task of Vigie's, it was done outside. The rest is what Vigie sees or does itself.
+DEEDS = frozenset({*EXPLAINS, "vm.migrated"})
+
+
+def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
+    """Events, newest first; those of a host include its VMs, pools and networks."""
+    query = ctx.visible(sa.select(Event), "event.view")
+    if asked.target:
+        of_host = kind_of(asked.target) is ObjectKind.HOST
+        query = query.where((Event.host_id if of_host else Event.object_id) == asked.target)
+    if asked.severity:
+        query = query.where(Event.severity.in_([each.value for each in asked.severity]))
+    if asked.kind:
+        query = query.where(Event.kind == asked.kind)
+    if asked.q:
+        searched = (Event.kind, Event.object_name, Event.host_name, Event.actor_name)
+        query = query.where(mentions(searched, asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+
+
+def events_after(ctx: Ctx, event_id: int, limit: int = 200) -> list[EventRecord]:
+    """The events that followed one, oldest first; for streams that resume."""
+    query = ctx.visible(sa.select(Event).where(Event.id > event_id), "event.view")
+    return _records(ctx, list(ctx.session.scalars(query.order_by(Event.id).limit(limit))))
+
+
+def _records(ctx: Ctx, rows: Sequence[Event]) -> list[EventRecord]:
+    return [
+        EventRecord(
+            id=row.id,
+            at=row.at,
+            kind=row.kind,
+            severity=Severity(row.severity),
+            message=ctx.say(row.message, row.params),
+            target=_target(row),
+            host=_host(row),
+            task_id=row.task_id,
+            actor=row.actor_name,
+            outside=row.actor_name is None and row.kind in DEEDS,
+        )
+        for row in rows
+    ]
+
+
+def _target(row: Event) -> Ref | None:
+    if row.object_kind is None or row.object_id is None:
+        return None
+    return Ref(kind=ObjectKind(row.object_kind), id=row.object_id, name=row.object_name or row.object_id)
+
+
+def _host(row: Event) -> Ref | None:
+    if row.host_id is None:
+        return None
+    return Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name or row.host_id)

@@ -1,0 +1,40 @@
+"""The row of a VM that is new to the inventory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+
+from app.core.casefold import fold
+from app.core.kinds import ObjectKind
+from app.core.vms.observations import VmObservation
+from app.inventory.batch import Batch, Row
+from app.inventory.usage import COLUMNS as USAGE
+from app.inventory.vms import definitions
+from app.inventory.vms.definition_changes import waits
+from app.inventory.vms.rows import SEEN, Copy
+
+
+def new_row(
+    copy: Copy, vm: VmObservation, now: datetime, sizes: Mapping[str, int], places: Collection[str]
+) -> Row:
+    """All columns of the VM; `sizes` and `places`: volumes and pool folders of its host."""
+    hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None, "dangers": None}
+    if vm.definition is not None:
+        hardware = definitions.hardware_columns(vm.definition, sizes, places)
+    macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
+    row: Row = {"id": copy.id, "host_id": copy.host_id, "uuid": vm.uuid}
+    row |= dict(zip(SEEN, copy.seen, strict=True)) | hardware | dict.fromkeys(USAGE)
+    row |= {"name_key": fold(vm.name), "duplicate": copy.duplicate, "state_since": None, "seen_at": None}
+    row |= {"os_name": None, "guest_hostname": None, "agent_connected": False}
+    row |= {"addresses": [], "tags": [], "notes": "", "created_at": now, "version": 1}
+    row["search_text"] = definitions.vm_search_text(vm.name, vm.uuid, hardware["title"], macs, (), None, ())
+    row["pending"] = None if vm.definition is None else waits(vm.definition, vm.saved)
+    return row
+
+
+def begin_history(batch: Batch, copy: Copy, vm: VmObservation) -> None:
+    """Keep the first definition of a VM that a task makes: its history begins with that task."""
+    lasting = vm.saved or vm.definition
+    if lasting is not None and not definitions.is_live(lasting.xml):
+        batch.version(ObjectKind.VM, copy.id, copy.host_id, None, lasting.xml)

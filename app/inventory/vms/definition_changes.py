@@ -1,0 +1,152 @@
+"""Definitions that are others than before, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.vms.observations import VmDefinition
+from app.db import models
+from app.inventory.batch import Batch, Row, chunks, table
+from app.inventory.merged_report import News
+from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed
+from app.inventory.vms.events import Change, tell_vm
+from app.inventory.vms.rows import Copy
+
+Defined = tuple[News, Copy, VmDefinition, VmDefinition | None]
+"""A definition, and of a running VM that was read by itself the saved one: what it is after its next power-off."""
+CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
+APPLIED = Change("vm.applied", N_("VM %(name)s has what waited for its power-off: %(parts)s."))
+
+
+def write_definitions(
+    batch: Batch,
+    defined: Sequence[Defined],
+    sizes: Mapping[str, Mapping[str, int]],
+    places: Mapping[str, Collection[str]],
+) -> set[str]:
+    """Write those that changed; return the ids of their VMs.
+
+    `sizes` and `places`: see `definitions.volume_sizes` and `definitions.pool_places`.
+    """
+    definition = table(models.VmDefinition).c
+    digests: dict[str, tuple[str, str | None]] = {}
+    for some in chunks(copy.id for _, copy, _, _ in defined):
+        query = sa.select(definition.vm_id, definition.digest, definition.saved_digest)
+        rows = batch.session.execute(query.where(definition.vm_id.in_(some)))
+        digests |= {row.vm_id: (row.digest, row.saved_digest) for row in rows}
+    changed = [each for each in defined if not each[1].new and _is_new(each, digests.get(each[1].id))]
+    before: dict[str, sa.Row[Any]] = {}
+    columns = (
+        definition.vm_id,
+        definition.xml,
+        definition.parsed,
+        definition.saved_xml,
+        definition.saved_parsed,
+    )
+    for some in chunks(copy.id for _, copy, _, _ in changed if copy.id in digests):
+        stored = sa.select(*columns).where(definition.vm_id.in_(some))
+        before |= {row.vm_id: row for row in batch.session.execute(stored)}
+    for news, copy, new, saved in changed:
+        columns_of = hardware_columns(new, sizes.get(news.host_id, {}), places.get(news.host_id, ()))
+        stored_columns = _columns(new, saved)
+        if saved is not None or not is_live(new.xml):
+            columns_of["pending"] = bool(stored_columns["pending"])
+        batch.update(models.Vm, copy.id, columns_of)
+        batch.topics.add(copy.id)
+        row = before.get(copy.id)
+        if row is None:
+            batch.insert(models.VmDefinition, {"vm_id": copy.id, "read_at": batch.now} | stored_columns)
+        else:
+            _replace(batch, news, copy, stored_columns, row)
+    return {copy.id for _, copy, _, _ in changed}
+
+
+def only_saved(session: Session, told: Iterable[tuple[News, Mapping[str, Copy]]]) -> list[Defined]:
+    """Saved definitions that came without the running ones, each with the running one that is stored.
+
+    Those that are stored already are left out, and those of VMs that are not known to run.
+    """
+    wanted = {
+        copy.id: (news, copy, saved)
+        for news, copies in told
+        for uuid, saved in news.saved.items()
+        if (copy := copies.get(uuid)) is not None and not copy.gone and not copy.new
+    }
+    stored = table(models.VmDefinition).c
+    found: list[Defined] = []
+    for some in chunks(wanted):
+        digests = session.execute(sa.select(stored.vm_id, stored.saved_digest).where(stored.vm_id.in_(some)))
+        other = [row.vm_id for row in digests if row.saved_digest != wanted[row.vm_id][2].digest]
+        query = sa.select(stored.vm_id, stored.xml, stored.parsed).where(stored.vm_id.in_(other))
+        for row in session.execute(query):
+            if is_live(row.xml):
+                news, copy, saved = wanted[row.vm_id]
+                found.append((news, copy, replace(load(row.parsed), xml=row.xml), saved))
+    return found
+
+
+def _is_new(seen: Defined, known: tuple[str, str | None] | None) -> bool:
+    _, _, new, saved = seen
+    if known is None or known[0] != new.digest:
+        return True
+    if saved is not None:
+        return saved.digest != known[1]
+    return known[1] is not None and not is_live(new.xml)
+
+
+def insert_definition(batch: Batch, vm_id: str, new: VmDefinition, saved: VmDefinition | None) -> None:
+    """Write the first definition of a VM."""
+    batch.insert(models.VmDefinition, {"vm_id": vm_id, "read_at": batch.now} | _columns(new, saved))
+
+
+def waits(new: VmDefinition, saved: VmDefinition | None) -> bool | None:
+    """Whether changes wait for a power-off; None when that is not known yet."""
+    if saved is not None:
+        return bool(differences(parsed(new), parsed(saved), live=True))
+    return None if is_live(new.xml) else False
+
+
+def _columns(new: VmDefinition, saved: VmDefinition | None) -> Row:
+    """What is stored of a definition, and of the saved one beside it."""
+    now = parsed(new)
+    row: Row = {"digest": new.digest, "xml": new.xml, "parsed": now}
+    if saved is None:
+        return row | dict.fromkeys(("saved_digest", "saved_xml", "saved_parsed", "pending"))
+    later = parsed(saved)
+    row |= {"saved_digest": saved.digest, "saved_xml": saved.xml, "saved_parsed": later}
+    return row | {"pending": differences(now, later, live=True)}
+
+
+def _replace(batch: Batch, news: News, copy: Copy, columns: Row, stored: sa.Row[Any]) -> None:
+    """Write another definition over the stored one, and say what changed."""
+    live, was_live = is_live(columns["xml"]), is_live(stored.xml)
+    later = columns["saved_parsed"]
+    row = {"read_at": batch.now} | columns
+    # A listing reads only what runs; what was read of the saved definition stays until the VM is read by itself.
+    if live and later is None:
+        for name in ("saved_digest", "saved_xml", "saved_parsed", "pending"):
+            del row[name]
+    batch.update(models.VmDefinition, copy.id, row, by="vm_id")
+    parts = differences(stored.parsed, columns["parsed"], live=was_live or live)
+    if was_live and not live and stored.saved_parsed is not None:
+        # What was saved before takes effect; only what differs from that was changed by somebody.
+        changed = differences(stored.saved_parsed, columns["parsed"], live=False)
+        applied = [each for each in parts if each not in changed]
+        if applied:
+            tell_vm(batch, news, copy.id, copy.name, APPLIED, parts=applied)
+        parts = changed
+    if later is not None and stored.saved_parsed is not None:
+        parts += [each for each in differences(stored.saved_parsed, later, live=False) if each not in parts]
+    if parts:
+        tell_vm(batch, news, copy.id, copy.name, CHANGED, parts=parts)
+    lasting_before = stored.saved_xml or (None if was_live else stored.xml)
+    lasting = columns["saved_xml"] or (None if live else columns["xml"])
+    if lasting_before and lasting and lasting_before != lasting:
+        batch.version(ObjectKind.VM, copy.id, news.host_id, lasting_before, lasting)

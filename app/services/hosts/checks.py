@@ -1,0 +1,36 @@
+"""Whether work may be sent to a host."""
+
+from __future__ import annotations
+
+from app.access.context import Ctx
+from app.core.errors import Conflict
+from app.core.hosts.states import HOST_STATE_TITLES, HostMode, HostState
+from app.core.messages import N_
+from app.core.vms.actions import HOST_OBSERVED
+from app.db.models import Host
+
+
+def require_workable(ctx: Ctx, host: Host) -> None:
+    """Raise Conflict (host_observed, host_not_connected) when nothing may be changed on the host now."""
+    if host.mode == HostMode.OBSERVE.value:
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")),
+            why=ctx.translate(HOST_OBSERVED.reason),
+            hint=ctx.translate(HOST_OBSERVED.hint),
+            code=HOST_OBSERVED.code,
+        )
+    require_connected(ctx, host)
+
+
+def require_connected(ctx: Ctx, host: Host) -> None:
+    """Raise Conflict (host_not_connected) when the host cannot be reached now."""
+    state = HostState(host.state)
+    if not state.is_usable:
+        raise Conflict(
+            ctx.translate(N_("This cannot be done now.")),
+            why=ctx.say(N_("The host is not connected (%(state)s)."), {"state": [HOST_STATE_TITLES[state]]}),
+            hint=ctx.translate(
+                N_("Wait until the host answers again, or look at the host's page for the reason.")
+            ),
+            code="host_not_connected",
+        )

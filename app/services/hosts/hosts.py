@@ -1,0 +1,341 @@
+"""Hosts: registering them after a look, and what people set of them. The engine does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.access import audit
+from app.access.context import Actor, Ctx, Services
+from app.access.paging import Order, contains, page
+from app.access.unique_names import check_free, check_version, save_named
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.hosts.records import HostCheck, HostDetail, HostRecord
+from app.core.hosts.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
+from app.core.hosts.states import HostState, Transport
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.notices import HOSTS, TREE
+from app.core.records import Page, Ref
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.db.models import Datacenter, Host, Tag, Task, Vm
+from app.inventory.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
+from app.services.hosts.probe import Look, credential_for, endpoint_of, look_at, where_columns
+from app.services.hosts.records import check_records, detail_of, records_of, select_hosts, select_listed
+
+ORDER = Order(
+    {
+        "name": Host.name_key,
+        "state": Host.state,
+        "datacenter": Datacenter.name_key,
+        "address": Host.address,
+        "cpu": Host.cpu_percent,
+        "memory": Host.memory_bytes,
+        "memory_used": Host.memory_used_bytes,
+        "vm_count": Host.vm_count,
+        "observed_at": Host.observed_at,
+    },
+    default="name",
+    unique=Host.id,
+)
+# A change of one of these makes the engine connect anew.
+WHERE_FIELDS = frozenset({"address", "port", "user", "socket", "credential_id"})
+Translate = Callable[[str], str]
+
+
+def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
+    """The hosts that pass the filters."""
+    query = ctx.visible(select_listed(), "host.view")
+    if asked.state:
+        query = query.where(Host.state.in_([state.value for state in asked.state]))
+    if asked.datacenter:
+        query = query.where(Host.datacenter_id == asked.datacenter)
+    if asked.mode:
+        query = query.where(Host.mode == asked.mode.value)
+    if asked.tag:
+        query = query.where(Host.id.in_(sa.select(Tag.object_id).where(Tag.name == asked.tag)))
+    if asked.q:
+        query = query.where(contains(Host.search_text, asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: records_of(ctx, rows))
+
+
+def hosts_by_id(ctx: Ctx, ids: Collection[str]) -> list[HostRecord]:
+    """These hosts, in no order, without those that are gone; for live updates of lists."""
+    query = ctx.visible(select_listed().where(Host.id.in_(ids)), "host.view")
+    return records_of(ctx, [(row[0], row[1]) for row in ctx.session.execute(query)])
+
+
+def show_host(ctx: Ctx, host_id: str) -> HostDetail:
+    """One host with all that is known. Raises NotFound."""
+    row = ctx.session.execute(
+        ctx.visible(select_hosts().where(Host.id == host_id), "host.view")
+    ).one_or_none()
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such host.")))
+    return detail_of(ctx, row[0], row[1])
+
+
+def check_host(services: Services, actor: Actor, translate: Translate, target: HostTarget) -> HostCheck:
+    """Look at a host without adding it: identity, hardware, compatibility.
+
+    It talks to the host, so it opens its own short transactions around that. Raises IdentityUnconfirmed with
+    the fingerprint when the target names none, and HostError and its kinds.
+    """
+    look = look_at(services, actor, translate, target)
+    with services.database.read() as session:
+        ctx = Ctx(services, session, actor, translate)
+        return HostCheck(
+            fingerprint=look.fingerprint,
+            hostname=look.facts.hostname,
+            libvirt_uuid=_machine(look),
+            libvirt_version=look.facts.libvirt_version,
+            hypervisor_version=look.facts.hypervisor_version,
+            cpus=look.facts.cpus,
+            memory_bytes=look.facts.memory_bytes,
+            vm_count=len(look.snapshot.vms or ()),
+            checks=check_records(ctx, look.checks),
+            already_host=_same_machine(ctx, _machine(look)),
+        )
+
+
+def add_host(services: Services, actor: Actor, translate: Translate, spec: HostSpec) -> HostDetail:
+    """Register a host after a look at it. Raises what `check_host` does, and Conflict (duplicate_host, name_taken)."""
+    with services.database.read() as session:
+        _check_place(Ctx(services, session, actor, translate), spec)
+    look = look_at(services, actor, translate, spec)
+    with services.database.begin() as session:
+        ctx = Ctx(services, session, actor, translate)
+        ctx.require("host.add")
+        known = _same_machine(ctx, _machine(look))
+        if known is not None:
+            raise Conflict(
+                translate(N_("This machine is registered already.")),
+                why=ctx.say(N_("Host %(name)s has the same libvirt host UUID."), {"name": known.name}),
+                hint=translate(
+                    N_("If it is another machine, give it a host_uuid of its own in its libvirtd.conf.")
+                ),
+                code="duplicate_host",
+            )
+        host = _new_row(ctx, spec, look)
+        save_named(ctx, host, spec.name)
+        _set_tags(ctx, host, spec.tags)
+        audit.record(ctx, "host.add", target=_ref(host), address=str(look.endpoint), mode=host.mode)
+        ctx.notify(HOSTS, TREE, host.id)
+        return show_host(ctx, host.id)
+
+
+def _check_place(ctx: Ctx, spec: HostSpec) -> None:
+    """Refuse what needs no look at the host: rights, name, datacenter."""
+    ctx.require("host.add")
+    check_free(ctx, Host, spec.name)
+    if spec.datacenter_id and ctx.session.get(Datacenter, spec.datacenter_id) is None:
+        raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
+
+
+def _new_row(ctx: Ctx, spec: HostSpec, look: Look) -> Host:
+    transport, address = look.endpoint.transport.value, look.endpoint.address
+    return Host(
+        id=new_id(ObjectKind.HOST),
+        datacenter_id=spec.datacenter_id or _first_datacenter(ctx),
+        **where_columns(look.endpoint),
+        credential_id=credential_for(ctx, look.endpoint, spec.credential_id),
+        mode=spec.mode.value,
+        enabled=True,
+        maintenance=False,
+        fingerprint=look.fingerprint,
+        config_version=1,
+        state=HostState.CONNECTING.value,
+        state_params={},
+        state_since=ctx.now,
+        **facts_columns(transport, address, look.facts),
+        **checks_columns(look.checks, ctx.now),
+        vm_count=0,
+        vm_running=0,
+        tags=[],
+        notes=spec.notes,
+        search_text=host_search_text(spec.name, address, look.facts.hostname, spec.tags),
+        created_at=ctx.now,
+        version=1,
+    )
+
+
+def _first_datacenter(ctx: Ctx) -> str:
+    """The oldest datacenter; one is made when there is none."""
+    first = ctx.session.scalar(
+        sa.select(Datacenter.id).order_by(Datacenter.created_at, Datacenter.id).limit(1)
+    )
+    if first is not None:
+        return first
+    row = Datacenter(id=new_id(ObjectKind.DATACENTER), created_at=ctx.now, version=1)
+    save_named(ctx, row, ctx.translate(N_("Datacenter")))
+    return row.id
+
+
+def _machine(look: Look) -> str:
+    return machine_uuid(look.endpoint.transport.value, look.endpoint.address, look.facts.libvirt_uuid)
+
+
+def _same_machine(ctx: Ctx, uuid: str) -> Ref | None:
+    found = ctx.session.execute(sa.select(Host.id, Host.name).where(Host.libvirt_uuid == uuid)).one_or_none()
+    return Ref(kind=ObjectKind.HOST, id=found.id, name=found.name) if found else None
+
+
+def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int | None = None) -> HostDetail:
+    """Change a host. Another address or credential makes the engine connect anew."""
+    host = _get(ctx, host_id, "host.edit")
+    check_version(host, expected_version)
+    fields = patch.model_fields_set
+    if fields & WHERE_FIELDS:
+        _move(ctx, host, patch)
+    if patch.datacenter_id is not None:
+        if ctx.session.get(Datacenter, patch.datacenter_id) is None:
+            raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
+        host.datacenter_id = patch.datacenter_id
+    _set_state(ctx, host, patch)
+    before = _allowed(host)
+    if patch.allowed_bridges is not None:
+        host.allowed_bridges = list(dict.fromkeys(patch.allowed_bridges))
+    if patch.allowed_interfaces is not None:
+        host.allowed_interfaces = list(dict.fromkeys(patch.allowed_interfaces))
+    host.notes = host.notes if patch.notes is None else patch.notes
+    if patch.name is not None:
+        save_named(ctx, host, patch.name)
+    if patch.tags is not None:
+        _set_tags(ctx, host, patch.tags)
+    host.search_text = host_search_text(host.name, host.address, host.hostname, host.tags)
+    host.version += 1
+    ctx.session.flush()
+    changed = {} if before == _allowed(host) else {"allowed_before": before, "allowed": _allowed(host)}
+    audit.record(ctx, "host.update", target=_ref(host), fields=", ".join(sorted(fields)), **changed)
+    ctx.notify(HOSTS, TREE, host.id)
+    return show_host(ctx, host.id)
+
+
+def _allowed(host: Host) -> str:
+    """The bridges and interfaces that VMs may be plugged into, as the audit shows them."""
+    return ", ".join((*(host.allowed_bridges or ()), *(host.allowed_interfaces or ()))) or "–"
+
+
+def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:
+    """Another address, account or credential. Another address means another identity to confirm."""
+    asked = {
+        "transport": host.transport,
+        "address": host.address if patch.address is None else patch.address,
+        "port": host.port if patch.port is None else patch.port,
+        "user": host.user if patch.user is None else patch.user,
+        "socket": host.socket if patch.socket is None else patch.socket,
+        "credential_id": patch.credential_id or host.credential_id,
+    }
+    if host.transport in (Transport.LOCAL, Transport.SIMULATED):
+        asked |= {"port": None, "user": None}
+    if host.transport == Transport.TLS:
+        asked |= {"user": None, "socket": None}
+    target = HostTarget.model_validate(asked)
+    endpoint = endpoint_of(ctx.services, target)
+    wanted = where_columns(endpoint) | {"credential_id": target.credential_id}
+    if all(getattr(host, name) == value for name, value in wanted.items()):
+        return  # a form sends all its fields: the connection stays when none of these differs
+    wanted["credential_id"] = credential_for(ctx, endpoint, target.credential_id)
+    for name, value in wanted.items():
+        setattr(host, name, value)
+    host.config_version += 1
+
+
+def _set_state(ctx: Ctx, host: Host, patch: HostPatch) -> None:
+    """Mode, enabled and maintenance. A disabled host is left alone until it is enabled again."""
+    if patch.mode is not None:
+        host.mode = patch.mode.value
+    if patch.maintenance is not None and patch.maintenance != host.maintenance:
+        host.maintenance = patch.maintenance
+        if HostState(host.state).is_usable:
+            state = HostState.MAINTENANCE if patch.maintenance else HostState.CONNECTED
+            host.state, host.state_since = state.value, ctx.now
+    if patch.enabled is not None and patch.enabled != host.enabled:
+        host.enabled = patch.enabled
+        host.config_version += 1
+        state = HostState.CONNECTING if patch.enabled else HostState.DISABLED
+        host.state, host.state_since = state.value, ctx.now
+        host.state_reason, host.state_params = None, {}
+
+
+def remove_host(ctx: Ctx, host_id: str) -> None:
+    """Forget a host with its VMs, pools and networks; the host itself is not touched."""
+    host = _get(ctx, host_id, "host.remove")
+    active = sa.select(sa.func.count()).where(
+        Task.host_id == host.id, Task.state.in_([state.value for state in ACTIVE_TASK_STATES])
+    )
+    count = ctx.session.scalar(active) or 0
+    if count:
+        raise Conflict(
+            ctx.translate(N_("The host has tasks that have not ended.")),
+            why=ctx.say(N_("%(count)d tasks run or wait on it."), {"count": count}),
+            hint=ctx.translate(N_("Wait for their end, or cancel them.")),
+            code="host_busy",
+        )
+    owned = sa.select(Vm.id).where(Vm.host_id == host.id)
+    ctx.session.execute(sa.delete(Tag).where(sa.or_(Tag.object_id == host.id, Tag.object_id.in_(owned))))
+    ctx.session.execute(sa.delete(Host).where(Host.id == host.id))
+    audit.record(ctx, "host.remove", target=_ref(host), address=host.address)
+    ctx.notify(HOSTS, TREE, host.id)
+
+
+def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
+    """Take the identity that the host shows now as its own. Raises Conflict when it is not the one shown."""
+    host = _get(ctx, host_id, "host.confirm")
+    if spec.fingerprint not in (host.fingerprint_seen, host.fingerprint):
+        raise Conflict(
+            ctx.translate(N_("The host shows another identity than the one that you confirm.")),
+            why=ctx.say(N_("It shows %(seen)s."), {"seen": host.fingerprint_seen or host.fingerprint or "-"}),
+            hint=ctx.translate(N_("Compare it again with what the host itself says.")),
+            code="identity_mismatch",
+        )
+    before = host.fingerprint
+    host.fingerprint, host.fingerprint_seen = spec.fingerprint, None
+    host.config_version += 1
+    host.version += 1
+    if host.enabled:
+        host.state, host.state_since = HostState.CONNECTING.value, ctx.now
+        host.state_reason, host.state_params = None, {}
+    ctx.session.flush()
+    audit.record(ctx, "host.confirm", target=_ref(host), before=before, fingerprint=spec.fingerprint)
+    ctx.notify(HOSTS, host.id)
+    return show_host(ctx, host.id)
+
+
+def reconnect(ctx: Ctx, host_id: str) -> HostDetail:
+    """Have the engine make a new connection now. Raises Conflict for a disabled host."""
+    host = _get(ctx, host_id, "host.edit")
+    if not host.enabled:
+        raise Conflict(
+            ctx.translate(N_("The host is disabled.")),
+            hint=ctx.translate(N_("Enable it; it is connected to then.")),
+            code="host_disabled",
+        )
+    host.config_version += 1
+    ctx.session.flush()
+    audit.record(ctx, "host.reconnect", target=_ref(host))
+    ctx.notify(HOSTS, host.id)
+    return show_host(ctx, host.id)
+
+
+def _set_tags(ctx: Ctx, host: Host, tags: Collection[str]) -> None:
+    host.tags = list(dict.fromkeys(tags))
+    ctx.session.execute(sa.delete(Tag).where(Tag.object_id == host.id))
+    ctx.session.add_all(Tag(object_id=host.id, name=name) for name in host.tags)
+
+
+def _get(ctx: Ctx, host_id: str, privilege: str) -> Host:
+    ctx.require(privilege)
+    query: sa.Select[Any] = ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view")
+    host: Host | None = ctx.session.scalar(query.with_for_update())
+    if host is None:
+        raise NotFound(ctx.translate(N_("There is no such host.")))
+    ctx.require(privilege, host)
+    return host
+
+
+def _ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

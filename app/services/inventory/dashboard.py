@@ -1,0 +1,225 @@
+"""The dashboard: how much there is, how much is used, and what needs a look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.access.context import Ctx
+from app.core.hosts.states import HOST_STATE_TITLES, HostState, Verdict
+from app.core.inventory.records import Attention, Meter, Overview
+from app.core.kinds import Severity
+from app.core.messages import N_
+from app.core.vms.records import VmRecord
+from app.core.vms.states import VmState
+from app.db.models import Host, Pool, Vm
+from app.inventory.staleness import stale_hosts
+from app.services.vms.records import COLUMNS, records_of
+
+BUSIEST = 5
+FULL_PERCENT = 90
+_LOST: tuple[tuple[HostState, Severity, str, str], ...] = (
+    (
+        HostState.IDENTITY_CHANGED,
+        Severity.ERROR,
+        N_("%(name)s shows another identity; nothing is done on it."),
+        N_("Compare the identity and confirm it, if the host was really changed."),
+    ),
+    (
+        HostState.AUTH_FAILED,
+        Severity.ERROR,
+        N_("%(name)s refuses the sign-in."),
+        N_("Check its credential and account."),
+    ),
+    (
+        HostState.NOT_ANSWERING,
+        Severity.WARNING,
+        N_("%(name)s does not answer; its VMs are shown as last seen."),
+        N_("Look at the host's page for the reason."),
+    ),
+)
+MOST_HOSTS = 5
+
+
+def overview(ctx: Ctx) -> Overview:
+    """Everything that the dashboard shows. Figures of silent hosts are their last ones."""
+    ctx.require("host.view")
+    ctx.require("vm.view")
+    host = _host_sums(ctx)
+    states = _by_state(ctx, Vm.state, "vm.view")
+    pool = _storage(ctx)
+    stale = sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
+    doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
+    duplicates = ctx.session.scalar(ctx.visible(doubled, "vm.view")) or 0
+    return Overview(
+        hosts=_by_state(ctx, Host.state, "host.view"),
+        vms=states,
+        stale_vms=ctx.session.scalar(ctx.visible(stale, "host.view")) or 0,
+        duplicate_vms=duplicates,
+        cpu=meter(float(host.cpu_used or 0), int(host.cpus or 0)),
+        memory=meter(int(host.memory_used or 0), int(host.memory or 0)),
+        storage=meter(int(pool.used or 0), int(pool.capacity or 0)),
+        vcpus_promised=host.promised_vcpus or 0,
+        cpus=int(host.cpus or 0),
+        memory_promised_bytes=host.promised_memory or 0,
+        attention=_attention(ctx, states, duplicates),
+        busiest=_busiest(ctx),
+    )
+
+
+def _by_state(ctx: Ctx, state: InstrumentedAttribute[str], privilege: str) -> dict[str, int]:
+    counts = ctx.visible(sa.select(state, sa.func.count()).group_by(state), privilege)
+    return dict(ctx.session.execute(counts).all())
+
+
+def meter(used: float, total: float) -> Meter:
+    """A used part of a whole; the percentage is unknown of nothing."""
+    used, total = float(used), float(total)  # PostgreSQL's sums are decimals
+    return Meter(used=used, total=total, percent=round(100 * used / total, 1) if total else None)
+
+
+def _host_sums(ctx: Ctx) -> Any:
+    running = sa.select(sa.func.sum(Vm.vcpus), sa.func.sum(Vm.memory_bytes)).where(
+        Vm.state == VmState.RUNNING.value
+    )
+    vcpus, memory = ctx.session.execute(ctx.visible(running, "vm.view")).one()
+    sums = sa.select(
+        sa.func.sum(Host.cpus).label("cpus"),
+        sa.func.sum(Host.cpu_percent * Host.cpus / 100.0).label("cpu_used"),
+        sa.func.sum(Host.memory_bytes).label("memory"),
+        sa.func.sum(Host.memory_used_bytes).label("memory_used"),
+        sa.literal(int(vcpus or 0)).label("promised_vcpus"),
+        sa.literal(int(memory or 0), sa.BigInteger()).label("promised_memory"),
+    )
+    return ctx.session.execute(ctx.visible(sums, "host.view")).one()
+
+
+def _storage(ctx: Ctx) -> Any:
+    """What running pools hold and have used.
+
+    Pools of several hosts with the same UUID, kind and target path count once, with the largest figures that
+    were told: hosts that share storage usually report it so. It is no proof: shared storage that is defined
+    with a UUID of its own on each host is counted on each, and local pools of cloned hosts that kept one
+    UUID are counted once. One pass over the pools in the database, no comparison of each with each.
+    """
+    once = sa.select(
+        sa.func.max(Pool.capacity_bytes).label("capacity"),
+        sa.func.max(Pool.allocation_bytes).label("used"),
+    )
+    once = once.where(Pool.state == "running").group_by(Pool.uuid, Pool.kind, Pool.target_path)
+    each = ctx.visible(once, "pool.view").subquery()
+    sums = sa.select(sa.func.sum(each.c.capacity).label("capacity"), sa.func.sum(each.c.used).label("used"))
+    return ctx.session.execute(sums).one()
+
+
+def _busiest(ctx: Ctx) -> list[VmRecord]:
+    query = sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id)
+    query = query.where(Vm.cpu_percent.is_not(None))
+    query = query.order_by(Vm.cpu_percent.desc(), Vm.id.desc()).limit(BUSIEST)
+    return records_of(ctx, [tuple(row) for row in ctx.session.execute(ctx.visible(query, "vm.view"))])
+
+
+def _attention(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attention]:
+    return [
+        *_lost_hosts(ctx),
+        *_vm_troubles(ctx, states, duplicates),
+        *_full_pools(ctx),
+        *_failed_checks(ctx),
+    ]
+
+
+def _lost_hosts(ctx: Ctx) -> list[Attention]:
+    found: list[Attention] = []
+    for state, severity, message, hint in _LOST:
+        query = sa.select(Host.id, Host.name).where(Host.state == state.value).order_by(Host.name_key)
+        rows = ctx.session.execute(ctx.visible(query, "host.view").limit(MOST_HOSTS + 1)).all()
+        for id_, name in rows[:MOST_HOSTS]:
+            found.append(_item(ctx, severity, message, {"name": name}, hint, f"/hosts/{id_}"))
+        if len(rows) > MOST_HOSTS:
+            more = N_("More hosts are in the same state: %(state)s.")
+            found.append(
+                _item(
+                    ctx,
+                    severity,
+                    more,
+                    {"state": [HOST_STATE_TITLES[state]]},
+                    hint,
+                    f"/hosts?state={state.value}",
+                )
+            )
+    return found
+
+
+def _vm_troubles(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attention]:
+    rows = (
+        (
+            duplicates,
+            Severity.ERROR,
+            N_("VMs with the same UUID as another: %(count)d."),
+            N_("Give each copy a UUID of its own before both are started."),
+            "/vms",
+        ),
+        (
+            states.get(VmState.CRASHED.value, 0),
+            Severity.ERROR,
+            N_("Crashed VMs: %(count)d."),
+            N_("Look at their hosts' logs, then start them again."),
+            "/vms?state=crashed",
+        ),
+        (
+            states.get(VmState.MISSING.value, 0),
+            Severity.WARNING,
+            N_("VMs that their hosts do not list any more: %(count)d."),
+            N_(
+                "The XML tab of each has its last definition; take those off the list that are not to come back."
+            ),
+            "/vms?state=missing",
+        ),
+    )
+    return [
+        _item(ctx, severity, message, {"count": count}, hint, url)
+        for count, severity, message, hint, url in rows
+        if count
+    ]
+
+
+def _full_pools(ctx: Ctx) -> list[Attention]:
+    full = Pool.allocation_bytes * 100 > Pool.capacity_bytes * FULL_PERCENT
+    query = sa.select(Pool.id, Pool.name, Host.name, Pool.allocation_bytes * 100 / Pool.capacity_bytes)
+    query = query.join(Host, Host.id == Pool.host_id)
+    query = query.where(Pool.capacity_bytes > 0, full).order_by(Pool.name, Pool.id).limit(MOST_HOSTS)
+    hint = N_("Free space, or move disks to another pool.")
+    message = N_("Pool %(pool)s of %(host)s is %(percent)d %% full.")
+    return [
+        _item(
+            ctx,
+            Severity.WARNING,
+            message,
+            {"pool": name, "host": host, "percent": int(percent)},
+            hint,
+            f"/storage/{id_}",
+        )
+        for id_, name, host, percent in ctx.session.execute(ctx.visible(query, "pool.view"))
+    ]
+
+
+def _failed_checks(ctx: Ctx) -> list[Attention]:
+    failed = Host.worst_check == Verdict.FAIL.value
+    counted = sa.select(sa.func.count()).select_from(Host).where(failed)
+    count = ctx.session.scalar(ctx.visible(counted, "host.view")) or 0
+    if not count:
+        return []
+    found = sa.select(Host.id).where(failed).order_by(Host.name_key).limit(1)
+    first = ctx.session.scalar(ctx.visible(found, "host.view"))
+    url = f"/hosts/{first}/compatibility" if count == 1 else "/hosts"
+    message = N_("Hosts that fail a compatibility check: %(count)d.")
+    hint = N_("The compatibility page of a host says what to mend.")
+    return [_item(ctx, Severity.WARNING, message, {"count": count}, hint, url)]
+
+
+def _item(
+    ctx: Ctx, severity: Severity, message: str, params: dict[str, Any], hint: str, url: str
+) -> Attention:
+    return Attention(severity=severity, message=ctx.say(message, params), hint=ctx.translate(hint), url=url)

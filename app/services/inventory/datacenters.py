@@ -1,0 +1,110 @@
+"""Datacenters: the top of the inventory tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from app.access import audit
+from app.access.context import Ctx
+from app.access.paging import Order, contains, page
+from app.access.unique_names import check_version, save_named
+from app.core.errors import Conflict, NotFound
+from app.core.ids import new_id
+from app.core.inventory.records import DatacenterRecord
+from app.core.inventory.specs import DatacenterSpec
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.notices import TREE
+from app.core.records import Page, Ref
+from app.core.specs import ListQuery
+from app.db.models import Datacenter, Host
+
+ORDER = Order(
+    {"name": Datacenter.name_key, "created_at": Datacenter.created_at}, default="name", unique=Datacenter.id
+)
+
+
+def list_datacenters(ctx: Ctx, asked: ListQuery) -> Page[DatacenterRecord]:
+    """The datacenters."""
+    query = ctx.visible(sa.select(Datacenter), "datacenter.view")
+    if asked.q:
+        query = query.where(contains(Datacenter.name_key, asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+
+
+def show_datacenter(ctx: Ctx, datacenter_id: str) -> DatacenterRecord:
+    """One datacenter."""
+    return _records(ctx, [_get(ctx, datacenter_id)])[0]
+
+
+def create_datacenter(ctx: Ctx, spec: DatacenterSpec) -> DatacenterRecord:
+    """Make an empty datacenter."""
+    ctx.require("datacenter.edit")
+    row = Datacenter(id=new_id(ObjectKind.DATACENTER), created_at=ctx.now, version=1)
+    save_named(ctx, row, spec.name)
+    return _changed(ctx, row, "datacenter.create")
+
+
+def update_datacenter(
+    ctx: Ctx, datacenter_id: str, spec: DatacenterSpec, expected_version: int | None = None
+) -> DatacenterRecord:
+    """Rename a datacenter."""
+    ctx.require("datacenter.edit")
+    row = _get(ctx, datacenter_id, lock=True)
+    check_version(row, expected_version)
+    row.version += 1
+    save_named(ctx, row, spec.name)
+    return _changed(ctx, row, "datacenter.update")
+
+
+def delete_datacenter(ctx: Ctx, datacenter_id: str) -> None:
+    """Remove a datacenter that has no hosts."""
+    ctx.require("datacenter.edit")
+    row = _get(ctx, datacenter_id, lock=True)
+    hosts = ctx.session.scalar(sa.select(sa.func.count()).where(Host.datacenter_id == row.id)) or 0
+    if hosts:
+        raise Conflict(
+            N_("The datacenter is not empty."),
+            why=ctx.say(N_("Hosts in it: %(count)s."), {"count": hosts}),
+            hint=N_("Move its hosts to another datacenter first."),
+            code="not_empty",
+        )
+    ctx.session.delete(row)
+    audit.record(ctx, "datacenter.delete", target=_ref(row))
+    ctx.notify(TREE, row.id)
+
+
+def _changed(ctx: Ctx, row: Datacenter, action: str) -> DatacenterRecord:
+    audit.record(ctx, action, target=_ref(row))
+    ctx.notify(TREE, row.id)
+    return _records(ctx, [row])[0]
+
+
+def _get(ctx: Ctx, datacenter_id: str, *, lock: bool = False) -> Datacenter:
+    row = ctx.session.get(Datacenter, datacenter_id, with_for_update=lock or None)
+    if row is None or not ctx.can("datacenter.view", row):
+        raise NotFound(N_("There is no such datacenter."))
+    return row
+
+
+def _ref(row: Datacenter) -> Ref:
+    return Ref(kind=ObjectKind.DATACENTER, id=row.id, name=row.name)
+
+
+def _records(ctx: Ctx, rows: Sequence[Datacenter]) -> list[DatacenterRecord]:
+    wanted = [row.id for row in rows]
+    hosts = sa.select(Host.datacenter_id, sa.func.count(), sa.func.sum(Host.vm_count))
+    query = hosts.where(Host.datacenter_id.in_(wanted)).group_by(Host.datacenter_id)
+    counts = {each: (number, vms) for each, number, vms in ctx.session.execute(query)}
+    return [
+        DatacenterRecord(
+            id=row.id,
+            name=row.name,
+            host_count=counts.get(row.id, (0, 0))[0],
+            vm_count=int(counts.get(row.id, (0, 0))[1]),
+            version=row.version,
+        )
+        for row in rows
+    ]

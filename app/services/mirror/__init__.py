@@ -1,1 +1,0 @@
-"""How observations become rows: compare, write what changed, say what happened. `services.inventory` is the door."""

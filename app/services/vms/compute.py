@@ -1,0 +1,98 @@
+"""The machine around a VM's disks and interfaces: read, and changed by tasks."""
+
+from __future__ import annotations
+
+from app.access.context import Ctx
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.messages import N_
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.devices import Step
+from app.db.models import Host, VmDefinition
+from app.hypervisor.xml.domains.compute_read import read_machine
+from app.hypervisor.xml.domains.read import UnreadableXml, parse
+from app.services.vms.create.config_builder import check_cpu, check_has, offers_of, one_of
+from app.services.vms.devices import ask, device_of, find_editable, saved_of, version_of
+from app.services.vms.vms import find_vm
+
+
+def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
+    """The machine as the saved definition has it. Raises NotFound, Conflict (no_definition)."""
+    vm = find_vm(ctx, vm_id, "vm.view")
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None:
+        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+    try:
+        return read_machine(parse(definition.saved_xml or definition.xml, "domain"))
+    except UnreadableXml:
+        raise Conflict(
+            ctx.translate(N_("The definition of the VM cannot be read.")),
+            hint=ctx.translate(N_("Look at its XML, and correct it on the host.")),
+            code="no_definition",
+        ) from None
+
+
+def definition_version(ctx: Ctx, vm_id: str) -> int:
+    """The number of the saved definition as it is shown, for ETags and forms. Raises NotFound."""
+    vm = find_vm(ctx, vm_id, "vm.view")
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None:
+        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+    return version_of(definition)
+
+
+def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch, version: int | None = None) -> TaskRecord:
+    """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version)
+    offers = offers_of(ctx, host)
+    if patch.cpu_mode is not None:
+        check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
+    if patch.topology is not None:
+        shape, maximum = patch.topology, saved_of(definition).get("vcpus_max") or vm.vcpus
+        if shape.sockets * shape.cores * shape.threads != maximum:
+            rule = N_("sockets x cores x threads must be %(count)d, the VM's maximum of vCPUs")
+            raise InvalidInput("topology", rule, params={"count": maximum})
+    one_of("firmware", patch.firmware, offers.firmwares)
+    one_of("video", patch.video, (*offers.video_models, "none"))
+    if patch.graphics not in (None, "none"):
+        one_of("graphics", patch.graphics, offers.graphics)
+    check_has(offers, tpm=patch.tpm, huge_pages=patch.huge_pages)
+    if patch.rng and not offers.rng:
+        raise InvalidInput("rng", N_("the host has no random number device"))
+    return ask(ctx, vm, host, definition, version, [Step(do="machine", machine=patch)])
+
+
+def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None = None) -> TaskRecord:
+    """Ask for other limits and pins. Raises InvalidInput naming the field, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version)
+    maximum = saved_of(definition).get("vcpus_max") or vm.vcpus
+    for number, pin in enumerate(patch.pins or ()):
+        if pin.vcpu >= maximum:
+            rule = N_("must be less than %(count)d, the VM's maximum of vCPUs")
+            raise InvalidInput(f"pins.{number}.vcpu", rule, params={"count": maximum})
+        _check_cpus(f"pins.{number}.cpus", pin.cpus, host)
+    if patch.emulator_cpus:
+        _check_cpus("emulator_cpus", patch.emulator_cpus, host)
+    return ask(ctx, vm, host, definition, version, [Step(do="tuning", tuning=patch)])
+
+
+def change_disk(
+    ctx: Ctx, vm_id: str, target: str, patch: DiskPatch, version: int | None = None
+) -> TaskRecord:
+    """Ask for other limits of a disk, or another way to drive it. Raises NotFound, InvalidInput, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version)
+    device_of(ctx, definition, target)
+    if patch.io == "native" and patch.cache not in ("none", "directsync"):
+        raise InvalidInput("io", N_("io native needs cache none or directsync"))
+    return ask(ctx, vm, host, definition, version, [Step(do="disk", target=target, drive=patch)])
+
+
+def _check_cpus(field: str, cpus: CpuSet, host: Host) -> None:
+    """The numbers must be CPUs of the host, and the ranges run upwards."""
+    for part in filter(None, cpus.split(",")):
+        first, _, last = part.removeprefix("^").partition("-")
+        if int(last or first) < int(first):
+            raise InvalidInput(field, N_("has a range that runs backwards"))
+        if host.cpus and int(last or first) >= host.cpus:
+            rule = N_("names a CPU that the host does not have: it has %(count)d, from 0 on")
+            raise InvalidInput(field, rule, params={"count": host.cpus})

@@ -1,0 +1,142 @@
+"""What the form of a new VM can offer: places, pools, networks, volumes and images."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from app.access.context import Ctx
+from app.core.hosts.states import HostMode, HostState
+from app.core.records import Record
+from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
+from app.services.vms.cloud_init_drives import is_seed
+from app.services.vms.create.config_builder import OFFERS
+
+MOST = 500
+
+
+class Option(Record):
+    """Something to choose: its id (or, for any host, its name), what people call it, and one more word."""
+
+    key: str
+    name: str
+    about: str | None = None
+    free_bytes: int | None = None
+
+
+class Choices(Record):
+    """Options for a chosen host, or for any: then pools and networks are names that some host has."""
+
+    hosts: tuple[Option, ...]
+    pools: tuple[Option, ...] = ()
+    networks: tuple[Option, ...] = ()
+    filters: tuple[Option, ...] = ()
+    volumes: tuple[Option, ...] = ()
+    media: tuple[Option, ...] = ()
+    images: tuple[Option, ...] = ()
+    machines: tuple[str, ...] = ()
+    firmwares: tuple[str, ...] = ("bios", "efi", "efi-secure")
+    cpu_modes: tuple[str, ...] = ("host-model", "host-passthrough", "maximum")
+    cpu_models: tuple[str, ...] = ()
+    buses: tuple[str, ...] = ("virtio", "scsi", "sata", "usb")
+    videos: tuple[str, ...] = ("virtio", "vga", "qxl", "bochs")
+    graphics: tuple[str, ...] = ("vnc", "spice")
+    tpm: bool = True
+    huge_pages: bool = True
+
+
+def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
+    """What can be chosen on this host; for an unknown host as for none."""
+    ctx.require("vm.create")
+    host: Host | None = None
+    if host_id:
+        host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view"))
+    hosts, media, images = _hosts(ctx, host), _images(ctx, "iso"), _images(ctx, "disk")
+    if host is None:
+        pools = sa.select(Pool.name).where(Pool.state == "running")
+        networks = sa.select(Network.name).where(Network.active.is_(True))
+        return Choices(
+            hosts=hosts,
+            media=media,
+            images=images,
+            pools=_names(ctx, pools.distinct().order_by(Pool.name), "pool.view"),
+            networks=_names(ctx, networks.distinct().order_by(Network.name), "network.view"),
+        )
+    volumes = _volumes(ctx, host)
+    return Choices(
+        hosts=hosts,
+        media=media + tuple(each for each, is_medium in volumes if is_medium),
+        images=images,
+        pools=_pools(ctx, host),
+        networks=_networks(ctx, host),
+        filters=_filters(ctx, host),
+        volumes=tuple(each for each, is_medium in volumes if not is_medium),
+        **_offered(ctx, host),
+    )
+
+
+def _names(ctx: Ctx, query: sa.Select[str], privilege: str) -> tuple[Option, ...]:
+    found = ctx.session.scalars(ctx.visible(query, privilege).limit(MOST))
+    return tuple(Option(key=name, name=name) for name in found)
+
+
+def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
+    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
+    query = sa.select(Host.id, Host.name).where(*usable).order_by(Host.name_key).limit(MOST)
+    found = [Option(key=row[0], name=row[1]) for row in ctx.session.execute(ctx.visible(query, "host.view"))]
+    if chosen is not None and all(each.key != chosen.id for each in found):
+        found.insert(0, Option(key=chosen.id, name=chosen.name))
+    return tuple(found)
+
+
+def _pools(ctx: Ctx, host: Host) -> tuple[Option, ...]:
+    query = sa.select(Pool).where(Pool.host_id == host.id, Pool.state == "running").order_by(Pool.name)
+    return tuple(
+        Option(key=pool.id, name=pool.name, free_bytes=pool.available_bytes)
+        for pool in ctx.session.scalars(ctx.visible(query, "pool.view").limit(MOST))
+    )
+
+
+def _networks(ctx: Ctx, host: Host) -> tuple[Option, ...]:
+    query = sa.select(Network).where(Network.host_id == host.id, Network.active.is_(True))
+    found = ctx.session.scalars(ctx.visible(query.order_by(Network.name), "network.view").limit(MOST))
+    return tuple(Option(key=each.id, name=each.name, about=each.forward_mode) for each in found)
+
+
+def _filters(ctx: Ctx, host: Host) -> tuple[Option, ...]:
+    query = sa.select(Filter.name).where(Filter.host_id == host.id).order_by(Filter.name)
+    found = ctx.session.scalars(ctx.visible(query, "network.view").limit(MOST))
+    return tuple(Option(key=name, name=name) for name in found)
+
+
+def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
+    """Volumes of the host's pools, and whether each looks like a CD's image."""
+    query = sa.select(Volume.id, Volume.name, Volume.format, Pool.name).join(Pool, Pool.id == Volume.pool_id)
+    query = query.where(Pool.host_id == host.id, sa.not_(is_seed())).order_by(Volume.name).limit(MOST)
+    return [
+        (Option(key=key, name=name, about=pool), kind == "iso" or name.lower().endswith(".iso"))
+        for key, name, kind, pool in ctx.session.execute(ctx.visible(query, "pool.view"))
+    ]
+
+
+def _images(ctx: Ctx, kind: str) -> tuple[Option, ...]:
+    query = sa.select(Image.id, Image.name).where(Image.state == "ready", Image.kind == kind)
+    rows = ctx.session.execute(ctx.visible(query.order_by(Image.name_key).limit(MOST), "image.view"))
+    return tuple(Option(key=row[0], name=row[1]) for row in rows)
+
+
+def _offered(ctx: Ctx, host: Host) -> dict[str, object]:
+    row = ctx.session.get(Offers, host.id)
+    if row is None:
+        return {}
+    offers = OFFERS.validate_python(row.offers)
+    return {
+        "machines": offers.machines,
+        "firmwares": offers.firmwares,
+        "cpu_modes": tuple(mode for mode in offers.cpu_modes if mode != "custom"),
+        "cpu_models": tuple(model.name for model in offers.cpu_models if model.usable),
+        "buses": offers.disk_buses,
+        "videos": tuple(each for each in offers.video_models if each != "none"),
+        "graphics": tuple(each for each in offers.graphics if each in ("vnc", "spice")),
+        "tpm": offers.tpm,
+        "huge_pages": bool(offers.huge_page_sizes),
+    }

@@ -1,0 +1,291 @@
+"""From a specification and a host to a blueprint: every id resolved, every gap filled, every field checked."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from app.access.context import Ctx
+from app.core.errors import Conflict, InvalidInput
+from app.core.hosts.capabilities import Offers
+from app.core.library.os_variants import System
+from app.core.messages import N_
+from app.core.storage.volumes import is_same_format
+from app.core.vms import device_defaults
+from app.core.vms.config import Blueprint, CpuPlan, DiskPlan
+from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
+from app.db.models import Host, Pool, Vm
+from app.db.models import Offers as OffersRow
+from app.hypervisor.osinfo import systems
+from app.services.storage.volume_checks import require_usable
+from app.services.storage.volume_locations import locks_of
+from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
+from app.services.vms.create.nic_planner import plan_nics
+from app.tasks import tasks
+
+OFFERS = TypeAdapter(Offers)
+LEAST_MEMORY = GIB
+RESERVED = 512 * 1024**2  # what a host needs for itself
+
+
+@dataclass(slots=True)
+class Draft:
+    """A VM as far as it is planned. `warnings` are sentences for people; `sources` say what volumes are made of."""
+
+    blueprint: Blueprint
+    system: System | None
+    offers: Offers
+    warnings: list[str] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    seed: dict[str, str] | None = None  # texts for cloud-init
+
+
+def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Draft:
+    """The blueprint of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
+    name = name or spec.name
+    _check_name(ctx, host, name)
+    offers = offers_of(ctx, host)
+    system = system_of(spec)
+    machine = one_of("machine", spec.machine, offers.machines) or device_defaults.machine_for(system, offers)
+    hypervisor = _hypervisor(spec, offers)
+    firmware = one_of("firmware", spec.firmware, offers.firmwares) or device_defaults.firmware_for(
+        system, offers
+    )
+    disks, sources = plan_disks(ctx, spec.disks, host, name, machine=machine, system=system, offers=offers)
+    memory = memory_of(spec, system)
+    made = Draft(
+        Blueprint(
+            uuid=str(uuid.uuid4()),
+            name=name,
+            title=spec.title,
+            os_uri=system.uri if system else None,
+            hypervisor=hypervisor,
+            arch=offers.arch,
+            machine=machine,
+            cpu=_cpu(spec.cpu, hypervisor, offers),
+            memory_bytes=memory,
+            memory_max_bytes=max(spec.memory_max_bytes or memory, memory),
+            huge_pages=spec.huge_pages,
+            firmware=firmware,
+            tpm=spec.tpm,
+            disks=tuple(disks),
+            nics=tuple(plan_nics(ctx, spec, host, machine=machine, system=system)),
+            boot=_boot(spec, disks),
+            **_kernel(ctx, spec, host),
+            graphics=_graphics(spec, offers),
+            video=one_of("video", spec.video, offers.video_models)
+            or device_defaults.video_for(system, spec.graphics, offers),
+            serial=spec.serial,
+            guest_agent=spec.guest_agent,
+            rng=spec.rng and offers.rng,
+            watchdog=spec.watchdog,
+            sound=spec.sound,
+        ),
+        system,
+        offers,
+        sources=sources,
+    )
+    _check_whole(ctx, spec, host, made)
+    return made
+
+
+def offers_of(ctx: Ctx, host: Host) -> Offers:
+    """What the host offers. Raises Conflict (host_unread) when that was not read yet."""
+    row = ctx.session.get(OffersRow, host.id)
+    if row is None:
+        raise Conflict(
+            N_("What this host can give to VMs is not known yet."),
+            hint=N_("Wait until Vigie has read the host, a moment after it connected."),
+            code="host_unread",
+        )
+    return OFFERS.validate_python(row.offers)
+
+
+def system_of(spec: VmSpec) -> System | None:
+    """The guest's system. Raises InvalidInput (os)."""
+    if spec.os is None:
+        return None
+    found = systems().get(spec.os)
+    if found is None:
+        raise InvalidInput(
+            "os",
+            N_("names no system in osinfo-db"),
+            hint=N_("Leave it out, or install a newer osinfo-db on Vigie's machine."),
+        )
+    return found
+
+
+def memory_of(spec: VmSpec, system: System | None) -> int:
+    """Bytes of memory: as asked, else as the system recommends."""
+    asked = spec.memory_bytes or (system.memory_bytes if system else None) or LEAST_MEMORY
+    return asked // 1024 * 1024
+
+
+def _check_name(ctx: Ctx, host: Host, name: str) -> None:
+    if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)):
+        raise Conflict(
+            N_("The name is taken."),
+            why=ctx.say(
+                N_("There is a VM “%(name)s” on host %(host)s already."), {"name": name, "host": host.name}
+            ),
+            hint=N_("Choose another name."),
+            code="name_taken",
+        )
+
+
+def one_of(field_name: str, wanted: str | None, offered: tuple[str, ...]) -> str | None:
+    """The wanted one, if the host offers it. Raises InvalidInput."""
+    if wanted is None or wanted in offered:
+        return wanted
+    raise InvalidInput(
+        field_name,
+        N_("is not offered by this host; it has: %(offered)s"),
+        params={"offered": ", ".join(offered[:30]) or "–"},
+    )
+
+
+def _hypervisor(spec: VmSpec, offers: Offers) -> str:
+    if spec.acceleration == "kvm" and offers.hypervisor != "kvm":
+        raise InvalidInput(
+            "acceleration",
+            N_("the host has no KVM"),
+            hint=N_("Choose auto; the VM then runs emulated, which is slow."),
+        )
+    return "qemu" if spec.acceleration == "tcg" and offers.hypervisor == "kvm" else offers.hypervisor
+
+
+def _cpu(asked: CpuSpec, hypervisor: str, offers: Offers) -> CpuPlan:
+    maximum = asked.vcpus_max or asked.vcpus
+    if maximum > offers.vcpus_max:
+        field_name = "cpu.vcpus_max" if asked.vcpus_max else "cpu.vcpus"
+        raise InvalidInput(
+            field_name, N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
+        )
+    mode = asked.mode or device_defaults.cpu_mode_for(hypervisor, offers)
+    check_cpu("cpu.mode", "cpu.model", mode, asked.model, offers)
+    parts = (asked.sockets, asked.cores, asked.threads)
+    topology = (parts[0] or 1, parts[1] or 1, parts[2] or 1) if any(parts) else None
+    return CpuPlan(vcpus=asked.vcpus, vcpus_max=maximum, topology=topology, mode=mode, model=asked.model)
+
+
+def check_cpu(mode_field: str, model_field: str, mode: str, model: str | None, offers: Offers) -> None:
+    """Raise InvalidInput for a mode that the host does not offer, or a model that it cannot run."""
+    if mode != "default" and mode not in offers.cpu_modes:
+        raise InvalidInput(
+            mode_field,
+            N_("is not offered by this host; it has: %(offered)s"),
+            params={"offered": ", ".join(offers.cpu_modes) or "–"},
+        )
+    known = {each.name: each.usable for each in offers.cpu_models}
+    if model is not None and not known.get(model, False):
+        rule = (
+            N_("needs features that this host's CPU lacks")
+            if model in known
+            else N_("is not known on this host")
+        )
+        raise InvalidInput(model_field, rule)
+
+
+def check_has(offers: Offers, *, tpm: bool | None, huge_pages: bool | None) -> None:
+    """Raise InvalidInput for what is wanted and the host has not."""
+    if tpm and not offers.tpm:
+        raise InvalidInput(
+            "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
+        )
+    if huge_pages and not offers.huge_page_sizes:
+        raise InvalidInput(
+            "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
+        )
+
+
+def _graphics(spec: VmSpec, offers: Offers) -> str:
+    if spec.graphics != "none" and spec.graphics not in offers.graphics:
+        raise InvalidInput(
+            "graphics",
+            N_("is not offered by this host; it has: %(offered)s"),
+            params={"offered": ", ".join(offers.graphics) or "–"},
+        )
+    return spec.graphics
+
+
+def _boot(spec: VmSpec, disks: list[DiskPlan]) -> tuple[str, ...]:
+    """The order for the firmware: an empty disk lets a CD start, a disk with a system starts itself."""
+    explicit = any(disk.boot_order for disk in spec.disks) or any(nic.boot_order for nic in spec.nics)
+    if explicit or spec.kernel is not None:
+        return ()
+    order = ["network"] if spec.boot_from_network else []
+    order += ["hd"] if any(each.device == "disk" for each in disks) else []
+    order += ["cdrom"] if any(each.device == "cdrom" and each.path for each in disks) else []
+    return tuple(order)
+
+
+def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
+    if spec.kernel is None:
+        return {}
+    asked = spec.kernel
+    initrd = asked.initrd_volume_id
+    return {
+        "kernel_path": _boot_file(ctx, host, "kernel.kernel_volume_id", asked.kernel_volume_id),
+        "initrd_path": _boot_file(ctx, host, "kernel.initrd_volume_id", initrd) if initrd else None,
+        "command_line": asked.command_line,
+    }
+
+
+def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
+    """The path of a volume that QEMU reads byte by byte. Raises InvalidInput, Busy, VolumeRefused."""
+    volume = volume_on(ctx, host, field_name, volume_id)
+    tasks.require_free(
+        ctx, reads=locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
+    )
+    recorded = require_usable(ctx, volume, host.id)
+    if not is_same_format(recorded, RAW):
+        raise InvalidInput(
+            field_name,
+            N_("must be raw; the recorded format of the volume is %(format)s"),
+            params={"format": recorded},
+        )
+    return volume.path
+
+
+def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, made: Draft) -> None:
+    """Rules that look at the VM as a whole, and warnings about what is allowed but may disappoint."""
+    plan, offers = made.blueprint, made.offers
+    total = host.memory_bytes or 0
+    if total and plan.memory_max_bytes > total:
+        raise InvalidInput(
+            "memory_bytes", N_("must be at most %(most)d MiB on this host"), params={"most": total // 1024**2}
+        )
+    check_has(offers, tpm=spec.tpm, huge_pages=spec.huge_pages)
+    if plan.firmware == "efi-secure" and device_defaults.MODERN not in (plan.machine or ""):
+        raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
+    if spec.rng and not offers.rng:
+        made.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))
+    if plan.hypervisor == "qemu":
+        made.warnings.append(ctx.translate(N_("The VM runs emulated, without KVM: it will be slow.")))
+    if plan.cpu.mode == "host-passthrough":
+        made.warnings.append(
+            ctx.translate(
+                N_("With the host's CPU passed through, it can move only to hosts with the same CPU.")
+            )
+        )
+    if host.cpus and plan.cpu.vcpus > host.cpus:
+        made.warnings.append(
+            ctx.say(N_("It has more vCPUs than the host has CPUs (%(cpus)d)."), {"cpus": host.cpus})
+        )
+    system = made.system
+    if system and system.memory_bytes and plan.memory_bytes < system.memory_bytes:
+        made.warnings.append(
+            ctx.say(
+                N_("%(system)s recommends at least %(memory)d MiB of memory."),
+                {"system": system.name, "memory": system.memory_bytes // 1024**2},
+            )
+        )
+    if spec.cloud_init and not any(source.image for source in made.sources):
+        made.warnings.append(
+            ctx.translate(
+                N_("No disk is made from an image: cloud-init works only if the guest has it installed.")
+            )
+        )

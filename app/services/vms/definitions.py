@@ -1,0 +1,174 @@
+"""Definitions of VMs as XML: looked at, edited, compared, and their earlier versions brought back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.access.context import Ctx
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, Redefinition, VersionList
+from app.core.vms.host_access import DANGERS, dangers_of
+from app.db.models import Host, Vm, VmDefinition
+from app.hypervisor.xml.compare import broken_rule, compared
+from app.hypervisor.xml.domains.disks import written_alone
+from app.hypervisor.xml.domains.edit import without_secrets
+from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
+from app.inventory.vms.definitions import differences, parsed, pool_places
+from app.services.inventory.versions import saved_version, versions_of
+from app.services.storage.volume_locations import path_locks
+from app.services.vms.cloud_init_drives import refuse_seeds_in
+from app.services.vms.devices import find_editable, seen_digest, version_of
+from app.services.vms.host_access import require_for_definition
+from app.tasks import tasks
+
+DEFINE = "vm.define"
+
+
+def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
+    """The saved definition, and the one that runs where that differs. Raises NotFound, NotAllowed."""
+    _, definition = _find(ctx, vm_id, "vm.view-xml")
+    return DefinitionRecord(
+        saved=definition.saved_xml or definition.xml,
+        live=definition.xml if definition.saved_xml else None,
+        pending=tuple(ctx.translate(part) for part in definition.pending or ()),
+        version=version_of(definition),
+    )
+
+
+def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
+    """What would be different. Raises NotFound, InvalidInput (xml) for what is no definition of this VM."""
+    ctx.require("vm.edit_xml")
+    vm, definition = _find(ctx, vm_id)
+    _check(ctx, vm, xml)
+    return _diff(ctx, vm, definition.saved_xml or definition.xml, xml)
+
+
+def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
+    """Ask for another saved definition.
+
+    Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
+    way and the asker may not have that, Conflict (volume_is_seed) for the seed of another VM, Busy.
+    """
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit_xml")
+    _check(ctx, vm, xml)
+    require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
+    return _define(ctx, vm, host, definition, xml)
+
+
+def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
+    """Ask that what waits for the power-off is dropped: the saved definition becomes what runs.
+
+    Raises Conflict, NotAllowed when what runs has host access that the saved definition lacks and the asker may not give.
+    """
+    vm, host, definition = find_editable(ctx, vm_id)
+    if not definition.pending:
+        raise Conflict(ctx.translate(N_("Nothing waits for the next power-off.")), code="nothing_pending")
+    require_for_definition(ctx, host, definition.xml, definition.saved_xml)
+    return _define(ctx, vm, host, definition, definition.xml)
+
+
+def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
+    """What runs compared with what is saved, while something waits for the power-off. Raises NotFound, NotAllowed."""
+    vm, definition = _find(ctx, vm_id, "vm.view-xml")
+    if not definition.pending or definition.saved_xml is None:
+        return None
+    return _diff(ctx, vm, definition.xml, definition.saved_xml)
+
+
+def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
+    """Versions of the saved definition, the latest first. Raises NotFound."""
+    _find(ctx, vm_id)
+    return versions_of(ctx, vm_id)
+
+
+def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
+    """The XML of a version; 0 is the present one. Raises NotFound, NotAllowed."""
+    _, definition = _find(ctx, vm_id, "vm.view-xml")
+    if number == 0:
+        return definition.saved_xml or definition.xml
+    return saved_version(ctx, vm_id, number).xml
+
+
+def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
+    """Two versions compared; 0 is the present one. Raises NotFound, NotAllowed."""
+    vm, _ = _find(ctx, vm_id, "vm.view-xml")
+    return _diff(ctx, vm, show_version(ctx, vm_id, before), show_version(ctx, vm_id, after))
+
+
+def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
+    """Ask that a version counts again. Raises NotFound, NotAllowed, Conflict, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
+    xml = saved_version(ctx, vm_id, number).xml
+    require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
+    return _define(ctx, vm, host, definition, xml)
+
+
+def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
+    ctx.require(privilege)
+    query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
+    row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
+    if row is None:
+        raise NotFound(ctx.translate(N_("There is no such VM, or its definition was not read yet.")))
+    return row[0], row[1]
+
+
+def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
+    if len(xml) > MAX_XML:
+        raise InvalidInput("xml", N_("is too long"))
+    try:
+        tree = parse(xml, "domain")
+    except UnreadableXml as error:
+        raise InvalidInput(
+            "xml", N_("is no definition of a VM: %(said)s"), params={"said": str(error)[:300]}
+        ) from None
+    if (tree.findtext("uuid") or "").strip().lower() != vm.uuid:
+        raise InvalidInput("xml", N_("must keep the VM's UUID"))
+    if (tree.findtext("name") or "").strip() != vm.name:
+        raise InvalidInput("xml", N_("must keep the VM's name"), hint=N_("Rename the VM instead."))
+    if (rule := broken_rule(xml)) is not None:
+        raise InvalidInput("xml", N_("breaks libvirt's schema: %(rule)s"), params={"rule": rule})
+
+
+def _places(ctx: Ctx, vm: Vm) -> set[str]:
+    return pool_places(ctx.session, [vm.host_id])[vm.host_id]
+
+
+def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
+    try:
+        lines = compared(before, without_secrets(after))
+        old, new = read_vm(before), read_vm(after)
+    except UnreadableXml as error:
+        raise InvalidInput(
+            "xml", N_("is no definition of a VM: %(said)s"), params={"said": str(error)[:300]}
+        ) from None
+    return DiffRecord(
+        parts=tuple(ctx.translate(part) for part in differences(parsed(old), parsed(new), live=False)),
+        dangers=tuple(ctx.translate(DANGERS[key]) for key in dangers_of(new.reaches, _places(ctx, vm))),
+        lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
+    )
+
+
+def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
+    refuse_seeds_in(ctx, vm.id, host.id, xml, definition.saved_xml, definition.xml)
+    known = set(written_alone(definition.saved_xml or definition.xml))
+    taken = [source for source in written_alone(xml) if source not in known]
+    sealed = ctx.services.vault.seal({"xml": xml}).decode()
+    params: dict[str, Any] = Redefinition(
+        uuid=vm.uuid, sealed=sealed, digest=seen_digest(definition, version_of(definition))
+    ).model_dump()
+    task = tasks.enqueue(
+        ctx,
+        DEFINE,
+        target=Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name),
+        host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
+        params=params,
+        holds=path_locks(ctx.session, host.id, taken),
+        reads=path_locks(ctx.session, host.id, [disk.source for disk in read_vm(xml).disks if disk.source]),
+    )
+    return tasks.record_of(ctx, task)

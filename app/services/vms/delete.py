@@ -1,0 +1,312 @@
+"""Deleting VMs, and bringing their definitions back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import sqlalchemy as sa
+
+from app.access.context import Actor, Ctx, Services
+from app.core.errors import Conflict, HostError, InvalidInput, NotFound
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.delete import (
+    Removal,
+    RemovalDisk,
+    RemovalRecord,
+    RemovalSpec,
+    RemovedVmList,
+    RemovedVmRecord,
+    Return,
+    VolumePlace,
+)
+from app.core.vms.states import VmState
+from app.db import identity_claims
+from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
+from app.hypervisor.xml.domains.disks import written_alone
+from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
+from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
+from app.services.hosts.checks import require_workable
+from app.services.storage.volume_locations import PossibleUser, path_locks
+from app.services.storage.volume_users import possible_users_of, users_of, why_possible
+from app.services.vms.cloud_init_drives import refuse_seeds_in
+from app.services.vms.host_access import HOST_ACCESS, require_for_definition
+from app.tasks import tasks
+
+DELETE = "vm.delete"
+MOST = 500
+
+
+def show_removal(ctx: Ctx, vm_id: str) -> RemovalRecord:
+    """What belongs to the VM. `snapshots` is left open: the host must be asked. Raises NotFound."""
+    vm, host, definition = _find(ctx, vm_id)
+    state = StateFiles() if definition is None else _state_files(definition)
+    return RemovalRecord(
+        vm=_ref(vm),
+        host=_host_ref(host),
+        running=VmState(vm.state).is_active,
+        disks=tuple(_disks(ctx, vm, definition)),
+        nvram=state.nvram,
+        tpm=state.tpm,
+        managed_save=vm.has_managed_save,
+        undo_days=ctx.services.settings.undo_days,
+    )
+
+
+def look_at(services: Services, actor: Actor, translate: Callable[[str], str], vm_id: str) -> RemovalRecord:
+    """As `show_removal`, with the names of snapshots where the host answers. Raises NotFound."""
+    with services.database.read() as session:
+        ctx = Ctx(services, session, actor, translate)
+        found = show_removal(ctx, vm_id)
+        uuid = session.get_one(Vm, vm_id).uuid
+    try:
+        with services.visits.to(found.host.id) as host:
+            return found.model_copy(update={"snapshots": host.machines.snapshots(uuid)})
+    except (HostError, Conflict):
+        return found
+
+
+def delete_vm(ctx: Ctx, vm_id: str, asked: RemovalSpec) -> TaskRecord:
+    """Have a VM deleted, with the volumes that were chosen.
+
+    Raises NotFound, Conflict (vm_active, vm_missing, volume_in_use, host_not_connected…), InvalidInput for a volume
+    that is none of its disks, Busy.
+    """
+    vm, host, definition = _find(ctx, vm_id)
+    require_workable(ctx, host)
+    if vm.state == VmState.MISSING:
+        raise Conflict(
+            ctx.translate(N_("The VM is not on its host any more.")),
+            hint=ctx.translate(N_("Take it off the list, or bring it back.")),
+            code="vm_missing",
+        )
+    if VmState(vm.state).is_active and not asked.force_off:
+        raise Conflict(
+            ctx.translate(N_("The VM runs.")),
+            hint=ctx.translate(N_("Shut it down first, or have its power cut.")),
+            code="vm_active",
+        )
+    params = Removal(
+        uuid=vm.uuid,
+        volumes=tuple(_chosen(ctx, _disks(ctx, vm, definition), asked.volumes)),
+        **asked.model_dump(exclude={"volumes"}),
+    )
+    task = tasks.enqueue(
+        ctx,
+        DELETE,
+        target=_ref(vm),
+        host=_host_ref(host),
+        params=params.model_dump(mode="json"),
+        holds=path_locks(ctx.session, host.id, [each.path for each in params.volumes]),
+    )
+    return tasks.record_of(ctx, task)
+
+
+def list_removed(ctx: Ctx) -> RemovedVmList:
+    """VMs that can be brought back, the last deleted first."""
+    ctx.require("vm.delete")
+    query = sa.select(RemovedVm, Host).join(Host, Host.id == RemovedVm.host_id)
+    query = query.order_by(RemovedVm.removed_at.desc(), RemovedVm.id).limit(MOST)
+    rows = ctx.session.execute(ctx.visible(query, "host.view"))
+    return RemovedVmList(items=tuple(_record(row, host) for row, host in rows))
+
+
+def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
+    """Have a VM defined again that was deleted, or that is missing on its host. Its disks are as they are now.
+
+    Raises NotFound, NotAllowed when it has host access that the asker may not give, Conflict (name_taken, vm_present, volume_is_seed…),
+    Busy.
+    """
+    ctx.require("vm.delete")
+    removed = ctx.session.get(RemovedVm, vm_id)
+    if removed is not None:
+        host = ctx.session.get_one(Host, removed.host_id)
+        asked = Return(
+            uuid=removed.uuid,
+            xml=removed.xml,
+            tags=tuple(removed.tags),
+            notes=removed.notes,
+            autostart=removed.autostart,
+        )
+        name = removed.name
+    else:
+        vm, host, definition = _find(ctx, vm_id)
+        if vm.state != VmState.MISSING or definition is None:
+            raise Conflict(ctx.translate(N_("The VM is still on its host.")), code="vm_present")
+        xml = definition.saved_xml or definition.xml
+        asked = Return(uuid=vm.uuid, xml=xml, tags=tuple(vm.tags), notes=vm.notes, autostart=vm.autostart)
+        name = vm.name
+    require_workable(ctx, host)
+    _require_access(ctx, host, asked.xml)
+    _refuse_seeds(ctx, vm_id, host, asked.xml)
+    _refuse_taken(ctx, host, name, asked.uuid)
+    task = tasks.enqueue(
+        ctx,
+        identity_claims.BRING_BACK,
+        target=Ref(kind=ObjectKind.VM, id=vm_id, name=name),
+        host=_host_ref(host),
+        params=asked.model_dump(mode="json"),
+        holds={tasks.vm_name_lock(host.id, name)} | path_locks(ctx.session, host.id, _written_in(asked.xml)),
+        reads=path_locks(ctx.session, host.id, _sources_in(asked.xml)),
+    )
+    return tasks.record_of(ctx, task)
+
+
+def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
+    """Raise NotAllowed when the definition reaches its host and the actor may not have that: all of it is new."""
+    try:
+        require_for_definition(ctx, host, xml)
+    except UnreadableXml:
+        ctx.require(HOST_ACCESS)  # nobody can tell what it reaches
+
+
+def _refuse_seeds(ctx: Ctx, vm_id: str, host: Host, xml: str) -> None:
+    with suppress(UnreadableXml):
+        refuse_seeds_in(ctx, vm_id, host.id, xml)
+
+
+def _sources_in(xml: str) -> list[str]:
+    try:
+        return [disk.source for disk in read_vm(xml).disks if disk.source]
+    except UnreadableXml:
+        return []
+
+
+def _written_in(xml: str) -> list[str]:
+    try:
+        return written_alone(xml)
+    except UnreadableXml:
+        return []
+
+
+def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:
+    ctx.require("vm.delete")
+    vm: Vm | None = ctx.session.scalar(ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view"))
+    if vm is None:
+        raise NotFound(ctx.translate(N_("There is no such VM.")))
+    ctx.require("vm.delete", vm)
+    return vm, ctx.session.get_one(Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
+
+
+def _state_files(definition: VmDefinition) -> StateFiles:
+    try:
+        return read_state_files(definition.saved_xml or definition.xml)
+    except UnreadableXml:
+        return StateFiles()
+
+
+def _disks(ctx: Ctx, vm: Vm, definition: VmDefinition | None) -> list[RemovalDisk]:
+    parsed = {} if definition is None else definition.saved_parsed or definition.parsed
+    disks = parsed.get("disks", ())
+    volumes = _volumes(ctx, vm.host_id, [disk["source"] for disk in disks if disk["source"]])
+    found = [volume for volume, _ in volumes.values()]
+    users, possible = users_of(ctx, found, but=vm.id), possible_users_of(ctx, found)
+    return [_disk(ctx, vm, disk, volumes.get(disk["source"] or ""), users, possible) for disk in disks]
+
+
+def _disk(
+    ctx: Ctx,
+    vm: Vm,
+    disk: dict[str, object],
+    found: tuple[Volume, Pool] | None,
+    users: dict[str, list[Ref]],
+    possible: dict[str, list[PossibleUser]],
+) -> RemovalDisk:
+    path = disk["source"] or None
+    shown = {"target": disk["target"], "path": path}
+    if found is None:
+        why = ctx.translate(N_("It is in no storage pool of the host.")) if path else None
+        return RemovalDisk.model_validate({**shown, "deletable": False, "why": why})
+    volume, pool = found
+    others = users[volume.id]
+    own = (disk["device"] == "disk" and not disk["readonly"]) or volume.name == f"{vm.name}-seed.iso"
+    why = None
+    if others:
+        why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)})
+    elif maybe := possible[volume.id]:
+        why = why_possible(ctx, volume, maybe[0])
+    seed = ctx.session.get(CloudInitSeed, vm.id)
+    goes = seed is not None and (seed.pool_uuid, seed.volume_name) == (pool.uuid, volume.name)
+    return RemovalDisk(
+        target=str(disk["target"]),
+        path=volume.path,
+        goes=goes,
+        volume=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
+        pool=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
+        allocation_bytes=volume.allocation_bytes,
+        deletable=why is None and not goes,
+        own=own and why is None and not goes,
+        why=why,
+    )
+
+
+def _names(users: Sequence[Ref]) -> str:
+    return ", ".join(each.name for each in users[:5]) + (" …" if len(users) > 5 else "")
+
+
+def _volumes(ctx: Ctx, host_id: str, sources: Sequence[str]) -> dict[str, tuple[Volume, Pool]]:
+    """Volumes of the host by what definitions call them: their paths, or pool and name."""
+    query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
+    named = [source.partition("/")[::2] for source in sources]
+    by_name = [sa.and_(Pool.name == pool, Volume.name == name) for pool, name in named if pool and name]
+    query = query.where(sa.or_(Volume.path.in_(sources), *by_name))
+    found: dict[str, tuple[Volume, Pool]] = {}
+    for volume, pool in ctx.session.execute(query):
+        found[volume.path] = found[f"{pool.name}/{volume.name}"] = (volume, pool)
+    return found
+
+
+def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -> list[VolumePlace]:
+    by_id = {disk.volume.id: disk for disk in disks if disk.volume}
+    places = []
+    for number, volume_id in enumerate(dict.fromkeys(volume_ids)):
+        disk = by_id.get(volume_id)
+        if disk is None or disk.pool is None or disk.volume is None:
+            raise InvalidInput(f"volumes.{number}", N_("is no disk of this VM"))
+        if not disk.deletable:
+            raise Conflict(
+                ctx.say(N_("Volume %(name)s cannot be deleted."), {"name": disk.volume.name}),
+                why=disk.why,
+                hint=ctx.translate(N_("Leave it out.")),
+                code="volume_in_use",
+            )
+        pool = ctx.session.get_one(Pool, disk.pool.id)
+        places.append(VolumePlace(pool=pool.uuid, name=disk.volume.name, path=disk.path or ""))
+    return places
+
+
+def _refuse_taken(ctx: Ctx, host: Host, name: str, uuid: str) -> None:
+    taken = sa.select(Vm.name).where(
+        Vm.host_id == host.id, Vm.state != VmState.MISSING, sa.or_(Vm.uuid == uuid, Vm.name == name)
+    )
+    if (found := ctx.session.scalar(taken.limit(1))) is not None:
+        raise Conflict(
+            ctx.translate(N_("The name is taken.")),
+            why=ctx.say(N_("Host %(host)s has a VM “%(name)s” by now."), {"host": host.name, "name": found}),
+            hint=ctx.translate(N_("Rename or delete that one first.")),
+            code="name_taken",
+        )
+
+
+def _record(row: RemovedVm, host: Host) -> RemovedVmRecord:
+    return RemovedVmRecord(
+        id=row.id,
+        name=row.name,
+        uuid=row.uuid,
+        host=_host_ref(host),
+        removed_at=row.removed_at,
+        removed_by=row.removed_by,
+        volumes=tuple(row.volumes),
+        tags=tuple(row.tags),
+    )
+
+
+def _ref(vm: Vm) -> Ref:
+    return Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
+
+
+def _host_ref(host: Host) -> Ref:
+    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

@@ -1,0 +1,129 @@
+"""Devices of hosts and folders of hosts, given to VMs by those who may let a guest reach its host."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from app.access.context import Ctx
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.notices import DEVICES
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.core.vms.devices import Step
+from app.core.vms.host_devices import (
+    DevicePlan,
+    FolderAdd,
+    HostDevice,
+    HostDeviceAdd,
+    HostDeviceList,
+    HostDeviceRecord,
+)
+from app.core.vms.states import VmState
+from app.db.models import Host, Offers, Vm, VmDefinition
+from app.services.vms.compute import show_machine
+from app.services.vms.create.config_builder import offers_of
+from app.services.vms.devices import ask, find_editable
+
+STORED = TypeAdapter(list[HostDevice])
+
+
+def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
+    """Devices of a host with the VMs that have them. Asking makes the engine read them. Raises NotFound."""
+    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view"))
+    if host is None:
+        raise NotFound(ctx.translate(N_("There is no such host.")))
+    ctx.services.hub.publish([DEVICES + host.id])
+    row = ctx.session.get(Offers, host.id)
+    if row is None or row.devices is None:
+        return HostDeviceList(items=(), read_at=None)
+    users = _users(ctx, host, visible=True)
+    return HostDeviceList(
+        items=tuple(
+            HostDeviceRecord(
+                **{name: getattr(each, name) for name in HostDeviceRecord.model_fields if name != "users"},
+                users=tuple(users.get(each.address, ())),
+            )
+            for each in STORED.validate_python(row.devices)
+        ),
+        read_at=row.devices_read_at,
+    )
+
+
+def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None = None) -> TaskRecord:
+    """Ask for a device of the host. Raises InvalidInput (name), Conflict (device_in_use), NotAllowed, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
+    row = ctx.session.get(Offers, host.id)
+    known = STORED.validate_python(row.devices or []) if row is not None else []
+    device = next((each for each in known if each.name == asked.name), None)
+    if device is None:
+        hint = N_("List the host's devices first; they are read then.")
+        raise InvalidInput("name", N_("names no device of this host"), hint=hint)
+    users = [each for each in _users(ctx, host).get(device.address, ()) if each.id != vm.id]
+    if users:
+        raise Conflict(
+            ctx.translate(N_("Another VM has this device.")),
+            why=ctx.say(N_("It belongs to %(users)s."), {"users": ", ".join(each.name for each in users)}),
+            hint=ctx.translate(N_("Take it from there first.")),
+            code="device_in_use",
+        )
+    if device.kind == "pci" and device.iommu_group is None:
+        raise Conflict(
+            ctx.translate(N_("This device cannot be given to a VM.")),
+            why=ctx.translate(N_("The host has no IOMMU in use, so a guest could reach all of its memory.")),
+            hint=ctx.translate(N_("Turn on VT-d or AMD-Vi in the firmware, and the IOMMU in the kernel.")),
+            code="no_iommu",
+        )
+    plan = DevicePlan(kind=device.kind, address=device.address)
+    return ask(ctx, vm, host, definition, version, [Step(do="add_device", device=plan)])
+
+
+def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None) -> TaskRecord:
+    """Ask that a device of the host is given back. Raises NotFound, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version)
+    if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
+        raise NotFound(ctx.translate(N_("The VM has no such device.")))
+    return ask(ctx, vm, host, definition, version, [Step(do="remove_device", target=address)])
+
+
+def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = None) -> TaskRecord:
+    """Ask for a folder of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
+    if any(each.tag == asked.tag for each in show_machine(ctx, vm_id).folders):
+        raise InvalidInput("tag", N_("is that of another folder of this VM"))
+    offered = offers_of(ctx, host).filesystems
+    if asked.driver == "virtiofs" and offered and "virtiofs" not in offered:
+        raise InvalidInput(
+            "driver", N_("the host has no virtiofs"), hint=N_("Install virtiofsd, or take 9p.")
+        )
+    return ask(ctx, vm, host, definition, version, [Step(do="add_folder", folder=asked)])
+
+
+def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
+    """Ask that a folder is shared no more. Raises NotFound, Busy."""
+    vm, host, definition = find_editable(ctx, vm_id, version)
+    if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
+        raise NotFound(ctx.translate(N_("The VM has no such folder.")))
+    return ask(ctx, vm, host, definition, version, [Step(do="remove_folder", target=tag)])
+
+
+def _users(ctx: Ctx, host: Host, *, visible: bool = False) -> dict[str, list[Ref]]:
+    """The VMs of the host that have devices of it, by address: all, or those that the asker may see."""
+    query = sa.select(Vm.id, Vm.name, VmDefinition.parsed["devices"], VmDefinition.saved_parsed["devices"])
+    query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id == host.id)
+    found: dict[str, list[Ref]] = {}
+    query = query.where(Vm.state != VmState.MISSING.value, Vm.dangers.is_not(None)).order_by(Vm.name_key)
+    if visible:
+        query = ctx.visible(query, "vm.view")
+    for vm_id, name, *lists in ctx.session.execute(query):
+        addresses = {
+            each["summary"].split(" ")[-1]
+            for devices in lists
+            for each in devices or ()
+            if each["kind"] == "hostdev"
+        }
+        for address in addresses:
+            found.setdefault(address, []).append(Ref(kind=ObjectKind.VM, id=vm_id, name=name))
+    return found

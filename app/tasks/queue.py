@@ -1,0 +1,314 @@
+"""Tasks as the engine sees them: what waits, what one is to do, how far it came and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.orm import Session
+
+from app.core.hosts.states import HostMode, HostState
+from app.core.kinds import ObjectKind, Severity
+from app.core.messages import N_
+from app.core.notices import TASKS, Hub
+from app.core.records import Ref
+from app.core.storage.created_volumes import VM
+from app.core.tasks.kinds import BY_ASKER
+from app.core.tasks.states import TaskState
+from app.core.vms.actions import HOST_OBSERVED
+from app.db.epoch import note_step
+from app.db.events import record_event
+from app.db.identity_claims import BRING_BACK, CREATE
+from app.db.models import Audit, Host, Task, TaskLock, Upload, Vm
+from app.db.notices import notify
+
+log = structlog.get_logger(__name__)
+
+# Tasks of VMs that are not in the inventory yet, or not any more: their params say which VM it is.
+WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete", "vm.remove-seed")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskWork:
+    """What a task is to do, as read when it begins.
+
+    `host_id` is where: of a VM's task the host that has the VM now. `uuid` is the VM's; empty for other targets.
+    `sent`: an earlier run of it sent what must not be repeated. `made`: what earlier runs began to make.
+    """
+
+    task_id: str
+    kind: str
+    host_id: str
+    target_id: str
+    uuid: str
+    params: dict[str, Any]
+    sent: bool
+    made: tuple[dict[str, Any], ...] = ()
+    acted: bool = False  # an earlier run changed something on the host, or may have
+
+
+def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Ids and hosts of tasks that wait, oldest first, without those of hosts that have no room."""
+    query = sa.select(Task.id, Task.host_id).where(Task.state == TaskState.QUEUED.value)
+    if full_hosts:
+        query = query.where(Task.host_id.not_in(full_hosts))
+    rows = session.execute(query.order_by(Task.created_at, Task.id).limit(limit))
+    return [(task_id, host_id or "") for task_id, host_id in rows]
+
+
+def count_queued(session: Session) -> int:
+    """How many tasks wait."""
+    query = sa.select(sa.func.count()).select_from(Task).where(Task.state == TaskState.QUEUED.value)
+    return session.scalar(query) or 0
+
+
+def running(session: Session) -> list[str]:
+    """Ids of tasks that have begun and not ended, without those that the asker drives."""
+    begun = (TaskState.RUNNING.value, TaskState.CANCELLING.value)
+    query = sa.select(Task.id).where(Task.state.in_(begun), Task.kind.not_in(BY_ASKER))
+    return list(session.scalars(query))
+
+
+def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
+    """Mark a task as running and return what it is to do; None when it has ended already, or is gone."""
+    task = session.get(Task, task_id, with_for_update=True)
+    if task is None or TaskState(task.state).is_final:
+        return None
+    if task.state == TaskState.QUEUED.value:
+        task.state = TaskState.RUNNING.value
+    task.started_at = task.started_at or datetime.now(UTC)
+    note_step(session)
+    found = _whereabouts(session, task)
+    if found is None:
+        gone = (
+            N_("The VM is not in the inventory any more.")
+            if _is_of_vm(task)
+            else N_("The host is not in the inventory any more.")
+        )
+        error = {"code": "vm_gone" if _is_of_vm(task) else "host_gone", "title": gone}
+        end(session, hub, task, TaskState.FAILED, error=error)
+        return None
+    host_id, uuid, mode = found
+    if mode == HostMode.OBSERVE and task.sent_at is None:
+        refused = HOST_OBSERVED  # since it was asked for; the operation looks at the VM's own state
+        error = {"code": refused.code, "title": refused.reason, "hint": refused.hint}
+        end(session, hub, task, TaskState.FAILED, error=error)
+        return None
+    tell(session, hub, task)
+    return TaskWork(
+        task_id=task.id,
+        kind=task.kind,
+        host_id=host_id,
+        target_id=task.target_id or "",
+        uuid=uuid,
+        params=task.params,
+        sent=task.sent_at is not None,
+        made=tuple(task.made or ()),
+        acted=task.acted_at is not None,
+    )
+
+
+def _is_of_vm(task: Task) -> bool:
+    return task.target_kind == ObjectKind.VM.value and task.kind not in WITHOUT_VM
+
+
+def _whereabouts(session: Session, task: Task) -> tuple[str, str, str] | None:
+    """Host, VM's UUID and the host's mode; None when the VM, or the host, is gone from the inventory."""
+    if _is_of_vm(task):
+        of_vm = sa.select(Vm.host_id, Vm.uuid, Host.mode).join(Host, Host.id == Vm.host_id)
+        row = session.execute(of_vm.where(Vm.id == task.target_id)).one_or_none()
+    else:
+        of_host = sa.select(Host.id, sa.literal(""), Host.mode).where(Host.id == task.host_id)
+        row = session.execute(of_host).one_or_none()
+    return None if row is None else (row[0], row[1], row[2])
+
+
+def report_progress(
+    session: Session,
+    hub: Hub,
+    task_id: str,
+    progress: int | None,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+) -> None:
+    """Show how far a task has come. None leaves progress or message as it is."""
+    task = session.get(Task, task_id)
+    if task is None or TaskState(task.state).is_final:
+        return
+    if progress is not None:
+        task.progress = progress
+    if message is not None:
+        task.message, task.message_params = message, params or {}
+    tell(session, hub, task)
+
+
+def mark_sent(session: Session, task_id: str) -> None:
+    """Note, before it is sent, that a step which must not be repeated is sent now."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(sent_at=datetime.now(UTC)))
+    note_step(session)
+
+
+def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
+    """Note, before it is sent, that a change is sent to the host; None: all that was sent was refused."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(acted_at=at))
+    note_step(session)
+
+
+def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:
+    """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
+    session.execute(sa.update(Task).where(Task.id == task_id).values(made=made or None))
+    note_step(session)
+
+
+def forget_made(session: Session, task_id: str) -> list[dict[str, Any]]:
+    """Forget what a task has noted to have created, and return it."""
+    made = session.scalar(sa.select(Task.made).where(Task.id == task_id)) or []
+    note_made(session, task_id, [])
+    return made
+
+
+def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
+    """Ids, hosts and notes of ended tasks that left something behind on hosts that answer, oldest first."""
+    ended = [state.value for state in TaskState if state.is_final]
+    usable = [state.value for state in HostState if state.is_usable]
+    query = sa.select(Task.id, Task.host_id, Task.made).where(Task.made.is_not(None), Task.state.in_(ended))
+    query = query.join(Host, Host.id == Task.host_id).where(Host.state.in_(usable))
+    query = query.order_by(Task.finished_at, Task.id).limit(100)
+    return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
+
+
+def tell_left(session: Session, hub: Hub, task_id: str, left: Mapping[str, str]) -> None:
+    """Write an event of what a task leaves, by its note, because it may be somebody else's or is in use."""
+    task = session.get_one(Task, task_id)
+    if left["kind"] == VM:
+        kind, params = "vm.left", {"uuid": left["uuid"]}
+        message = N_(
+            "The VM with the UUID %(uuid)s was left on its host: the task that made it failed, but it was not off when "
+            "the rest was removed. Delete it if nobody needs it."
+        )
+    else:
+        kind, params = "volume.left", {"name": left["name"]}
+        message = N_(
+            "Volume %(name)s was left in its pool: Vigie or its connection was interrupted while a task was creating it, "
+            "and somebody else may have made it or use it by now. Delete it if nobody needs it."
+        )
+    record_event(
+        session,
+        hub,
+        kind,
+        message,
+        params,
+        severity=Severity.WARNING,
+        host=None
+        if task.host_id is None
+        else Ref(kind=ObjectKind.HOST, id=task.host_id, name=task.host_name or ""),
+        task_id=task.id,
+        actor=task.actor_name,
+    )
+
+
+def is_cancelled(session: Session, task_id: str) -> bool:
+    """Whether somebody asked the task to stop."""
+    state = session.scalar(sa.select(Task.state).where(Task.id == task_id))
+    return state in (TaskState.CANCELLING.value, TaskState.CANCELLED.value)
+
+
+def finish_task(
+    session: Session,
+    hub: Hub,
+    task_id: str,
+    state: TaskState,
+    *,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """Write how a task ended, once: a task that has ended stays as it is."""
+    task = session.get(Task, task_id, with_for_update=True)
+    if task is not None and not TaskState(task.state).is_final:
+        if state is TaskState.SUCCEEDED:
+            task.made = None  # until now a run after a crash finds by it what the one before has created
+        end(session, hub, task, state, message=message, params=params, error=error, result=result)
+
+
+def end(
+    session: Session,
+    hub: Hub,
+    task: Task,
+    state: TaskState,
+    *,
+    message: str | None = None,
+    params: dict[str, Any] | None = None,
+    error: dict[str, Any] | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """Write how the task ended, let go of what it held, and tell."""
+    note_step(session)
+    task.state = state.value
+    task.finished_at = datetime.now(UTC)
+    task.message, task.message_params = message, params or {}
+    task.error, task.result = error, result
+    release(session, task.id)
+    if state is TaskState.SUCCEEDED:
+        task.progress = 100
+    if state is TaskState.FAILED:
+        session.add(
+            Audit(
+                at=task.finished_at,
+                actor_id=task.actor_id,
+                actor_name=task.actor_name,
+                via="system",
+                action=task.kind,
+                object_kind=task.target_kind,
+                object_id=task.target_id,
+                object_name=task.target_name,
+                outcome="failed",
+                code=(error or {}).get("code"),
+                detail={"task": task.id},
+            )
+        )
+    tell(session, hub, task)
+
+
+def release(session: Session, task_id: str) -> None:
+    """Let go of all that the task holds."""
+    session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
+
+
+def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
+    """End every active task of a database that was restored from an older copy, as failed with this error.
+
+    Nothing that tasks noted to have begun to make counts any more: since the copy was made it may have become part
+    of a VM, or have been removed and made again by others. It is logged, so that people can look.
+    """
+    active = [state.value for state in TaskState if not state.is_final]
+    count = 0
+    for task in session.scalars(sa.select(Task).where(Task.state.in_(active))).all():
+        end(session, hub, task, TaskState.FAILED, error=error)
+        count += 1
+    session.flush()
+    for task_id, made in session.execute(sa.select(Task.id, Task.made).where(Task.made.is_not(None))):
+        log.warning("begun_and_not_removed", task=task_id, made=made)
+    session.execute(sa.update(Task).where(Task.made.is_not(None)).values(made=None))
+    session.execute(sa.delete(Upload))
+    log.warning("database_restored", tasks_ended=count)
+    record_event(
+        session,
+        hub,
+        "vigie.restored",
+        N_(
+            "The database was restored from an older copy. Tasks that were under way in it have ended: %(count)d."
+        ),
+        {"count": count},
+        severity=Severity.WARNING,
+    )
+
+
+def tell(session: Session, hub: Hub, task: Task) -> None:
+    """Publish that the task changed."""
+    notify(session, hub, TASKS, task.id, *([task.target_id] if task.target_id else []))
