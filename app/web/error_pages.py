@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.core.errors import NotSignedIn, VigieError
 from app.core.records import Problem
 from app.web.auth import visitor_of
-from app.web.pages.render import is_htmx, leave, render, wants_main_only, with_query, with_toast
+from app.web.pages.rendering.render import is_htmx, leave, render, wants_main_only, with_query, with_toast
 
 
 def error_page(request: Request, error: VigieError, problem: Problem) -> Response:

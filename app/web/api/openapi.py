@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.records import FieldProblem, Problem
-from app.web.api.examples import EXAMPLES
+from app.web.api.examples.examples import EXAMPLES
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
 from app.core.vms.states import VmState
 from app.web.deps import Reader, SignedRouter
-from app.web.pages.render import render
+from app.web.pages.rendering.render import render
 
 router = SignedRouter(include_in_schema=False)
 

@@ -18,8 +18,8 @@ from app.web.auth import (
 from app.web.cookies import set_cookie
 from app.web.deps import Program, SignedRouter, Writer
 from app.web.i18n import LANGUAGES, translator
-from app.web.pages.forms import Posted, Told
-from app.web.pages.render import LANGUAGE_COOKIE, leave, local_path, page_language, render
+from app.web.pages.rendering.forms import Posted, Told
+from app.web.pages.rendering.render import LANGUAGE_COOKIE, leave, local_path, page_language, render
 
 router = APIRouter(include_in_schema=False)
 signed = SignedRouter(include_in_schema=False)

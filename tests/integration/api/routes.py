@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from app.web.api.examples import EXAMPLES
+from app.web.api.examples.examples import EXAMPLES
 from app.web.api.openapi import describe
 from tests.integration.api.conftest import Inventory
 

@@ -16,8 +16,9 @@ from app.core.access.privileges import Role
 from app.db import models
 from app.hypervisor.xml.domains.read import read_vm
 from app.inventory.vms.definitions import parsed
-from app.web.pages import lists, network_tables, tables
-from app.web.pages.table import Table
+from app.web.pages.networks import network_tables
+from app.web.pages.rendering import lists, tables
+from app.web.pages.rendering.table import Table
 from tests.integration.api.conftest import Console, Inventory
 
 SECTIONS = [

@@ -15,8 +15,10 @@ from pydantic import BaseModel, SecretStr
 
 import app.core
 from app.core.records import Page, Record
-from app.web.api import install_api, overview, sessions, system, tokens
-from app.web.api.examples import EXAMPLES
+from app.web.api import install_api, system
+from app.web.api.access import sessions, tokens
+from app.web.api.examples.examples import EXAMPLES
+from app.web.api.inventory import dashboard
 from app.web.api.openapi import describe
 
 CORE = [importlib.import_module(each.name) for each in pkgutil.walk_packages(app.core.__path__, "app.core.")]
@@ -25,7 +27,7 @@ CORE = [importlib.import_module(each.name) for each in pkgutil.walk_packages(app
 def model_of(name: str) -> type[BaseModel]:
     if name.startswith("Page_"):
         return Page[model_of(name.removeprefix("Page_").rstrip("_"))]  # type: ignore[misc]
-    for module in (*CORE, overview, sessions, system, tokens):
+    for module in (*CORE, dashboard, sessions, system, tokens):
         found = vars(module).get(name)
         if isinstance(found, type) and issubclass(found, BaseModel):
             return found

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.core.errors import InvalidInput
 from app.core.vms.create_spec import GIB, MIB
-from app.web.pages.amounts import amount_in, shown_in
-from app.web.pages.forms import Form
+from app.web.pages.rendering.amounts import amount_in, shown_in
+from app.web.pages.rendering.forms import Form
 
 
 def typed(text: str, unit: int = GIB) -> int | None:

@@ -1,4 +1,4 @@
-from app.web.pages.environment import MOST_KEPT, environment
+from app.web.pages.rendering.environment import MOST_KEPT, environment
 
 SOURCE = """{% macro part(name, loud) %}{{ draw(name) }}{{ "!" if loud }}{% endmacro %}\
 {{ part|kept(name, true) }}{{ part|kept(name, false) }}{{ part|kept(name, true) }}"""

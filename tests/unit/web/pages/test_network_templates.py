@@ -20,10 +20,10 @@ from app.core.records import Page, Ref
 from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
 from app.core.vms.states import VmState
-from app.web.pages import filter_form, network_form, network_tables
-from app.web.pages.forms import Form, Shown
-from app.web.pages.network_tables import MODE_TITLES
-from app.web.pages.xmlview import pieces
+from app.web.pages.networks import network_form, network_tables, nwfilter_form
+from app.web.pages.networks.network_tables import MODE_TITLES
+from app.web.pages.rendering.forms import Form, Shown
+from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
 from tests.unit.web.pages.test_templates import FAILED, VIEWER, assert_harmless, draw, listed
 
@@ -195,8 +195,8 @@ RULES = FilterPlan.model_validate(
 def test_a_filter_draws(language: str, plan: FilterPlan | None) -> None:
     page = {"filter": filter_detail(plan), "pieces": list(pieces("<filter/>")), "last_task": None}
     assert_harmless(draw("filters/show.html", language=language, **page))
-    rows = filter_form.with_spare(filter_form.rows(plan) if plan else [])
-    form = Shown(filter_form.values(plan) if plan else {}, {"rules": samples.HTML}, FAILED.problem)
+    rows = nwfilter_form.with_spare(nwfilter_form.rows(plan) if plan else [])
+    form = Shown(nwfilter_form.values(plan) if plan else {}, {"rules": samples.HTML}, FAILED.problem)
     for of in (filter_detail(plan), None):
         assert_harmless(
             draw("filters/form.html", language=language, form=form, rows=rows, hosts=[("h", "x")], filter=of)

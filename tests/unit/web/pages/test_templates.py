@@ -27,13 +27,15 @@ from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
-from app.web.pages import network_tables, tables, vm_form
-from app.web.pages.environment import environment
-from app.web.pages.forms import Shown, Told
-from app.web.pages.host_new import Wizard
-from app.web.pages.lists import ListView
-from app.web.pages.table import Table
-from app.web.pages.xmlview import pieces
+from app.web.pages.hosts.add import Wizard
+from app.web.pages.networks import network_tables
+from app.web.pages.rendering import tables
+from app.web.pages.rendering.environment import environment
+from app.web.pages.rendering.forms import Shown, Told
+from app.web.pages.rendering.lists import ListView
+from app.web.pages.rendering.table import Table
+from app.web.pages.vms import create_form
+from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
 
 ADMIN = Actor(user_id="user_aaaaaaaaaaaaaaaa", name="admin", role=Role.ADMINISTRATOR, via="page")
@@ -375,9 +377,9 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
     hostile = Option(key=samples.HTML, name=samples.HTML, about=samples.HTML, free_bytes=1)
     every = tuple(field for field in Choices.model_fields if field not in ("tpm", "huge_pages"))
     options = {name: (hostile,) for name in every if "Option" in str(Choices.model_fields[name].annotation)}
-    values = dict(vm_form.START)
+    values = dict(create_form.START)
     for step in ("add-image", "add-volume", "add-medium", "add-nic", "add-nic"):
-        values = vm_form.with_rows_changed(values, step)
+        values = create_form.with_rows_changed(values, step)
     values |= {"nics.1.kind": "bridge", "nics.2.kind": "direct", "cloud": "true", "spec": samples.HTML}
     wrong = dict.fromkeys((*values, "name", "disks", "nics", "cloud_init.user_data", "os"), samples.HTML)
     values |= {"name": samples.HTML, "notes": samples.HTML, "cloud_init.password": "SECRET"}
@@ -388,10 +390,10 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
         choices=Choices(**options, cpu_models=(samples.HTML,)),
         systems=[SystemRecord(id="x", name=samples.HTML, family="x")],
         specs=[SavedSpecRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
-        disk_rows=vm_form.rows(values, "disks"),
-        nic_rows=vm_form.rows(values, "nics"),
-        disk_words={name: vm_form.options_of(DiskSpec, name) for name in ("cache", "io")},
-        nic_words={name: vm_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
+        disk_rows=create_form.rows(values, "disks"),
+        nic_rows=create_form.rows(values, "nics"),
+        disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
+        nic_words={name: create_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
     )  # fmt: skip
     assert_harmless(html)
     assert "SECRET" not in html
@@ -438,7 +440,7 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
     vm = samples.vm(samples.HTML).model_copy(update={"pending": [samples.HTML], "dangers": [samples.HTML]})
     options = (Option(key="pool_1", name=samples.HTML, about=samples.HTML, free_bytes=1),)
     choices = Choices(hosts=options, pools=options, networks=options, volumes=options, media=options)
-    words = {"model": vm_form.options_of(NicSpec, "model")}
+    words = {"model": create_form.options_of(NicSpec, "model")}
     for part in ("", "machine", "name", "disk", "nic"):
         form = Shown(
             {"name": samples.HTML, "vcpus": samples.HTML},

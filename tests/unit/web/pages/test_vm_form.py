@@ -6,8 +6,8 @@ import pytest
 
 from app.core.errors import InvalidInput
 from app.core.vms.create_spec import GIB, MIB, VmSpec
-from app.web.pages import vm_form
-from app.web.pages.forms import Form, FormInvalid
+from app.web.pages.rendering.forms import Form, FormInvalid
+from app.web.pages.vms import create_form
 
 WHOLE = VmSpec.model_validate(
     {
@@ -42,25 +42,25 @@ def form_of(values: dict[str, str]) -> Form:
 
 @pytest.mark.parametrize("spec", [WHOLE, VmSpec(name="plain")])
 def test_a_specification_survives_the_form(spec: VmSpec) -> None:
-    assert vm_form.spec_of(form_of(vm_form.values_of(spec))) == spec
+    assert create_form.spec_of(form_of(create_form.values_of(spec))) == spec
 
 
 def test_the_first_form_lacks_a_name_a_pool_and_a_network() -> None:
     with pytest.raises(FormInvalid) as told:
-        vm_form.spec_of(form_of(dict(vm_form.START)))
+        create_form.spec_of(form_of(dict(create_form.START)))
     assert {each.field for each in told.value.errors} == {"name", "disks.0.pool", "nics.0.network"}
 
 
 def test_errors_are_told_at_the_rows_that_are_left() -> None:
-    values = dict(vm_form.START) | {"name": "x", "nics.0.network": "default"}
+    values = dict(create_form.START) | {"name": "x", "nics.0.network": "default"}
     for step in ("add-disk", "add-medium", "remove-disks-0"):
-        values = vm_form.with_rows_changed(values, step)
+        values = create_form.with_rows_changed(values, step)
     values |= {"disks.1.pool": "local", "disks.1.size_gib": "0"}
     with pytest.raises(FormInvalid) as told:
-        vm_form.spec_of(form_of(values))
+        create_form.spec_of(form_of(values))
     assert [each.field for each in told.value.errors] == ["disks.1.size_gib"]
     at_second = InvalidInput("disks.1.volume_id", "no")
-    named = vm_form.named_as_in_form(at_second, form_of(values))
+    named = create_form.named_as_in_form(at_second, form_of(values))
     assert isinstance(named, InvalidInput)
     assert named.field == "disks.2.medium"
 
@@ -68,16 +68,16 @@ def test_errors_are_told_at_the_rows_that_are_left() -> None:
 @pytest.mark.parametrize("text", ["x", "1e999", "nan", "--1"])
 def test_sizes_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(InvalidInput) as told:
-        vm_form.spec_of(form_of({"name": "x", "memory_mib": text}))
+        create_form.spec_of(form_of({"name": "x", "memory_mib": text}))
     assert told.value.field == "memory_mib"
 
 
 def test_rows_have_an_end() -> None:
-    values = dict(vm_form.START)
+    values = dict(create_form.START)
     for _ in range(40):
-        values = vm_form.with_rows_changed(values, "add-disk")
-    assert len(vm_form.rows(values, "disks")) == vm_form.MOST_ROWS
+        values = create_form.with_rows_changed(values, "add-disk")
+    assert len(create_form.rows(values, "disks")) == create_form.MOST_ROWS
 
 
 def test_a_password_is_never_sent_back() -> None:
-    assert "cloud_init.password" not in vm_form.with_rows_changed({"cloud_init.password": "x"}, "redraw")
+    assert "cloud_init.password" not in create_form.with_rows_changed({"cloud_init.password": "x"}, "redraw")

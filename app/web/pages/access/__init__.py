@@ -1,0 +1,16 @@
+"""Pages of users, tokens, the audit log and one's own account."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.web.pages.access import account, audit, tokens, users
+
+router = APIRouter(include_in_schema=False)
+for _module in (
+    audit,
+    users,
+    tokens,
+    account,
+):
+    router.include_router(_module.router)

@@ -1,0 +1,84 @@
+"""Pages of users, for administrators."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.access import accounts
+from app.access.context import Ctx
+from app.core.access.records import UserRecord
+from app.core.access.specs import UserPatch, UserSpec
+from app.core.messages import N_
+from app.core.specs import ListQuery
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.rendering import lists
+from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
+from app.web.pages.rendering.render import go, render
+from app.web.pages.rendering.tables import USERS
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/users")
+def user_list(request: Request, ctx: Reader) -> Response:
+    """The list of users."""
+    query = lists.asked(request, ListQuery)
+    view = lists.view(request, USERS, accounts.list_users(ctx, query), query)
+    return lists.show(request, ctx, "users/list.html", view)
+
+
+@router.get("/users.csv")
+def user_csv(request: Request, ctx: Reader) -> Response:
+    """The list of users for spreadsheets."""
+    return lists.as_csv(ctx, USERS, lists.asked(request, ListQuery), accounts.list_users)
+
+
+@router.get("/users/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """The empty form."""
+    ctx.require("user.edit")
+    return render(request, ctx, "users/new.html", form=Shown())
+
+
+@router.post("/users/new", name="user.create")
+def create(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Create a user."""
+    answer = attempt(visitor, form, "user.create", lambda ctx: accounts.create_user(ctx, form.read(UserSpec)))
+    if isinstance(answer, Shown):
+        return render(request, visitor, "users/new.html", status=answer.status, form=answer)
+    said = visitor.translate(N_("%(name)s may sign in now.")) % {"name": answer.name}
+    return go(request, "/users", toast=("ok", said))
+
+
+@router.get("/users/{id}")
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
+    """One user, with everything that can be changed."""
+    return render(request, ctx, "users/show.html", user=accounts.show_user(ctx, id), form=Shown())
+
+
+@router.post("/users/{id}", name="user.update")
+def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Change name, role, language, password, or whether the user may sign in."""
+    version = form.version
+
+    def work(ctx: Ctx) -> UserRecord:
+        given = {"language": form["language"] or None} if "language" in form.values else {}
+        if not form["password"]:
+            given["keep_tokens"] = None
+        return accounts.update_user(ctx, id, form.read(UserPatch, **given), version)
+
+    answer = attempt(visitor, form, "user.update", work, target=id)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            user = accounts.show_user(ctx, id)
+            return render(request, ctx, "users/show.html", status=answer.status, user=user, form=answer)
+    return go(request, f"/users/{id}", toast=("ok", visitor.translate(N_("Saved."))))
+
+
+@router.post("/users/{id}/delete", name="user.delete")
+def delete(request: Request, id: PageId, ctx: Writer) -> Response:
+    """Delete a user; the page asked for the name first."""
+    name = accounts.show_user(ctx, id).name
+    accounts.delete_user(ctx, id)
+    return go(request, "/users", toast=("ok", ctx.say(N_("%(name)s is deleted."), {"name": name})))

@@ -1,0 +1,24 @@
+"""The overview: the first page."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.services.inventory import dashboard
+from app.web.deps import Reader, SignedRouter
+from app.web.pages.rendering.render import render
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/")
+def show_dashboard(request: Request, ctx: Reader) -> Response:
+    """How much there is, how much is used, and what needs a look."""
+    return render(request, ctx, "dashboard/show.html", overview=dashboard.overview(ctx))
+
+
+@router.get("/overview/body")
+def overview_part(request: Request, ctx: Reader) -> Response:
+    """The same without the page around it, for live updates."""
+    return render(request, ctx, "dashboard/_body.html", overview=dashboard.overview(ctx))

@@ -1,0 +1,86 @@
+"""Pages of networks across the fleet: names, the hosts of one name, copying to other hosts, duplicate addresses."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.core.errors import InvalidInput
+from app.core.messages import N_
+from app.core.networks.networks import NetworkCopy, PlacesQuery
+from app.core.specs import MAX_LIMIT, ListQuery
+from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
+from app.web.deps import PageId, Reader, SignedRouter, Writer
+from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, MODE_TITLES, NAMES, PLACES
+from app.web.pages.rendering import lists
+from app.web.pages.rendering.forms import Posted
+from app.web.pages.rendering.render import render
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/networks/names")
+def name_list(request: Request, ctx: Reader) -> Response:
+    """The names of networks across the fleet."""
+    query = lists.asked(request, ListQuery)
+    view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
+    return lists.show(request, ctx, "networks/list.html", view, tab="names", modes=MODE_TITLES)
+
+
+@router.get("/networks/names.csv")
+def name_csv(request: Request, ctx: Reader) -> Response:
+    """The names for spreadsheets."""
+    return lists.as_csv(ctx, NAMES, lists.asked(request, ListQuery), logical_networks.list_names)
+
+
+@router.get("/networks/{id}/hosts")
+def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The hosts of the network's name: which have it, which lack it, where it is different."""
+    network = networks.show_network(ctx, id)
+    query = lists.asked(request, PlacesQuery, name=network.name)
+    most = logical_networks.majority_of(ctx, network.name)
+    page = logical_networks.list_places(ctx, query)
+    view = lists.view(
+        request, PLACES, page, query, base=f"/networks/{id}/hosts", fixed={"name": network.name}
+    )
+    return lists.show(
+        request,
+        ctx,
+        "networks/places.html",
+        view,
+        network=network,
+        sample_id=most.sample_id,
+        differing=most.differing,
+        modes=MODE_TITLES,
+        fields=FIELD_TITLES,
+    )
+
+
+@router.get("/networks/macs")
+def mac_list(request: Request, ctx: Reader) -> Response:
+    """MAC addresses that more than one VM has."""
+    query = lists.asked(request, ListQuery)
+    view = lists.view(request, DUPLICATE_MACS, mac_conflicts.list_duplicates(ctx, query), query)
+    return lists.show(request, ctx, "networks/list.html", view, tab="macs", modes=MODE_TITLES)
+
+
+@router.get("/networks/{id}/copy")
+def ask(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The hosts that lack the network, to choose from."""
+    ctx.require("network.edit")
+    network = networks.show_network(ctx, id)
+    query = PlacesQuery(name=network.name, show="missing", limit=MAX_LIMIT)
+    places = logical_networks.list_places(ctx, query)
+    return render(request, ctx, "networks/copy.html", network=network, places=places, result=None)
+
+
+@router.post("/networks/{id}/copy", name="network.copy")
+def copy(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
+    """Ask for the network on the chosen hosts: says how many started and why others did not."""
+    ids = list(dict.fromkeys(form.lists.get("host_ids", [])))
+    if not ids:
+        raise InvalidInput("host_ids", N_("Choose at least one host first."))
+    asked = form.read(NetworkCopy, host_ids=ids, start=form["start"] == "true")
+    result = network_changes.copy_network(ctx, id, asked)
+    network = networks.show_network(ctx, id)
+    return render(request, ctx, "networks/copy.html", network=network, places=None, result=result)

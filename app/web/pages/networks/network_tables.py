@@ -1,0 +1,168 @@
+"""The lists of networks: all of them, their names across the fleet, the hosts of one name, filters, MAC addresses."""
+
+from __future__ import annotations
+
+from app.core.messages import N_
+from app.core.networks.networks import (
+    DuplicateMac,
+    NetworkNameRecord,
+    NetworkPlace,
+    NetworkQuery,
+    PlacesQuery,
+)
+from app.core.networks.nwfilters import FilterQuery, FilterRecord
+from app.core.networks.records import NetworkRecord
+from app.core.specs import ListQuery
+from app.web.pages.rendering.table import Choice, Column, Empty, Table
+
+MODE_TITLES: dict[str, str] = {
+    "nat": N_("NAT"),
+    "route": N_("Routed"),
+    "isolated": N_("Isolated"),
+    "open": N_("Open"),
+    "bridge": N_("Host bridge"),
+    "macvtap": N_("macvtap"),
+    "openvswitch": N_("Open vSwitch"),
+    "hostdev": N_("SR-IOV"),
+    "private": N_("macvtap, private"),
+    "vepa": N_("macvtap, VEPA"),
+    "passthrough": N_("macvtap, passthrough"),
+}
+"""Modes of plans and forward modes of libvirt, whose `bridge` is a bridge, Open vSwitch or macvtap."""
+FIELD_TITLES: dict[str, str] = {
+    "mode": N_("Mode"),
+    "bridge": N_("Bridge"),
+    "addresses": N_("Subnets"),
+    "vlan": N_("VLAN"),
+    "mtu": N_("MTU"),
+}
+_LIBVIRT = ("nat", "route", "isolated", "open", "bridge", "private", "vepa", "passthrough", "hostdev")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+NETWORKS: Table[NetworkRecord] = Table(
+    key="networks",
+    title=N_("Networks"),
+    path="/networks",
+    cells="networks/_cells.html",
+    query=NetworkQuery,
+    live="tree",
+    choices=(
+        Choice("mode", N_("Mode"), tuple((mode, MODE_TITLES[mode]) for mode in _LIBVIRT)),
+        Choice("active", N_("State"), (("true", N_("Active")), ("false", N_("Inactive")))),
+    ),
+    columns=(
+        Column("name", N_("Network"), lambda network: network.name, sort="name", pinned=True),
+        Column("state", N_("State"), lambda network: "active" if network.active else "inactive"),
+        Column("host", N_("Host"), lambda network: network.host_name, sort="host"),
+        Column("mode", N_("Mode"), lambda network: network.forward_mode, sort="mode"),
+        Column("bridge", N_("Bridge"), lambda network: network.bridge),
+        Column("addresses", N_("Subnets"), lambda network: " ".join(network.addresses)),
+        Column("dhcp", N_("DHCP"), lambda network: _yes(network.dhcp)),
+        Column("vms", N_("VMs"), lambda network: network.vm_count, number=True),
+        Column("vlan", N_("VLAN"), lambda network: network.vlan, shown=False),
+        Column("mtu", N_("MTU"), lambda network: network.mtu, number=True, shown=False),
+        Column("autostart", N_("Autostart"), lambda network: _yes(network.autostart), shown=False),
+        Column("seen", N_("Seen"), lambda network: str(network.observed_at or "")),
+    ),
+    empty=Empty(
+        N_("No networks."),
+        N_("Networks appear here as soon as a host has one; virsh net-list shows what a host knows."),
+        N_("Create a network"),
+        "/networks/new",
+        "network.edit",
+    ),
+)
+
+NAMES: Table[NetworkNameRecord] = Table(
+    key="network-names",
+    title=N_("Networks by name"),
+    path="/networks/names",
+    cells="networks/_name_cells.html",
+    query=ListQuery,
+    live="tree",
+    columns=(
+        Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
+        Column("hosts", N_("Hosts"), lambda each: each.hosts, sort="hosts", number=True),
+        Column("missing", N_("Hosts without it"), lambda each: each.missing, number=True),
+        Column("active", N_("Active"), lambda each: each.active, sort="active", number=True),
+        Column("differing", N_("Different"), lambda each: each.differing, number=True),
+        Column("mode", N_("Mode"), lambda each: each.mode),
+        Column("bridge", N_("Bridge"), lambda each: each.bridge),
+        Column("addresses", N_("Subnets"), lambda each: " ".join(each.addresses)),
+    ),
+    empty=Empty(N_("No networks."), N_("Here you see on which hosts a network of a name exists.")),
+)
+
+PLACES: Table[NetworkPlace] = Table(
+    key="network-places",
+    title=N_("Hosts"),
+    path="/networks/hosts",
+    cells="networks/_place_cells.html",
+    query=PlacesQuery,
+    live="tree",
+    exportable=False,
+    choices=(
+        Choice(
+            "show",
+            N_("Hosts"),
+            (
+                ("differs", N_("where it is different")),
+                ("missing", N_("without it")),
+                ("inactive", N_("where it is off")),
+            ),
+        ),
+    ),
+    columns=(
+        Column("host", N_("Host"), lambda each: each.host.name, sort="host", pinned=True),
+        Column("network", N_("Network"), lambda each: each.network_id),
+        Column("mode", N_("Mode"), lambda each: each.mode),
+        Column("bridge", N_("Bridge"), lambda each: each.bridge),
+        Column("addresses", N_("Subnets"), lambda each: " ".join(each.addresses)),
+        Column("vlan", N_("VLAN"), lambda each: each.vlan),
+        Column("mtu", N_("MTU"), lambda each: each.mtu),
+    ),
+    empty=Empty(N_("No hosts."), N_("Every host that has or lacks the network is listed here.")),
+)
+
+FILTERS: Table[FilterRecord] = Table(
+    key="filters",
+    title=N_("Traffic filters"),
+    path="/filters",
+    cells="filters/_cells.html",
+    query=FilterQuery,
+    choices=(Choice("built_in", N_("Origin"), (("false", N_("Your own")), ("true", N_("Of libvirt")))),),
+    columns=(
+        Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
+        Column("host", N_("Host"), lambda each: each.host_name, sort="host"),
+        Column("origin", N_("Origin"), lambda each: "libvirt" if each.built_in else ""),
+        Column("seen", N_("Seen"), lambda each: str(each.observed_at or "")),
+    ),
+    empty=Empty(
+        N_("No traffic filters."),
+        N_("Filters appear here a few minutes after a host connects, where its libvirt has them."),
+        N_("Create a filter"),
+        "/filters/new",
+        "network.edit",
+    ),
+)
+
+DUPLICATE_MACS: Table[DuplicateMac] = Table(
+    key="duplicate-macs",
+    title=N_("Duplicate MAC addresses"),
+    path="/networks/macs",
+    cells="networks/_mac_cells.html",
+    query=ListQuery,
+    exportable=False,
+    columns=(
+        Column("mac", N_("MAC address"), lambda each: each.mac, sort="mac", pinned=True),
+        Column("users", N_("VMs"), lambda each: len(each.users), sort="users"),
+    ),
+    empty=Empty(
+        N_("No MAC address is there twice."),
+        N_("VMs with the same address lose traffic to each other once they share a network."),
+    ),
+)

@@ -1,0 +1,149 @@
+"""Pages of traffic filters: the list, one filter, creating, changing and deleting it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.access.context import Ctx
+from app.core.messages import N_
+from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
+from app.core.tasks.records import TaskRecord
+from app.core.tasks.specs import TaskQuery
+from app.services.networks import nwfilters
+from app.tasks import tasks
+from app.web.auth import Visitor
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.networks import nwfilter_form
+from app.web.pages.networks.network_tables import FILTERS, MODE_TITLES
+from app.web.pages.rendering import lists
+from app.web.pages.rendering.choices import host_options
+from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
+from app.web.pages.rendering.render import go, render
+from app.web.pages.vms.xml_view import pieces
+
+router = SignedRouter(include_in_schema=False)
+
+QUEUED = N_("%(task)s: the task is queued.")
+
+
+@router.get("/filters")
+def filter_list(request: Request, ctx: Reader) -> Response:
+    """The list of traffic filters."""
+    query = lists.asked(request, FilterQuery)
+    view = lists.view(request, FILTERS, nwfilters.list_filters(ctx, query), query)
+    return lists.show(request, ctx, "networks/list.html", view, tab="filters", modes=MODE_TITLES)
+
+
+@router.get("/filters.csv")
+def filter_csv(request: Request, ctx: Reader) -> Response:
+    """The list of traffic filters for spreadsheets."""
+    return lists.as_csv(ctx, FILTERS, lists.asked(request, FilterQuery), nwfilters.list_filters)
+
+
+@router.get("/filters/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """The form of a new filter: what nothing allows is dropped."""
+    ctx.require("network.edit")
+    start = {"default_in": "drop", "default_out": "accept", "host_id": request.query_params.get("host", "")}
+    return _draw_new(request, ctx, Shown(start), [])
+
+
+@router.post("/filters/new", name="filter.create")
+def create(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Ask for a new filter, or for more rows to fill in."""
+    if form["step"] == "rows":
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, Shown(form.values), nwfilter_form.rows_of(form))
+
+    def work(ctx: Ctx) -> TaskRecord:
+        found = nwfilter_form.read(form)
+        given = {"name": form["name"], "host_id": form["host_id"]}
+        with nwfilter_form.at_their_fields(found, visitor):
+            return nwfilters.create_filter(ctx, FilterSpec.model_validate(found.plan | given))
+
+    answer = attempt(visitor, form, "filter.create", work)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, answer, nwfilter_form.rows_of(form))
+    return go(request, f"/tasks/{answer.id}", toast=("ok", _queued(visitor, answer)))
+
+
+@router.get("/filters/{id}")
+def show(request: Request, id: PageId, ctx: Reader) -> Response:
+    """One filter: its rules, who uses it, its XML."""
+    shown = nwfilters.show_filter(ctx, id)
+    last = tasks.list_tasks(ctx, TaskQuery(target=id, limit=1)).items
+    return render(
+        request,
+        ctx,
+        "filters/show.html",
+        filter=shown,
+        pieces=list(pieces(nwfilters.xml_of(ctx, id))),
+        last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
+    )
+
+
+@router.get("/filters/{id}/edit")
+def edit(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The form of a filter that there is."""
+    ctx.require("network.edit")
+    shown = nwfilters.show_filter(ctx, id)
+    values = nwfilter_form.values(shown.plan) if shown.plan else {}
+    rows = nwfilter_form.rows(shown.plan) if shown.plan else []
+    return _draw_edit(request, ctx, id, Shown(values), rows)
+
+
+@router.post("/filters/{id}/edit", name="filter.change")
+def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for the change, unless somebody else changed the filter since; or for more rows to fill in."""
+    if form["step"] == "rows":
+        with reading(visitor) as ctx:
+            return _draw_edit(request, ctx, id, Shown(form.values), nwfilter_form.rows_of(form))
+    version = form.version
+
+    def work(ctx: Ctx) -> TaskRecord:
+        found = nwfilter_form.read(form)
+        defaults = {name: found.plan[name] or "none" for name in ("default_in", "default_out")}
+        with nwfilter_form.at_their_fields(found, visitor):
+            patch = FilterPatch.model_validate(found.plan | defaults)
+            return nwfilters.change_filter(ctx, id, patch, version)
+
+    answer = attempt(visitor, form, "filter.change", work, target=id)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_edit(request, ctx, id, answer, nwfilter_form.rows_of(form))
+    return go(request, f"/filters/{id}", toast=("ok", _queued(visitor, answer)))
+
+
+@router.post("/filters/{id}/delete", name="filter.delete")
+def delete(request: Request, id: PageId, ctx: Writer) -> Response:
+    """Ask for the end of a filter."""
+    task = nwfilters.delete_filter(ctx, id)
+    return go(request, "/filters", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
+
+
+def _queued(visitor: Visitor, task: TaskRecord) -> str:
+    return visitor.translate(QUEUED) % {"task": task.title}
+
+
+def _draw_new(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row]) -> Response:
+    return _draw(request, ctx, form, rows, hosts=host_options(ctx), filter=None)
+
+
+def _draw_edit(request: Request, ctx: Ctx, id: str, form: Shown, rows: list[nwfilter_form.Row]) -> Response:
+    return _draw(request, ctx, form, rows, hosts=[], filter=nwfilters.show_filter(ctx, id))
+
+
+def _draw(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row], **context: Any) -> Response:
+    return render(
+        request,
+        ctx,
+        "filters/form.html",
+        status=form.status,
+        form=form,
+        rows=nwfilter_form.with_spare(rows),
+        **context,
+    )

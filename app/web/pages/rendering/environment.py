@@ -1,0 +1,65 @@
+"""The template engine: one environment per language, everything escaped, unknown names are errors."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Macro
+
+from app.resources import resource
+from app.web.i18n import translations, translator
+from app.web.pages.rendering.formats import Formats
+from app.web.pages.rendering.labels import label
+
+MOST_KEPT = 10_000
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in a language (`en`, `fr`)."""
+    made = Environment(
+        loader=FileSystemLoader(resource("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=resource("templates").parent.name != "_resources",
+        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+    )
+    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    made.filters.update(Formats(language, translator(language)).filters())
+    made.filters["tojson_text"] = _tojson_text
+    made.filters["label"] = label
+    made.filters["kept"] = _Kept()
+    made.globals["language"] = language
+    return made
+
+
+class _Kept:
+    """Calls a macro, or hands out what it gave for the same arguments: `{{ ui.state|kept(vm.state) }}`.
+
+    For small parts of `_macros/ui.html` that come again and again in the rows of a list. What they give must follow
+    from their name, the arguments and the language alone.
+    """
+
+    def __init__(self) -> None:
+        self._parts: dict[tuple[object, ...], str] = {}
+
+    def __call__(self, macro: Macro, *arguments: object) -> str:
+        key = (macro.name, *arguments)
+        part = self._parts.get(key)
+        if part is None:
+            if len(self._parts) >= MOST_KEPT:
+                self._parts.clear()
+            part = self._parts[key] = macro(*arguments)
+        return part
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+
+def _tojson_text(value: object) -> str:
+    """JSON for a data attribute; the attribute's quoting is the template's."""
+    return json.dumps(value, ensure_ascii=False)

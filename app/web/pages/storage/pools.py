@@ -1,0 +1,142 @@
+"""Pages of storage: pools, one pool with its volumes, all volumes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.access.context import Ctx
+from app.core.messages import N_
+from app.core.storage.pools import FIELDS, NEEDS, PoolSpec, kinds_with
+from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.tasks.records import TaskRecord
+from app.services.storage import pools, shared_pools, storage
+from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.rendering import lists
+from app.web.pages.rendering.choices import host_options
+from app.web.pages.rendering.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.rendering.render import go, render
+from app.web.pages.rendering.tables import POOLS, VOLUMES
+
+router = SignedRouter(include_in_schema=False)
+
+QUEUED = N_("%(task)s: the task is queued.")
+
+
+@router.get("/storage")
+def pool_list(request: Request, ctx: Reader) -> Response:
+    """The list of storage pools."""
+    query = lists.asked(request, PoolQuery)
+    view = lists.view(request, POOLS, storage.list_pools(ctx, query), query)
+    return lists.show(request, ctx, "storage/list.html", view, tab="pools")
+
+
+@router.get("/storage.csv")
+def pool_csv(request: Request, ctx: Reader) -> Response:
+    """The list of storage pools for spreadsheets."""
+    return lists.as_csv(ctx, POOLS, lists.asked(request, PoolQuery), storage.list_pools)
+
+
+@router.get("/storage/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """The form of a new pool."""
+    ctx.require("pool.edit")
+    start = {
+        "kind": "dir",
+        "autostart": "true",
+        "start": "true",
+        "host_id": request.query_params.get("host", ""),
+    }
+    return _draw_new(request, ctx, Shown(start))
+
+
+@router.post("/storage/new", name="pool.create")
+def create(request: Request, form: Posted, visitor: Signed) -> Response:
+    """Ask for a pool."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        fields = (
+            "name",
+            "host_id",
+            "kind",
+            "target_path",
+            "source_host",
+            "source_path",
+            "source_device",
+            "source_name",
+            "initiator",
+            "auth_user",
+            "auth_secret",
+        )
+        given: dict[str, object] = {name: form[name] for name in fields if form[name]}
+        given |= {name: form[name] == "true" for name in ("autostart", "start")}
+        try:
+            spec = PoolSpec.model_validate(given)
+        except ValidationError as error:
+            raise FormInvalid(broken_rules(error)) from None
+        return pools.create_pool(ctx, spec)
+
+    answer = attempt(visitor, form, "pool.create", work)
+    if isinstance(answer, Shown):
+        with reading(visitor) as ctx:
+            return _draw_new(request, ctx, answer)
+    return go(
+        request, f"/tasks/{answer.id}", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title})
+    )
+
+
+@router.post("/storage/{id}/act/{verb}", name="pool.act")
+def act(
+    request: Request, id: PageId, verb: Literal["start", "stop", "refresh", "prove", "delete"], ctx: Writer
+) -> Response:
+    """Start, stop, read anew, find out who shares it, or take the definition away."""
+    services = {
+        "start": pools.start_pool,
+        "stop": pools.stop_pool,
+        "refresh": pools.refresh_pool,
+        "prove": shared_pools.prove_pool,
+        "delete": pools.delete_pool,
+    }
+    task = services[verb](ctx, id)
+    where = "/storage" if verb == "delete" else f"/storage/{id}"
+    return go(request, where, toast=("ok", ctx.say(QUEUED, {"task": task.title})))
+
+
+def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
+    return render(
+        request,
+        ctx,
+        "storage/pool_new.html",
+        status=form.status,
+        form=form,
+        hosts=host_options(ctx),
+        kinds=tuple(NEEDS),
+        fields={field: " ".join(kinds_with(field)) for field in FIELDS},
+    )
+
+
+@router.get("/storage/volumes")
+def volume_list(request: Request, ctx: Reader) -> Response:
+    """The list of volumes."""
+    query = lists.asked(request, VolumeQuery)
+    view = lists.view(request, VOLUMES, storage.list_volumes(ctx, query), query)
+    return lists.show(request, ctx, "storage/list.html", view, tab="volumes")
+
+
+@router.get("/storage/volumes.csv")
+def volume_csv(request: Request, ctx: Reader) -> Response:
+    """The list of volumes for spreadsheets."""
+    return lists.as_csv(ctx, VOLUMES, lists.asked(request, VolumeQuery), storage.list_volumes)
+
+
+@router.get("/storage/{id}")
+def pool(request: Request, id: PageId, ctx: Reader) -> Response:
+    """One pool and its volumes."""
+    shown = storage.show_pool(ctx, id)
+    query = lists.asked(request, VolumeQuery, pool=id)
+    page = storage.list_volumes(ctx, query)
+    view = lists.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
+    return lists.show(request, ctx, "storage/pool.html", view, pool=shown)

@@ -1,0 +1,48 @@
+"""Pages of tasks: the list, one task, and its cancelling."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.core.messages import N_
+from app.core.tasks.specs import TaskQuery
+from app.tasks import tasks
+from app.web.deps import PageId, Reader, SignedRouter, Writer
+from app.web.pages.rendering import lists
+from app.web.pages.rendering.render import done, go, is_htmx, render, with_toast
+from app.web.pages.rendering.tables import TASKS
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/tasks")
+def task_list(request: Request, ctx: Reader) -> Response:
+    """The list of tasks, newest first."""
+    query = lists.asked(request, TaskQuery)
+    view = lists.view(request, TASKS, tasks.list_tasks(ctx, query), query)
+    return lists.show(request, ctx, "tasks/list.html", view)
+
+
+@router.get("/tasks.csv")
+def task_csv(request: Request, ctx: Reader) -> Response:
+    """The list of tasks for spreadsheets."""
+    return lists.as_csv(ctx, TASKS, lists.asked(request, TaskQuery), tasks.list_tasks)
+
+
+@router.get("/tasks/{id}")
+def task(request: Request, id: PageId, ctx: Reader) -> Response:
+    """One task: how far it is, how it ended, why it failed and what to do then."""
+    alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#task")
+    template = "tasks/_task.html" if alone else "tasks/show.html"
+    return render(request, ctx, template, task=tasks.show_task(ctx, id))
+
+
+@router.post("/tasks/{id}/cancel", name="task.cancel")
+def cancel(request: Request, id: PageId, ctx: Writer) -> Response:
+    """Ask a task to stop."""
+    cancelled = tasks.cancel_task(ctx, id)
+    said = ctx.say(N_("%(task)s: the task is asked to stop."), {"task": cancelled.title})
+    if is_htmx(request):
+        return with_toast(done(), "ok", said)
+    return go(request, f"/tasks/{id}", toast=("ok", said))

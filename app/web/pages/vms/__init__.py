@@ -1,0 +1,18 @@
+"""Pages of VMs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.web.pages.vms import compute, consoles, create, delete, devices, vms
+
+router = APIRouter(include_in_schema=False)
+for _module in (
+    create,  # before vms: /vms/new is no VM
+    delete,
+    devices,
+    compute,
+    vms,
+    consoles,
+):
+    router.include_router(_module.router)

@@ -1,0 +1,235 @@
+"""The page of a VM's machine: processor model, firmware, single devices, limits and pins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.access.context import Ctx
+from app.core.errors import InvalidInput
+from app.core.messages import N_
+from app.core.tasks.records import TaskRecord
+from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.devices import NicPatch
+from app.core.vms.host_devices import FolderAdd, HostDeviceAdd
+from app.services.vms import compute, devices, host_devices, vms
+from app.services.vms.create import choices
+from app.web.auth import Visitor
+from app.web.deps import PageId, Reader, Signed, SignedRouter
+from app.web.pages.rendering.forms import Form, FormInvalid, Posted, Shown, broken_rules
+from app.web.pages.rendering.render import render
+from app.web.pages.vms import create_form
+from app.web.pages.vms.task_answers import Work, asked
+
+router = SignedRouter(include_in_schema=False)
+
+NOTHING_NEW = N_("is as it was: change something first")
+SWITCHES = ("huge_pages", "memory_locked", "sound", "tpm", "rng", "guest_agent", "serial")
+WORDS = ("firmware", "graphics", "video", "watchdog")
+
+
+@router.get("/vms/{id}/edit/machine")
+def ask(request: Request, id: PageId, ctx: Reader) -> Response:
+    """Everything of the machine that can be changed."""
+    return _draw(request, ctx, id, Shown(), part="")
+
+
+@router.post("/vms/{id}/machine", name="vm.change_machine")
+def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for another machine after the next power-off."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        before = compute.show_machine(ctx, id)
+        found: dict[str, Any] = {
+            name: form[name]
+            for name in WORDS
+            if form[name] and form[name] != (getattr(before, name) or "none")
+        }
+        found |= {
+            name: wanted for name in SWITCHES if (wanted := form[name] == "true") != getattr(before, name)
+        }
+        mode, model = form["cpu_mode"] or before.cpu_mode, form["cpu_model"] or None
+        if mode != "custom":
+            model = None
+        if (mode, model) != (before.cpu_mode, before.cpu_model if mode == "custom" else None):
+            found |= {"cpu_mode": mode, "cpu_model": model}
+        shape = {name: form[name] for name in ("sockets", "cores", "threads")}
+        if any(shape.values()) and shape != {name: str(getattr(before, name) or "") for name in shape}:
+            found["topology"] = {name: text or "1" for name, text in shape.items()}
+        return compute.change_machine(ctx, id, _spec("sockets", MachinePatch, found), form.version)
+
+    return _asked(request, visitor, form, id, "machine", "vm.change_machine", work)
+
+
+@router.post("/vms/{id}/tuning", name="vm.change_tuning")
+def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for other limits and pins."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        before = compute.show_machine(ctx, id)
+        found = _limits(form, before, "cpu_shares", "cpu_limit_percent")
+        if form["emulator_cpus"] != (before.emulator_cpus or ""):
+            found["emulator_cpus"] = form["emulator_cpus"]
+        numa = (form["numa_nodes"], form["numa_mode"] or "strict")
+        if numa != (before.numa_nodes or "", before.numa_mode or "strict"):
+            found |= {"numa_nodes": numa[0], "numa_mode": numa[1]}
+        pins = _pins(form["pins"])
+        if pins != [each.model_dump() for each in before.pins]:
+            found["pins"] = pins
+        return compute.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found), form.version)
+
+    return _asked(request, visitor, form, id, "tuning", "vm.change_tuning", work)
+
+
+@router.post("/vms/{id}/disks/change", name="vm.change_disk")
+def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for other limits of a disk, or another way to drive it."""
+    target = form["key"]
+
+    def work(ctx: Ctx) -> TaskRecord:
+        before = next((each for each in compute.show_machine(ctx, id).disks if each.target == target), None)
+        found = _limits(form, before, "read_bps", "write_bps", "read_iops", "write_iops")
+        for name in ("cache", "io"):
+            if form[name] and form[name] != getattr(before, name, "default"):
+                found[name] = form[name]
+        if (form["discard"] == "true") != getattr(before, "discard", False):
+            found["discard"] = form["discard"] == "true"
+        return compute.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
+
+    return _asked(request, visitor, form, id, target, "vm.change_disk", work)
+
+
+@router.post("/vms/{id}/nics/change", name="vm.tune_nic")
+def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for other rates or another filter of an interface."""
+    mac = form["key"]
+
+    def work(ctx: Ctx) -> TaskRecord:
+        before = next((each for each in compute.show_machine(ctx, id).nics if each.mac == mac), None)
+        found = _limits(form, before, "in_kbps", "out_kbps")
+        if form["filter"] != (getattr(before, "filter", None) or ""):
+            found["filter"] = form["filter"]
+        return devices.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
+
+    return _asked(request, visitor, form, id, mac, "vm.change_nic", work)
+
+
+@router.post("/vms/{id}/host-devices", name="vm.add_device")
+def add_device(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for a device of the host."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return host_devices.add_device(ctx, id, form.read(HostDeviceAdd), form.version)
+
+    return _asked(request, visitor, form, id, "device", "vm.add_device", work)
+
+
+@router.post("/vms/{id}/host-devices/remove", name="vm.remove_device")
+def remove_device(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask that a device of the host is given back."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return host_devices.remove_device(ctx, id, form["key"], form.version)
+
+    return _asked(request, visitor, form, id, "", "vm.remove_device", work)
+
+
+@router.post("/vms/{id}/folders", name="vm.add_folder")
+def add_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for a folder of the host."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return host_devices.add_folder(ctx, id, form.read(FolderAdd), form.version)
+
+    return _asked(request, visitor, form, id, "folder", "vm.add_folder", work)
+
+
+@router.post("/vms/{id}/folders/remove", name="vm.remove_folder")
+def remove_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask that a folder is shared no more."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return host_devices.remove_folder(ctx, id, form["key"], form.version)
+
+    return _asked(request, visitor, form, id, "", "vm.remove_folder", work)
+
+
+def _limits(form: Form, before: object, *names: str) -> dict[str, Any]:
+    """The limits that are others than before; a field that was emptied takes one away."""
+    return {name: form[name] or "0" for name in names if form[name] != str(getattr(before, name, None) or "")}
+
+
+def _pins(text: str) -> list[dict[str, Any]]:
+    """Pins as people write them: a line for each vCPU, such as “0: 0-3”. Raises InvalidInput (pins)."""
+    found: list[dict[str, Any]] = []
+    for line in filter(None, (each.strip() for each in text.replace("\r", "").split("\n"))):
+        vcpu, colon, cpus = line.partition(":")
+        if not colon or not (vcpu.strip().isascii() and vcpu.strip().isdecimal()) or len(vcpu) > 6:
+            raise InvalidInput("pins", N_("must have lines such as 0: 0-3"))
+        found.append({"vcpu": int(vcpu), "cpus": cpus.replace(" ", "")})
+    return found
+
+
+def _spec(first: str, kind: Any, given: Mapping[str, object]) -> Any:
+    """The request that the form describes. Raises FormInvalid; `first` is the field that says that nothing is new."""
+    if not given:
+        raise InvalidInput(first, NOTHING_NEW)
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        raise FormInvalid(
+            [InvalidInput(_field(each.field), each.rule, params=each.params) for each in broken_rules(error)]
+        ) from None
+
+
+def _field(name: str) -> str:
+    """The form's field for that of the request."""
+    head, _, rest = name.partition(".")
+    return rest or "sockets" if head == "topology" else head
+
+
+def _asked(
+    request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
+) -> Response:
+    def named(ctx: Ctx) -> TaskRecord:
+        try:
+            return work(ctx)
+        except FormInvalid:
+            raise
+        except InvalidInput as error:
+            raise InvalidInput(
+                _field(error.field), error.rule, params=error.params, hint=error.hint
+            ) from None
+
+    return asked(request, visitor, form, id, action, named, partial(_draw, part=part))
+
+
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
+    """The page; `form` is what was typed in the part of it that was sent."""
+    ctx.require("vm.edit")
+    vm = vms.show_vm(ctx, id)
+    found: MachineRecord = compute.show_machine(ctx, id)
+    return render(
+        request,
+        ctx,
+        "vms/edit_machine.html",
+        status=form.status,
+        vm=vm,
+        machine=found,
+        version=compute.definition_version(ctx, id),
+        part=part,
+        form=form,
+        devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,
+        choices=choices.list_choices(ctx, vm.host_id),
+        words={
+            "watchdog": create_form.options_of(MachinePatch, "watchdog"),
+            "numa_mode": create_form.options_of(TuningPatch, "numa_mode"),
+            "cache": create_form.options_of(DiskPatch, "cache"),
+            "io": create_form.options_of(DiskPatch, "io"),
+        },
+    )

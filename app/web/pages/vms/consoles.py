@@ -1,0 +1,48 @@
+"""Pages of consoles: the tab of a VM, the same without anything around it, and who is connected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.core.hosts.states import HostMode
+from app.core.vms.records import VmDetail
+from app.services.vms import consoles, vms
+from app.web.deps import PageId, Reader, SignedRouter
+from app.web.pages.rendering.render import render
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/vms/{id}/console")
+def vm_console(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The VM's screen or serial port, as a tab of its page."""
+    vm = vms.show_vm(ctx, id)
+    who = consoles.list_consoles(ctx, id)
+    return render(
+        request, ctx, "vms/show.html", vm=vm, tab="console", who=who, last_task=None, **_chosen(request, vm)
+    )
+
+
+@router.get("/vms/{id}/console/full")
+def vm_console_full(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The console with nothing around it, for a browser tab of its own."""
+    vm = vms.show_vm(ctx, id)
+    return render(request, ctx, "vms/console_full.html", vm=vm, **_chosen(request, vm))
+
+
+@router.get("/vms/{id}/console/who")
+def vm_console_who(request: Request, id: PageId, ctx: Reader) -> Response:
+    """Who is connected."""
+    who = consoles.list_consoles(ctx, id)
+    return render(request, ctx, "vms/_console_who.html", vm=vms.show_vm(ctx, id), who=who)
+
+
+def _chosen(request: Request, vm: VmDetail) -> dict[str, Any]:
+    """Which console to show: what is asked for, else the screen where there is one."""
+    kinds = {each.kind for each in vm.graphics}
+    asked = request.query_params.get("kind")
+    kind = asked if asked in ("vnc", "serial") else "vnc" if "vnc" in kinds or not kinds else "serial"
+    return {"kind": kind, "looks_only": vm.host_mode == HostMode.OBSERVE, "kinds": kinds}

@@ -1,0 +1,129 @@
+"""A new VM on one page: every button posts the whole form, which comes back as it is then.
+
+The summary beside the form is asked for with every change; it says what would be made or what is still missing.
+"""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.access import audit
+from app.access.context import Ctx
+from app.core.errors import InvalidInput, VigieError
+from app.core.messages import N_
+from app.core.vms.create import SavedSpecSpec
+from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
+from app.services.library import os_variants
+from app.services.vms import presets
+from app.services.vms.create import choices, create
+from app.web.auth import Visitor
+from app.web.deps import HostCaller, Reader, SignedRouter
+from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction
+from app.web.pages.rendering.render import go, is_htmx, render
+from app.web.pages.vms import create_form
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/vms/new")
+def ask(request: Request, ctx: Reader) -> Response:
+    """The form, with what the address names: a host, or a specification that was kept."""
+    ctx.require("vm.create")
+    values = dict(create_form.START)
+    if spec_id := request.query_params.get("spec"):
+        kept = VmSpec.model_validate(presets.show_spec(ctx, spec_id).spec)
+        values = create_form.values_of(kept) | {"spec": spec_id}
+    if host_id := request.query_params.get("host"):
+        values["host_id"] = host_id
+    return _draw(request, ctx, Shown(values))
+
+
+@router.post("/vms/new", name="vm.create")
+def go_on(request: Request, form: Posted, visitor: HostCaller) -> Response:
+    """Do what the button asked for: another row, another host's choices, keep the specification, or create."""
+    step = form["step"]
+    if step not in ("create", "save"):
+        with reading(visitor) as ctx:
+            ctx.require("vm.create")
+            return _draw(request, ctx, Shown(create_form.with_rows_changed(form.values, step)))
+    try:
+        return _save(request, form, visitor) if step == "save" else _create(request, form, visitor)
+    except VigieError as error:
+        audit.record_refusal(visitor.services, visitor.actor, "vm.create", error)
+        shown = refused(form, create_form.named_as_in_form(error, form), visitor)
+    with reading(visitor) as ctx:
+        ctx.require("vm.create")
+        return _draw(request, ctx, shown)
+
+
+@router.post("/vms/new/summary", name="vm.preview")
+def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
+    """What would be made, or what is still missing."""
+    with reading(visitor) as ctx:
+        ctx.require("vm.create")
+        try:
+            spec = create_form.spec_of(form)
+            names = create_form.batch_of(form, spec).names()
+            plan = create.preview_vm(ctx, spec.model_copy(update={"name": names[0]}))
+        except VigieError as error:
+            shown = refused(form, create_form.named_as_in_form(error, form), visitor)
+            return render(request, ctx, "vms/_new_summary.html", plan=None, names=[], form=shown)
+        return render(request, ctx, "vms/_new_summary.html", plan=plan, names=names, form=Shown(form.values))
+
+
+@router.post("/vms/new/forget", name="spec.delete")
+def forget(request: Request, form: Posted, visitor: HostCaller) -> Response:
+    """Keep a specification no longer."""
+    with transaction(visitor) as ctx:
+        presets.delete_spec(ctx, form["spec"])
+        said = ctx.translate(N_("The specification is not kept any more."))
+    return go(request, "/vms/new", toast=("ok", said))
+
+
+def _create(request: Request, form: Form, visitor: Visitor) -> Response:
+    spec = create_form.spec_of(form)
+    batch = create_form.batch_of(form, spec)
+    with transaction(visitor) as ctx:
+        if not create_form.is_batch(form):
+            (name,) = batch.names()
+            task = create.create_vm(ctx, spec.model_copy(update={"name": name}))
+            said = ctx.say(N_("%(name)s is being made."), {"name": name})
+            return go(request, f"/tasks/{task.id}", toast=("ok", said))
+        done = create.create_many(ctx, batch)
+        if not done.tasks:
+            why = done.refused[0].problem
+            raise InvalidInput("name", why.why or why.title)
+        said = ctx.say(
+            N_("%(count)d VMs are being made; %(refused)d could not be."),
+            {"count": len(done.tasks), "refused": len(done.refused)},
+        )
+        return go(request, f"/tasks?batch={done.batch_id}", toast=("warn" if done.refused else "ok", said))
+
+
+def _save(request: Request, form: Form, visitor: Visitor) -> Response:
+    spec = create_form.spec_of(form)
+    with transaction(visitor) as ctx:
+        made = presets.save_spec(ctx, SavedSpecSpec(name=form["spec_name"] or spec.name, spec=spec))
+        said = ctx.say(N_("The specification “%(name)s” is kept."), {"name": made.name})
+    return go(request, f"/vms/new?spec={made.id}", toast=("ok", said))
+
+
+def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
+    alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#vm-new")
+    response = render(
+        request,
+        ctx,
+        "vms/_new.html" if alone else "vms/new.html",
+        status=form.status,
+        form=form,
+        choices=choices.list_choices(ctx, form.values.get("host_id") or None),
+        systems=os_variants.list_systems(ctx).items,
+        specs=presets.list_specs(ctx).items,
+        disk_rows=create_form.rows(form.values, "disks"),
+        nic_rows=create_form.rows(form.values, "nics"),
+        disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
+        nic_words={name: create_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
+    )
+    response.headers["HX-Trigger"] = "vigie:redrawn"  # the summary is asked for again
+    return response

@@ -1,0 +1,84 @@
+"""Deleting a VM: the page that shows what goes, and the list of those that can come back."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.access import audit
+from app.core.errors import InvalidInput, VigieError
+from app.core.messages import N_
+from app.core.vms.delete import RemovalRecord, RemovalSpec
+from app.services.vms import delete
+from app.web.auth import Visitor
+from app.web.deps import HostCaller, PageId, Reader, SignedRouter, Writer
+from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction
+from app.web.pages.rendering.render import go, render
+
+router = SignedRouter(include_in_schema=False)
+
+
+@router.get("/vms/deleted")
+def list_deleted(request: Request, ctx: Reader) -> Response:
+    """VMs whose definition can be brought back."""
+    return render(request, ctx, "vms/deleted.html", removed=delete.list_removed(ctx).items)
+
+
+@router.get("/vms/{id}/delete")
+def ask(request: Request, id: PageId, visitor: HostCaller) -> Response:
+    """What belongs to the VM, to choose from."""
+    found = _look(visitor, id)
+    own = ",".join(disk.volume.id for disk in found.disks if disk.own and disk.volume)
+    return _draw(request, visitor, found, Shown({"volumes": own}))
+
+
+@router.post("/vms/{id}/delete", name="vm.delete")
+def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -> Response:
+    """Have it deleted, once its name was typed."""
+    found = _look(visitor, id)
+    try:
+        if form["name"] != found.vm.name:
+            raise InvalidInput("name", N_("must be the name of the VM, letter by letter"))
+        asked = RemovalSpec(
+            volumes=form.lists.get("volume", []),
+            keep_nvram=form["keep_nvram"] == "true",
+            keep_tpm=form["keep_tpm"] == "true",
+            force_off=form["force_off"] == "true",
+        )
+        with transaction(visitor) as ctx:
+            task = delete.delete_vm(ctx, id, asked)
+    except VigieError as error:
+        audit.record_refusal(visitor.services, visitor.actor, "vm.delete", error, id)
+        return _draw(request, visitor, found, _again(form, error, visitor))
+    said = visitor.translate(N_("%(name)s is being deleted.")) % {"name": found.vm.name}
+    return go(request, f"/tasks/{task.id}", toast=("ok", said))
+
+
+@router.post("/vms/{id}/bring-back", name="vm.bring_back")
+def bring_back(request: Request, id: PageId, ctx: Writer) -> Response:
+    """Have it defined again as it was."""
+    task = delete.bring_back(ctx, id)
+    return go(request, f"/tasks/{task.id}", toast=("ok", ctx.translate(N_("The VM is being brought back."))))
+
+
+def _look(visitor: Visitor, vm_id: str) -> RemovalRecord:
+    return delete.look_at(visitor.services, visitor.actor, visitor.translate, vm_id)
+
+
+def _again(form: Form, error: VigieError, visitor: Visitor) -> Shown:
+    shown = refused(form, error, visitor)
+    values = {**form.values, "volumes": ",".join(form.lists.get("volume", []))}
+    return Shown(values, shown.errors, shown.problem)
+
+
+def _draw(request: Request, visitor: Visitor, found: RemovalRecord, form: Shown) -> Response:
+    with reading(visitor) as ctx:
+        return render(
+            request,
+            ctx,
+            "vms/delete.html",
+            status=form.status,
+            removal=found,
+            form=form,
+            chosen=form.value("volumes").split(","),
+        )

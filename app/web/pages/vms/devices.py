@@ -1,0 +1,264 @@
+"""What is changed on a VM's pages: hardware, name, definition, and its earlier versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.access.context import Ctx
+from app.core.errors import InvalidInput
+from app.core.tasks.records import TaskRecord
+from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
+from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
+from app.services.vms import compute, definitions, devices, vms
+from app.services.vms.create import choices
+from app.web.auth import Visitor
+from app.web.deps import PageId, Reader, Signed, SignedRouter
+from app.web.pages.rendering.amounts import amount_in, shown_in
+from app.web.pages.rendering.forms import (
+    Form,
+    FormInvalid,
+    Posted,
+    Shown,
+    attempt,
+    broken_rules,
+    number_in,
+    reading,
+)
+from app.web.pages.rendering.render import go, render
+from app.web.pages.vms import create_form
+from app.web.pages.vms.task_answers import QUEUED, Work, asked
+
+router = SignedRouter(include_in_schema=False)
+
+_RENAMED = {"memory_bytes": "memory_mib", "memory_max_bytes": "memory_max_mib", "size_bytes": "size_gib"}
+
+
+@router.get("/vms/{id}/edit")
+def ask(request: Request, id: PageId, ctx: Reader) -> Response:
+    """Everything of the hardware that can be changed, in one place."""
+    return _draw(request, ctx, id, Shown(), part="")
+
+
+@router.post("/vms/{id}/hardware", name="vm.change")
+def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for other processors, memory, title or boot order."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        boot = form["boot"].replace(",", " ").split()
+        found = {
+            "vcpus": form["vcpus"] or None,
+            "vcpus_max": form["vcpus_max"] or None,
+            "memory_bytes": amount_in(form, "memory_mib", MIB),
+            "memory_max_bytes": amount_in(form, "memory_max_mib", MIB),
+            "title": form["title"] or None,
+            "boot": boot or None,
+        }
+        before = vms.show_vm(ctx, id)
+        same = {
+            "vcpus": before.vcpus,
+            "vcpus_max": before.vcpus_max,
+            "memory_bytes": before.memory_bytes,
+            "memory_max_bytes": before.memory_max_bytes,
+            "title": before.title,
+        }
+        changed = {
+            name: value
+            for name, value in found.items()
+            if value is not None and str(value) != str(same.get(name))
+        }
+        return devices.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
+
+    return _asked(request, visitor, form, id, "machine", "vm.change", work)
+
+
+@router.post("/vms/{id}/disks/add", name="vm.add_disk")
+def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for one more disk or drive."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return devices.add_disk(ctx, id, _spec(DiskSpec, create_form.disk_of(form, "disk.")), form.version)
+
+    return _asked(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add_disk", work)
+
+
+@router.post("/vms/{id}/nics/add", name="vm.add_nic")
+def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for one more interface."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return devices.add_nic(ctx, id, _spec(NicSpec, create_form.nic_of(form, "nic.")), form.version)
+
+    return _asked(request, visitor, form, id, "nic", "vm.add_nic", work)
+
+
+@router.post("/vms/{id}/devices/remove", name="vm.remove_disk")
+def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for the end of a disk or interface; its volume stays."""
+    return _asked(
+        request,
+        visitor,
+        form,
+        id,
+        "",
+        "vm.remove_disk",
+        lambda ctx: devices.remove_device(ctx, id, form["key"], form.version),
+    )
+
+
+@router.post("/vms/{id}/devices/medium", name="vm.medium")
+def medium(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for another medium in a drive, or none."""
+    chosen = form["medium"]
+    key = "image_id" if chosen.startswith("img_") else "volume_id"
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return devices.change_medium(
+            ctx, id, form["key"], _spec(Medium, {key: chosen} if chosen else {}), form.version
+        )
+
+    return _asked(request, visitor, form, id, "", "vm.medium", work)
+
+
+@router.post("/vms/{id}/devices/link", name="vm.change_nic")
+def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for a cable plugged in or out."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return devices.change_nic(
+            ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
+        )
+
+    return _asked(request, visitor, form, id, "", "vm.change_nic", work)
+
+
+@router.post("/vms/{id}/rename", name="vm.rename")
+def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask for another name."""
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return devices.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
+
+    return _asked(request, visitor, form, id, "name", "vm.rename", work)
+
+
+@router.post("/vms/{id}/revert", name="vm.revert")
+def revert(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask that what waits for the power-off is dropped."""
+    return _asked(request, visitor, form, id, "", "vm.revert", lambda ctx: definitions.revert(ctx, id))
+
+
+@router.get("/vms/{id}/xml/edit", name="vm.define")
+def edit_xml(request: Request, id: PageId, ctx: Reader) -> Response:
+    """The saved definition, to edit."""
+    ctx.require("vm.edit_xml")
+    found = definitions.show_definition(ctx, id)
+    return _draw_xml(request, ctx, id, Shown({"xml": found.saved, "version": str(found.version)}), None)
+
+
+@router.post("/vms/{id}/xml/edit", name="vm.define")
+def save_xml(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Show what would be different, then have it defined."""
+
+    def look(ctx: Ctx) -> DiffRecord:
+        return definitions.preview(ctx, id, form["xml"])
+
+    if form["step"] != "define":
+        answer = attempt(visitor, form, "vm.define", look, target=id)
+        with reading(visitor) as ctx:
+            if isinstance(answer, Shown):
+                return _draw_xml(request, ctx, id, answer, None)
+            return _draw_xml(request, ctx, id, Shown(form.values), answer)
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return definitions.replace(ctx, id, form["xml"], form.version)
+
+    queued = attempt(visitor, form, "vm.define", work, target=id)
+    if isinstance(queued, Shown):
+        with reading(visitor) as ctx:
+            return _draw_xml(request, ctx, id, queued, None)
+    return go(request, f"/vms/{id}/xml", toast=("ok", visitor.translate(QUEUED) % {"task": queued.title}))
+
+
+@router.get("/vms/{id}/history", name="vm.history")
+def history(request: Request, id: PageId, ctx: Reader) -> Response:
+    """Versions of the definition, and two of them compared."""
+    versions = definitions.list_versions(ctx, id).items
+    pair = [number_in(request.query_params.get(name, "")) for name in ("from", "to")]
+    diff = None
+    if pair[0] is not None:
+        diff = definitions.diff_versions(ctx, id, pair[0], pair[1] or 0)
+    return render(
+        request,
+        ctx,
+        "vms/show.html",
+        vm=vms.show_vm(ctx, id),
+        tab="history",
+        last_task=None,
+        versions=versions,
+        diff=diff,
+        pair=pair,
+    )
+
+
+@router.post("/vms/{id}/history/restore", name="vm.restore_version")
+def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+    """Ask that a version counts again."""
+    number = number_in(form["number"]) or -1
+
+    def work(ctx: Ctx) -> TaskRecord:
+        return definitions.restore_version(ctx, id, number)
+
+    return _asked(request, visitor, form, id, "", "vm.restore_version", work)
+
+
+def _asked(
+    request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
+) -> Response:
+    return asked(request, visitor, form, id, action, work, partial(_draw, part=part))
+
+
+def _spec(kind: Any, given: Mapping[str, object]) -> Any:
+    """The request that the form describes. Raises FormInvalid with the form's names of fields."""
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        prefix = {DiskSpec: "disk.", NicSpec: "nic."}.get(kind, "")
+        raise FormInvalid(
+            [
+                InvalidInput(f"{prefix}{_RENAMED.get(each.field, each.field)}", each.rule, params=each.params)
+                for each in broken_rules(error)
+            ]
+        ) from None
+
+
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
+    """The page of changes; `form` is what was typed in the part of it that was sent."""
+    ctx.require("vm.edit")
+    vm = vms.show_vm(ctx, id)
+    return render(
+        request,
+        ctx,
+        "vms/edit.html",
+        status=form.status,
+        vm=vm,
+        memory_mib=shown_in(vm.memory_bytes, MIB),
+        memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
+        version=compute.definition_version(ctx, id),
+        free_ports=compute.show_machine(ctx, id).free_ports,
+        part=part,
+        form=form,
+        choices=choices.list_choices(ctx, vm.host_id),
+        nic_words={"model": create_form.options_of(NicSpec, "model")},
+    )
+
+
+def _draw_xml(request: Request, ctx: Ctx, id: str, form: Shown, diff: DiffRecord | None) -> Response:
+    return render(
+        request, ctx, "vms/edit_xml.html", status=form.status, vm=vms.show_vm(ctx, id), form=form, diff=diff
+    )
