@@ -12,7 +12,7 @@ from app.core.vms.states import VmState
 from app.engine.backlog import settle
 from app.engine.reading_order import ReadingOrder
 from app.inventory.merged_report import News, gather
-from tests.unit.services.test_mirror import definition
+from tests.unit.inventory.test_observe import definition
 
 HOST = "host_1"
 VOLUME = VolumeObservation("a", "/p/a", "file", "raw", 1, 1, None)

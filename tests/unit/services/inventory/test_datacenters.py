@@ -6,7 +6,7 @@ from app.core.errors import Conflict, EditConflict, NotAllowed, NotFound
 from app.core.inventory.specs import DatacenterSpec
 from app.core.specs import ListQuery
 from app.services.inventory import datacenters
-from tests.unit.services.test_credentials import host
+from tests.unit.services.hosts.test_credentials import host
 
 
 def spec(name: str) -> DatacenterSpec:

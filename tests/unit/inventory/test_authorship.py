@@ -11,7 +11,7 @@ from app.core.inventory.reports import HostSnapshot
 from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db import models
-from tests.unit.services.test_mirror import DB, WEB, World, definition, pool, vm
+from tests.unit.inventory.test_observe import DB, WEB, World, definition, pool, vm
 
 OFF = definition("off", xml="<domain type='kvm'/>")
 

@@ -10,7 +10,7 @@ from app.inventory import conditions
 from app.services.storage import storage
 from app.services.vms import vms
 from tests.databases import Contexts
-from tests.unit.services.test_mirror import WEB, World, pool, vm
+from tests.unit.inventory.test_observe import WEB, World, pool, vm
 
 
 def severities(world: World, kind: str) -> list[str]:

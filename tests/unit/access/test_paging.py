@@ -12,7 +12,7 @@ from app.core.errors import InvalidInput
 from app.core.vms.specs import VmQuery
 from app.db.models import Datacenter, Host, Vm
 from app.services.vms import vms
-from tests.unit.services.test_credentials import host
+from tests.unit.services.hosts.test_credentials import host
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 COUNT = 23

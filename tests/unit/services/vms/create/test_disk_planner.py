@@ -14,7 +14,7 @@ from app.db.models import Pool, Task
 from app.services.vms import devices
 from app.services.vms.create import create
 from tests.databases import Contexts
-from tests.unit.services import fleet
+from tests.unit import fleet
 
 NEW = DiskSpec(pool="local", size_bytes=fleet.GIB)
 

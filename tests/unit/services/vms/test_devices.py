@@ -8,7 +8,7 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.vms.devices import HardwarePatch
 from app.services.vms.devices import change_hardware
-from tests.unit.services.fleet import GIB, add_datacenter, add_host, add_vm
+from tests.unit.fleet import GIB, add_datacenter, add_host, add_vm
 
 
 def test_the_memory_that_a_host_has_is_named_and_not_what_is_free_of_it(ctx: Callable[..., Ctx]) -> None:

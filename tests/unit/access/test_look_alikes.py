@@ -9,7 +9,7 @@ from app.core.inventory.specs import DatacenterSpec, EventQuery
 from app.db.models import Vm
 from app.inventory import events
 from app.services.inventory import datacenters
-from tests.unit.services.test_credentials import host
+from tests.unit.services.hosts.test_credentials import host
 
 
 @pytest.mark.parametrize(

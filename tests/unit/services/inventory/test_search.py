@@ -13,7 +13,7 @@ from app.db.models import Datacenter, Image, Pool, Vm, Volume
 from app.db.session import folded
 from app.services.inventory import search
 from app.services.vms import vms
-from tests.unit.services.test_credentials import host
+from tests.unit.services.hosts.test_credentials import host
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 MAC, UUID = "52:54:00:ab:cd:ef", "0a1b2c3d-0000-4000-8000-00000000beef"

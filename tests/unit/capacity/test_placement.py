@@ -19,8 +19,8 @@ from app.db.models import Host, Task
 from app.services.vms import vms
 from app.services.vms.create import create
 from tests.databases import Contexts
-from tests.unit.services import fleet
-from tests.unit.services.fleet import GIB
+from tests.unit import fleet
+from tests.unit.fleet import GIB
 
 
 @pytest.fixture
