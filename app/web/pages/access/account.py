@@ -33,7 +33,7 @@ def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
     return render(
         request,
         ctx,
-        "account/show.html",
+        "access/account.html",
         status=form.status,
         form=shown,
         sessions=accounts.list_sessions(ctx, all_of_them).items,

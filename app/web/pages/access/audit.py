@@ -19,7 +19,7 @@ def audit_list(request: Request, ctx: Reader) -> Response:
     """The audit, newest first."""
     query = lists.asked(request, AuditQuery)
     view = lists.view(request, AUDIT, audit.list_audit(ctx, query), query)
-    return lists.show(request, ctx, "audit/list.html", view)
+    return lists.show(request, ctx, "access/audit_list.html", view)
 
 
 @router.get("/audit.csv")

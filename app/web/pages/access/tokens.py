@@ -29,7 +29,7 @@ def token_list(request: Request, ctx: Reader) -> Response:
 def _draw(request: Request, ctx: Ctx, form: Shown, made: NewToken | None = None) -> Response:
     query = lists.asked(request, ListQuery)
     view = lists.view(request, TOKENS, tokens.list_tokens(ctx, query), query)
-    return render(request, ctx, "tokens/list.html", status=form.status, list=view, form=form, made=made)
+    return render(request, ctx, "access/token_list.html", status=form.status, list=view, form=form, made=made)
 
 
 @router.post("/tokens", name="token.create")

@@ -25,7 +25,7 @@ def user_list(request: Request, ctx: Reader) -> Response:
     """The list of users."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, USERS, accounts.list_users(ctx, query), query)
-    return lists.show(request, ctx, "users/list.html", view)
+    return lists.show(request, ctx, "access/user_list.html", view)
 
 
 @router.get("/users.csv")
@@ -38,7 +38,7 @@ def user_csv(request: Request, ctx: Reader) -> Response:
 def ask(request: Request, ctx: Reader) -> Response:
     """The empty form."""
     ctx.require("user.edit")
-    return render(request, ctx, "users/new.html", form=Shown())
+    return render(request, ctx, "access/user_new.html", form=Shown())
 
 
 @router.post("/users/new", name="user.create")
@@ -46,7 +46,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
     """Create a user."""
     answer = attempt(visitor, form, "user.create", lambda ctx: accounts.create_user(ctx, form.read(UserSpec)))
     if isinstance(answer, Shown):
-        return render(request, visitor, "users/new.html", status=answer.status, form=answer)
+        return render(request, visitor, "access/user_new.html", status=answer.status, form=answer)
     said = visitor.translate(N_("%(name)s may sign in now.")) % {"name": answer.name}
     return go(request, "/users", toast=("ok", said))
 
@@ -54,7 +54,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 @router.get("/users/{id}")
 def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One user, with everything that can be changed."""
-    return render(request, ctx, "users/show.html", user=accounts.show_user(ctx, id), form=Shown())
+    return render(request, ctx, "access/user_show.html", user=accounts.show_user(ctx, id), form=Shown())
 
 
 @router.post("/users/{id}", name="user.update")
@@ -72,7 +72,7 @@ def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             user = accounts.show_user(ctx, id)
-            return render(request, ctx, "users/show.html", status=answer.status, user=user, form=answer)
+            return render(request, ctx, "access/user_show.html", status=answer.status, user=user, form=answer)
     return go(request, f"/users/{id}", toast=("ok", visitor.translate(N_("Saved."))))
 
 

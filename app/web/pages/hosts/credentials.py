@@ -33,7 +33,7 @@ def credential_list(request: Request, ctx: Reader) -> Response:
     """The list of credentials."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, CREDENTIALS, credentials.list_credentials(ctx, query), query)
-    return lists.show(request, ctx, "credentials/list.html", view)
+    return lists.show(request, ctx, "hosts/credential_list.html", view)
 
 
 @router.get("/credentials.csv")
@@ -46,7 +46,7 @@ def credential_csv(request: Request, ctx: Reader) -> Response:
 def ask(request: Request, ctx: Reader) -> Response:
     """The empty form."""
     ctx.require("credential.edit")
-    return render(request, ctx, "credentials/form.html", credential=None, form=Shown())
+    return render(request, ctx, "hosts/credential_form.html", credential=None, form=Shown())
 
 
 @router.post("/credentials/new", name="credential.create")
@@ -60,7 +60,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
     if isinstance(answer, Shown):
         shown = _without_secrets(answer)
         return render(
-            request, visitor, "credentials/form.html", status=answer.status, credential=None, form=shown
+            request, visitor, "hosts/credential_form.html", status=answer.status, credential=None, form=shown
         )
     said = visitor.translate(N_("%(name)s is saved.")) % {"name": answer.name}
     return go(request, "/credentials", toast=("ok", said))
@@ -70,7 +70,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One credential, to be renamed or given a new secret."""
     credential = credentials.show_credential(ctx, id)
-    return render(request, ctx, "credentials/form.html", credential=credential, form=Shown())
+    return render(request, ctx, "hosts/credential_form.html", credential=credential, form=Shown())
 
 
 @router.post("/credentials/{id}", name="credential.update")
@@ -88,7 +88,7 @@ def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             return render(
                 request,
                 ctx,
-                "credentials/form.html",
+                "hosts/credential_form.html",
                 status=answer.status,
                 credential=credential,
                 form=_without_secrets(answer),

@@ -32,8 +32,10 @@ def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
     query = lists.asked(request, ListQuery)
     view = lists.view(request, DATACENTERS, datacenters.list_datacenters(ctx, query), query)
     if form.status != 200:
-        return render(request, ctx, "datacenters/list.html", status=form.status, list=view, form=form)
-    return lists.show(request, ctx, "datacenters/list.html", view, form=form)
+        return render(
+            request, ctx, "inventory/datacenter_list.html", status=form.status, list=view, form=form
+        )
+    return lists.show(request, ctx, "inventory/datacenter_list.html", view, form=form)
 
 
 @router.post("/datacenters", name="datacenter.create")
@@ -62,7 +64,9 @@ def _page(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     query = lists.asked(request, HostQuery, datacenter=id)
     page = hosts.list_hosts(ctx, query)
     view = lists.view(request, HOSTS, page, query, base=f"/datacenters/{id}", fixed={"datacenter": id})
-    response = lists.show(request, ctx, "datacenters/show.html", view, datacenter=datacenter, form=form)
+    response = lists.show(
+        request, ctx, "inventory/datacenter_show.html", view, datacenter=datacenter, form=form
+    )
     response.status_code = form.status
     return response
 

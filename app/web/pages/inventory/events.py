@@ -19,7 +19,7 @@ def event_list(request: Request, ctx: Reader) -> Response:
     """The list of events, newest first; new ones come in by themselves."""
     query = lists.asked(request, EventQuery)
     view = lists.view(request, EVENTS, events.list_events(ctx, query), query)
-    return lists.show(request, ctx, "events/list.html", view)
+    return lists.show(request, ctx, "inventory/event_list.html", view)
 
 
 @router.get("/events.csv")

@@ -18,5 +18,5 @@ def hits(request: Request, ctx: Reader) -> Response:
     """What matches; without a text, where people go most."""
     text = request.query_params.get("q", "").strip()[:MOST]
     if not text:
-        return render(request, ctx, "search/_start.html")
-    return render(request, ctx, "search/_hits.html", text=text, hits=search.search(ctx, text))
+        return render(request, ctx, "inventory/_search_start.html")
+    return render(request, ctx, "inventory/_search_hits.html", text=text, hits=search.search(ctx, text))

@@ -71,7 +71,7 @@ def _draw_pool(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     return render(
         request,
         ctx,
-        "history/pool.html",
+        "storage/pool_history.html",
         status=form.status,
         pool=storage.show_pool(ctx, id),
         form=form,

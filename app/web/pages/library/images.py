@@ -27,7 +27,7 @@ def image_list(request: Request, ctx: Reader) -> Response:
     """The list of images."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, IMAGES, images.list_images(ctx, query), query)
-    return lists.show(request, ctx, "images/list.html", view)
+    return lists.show(request, ctx, "library/list.html", view)
 
 
 @router.get("/images.csv")
@@ -133,7 +133,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
     return render(
         request,
         ctx,
-        "images/new.html",
+        "library/new.html",
         status=(fetch or form).status,
         form=form,
         fetch=fetch or Shown(),
@@ -147,4 +147,4 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
 def _draw(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     image = images.show_image(ctx, id)
     pools = images.pool_options(ctx, id) if ctx.can("image.edit") else []
-    return render(request, ctx, "images/show.html", status=form.status, image=image, form=form, pools=pools)
+    return render(request, ctx, "library/show.html", status=form.status, image=image, form=form, pools=pools)

@@ -46,7 +46,7 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     return lists.show(
         request,
         ctx,
-        "networks/places.html",
+        "networks/logical_network_show.html",
         view,
         network=network,
         sample_id=most.sample_id,

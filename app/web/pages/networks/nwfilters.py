@@ -79,7 +79,7 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
     return render(
         request,
         ctx,
-        "filters/show.html",
+        "networks/nwfilter_show.html",
         filter=shown,
         pieces=list(pieces(nwfilters.xml_of(ctx, id))),
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
@@ -141,7 +141,7 @@ def _draw(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row]
     return render(
         request,
         ctx,
-        "filters/form.html",
+        "networks/nwfilter_form.html",
         status=form.status,
         form=form,
         rows=nwfilter_form.with_spare(rows),

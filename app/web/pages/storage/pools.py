@@ -139,4 +139,4 @@ def pool(request: Request, id: PageId, ctx: Reader) -> Response:
     query = lists.asked(request, VolumeQuery, pool=id)
     page = storage.list_volumes(ctx, query)
     view = lists.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
-    return lists.show(request, ctx, "storage/pool.html", view, pool=shown)
+    return lists.show(request, ctx, "storage/pool_show.html", view, pool=shown)

@@ -165,7 +165,7 @@ def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Respon
     return render(
         request,
         ctx,
-        "storage/volume.html",
+        "storage/volume_show.html",
         status=form.status,
         volume=volume,
         size_gib=shown_in(volume.capacity_bytes, GIB),
@@ -180,4 +180,6 @@ def _draw_new(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     ctx.require("volume.edit")
     pool = storage.show_pool(ctx, id)
     backing = storage.backing_options(ctx, pool.host_id)
-    return render(request, ctx, "storage/new.html", status=form.status, pool=pool, form=form, backing=backing)
+    return render(
+        request, ctx, "storage/volume_new.html", status=form.status, pool=pool, form=form, backing=backing
+    )

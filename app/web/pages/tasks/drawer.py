@@ -21,14 +21,14 @@ SHOWN = 30
 def recent_tasks(request: Request, ctx: Reader) -> Response:
     """The newest tasks of everybody."""
     found = tasks.list_tasks(ctx, TaskQuery(limit=SHOWN)).items
-    return render(request, ctx, "drawer/_tasks.html", tasks=found)
+    return render(request, ctx, "tasks/_drawer_tasks.html", tasks=found)
 
 
 @router.get("/drawer/events")
 def recent_events(request: Request, ctx: Reader) -> Response:
     """The newest events."""
     found = events.list_events(ctx, EventQuery(limit=SHOWN)).items
-    return render(request, ctx, "drawer/_events.html", events=found)
+    return render(request, ctx, "tasks/_drawer_events.html", events=found)
 
 
 @router.get("/drawer/running")

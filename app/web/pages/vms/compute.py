@@ -217,7 +217,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
     return render(
         request,
         ctx,
-        "vms/edit_machine.html",
+        "vms/edit_compute.html",
         status=form.status,
         vm=vm,
         machine=found,

@@ -37,7 +37,7 @@ def vm_console_full(request: Request, id: PageId, ctx: Reader) -> Response:
 def vm_console_who(request: Request, id: PageId, ctx: Reader) -> Response:
     """Who is connected."""
     who = consoles.list_consoles(ctx, id)
-    return render(request, ctx, "vms/_console_who.html", vm=vms.show_vm(ctx, id), who=who)
+    return render(request, ctx, "vms/_console_users.html", vm=vms.show_vm(ctx, id), who=who)
 
 
 def _chosen(request: Request, vm: VmDetail) -> dict[str, Any]:

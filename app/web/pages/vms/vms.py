@@ -142,7 +142,7 @@ def _last_task(ctx: Ctx, vm: VmDetail) -> object:
 def vm_screen(request: Request, id: PageId, ctx: Reader) -> Response:
     """The thumbnail with its age. Asking for it makes the engine take a new picture."""
     vms.screen_of(ctx, id)
-    return render(request, ctx, "vms/_screen.html", vm=vms.show_vm(ctx, id))
+    return render(request, ctx, "vms/_screenshot.html", vm=vms.show_vm(ctx, id))
 
 
 @router.get("/vms/{id}/screen.png", name="vm.screen")

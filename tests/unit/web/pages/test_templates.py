@@ -91,12 +91,12 @@ ROWS: list[tuple[Table[Any], str, Callable[[str], Any], dict[str, object]]] = [
     (tables.VOLUMES, "storage/list.html", samples.volume, {"tab": "volumes"}),
     (network_tables.NETWORKS, "networks/list.html", samples.network, {"tab": "list"}),
     (tables.TASKS, "tasks/list.html", lambda name: samples.task(name=name), {}),
-    (tables.EVENTS, "events/list.html", samples.event, {}),
-    (tables.AUDIT, "audit/list.html", samples.audit, {}),
-    (tables.USERS, "users/list.html", samples.user, {}),
-    (tables.TOKENS, "tokens/list.html", samples.token, {"form": Shown(), "made": None}),
-    (tables.CREDENTIALS, "credentials/list.html", samples.credential, {}),
-    (tables.DATACENTERS, "datacenters/list.html", samples.datacenter, {"form": Shown()}),
+    (tables.EVENTS, "inventory/event_list.html", samples.event, {}),
+    (tables.AUDIT, "access/audit_list.html", samples.audit, {}),
+    (tables.USERS, "access/user_list.html", samples.user, {}),
+    (tables.TOKENS, "access/token_list.html", samples.token, {"form": Shown(), "made": None}),
+    (tables.CREDENTIALS, "hosts/credential_list.html", samples.credential, {}),
+    (tables.DATACENTERS, "inventory/datacenter_list.html", samples.datacenter, {"form": Shown()}),
 ]
 
 
@@ -273,7 +273,7 @@ def test_secrets_are_never_sent_back() -> None:
     form = Shown(
         {"private_key": "SECRET-KEY", "password": "SECRET-WORD", "passphrase": "SECRET-PHRASE", "name": "x"}
     )
-    assert "SECRET" not in draw("credentials/form.html", credential=None, form=form)
+    assert "SECRET" not in draw("hosts/credential_form.html", credential=None, form=form)
     wizard = Wizard("where", form)
     assert "SECRET" not in draw("hosts/new.html", wizard=wizard, form=form, credentials=[], datacenters=[])
 
@@ -286,12 +286,12 @@ def test_other_pages_draw_with_their_errors() -> None:
     )
     bulk = BulkRecord(batch_id="b", tasks=[samples.task()], refused=[refusal] * 12)
     pages: list[tuple[str, dict[str, object]]] = [
-        ("users/new.html", {"form": FAILED}),
-        ("users/show.html", {"form": FAILED, "user": samples.user(samples.HTML)}),
-        ("credentials/form.html", {"form": FAILED, "credential": samples.credential(samples.HTML)}),
-        ("credentials/form.html", {"form": FAILED, "credential": None}),
+        ("access/user_new.html", {"form": FAILED}),
+        ("access/user_show.html", {"form": FAILED, "user": samples.user(samples.HTML)}),
+        ("hosts/credential_form.html", {"form": FAILED, "credential": samples.credential(samples.HTML)}),
+        ("hosts/credential_form.html", {"form": FAILED, "credential": None}),
         (
-            "datacenters/show.html",
+            "inventory/datacenter_show.html",
             {
                 "form": FAILED,
                 "datacenter": samples.datacenter(samples.HTML),
@@ -299,18 +299,18 @@ def test_other_pages_draw_with_their_errors() -> None:
             },
         ),
         (
-            "account/show.html",
+            "access/account.html",
             {"form": FAILED, "sessions": [samples.session()], "tokens": [samples.token(samples.HTML)]},
         ),
-        ("tokens/list.html", {"form": FAILED, "made": token, "list": listed(tables.TOKENS, [])}),
+        ("access/token_list.html", {"form": FAILED, "made": token, "list": listed(tables.TOKENS, [])}),
         (
             "hosts/edit.html",
             {"form": FAILED, "host": samples.host(samples.HTML), "credentials": [], "datacenters": []},
         ),
-        ("storage/pool.html", {"pool": samples.pool(samples.HTML), "list": listed(tables.VOLUMES, [])}),
+        ("storage/pool_show.html", {"pool": samples.pool(samples.HTML), "list": listed(tables.VOLUMES, [])}),
         *(
             (
-                "storage/volume.html",
+                "storage/volume_show.html",
                 {
                     "volume": VolumeDetail(
                         **samples.volume(samples.HTML).model_dump(),
@@ -333,7 +333,7 @@ def test_other_pages_draw_with_their_errors() -> None:
             )
         ),
         (
-            "storage/new.html",
+            "storage/volume_new.html",
             {
                 "pool": samples.pool(samples.HTML),
                 "form": FAILED,
@@ -504,13 +504,13 @@ def test_the_pages_of_images_draw(language: str) -> None:
         ImageRecord(id="img_3", name=samples.HTML, kind="disk", state="importing", **common),
     ]
     for rows in (found, []):
-        assert_harmless(draw("images/list.html", language=language, list=listed(tables.IMAGES, rows)))
+        assert_harmless(draw("library/list.html", language=language, list=listed(tables.IMAGES, rows)))
     pools = [Ref(kind=ObjectKind.POOL, id="pool_1", name=samples.HTML)]
     for image in found:
-        assert_harmless(draw("images/show.html", language=language, image=image, form=FAILED, pools=pools))
+        assert_harmless(draw("library/show.html", language=language, image=image, form=FAILED, pools=pools))
     system = SystemRecord(id="x", name=samples.HTML, family="x")
     for servers in ([], ["images.example.org", samples.HTML]):
         shown = {"fetch": FAILED, "pools": pools, "servers": servers}
         assert_harmless(
-            draw("images/new.html", language=language, form=FAILED, volumes=pools, systems=[system], **shown)
+            draw("library/new.html", language=language, form=FAILED, volumes=pools, systems=[system], **shown)
         )

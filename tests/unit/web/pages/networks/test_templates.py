@@ -150,7 +150,7 @@ def test_the_fleet_views_draw(language: str) -> None:
     places = listed(network_tables.PLACES, [here, lacking], base="/networks/net_1/hosts")
     words = {"modes": MODE_TITLES, "fields": network_tables.FIELD_TITLES}
     page = draw(
-        "networks/places.html",
+        "networks/logical_network_show.html",
         language=language,
         list=places,
         network=network,
@@ -194,10 +194,17 @@ RULES = FilterPlan.model_validate(
 @pytest.mark.parametrize("plan", [RULES, None])
 def test_a_filter_draws(language: str, plan: FilterPlan | None) -> None:
     page = {"filter": filter_detail(plan), "pieces": list(pieces("<filter/>")), "last_task": None}
-    assert_harmless(draw("filters/show.html", language=language, **page))
+    assert_harmless(draw("networks/nwfilter_show.html", language=language, **page))
     rows = nwfilter_form.with_spare(nwfilter_form.rows(plan) if plan else [])
     form = Shown(nwfilter_form.values(plan) if plan else {}, {"rules": samples.HTML}, FAILED.problem)
     for of in (filter_detail(plan), None):
         assert_harmless(
-            draw("filters/form.html", language=language, form=form, rows=rows, hosts=[("h", "x")], filter=of)
+            draw(
+                "networks/nwfilter_form.html",
+                language=language,
+                form=form,
+                rows=rows,
+                hosts=[("h", "x")],
+                filter=of,
+            )
         )
