@@ -149,7 +149,7 @@ def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:
     name = wanted.removeprefix("-")
     if name not in order.columns:
         allowed = {"names": ", ".join(sorted(order.columns))}
-        raise InvalidInput("sort", ctx.say(N_("must be one of: %(names)s; - before it reverses"), allowed))
+        raise InvalidInput("sort", N_("must be one of: %(names)s; - before it reverses"), params=allowed)
     return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
 
 

@@ -45,9 +45,10 @@ def check_free(ctx: Ctx, model: type[Named], name: str, *, but: str = "") -> Non
 def _taken(ctx: Ctx, name: str) -> Conflict:
     return Conflict(
         N_("The name is taken."),
-        why=ctx.say(N_("There is a “%(name)s” already; case makes no difference."), {"name": name}),
+        why=N_("There is a “%(name)s” already; case makes no difference."),
         hint=N_("Choose another name."),
         code="name_taken",
+        params={"name": name},
     )
 
 

@@ -156,29 +156,25 @@ def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int, best: Any) -> Conflict
     if best is not None:
         return Conflict(
             N_("No host can take this VM."),
-            why=ctx.say(
-                N_(
-                    "The VM needs %(memory)d MiB. Of the hosts that have the rest, %(host)s has the most free: %(free)d MiB "
-                    "beside its running VMs and those that were asked for."
-                ),
-                {"memory": memory_bytes // MIB, "host": best[0].name, "free": max(best.free, 0) // MIB},
+            why=N_(
+                "The VM needs %(memory)d MiB. Of the hosts that have the rest, %(host)s has the most free: %(free)d MiB "
+                "beside its running VMs and those that were asked for."
             ),
             hint=N_("Free some memory, choose a host yourself, or ask for less."),
             code="no_host_fits",
+            params={"memory": memory_bytes // MIB, "host": best[0].name, "free": max(best.free, 0) // MIB},
         )
     return Conflict(
         N_("No host can take this VM."),
-        why=ctx.say(
-            N_(
-                "None that is connected and managed has %(memory)d MiB of memory free, the storage pools "
-                "(%(pools)s) and the networks (%(networks)s), and no VM of this name."
-            ),
-            {
-                "memory": memory_bytes // MIB,
-                "pools": ", ".join(pools) or "–",
-                "networks": ", ".join(networks) or "–",
-            },
+        why=N_(
+            "None that is connected and managed has %(memory)d MiB of memory free, the storage pools "
+            "(%(pools)s) and the networks (%(networks)s), and no VM of this name."
         ),
         hint=N_("Choose a host yourself to see what it lacks, or ask for less."),
         code="no_host_fits",
+        params={
+            "memory": memory_bytes // MIB,
+            "pools": ", ".join(pools) or "–",
+            "networks": ", ".join(networks) or "–",
+        },
     )

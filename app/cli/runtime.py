@@ -36,12 +36,8 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except VigieError as error:
-            said = [
-                error.title,
-                None if error.why and error.why in error.title else error.why,
-                error.hint,
-                error.detail,
-            ]
+            title, why, hint = error.texts()
+            said = [title, None if why and why in title else why, hint, error.detail]
         except (SettingsError, OSError) as error:
             said = [str(error)]
         except ValidationError as error:

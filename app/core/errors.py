@@ -21,16 +21,26 @@
       Unavailable           503  Vigie itself cannot serve this now (database locked, disk full)
 
 Each carries `code` (stable, documented in docs/errors.md), `title` (a sentence for a person), `why` (the
-check that failed, with its figures) and `hint` (what to do). Texts never hold secrets. `detail` may hold
-what the hypervisor said; only people with `host.diagnose` see it.
+check that failed, with its figures) and `hint` (what to do). These are message ids, which `params` fill; they are
+translated where they are shown. Texts never hold secrets. `detail` may hold what the hypervisor said; only people
+with `host.diagnose` see it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import NamedTuple
 
 from app.core.messages import filled
+
+
+class ErrorTexts(NamedTuple):
+    """What an error says, in the reader's language."""
+
+    title: str
+    why: str | None
+    hint: str | None
 
 
 class VigieError(Exception):
@@ -47,14 +57,24 @@ class VigieError(Exception):
         hint: str | None = None,
         code: str | None = None,
         detail: str | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(title)
         self.title = title
         self.why = why
         self.hint = hint
         self.detail = detail
+        self.params: Mapping[str, object] = params or {}
         if code is not None:
             self.code = code
+
+    def texts(self, translate: Callable[[str], str] = str) -> ErrorTexts:
+        """What it says, in the reader's language; in English when nobody translates."""
+
+        def said(text: str | None) -> str | None:
+            return filled(translate, text, self.params if "%(" in text else None) if text else None
+
+        return ErrorTexts(said(self.title) or "", said(self.why), said(self.hint))
 
 
 class InvalidInput(VigieError):
@@ -72,11 +92,11 @@ class InvalidInput(VigieError):
         hint: str | None = None,
         code: str | None = None,
     ) -> None:
-        said = filled(str, rule, params)
-        super().__init__(f"{field}: {said}", why=said, hint=hint, code=code)
+        super().__init__(
+            f"{field}: {filled(str, rule, params)}", why=rule, hint=hint, code=code, params=params
+        )
         self.field = field
         self.rule = rule
-        self.params = params
 
     def said(self, translate: Callable[[str], str]) -> str:
         """The rule in the reader's language."""
@@ -116,8 +136,16 @@ class Busy(Conflict):
 
     code = "busy"
 
-    def __init__(self, title: str, *, task_id: str, why: str | None = None, hint: str | None = None) -> None:
-        super().__init__(title, why=why, hint=hint)
+    def __init__(
+        self,
+        title: str,
+        *,
+        task_id: str,
+        why: str | None = None,
+        hint: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(title, why=why, hint=hint, params=params)
         self.task_id = task_id
 
 
@@ -127,9 +155,15 @@ class IdentityUnconfirmed(Conflict):
     code = "identity_unconfirmed"
 
     def __init__(
-        self, title: str, *, fingerprint: str, why: str | None = None, hint: str | None = None
+        self,
+        title: str,
+        *,
+        fingerprint: str,
+        why: str | None = None,
+        hint: str | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(title, why=why, hint=hint)
+        super().__init__(title, why=why, hint=hint, params=params)
         self.fingerprint = fingerprint
 
 

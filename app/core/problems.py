@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.core.errors import VigieError
 from app.core.records import Problem
 
 
-def problem_of(error: VigieError) -> Problem:
-    """The error as the API shows it."""
+def problem_of(error: VigieError, translate: Callable[[str], str]) -> Problem:
+    """The error as the API shows it, in the reader's language."""
+    texts = error.texts(translate)
     return Problem(
         type=f"urn:vigie:problem:{error.code}",
-        title=error.title,
+        title=texts.title,
         status=int(error.status),
         code=error.code,
-        why=error.why,
-        hint=error.hint,
+        why=texts.why,
+        hint=texts.hint,
         task=getattr(error, "task_id", None),
     )

@@ -288,7 +288,7 @@ class Coordinator:
 
     def _enter(self, state: HostState, error: VigieError | None) -> None:
         """Report a change of state; the log has edges only."""
-        reason = (error.why or error.title) if error is not None else None
+        reason = (error.texts().why or error.title) if error is not None else None
         if state is not self._state:
             log.info("host_state", host=self._entry.id, name=self._entry.name, state=state.value, why=reason)
         self._state, self._told = state, reason

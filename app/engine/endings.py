@@ -13,14 +13,13 @@ from app.engine.run import TaskFailed
 
 def failed(error: VigieError) -> Ending:
     """The ending of a task that this error ended."""
-    params = error.params if isinstance(error, TaskFailed) else {}
     told: dict[str, object] = {
         "code": error.code,
         "title": error.title,
         "why": error.why,
         "hint": error.hint,
         "detail": error.detail,
-        "params": params,
+        "params": dict(error.params),
         "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
     }
     return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told, result=None)

@@ -141,7 +141,7 @@ class _Child:
         try:
             self._engine.start()
         except VigieError as error:
-            told = {"title": error.title, "why": error.why, "hint": error.hint, "code": error.code}
+            told = {**error.texts()._asdict(), "code": error.code}
             self._bridge.tell({"failed": told})
             self._bridge.close()
             return

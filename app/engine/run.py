@@ -48,11 +48,10 @@ class TaskFailed(VigieError):
         *,
         why: str | None = None,
         hint: str | None = None,
-        params: dict[str, Any] | None = None,
+        params: Mapping[str, object] | None = None,
         next_verb: str | None = None,
     ) -> None:
-        super().__init__(title, why=why, hint=hint, code=code)
-        self.params = params or {}
+        super().__init__(title, why=why, hint=hint, code=code, params=params)
         self.next_verb = next_verb
 
 

@@ -24,7 +24,7 @@ class Troubles:
     def refused(self, chore: str, error: HypervisorRefused) -> None:
         """The host refused a chore."""
         _, times = self._reasons.get(chore, ("", 0))
-        self._reasons[chore] = error.why or error.title, times + 1
+        self._reasons[chore] = error.texts().why or error.title, times + 1
 
     def unexpected(self, chore: str) -> None:
         """A chore ended as nobody foresaw."""

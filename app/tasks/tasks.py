@@ -72,15 +72,16 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
     state = TaskState(task.state)
     if state.is_final:
         raise Conflict(
-            ctx.translate(N_("The task has ended already.")),
-            why=ctx.say(N_("Its state is “%(state)s”."), {"state": [TASK_STATE_TITLES[state]]}),
+            N_("The task has ended already."),
+            why=N_("Its state is “%(state)s”."),
             code="task_ended",
+            params={"state": [TASK_STATE_TITLES[state]]},
         )
     if state is not TaskState.QUEUED and not task.cancellable:
         raise Conflict(
-            ctx.translate(N_("This task cannot be cancelled once it has begun.")),
-            why=ctx.translate(N_("The host does it in one step.")),
-            hint=ctx.translate(N_("Wait for its end.")),
+            N_("This task cannot be cancelled once it has begun."),
+            why=N_("The host does it in one step."),
+            hint=N_("Wait for its end."),
             code="not_cancellable",
         )
     _ask_to_stop(ctx, task)
@@ -209,18 +210,16 @@ def busy(ctx: Ctx, task: TaskBrief) -> Busy:
     """The error for an object that a task holds."""
     holder = ctx.session.get_one(Task, task.id)
     return Busy(
-        ctx.translate(N_("Another task is at work on this.")),
+        N_("Another task is at work on this."),
         task_id=task.id,
-        why=ctx.say(
-            N_("“%(title)s” (%(target)s, started by %(actor)s) has the state “%(state)s”."),
-            {
-                "title": task.title,
-                "target": holder.target_name or "–",
-                "actor": holder.actor_name,
-                "state": [TASK_STATE_TITLES[task.state]],
-            },
-        ),
-        hint=ctx.translate(N_("Wait for its end, or cancel it.")),
+        why=N_("“%(title)s” (%(target)s, started by %(actor)s) has the state “%(state)s”."),
+        hint=N_("Wait for its end, or cancel it."),
+        params={
+            "title": task.title,
+            "target": holder.target_name or "–",
+            "actor": holder.actor_name,
+            "state": [TASK_STATE_TITLES[task.state]],
+        },
     )
 
 
@@ -228,7 +227,7 @@ def _get(ctx: Ctx, task_id: str, *, lock: bool = False) -> Task:
     query = ctx.visible(sa.select(Task).where(Task.id == task_id), "task.view")
     task: Task | None = ctx.session.scalar(query.with_for_update() if lock else query)
     if task is None:
-        raise NotFound(ctx.translate(N_("There is no such task.")))
+        raise NotFound(N_("There is no such task."))
     return task
 
 

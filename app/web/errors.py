@@ -87,6 +87,7 @@ class Internal(VigieError):
             N_("Something went wrong inside Vigie."),
             why=N_("The failure is in Vigie's log under the reference %(reference)s."),
             hint=N_("Try again; if it happens again, give the reference to whoever runs Vigie."),
+            params={"reference": reference},
         )
         self.reference = reference
 
@@ -154,8 +155,8 @@ def problem_of(request: HTTPConnection, error: VigieError) -> Problem:
         status=int(error.status),
         detail=error.detail if diagnoses else None,
         code=error.code,
-        why=_why(error, _),
-        hint=_(error.hint) if error.hint else None,
+        why=error.texts(_).why,
+        hint=error.texts(_).hint,
         field=error.field if isinstance(error, InvalidInput) else None,
         errors=_fields(error, _),
         task=error.task_id if isinstance(error, Busy) else None,
@@ -168,15 +169,7 @@ def problem_of(request: HTTPConnection, error: VigieError) -> Problem:
 def _title(error: VigieError, _: Translate) -> str:
     if isinstance(error, InvalidInput) and not isinstance(error, FieldsInvalid):
         return _("The field %(field)s breaks a rule.") % {"field": error.field}
-    return _(error.title)
-
-
-def _why(error: VigieError, _: Translate) -> str | None:
-    if not error.why:
-        return None
-    if isinstance(error, InvalidInput):
-        return error.said(_)
-    return _(error.why) % {"reference": error.reference} if isinstance(error, Internal) else _(error.why)
+    return error.texts(_).title
 
 
 def _fields(error: VigieError, _: Translate) -> list[FieldProblem] | None:

@@ -8,7 +8,7 @@ loop's thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
@@ -19,10 +19,9 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.config import Settings
 from app.core.errors import TooManyRequests
 from app.core.hosts.addresses import network_of
-from app.core.messages import N_, filled
-from app.web.auth import Visitor, language_of
+from app.core.messages import N_
+from app.web.auth import Visitor
 from app.web.errors import refuse
-from app.web.i18n import translator
 
 RETRY_S = 2
 
@@ -32,9 +31,9 @@ class TooManyAtOnce(TooManyRequests):
 
     code = "too_many_at_once"
 
-    def __init__(self, why: str, hint: str) -> None:
+    def __init__(self, why: str, hint: str, params: Mapping[str, object]) -> None:
         super().__init__(N_("Too many requests at once."), retry_after_s=RETRY_S, hint=hint)
-        self.why = why
+        self.why, self.params = why, params
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,10 @@ class Quota:
         if self.held[key] <= 0:
             del self.held[key]
 
-    def error(self, say: Callable[[str], str]) -> TooManyAtOnce:
+    def error(self) -> TooManyAtOnce:
         """What to tell who gets no more."""
         params = {"count": self.most, "setting": f"VIGIE_{self.setting.upper()}"}
-        return TooManyAtOnce(filled(say, self.why, params), filled(say, self.hint, params))
+        return TooManyAtOnce(self.why, self.hint, params)
 
 
 class Quotas:
@@ -140,7 +139,7 @@ class Place:
 
     def _take(self, request: HTTPConnection, quota: Quota, key: str) -> None:
         if not quota.take(key):
-            raise quota.error(translator(language_of(request)))
+            raise quota.error()
         self._held.append((quota, key))
 
 

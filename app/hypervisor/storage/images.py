@@ -58,8 +58,8 @@ class ImageRefused(Conflict):
             hint=N_(
                 "Convert it on a machine of yours (qemu-img convert -O qcow2), and look at where it is from."
             ),
+            params=params,
         )
-        self.params = params
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ def require_workable(ctx: Ctx, host: Host) -> None:
     """Raise Conflict (host_observed, host_not_connected) when nothing may be changed on the host now."""
     if host.mode == HostMode.OBSERVE.value:
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.translate(HOST_OBSERVED.reason),
-            hint=ctx.translate(HOST_OBSERVED.hint),
+            N_("This cannot be done now."),
+            why=HOST_OBSERVED.reason,
+            hint=HOST_OBSERVED.hint,
             code=HOST_OBSERVED.code,
         )
     require_connected(ctx, host)
@@ -27,10 +27,9 @@ def require_connected(ctx: Ctx, host: Host) -> None:
     state = HostState(host.state)
     if not state.is_usable:
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.say(N_("The host is not connected (%(state)s)."), {"state": [HOST_STATE_TITLES[state]]}),
-            hint=ctx.translate(
-                N_("Wait until the host answers again, or look at the host's page for the reason.")
-            ),
+            N_("This cannot be done now."),
+            why=N_("The host is not connected (%(state)s)."),
+            hint=N_("Wait until the host answers again, or look at the host's page for the reason."),
             code="host_not_connected",
+            params={"state": [HOST_STATE_TITLES[state]]},
         )

@@ -105,11 +105,10 @@ def delete_credential(ctx: Ctx, credential_id: str) -> None:
         names = ", ".join(hosts[:SHOWN_HOSTS]) + (", …" if len(hosts) > SHOWN_HOSTS else "")
         raise Conflict(
             N_("The credential is in use."),
-            why=ctx.say(
-                N_("Hosts that use it: %(count)s (%(names)s)."), {"count": len(hosts), "names": names}
-            ),
+            why=N_("Hosts that use it: %(count)s (%(names)s)."),
             hint=N_("Choose another credential for these hosts first."),
             code="in_use",
+            params={"count": len(hosts), "names": names},
         )
     ctx.session.delete(row)
     audit.record(ctx, "credential.delete", target=_ref(row))

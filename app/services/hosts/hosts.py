@@ -74,7 +74,7 @@ def show_host(ctx: Ctx, host_id: str) -> HostDetail:
         ctx.visible(select_hosts().where(Host.id == host_id), "host.view")
     ).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such host.")))
+        raise NotFound(N_("There is no such host."))
     return detail_of(ctx, row[0], row[1])
 
 
@@ -112,12 +112,11 @@ def add_host(services: Services, actor: Actor, translate: Translate, spec: HostS
         known = _same_machine(ctx, _machine(look))
         if known is not None:
             raise Conflict(
-                translate(N_("This machine is registered already.")),
-                why=ctx.say(N_("Host %(name)s has the same libvirt host UUID."), {"name": known.name}),
-                hint=translate(
-                    N_("If it is another machine, give it a host_uuid of its own in its libvirtd.conf.")
-                ),
+                N_("This machine is registered already."),
+                why=N_("Host %(name)s has the same libvirt host UUID."),
+                hint=N_("If it is another machine, give it a host_uuid of its own in its libvirtd.conf."),
                 code="duplicate_host",
+                params={"name": known.name},
             )
         host = _new_row(ctx, spec, look)
         save_named(ctx, host, spec.name)
@@ -132,7 +131,7 @@ def _check_place(ctx: Ctx, spec: HostSpec) -> None:
     ctx.require("host.add")
     check_free(ctx, Host, spec.name)
     if spec.datacenter_id and ctx.session.get(Datacenter, spec.datacenter_id) is None:
-        raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
+        raise InvalidInput("datacenter_id", N_("names no datacenter"))
 
 
 def _new_row(ctx: Ctx, spec: HostSpec, look: Look) -> Host:
@@ -192,7 +191,7 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
         _move(ctx, host, patch)
     if patch.datacenter_id is not None:
         if ctx.session.get(Datacenter, patch.datacenter_id) is None:
-            raise InvalidInput("datacenter_id", ctx.translate(N_("names no datacenter")))
+            raise InvalidInput("datacenter_id", N_("names no datacenter"))
         host.datacenter_id = patch.datacenter_id
     _set_state(ctx, host, patch)
     before = _allowed(host)
@@ -270,10 +269,11 @@ def remove_host(ctx: Ctx, host_id: str) -> None:
     count = ctx.session.scalar(active) or 0
     if count:
         raise Conflict(
-            ctx.translate(N_("The host has tasks that have not ended.")),
-            why=ctx.say(N_("%(count)d tasks run or wait on it."), {"count": count}),
-            hint=ctx.translate(N_("Wait for their end, or cancel them.")),
+            N_("The host has tasks that have not ended."),
+            why=N_("%(count)d tasks run or wait on it."),
+            hint=N_("Wait for their end, or cancel them."),
             code="host_busy",
+            params={"count": count},
         )
     owned = sa.select(Vm.id).where(Vm.host_id == host.id)
     ctx.session.execute(sa.delete(Tag).where(sa.or_(Tag.object_id == host.id, Tag.object_id.in_(owned))))
@@ -287,10 +287,11 @@ def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     host = _get(ctx, host_id, "host.confirm")
     if spec.fingerprint not in (host.fingerprint_seen, host.fingerprint):
         raise Conflict(
-            ctx.translate(N_("The host shows another identity than the one that you confirm.")),
-            why=ctx.say(N_("It shows %(seen)s."), {"seen": host.fingerprint_seen or host.fingerprint or "-"}),
-            hint=ctx.translate(N_("Compare it again with what the host itself says.")),
+            N_("The host shows another identity than the one that you confirm."),
+            why=N_("It shows %(seen)s."),
+            hint=N_("Compare it again with what the host itself says."),
             code="identity_mismatch",
+            params={"seen": host.fingerprint_seen or host.fingerprint or "-"},
         )
     before = host.fingerprint
     host.fingerprint, host.fingerprint_seen = spec.fingerprint, None
@@ -310,8 +311,8 @@ def reconnect(ctx: Ctx, host_id: str) -> HostDetail:
     host = _get(ctx, host_id, "host.edit")
     if not host.enabled:
         raise Conflict(
-            ctx.translate(N_("The host is disabled.")),
-            hint=ctx.translate(N_("Enable it; it is connected to then.")),
+            N_("The host is disabled."),
+            hint=N_("Enable it; it is connected to then."),
             code="host_disabled",
         )
     host.config_version += 1
@@ -332,7 +333,7 @@ def _get(ctx: Ctx, host_id: str, privilege: str) -> Host:
     query: sa.Select[Any] = ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view")
     host: Host | None = ctx.session.scalar(query.with_for_update())
     if host is None:
-        raise NotFound(ctx.translate(N_("There is no such host.")))
+        raise NotFound(N_("There is no such host."))
     ctx.require(privilege, host)
     return host
 

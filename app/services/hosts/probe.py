@@ -108,10 +108,11 @@ def look_at(services: Services, actor: Actor, translate: Callable[[str], str], t
         secret = secret_of(session, services.vault, known)
     if not _slots.acquire(blocking=False):
         raise Unavailable(
-            translate(N_("Too many hosts are being looked at.")),
-            why=translate(N_("At most %(count)d at a time.")) % {"count": AT_ONCE},
-            hint=translate(N_("Try again in a few seconds.")),
+            N_("Too many hosts are being looked at."),
+            why=N_("At most %(count)d at a time."),
+            hint=N_("Try again in a few seconds."),
             code="too_many_looks",
+            params={"count": AT_ONCE},
         )
     try:
         return _look(services, endpoint, secret, _identity(services, translate, endpoint, target.fingerprint))
@@ -127,16 +128,14 @@ def credential_for(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> s
     if credential_id is None:
         raise InvalidInput(
             "credential_id",
-            ctx.translate(N_("is needed to sign in to the host")),
-            hint=ctx.translate(N_("Make a credential first: an SSH key, or a TLS certificate.")),
+            N_("is needed to sign in to the host"),
+            hint=N_("Make a credential first: an SSH key, or a TLS certificate."),
         )
     credential = ctx.session.get(Credential, credential_id)
     if credential is None:
-        raise InvalidInput("credential_id", ctx.translate(N_("names no credential")))
+        raise InvalidInput("credential_id", N_("names no credential"))
     if credential.kind not in kinds:
-        raise InvalidInput(
-            "credential_id", ctx.translate(N_("is of a kind that this transport does not use"))
-        )
+        raise InvalidInput("credential_id", N_("is of a kind that this transport does not use"))
     return credential_id
 
 
@@ -153,12 +152,11 @@ def _identity(
     if confirmed is not None:
         return confirmed
     raise IdentityUnconfirmed(
-        translate(N_("The host's identity must be confirmed first.")),
+        N_("The host's identity must be confirmed first."),
         fingerprint=seen or "",
-        why=translate(N_("It shows %(seen)s.")) % {"seen": seen},
-        hint=translate(
-            N_("Compare it with what the host itself says, then ask again with this fingerprint.")
-        ),
+        why=N_("It shows %(seen)s."),
+        hint=N_("Compare it with what the host itself says, then ask again with this fingerprint."),
+        params={"seen": seen},
     )
 
 

@@ -67,9 +67,10 @@ def delete_datacenter(ctx: Ctx, datacenter_id: str) -> None:
     if hosts:
         raise Conflict(
             N_("The datacenter is not empty."),
-            why=ctx.say(N_("Hosts in it: %(count)s."), {"count": hosts}),
+            why=N_("Hosts in it: %(count)s."),
             hint=N_("Move its hosts to another datacenter first."),
             code="not_empty",
+            params={"count": hosts},
         )
     ctx.session.delete(row)
     audit.record(ctx, "datacenter.delete", target=_ref(row))

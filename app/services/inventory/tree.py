@@ -56,7 +56,7 @@ def children(ctx: Ctx, asked: TreeQuery) -> list[TreeNode]:
         return _hosts(ctx, asked.view, asked.parent)
     if kind is ObjectKind.HOST:
         return _leaves(ctx, asked.view, asked.parent)
-    raise InvalidInput("parent", ctx.translate(N_("must be a datacenter or a host")))
+    raise InvalidInput("parent", N_("must be a datacenter or a host"))
 
 
 def path_to(ctx: Ctx, object_id: str) -> list[TreeNode]:
@@ -82,7 +82,7 @@ def path_to(ctx: Ctx, object_id: str) -> list[TreeNode]:
 
 
 def _none(ctx: Ctx) -> list[TreeNode]:
-    raise NotFound(ctx.translate(N_("There is no such object in the tree.")))
+    raise NotFound(N_("There is no such object in the tree."))
 
 
 def _datacenters(ctx: Ctx, view: str) -> list[TreeNode]:

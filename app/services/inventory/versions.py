@@ -79,18 +79,16 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
     require_workable(ctx, host)
     if isinstance(found, Pool) and found.state != "inactive":
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.translate(N_("The storage pool runs.")),
-            hint=ctx.translate(
-                N_("Stop it first: libvirt changes only the definition of a pool that is off.")
-            ),
+            N_("This cannot be done now."),
+            why=N_("The storage pool runs."),
+            hint=N_("Stop it first: libvirt changes only the definition of a pool that is off."),
             code="wrong_state",
         )
     if not found.persistent:
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.translate(N_("Its host forgets it when it stops.")),
-            hint=ctx.translate(N_("Define it on its host first.")),
+            N_("This cannot be done now."),
+            why=N_("Its host forgets it when it stops."),
+            hint=N_("Define it on its host first."),
             code="not_persistent",
         )
     now = found.xml or ""
@@ -129,9 +127,9 @@ def _check_places(ctx: Ctx, before: str, after: str) -> None:
     else:
         return
     raise Conflict(
-        ctx.translate(N_("This version cannot be restored: a storage pool may not lie where it says.")),
+        N_("This version cannot be restored: a storage pool may not lie where it says."),
         why=why,
-        hint=ctx.translate(N_("Define the pool on its host if it has to be there, for example with virsh.")),
+        hint=N_("Define the pool on its host if it has to be there, for example with virsh."),
         code="place_refused",
     )
 
@@ -156,7 +154,7 @@ def saved_version(ctx: Ctx, object_id: str, number: int) -> History:
     """A version of an object. Raises NotFound for one of another object as well."""
     row = ctx.session.get(History, number)
     if row is None or row.object_id != object_id:
-        raise NotFound(ctx.translate(N_("There is no such version.")))
+        raise NotFound(N_("There is no such version."))
     return row
 
 
@@ -165,5 +163,5 @@ def _find(ctx: Ctx, kind: ObjectKind, object_id: str) -> Pool | Network:
     query = sa.select(how.model).where(how.model.id == object_id).options(undefer(how.model.xml))
     found = ctx.session.scalar(ctx.visible(query, how.view))
     if not isinstance(found, Pool | Network):
-        raise NotFound(ctx.translate(how.unknown))
+        raise NotFound(how.unknown)
     return found

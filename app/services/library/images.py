@@ -92,13 +92,11 @@ def add_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
     tasks.require_free(ctx, *locks)
     if users := users_of(ctx, [volume])[volume.id]:
         raise Conflict(
-            ctx.translate(N_("The volume is in use.")),
-            why=ctx.say(
-                N_("%(volume)s is used by: %(names)s."),
-                {"volume": volume.name, "names": ", ".join(user.name for user in users[:5])},
-            ),
-            hint=ctx.translate(N_("Clone it, and make the copy an image.")),
+            N_("The volume is in use."),
+            why=N_("%(volume)s is used by: %(names)s."),
+            hint=N_("Clone it, and make the copy an image."),
             code="volume_in_use",
+            params={"volume": volume.name, "names": ", ".join(user.name for user in users[:5])},
         )
     refuse_possibly_used(ctx, volume)
     require_usable(ctx, volume, host.id)
@@ -202,7 +200,7 @@ def copy_image(ctx: Ctx, image_id: str, asked: ImageCopySpec) -> TaskRecord:
     image = _get(ctx, image_id, "image.edit")
     pool, host = volumes.running_pool(ctx, asked.pool_id, "pool_id")
     if any(place.host_id == host.id for place in _copies(ctx, image.id)):
-        raise Conflict(ctx.translate(N_("The host has this image already.")), code="image_there")
+        raise Conflict(N_("The host has this image already."), code="image_there")
     fetch = fetch_to(ctx, image, pool)
     task = tasks.enqueue(
         ctx,
@@ -226,9 +224,9 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
     usable = [row for row in ctx.session.execute(query) if _is_usable(row[1])]
     if image.state != READY or not usable or image.size_bytes is None or image.sha256 is None:
         raise Conflict(
-            ctx.translate(N_("The image cannot be copied now.")),
-            why=ctx.translate(N_("No host that has it is connected.")),
-            hint=ctx.translate(N_("Wait until one of its hosts answers again.")),
+            N_("The image cannot be copied now."),
+            why=N_("No host that has it is connected."),
+            hint=N_("Wait until one of its hosts answers again."),
             code="image_nowhere",
         )
     copy, source = usable[0]
@@ -276,9 +274,9 @@ def _source(ctx: Ctx, asked: ImageImport) -> Source:
     allowed = ctx.services.settings.import_servers
     if not allowed:
         raise Conflict(
-            ctx.translate(N_("Nothing may be imported from other servers.")),
-            why=ctx.translate(N_("No server is allowed for it.")),
-            hint=ctx.translate(N_("Upload the file instead, or have VIGIE_IMPORT_FROM name the server.")),
+            N_("Nothing may be imported from other servers."),
+            why=N_("No server is allowed for it."),
+            hint=N_("Upload the file instead, or have VIGIE_IMPORT_FROM name the server."),
             code="imports_off",
         )
     try:
@@ -312,7 +310,7 @@ def _get(ctx: Ctx, image_id: str, privilege: str, *, lock: bool = False) -> Imag
     query = ctx.visible(sa.select(Image).where(Image.id == image_id), "image.view")
     image: Image | None = ctx.session.scalar(query.with_for_update() if lock else query)
     if image is None:
-        raise NotFound(ctx.translate(N_("There is no such image.")))
+        raise NotFound(N_("There is no such image."))
     return image
 
 

@@ -95,7 +95,7 @@ def majority_of(ctx: Ctx, name: str) -> Majority:
     """What networks of the name are on most hosts. Raises NotFound when no host has one."""
     found = _majorities(ctx, [name]).get(name)
     if found is None:
-        raise NotFound(ctx.translate(N_("No host has a network of this name.")))
+        raise NotFound(N_("No host has a network of this name."))
     return found
 
 

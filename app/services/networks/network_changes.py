@@ -72,7 +72,7 @@ def copy_network(ctx: Ctx, network_id: str, asked: NetworkCopy) -> NetworkBatch:
         except VigieError as error:
             target = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
             audit.record(ctx, "network.create", target=target, outcome="refused", code=error.code)
-            refused.append(NetworkRefusal(host=target, problem=problem_of(error)))
+            refused.append(NetworkRefusal(host=target, problem=problem_of(error, ctx.translate)))
     return NetworkBatch(batch_id=batch_id, tasks=started, refused=refused)
 
 
@@ -84,16 +84,16 @@ def change_network(
     host = ctx.session.get_one(Host, network.host_id)
     if expected_version is not None and expected_version != version_of(network):
         raise EditConflict(
-            ctx.translate(N_("Somebody changed this in between.")),
-            why=ctx.translate(N_("The version that you edited is not the current one.")),
-            hint=ctx.translate(N_("Load it again and repeat your change.")),
+            N_("Somebody changed this in between."),
+            why=N_("The version that you edited is not the current one."),
+            hint=N_("Load it again and repeat your change."),
         )
     require_workable(ctx, host)
     if not network.persistent:
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.translate(N_("The network is transient: the host forgets it when it stops.")),
-            hint=ctx.translate(N_("Define it on its host first, for example with virsh net-define.")),
+            N_("This cannot be done now."),
+            why=N_("The network is transient: the host forgets it when it stops."),
+            hint=N_("Define it on its host first, for example with virsh net-define."),
             code="not_persistent",
         )
     params: dict[str, Any] = {"uuid": network.uuid, "autostart": patch.autostart}
@@ -186,12 +186,11 @@ def _check_name(ctx: Ctx, host: Host, name: str) -> None:
     query = sa.select(Network.id).where(Network.host_id == host.id, Network.name == name)
     if ctx.session.scalar(query):
         raise Conflict(
-            ctx.translate(N_("The name is taken.")),
-            why=ctx.say(
-                N_("Host %(host)s has a network “%(name)s” already."), {"host": host.name, "name": name}
-            ),
-            hint=ctx.translate(N_("Choose another name.")),
+            N_("The name is taken."),
+            why=N_("Host %(host)s has a network “%(name)s” already."),
+            hint=N_("Choose another name."),
             code="name_taken",
+            params={"host": host.name, "name": name},
         )
 
 
@@ -240,20 +239,20 @@ def _refuse_used(ctx: Ctx, network: Network, *, running_only: bool) -> None:
     ]
     if names:
         raise Conflict(
-            ctx.translate(N_("The network is in use.")),
+            N_("The network is in use."),
             why=in_use(ctx, list(dict.fromkeys(names))),
-            hint=ctx.translate(N_("Move them to another network, or shut them down, first."))
+            hint=N_("Move them to another network, or shut them down, first.")
             if running_only
-            else ctx.translate(N_("Move them to another network first.")),
+            else N_("Move them to another network first."),
             code="network_in_use",
         )
 
 
 def _wrong_state(ctx: Ctx, why: str) -> Conflict:
     return Conflict(
-        ctx.translate(N_("This cannot be done now.")),
-        why=ctx.translate(why),
-        hint=ctx.translate(N_("Nothing needs to be done.")),
+        N_("This cannot be done now."),
+        why=why,
+        hint=N_("Nothing needs to be done."),
         code="already_so",
     )
 
@@ -262,9 +261,9 @@ def _plan_of(ctx: Ctx, network: Network) -> NetworkPlan:
     plan = read_plan(network.xml) if network.xml else None
     if plan is None:
         raise Conflict(
-            ctx.translate(N_("Vigie cannot edit this network.")),
-            why=ctx.translate(N_("Its definition holds values that Vigie would not write.")),
-            hint=ctx.translate(N_("Edit it on its host with virsh net-edit.")),
+            N_("Vigie cannot edit this network."),
+            why=N_("Its definition holds values that Vigie would not write."),
+            hint=N_("Edit it on its host with virsh net-edit."),
             code="not_editable",
         )
     return plan
@@ -281,6 +280,6 @@ def _get(ctx: Ctx, network_id: str) -> Network:
     query = sa.select(Network).where(Network.id == network_id).options(undefer(Network.xml))
     network: Network | None = ctx.session.scalar(ctx.visible(query, "network.view"))
     if network is None:
-        raise NotFound(ctx.translate(N_("There is no such network.")))
+        raise NotFound(N_("There is no such network."))
     ctx.require("network.edit", network)
     return network

@@ -60,7 +60,7 @@ def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:
         ctx.visible(query.where(Network.id == network_id), "network.view")
     ).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such network.")))
+        raise NotFound(N_("There is no such network."))
     network, host = row
     if network.active:
         ctx.services.hub.publish([LEASES + network.id])
@@ -85,7 +85,7 @@ def xml_of(ctx: Ctx, network_id: str, *, live: bool = False) -> str:
     row = ctx.session.execute(ctx.visible(query, "network.view")).one_or_none()
     xml = None if row is None else row.live_xml or row.xml if live else row.xml
     if xml is None:
-        raise NotFound(ctx.translate(N_("There is no such network.")))
+        raise NotFound(N_("There is no such network."))
     return str(xml)
 
 
@@ -153,6 +153,7 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
     if not ctx.can("network.edit", network):
         return []
     error = _unworkable(ctx, host)
+    texts = error.texts(ctx.translate) if error else None
     active = [each for each in users if VmState(each.state).is_active and not each.after_power_off]
     running = list(dict.fromkeys(each.vm.name for each in active))
     used = list(dict.fromkeys(each.vm.name for each in users))
@@ -181,8 +182,8 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
             else "wrong_state"
             if why
             else None,
-            why=(error.why or error.title) if error else why,
-            hint=error.hint if error else None,
+            why=(texts.why or texts.title) if texts else why,
+            hint=texts.hint if texts else None,
         )
         for verb, why in reasons.items()
     ]

@@ -86,13 +86,11 @@ def create_filter(ctx: Ctx, spec: FilterSpec) -> TaskRecord:
     taken = sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == plan.name)
     if ctx.session.scalar(taken):
         raise Conflict(
-            ctx.translate(N_("The name is taken.")),
-            why=ctx.say(
-                N_("Host %(host)s has a traffic filter “%(name)s” already."),
-                {"host": host.name, "name": plan.name},
-            ),
-            hint=ctx.translate(N_("Choose another name.")),
+            N_("The name is taken."),
+            why=N_("Host %(host)s has a traffic filter “%(name)s” already."),
+            hint=N_("Choose another name."),
             code="name_taken",
+            params={"host": host.name, "name": plan.name},
         )
     _check_references(ctx, host.id, plan)
     params = {"uuid": str(uuid4()), "plan": plan.model_dump(mode="json")}
@@ -110,16 +108,16 @@ def change_filter(
     found, host = _changeable(ctx, filter_id)
     if expected_version is not None and expected_version != version_of(found):
         raise EditConflict(
-            ctx.translate(N_("Somebody changed this in between.")),
-            why=ctx.translate(N_("The version that you edited is not the current one.")),
-            hint=ctx.translate(N_("Load it again and repeat your change.")),
+            N_("Somebody changed this in between."),
+            why=N_("The version that you edited is not the current one."),
+            hint=N_("Load it again and repeat your change."),
         )
     before, _ = read_plan(found.xml)
     if before is None:
         raise Conflict(
-            ctx.translate(N_("Vigie cannot edit this traffic filter.")),
-            why=ctx.translate(N_("Its definition holds values that Vigie would not write.")),
-            hint=ctx.translate(N_("Edit it on its host with virsh nwfilter-edit.")),
+            N_("Vigie cannot edit this traffic filter."),
+            why=N_("Its definition holds values that Vigie would not write."),
+            hint=N_("Edit it on its host with virsh nwfilter-edit."),
             code="not_editable",
         )
     changes = patch.model_dump(exclude_none=True)
@@ -147,9 +145,9 @@ def delete_filter(ctx: Ctx, filter_id: str) -> TaskRecord:
             )
         )
         raise Conflict(
-            ctx.translate(N_("The traffic filter is in use.")),
+            N_("The traffic filter is in use."),
             why=why,
-            hint=ctx.translate(N_("Give them another filter, or none, first.")),
+            hint=N_("Give them another filter, or none, first."),
             code="filter_in_use",
         )
     return _ask(ctx, "filter.delete", found, host, {"uuid": found.uuid})
@@ -220,7 +218,7 @@ def _row(ctx: Ctx, filter_id: str) -> tuple[Filter, Host]:
     query = sa.select(Filter, Host).join(Host, Host.id == Filter.host_id).options(undefer(Filter.xml))
     row = ctx.session.execute(ctx.visible(query.where(Filter.id == filter_id), "network.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such traffic filter.")))
+        raise NotFound(N_("There is no such traffic filter."))
     return row[0], row[1]
 
 
@@ -231,9 +229,9 @@ def _changeable(ctx: Ctx, filter_id: str) -> tuple[Filter, Host]:
     require_workable(ctx, host)
     if found.name in BUILT_IN:
         raise Conflict(
-            ctx.translate(N_("This filter comes with libvirt.")),
-            why=ctx.translate(N_("Other filters and hosts' own tools rely on it being as it is.")),
-            hint=ctx.translate(N_("Make a filter of your own that refers to it.")),
+            N_("This filter comes with libvirt."),
+            why=N_("Other filters and hosts' own tools rely on it being as it is."),
+            hint=N_("Make a filter of your own that refers to it."),
             code="built_in",
         )
     return found, host

@@ -19,7 +19,7 @@ from app.core.records import Ref
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
 from app.services.storage import volumes
-from app.services.storage.volume_checks import VolumeAccess, VolumeRefused, check_volume
+from app.services.storage.volume_checks import VolumeAccess, check_volume
 from app.services.vms.cloud_init_drives import refuse_seed
 
 
@@ -42,7 +42,7 @@ def open_content(
         query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
         row = session.execute(ctx.visible(query, "pool.view")).one_or_none()
         if row is None:
-            raise NotFound(ctx.translate(N_("There is no such volume.")))
+            raise NotFound(N_("There is no such volume."))
         volume, pool = row
         refuse_seed(ctx, volume)
         volumes.refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
@@ -59,7 +59,7 @@ def _content(
     held = ExitStack()
     try:
         host = held.enter_context(services.visits.to(host_id))
-        _check(services, translate, host, host_id, path)
+        _check(services, host, host_id, path)
         found = host.storage.find_volume(pool, name)
         if found is None:
             raise NotFound(N_("There is no such volume."))
@@ -83,14 +83,9 @@ def _content(
     return Content(name, size, read())
 
 
-def _check(
-    services: Services, translate: Callable[[str], str], host: OpenHost, host_id: str, path: str
-) -> None:
+def _check(services: Services, host: OpenHost, host_id: str, path: str) -> None:
     def write(step: Callable[[Session], Any]) -> Any:
         with services.database.begin() as session:
             return step(session)
 
-    try:
-        check_volume(VolumeAccess(host_id, lambda verb: verb(host), write), path)
-    except VolumeRefused as refused:
-        raise refused.said(translate) from None
+    check_volume(VolumeAccess(host_id, lambda verb: verb(host), write), path)

@@ -36,10 +36,11 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
     for pool in ctx.session.scalars(same):
         if pool.name == spec.name:
             raise Conflict(
-                ctx.translate(N_("The name is taken.")),
-                why=ctx.say(N_("The host has a storage pool “%(name)s” already."), {"name": pool.name}),
-                hint=ctx.translate(N_("Choose another name.")),
+                N_("The name is taken."),
+                why=N_("The host has a storage pool “%(name)s” already."),
+                hint=N_("Choose another name."),
                 code="name_taken",
+                params={"name": pool.name},
             )
         if spec.target_path and pool.target_path == spec.target_path:
             raise InvalidInput(
@@ -103,10 +104,11 @@ def delete_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     users = {user.name for each in found.values() for user in each if user.id not in own}
     if users:
         raise Conflict(
-            ctx.translate(N_("The storage pool is in use.")),
-            why=ctx.say(N_("Its volumes are used by: %(names)s."), {"names": ", ".join(sorted(users)[:5])}),
-            hint=ctx.translate(N_("Move their disks to another pool first.")),
+            N_("The storage pool is in use."),
+            why=N_("Its volumes are used by: %(names)s."),
+            hint=N_("Move their disks to another pool first."),
             code="pool_in_use",
+            params={"names": ", ".join(sorted(users)[:5])},
         )
     return ask(ctx, "pool.delete", pool, host, PoolWork(uuid=pool.uuid))
 
@@ -117,7 +119,7 @@ def find_pool(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such storage pool.")))
+        raise NotFound(N_("There is no such storage pool."))
     ctx.require(privilege, row[0])
     require_workable(ctx, row[1])
     return row[0], row[1]
@@ -126,9 +128,7 @@ def find_pool(ctx: Ctx, pool_id: str, privilege: str) -> tuple[Pool, Host]:
 def refuse_state(ctx: Ctx, pool: Pool, wanted: str, why: str) -> None:
     """Raise Conflict (wrong_state) unless the pool is in the state that is wanted: running or inactive."""
     if (pool.state == "inactive") != (wanted == "inactive"):
-        raise Conflict(
-            ctx.translate(N_("This cannot be done now.")), why=ctx.translate(why), code="wrong_state"
-        )
+        raise Conflict(N_("This cannot be done now."), why=why, code="wrong_state")
 
 
 def ask(

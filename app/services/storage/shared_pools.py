@@ -41,14 +41,11 @@ def prove_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     refuse_state(ctx, pool, "running", N_("The storage pool is off."))
     if pool.kind not in PROVABLE:
         raise Conflict(
-            ctx.translate(N_("This cannot be found out.")),
-            why=ctx.say(
-                N_("A pool of kind %(kind)s has no files that could be looked for."), {"kind": pool.kind}
-            ),
-            hint=ctx.translate(
-                N_("Two pools that name the same target of a storage server are the same storage.")
-            ),
+            N_("This cannot be found out."),
+            why=N_("A pool of kind %(kind)s has no files that could be looked for."),
+            hint=N_("Two pools that name the same target of a storage server are the same storage."),
             code="not_provable",
+            params={"kind": pool.kind},
         )
     others = [
         PoolPlace(host_id=host_id, pool_id=other_id, uuid=uuid)
@@ -56,11 +53,9 @@ def prove_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
     ]
     if not others:
         raise Conflict(
-            ctx.translate(N_("There is no other host to ask.")),
-            why=ctx.translate(
-                N_("No other host that is connected and managed has a running pool that could be the same.")
-            ),
-            hint=ctx.translate(N_("Define the pool there too, with the same name or path, and start it.")),
+            N_("There is no other host to ask."),
+            why=N_("No other host that is connected and managed has a running pool that could be the same."),
+            hint=N_("Define the pool there too, with the same name or path, and start it."),
             code="nobody_to_ask",
         )
     proof = PoolProof(uuid=pool.uuid, pool_id=pool.id, others=others)

@@ -45,7 +45,7 @@ def is_cancelled(session: Session, upload_id: str) -> bool:
 
 def no_such_upload(translate: Callable[[str], str]) -> NotFound:
     """It has ended, or will as soon as its writer has left."""
-    return NotFound(translate(N_("There is no such upload: it has ended, or was given up.")))
+    return NotFound(N_("There is no such upload: it has ended, or was given up."))
 
 
 class PartClaim:

@@ -85,7 +85,7 @@ def _note(services: Services, claim: PartClaim, note: dict[str, str] | None) -> 
 
 def _exists(translate: Callable[[str], str]) -> Conflict:
     return Conflict(
-        translate(N_("The pool has a volume of this name already.")),
-        hint=translate(N_("Choose another name for the volume, or another pool.")),
+        N_("The pool has a volume of this name already."),
+        hint=N_("Choose another name for the volume, or another pool."),
         code="volume_exists",
     )

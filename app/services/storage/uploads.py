@@ -17,13 +17,12 @@ from app.access import audit
 from app.access.context import Actor, Ctx, Services
 from app.core.errors import Conflict, InvalidInput
 from app.core.kinds import ObjectKind
-from app.core.messages import N_, filled
+from app.core.messages import N_
 from app.core.records import Ref
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Pool, Task, Upload
-from app.hypervisor.storage.images import ImageRefused
 from app.services.hosts.checks import require_workable
 from app.services.storage import storage, volume_records, volumes
 from app.services.storage.upload_content import Coming
@@ -136,7 +135,7 @@ def receive(
                 found = coming.complete(open_host.storage, claim.hold) if coming.is_last else None
         except Conflict as refused:
             if refused.code in ENDING:
-                _refuse(services, translate, claim, refused)
+                _refuse(services, claim, refused)
             raise
         return _keep(services, actor, translate, coming, claim, found)
 
@@ -168,20 +167,12 @@ def _keep(
     return record
 
 
-def _refuse(
-    services: Services,
-    translate: Callable[[str], str],
-    claim: PartClaim,
-    refused: Conflict,
-) -> None:
+def _refuse(services: Services, claim: PartClaim, refused: Conflict) -> None:
     """End the upload of what is no safe image, or not what was meant; what came of it is removed."""
-    params = refused.params if isinstance(refused, ImageRefused) else {}
     error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
     with services.database.begin() as session:
         upload = claim.require(session)
-        _end(session, services, upload, TaskState.FAILED, error=error | {"params": params})
-    if isinstance(refused, ImageRefused):
-        refused.why = filled(translate, refused.why or "", refused.params)
+        _end(session, services, upload, TaskState.FAILED, error=error | {"params": dict(refused.params)})
 
 
 def end_abandoned(services: Services) -> None:
@@ -234,10 +225,11 @@ def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:
 
 def _wrong_offset(ctx: Ctx, upload: Upload) -> Conflict:
     return Conflict(
-        ctx.translate(N_("This part does not follow the last one.")),
-        why=ctx.say(N_("The next part begins at byte %(offset)d."), {"offset": upload.offset_bytes}),
-        hint=ctx.translate(N_("Ask how far the upload has come, and go on there.")),
+        N_("This part does not follow the last one."),
+        why=N_("The next part begins at byte %(offset)d."),
+        hint=N_("Ask how far the upload has come, and go on there."),
         code="wrong_offset",
+        params={"offset": upload.offset_bytes},
     )
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, HypervisorRefused
-from app.core.messages import N_, filled
+from app.core.messages import N_
 from app.core.storage.volumes import is_same_format
 from app.db.models import Volume
 from app.hypervisor import Host as OpenHost
@@ -42,13 +42,8 @@ class VolumeRefused(Conflict):
             N_("The volume cannot be used."),
             why=why,
             hint=hint or N_("Find out where the content came from. The volume can still be deleted."),
+            params=params,
         )
-        self.params = params
-
-    def said(self, translate: Callable[[str], str]) -> VolumeRefused:
-        """The same, in the reader's language."""
-        self.why = filled(translate, self.why or "", self.params)
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ def check_volume(access: VolumeAccess, path: str, *, format: str | None = None) 
         recorded = _check_chain(access, top, format)
     except VolumeRefused as refused:
         if not top.is_incomplete:
-            why, params = refused.why or "", refused.params
+            why, params = refused.why or "", dict(refused.params)
             access.write(
                 partial(volume_records.mark_refused, volume_id=top.volume_id, why=why, params=params)
             )
@@ -88,10 +83,7 @@ def require_usable(ctx: Ctx, volume: Volume, host_id: str) -> str:
     recorded = volume_records.find_recorded(ctx.session, host_id, volume.path)
     if recorded is None:
         return volume.format or RAW
-    try:
-        _refuse_held(recorded)
-    except VolumeRefused as refused:
-        raise refused.said(ctx.translate) from None
+    _refuse_held(recorded)
     return recorded.format
 
 

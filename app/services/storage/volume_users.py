@@ -136,9 +136,9 @@ def refuse_possibly_used(ctx: Ctx, volume: Volume) -> None:
     """Raise Conflict (volume_may_be_in_use) while something on another host may use it."""
     for user in possible_users_of(ctx, [volume])[volume.id]:
         raise Conflict(
-            ctx.translate(N_("The volume may be in use on another host.")),
+            N_("The volume may be in use on another host."),
             why=why_possible(ctx, volume, user),
-            hint=ctx.translate(POSSIBLE_HINT),
+            hint=POSSIBLE_HINT,
             code="volume_may_be_in_use",
         )
 

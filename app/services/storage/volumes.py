@@ -185,7 +185,7 @@ def _find(ctx: Ctx, volume_id: str, privilege: str) -> tuple[Volume, Pool, Host]
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.id == volume_id)
     row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such volume.")))
+        raise NotFound(N_("There is no such volume."))
     ctx.require(privilege, row[0])
     refuse_seed(ctx, row[0])
     require_workable(ctx, row[2])
@@ -296,13 +296,11 @@ def refuse_running(ctx: Ctx, volume: Volume, hint: str) -> None:
     """Raise Conflict (volume_busy) while running VMs have it as a disk. `hint` is a message id."""
     if running := _running(ctx, volume):
         raise Conflict(
-            ctx.translate(N_("The volume is in use.")),
-            why=ctx.say(
-                N_("Running VMs have it as a disk: %(names)s."),
-                {"names": _names([_vm_ref(vm) for vm in running])},
-            ),
-            hint=ctx.translate(hint),
+            N_("The volume is in use."),
+            why=N_("Running VMs have it as a disk: %(names)s."),
+            hint=hint,
             code="volume_busy",
+            params={"names": _names([_vm_ref(vm) for vm in running])},
         )
 
 
@@ -316,10 +314,11 @@ def _refuse_used(ctx: Ctx, volume: Volume) -> None:
 
 def _in_use(ctx: Ctx, volume: Volume, users: Sequence[Ref]) -> Conflict:
     return Conflict(
-        ctx.translate(N_("The volume is in use.")),
-        why=ctx.say(N_("%(volume)s is used by: %(names)s."), {"volume": volume.name, "names": _names(users)}),
-        hint=ctx.translate(N_("Take it from them first.")),
+        N_("The volume is in use."),
+        why=N_("%(volume)s is used by: %(names)s."),
+        hint=N_("Take it from them first."),
         code="volume_in_use",
+        params={"volume": volume.name, "names": _names(users)},
     )
 
 
@@ -329,10 +328,11 @@ def refuse_taken(ctx: Ctx, pool: Pool, name: str) -> None:
     taken = sa.select(Volume.id).where(Volume.pool_id.in_([each.id for each in pools]), Volume.name == name)
     if ctx.session.scalar(taken.limit(1)) is not None:
         raise Conflict(
-            ctx.translate(N_("The pool has a volume of this name already.")),
-            why=ctx.say(N_("Pool %(pool)s has “%(name)s”."), {"pool": pool.name, "name": name}),
-            hint=ctx.translate(N_("Choose another name for the volume, or another pool.")),
+            N_("The pool has a volume of this name already."),
+            why=N_("Pool %(pool)s has “%(name)s”."),
+            hint=N_("Choose another name for the volume, or another pool."),
             code="volume_exists",
+            params={"pool": pool.name, "name": name},
         )
 
 
@@ -340,13 +340,11 @@ def refuse_narrow(ctx: Ctx, pool: Pool, needed: int) -> None:
     """Raise Conflict (pool_full) when so many bytes are not left in the pool."""
     if needed > pool.available_bytes:
         raise Conflict(
-            ctx.translate(N_("The storage pool is too full.")),
-            why=ctx.say(
-                N_("It takes %(needed)d MiB; pool %(pool)s has %(free)d MiB left."),
-                {"needed": -(-needed // 2**20), "pool": pool.name, "free": pool.available_bytes // 2**20},
-            ),
-            hint=ctx.translate(N_("Choose another pool, or free some space first.")),
+            N_("The storage pool is too full."),
+            why=N_("It takes %(needed)d MiB; pool %(pool)s has %(free)d MiB left."),
+            hint=N_("Choose another pool, or free some space first."),
             code="pool_full",
+            params={"needed": -(-needed // 2**20), "pool": pool.name, "free": pool.available_bytes // 2**20},
         )
 
 

@@ -140,10 +140,11 @@ def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
 
 def _is_held_back(ctx: Ctx, name: str) -> Conflict:
     return Conflict(
-        ctx.say(N_("%(name)s is the cloud-init seed of a VM."), {"name": name}),
-        why=ctx.translate(HELD_BACK),
-        hint=ctx.translate(GOES),
+        N_("%(name)s is the cloud-init seed of a VM."),
+        why=HELD_BACK,
+        hint=GOES,
         code="volume_is_seed",
+        params={"name": name},
     )
 
 

@@ -21,13 +21,13 @@ def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
     vm = find_vm(ctx, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
-        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+        raise NotFound(N_("The definition of the VM was not read yet."))
     try:
         return read_machine(parse(definition.saved_xml or definition.xml, "domain"))
     except UnreadableXml:
         raise Conflict(
-            ctx.translate(N_("The definition of the VM cannot be read.")),
-            hint=ctx.translate(N_("Look at its XML, and correct it on the host.")),
+            N_("The definition of the VM cannot be read."),
+            hint=N_("Look at its XML, and correct it on the host."),
             code="no_definition",
         ) from None
 
@@ -37,7 +37,7 @@ def definition_version(ctx: Ctx, vm_id: str) -> int:
     vm = find_vm(ctx, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
-        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+        raise NotFound(N_("The definition of the VM was not read yet."))
     return version_of(definition)
 
 

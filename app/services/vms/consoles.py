@@ -88,20 +88,16 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
     )
     displays = [each for each in (parsed or {}).get("graphics", ()) if each.get("kind") == "spice"]
     if not displays:
-        raise Conflict(ctx.translate(N_("This VM has no SPICE display.")), code="no_display")
+        raise Conflict(N_("This VM has no SPICE display."), code="no_display")
     port, listens_on = displays[0].get("port"), displays[0].get("listen") or ""
     if not port or not host.address or _is_loopback(listens_on):
         raise Conflict(
-            ctx.translate(N_("Your computer cannot reach this VM's SPICE display.")),
-            why=ctx.translate(
-                N_(
-                    "It listens on the host's loopback only, and Vigie does not tunnel SPICE: a session is several connections."
-                )
+            N_("Your computer cannot reach this VM's SPICE display."),
+            why=N_(
+                "It listens on the host's loopback only, and Vigie does not tunnel SPICE: a session is several connections."
             ),
-            hint=ctx.translate(
-                N_(
-                    "Let it listen on the host's address, or give the VM a VNC display; either counts after the next power-off."
-                )
+            hint=N_(
+                "Let it listen on the host's address, or give the VM a VNC display; either counts after the next power-off."
             ),
             code="spice_out_of_reach",
         )
@@ -114,7 +110,7 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
 def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
     """Who has the VM's consoles open. Raises NotFound."""
     if ctx.session.scalar(ctx.visible(sa.select(Vm.id).where(Vm.id == vm_id), "vm.view")) is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     query = sa.select(models.Console).where(models.Console.vm_id == vm_id).order_by(models.Console.opened_at)
     return ConsoleList(items=tuple(_record(row) for row in ctx.session.scalars(query)))
 
@@ -212,7 +208,7 @@ def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:
     query = sa.select(Vm, Host).join(Host, Host.id == Vm.host_id).where(Vm.id == vm_id)
     row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     ctx.require("vm.console", row[0])
     return row[0], row[1]
 
@@ -223,17 +219,17 @@ def _require_openable(ctx: Ctx, vm: Vm, host: Host, *, view_only: bool) -> None:
         raise _observed(ctx)
     if not VmState(vm.state).is_active:
         raise Conflict(
-            ctx.translate(N_("The VM is not running.")),
-            hint=ctx.translate(N_("Start it; then its console opens by itself.")),
+            N_("The VM is not running."),
+            hint=N_("Start it; then its console opens by itself."),
             code="vm_not_running",
         )
 
 
 def _observed(ctx: Ctx) -> VigieError:
     return Conflict(
-        ctx.translate(N_("This cannot be done now.")),
-        why=ctx.translate(HOST_OBSERVED.reason),
-        hint=ctx.translate(N_("Open the console to look only, or let Vigie manage the host.")),
+        N_("This cannot be done now."),
+        why=HOST_OBSERVED.reason,
+        hint=N_("Open the console to look only, or let Vigie manage the host."),
         code=HOST_OBSERVED.code,
     )
 
@@ -248,13 +244,11 @@ def _require_room(ctx: Ctx) -> None:
     mine += ctx.session.scalar(sa.select(count()).select_from(tickets).where(tickets.user_id == own)) or 0
     if mine >= MOST_OF_A_USER or (ctx.session.scalar(sa.select(count()).select_from(consoles)) or 0) >= MOST:
         raise Conflict(
-            ctx.translate(N_("Too many consoles are open.")),
-            why=ctx.say(
-                N_("A user may have %(own)d open, and all together %(all)d."),
-                {"own": MOST_OF_A_USER, "all": MOST},
-            ),
-            hint=ctx.translate(N_("Close some of them first.")),
+            N_("Too many consoles are open."),
+            why=N_("A user may have %(own)d open, and all together %(all)d."),
+            hint=N_("Close some of them first."),
             code="too_many_consoles",
+            params={"own": MOST_OF_A_USER, "all": MOST},
         )
 
 

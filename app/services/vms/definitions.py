@@ -68,7 +68,7 @@ def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
     """
     vm, host, definition = find_editable(ctx, vm_id)
     if not definition.pending:
-        raise Conflict(ctx.translate(N_("Nothing waits for the next power-off.")), code="nothing_pending")
+        raise Conflict(N_("Nothing waits for the next power-off."), code="nothing_pending")
     require_for_definition(ctx, host, definition.xml, definition.saved_xml)
     return _define(ctx, vm, host, definition, definition.xml)
 
@@ -114,7 +114,7 @@ def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefin
     query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
     row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such VM, or its definition was not read yet.")))
+        raise NotFound(N_("There is no such VM, or its definition was not read yet."))
     return row[0], row[1]
 
 

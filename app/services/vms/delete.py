@@ -79,14 +79,14 @@ def delete_vm(ctx: Ctx, vm_id: str, asked: RemovalSpec) -> TaskRecord:
     require_workable(ctx, host)
     if vm.state == VmState.MISSING:
         raise Conflict(
-            ctx.translate(N_("The VM is not on its host any more.")),
-            hint=ctx.translate(N_("Take it off the list, or bring it back.")),
+            N_("The VM is not on its host any more."),
+            hint=N_("Take it off the list, or bring it back."),
             code="vm_missing",
         )
     if VmState(vm.state).is_active and not asked.force_off:
         raise Conflict(
-            ctx.translate(N_("The VM runs.")),
-            hint=ctx.translate(N_("Shut it down first, or have its power cut.")),
+            N_("The VM runs."),
+            hint=N_("Shut it down first, or have its power cut."),
             code="vm_active",
         )
     params = Removal(
@@ -135,7 +135,7 @@ def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
     else:
         vm, host, definition = _find(ctx, vm_id)
         if vm.state != VmState.MISSING or definition is None:
-            raise Conflict(ctx.translate(N_("The VM is still on its host.")), code="vm_present")
+            raise Conflict(N_("The VM is still on its host."), code="vm_present")
         xml = definition.saved_xml or definition.xml
         asked = Return(uuid=vm.uuid, xml=xml, tags=tuple(vm.tags), notes=vm.notes, autostart=vm.autostart)
         name = vm.name
@@ -186,7 +186,7 @@ def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:
     ctx.require("vm.delete")
     vm: Vm | None = ctx.session.scalar(ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view"))
     if vm is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     ctx.require("vm.delete", vm)
     return vm, ctx.session.get_one(Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
 
@@ -268,10 +268,11 @@ def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -
             raise InvalidInput(f"volumes.{number}", N_("is no disk of this VM"))
         if not disk.deletable:
             raise Conflict(
-                ctx.say(N_("Volume %(name)s cannot be deleted."), {"name": disk.volume.name}),
+                N_("Volume %(name)s cannot be deleted."),
                 why=disk.why,
-                hint=ctx.translate(N_("Leave it out.")),
+                hint=N_("Leave it out."),
                 code="volume_in_use",
+                params={"name": disk.volume.name},
             )
         pool = ctx.session.get_one(Pool, disk.pool.id)
         places.append(VolumePlace(pool=pool.uuid, name=disk.volume.name, path=disk.path or ""))
@@ -284,10 +285,11 @@ def _refuse_taken(ctx: Ctx, host: Host, name: str, uuid: str) -> None:
     )
     if (found := ctx.session.scalar(taken.limit(1))) is not None:
         raise Conflict(
-            ctx.translate(N_("The name is taken.")),
-            why=ctx.say(N_("Host %(host)s has a VM “%(name)s” by now."), {"host": host.name, "name": found}),
-            hint=ctx.translate(N_("Rename or delete that one first.")),
+            N_("The name is taken."),
+            why=N_("Host %(host)s has a VM “%(name)s” by now."),
+            hint=N_("Rename or delete that one first."),
             code="name_taken",
+            params={"host": host.name, "name": found},
         )
 
 

@@ -150,19 +150,17 @@ def rename_vm(ctx: Ctx, vm_id: str, asked: RenameSpec, version: int | None = Non
     vm, host, definition = find_editable(ctx, vm_id, version)
     if vm.state != VmState.SHUTOFF and vm.state != VmState.CRASHED:
         raise Conflict(
-            ctx.translate(N_("The VM is not off.")),
-            hint=ctx.translate(N_("Shut it down first: hosts rename only what is off.")),
+            N_("The VM is not off."),
+            hint=N_("Shut it down first: hosts rename only what is off."),
             code="vm_active",
         )
     if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == asked.name)):
         raise Conflict(
-            ctx.translate(N_("The name is taken.")),
-            why=ctx.say(
-                N_("There is a VM “%(name)s” on host %(host)s already."),
-                {"name": asked.name, "host": host.name},
-            ),
-            hint=ctx.translate(N_("Choose another name.")),
+            N_("The name is taken."),
+            why=N_("There is a VM “%(name)s” on host %(host)s already."),
+            hint=N_("Choose another name."),
             code="name_taken",
+            params={"name": asked.name, "host": host.name},
         )
     params = Renaming(uuid=vm.uuid, name=asked.name, digest=seen_digest(definition, version))
     task = tasks.enqueue(
@@ -187,29 +185,29 @@ def find_editable(
     ctx.require(privilege)
     vm: Vm | None = ctx.session.scalar(ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view"))
     if vm is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     ctx.require(privilege, vm)
     host = ctx.session.get_one(Host, vm.host_id)
     require_workable(ctx, host)
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None or vm.state == VmState.MISSING:
         raise Conflict(
-            ctx.translate(N_("The VM is not on its host any more.")),
-            hint=ctx.translate(N_("Take it off the list, or bring it back.")),
+            N_("The VM is not on its host any more."),
+            hint=N_("Take it off the list, or bring it back."),
             code="vm_missing",
         )
     if not vm.persistent:
         raise Conflict(
-            ctx.translate(N_("This cannot be done now.")),
-            why=ctx.translate(N_("The VM is transient: the host forgets it when it stops.")),
-            hint=ctx.translate(N_("Define it on its host first, for example with virsh define.")),
+            N_("This cannot be done now."),
+            why=N_("The VM is transient: the host forgets it when it stops."),
+            hint=N_("Define it on its host first, for example with virsh define."),
             code="not_persistent",
         )
     if version is not None and version != version_of(definition):
         raise EditConflict(
-            ctx.translate(N_("Somebody changed this in between.")),
-            why=ctx.translate(N_("The version that you edited is not the current one.")),
-            hint=ctx.translate(N_("Load it again and repeat your change.")),
+            N_("Somebody changed this in between."),
+            why=N_("The version that you edited is not the current one."),
+            hint=N_("Load it again and repeat your change."),
         )
     return vm, host, definition
 
@@ -255,7 +253,7 @@ def device_of(ctx: Ctx, definition: VmDefinition, key: str) -> dict[str, Any]:
         for nic in parsed.get("nics", ()):
             if nic["mac"].lower() == key.lower():
                 return dict(nic)
-    raise NotFound(ctx.translate(N_("The VM has no such device.")))
+    raise NotFound(N_("The VM has no such device."))
 
 
 def _vcpus(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> Step:

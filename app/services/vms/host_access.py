@@ -111,11 +111,9 @@ def _why(ctx: Ctx, host: Host, attachment: Attachment) -> str:
 
 def _not_allowed(ctx: Ctx, why: str) -> NotAllowed:
     return NotAllowed(
-        ctx.translate(N_("You may not do this.")),
+        N_("You may not do this."),
         why=why,
-        hint=ctx.translate(
-            N_(
-                "Ask an administrator for that role, or to add the bridge or interface on the page of the host."
-            )
+        hint=N_(
+            "Ask an administrator for that role, or to add the bridge or interface on the page of the host."
         ),
     )

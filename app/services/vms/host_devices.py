@@ -34,7 +34,7 @@ def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
     """Devices of a host with the VMs that have them. Asking makes the engine read them. Raises NotFound."""
     host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view"))
     if host is None:
-        raise NotFound(ctx.translate(N_("There is no such host.")))
+        raise NotFound(N_("There is no such host."))
     ctx.services.hub.publish([DEVICES + host.id])
     row = ctx.session.get(Offers, host.id)
     if row is None or row.devices is None:
@@ -64,16 +64,17 @@ def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None =
     users = [each for each in _users(ctx, host).get(device.address, ()) if each.id != vm.id]
     if users:
         raise Conflict(
-            ctx.translate(N_("Another VM has this device.")),
-            why=ctx.say(N_("It belongs to %(users)s."), {"users": ", ".join(each.name for each in users)}),
-            hint=ctx.translate(N_("Take it from there first.")),
+            N_("Another VM has this device."),
+            why=N_("It belongs to %(users)s."),
+            hint=N_("Take it from there first."),
             code="device_in_use",
+            params={"users": ", ".join(each.name for each in users)},
         )
     if device.kind == "pci" and device.iommu_group is None:
         raise Conflict(
-            ctx.translate(N_("This device cannot be given to a VM.")),
-            why=ctx.translate(N_("The host has no IOMMU in use, so a guest could reach all of its memory.")),
-            hint=ctx.translate(N_("Turn on VT-d or AMD-Vi in the firmware, and the IOMMU in the kernel.")),
+            N_("This device cannot be given to a VM."),
+            why=N_("The host has no IOMMU in use, so a guest could reach all of its memory."),
+            hint=N_("Turn on VT-d or AMD-Vi in the firmware, and the IOMMU in the kernel."),
             code="no_iommu",
         )
     plan = DevicePlan(kind=device.kind, address=device.address)
@@ -84,7 +85,7 @@ def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None
     """Ask that a device of the host is given back. Raises NotFound, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
-        raise NotFound(ctx.translate(N_("The VM has no such device.")))
+        raise NotFound(N_("The VM has no such device."))
     return ask(ctx, vm, host, definition, version, [Step(do="remove_device", target=address)])
 
 
@@ -105,7 +106,7 @@ def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) ->
     """Ask that a folder is shared no more. Raises NotFound, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
-        raise NotFound(ctx.translate(N_("The VM has no such folder.")))
+        raise NotFound(N_("The VM has no such folder."))
     return ask(ctx, vm, host, definition, version, [Step(do="remove_folder", target=tag)])
 
 

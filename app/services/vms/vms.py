@@ -116,7 +116,7 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
     )
     row = ctx.session.execute(ctx.visible(query.where(Vm.id == vm_id), "vm.view")).one_or_none()
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     vm, host, parsed, read_at, screen_at, pending, saved = row
     record = records_of(ctx, [tuple(_column(vm, host, column) for column in COLUMNS)])[0]
     actions = _actions(ctx, vm, host, record)
@@ -141,7 +141,8 @@ def _verb(ctx: Ctx, verb: VmVerb, vm: Vm, host: Host, record: VmRecord) -> VerbR
         code, why, hint = refused.code, ctx.say(refused.reason, refused.params), ctx.translate(refused.hint)
     elif record.task is not None and not tasks.gives_way(record.task, verb):
         error = tasks.busy(ctx, record.task)
-        code, why, hint = error.code, error.why, error.hint
+        code = error.code
+        _, why, hint = error.texts(ctx.translate)
     return VerbRecord(
         verb=verb.value,
         title=ctx.translate(action.title),
@@ -183,8 +184,8 @@ def forget_vm(ctx: Ctx, vm_id: str) -> None:
     vm = find_vm(ctx, vm_id, "vm.configure", lock=True)
     if vm.state != VmState.MISSING:
         raise Conflict(
-            ctx.translate(N_("The VM is still on its host.")),
-            hint=ctx.translate(N_("Only a VM that its host does not list any more can be forgotten.")),
+            N_("The VM is still on its host."),
+            hint=N_("Only a VM that its host does not list any more can be forgotten."),
             code="vm_present",
         )
     ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
@@ -222,13 +223,13 @@ def act_many(ctx: Ctx, asked: BulkAction) -> BulkRecord:
             name = rows[vm_id].name if vm_id in rows else vm_id
             vm = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
             audit.record(ctx, f"vm.{asked.verb.value}", target=vm, outcome="refused", code=error.code)
-            refused.append(BulkRefusal(vm=vm, problem=problem_of(error)))
+            refused.append(BulkRefusal(vm=vm, problem=problem_of(error, ctx.translate)))
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 
 def _act_one(ctx: Ctx, verb: VmVerb, row: Any, holder: Any, options: ActionOptions, batch_id: str) -> Any:
     if row is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     _free(ctx, verb, holder, refusal(verb, row, row.host_state, row.host_mode))
     vm = Ref(kind=ObjectKind.VM, id=row.id, name=row.name)
     host = Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name)
@@ -301,10 +302,11 @@ def _rows(ctx: Ctx, ids: Sequence[str]) -> dict[str, Any]:
 
 def _refused(ctx: Ctx, refused: Refusal) -> Conflict:
     return Conflict(
-        ctx.translate(N_("This cannot be done now.")),
-        why=ctx.say(refused.reason, refused.params),
-        hint=ctx.translate(refused.hint),
+        N_("This cannot be done now."),
+        why=refused.reason,
+        hint=refused.hint,
         code=refused.code,
+        params=refused.params,
     )
 
 
@@ -313,7 +315,7 @@ def xml_of(ctx: Ctx, vm_id: str) -> str:
     vm = find_vm(ctx, vm_id, "vm.view-xml")
     xml: str | None = ctx.session.scalar(sa.select(VmDefinition.xml).where(VmDefinition.vm_id == vm.id))
     if xml is None:
-        raise NotFound(ctx.translate(N_("The definition of the VM was not read yet.")))
+        raise NotFound(N_("The definition of the VM was not read yet."))
     return xml
 
 
@@ -330,7 +332,7 @@ def find_vm(ctx: Ctx, vm_id: str, privilege: str, *, lock: bool = False) -> Vm:
     query = ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view")
     vm: Vm | None = ctx.session.scalar(query.with_for_update() if lock else query)
     if vm is None:
-        raise NotFound(ctx.translate(N_("There is no such VM.")))
+        raise NotFound(N_("There is no such VM."))
     ctx.require(privilege, vm)
     return vm
 

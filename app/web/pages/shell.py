@@ -63,9 +63,7 @@ def sign_in(request: Request, form: Posted, services: Program) -> Response:
 
 
 def _told(request: Request, error: VigieError) -> Told:
-    say = translator(page_language(request))
-    why, hint = (say(text) if text else None for text in (error.why, error.hint))
-    return Told(say(error.title), why, hint, int(error.status))
+    return Told(*error.texts(translator(page_language(request))), int(error.status))
 
 
 @signed.post("/logout", name="logout")

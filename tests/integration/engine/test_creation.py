@@ -285,7 +285,7 @@ def test_from_an_existing_disk(host: LabHost, site: Site) -> None:
             disks=[{"volume_id": volume_id(site, "cloud.qcow2")}],
         )
     assert told.value.code == "volume_in_use"
-    assert "existing" in (told.value.why or "")
+    assert "existing" in (told.value.texts().why or "")
     site.do("existing", VmVerb.START)
     wait_for_agent(host, "existing")
 

@@ -45,7 +45,7 @@ def fetch(server: FileServer, path: str, **changed: object) -> bytes:
 def refused(server: FileServer, path: str, **changed: object) -> str:
     with pytest.raises(TaskFailed) as told:
         fetch(server, path, **changed)
-    return (told.value.why or "") % told.value.params
+    return (told.value.texts().why or "") % told.value.params
 
 
 def test_a_file_comes_as_it_is_and_the_server_hears_its_own_name(server: FileServer) -> None:
@@ -73,7 +73,7 @@ def test_another_file_under_the_same_name_is_not_mixed_in(server: FileServer) ->
         server.etag = '"2"'
         with pytest.raises(TaskFailed, match="could not be fetched") as told:
             list(parts)
-    assert "does not go on where it stopped" in (told.value.why or "")
+    assert "does not go on where it stopped" in (told.value.texts().why or "")
 
 
 def test_without_a_strong_tag_nothing_is_resumed(server: FileServer) -> None:
@@ -111,10 +111,10 @@ def test_a_server_that_is_not_there(server: FileServer) -> None:
     gone = frozenset({"localhost:9", "no-such-name.invalid"})
     with pytest.raises(TaskFailed) as told:
         Download("http://localhost:9/a", rules(server, allowed=gone))
-    assert "cannot be reached" in (told.value.why or "")
+    assert "cannot be reached" in (told.value.texts().why or "")
     with pytest.raises(TaskFailed) as told:
         Download("https://no-such-name.invalid/a", rules(server, allowed=gone))
-    assert "is not known here" in (told.value.why or "")
+    assert "is not known here" in (told.value.texts().why or "")
 
 
 def test_certificates_are_checked_against_the_name(tmp_path: Path) -> None:
@@ -127,6 +127,6 @@ def test_certificates_are_checked_against_the_name(tmp_path: Path) -> None:
             assert b"".join(download.parts()) == CONTENT
         with pytest.raises(TaskFailed) as told:
             Download(url, rules(server, plain=False))
-        assert "cannot be reached" in (told.value.why or "")
+        assert "cannot be reached" in (told.value.texts().why or "")
         with pytest.raises(TaskFailed):
             Download(url.replace("localhost", "127.0.0.1"), rules(server, ca_file=ca, plain=False))

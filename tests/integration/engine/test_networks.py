@@ -100,7 +100,7 @@ def test_a_guest_gets_exactly_the_reserved_address(host: LabHost, site: Site) ->
         with pytest.raises(Conflict) as refused:
             ask(site, act, shown.id)
         assert refused.value.code == "network_in_use"
-        assert "web" in (refused.value.why or "")
+        assert "web" in (refused.value.texts().why or "")
     host.virsh("destroy", "web")
     site.wait_vm("web", VmState.SHUTOFF, 10)
     done(site, network_changes.stop_network, shown.id)

@@ -161,7 +161,7 @@ def test_a_pool_in_use_stays(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     done(site, pools.refresh_pool, pool(site, "local").id)  # type: ignore[union-attr]
     with pytest.raises(Conflict) as told:
         ask(site, pools.delete_pool, pool(site, "local").id)  # type: ignore[union-attr]
-    assert (told.value.code, "user" in (told.value.why or "")) == ("pool_in_use", True)
+    assert (told.value.code, "user" in (told.value.texts().why or "")) == ("pool_in_use", True)
 
 
 SYSTEM = ("/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/var/lib/../../etc", "/dev/shm")

@@ -137,7 +137,7 @@ def test_undelete_gives_back_the_password_of_a_display_and_no_host_access_to_ope
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
     with site.services.database.begin() as session, pytest.raises(NotAllowed) as told:
         delete.bring_back(Ctx(site.services, session, OPERATOR), vm.id)
-    assert "vm.host-access" in (told.value.why or "")
+    assert "vm.host-access" in (told.value.texts().why or "")
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
     assert "passwd='s3cret99'" in host.virsh("dumpxml", "--inactive", "--security-info", "doomed")
     assert "s3cret99" not in stored(site)
@@ -176,7 +176,7 @@ def test_what_others_use_stays(host: LabHost, site: Site) -> None:
     assert (disk.deletable, disk.own, "child.qcow2" in (disk.why or "")) == (False, False, True)
     with pytest.raises(Conflict) as told:
         ask(site, "parent", volumes=[disk.volume.id])  # type: ignore[union-attr]
-    assert (told.value.code, "child.qcow2" in (told.value.why or "")) == ("volume_in_use", True)
+    assert (told.value.code, "child.qcow2" in (told.value.texts().why or "")) == ("volume_in_use", True)
     other = next(disk.volume for disk in look(site, "doomed").disks if disk.volume)
     with pytest.raises(InvalidInput) as wrong:
         ask(site, "parent", volumes=[other.id])  # type: ignore[union-attr]

@@ -260,7 +260,7 @@ def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> Non
             if wrong != at:
                 with pytest.raises(Conflict) as told:
                     send(site, upload_id, data, wrong, wrong + 10)
-                assert (told.value.code, str(at) in (told.value.why or "")) == ("wrong_offset", True)
+                assert (told.value.code, str(at) in (told.value.texts().why or "")) == ("wrong_offset", True)
         at = send(site, upload_id, data, at, at + PART)
     assert site.task(upload_id).state is TaskState.SUCCEEDED
     made = volume(site, "file.img")

@@ -163,7 +163,7 @@ def test_ssh_socket_that_is_not_there(fresh_lab: Lab) -> None:
             Target(elsewhere, target.secret, target.fingerprint), connect_deadline_s=5, call_deadline_s=5
         )
     assert refused.value.code == "libvirt_socket"
-    assert refused.value.hint
+    assert refused.value.texts().hint
 
 
 def test_ssh_without_forwarding_of_sockets(fresh_lab: Lab) -> None:
@@ -261,6 +261,6 @@ def test_ssh_account_that_may_not_use_libvirt(fresh_lab: Lab) -> None:
         with pytest.raises(HostAuthFailed) as refused:
             Host.open(ssh_target(host), connect_deadline_s=5, call_deadline_s=5)
         assert refused.value.code == "libvirt_not_permitted"
-        assert "libvirt" in (refused.value.hint or "")
+        assert "libvirt" in (refused.value.texts().hint or "")
     finally:
         host.exec("chmod", "0770", socket)

@@ -93,7 +93,7 @@ def test_an_answer_that_cannot_be_read_at_all_is_told(
     host = open_host(garble(fresh_lab.hosts[0], "<arch>")).host
     with pytest.raises(HypervisorRefused) as refused:
         host.read_vms()
-    assert (refused.value.code, bool(refused.value.why)) == ("unreadable_answer", True)
+    assert (refused.value.code, bool(refused.value.texts().why)) == ("unreadable_answer", True)
 
 
 def test_an_error_that_cannot_be_read_is_told_as_such(

@@ -76,8 +76,8 @@ def test_a_key_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> No
     with pytest.raises(Unavailable) as told:
         Vault(path)
     assert told.value.code == "key_file"
-    assert f"{mode:04o}" in str(told.value.why)
-    assert path.read_bytes().decode().strip() not in f"{told.value.why} {told.value.hint}"
+    assert f"{mode:04o}" in str(told.value.texts().why)
+    assert path.read_bytes().decode().strip() not in f"{told.value.texts().why} {told.value.texts().hint}"
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from app.db.session import Database
 def refused(database: Database) -> str:
     with pytest.raises(Unavailable) as told, database.begin(wait_ms=10) as session:
         session.execute(sa.delete(Datacenter))
-    assert told.value.why
-    assert told.value.hint
+    assert told.value.texts().why
+    assert told.value.texts().hint
     return told.value.code
 
 

@@ -33,8 +33,8 @@ def test_check_names_the_command_when_a_column_is_missing(database: Database) ->
     with pytest.raises(Unavailable) as told:
         migrate.check(database)
     assert told.value.code == "schema_outdated"
-    assert "vigie db upgrade" in (told.value.hint or "")
-    assert "remove_column" in (told.value.why or "") or "add_column" in (told.value.why or "")
+    assert "vigie db upgrade" in (told.value.texts().hint or "")
+    assert "remove_column" in (told.value.texts().why or "") or "add_column" in (told.value.texts().why or "")
 
 
 def test_check_refuses_an_empty_database(tmp_path) -> None:
@@ -49,7 +49,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Datab
     with pytest.raises(Unavailable) as told:
         asked(database)
     assert told.value.code == "schema_newer"
-    assert "9999" in (told.value.why or "")
+    assert "9999" in (told.value.texts().why or "")
     with database.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
 
@@ -61,7 +61,7 @@ def test_a_database_in_another_encoding_is_refused_and_left_empty(cluster: Clust
         with pytest.raises(Unavailable) as told:
             migrate.upgrade(database)
         assert told.value.code == "wrong_encoding"
-        assert "LATIN1" in (told.value.why or "")
+        assert "LATIN1" in (told.value.texts().why or "")
         with database.engine.connect() as connection:
             assert sa.inspect(connection).get_table_names() == []
     finally:

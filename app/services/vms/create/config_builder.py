@@ -128,11 +128,10 @@ def _check_name(ctx: Ctx, host: Host, name: str) -> None:
     if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)):
         raise Conflict(
             N_("The name is taken."),
-            why=ctx.say(
-                N_("There is a VM “%(name)s” on host %(host)s already."), {"name": name, "host": host.name}
-            ),
+            why=N_("There is a VM “%(name)s” on host %(host)s already."),
             hint=N_("Choose another name."),
             code="name_taken",
+            params={"name": name, "host": host.name},
         )
 
 

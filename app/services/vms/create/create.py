@@ -76,7 +76,7 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
             started.append(tasks.record_of(ctx, _enqueue(ctx, asked.spec, name, batch_id)))
         except VigieError as error:
             vm = Ref(kind=ObjectKind.VM, id="", name=name)
-            refused.append(BulkRefusal(vm=vm, problem=problem_of(error)))
+            refused.append(BulkRefusal(vm=vm, problem=problem_of(error, ctx.translate)))
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 

@@ -174,12 +174,10 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
         if users := in_the_way_of_writing(ctx, volume, shared=asked.shareable):
             raise Conflict(
                 N_("The volume is in use."),
-                why=ctx.say(
-                    N_("%(volume)s is used by: %(names)s."),
-                    {"volume": volume.name, "names": ", ".join(users)},
-                ),
+                why=N_("%(volume)s is used by: %(names)s."),
                 hint=N_("Choose another volume, or clone it first."),
                 code="volume_in_use",
+                params={"volume": volume.name, "names": ", ".join(users)},
             )
         refuse_possibly_used(ctx, volume)
     recorded = require_usable(ctx, volume, host.id)
@@ -338,10 +336,12 @@ def _check_room(ctx: Ctx, host: Host, sources: list[Source]) -> None:
         if size > pool.available_bytes:
             raise Conflict(
                 N_("The storage pool has too little room."),
-                why=ctx.say(
-                    N_("%(pool)s has %(free)d MiB free; %(needed)d MiB would be reserved."),
-                    {"pool": pool.name, "free": pool.available_bytes // 1024**2, "needed": size // 1024**2},
-                ),
+                why=N_("%(pool)s has %(free)d MiB free; %(needed)d MiB would be reserved."),
                 hint=N_("Choose another pool, a smaller disk, or one that grows as it is used."),
                 code="pool_too_small",
+                params={
+                    "pool": pool.name,
+                    "free": pool.available_bytes // 1024**2,
+                    "needed": size // 1024**2,
+                },
             )

@@ -36,12 +36,10 @@ def create_token(spec: TokenSpec, ctx: Writer, repeat: Once) -> Response:
     if earlier is not None:
         raise Conflict(
             N_("This request has made a token already."),
-            why=ctx.say(
-                N_("The token is %(id)s; its secret was in the first answer only."),
-                json.loads(bytes(earlier.body)),
-            ),
+            why=N_("The token is %(id)s; its secret was in the first answer only."),
             hint=N_("If that answer was lost, revoke the token and make another with another key."),
             code="token_made",
+            params=json.loads(bytes(earlier.body)),
         )
     made = tokens.create_token(ctx, spec)
     repeat.keep(ctx, Response(json.dumps({"id": made.id}), 201))

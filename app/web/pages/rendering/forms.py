@@ -192,18 +192,16 @@ def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
         broken = error.errors if isinstance(error, FormInvalid) else [error]
         return Shown(form.values, {each.field: _sentence(each, visitor) for each in broken})
     said = Told(
-        visitor.translate(error.title),
-        visitor.translate(error.why) if error.why else None,
-        visitor.translate(error.hint) if error.hint else None,
+        *error.texts(visitor.translate),
         int(error.status),
     )
     return Shown(form.values, {}, said)
 
 
 def _sentence(error: InvalidInput, visitor: Visitor) -> str:
-    text = error.said(visitor.translate)
-    if error.hint:
-        text = f"{text.rstrip('.')}. {visitor.translate(error.hint)}"
+    text, hint = error.said(visitor.translate), error.texts(visitor.translate).hint
+    if hint:
+        text = f"{text.rstrip('.')}. {hint}"
     return text[:1].upper() + text[1:]
 
 

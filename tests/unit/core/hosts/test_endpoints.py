@@ -79,7 +79,7 @@ def test_uris_that_are_taken(uri: str, endpoint: Endpoint) -> None:
 def test_uris_that_are_refused(uri: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         parse_uri(uri)
-    assert refused.value.why
+    assert refused.value.texts().why
     assert "secret" not in str(refused.value)
 
 

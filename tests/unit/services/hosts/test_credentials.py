@@ -94,7 +94,7 @@ def test_a_credential_in_use_stays_and_names_its_hosts(services: Services, ctx) 
     with pytest.raises(Conflict) as told:
         credentials.delete_credential(one, made.id)
     assert told.value.code == "in_use"
-    assert "kvm1" in str(told.value.why)
+    assert "kvm1" in str(told.value.texts().why)
     assert credentials.show_credential(one, made.id).host_count == 1
 
 

@@ -36,7 +36,7 @@ def test_one_with_hosts_stays(ctx) -> None:
     with pytest.raises(Conflict) as told:
         datacenters.delete_datacenter(one, made.id)
     assert told.value.code == "not_empty"
-    assert "1" in str(told.value.why)
+    assert "1" in str(told.value.texts().why)
 
 
 def test_names_are_taken_in_any_case(ctx) -> None:

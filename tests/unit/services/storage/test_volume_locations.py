@@ -156,7 +156,7 @@ def test_a_volume_that_a_vm_of_another_host_may_use_is_left_alone(world: World, 
     assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
     with pytest.raises(Conflict) as told:
         volumes.delete_volume(asked, world.volumes[0])
-    assert "kvm-01" in (told.value.why or ""), "the other host is named"
+    assert "kvm-01" in (told.value.texts().why or ""), "the other host is named"
 
 
 def test_a_volume_of_storage_that_is_another_is_free_whatever_other_hosts_use(
@@ -203,7 +203,7 @@ def test_a_pool_at_the_path_of_one_that_is_the_same_may_be_the_same(world: World
     with pytest.raises(Conflict) as told:
         volumes.delete_volume(asked, volume.id)
     assert told.value.code == "volume_may_be_in_use"
-    assert PATH in (told.value.why or ""), "the path by which it may be used is named"
+    assert PATH in (told.value.texts().why or ""), "the path by which it may be used is named"
     uses(asked, world.vms[1], "/elsewhere")
     volumes.delete_volume(asked, volume.id)
     with pytest.raises(Busy):
@@ -370,7 +370,7 @@ def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World,
     with pytest.raises(Conflict) as told:
         delete.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
     assert told.value.code == "volume_in_use"
-    assert "kvm-01" in (told.value.why or "")
+    assert "kvm-01" in (told.value.texts().why or "")
 
 
 def test_a_pool_is_taken_from_a_host_while_another_that_shares_it_uses_it(

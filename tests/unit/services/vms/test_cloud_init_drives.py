@@ -200,7 +200,7 @@ def test_a_definition_that_names_the_seed_of_another_vm_is_refused(seed: Context
     asked = seed()
     with pytest.raises(Conflict) as told:
         cloud_init_drives.refuse_seeds_in(asked, "vm_other", "host_1", xml)
-    assert (told.value.code, "web-seed.iso" in told.value.title) == ("volume_is_seed", True)
+    assert (told.value.code, "web-seed.iso" in told.value.texts().title) == ("volume_is_seed", True)
     cloud_init_drives.refuse_seeds_in(
         asked, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )

@@ -57,7 +57,7 @@ def test_an_operator_plugs_vms_into_no_bridge_or_interface_that_the_hosts_list_l
 ) -> None:
     with pytest.raises(NotAllowed) as told:
         plug(as_role("operator"), **nic)
-    assert next(iter(nic.values())) in (told.value.why or "")
+    assert next(iter(nic.values())) in (told.value.texts().why or "")
     assert plug(as_role("administrator"), **nic)
 
 
@@ -107,7 +107,7 @@ def test_a_network_is_used_by_operators_and_not_by_viewers(as_role: Contexts) ->
 def test_a_definition_that_adds_host_access_needs_the_privilege(as_role: Contexts, device: str) -> None:
     with pytest.raises(NotAllowed) as told:
         define(as_role("operator"), device)
-    assert "vm.host-access" in (told.value.why or "")
+    assert "vm.host-access" in (told.value.texts().why or "")
     define(as_role("operator"), device, before=device)
     define(as_role("administrator"), device)
 
@@ -126,7 +126,7 @@ def test_a_path_of_the_host_that_a_vm_could_only_read_is_new_when_it_can_write_t
     define(as_role("operator"), after, before=after)
     with pytest.raises(NotAllowed) as told:
         define(as_role("operator"), after, before=before)
-    assert "vm.host-access" in (told.value.why or "")
+    assert "vm.host-access" in (told.value.texts().why or "")
     define(as_role("administrator"), after, before=before)
 
 
@@ -170,7 +170,7 @@ def test_a_definition_that_adds_vlan_tags_of_an_interface_needs_the_privilege(
     before = TAGGED.format("", "10")
     with pytest.raises(NotAllowed) as told:
         define(as_role("operator"), TAGGED.format(*vlan), before=before)
-    assert vlan[1] in (told.value.why or "")
+    assert vlan[1] in (told.value.texts().why or "")
     define(as_role("operator"), before, before=before)
     define(as_role("administrator"), TAGGED.format(*vlan), before=before)
 
