@@ -67,6 +67,13 @@ class Ctx:
     actor: Actor
     translate: Callable[[str], str] = _same
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    task_id: str | None = None  # the task that begins, when its operation is checked again
+    visible_rows: dict[str, object] = field(default_factory=dict)  # by id: rows that the actor may see
+
+    @property
+    def begins(self) -> bool:
+        """Whether an operation is checked as its task begins: the host itself is looked at next, and better."""
+        return self.task_id is not None
 
     def can(self, privilege: str, obj: object = None) -> bool:
         """Whether the actor holds the privilege on the object (on anything, when None)."""

@@ -8,21 +8,14 @@ from app.core.errors import VigieError
 from app.core.messages import N_
 from app.core.tasks.states import TaskState
 from app.engine.durable import Ending
-from app.engine.run import TaskFailed
+from app.tasks import queue
+from app.tasks.errors import TaskFailed
 
 
 def failed(error: VigieError) -> Ending:
     """The ending of a task that this error ended."""
-    told: dict[str, object] = {
-        "code": error.code,
-        "title": error.title,
-        "why": error.why,
-        "hint": error.hint,
-        "detail": error.detail,
-        "params": dict(error.params),
-        "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
-    }
-    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=told, result=None)
+    kept = queue.error_of(error)
+    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=kept, result=None)
 
 
 def with_left(ending: Ending, left: Sequence[Mapping[str, str]]) -> Ending:

@@ -28,6 +28,7 @@ from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
+from app.services.operations import load_operations
 from app.services.storage import shared_pools, uploads
 from app.services.vms import cloud_init_drives
 
@@ -95,6 +96,7 @@ class Engine:
 
     def start(self) -> None:
         """Start everything. Raises Unavailable when the database cannot be read."""
+        load_operations()
         self._read_roster()
         self._running = True
         self._clock.start()

@@ -12,12 +12,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
-from sqlalchemy.orm import Session
 
 from app.access.context import Services
 from app.core.errors import HostError, Unavailable, VigieError
@@ -26,28 +24,16 @@ from app.core.messages import N_
 from app.core.storage.created_volumes import REQUESTED
 from app.core.tasks.states import TaskState
 from app.db import epoch
-from app.engine import (  # noqa: F401  imported for the operations that they declare
-    cloud_init_seeds,
-    creation,
-    filters,
-    hardware,
-    images,
-    leftovers,
-    networks,
-    pool_proofs,
-    pools,
-    power,
-    removal,
-    volumes,
-)
 from app.engine.acts import Acts
 from app.engine.durable import Durable, Ending
 from app.engine.endings import failed, internal, log_lost, restored, with_left
-from app.engine.operations import OPERATIONS
-from app.engine.run import Cancelled, Interrupted, Run, Tie
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
-from app.tasks import queue
+from app.services.storage import uploads
+from app.tasks import queue, undo
+from app.tasks.context import TaskContext
+from app.tasks.errors import Cancelled, Interrupted
+from app.tasks.journal import Journal
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -71,6 +57,18 @@ class TasksHealth:
     queued: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What running tasks need of the engine."""
+
+    host: Callable[[str], Host | None]
+    observe_in_time: Callable[[HostReport, float], bool]
+
+    def observe(self, report: HostReport) -> bool:
+        """Have a report written into the mirror; False when that takes too long."""
+        return self.observe_in_time(report, WRITE_S)
+
+
 class TaskRuntime:
     """Runs tasks, at most so many per host and in all as the settings say."""
 
@@ -90,20 +88,8 @@ class TaskRuntime:
         self._cleaning: set[str] = set()
         self._clean_waits: dict[str, float] = {}  # task id: seconds before what it left is tried again
         self._queued = 0
-        self._tie = Tie(
-            host=host,
-            observe=lambda report: observe(report, WRITE_S),
-            cancelled=self._cancelled,
-            progress=self._progress,
-            mark_sent=self._mark_sent,
-            note_made=self._note_made,
-            leave=self._leave,
-            write=self._write,
-            seal=services.vault.seal,
-            open_sealed=lambda sealed: services.vault.open(sealed.encode()),
-            settings=services.settings,
-            stopping=self._stopping,
-        )
+        self._engine = _Engine(host, observe)
+        self._journal = Journal(services, self._stopping)
         threads = services.settings.tasks_total + 4
         self._durable = Durable(services.settings.task_database, threads, self._act, self._finish)
         self._thread = threading.Thread(target=self._dispatch, name="engine-tasks", daemon=True)
@@ -121,7 +107,8 @@ class TaskRuntime:
             return
         with self._services.database.begin() as session:
             if epoch.is_restored(session, file):
-                queue.end_restored(session, self._services.hub, failed(restored())["error"] or {})
+                queue.end_restored(session, self._services.hub, queue.error_of(restored()))
+                uploads.forget_all(session)
             mark = epoch.settle(session, file)
         file.make(mark)
 
@@ -222,7 +209,7 @@ class TaskRuntime:
         with self._services.database.read() as session:
             left = queue.leftovers(session)
         for task_id, host_id, made in left:
-            host = self._tie.host(host_id)
+            host = self._engine.host(host_id)
             with self._lock:
                 if host is None or task_id in self._cleaning:
                     continue
@@ -235,9 +222,9 @@ class TaskRuntime:
             # A call that was on its way when the host was lost may be carried out only now that it is back.
             if any(each.get("state") == REQUESTED for each in made) and self._stopping.wait(LATE_S):
                 return
-            for each in leftovers.take_back(host, made, ended=True):
-                self._leave(task_id, dict(each))
-            self._note_made(task_id, [])
+            for note in undo.roll_back(host, made, ended=True):
+                self._journal.leave(task_id, note)
+            self._journal.note_made(task_id, [])
             self._clean_waits.pop(task_id, None)
             log.info("leftovers_removed", task=task_id, count=len(made))
         except HostError as error:
@@ -255,15 +242,15 @@ class TaskRuntime:
 
     def _act(self, task_id: str) -> Ending:
         """Run the operation of a task and say how it ended. Runs again after a crash."""
-        job = self._patiently(partial(self._begin, task_id))
+        job = self._journal.patiently(partial(self._begin, task_id))
         if job is None:
             return ENDED_BEFORE
         with self._lock:
             self._live[task_id] = job.host_id
-        run = Run(job, self._tie)
+        run = TaskContext(job, self._services, self._journal, self._engine, self._stopping)
         try:
-            with watched_by(Acts(partial(self._note_acted, task_id), acted=job.acted)):
-                outcome = OPERATIONS[job.kind].steps(run)
+            with watched_by(Acts(partial(self._journal.note_acted, task_id), acted=job.acted)):
+                outcome = job.operation.run(run, job.parameters)
         except Cancelled:
             return with_left(CANCELLED, run.left)
         except VigieError as error:
@@ -285,15 +272,15 @@ class TaskRuntime:
         """Write how the task ended, and make room for the next."""
         try:
             if ending["state"]:
-                self._patiently(partial(self._write_ending, task_id, ending))
+                self._journal.patiently(partial(self._write_ending, task_id, ending))
         finally:
             self._release(task_id)
             self._poke.set()
 
-    def _begin(self, task_id: str) -> queue.TaskWork | None:
+    def _begin(self, task_id: str) -> queue.Job | None:
         """Mark the task as running and read what it is to do; None when it has ended already."""
         with self._services.database.begin() as session:
-            return queue.begin_task(session, self._services.hub, task_id)
+            return queue.begin_task(self._services, session, task_id)
 
     def _write_ending(self, task_id: str, ending: Ending) -> None:
         with self._services.database.begin() as session:
@@ -307,60 +294,3 @@ class TaskRuntime:
                 error=ending["error"],
                 result=ending.get("result"),  # endings that an earlier version stored have none
             )
-
-    def _progress(
-        self, task_id: str, percent: int | None, message: str | None, params: dict[str, object]
-    ) -> None:
-        """Show progress; a database that is busy just now misses one step of it."""
-        try:
-            with self._services.database.begin() as session:
-                queue.report_progress(session, self._services.hub, task_id, percent, message, params)
-        except Unavailable as error:
-            log.debug("progress_not_shown", task=task_id, reason=error.code)
-
-    def _mark_sent(self, task_id: str) -> None:
-        def mark() -> None:
-            with self._services.database.begin() as session:
-                queue.mark_sent(session, task_id)
-
-        self._patiently(mark)
-
-    def _note_acted(self, task_id: str, at: datetime | None) -> None:
-        def note() -> None:
-            with self._services.database.begin() as session:
-                queue.note_acted(session, task_id, at)
-
-        self._patiently(note)
-
-    def _note_made(self, task_id: str, made: list[dict[str, Any]]) -> None:
-        def note() -> None:
-            with self._services.database.begin() as session:
-                queue.note_made(session, task_id, made)
-
-        self._patiently(note)
-
-    def _leave(self, task_id: str, what: dict[str, str]) -> None:
-        self._write(lambda session: queue.tell_left(session, self._services.hub, task_id, what))
-
-    def _write(self, step: Callable[[Session], T]) -> T:
-        def write() -> T:
-            with self._services.database.begin() as session:
-                return step(session)
-
-        return self._patiently(write)
-
-    def _cancelled(self, task_id: str) -> bool:
-        def look() -> bool:
-            with self._services.database.read() as session:
-                return queue.is_cancelled(session, task_id)
-
-        return self._patiently(look)
-
-    def _patiently(self, step: Callable[[], T]) -> T:
-        """Do a step on the database, again and again while it takes nothing. Raises Interrupted at the end."""
-        while True:
-            try:
-                return step()
-            except Unavailable:
-                if self._stopping.wait(RETRY_S):
-                    raise Interrupted from None

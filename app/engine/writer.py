@@ -19,7 +19,8 @@ from app.core.errors import Unavailable
 from app.core.inventory.reports import HostReport
 from app.engine.backlog import is_urgent, settle
 from app.engine.reading_order import ReadingOrder
-from app.inventory.observe import observe
+from app.inventory.observe import observe, record_changes
+from app.tasks.explain import explain
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +183,9 @@ class Writer:
 
     def _write(self, reports: list[HostReport]) -> None:
         with self._services.database.begin() as session:
-            observe(session, self._services.hub, reports)
+            changes = observe(session, reports)
+            explain(session, changes)
+            record_changes(session, self._services.hub, changes)
 
     def _put_back(self) -> None:
         """What was taken goes before what has come since."""

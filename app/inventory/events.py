@@ -9,16 +9,14 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.paging import Order, mentions, page
 from app.core.ids import kind_of
+from app.core.inventory.changes import DEEDS
 from app.core.inventory.records import EventRecord
 from app.core.inventory.specs import EventQuery
 from app.core.kinds import ObjectKind, Severity
 from app.core.records import Page, Ref
 from app.db.models import Event
-from app.inventory.authorship import EXPLAINS
 
 ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
-# What somebody does: where it was no task of Vigie's, it was done outside. The rest is what Vigie sees or does itself.
-DEEDS = frozenset({*EXPLAINS, "vm.migrated"})
 
 
 def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:

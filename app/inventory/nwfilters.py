@@ -11,8 +11,8 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.db import models
-from app.db.network_claims import reserved
 from app.inventory.batch import Batch, table
+from app.inventory.identity_claims import claimed_ids
 from app.inventory.merged_report import News
 
 
@@ -26,17 +26,19 @@ def observe_filters(batch: Batch, news: Iterable[News]) -> None:
     before: dict[str, dict[str, sa.Row[Any]]] = {}
     for row in batch.session.execute(sa.select(rows).where(rows.c.host_id.in_(host_ids))):
         before.setdefault(row.host_id, {})[row.uuid] = row
-    ids = reserved(batch.session, host_ids)
+    ids = claimed_ids(batch.session, host_ids)
     for each in told:
         _observe(batch, each, before.get(each.host_id, {}), ids)
 
 
-def _observe(batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[str, str]) -> None:
+def _observe(
+    batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+) -> None:
     for seen in {each.uuid: each for each in news.filters or ()}.values():
         row = before.pop(seen.uuid, None)
         wanted = {"name": seen.name, "xml": seen.xml}
         if row is None:
-            filter_id = ids.get(f"{news.host_id} {seen.uuid}") or new_id(ObjectKind.FILTER)
+            filter_id = ids.get((news.host_id, seen.uuid)) or new_id(ObjectKind.FILTER)
             key = {"id": filter_id, "host_id": news.host_id, "uuid": seen.uuid}
             batch.insert(models.Filter, key | wanted)
             batch.topics.add(filter_id)

@@ -19,9 +19,9 @@ from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.storage.pools import DEVICE_POOLS
 from app.core.storage.states import POOL_STATE_TITLES
 from app.db import models
-from app.db.network_claims import reserved
 from app.hypervisor.xml import pools as pool_definitions
 from app.inventory.batch import Batch, Row, table
+from app.inventory.identity_claims import claimed_ids
 from app.inventory.leases import observe_leases
 from app.inventory.merged_report import News
 from app.inventory.nwfilters import observe_filters
@@ -45,17 +45,18 @@ def observe_stock(batch: Batch, news: Iterable[News]) -> None:
     read: list[tuple[str, str, Sequence[VolumeObservation]]] = []
     if pools:
         before = _before(batch, models.Pool, pools)
+        ids = claimed_ids(batch.session, pools)
         moved = {
             each.host_id
             for each in pools.values()
-            if _observe_pools(batch, each, before.get(each.host_id, {}), read)
+            if _observe_pools(batch, each, before.get(each.host_id, {}), ids, read)
         }
         if moved:
             batch.write()
             refresh_dangers(batch, moved)
     if networks:
         before = _before(batch, models.Network, networks)
-        ids = reserved(batch.session, networks)
+        ids = claimed_ids(batch.session, networks)
         for each in networks.values():
             _observe_networks(batch, each, before.get(each.host_id, {}), ids)
     _find_pools(batch, told, read)
@@ -113,6 +114,7 @@ def _observe_pools(
     batch: Batch,
     news: News,
     before: dict[str, sa.Row[Any]],
+    ids: dict[tuple[str, str], str],
     read: list[tuple[str, str, Sequence[VolumeObservation]]],
 ) -> bool:
     """Write the pools of one host; return whether their folders are others than before."""
@@ -120,14 +122,14 @@ def _observe_pools(
     folders = {row.target_path for row in before.values()}
     for pool in {each.uuid: each for each in news.pools}.values():
         row = before.pop(pool.uuid, None)
-        pool_id = row.id if row is not None else new_id(ObjectKind.POOL)
+        pool_id = row.id if row is not None else ids.get((news.host_id, pool.uuid)) or new_id(ObjectKind.POOL)
         wanted = _pool_columns(pool)
         if row is None:
             extra = {"volume_count": 0, "volumes_read_at": None, "stopped_by": None, "links_hidden": None}
             batch.insert(
                 models.Pool, {"id": pool_id, "host_id": news.host_id, "uuid": pool.uuid, **wanted, **extra}
             )
-            _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name, pool.uuid)
+            _appeared(batch, news, ObjectKind.POOL, pool_id, pool.name)
         else:
             wanted |= _stopped_by(pool)
             if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
@@ -181,7 +183,9 @@ def _same_pool(before: str | None, after: str | None) -> bool:
     return pool_definitions.same(before, after)
 
 
-def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[str, str]) -> None:
+def _observe_networks(
+    batch: Batch, news: News, before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+) -> None:
     assert news.networks is not None
     for network in {each.uuid: each for each in news.networks}.values():
         row = before.pop(network.uuid, None)
@@ -189,10 +193,10 @@ def _observe_networks(batch: Batch, news: News, before: dict[str, sa.Row[Any]], 
         # A network that is off has no leases; those of one that runs come with readings of their own.
         leases: Row = {} if network.active else {"leases": None, "leases_read_at": None}
         if row is None:
-            network_id = ids.get(f"{news.host_id} {network.uuid}") or new_id(ObjectKind.NETWORK)
+            network_id = ids.get((news.host_id, network.uuid)) or new_id(ObjectKind.NETWORK)
             key = {"id": network_id, "host_id": news.host_id, "uuid": network.uuid}
             batch.insert(models.Network, {"leases": None, "leases_read_at": None, **key, **wanted})
-            _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name, network.uuid)
+            _appeared(batch, news, ObjectKind.NETWORK, network_id, network.name)
             continue
         _update(batch, news, ObjectKind.NETWORK, row, wanted)
         if row.leases is not None and leases:
@@ -263,10 +267,10 @@ def _update(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any], wanted
             _tell(batch, news, kind, row.id, row.name, f"{kind.value}.changed", _CHANGED[kind])
 
 
-def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str, uuid: str) -> None:
+def _appeared(batch: Batch, news: News, kind: ObjectKind, object_id: str, name: str) -> None:
     batch.topics |= {object_id, news.host_id, TREE}
     if not news.first:
-        _tell(batch, news, kind, object_id, name, f"{kind.value}.appeared", _APPEARED[kind], uuid=uuid)
+        _tell(batch, news, kind, object_id, name, f"{kind.value}.appeared", _APPEARED[kind])
 
 
 def _vanished(batch: Batch, news: News, kind: ObjectKind, row: sa.Row[Any]) -> None:
@@ -295,7 +299,6 @@ def _tell(
     message: str,
     *,
     severity: Severity = Severity.INFO,
-    uuid: str | None = None,
     **params: list[str],
 ) -> None:
     batch.tell(
@@ -307,7 +310,6 @@ def _tell(
         object_name=name,
         host=news.host,
         severity=severity,
-        uuid=uuid,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,29 +11,31 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
+from app.access.accounts import actor_of
+from app.access.context import Ctx, Services
+from app.access.find import find
+from app.core.errors import VigieError
 from app.core.hosts.states import HostMode, HostState
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.notices import TASKS, Hub
 from app.core.records import Ref
-from app.core.storage.created_volumes import VM
-from app.core.tasks.kinds import BY_ASKER
 from app.core.tasks.states import TaskState
 from app.core.vms.actions import HOST_OBSERVED
 from app.db.epoch import note_step
 from app.db.events import record_event
-from app.db.identity_claims import BRING_BACK, CREATE
-from app.db.models import Audit, Host, Task, TaskLock, Upload, Vm
+from app.db.models import Audit, Host, Task, TaskLock
 from app.db.notices import notify
+from app.tasks.catalogue import AnyOperation, find_operation, kinds_by_client
+from app.tasks.errors import TaskFailed
+from app.tasks.operation import Location
+from app.tasks.undo import LeftEvent
 
 log = structlog.get_logger(__name__)
 
-# Tasks of VMs that are not in the inventory yet, or not any more: their params say which VM it is.
-WITHOUT_VM = (CREATE, BRING_BACK, "vm.delete", "vm.remove-seed")
-
 
 @dataclass(frozen=True, slots=True)
-class TaskWork:
+class Job:
     """What a task is to do, as read when it begins.
 
     `host_id` is where: of a VM's task the host that has the VM now. `uuid` is the VM's; empty for other targets.
@@ -42,10 +44,11 @@ class TaskWork:
 
     task_id: str
     kind: str
+    operation: AnyOperation
+    parameters: Any
     host_id: str
     target_id: str
     uuid: str
-    params: dict[str, Any]
     sent: bool
     made: tuple[dict[str, Any], ...] = ()
     acted: bool = False  # an earlier run changed something on the host, or may have
@@ -69,12 +72,15 @@ def count_queued(session: Session) -> int:
 def running(session: Session) -> list[str]:
     """Ids of tasks that have begun and not ended, without those that the asker drives."""
     begun = (TaskState.RUNNING.value, TaskState.CANCELLING.value)
-    query = sa.select(Task.id).where(Task.state.in_(begun), Task.kind.not_in(BY_ASKER))
+    query = sa.select(Task.id).where(Task.state.in_(begun), Task.kind.not_in(kinds_by_client()))
     return list(session.scalars(query))
 
 
-def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
-    """Mark a task as running and return what it is to do; None when it has ended already, or is gone."""
+def begin_task(services: Services, session: Session, task_id: str) -> Job | None:
+    """Mark a task as running and return what it is to do; None when it has ended already, or must not begin.
+
+    The operation is checked again, for whoever submitted it, unless an earlier run has begun to change something.
+    """
     task = session.get(Task, task_id, with_for_update=True)
     if task is None or TaskState(task.state).is_final:
         return None
@@ -82,49 +88,57 @@ def begin_task(session: Session, hub: Hub, task_id: str) -> TaskWork | None:
         task.state = TaskState.RUNNING.value
     task.started_at = task.started_at or datetime.now(UTC)
     note_step(session)
-    found = _whereabouts(session, task)
-    if found is None:
-        gone = (
-            N_("The VM is not in the inventory any more.")
-            if _is_of_vm(task)
-            else N_("The host is not in the inventory any more.")
-        )
-        error = {"code": "vm_gone" if _is_of_vm(task) else "host_gone", "title": gone}
-        end(session, hub, task, TaskState.FAILED, error=error)
+    try:
+        operation, parameters, location = _read(session, task)
+        if not (task.sent_at or task.acted_at or task.made):
+            _check_again(services, session, task, operation, parameters, location)
+    except VigieError as error:
+        end(session, services.hub, task, TaskState.FAILED, error=error_of(error))
         return None
-    host_id, uuid, mode = found
-    if mode == HostMode.OBSERVE and task.sent_at is None:
-        refused = HOST_OBSERVED  # since it was asked for; the operation looks at the VM's own state
-        error = {"code": refused.code, "title": refused.reason, "hint": refused.hint}
-        end(session, hub, task, TaskState.FAILED, error=error)
-        return None
-    tell(session, hub, task)
-    return TaskWork(
+    tell(session, services.hub, task)
+    return Job(
         task_id=task.id,
         kind=task.kind,
-        host_id=host_id,
+        operation=operation,
+        parameters=parameters,
+        host_id=location.host_id,
         target_id=task.target_id or "",
-        uuid=uuid,
-        params=task.params,
+        uuid=location.uuid,
         sent=task.sent_at is not None,
         made=tuple(task.made or ()),
         acted=task.acted_at is not None,
     )
 
 
-def _is_of_vm(task: Task) -> bool:
-    return task.target_kind == ObjectKind.VM.value and task.kind not in WITHOUT_VM
+def _read(session: Session, task: Task) -> tuple[AnyOperation, Any, Location]:
+    operation = find_operation(task.kind)
+    if operation is None:
+        raise TaskFailed(
+            "unknown_kind",
+            N_("This version of Vigie cannot do this task."),
+            why=N_("Another version queued it: %(kind)s."),
+            hint=N_("Do it again, or run the version that queued it."),
+            params={"kind": task.kind},
+        )
+    parameters = operation.read(task.target_id or "", task.host_id or "", task.params, task.params_version)
+    return operation, parameters, operation.locate(session, parameters)
 
 
-def _whereabouts(session: Session, task: Task) -> tuple[str, str, str] | None:
-    """Host, VM's UUID and the host's mode; None when the VM, or the host, is gone from the inventory."""
-    if _is_of_vm(task):
-        of_vm = sa.select(Vm.host_id, Vm.uuid, Host.mode).join(Host, Host.id == Vm.host_id)
-        row = session.execute(of_vm.where(Vm.id == task.target_id)).one_or_none()
-    else:
-        of_host = sa.select(Host.id, sa.literal(""), Host.mode).where(Host.id == task.host_id)
-        row = session.execute(of_host).one_or_none()
-    return None if row is None else (row[0], row[1], row[2])
+def _check_again(
+    services: Services,
+    session: Session,
+    task: Task,
+    operation: AnyOperation,
+    parameters: Any,
+    location: Location,
+) -> None:
+    """Whether the task may still be done. Raises what refuses it: rights, locks and states may be others by now."""
+    if location.mode is HostMode.OBSERVE:
+        raise TaskFailed(HOST_OBSERVED.code, HOST_OBSERVED.reason, hint=HOST_OBSERVED.hint)
+    ctx = Ctx(services, session, actor_of(session, task.actor_id, task.actor_name), task_id=task.id)
+    for touch in operation.touches(parameters):
+        find(ctx, touch.model, touch.id, touch.privilege)
+    operation.check(ctx, parameters)
 
 
 def report_progress(
@@ -181,27 +195,15 @@ def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
 
 
-def tell_left(session: Session, hub: Hub, task_id: str, left: Mapping[str, str]) -> None:
-    """Write an event of what a task leaves, by its note, because it may be somebody else's or is in use."""
+def tell_left(session: Session, hub: Hub, task_id: str, left: LeftEvent) -> None:
+    """Write the event that a task leaves something, because it may be somebody else's or is in use."""
     task = session.get_one(Task, task_id)
-    if left["kind"] == VM:
-        kind, params = "vm.left", {"uuid": left["uuid"]}
-        message = N_(
-            "The VM with the UUID %(uuid)s was left on its host: the task that made it failed, but it was not off when "
-            "the rest was removed. Delete it if nobody needs it."
-        )
-    else:
-        kind, params = "volume.left", {"name": left["name"]}
-        message = N_(
-            "Volume %(name)s was left in its pool: Vigie or its connection was interrupted while a task was creating it, "
-            "and somebody else may have made it or use it by now. Delete it if nobody needs it."
-        )
     record_event(
         session,
         hub,
-        kind,
-        message,
-        params,
+        left.kind,
+        left.message,
+        left.params,
         severity=Severity.WARNING,
         host=None
         if task.host_id is None
@@ -234,6 +236,19 @@ def finish_task(
         if state is TaskState.SUCCEEDED:
             task.made = None  # until now a run after a crash finds by it what the one before has created
         end(session, hub, task, state, message=message, params=params, error=error, result=result)
+
+
+def error_of(error: VigieError) -> dict[str, Any]:
+    """An error as a task keeps it: message ids, and what the hypervisor said for those who may see it."""
+    return {
+        "code": error.code,
+        "title": error.title,
+        "why": error.why,
+        "hint": error.hint,
+        "detail": error.detail,
+        "params": dict(error.params),
+        "next_verb": error.next_verb if isinstance(error, TaskFailed) else None,
+    }
 
 
 def end(
@@ -295,7 +310,6 @@ def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
     for task_id, made in session.execute(sa.select(Task.id, Task.made).where(Task.made.is_not(None))):
         log.warning("begun_and_not_removed", task=task_id, made=made)
     session.execute(sa.update(Task).where(Task.made.is_not(None)).values(made=None))
-    session.execute(sa.delete(Upload))
     log.warning("database_restored", tasks_ended=count)
     record_event(
         session,

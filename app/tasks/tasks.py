@@ -1,12 +1,7 @@
-"""Work that people ask for. The row is written in the asker's transaction; the engine takes it up after commit.
-
-A task holds what it names until it ends: exclusively what it changes, shared what it only reads. All locks are taken
-in the asker's transaction, those of one call in one order, also between two servers.
-"""
+"""Tasks as people see them: listed, shown, cancelled."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,20 +9,16 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Ctx
 from app.access.paging import Order, mentions, page
-from app.core.casefold import fold
-from app.core.errors import Busy, Conflict, NotFound
-from app.core.ids import new_id
+from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.notices import TASKS
 from app.core.notices import WORK as WORK_TOPIC
 from app.core.records import Page, Ref
-from app.core.tasks.kinds import WORK
 from app.core.tasks.records import TaskBrief, TaskError, TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskState
-from app.core.vms.actions import VM_ACTIONS, VmVerb
-from app.db.models import Task, TaskLock
+from app.db.models import Task
+from app.tasks import catalogue
 from app.tasks.queue import end, release, tell
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
@@ -50,14 +41,9 @@ def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
         query = query.where(Task.state.in_([state.value for state in asked.state]))
     if asked.q:
         searched = (Task.target_name, Task.host_name, Task.actor_name)
-        query = query.where(sa.or_(Task.title.in_(_titles(ctx, asked.q)), mentions(searched, asked.q)))
+        titles = catalogue.titles_with(asked.q, ctx.translate)
+        query = query.where(sa.or_(Task.title.in_(titles), mentions(searched, asked.q)))
     return page(ctx, query, asked, ORDER, lambda rows: [record_of(ctx, row) for (row,) in rows])
-
-
-def _titles(ctx: Ctx, text: str) -> list[str]:
-    """Message ids of the titles that hold the text in the asker's language."""
-    titles = {each.title for each in WORK.values()}
-    return sorted(each for each in titles if fold(text) in fold(ctx.translate(each)))
 
 
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:
@@ -107,120 +93,6 @@ def _ask_to_stop(ctx: Ctx, task: Task) -> None:
         task.state = TaskState.CANCELLING.value
         tell(ctx.session, ctx.services.hub, task)
     audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
-
-
-def gives_way(holder: TaskBrief, verb: VmVerb) -> bool:
-    """Whether a task that holds a VM ends for this verb."""
-    return holder.kind in {f"vm.{each.value}" for each in VM_ACTIONS[verb].ends}
-
-
-def enqueue(
-    ctx: Ctx,
-    kind: str,
-    *,
-    target: Ref,
-    host: Ref | None,
-    params: dict[str, Any],
-    lock: str | None = None,
-    holds: Iterable[str] = (),
-    reads: Iterable[str] = (),
-    apart: Collection[str] = (),
-    batch_id: str | None = None,
-) -> Task:
-    """Write a task. It holds `lock`, or else its target, and `holds`; `reads` it shares with others that read.
-
-    `params` are plain values for the operation; never secrets. Raises Busy when another task holds any of these, or
-    has any of `apart`, be it shared.
-    """
-    exclusive = {lock or target.id, *holds}
-    shared = set(reads) - exclusive
-    task = Task(
-        id=new_id(ObjectKind.TASK),
-        kind=kind,
-        title=WORK[kind].title,
-        params=params,
-        state=TaskState.QUEUED.value,
-        message_params={},
-        target_kind=target.kind.value,
-        target_id=target.id,
-        target_name=target.name,
-        host_id=host.id if host else None,
-        host_name=host.name if host else None,
-        actor_id=ctx.actor.user_id,
-        actor_name=ctx.actor.name,
-        batch_id=batch_id,
-        cancellable=WORK[kind].cancellable,
-        created_at=ctx.now,
-    )
-    require_free(ctx, *exclusive, *apart, reads=shared)
-    ctx.session.add(task)
-    ctx.session.flush()
-    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=True) for name in sorted(exclusive))
-    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=False) for name in sorted(shared))
-    ctx.session.flush()
-    audit.record(ctx, task.kind, target=target, task=task.id)
-    ctx.notify(WORK_TOPIC, TASKS, task.id, target.id)
-    return task
-
-
-def vm_name_lock(host_id: str, name: str) -> str:
-    """The name by which tasks hold the name of a VM that is to be on a host."""
-    return f"{host_id}/vm/{fold(name)}"
-
-
-def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dict[str, TaskBrief]:
-    """An active task that holds each of these, where there is one. Most locks are ids of objects.
-
-    `exclusive` leaves out those that only read it.
-    """
-    columns = (TaskLock.name, Task.id, Task.kind, Task.title, Task.state, Task.progress)
-    found: dict[str, TaskBrief] = {}
-    names = list(locks)
-    for start in range(0, len(names), 500):
-        query = sa.select(*columns).join(Task, Task.id == TaskLock.task_id)
-        query = query.where(TaskLock.name.in_(names[start : start + 500]))
-        if exclusive:
-            query = query.where(TaskLock.exclusive.is_(True))
-        for name, task_id, kind, title, state, progress in ctx.session.execute(query):
-            found[str(name)] = TaskBrief(
-                id=task_id, kind=kind, title=ctx.translate(title), state=TaskState(state), progress=progress
-            )
-    return found
-
-
-def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
-    """Raise Busy when a task holds any of these. What is free stays so until this transaction ends.
-
-    So a service looks here first, and then at who uses the thing: a task that ended in between has been heard.
-    """
-    _serialize(ctx, {*locks, *reads})
-    found = holders(ctx, locks) | holders(ctx, reads, exclusive=True)
-    for name in sorted(found):
-        raise busy(ctx, found[name])
-
-
-def _serialize(ctx: Ctx, names: Collection[str]) -> None:
-    """Have others that want any of these wait until this transaction ends. SQLite has one writer at a time anyway."""
-    if ctx.session.get_bind().dialect.name == "postgresql":
-        for name in sorted(names):
-            ctx.session.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(name, 0))))
-
-
-def busy(ctx: Ctx, task: TaskBrief) -> Busy:
-    """The error for an object that a task holds."""
-    holder = ctx.session.get_one(Task, task.id)
-    return Busy(
-        N_("Another task is at work on this."),
-        task_id=task.id,
-        why=N_("“%(title)s” (%(target)s, started by %(actor)s) has the state “%(state)s”."),
-        hint=N_("Wait for its end, or cancel it."),
-        params={
-            "title": task.title,
-            "target": holder.target_name or "–",
-            "actor": holder.actor_name,
-            "state": [TASK_STATE_TITLES[task.state]],
-        },
-    )
 
 
 def _get(ctx: Ctx, task_id: str, *, lock: bool = False) -> Task:

@@ -7,7 +7,7 @@ from app.db.models.inventory import Condition, Datacenter, Event, History, Tag
 from app.db.models.library import Image, ImageCopy
 from app.db.models.networks import Filter, Network
 from app.db.models.storage import Pool, PoolDifference, Upload, Volume
-from app.db.models.tasks import Epoch, IdempotencyKey, Reservation, Task, TaskLock
+from app.db.models.tasks import Epoch, IdempotencyKey, IdentityClaim, Reservation, Task, TaskLock
 from app.db.models.usage import Usage
 from app.db.models.vms import (
     CloudInitSeed,
@@ -36,6 +36,7 @@ __all__ = [
     "Host",
     "Id",
     "IdempotencyKey",
+    "IdentityClaim",
     "Image",
     "ImageCopy",
     "Login",

@@ -35,6 +35,7 @@ class Task(Base):
     kind: Mapped[str]  # vm.start, vm.shutdown, …
     title: Mapped[str]  # message id
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    params_version: Mapped[int] = mapped_column(Integer, default=1)  # of the operation's parameters
     state: Mapped[str]
     progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id
@@ -85,13 +86,25 @@ class TaskLock(Base):
 
 
 class Reservation(Base):
-    """Memory of a host that a task under way gives to the VM it makes. Counts while the task is active."""
+    """What a task under way takes of a host. Counts while the task is active and its VM does not run yet."""
 
     __tablename__ = "reservation"
 
     task_id: Mapped[str] = mapped_column(Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True)
-    host_id: Mapped[str] = mapped_column(Id, index=True)
+    host_id: Mapped[str] = mapped_column(Id, primary_key=True, index=True)
     memory_bytes: Mapped[int] = mapped_column(BigInteger)
+
+
+class IdentityClaim(Base):
+    """The id that an object is to have which a task creates, so that tasks, events and history name the same one."""
+
+    __tablename__ = "identity_claim"
+    __table_args__ = (Index("ix_identity_claim_host_id_uuid", "host_id", "uuid"),)
+
+    task_id: Mapped[str] = mapped_column(Id, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True)
+    object_id: Mapped[str] = mapped_column(Id, primary_key=True, index=True)
+    host_id: Mapped[str] = mapped_column(Id)
+    uuid: Mapped[str]
 
 
 class IdempotencyKey(Base):

@@ -18,9 +18,8 @@ from app.core.notices import TREE
 from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db import models
-from app.db.deletions import departing
-from app.db.identity_claims import given_up, promised
 from app.inventory.batch import Batch, Row
+from app.inventory.identity_claims import claimed_ids, not_created
 from app.inventory.merged_report import News
 from app.inventory.observed_conditions import end_of_stopped
 from app.inventory.usage import COLUMNS as USAGE
@@ -29,6 +28,7 @@ from app.inventory.vms import definitions
 from app.inventory.vms.arrivals import begin_history, new_row
 from app.inventory.vms.counts import recount, tell_first_readings
 from app.inventory.vms.definition_changes import insert_definition, only_saved, write_definitions
+from app.inventory.vms.deletions import departing
 from app.inventory.vms.elsewhere import observe_elsewhere
 from app.inventory.vms.events import DELETED, GIVEN_UP, Change, state_change, tell_vm
 from app.inventory.vms.guests import SILENT, observe_guests, silence_stopped
@@ -61,7 +61,7 @@ class _Mirror(Placing):
         self.sizes = definitions.volume_sizes(batch.session, defining)
         self.places = definitions.pool_places(batch.session, defining)
         new = {key for key, each in news.items() if each.listed.keys() - self.here[key].keys()}
-        self.promised = promised(batch.session, new) if new else {}
+        self.claimed = claimed_ids(batch.session, new) if new else {}
         self.search = set()  # rows whose search text may be another now
         self.stopped: set[str] = set()  # rows that ran before this batch, and do not
         self.counted = set()  # hosts whose number of VMs may be another now
@@ -188,7 +188,7 @@ class _Mirror(Placing):
 
     def _insert(self, news: News, vm: VmObservation, *, duplicate: bool) -> Copy:
         copy = Copy(
-            self.promised.get((news.host_id, vm.uuid)) or new_id(ObjectKind.VM),
+            self.claimed.get((news.host_id, vm.uuid)) or new_id(ObjectKind.VM),
             *news.host,
             vm.uuid,
             observed(vm),
@@ -203,7 +203,7 @@ class _Mirror(Placing):
         self.batch.insert(models.Vm, row)
         if vm.definition is not None:
             insert_definition(self.batch, copy.id, vm.definition, vm.saved)
-            if (news.host_id, vm.uuid) in self.promised:
+            if (news.host_id, vm.uuid) in self.claimed:
                 begin_history(self.batch, copy, vm)
         if not news.first:
             tell_vm(
@@ -229,7 +229,7 @@ class _Mirror(Placing):
         ]
         ids = [copy.id for _, copy in gone]
         deleted = departing(self.batch.session, ids) if gone else set()
-        unmade = given_up(self.batch.session, ids) if gone else set()
+        unmade = not_created(self.batch.session, ids) if gone else set()
         for news, copy in gone:
             self._depart(news, copy, deleted, unmade)
 

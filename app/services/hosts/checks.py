@@ -23,7 +23,9 @@ def require_workable(ctx: Ctx, host: Host) -> None:
 
 
 def require_connected(ctx: Ctx, host: Host) -> None:
-    """Raise Conflict (host_not_connected) when the host cannot be reached now."""
+    """Raise Conflict (host_not_connected) when the host cannot be reached now. A task that begins waits for it."""
+    if ctx.begins:
+        return
     state = HostState(host.state)
     if not state.is_usable:
         raise Conflict(

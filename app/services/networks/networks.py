@@ -1,4 +1,4 @@
-"""Virtual networks, as hosts last showed them. What changes them is in `network_changes`."""
+"""Virtual networks, as hosts last showed them. What changes them is in `create`, `change` and `lifecycle`."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -17,22 +17,11 @@ from app.core.casefold import fold
 from app.core.vms.config import DiskPlan
 from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.files import normal
+from app.tasks.operation import Locks
 
 # Kinds whose volumes two hosts may know by the same path without being the same storage.
 LOCATED_BY_PATH = ("dir", "fs", "netfs", "logical")
 Place = tuple[str, str]  # a host's id and a path there
-
-
-@dataclass(slots=True)
-class Locks:
-    """Names of what a task holds, and of what it shares with others that only read it.
-
-    `apart` are names that nobody may have when it is asked for, not even shared.
-    """
-
-    holds: set[str] = field(default_factory=set)
-    reads: set[str] = field(default_factory=set)
-    apart: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

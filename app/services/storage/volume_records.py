@@ -16,12 +16,12 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.pools import FILE_POOLS
 from app.core.storage.states import BY_DEFINITION, BY_VIGIE, FORMAT_DISAGREES, HELD, RAW, REFUSED
 from app.core.storage.volumes import is_same_format
-from app.core.tasks.kinds import BY_ASKER
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import MAX_DISK
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Volume
 from app.inventory.volume_formats import formats_in_definitions
 from app.services.storage.volume_locations import same_storage
+from app.tasks.catalogue import kinds_by_client
 
 _RANKS = {BY_VIGIE: 0, BY_DEFINITION: 1}
 
@@ -105,7 +105,7 @@ def incomplete(session: Session) -> set[Place]:
 
 def is_begun_by_other(session: Session, place: Place, task_id: str) -> bool:
     """Whether another task than this one has begun to make the volume and will go on with it by itself."""
-    goes_on = sa.and_(Task.state.in_(ACTIVE_TASK_STATES), Task.kind.not_in(BY_ASKER))
+    goes_on = sa.and_(Task.state.in_(ACTIVE_TASK_STATES), Task.kind.not_in(kinds_by_client()))
     return place in _noted(session, Task.host_id == place.host_id, Task.id != task_id, goes_on)
 
 

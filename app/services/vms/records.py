@@ -12,7 +12,6 @@ from app.access.context import Ctx
 from app.core.hosts.states import HostMode, HostState
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
-from app.core.vms.actions import Refusal, VmVerb, refuse_vm_action
 from app.core.vms.host_access import DANGERS
 from app.core.vms.records import (
     DeviceRecord,
@@ -27,7 +26,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
 from app.inventory import conditions
 from app.inventory.staleness import is_stale
-from app.tasks import tasks
+from app.tasks.locks import holders
 
 # What a VM in a list is made of; no definition, no picture.
 COLUMNS = (
@@ -71,22 +70,10 @@ _PARSED = (
 )
 
 
-def refusal(verb: VmVerb, vm: Any, host_state: str, host_mode: str) -> Refusal | None:
-    """Why a verb cannot be done now. `vm` has the columns state, persistent and autostart of its row."""
-    return refuse_vm_action(
-        verb,
-        vm_state=VmState(vm.state),
-        vm_persistent=vm.persistent,
-        autostart=vm.autostart,
-        host_state=HostState(host_state),
-        host_mode=HostMode(host_mode),
-    )
-
-
 def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
     """Rows of COLUMNS as records, each with the task that holds the VM now."""
     ids = [row[0] for row in rows]
-    held = tasks.holders(ctx, ids) if rows else {}
+    held = holders(ctx, ids) if rows else {}
     wrong = conditions.records(ctx, ids)
     return [_record(ctx, row, held.get(row[0]), wrong.get(row[0], [])) for row in rows]
 

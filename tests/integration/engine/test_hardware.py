@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from app.engine.run import Interrupted
 
 from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
@@ -19,14 +20,13 @@ from app.core.vms.delete import RemovalSpec
 from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Network, Pool, Vm, VmDefinition, Volume
-from app.engine.hardware import _Seen
-from app.engine.run import Interrupted
 from app.hypervisor.xml.domains.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.storage import volumes
 from app.services.vms import definitions, delete, devices
+from app.services.vms.reconfigure import _Seen
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
 from tests.integration.engine.test_power import run_on

@@ -20,7 +20,10 @@ from app.db.models import Filter, History, Host, Network
 from app.hypervisor.xml.networks import network_build
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services.networks import logical_networks, network_changes, networks, nwfilters
+from app.services.networks import logical_networks, networks, nwfilters
+from app.services.networks.change import change_network
+from app.services.networks.create import copy_network, create_network
+from app.services.networks.lifecycle import delete_network, start_network, stop_network
 from app.services.vms import vms
 from tests.integration.engine.site import Site, eventually
 
@@ -80,7 +83,7 @@ def nat(site: Site, host: LabHost, name: str = "shop", net: str = "10.77.1", **m
 
 def test_a_guest_gets_exactly_the_reserved_address(host: LabHost, site: Site) -> None:
     site.add(host)
-    task = done(site, network_changes.create_network, nat(site, host))
+    task = done(site, create_network, nat(site, host))
     made = show(site, "shop")
     assert task.target is not None
     assert made.id == task.target.id
@@ -96,21 +99,21 @@ def test_a_guest_gets_exactly_the_reserved_address(host: LabHost, site: Site) ->
     assert lease.vm.name == "web"
     shown = show(site, "shop")
     assert [(each.vm.name, each.state) for each in shown.users] == [("web", VmState.RUNNING)]
-    for act in (network_changes.stop_network, network_changes.delete_network):
+    for act in (stop_network, delete_network):
         with pytest.raises(Conflict) as refused:
             ask(site, act, shown.id)
         assert refused.value.code == "network_in_use"
         assert "web" in (refused.value.texts().why or "")
     host.virsh("destroy", "web")
     site.wait_vm("web", VmState.SHUTOFF, 10)
-    done(site, network_changes.stop_network, shown.id)
+    done(site, stop_network, shown.id)
     assert show(site, "shop").active is False
     with pytest.raises(Conflict):
-        ask(site, network_changes.delete_network, shown.id)
+        ask(site, delete_network, shown.id)
     host.virsh("undefine", "web")
     eventually(lambda: _state(site, "web") == VmState.MISSING, 10)
     forget(site, "web")
-    done(site, network_changes.delete_network, shown.id)
+    done(site, delete_network, shown.id)
     assert "shop" not in host.virsh("net-list", "--all", "--name")
 
 
@@ -127,7 +130,7 @@ def forget(site: Site, name: str) -> None:
 
 def test_reservations_come_and_go_while_the_network_runs(host: LabHost, site: Site) -> None:
     site.add(host)
-    done(site, network_changes.create_network, nat(site, host))
+    done(site, create_network, nat(site, host))
     shop = show(site, "shop")
     assert shop.plan is not None
     subnet = shop.plan.subnets[0].model_dump()
@@ -141,7 +144,7 @@ def test_reservations_come_and_go_while_the_network_runs(host: LabHost, site: Si
             "dns_hosts": [{"address": "10.77.1.9", "names": ["nas"]}],
         }
     )
-    task = done(site, network_changes.change_network, shop.id, patch, shop.version)
+    task = done(site, change_network, shop.id, patch, shop.version)
     assert task.result == {"after_restart": False}
     for where in ((), ("--inactive",)):
         xml = host.virsh("net-dumpxml", "shop", *where)
@@ -151,12 +154,12 @@ def test_reservations_come_and_go_while_the_network_runs(host: LabHost, site: Si
         assert "nas" in xml
     assert dnsmasq(host) == pid, "the DHCP server went on without a restart"
     # What cannot change while it runs is kept for its next start, and said so.
-    task = done(site, network_changes.change_network, shop.id, NetworkPatch(mtu=1400))
+    task = done(site, change_network, shop.id, NetworkPatch(mtu=1400))
     assert task.result == {"after_restart": True}
     changed = show(site, "shop")
     assert (changed.pending, changed.plan and changed.plan.mtu, changed.mtu) == (True, 1400, None)
-    done(site, network_changes.stop_network, shop.id)
-    done(site, network_changes.start_network, shop.id)
+    done(site, stop_network, shop.id)
+    done(site, start_network, shop.id)
     again = show(site, "shop")
     assert (again.pending, again.mtu) == (False, 1400)
     with site.services.database.read() as session:
@@ -170,7 +173,7 @@ def dnsmasq(host: LabHost) -> str:
 
 def test_what_was_changed_elsewhere_is_not_overwritten(host: LabHost, site: Site) -> None:
     site.add(host)
-    done(site, network_changes.create_network, nat(site, host))
+    done(site, create_network, nat(site, host))
     seen = show(site, "shop")
     xml = host.virsh("net-dumpxml", "--inactive", "shop").replace(
         "<uuid>", "<domain name='elsewhere'/><uuid>"
@@ -180,11 +183,11 @@ def test_what_was_changed_elsewhere_is_not_overwritten(host: LabHost, site: Site
     host.virsh("net-define", str(path))
     eventually(lambda: show(site, "shop").version != seen.version, 10, "the change is seen")
     with pytest.raises(EditConflict):
-        ask(site, network_changes.change_network, seen.id, NetworkPatch(mtu=1400), seen.version)
+        ask(site, change_network, seen.id, NetworkPatch(mtu=1400), seen.version)
     # Nobody saw it yet: the task looks again before it acts.
     with site.services.database.begin() as session:
         session.execute(sa.update(Network).where(Network.id == seen.id).values(xml=stored_before(seen)))
-    task = site.task(ask(site, network_changes.change_network, seen.id, NetworkPatch(mtu=1400)).id)
+    task = site.task(ask(site, change_network, seen.id, NetworkPatch(mtu=1400)).id)
     assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "changed_meanwhile")
     assert "elsewhere" in host.virsh("net-dumpxml", "--inactive", "shop")
     assert "mtu" not in host.virsh("net-dumpxml", "--inactive", "shop")
@@ -197,20 +200,20 @@ def stored_before(seen: NetworkDetail) -> str:
 
 def test_other_modes(host: LabHost, site: Site) -> None:
     site.add(host)
-    done(site, network_changes.create_network, nat(site, host, "quiet", mode="isolated", subnets=[]))
+    done(site, create_network, nat(site, host, "quiet", mode="isolated", subnets=[]))
     quiet = show(site, "quiet")
     assert (quiet.forward_mode, quiet.active, quiet.addresses, quiet.dhcp) == ("isolated", True, [], False)
     host.exec("ip", "link", "add", "br7", "type", "bridge")
     bridged = nat(site, host, "house", mode="bridge", bridge="br7", subnets=[])
-    done(site, network_changes.create_network, bridged)
+    done(site, create_network, bridged)
     host.create_guest("plugged", start=True, boots=False, network="house")
     assert "br7" in host.virsh("domiflist", "plugged") or "house" in host.virsh("domiflist", "plugged")
     assert "master br7" in host.exec("ip", "link", "show", "master", "br7").stdout
     routed = nat(site, host, "routed", "10.77.9", mode="route", devices=["eth0"])
-    done(site, network_changes.create_network, routed)
+    done(site, create_network, routed)
     assert show(site, "routed").forward_mode == "route"
     macvtap = nat(site, host, "tapped", mode="macvtap", macvtap_mode="bridge", devices=["eth0"], subnets=[])
-    done(site, network_changes.create_network, macvtap)
+    done(site, create_network, macvtap)
     assert show(site, "tapped").plan is not None
     host.virsh("destroy", "plugged")
     host.exec("ip", "link", "del", "br7")
@@ -218,26 +221,26 @@ def test_other_modes(host: LabHost, site: Site) -> None:
 
 def test_what_does_not_fit_is_refused_with_the_field(host: LabHost, site: Site) -> None:
     site.add(host)
-    done(site, network_changes.create_network, nat(site, host, bridge="virbr9"))
+    done(site, create_network, nat(site, host, bridge="virbr9"))
     with pytest.raises(InvalidInput) as refused:
-        ask(site, network_changes.create_network, nat(site, host, "other", "10.77.1"))
+        ask(site, create_network, nat(site, host, "other", "10.77.1"))
     assert (refused.value.field, refused.value.code) == ("subnets.0.address", "subnet_overlaps")
     assert "shop" in refused.value.said(str)
     with pytest.raises(InvalidInput) as refused:
-        ask(site, network_changes.create_network, nat(site, host, "other", "10.77.2", bridge="virbr9"))
+        ask(site, create_network, nat(site, host, "other", "10.77.2", bridge="virbr9"))
     assert (refused.value.field, refused.value.code) == ("bridge", "bridge_taken")
     with pytest.raises(Conflict) as taken:
-        ask(site, network_changes.create_network, nat(site, host, "shop", "10.77.2"))
+        ask(site, create_network, nat(site, host, "shop", "10.77.2"))
     assert taken.value.code == "name_taken"
     around = ".".join(host.address.split(".")[:3])
     with pytest.raises(InvalidInput) as refused:
-        ask(site, network_changes.create_network, nat(site, host, "other", around))
+        ask(site, create_network, nat(site, host, "other", around))
     assert "by which Vigie reaches the host" in refused.value.said(str)
     # A name that virsh took meanwhile, unseen: the task finds it, and leaves it alone.
     with site.services.database.begin() as session:
         session.execute(sa.update(Network).where(Network.name == "default").values(name="unseen"))
         ctx = site.ctx(session)
-        task_id = network_changes.create_network(ctx, nat(site, host, "default", "10.77.2")).id
+        task_id = create_network(ctx, nat(site, host, "default", "10.77.2")).id
     task = site.task(task_id)
     assert (task.state, task.error and task.error.code) == (TaskState.FAILED, "name_taken")
     assert "10.77.2" not in host.virsh("net-dumpxml", "default")
@@ -246,7 +249,7 @@ def test_what_does_not_fit_is_refused_with_the_field(host: LabHost, site: Site) 
 def test_a_network_that_does_not_start_is_taken_back(host: LabHost, site: Site) -> None:
     site.add(host)
     host.exec("ip", "link", "add", "virbr77", "type", "bridge")
-    task = site.task(ask(site, network_changes.create_network, nat(site, host, bridge="virbr77")).id)
+    task = site.task(ask(site, create_network, nat(site, host, bridge="virbr77")).id)
     host.exec("ip", "link", "del", "virbr77", check=False)
     assert task.state is TaskState.FAILED
     assert "shop" not in host.virsh("net-list", "--all", "--name")
@@ -255,9 +258,9 @@ def test_a_network_that_does_not_start_is_taken_back(host: LabHost, site: Site) 
 def test_hostile_names_are_names(host: LabHost, site: Site) -> None:
     site.add(host)
     name = "<img src=x onerror=alert(1)> & 'co'"
-    done(site, network_changes.create_network, nat(site, host, name))
+    done(site, create_network, nat(site, host, name))
     assert name in host.virsh("net-list", "--all", "--name")
-    done(site, network_changes.delete_network, show(site, name).id)
+    done(site, delete_network, show(site, name).id)
     assert name not in host.virsh("net-list", "--all", "--name")
 
 
@@ -266,10 +269,10 @@ def test_a_host_in_observe_mode_or_lost_refuses(host: LabHost, site: Site) -> No
     eventually(lambda: "default" in names(site), 10, "its networks are read")
     default = show(site, "default")
     for act, arguments in (
-        (network_changes.create_network, (nat(site, host),)),
-        (network_changes.change_network, (default.id, NetworkPatch(mtu=1400))),
-        (network_changes.stop_network, (default.id,)),
-        (network_changes.delete_network, (default.id,)),
+        (create_network, (nat(site, host),)),
+        (change_network, (default.id, NetworkPatch(mtu=1400))),
+        (stop_network, (default.id,)),
+        (delete_network, (default.id,)),
     ):
         with pytest.raises(Conflict) as refused:
             ask(site, act, *arguments)
@@ -280,14 +283,14 @@ def test_a_host_in_observe_mode_or_lost_refuses(host: LabHost, site: Site) -> No
     with site.services.database.begin() as session:
         session.get_one(Host, site.host_ids[host.name]).mode = HostMode.MANAGED
     with pytest.raises(Conflict) as refused:
-        ask(site, network_changes.create_network, nat(site, host))
+        ask(site, create_network, nat(site, host))
     assert refused.value.code == "host_not_connected"
 
 
 def test_a_host_lost_in_the_middle_is_waited_for(host: LabHost, site: Site) -> None:
     site.add(host)
     host.freeze()
-    task_id = ask(site, network_changes.create_network, nat(site, host)).id
+    task_id = ask(site, create_network, nat(site, host)).id
     eventually(lambda: site.now(task_id).state is TaskState.RUNNING, 10)
     host.kill_daemon()
     site.wait_host(host, HostState.NOT_ANSWERING, 15)
@@ -302,12 +305,12 @@ def test_a_network_is_copied_to_other_hosts(host: LabHost, fresh_lab: Lab, site:
     hosts = fresh_lab.hosts[:3]
     for each in hosts:
         site.add(each)
-    made = done(site, network_changes.create_network, nat(site, host))
+    made = done(site, create_network, nat(site, host))
     assert made.target is not None
     taken = nat(site, hosts[2], "shop", "10.78.0")
-    done(site, network_changes.create_network, taken)
+    done(site, create_network, taken)
     ids = [site.host_ids[each.name] for each in hosts[1:]]
-    batch = ask(site, network_changes.copy_network, made.target.id, NetworkCopy(host_ids=ids))
+    batch = ask(site, copy_network, made.target.id, NetworkCopy(host_ids=ids))
     assert [each.problem.code for each in batch.refused] == ["name_taken"]
     assert [site.task(each.id).state for each in batch.tasks] == [TaskState.SUCCEEDED]
     assert "10.77.1.50" in hosts[1].virsh("net-dumpxml", "shop")

@@ -7,6 +7,8 @@ import time
 
 import pytest
 import sqlalchemy as sa
+from app.engine.run import Run, TaskFailed, Tie
+from app.engine.sending import deliver
 
 from app.config import Settings
 from app.core.errors import Busy, Conflict, HostNotAnswering
@@ -18,12 +20,10 @@ from app.core.vms.specs import BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Event
 from app.engine import run as run_of_tasks
-from app.engine.run import Run, TaskFailed, Tie
-from app.engine.sending import deliver
 from app.hypervisor import Host
 from app.lab.lab import Lab
 from app.services.vms import vms
-from app.tasks.queue import TaskWork
+from app.tasks.queue import Job
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
 from tests.integration.engine.site import Site, eventually
@@ -255,7 +255,7 @@ def run_on(host: Host | None, uuid: str) -> Run:
         settings=Settings(),
         stopping=threading.Event(),
     )
-    return Run(TaskWork("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
+    return Run(Job("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
 
 
 HOOK_PATH = "/etc/libvirt/hooks/qemu"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from app.engine.power import _check_saved
 
 from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
@@ -17,7 +18,6 @@ from app.core.vms.delete import RemovalRecord, RemovalSpec
 from app.core.vms.specs import ActionOptions, VmPatch
 from app.core.vms.states import VmState
 from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
-from app.engine.power import _check_saved
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab

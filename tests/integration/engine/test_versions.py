@@ -16,7 +16,7 @@ from app.db.models import Event, Network, Pool
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services.inventory import versions
-from app.services.networks import network_changes
+from app.services.networks.change import change_network
 from app.services.storage import pools, storage
 from tests.integration.engine.site import Site, eventually
 
@@ -70,7 +70,7 @@ def test_a_network_has_versions_whoever_made_them(host: LabHost, site: Site) -> 
     eventually(
         lambda: len(look(site, versions.list_versions, ObjectKind.NETWORK, network).items) == 2, 15, "virsh's"
     )
-    done(site, network_changes.change_network, network, NetworkPatch(mtu=1400))
+    done(site, change_network, network, NetworkPatch(mtu=1400))
     found = look(site, versions.list_versions, ObjectKind.NETWORK, network).items
     assert [each.actor for each in found] == ["tester", None, None]
     diff = look(site, versions.diff_versions, ObjectKind.NETWORK, network, found[-1].id, 0)
@@ -146,7 +146,7 @@ def test_a_pool_defined_anew_while_it_runs_is_seen(host: LabHost, site: Site) ->
 
 def test_a_version_of_something_else_is_none(host: LabHost, site: Site) -> None:
     network = one(site, Network, "default")
-    done(site, network_changes.change_network, network, NetworkPatch(mtu=1400))
+    done(site, change_network, network, NetworkPatch(mtu=1400))
     number = look(site, versions.list_versions, ObjectKind.NETWORK, network).items[0].id
     for object_id, which in ((one(site, Pool, "local"), number), (one(site, Pool, "local"), 10**9)):
         with pytest.raises(NotFound):
@@ -157,7 +157,7 @@ def test_a_version_of_something_else_is_none(host: LabHost, site: Site) -> None:
 
 def test_what_somebody_changed_meanwhile_is_not_written_over(host: LabHost, site: Site) -> None:
     network = one(site, Network, "default")
-    done(site, network_changes.change_network, network, NetworkPatch(mtu=1400))
+    done(site, change_network, network, NetworkPatch(mtu=1400))
     first = look(site, versions.list_versions, ObjectKind.NETWORK, network).items[-1].id
     with site.services.database.begin() as session:
         session.execute(sa.update(Network).where(Network.id == network).values(xml="<network/>"))

@@ -24,7 +24,7 @@ from app.core.networks.records import NetworkRecord
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
+from app.services.networks import change, create, lifecycle, logical_networks, mac_conflicts, networks
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -60,7 +60,7 @@ def list_networks(request: Request, query: Annotated[NetworkList, Query()], ctx:
 )
 def create_network(spec: NetworkSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a network on a host, and start it."""
-    return repeat.once(ctx, lambda: accepted(network_changes.create_network(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(create.create_network(ctx, spec)))
 
 
 class NameList(ListQuery, Exported):
@@ -120,7 +120,7 @@ def show_network(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_network(id: ObjectPath, patch: NetworkPatch, ctx: Writer, version: IfMatch) -> Response:
     """Change a network; what is left out stays. Live where libvirt can, else after it restarts."""
-    return accepted(network_changes.change_network(ctx, id, patch, version))
+    return accepted(change.change_network(ctx, id, patch, version))
 
 
 @router.delete(
@@ -132,7 +132,7 @@ def change_network(id: ObjectPath, patch: NetworkPatch, ctx: Writer, version: If
 )
 def delete_network(id: ObjectPath, ctx: Writer) -> Response:
     """Stop a network and remove its definition; refused while VMs are plugged into it."""
-    return accepted(network_changes.delete_network(ctx, id))
+    return accepted(lifecycle.delete_network(ctx, id))
 
 
 @router.post(
@@ -144,7 +144,7 @@ def delete_network(id: ObjectPath, ctx: Writer) -> Response:
 )
 def start_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Start a network."""
-    return repeat.once(ctx, lambda: accepted(network_changes.start_network(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(lifecycle.start_network(ctx, id)))
 
 
 @router.post(
@@ -156,7 +156,7 @@ def start_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 )
 def stop_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Stop a network; refused while running VMs are plugged into it."""
-    return repeat.once(ctx, lambda: accepted(network_changes.stop_network(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(lifecycle.stop_network(ctx, id)))
 
 
 @router.post(
@@ -170,7 +170,7 @@ def copy_network(id: ObjectPath, asked: NetworkCopy, ctx: Writer, repeat: Once) 
     """Make the same network on other hosts: a task for each, a reason for each that cannot have it."""
 
     def act() -> Response:
-        done = network_changes.copy_network(ctx, id, asked)
+        done = create.copy_network(ctx, id, asked)
         location = f"/api/v1/tasks?batch={done.batch_id}"
         return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
 

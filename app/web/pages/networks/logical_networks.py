@@ -9,7 +9,8 @@ from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.networks.networks import NetworkCopy, PlacesQuery
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
+from app.services.networks import logical_networks, mac_conflicts, networks
+from app.services.networks.create import copy_network
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, MODE_TITLES, NAMES, PLACES
 from app.web.pages.rendering import lists
@@ -81,6 +82,6 @@ def copy(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     if not ids:
         raise InvalidInput("host_ids", N_("Choose at least one host first."))
     asked = form.read(NetworkCopy, host_ids=ids, start=form["start"] == "true")
-    result = network_changes.copy_network(ctx, id, asked)
+    result = copy_network(ctx, id, asked)
     network = networks.show_network(ctx, id)
     return render(request, ctx, "networks/copy.html", network=network, places=None, result=result)

@@ -12,7 +12,10 @@ from app.core.messages import N_
 from app.core.networks.networks import NetworkDetail, NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.services.networks import network_changes, networks
+from app.services.networks import networks
+from app.services.networks.change import change_network, editable
+from app.services.networks.create import create_network, free_subnet
+from app.services.networks.lifecycle import delete_network, start_network, stop_network
 from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
@@ -45,7 +48,7 @@ def network_csv(request: Request, ctx: Reader) -> Response:
 def ask(request: Request, ctx: Reader) -> Response:
     """The form of a new network, with a subnet that no host has."""
     ctx.require("network.edit")
-    net = network_changes.free_subnet(ctx)
+    net = free_subnet(ctx)
     start = {
         "mode": "nat",
         "host_id": request.query_params.get("host", ""),
@@ -71,7 +74,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
             "start": form["start"] == "true",
         }
         with network_form.at_their_fields(found, visitor):
-            return network_changes.create_network(ctx, NetworkSpec.model_validate(found.plan | given))
+            return create_network(ctx, NetworkSpec.model_validate(found.plan | given))
 
     answer = attempt(visitor, form, "network.create", work)
     if isinstance(answer, Shown):
@@ -99,7 +102,7 @@ def network_xml(request: Request, id: PageId, ctx: Reader) -> Response:
 def edit(request: Request, id: PageId, ctx: Reader) -> Response:
     """The form of a network that there is."""
     shown = networks.show_network(ctx, id)
-    plan = network_changes.editable(ctx, id)
+    plan = editable(ctx, id)
     values = network_form.values(plan) | {"autostart": "true" if shown.autostart else ""}
     return _draw_edit(request, ctx, shown, plan, Shown(values))
 
@@ -110,37 +113,37 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     version = form.version
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = network_changes.editable(ctx, id)
+        before = editable(ctx, id)
         found = network_form.read(form, before.mode, network_form.other_subnets(before))
         fields = {name: value for name, value in found.plan.items() if name in NetworkPatch.model_fields}
         with network_form.at_their_fields(found, visitor):
             patch = NetworkPatch.model_validate(fields | {"autostart": form["autostart"] == "true"})
-            return network_changes.change_network(ctx, id, patch, version)
+            return change_network(ctx, id, patch, version)
 
     answer = attempt(visitor, form, "network.change", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             shown = networks.show_network(ctx, id)
-            return _draw_edit(request, ctx, shown, network_changes.editable(ctx, id), answer)
+            return _draw_edit(request, ctx, shown, editable(ctx, id), answer)
     return go(request, f"/networks/{id}", toast=("ok", _queued(visitor, answer)))
 
 
 @router.post("/networks/{id}/start", name="network.start")
 def start(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the network's start."""
-    return _asked(request, ctx, id, network_changes.start_network(ctx, id))
+    return _asked(request, ctx, id, start_network(ctx, id))
 
 
 @router.post("/networks/{id}/stop", name="network.stop")
 def stop(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the network's end."""
-    return _asked(request, ctx, id, network_changes.stop_network(ctx, id))
+    return _asked(request, ctx, id, stop_network(ctx, id))
 
 
 @router.post("/networks/{id}/delete", name="network.delete")
 def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the end of the network and its definition."""
-    task = network_changes.delete_network(ctx, id)
+    task = delete_network(ctx, id)
     return go(request, "/networks", toast=("ok", ctx.say(QUEUED, {"task": task.title}), _target(task)))
 
 

@@ -1,0 +1,76 @@
+"""Parameters of tasks have versions, tasks reserve on several hosts, and claim the ids of what they create."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Claims of tasks that are under way are made from their parameters."""
+    with op.batch_alter_table("task") as table:
+        table.add_column(sa.Column("params_version", sa.Integer(), nullable=False, server_default="1"))
+    with op.batch_alter_table("task") as table:
+        table.alter_column("params_version", server_default=None)
+    _key_reservations("task_id", "host_id")
+    op.create_table(
+        "identity_claim",
+        sa.Column("task_id", sa.String(40), nullable=False),
+        sa.Column("object_id", sa.String(40), nullable=False),
+        sa.Column("host_id", sa.String(40), nullable=False),
+        sa.Column("uuid", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("task_id", "object_id"),
+    )
+    op.create_index("ix_identity_claim_host_id_uuid", "identity_claim", ["host_id", "uuid"])
+    op.create_index("ix_identity_claim_object_id", "identity_claim", ["object_id"])
+    _claim()
+
+
+def downgrade() -> None:
+    """Forget claims; of the reservations of a task, one host's is kept."""
+    op.drop_table("identity_claim")
+    _key_reservations("task_id")
+    with op.batch_alter_table("task") as table:
+        table.drop_column("params_version")
+
+
+def _key_reservations(*key: str) -> None:
+    """Make the table anew with this key: SQLite cannot change one."""
+    connection = op.get_bind()
+    old = sa.table("reservation", *map(sa.column, ("task_id", "host_id", "memory_bytes")))
+    rows = {tuple(getattr(row, name) for name in key): row for row in connection.execute(sa.select(old))}
+    op.drop_table("reservation")
+    made = op.create_table(
+        "reservation",
+        sa.Column("task_id", sa.String(40), nullable=False),
+        sa.Column("host_id", sa.String(40), nullable=False),
+        sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["task.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint(*key),
+    )
+    op.create_index("ix_reservation_host_id", "reservation", ["host_id"])
+    if rows:
+        connection.execute(sa.insert(made), [dict(row._mapping) for row in rows.values()])
+
+
+def _claim() -> None:
+    connection = op.get_bind()
+    task = sa.table("task", *map(sa.column, ("id", "kind", "target_id", "host_id")), sa.column("params", sa.JSON))
+    claim = sa.table("identity_claim", *map(sa.column, ("task_id", "object_id", "host_id", "uuid")))
+    kinds = ("vm.create", "vm.bring_back", "network.create", "filter.create")
+    rows = [
+        {"task_id": row.id, "object_id": row.target_id, "host_id": row.host_id, "uuid": uuid}
+        for row in connection.execute(sa.select(task).where(task.c.kind.in_(kinds)))
+        if row.target_id and row.host_id and (uuid := _uuid(row.params or {}))
+    ]
+    if rows:
+        connection.execute(sa.insert(claim), rows)
+
+
+def _uuid(params: dict[str, object]) -> object:
+    blueprint = params.get("blueprint")
+    return blueprint.get("uuid") if isinstance(blueprint, dict) else params.get("uuid")
