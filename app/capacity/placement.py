@@ -11,14 +11,12 @@ from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.states import HostMode, HostState
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Host, Network, Offers, Pool, Reservation, Task, Vm
-from app.tasks import tasks
 
 USABLE = (HostState.CONNECTED.value,)  # a host in maintenance takes no new VMs
-STARTING = (f"vm.{VmVerb.START.value}", f"vm.{VmVerb.RESTORE.value}")  # kinds of tasks after which a VM runs
 OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
 MIB = 1024**2
 _TURN = 0x76696769  # of an advisory lock: who places VMs
@@ -28,6 +26,7 @@ _WITH_OFF = N_(
     "and its VMs that are off have %(off)d MiB."
 )
 ACTIVE = tuple(state.value for state in VmState if state.is_active)
+ACTIVE_TASKS = tuple(state.value for state in ACTIVE_TASK_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,6 @@ def allocated_memory(ctx: Ctx, host_id: str) -> int:
     parts = _allocations()
     total = sa.select(sa.func.coalesce(sa.func.sum(parts.c.memory_bytes), 0))
     return int(ctx.session.scalar(total.where(parts.c.host_id == host_id)) or 0)
-
-
-def reserve(ctx: Ctx, task: Task, memory_bytes: int) -> None:
-    """Have the memory count as given from now on, in the transaction of the request, until the task ends."""
-    ctx.session.flush()
-    ctx.session.add(Reservation(task_id=task.id, host_id=task.host_id, memory_bytes=memory_bytes))
-    ctx.session.flush()
 
 
 def take_turn(ctx: Ctx) -> None:
@@ -107,17 +99,14 @@ def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Resul
 
 
 def _allocations() -> sa.Subquery:
-    """Host and bytes of every VM that runs, of every one that is being made, and of every one that is to start."""
+    """Host and bytes of every VM that runs, and of what tasks under way have reserved for one that does not yet."""
     runs = Vm.state.in_(ACTIVE)
     made = sa.select(Vm.id).where(Vm.id == Task.target_id, runs)
     return sa.union_all(
         sa.select(Vm.host_id.label("host_id"), Vm.memory_bytes.label("memory_bytes")).where(runs),
         sa.select(Reservation.host_id, Reservation.memory_bytes)
         .join(Task, Task.id == Reservation.task_id)
-        .where(Task.state.in_(tasks.ACTIVE), ~made.exists()),
-        sa.select(Task.host_id, Vm.memory_bytes)
-        .join(Vm, Vm.id == Task.target_id)
-        .where(Task.kind.in_(STARTING), Task.state.in_(tasks.ACTIVE), ~runs),
+        .where(Task.state.in_(ACTIVE_TASKS), ~made.exists()),
     ).subquery()
 
 

@@ -58,6 +58,10 @@ class DiskPlan(Spec):
     boot_order: int | None = None
     limits: Limits = Limits()
     fetch: ImageFetch | None = None  # the image that it is made from, or holds, when the host has it not yet
+    # What it touches in the inventory: the pool of a new volume, an existing volume, an image.
+    pool_id: str | None = None
+    volume_id: str | None = None
+    image_id: str | None = None
 
 
 class NicPlan(Spec):
@@ -75,6 +79,7 @@ class NicPlan(Spec):
     boot_order: int | None = None
     in_kbps: int | None = None
     out_kbps: int | None = None
+    network_id: str | None = None
 
 
 class CpuPlan(Spec):

@@ -8,20 +8,8 @@ from typing import Any
 from pydantic import Field
 
 from app.core.records import Record, Ref
-from app.core.specs import Name, Notes, Spec, TagName
-from app.core.vms.config import Blueprint
+from app.core.specs import Name, Spec
 from app.core.vms.create_spec import VmSpec
-
-
-class Creation(Spec):
-    """Params of a task that creates a VM. `seed` holds the sealed texts of a cloud-init seed."""
-
-    blueprint: Blueprint
-    seed: str | None = None
-    start: bool
-    autostart: bool
-    tags: tuple[TagName, ...] = ()
-    notes: Notes = ""
 
 
 class SeedRemoval(Spec):

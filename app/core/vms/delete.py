@@ -11,11 +11,12 @@ from app.core.specs import ObjectId, Spec
 
 
 class VolumePlace(Spec):
-    """A volume as a task names it: the pool's UUID and the volume's name and path."""
+    """A volume as a task names it: the pool's UUID, the volume's name, path, and id in the inventory."""
 
     pool: str
     name: str
     path: str
+    volume_id: str | None = None
 
 
 class RemovalSpec(Spec):
@@ -25,26 +26,6 @@ class RemovalSpec(Spec):
     keep_nvram: bool = Field(False, description="Keep the file with its UEFI variables.")
     keep_tpm: bool = Field(False, description="Keep the state of its TPM.")
     force_off: bool = Field(False, description="Cut its power first when it runs.")
-
-
-class Removal(Spec):
-    """Params of a task that deletes a VM."""
-
-    uuid: str
-    volumes: tuple[VolumePlace, ...] = ()
-    keep_nvram: bool = False
-    keep_tpm: bool = False
-    force_off: bool = False
-
-
-class Return(Spec):
-    """Params of a task that brings a VM back. `xml` has no secrets; the whole definition is kept sealed elsewhere."""
-
-    uuid: str
-    xml: str
-    tags: tuple[str, ...] = ()
-    notes: str = ""
-    autostart: bool = False
 
 
 class RemovalDisk(Record):

@@ -1,4 +1,4 @@
-"""Changes of a VM's hardware: what is asked for, what tasks carry, and what is said of the definition. Sizes are bytes."""
+"""Changes of a VM's hardware as they are asked for, and what is said of the definition. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from app.core.messages import N_
 from app.core.records import Record
 from app.core.specs import Name, ObjectId, Spec
-from app.core.vms.compute import DiskPatch, MachinePatch, TuningPatch
-from app.core.vms.config import DiskPlan, NicPlan
 from app.core.vms.create_spec import MIB, DiskSpec, Mac, NicSpec, VmName
-from app.core.vms.host_devices import DevicePlan, FolderAdd
 
 MAX_XML = 512 * 1024
 Target = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
@@ -88,58 +85,6 @@ class DefinitionSpec(Spec):
     """A definition to take the place of the saved one. It counts after the next power-off of a VM that runs."""
 
     xml: Xml
-
-
-class Step(Spec):
-    """One thing that a task does to a definition. `digest` of the task tells which definition it is about."""
-
-    do: Literal[
-        "vcpus", "memory", "title", "boot", "add_disk", "add_nic", "remove", "medium", "nic",
-        "machine", "tuning", "disk", "add_device", "add_folder", "remove_device", "remove_folder",
-    ]  # fmt: skip
-    count: int | None = None
-    maximum: int | None = None
-    text: str | None = None
-    order: tuple[str, ...] = ()
-    disk: DiskPlan | None = None
-    nic: NicPlan | None = None
-    target: str | None = None  # of a disk
-    mac: str | None = None
-    link_up: bool | None = None
-    network: str | None = None
-    filter: str | None = None
-    in_kbps: int | None = None
-    out_kbps: int | None = None
-    machine: MachinePatch | None = None
-    tuning: TuningPatch | None = None
-    drive: DiskPatch | None = None
-    device: DevicePlan | None = None
-    folder: FolderAdd | None = None
-
-
-class Changes(Spec):
-    """Params of a task that changes hardware."""
-
-    uuid: str
-    digest: str | None = None
-    steps: tuple[Step, ...]
-
-
-class Redefinition(Spec):
-    """Params of a task that replaces a definition. One of a VM is sealed: people paste passwords into it."""
-
-    uuid: str
-    digest: str | None = None
-    xml: str = ""
-    sealed: str | None = None
-
-
-class Renaming(Spec):
-    """Params of a task that renames a VM."""
-
-    uuid: str
-    digest: str | None = None
-    name: str
 
 
 class DefinitionRecord(Record):

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from app.access.context import Ctx
+from app.access.find import find
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
-from app.core.vms.devices import Step
-from app.db.models import Host, VmDefinition
+from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.domains.compute_read import read_machine
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.services.vms.create.config_builder import check_cpu, check_has, offers_of, one_of
-from app.services.vms.devices import ask, device_of, find_editable, saved_of, version_of
-from app.services.vms.vms import find_vm
+from app.services.vms.reconfigure.changes import ChangeDisk, SetMachine, SetTuning
+from app.services.vms.reconfigure.editable import device_of, find_editable, saved_of, version_of
+from app.services.vms.reconfigure.operation import submit_changes
 
 
 def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
     """The machine as the saved definition has it. Raises NotFound, Conflict (no_definition)."""
-    vm = find_vm(ctx, vm_id, "vm.view")
+    vm = find(ctx, Vm, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
         raise NotFound(N_("The definition of the VM was not read yet."))
@@ -34,7 +35,7 @@ def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
 
 def definition_version(ctx: Ctx, vm_id: str) -> int:
     """The number of the saved definition as it is shown, for ETags and forms. Raises NotFound."""
-    vm = find_vm(ctx, vm_id, "vm.view")
+    vm = find(ctx, Vm, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
         raise NotFound(N_("The definition of the VM was not read yet."))
@@ -59,7 +60,7 @@ def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch, version: int | Non
     check_has(offers, tpm=patch.tpm, huge_pages=patch.huge_pages)
     if patch.rng and not offers.rng:
         raise InvalidInput("rng", N_("the host has no random number device"))
-    return ask(ctx, vm, host, definition, version, [Step(do="machine", machine=patch)])
+    return submit_changes(ctx, vm, definition, version, [SetMachine(machine=patch)])
 
 
 def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None = None) -> TaskRecord:
@@ -73,7 +74,7 @@ def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None 
         _check_cpus(f"pins.{number}.cpus", pin.cpus, host)
     if patch.emulator_cpus:
         _check_cpus("emulator_cpus", patch.emulator_cpus, host)
-    return ask(ctx, vm, host, definition, version, [Step(do="tuning", tuning=patch)])
+    return submit_changes(ctx, vm, definition, version, [SetTuning(tuning=patch)])
 
 
 def change_disk(
@@ -81,10 +82,10 @@ def change_disk(
 ) -> TaskRecord:
     """Ask for other limits of a disk, or another way to drive it. Raises NotFound, InvalidInput, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
-    device_of(ctx, definition, target)
+    device_of(definition, target)
     if patch.io == "native" and patch.cache not in ("none", "directsync"):
         raise InvalidInput("io", N_("io native needs cache none or directsync"))
-    return ask(ctx, vm, host, definition, version, [Step(do="disk", target=target, drive=patch)])
+    return submit_changes(ctx, vm, definition, version, [ChangeDisk(target=target, drive=patch)])
 
 
 def _check_cpus(field: str, cpus: CpuSet, host: Host) -> None:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, Redefinition, VersionList
+from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, VersionList
 from app.core.vms.host_access import DANGERS, dangers_of
-from app.db.models import Host, Vm, VmDefinition
+from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
-from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.edit import without_secrets
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
-from app.services.storage.volume_locations import path_locks
-from app.services.vms.cloud_init_drives import refuse_seeds_in
-from app.services.vms.devices import find_editable, seen_digest, version_of
 from app.services.vms.host_access import require_for_definition
-from app.tasks import tasks
-
-DEFINE = "vm.define"
+from app.services.vms.reconfigure.editable import find_editable, version_of
+from app.services.vms.redefine import DiscardChanges, submit_definition
 
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
@@ -58,7 +49,7 @@ def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit_xml")
     _check(ctx, vm, xml)
     require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
-    return _define(ctx, vm, host, definition, xml)
+    return submit_definition(ctx, vm, host, definition, xml)
 
 
 def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
@@ -70,7 +61,7 @@ def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
     if not definition.pending:
         raise Conflict(N_("Nothing waits for the next power-off."), code="nothing_pending")
     require_for_definition(ctx, host, definition.xml, definition.saved_xml)
-    return _define(ctx, vm, host, definition, definition.xml)
+    return submit_definition(ctx, vm, host, definition, definition.xml, DiscardChanges)
 
 
 def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
@@ -106,7 +97,7 @@ def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
     xml = saved_version(ctx, vm_id, number).xml
     require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
-    return _define(ctx, vm, host, definition, xml)
+    return submit_definition(ctx, vm, host, definition, xml)
 
 
 def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
@@ -152,23 +143,3 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
         dangers=tuple(ctx.translate(DANGERS[key]) for key in dangers_of(new.reaches, _places(ctx, vm))),
         lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
     )
-
-
-def _define(ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str) -> TaskRecord:
-    refuse_seeds_in(ctx, vm.id, host.id, xml, definition.saved_xml, definition.xml)
-    known = set(written_alone(definition.saved_xml or definition.xml))
-    taken = [source for source in written_alone(xml) if source not in known]
-    sealed = ctx.services.vault.seal({"xml": xml}).decode()
-    params: dict[str, Any] = Redefinition(
-        uuid=vm.uuid, sealed=sealed, digest=seen_digest(definition, version_of(definition))
-    ).model_dump()
-    task = tasks.enqueue(
-        ctx,
-        DEFINE,
-        target=Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name),
-        host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
-        params=params,
-        holds=path_locks(ctx.session, host.id, taken),
-        reads=path_locks(ctx.session, host.id, [disk.source for disk in read_vm(xml).disks if disk.source]),
-    )
-    return tasks.record_of(ctx, task)

@@ -1,42 +1,36 @@
-"""Deleting VMs, and bringing their definitions back."""
+"""Delete VMs: what belongs to one, what goes with it, and which can be brought back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import sqlalchemy as sa
 
 from app.access.context import Actor, Ctx, Services
-from app.core.errors import Conflict, HostError, InvalidInput, NotFound
+from app.access.find import find, ref
+from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.vms.delete import (
-    Removal,
     RemovalDisk,
     RemovalRecord,
     RemovalSpec,
     RemovedVmList,
     RemovedVmRecord,
-    Return,
     VolumePlace,
 )
 from app.core.vms.states import VmState
-from app.db import identity_claims
 from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
-from app.hypervisor.xml.domains.disks import written_alone
-from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
+from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
-from app.services.hosts.checks import require_workable
-from app.services.storage.volume_locations import PossibleUser, path_locks
+from app.services.storage.volume_locations import PossibleUser
 from app.services.storage.volume_users import possible_users_of, users_of, why_possible
-from app.services.vms.cloud_init_drives import refuse_seeds_in
-from app.services.vms.host_access import HOST_ACCESS, require_for_definition
+from app.services.vms.delete_operation import DeleteVm, DeleteVmParameters
 from app.tasks import tasks
+from app.tasks.submit import submit
 
-DELETE = "vm.delete"
 MOST = 500
 
 
@@ -45,8 +39,8 @@ def show_removal(ctx: Ctx, vm_id: str) -> RemovalRecord:
     vm, host, definition = _find(ctx, vm_id)
     state = StateFiles() if definition is None else _state_files(definition)
     return RemovalRecord(
-        vm=_ref(vm),
-        host=_host_ref(host),
+        vm=ref(vm),
+        host=ref(host),
         running=VmState(vm.state).is_active,
         disks=tuple(_disks(ctx, vm, definition)),
         nvram=state.nvram,
@@ -69,40 +63,21 @@ def look_at(services: Services, actor: Actor, translate: Callable[[str], str], v
         return found
 
 
-def delete_vm(ctx: Ctx, vm_id: str, asked: RemovalSpec) -> TaskRecord:
+def delete_vm(ctx: Ctx, vm_id: str, spec: RemovalSpec) -> TaskRecord:
     """Have a VM deleted, with the volumes that were chosen.
 
     Raises NotFound, Conflict (vm_active, vm_missing, volume_in_use, host_not_connected…), InvalidInput for a volume
     that is none of its disks, Busy.
     """
     vm, host, definition = _find(ctx, vm_id)
-    require_workable(ctx, host)
-    if vm.state == VmState.MISSING:
-        raise Conflict(
-            N_("The VM is not on its host any more."),
-            hint=N_("Take it off the list, or bring it back."),
-            code="vm_missing",
-        )
-    if VmState(vm.state).is_active and not asked.force_off:
-        raise Conflict(
-            N_("The VM runs."),
-            hint=N_("Shut it down first, or have its power cut."),
-            code="vm_active",
-        )
-    params = Removal(
+    parameters = DeleteVmParameters(
+        target_id=vm.id,
+        host_id=host.id,
         uuid=vm.uuid,
-        volumes=tuple(_chosen(ctx, _disks(ctx, vm, definition), asked.volumes)),
-        **asked.model_dump(exclude={"volumes"}),
+        volumes=tuple(_chosen(ctx, _disks(ctx, vm, definition), spec.volumes)),
+        **spec.model_dump(exclude={"volumes"}),
     )
-    task = tasks.enqueue(
-        ctx,
-        DELETE,
-        target=_ref(vm),
-        host=_host_ref(host),
-        params=params.model_dump(mode="json"),
-        holds=path_locks(ctx.session, host.id, [each.path for each in params.volumes]),
-    )
-    return tasks.record_of(ctx, task)
+    return tasks.record_of(ctx, submit(ctx, DeleteVm, parameters))
 
 
 def list_removed(ctx: Ctx) -> RemovedVmList:
@@ -114,80 +89,8 @@ def list_removed(ctx: Ctx) -> RemovedVmList:
     return RemovedVmList(items=tuple(_record(row, host) for row, host in rows))
 
 
-def bring_back(ctx: Ctx, vm_id: str) -> TaskRecord:
-    """Have a VM defined again that was deleted, or that is missing on its host. Its disks are as they are now.
-
-    Raises NotFound, NotAllowed when it has host access that the asker may not give, Conflict (name_taken, vm_present, volume_is_seed…),
-    Busy.
-    """
-    ctx.require("vm.delete")
-    removed = ctx.session.get(RemovedVm, vm_id)
-    if removed is not None:
-        host = ctx.session.get_one(Host, removed.host_id)
-        asked = Return(
-            uuid=removed.uuid,
-            xml=removed.xml,
-            tags=tuple(removed.tags),
-            notes=removed.notes,
-            autostart=removed.autostart,
-        )
-        name = removed.name
-    else:
-        vm, host, definition = _find(ctx, vm_id)
-        if vm.state != VmState.MISSING or definition is None:
-            raise Conflict(N_("The VM is still on its host."), code="vm_present")
-        xml = definition.saved_xml or definition.xml
-        asked = Return(uuid=vm.uuid, xml=xml, tags=tuple(vm.tags), notes=vm.notes, autostart=vm.autostart)
-        name = vm.name
-    require_workable(ctx, host)
-    _require_access(ctx, host, asked.xml)
-    _refuse_seeds(ctx, vm_id, host, asked.xml)
-    _refuse_taken(ctx, host, name, asked.uuid)
-    task = tasks.enqueue(
-        ctx,
-        identity_claims.BRING_BACK,
-        target=Ref(kind=ObjectKind.VM, id=vm_id, name=name),
-        host=_host_ref(host),
-        params=asked.model_dump(mode="json"),
-        holds={tasks.vm_name_lock(host.id, name)} | path_locks(ctx.session, host.id, _written_in(asked.xml)),
-        reads=path_locks(ctx.session, host.id, _sources_in(asked.xml)),
-    )
-    return tasks.record_of(ctx, task)
-
-
-def _require_access(ctx: Ctx, host: Host, xml: str) -> None:
-    """Raise NotAllowed when the definition reaches its host and the actor may not have that: all of it is new."""
-    try:
-        require_for_definition(ctx, host, xml)
-    except UnreadableXml:
-        ctx.require(HOST_ACCESS)  # nobody can tell what it reaches
-
-
-def _refuse_seeds(ctx: Ctx, vm_id: str, host: Host, xml: str) -> None:
-    with suppress(UnreadableXml):
-        refuse_seeds_in(ctx, vm_id, host.id, xml)
-
-
-def _sources_in(xml: str) -> list[str]:
-    try:
-        return [disk.source for disk in read_vm(xml).disks if disk.source]
-    except UnreadableXml:
-        return []
-
-
-def _written_in(xml: str) -> list[str]:
-    try:
-        return written_alone(xml)
-    except UnreadableXml:
-        return []
-
-
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:
-    ctx.require("vm.delete")
-    vm: Vm | None = ctx.session.scalar(ctx.visible(sa.select(Vm).where(Vm.id == vm_id), "vm.view"))
-    if vm is None:
-        raise NotFound(N_("There is no such VM."))
-    ctx.require("vm.delete", vm)
+    vm = find(ctx, Vm, vm_id, "vm.delete")
     return vm, ctx.session.get_one(Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
 
 
@@ -275,22 +178,10 @@ def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -
                 params={"name": disk.volume.name},
             )
         pool = ctx.session.get_one(Pool, disk.pool.id)
-        places.append(VolumePlace(pool=pool.uuid, name=disk.volume.name, path=disk.path or ""))
-    return places
-
-
-def _refuse_taken(ctx: Ctx, host: Host, name: str, uuid: str) -> None:
-    taken = sa.select(Vm.name).where(
-        Vm.host_id == host.id, Vm.state != VmState.MISSING, sa.or_(Vm.uuid == uuid, Vm.name == name)
-    )
-    if (found := ctx.session.scalar(taken.limit(1))) is not None:
-        raise Conflict(
-            N_("The name is taken."),
-            why=N_("Host %(host)s has a VM “%(name)s” by now."),
-            hint=N_("Rename or delete that one first."),
-            code="name_taken",
-            params={"host": host.name, "name": found},
+        places.append(
+            VolumePlace(pool=pool.uuid, name=disk.volume.name, path=disk.path or "", volume_id=disk.volume.id)
         )
+    return places
 
 
 def _record(row: RemovedVm, host: Host) -> RemovedVmRecord:
@@ -298,17 +189,9 @@ def _record(row: RemovedVm, host: Host) -> RemovedVmRecord:
         id=row.id,
         name=row.name,
         uuid=row.uuid,
-        host=_host_ref(host),
+        host=ref(host),
         removed_at=row.removed_at,
         removed_by=row.removed_by,
         volumes=tuple(row.volumes),
         tags=tuple(row.tags),
     )
-
-
-def _ref(vm: Vm) -> Ref:
-    return Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
-
-
-def _host_ref(host: Host) -> Ref:
-    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

@@ -1,70 +1,128 @@
-"""Deleting a VM, and bringing one back."""
+"""Delete a VM: its definition is kept, so that it can be brought back; the volumes that were chosen go."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from app.core.errors import HypervisorRefused, VmGone
+from sqlalchemy.orm import Session
+
+from app.access.context import Ctx
+from app.core.errors import Conflict, HypervisorRefused, VmGone
 from app.core.messages import N_
-from app.core.vms.delete import Removal, Return, VolumePlace
+from app.core.vms.delete import VolumePlace
 from app.core.vms.observations import VmObservation
-from app.engine.operations import operation
+from app.core.vms.states import VmState
+from app.db.models import Volume
 from app.hypervisor.xml.domains import edit
 from app.inventory.vms.deletions import departing
-from app.services.storage import task_checks, task_use
-from app.services.vms import cloud_init_drives, deletions, ownership
+from app.services.hosts.checks import require_workable
+from app.services.storage import task_use
+from app.services.storage.show import show_pools
+from app.services.storage.volume_locations import path_locks
+from app.services.vms import cloud_init_drives, deletions
 from app.services.vms.cloud_init_operations import delete_volume as delete_seed
+from app.services.vms.operation import VmOperation, vm_and_host
+from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
-from app.tasks.operation import Outcome
+from app.tasks.operation import Location, Locks, Operation, Outcome, Parameters, Plan, Touch
 
 SHARE_OF_DEFINITION = 40  # percent of the work
 
 
-@operation("vm.delete")
-def delete(context: TaskContext) -> Outcome:
+class DeleteVmParameters(Parameters):
+    """What goes with the VM."""
+
+    uuid: str
+    volumes: tuple[VolumePlace, ...] = ()
+    keep_nvram: bool = False
+    keep_tpm: bool = False
+    force_off: bool = False
+
+
+@declare
+class DeleteVm(VmOperation[DeleteVmParameters]):
     """Keep the definition, cut the power if that was asked for, undefine, then delete the chosen volumes.
 
     A run after an interruption goes on where the first one was: what is gone already is no error.
     """
-    asked = context.asked(Removal)
-    vm_id = context.job.target_id
-    vm = _look(context, asked.uuid)
-    if vm is None and not context.write(partial(departing, vm_ids=[vm_id])):
-        raise TaskFailed(
-            "vm_gone",
-            N_("The VM is not on its host any more."),
-            hint=N_("Look where it is now, and try again."),
-        )
-    if vm is not None:
-        _take_down(context, asked, vm)
-    context.report(gone_vms=(asked.uuid,))
-    _delete_volumes(context, asked.volumes)
-    seed = context.write(partial(cloud_init_drives.of_vm, vm_id=vm_id))
-    if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host
-        delete_seed(context, seed)
-    if asked.volumes:
-        return Outcome(
-            N_("The VM was deleted; volumes deleted with it: %(count)d."),
-            {"count": len(asked.volumes)},
-            {"uuid": asked.uuid},
-        )
-    return Outcome(N_("The VM was deleted; its volumes stay."), result={"uuid": asked.uuid})
+
+    kind = "vm.delete"
+    title = N_("Delete the VM")
+    parameters = DeleteVmParameters
+    privilege = "vm.delete"
+    explains = frozenset({"vm.deleted", "vm.undefined", "vm.ended", "vm.stopped"})
+
+    def touches(self, parameters: DeleteVmParameters) -> tuple[Touch, ...]:
+        """The VM, and each volume that goes with it."""
+        volumes = [each.volume_id for each in parameters.volumes if each.volume_id is not None]
+        return (*super().touches(parameters), *(Touch(Volume, each, "volume.delete") for each in volumes))
+
+    def check(self, ctx: Ctx, parameters: DeleteVmParameters) -> Plan:
+        """Raises Conflict (vm_active, vm_missing, host_not_connected…)."""
+        plan = super().check(ctx, parameters)
+        vm, host = vm_and_host(ctx, parameters.target_id)
+        require_workable(ctx, host)
+        if vm.state == VmState.MISSING:
+            raise Conflict(
+                N_("The VM is not on its host any more."),
+                hint=N_("Take it off the list, or bring it back."),
+                code="vm_missing",
+            )
+        if VmState(vm.state).is_active and not parameters.force_off and not ctx.begins:
+            raise Conflict(
+                N_("The VM runs."),
+                hint=N_("Shut it down first, or have its power cut."),
+                code="vm_active",
+            )
+        paths = [each.path for each in parameters.volumes]
+        return replace(plan, locks=Locks(holds=path_locks(ctx.session, host.id, paths)))
+
+    def locate(self, session: Session, parameters: DeleteVmParameters) -> Location:
+        """The host where it was asked for: an earlier run may have deleted the VM itself."""
+        return Operation.locate(self, session, parameters)
+
+    def run(self, context: TaskContext, parameters: DeleteVmParameters) -> Outcome:
+        """Delete it."""
+        vm_id = parameters.target_id
+        vm = look(context, parameters.uuid)
+        if vm is None and not context.write(partial(departing, vm_ids=[vm_id])):
+            raise TaskFailed(
+                "vm_gone",
+                N_("The VM is not on its host any more."),
+                hint=N_("Look where it is now, and try again."),
+            )
+        if vm is not None:
+            _take_down(context, parameters, vm)
+        context.report(gone_vms=(parameters.uuid,))
+        _delete_volumes(context, parameters)
+        seed = context.write(partial(cloud_init_drives.of_vm, vm_id=vm_id))
+        if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host
+            delete_seed(context, seed)
+        if parameters.volumes:
+            return Outcome(
+                N_("The VM was deleted; volumes deleted with it: %(count)d."),
+                {"count": len(parameters.volumes)},
+                {"uuid": parameters.uuid},
+            )
+        return Outcome(N_("The VM was deleted; its volumes stay."), result={"uuid": parameters.uuid})
 
 
-def _look(context: TaskContext, uuid: str) -> VmObservation | None:
+def look(context: TaskContext, uuid: str) -> VmObservation | None:
+    """The VM on the host of the task; None when it is not there."""
     try:
         return context.call(lambda host: host.read_vm(uuid))
     except VmGone:
         return None
 
 
-def _take_down(context: TaskContext, asked: Removal, vm: VmObservation) -> None:
-    if vm.state.is_active and not asked.force_off:
+def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObservation) -> None:
+    if vm.state.is_active and not parameters.force_off:
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
-    xml = context.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent))
-    whole = context.call(lambda host: host.machines.xml(asked.uuid, saved=vm.persistent, secure=True))
-    seed = context.write(partial(cloud_init_drives.of_vm, vm_id=context.job.target_id))
+    xml = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent))
+    whole = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent, secure=True))
+    seed = context.write(partial(cloud_init_drives.of_vm, vm_id=parameters.target_id))
     if seed is not None:
         xml, whole = (edit.without_medium(text, seed.target, seed.name) for text in (xml, whole))
     keep = partial(
@@ -72,28 +130,29 @@ def _take_down(context: TaskContext, asked: Removal, vm: VmObservation) -> None:
         task_id=context.job.task_id,
         xml=xml,
         sealed=context.seal({"xml": whole}),
-        volumes=[each.path for each in asked.volumes],
+        volumes=[each.path for each in parameters.volumes],
     )
     context.write(keep)
     try:
         if vm.state.is_active:
             context.say(0, N_("Cutting its power."))
-            context.call(lambda host: host.force_off(asked.uuid))
+            context.call(lambda host: host.force_off(parameters.uuid))
         context.say(SHARE_OF_DEFINITION // 2, N_("Removing its definition."))
         context.call(
             lambda host: host.machines.undefine(
-                asked.uuid, keep_nvram=asked.keep_nvram, keep_tpm=asked.keep_tpm
+                parameters.uuid, keep_nvram=parameters.keep_nvram, keep_tpm=parameters.keep_tpm
             )
         )
     except VmGone:
         return  # a transient one goes with its power
     except HypervisorRefused:
-        context.write(partial(deletions.stays, vm_id=context.job.target_id))
+        context.write(partial(deletions.stays, vm_id=parameters.target_id))
         raise
 
 
-def _delete_volumes(context: TaskContext, volumes: tuple[VolumePlace, ...]) -> None:
+def _delete_volumes(context: TaskContext, parameters: DeleteVmParameters) -> None:
     """Delete each; one that fails does not keep the others, and the first failure is told at the end."""
+    volumes = parameters.volumes
     stayed: list[tuple[str, HypervisorRefused | TaskFailed]] = []
     rest = 100 - SHARE_OF_DEFINITION
     for number, place in enumerate(volumes):
@@ -103,14 +162,14 @@ def _delete_volumes(context: TaskContext, volumes: tuple[VolumePlace, ...]) -> N
             name=place.name,
         )
         try:
-            _delete_volume(context, place)
+            _delete_volume(context, place, parameters.uuid)
         except HypervisorRefused as error:
             stayed.append((place.name, error))
         except TaskFailed as error:
             if error.code != "volume_in_use":
                 raise
             stayed.append((place.name, error))
-    context.show_pools({place.pool for place in volumes})
+    show_pools(context, {place.pool for place in volumes})
     if stayed:
         raise TaskFailed(
             "volume_stayed",
@@ -121,41 +180,9 @@ def _delete_volumes(context: TaskContext, volumes: tuple[VolumePlace, ...]) -> N
         )
 
 
-def _delete_volume(context: TaskContext, place: VolumePlace) -> None:
+def _delete_volume(context: TaskContext, place: VolumePlace, vm: str) -> None:
     """Delete it if it is still the one that was chosen, and nothing uses it by now."""
     found = context.call(lambda host: host.storage.find_volume(place.pool, place.name))
     if found is not None and found.path == place.path:
-        task_use.refuse_used(context, place.pool, place.name, place.path, but=context.asked(Removal).uuid)
+        task_use.refuse_used(context, place.pool, place.name, place.path, but=vm)
         context.call(lambda host: host.storage.delete_volume(place.pool, place.name))
-
-
-@operation("vm.bring_back")
-def bring_back(context: TaskContext) -> Outcome:
-    """Define it as it was. Disks that went with it are missing until somebody gives it others; the rest are checked.
-
-    Where the passwords of its displays are not known, they listen on the host itself only.
-    """
-    asked = context.asked(Return)
-    closed = False
-    if _look(context, asked.uuid) is None:
-        sealed = context.write(partial(deletions.kept_whole, vm_id=context.job.target_id))
-        xml, closed = edit.with_displays_closed(asked.xml)
-        if sealed is not None:
-            xml, closed = context.open_sealed(sealed.decode())["xml"], False
-        task_use.refuse_disks_in_use(context, asked.uuid, xml)
-        task_checks.check_existing(context, xml)
-        context.call(lambda host: host.machines.define(xml))
-    if asked.autostart:
-        context.call(lambda host: host.set_autostart(asked.uuid, True))
-    vm = _look(context, asked.uuid)
-    if vm is not None:
-        context.show(vm)
-    context.write(partial(ownership.settle, vm_id=context.job.target_id, tags=asked.tags, notes=asked.notes))
-    context.write(partial(deletions.stays, vm_id=context.job.target_id))
-    result = {"vm": context.job.target_id, "uuid": asked.uuid}
-    if closed:
-        said = N_(
-            "The VM is back. Its displays listen on 127.0.0.1 only: Vigie does not know their passwords."
-        )
-        return Outcome(said, result=result)
-    return Outcome(N_("The VM is back."), result=result)

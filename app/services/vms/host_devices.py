@@ -6,13 +6,13 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.access.context import Ctx
+from app.access.find import find
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import DEVICES
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import Step
 from app.core.vms.host_devices import (
     DevicePlan,
     FolderAdd,
@@ -25,16 +25,16 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm, VmDefinition
 from app.services.vms.compute import show_machine
 from app.services.vms.create.config_builder import offers_of
-from app.services.vms.devices import ask, find_editable
+from app.services.vms.reconfigure.changes import AddFolder, AddHostDevice, RemoveFolder, RemoveHostDevice
+from app.services.vms.reconfigure.editable import find_editable
+from app.services.vms.reconfigure.operation import submit_changes
 
 STORED = TypeAdapter(list[HostDevice])
 
 
 def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
     """Devices of a host with the VMs that have them. Asking makes the engine read them. Raises NotFound."""
-    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view"))
-    if host is None:
-        raise NotFound(N_("There is no such host."))
+    host = find(ctx, Host, host_id, "host.view")
     ctx.services.hub.publish([DEVICES + host.id])
     row = ctx.session.get(Offers, host.id)
     if row is None or row.devices is None:
@@ -78,7 +78,7 @@ def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None =
             code="no_iommu",
         )
     plan = DevicePlan(kind=device.kind, address=device.address)
-    return ask(ctx, vm, host, definition, version, [Step(do="add_device", device=plan)])
+    return submit_changes(ctx, vm, definition, version, [AddHostDevice(device=plan)])
 
 
 def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None) -> TaskRecord:
@@ -86,7 +86,7 @@ def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None
     vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
         raise NotFound(N_("The VM has no such device."))
-    return ask(ctx, vm, host, definition, version, [Step(do="remove_device", target=address)])
+    return submit_changes(ctx, vm, definition, version, [RemoveHostDevice(target=address)])
 
 
 def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = None) -> TaskRecord:
@@ -99,7 +99,7 @@ def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = Non
         raise InvalidInput(
             "driver", N_("the host has no virtiofs"), hint=N_("Install virtiofsd, or take 9p.")
         )
-    return ask(ctx, vm, host, definition, version, [Step(do="add_folder", folder=asked)])
+    return submit_changes(ctx, vm, definition, version, [AddFolder(folder=asked)])
 
 
 def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
@@ -107,7 +107,7 @@ def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) ->
     vm, host, definition = find_editable(ctx, vm_id, version)
     if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
         raise NotFound(N_("The VM has no such folder."))
-    return ask(ctx, vm, host, definition, version, [Step(do="remove_folder", target=tag)])
+    return submit_changes(ctx, vm, definition, version, [RemoveFolder(target=tag)])
 
 
 def _users(ctx: Ctx, host: Host, *, visible: bool = False) -> dict[str, list[Ref]]:

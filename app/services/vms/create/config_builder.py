@@ -24,7 +24,7 @@ from app.services.storage.volume_checks import require_usable
 from app.services.storage.volume_locations import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
-from app.tasks import tasks
+from app.tasks.locks import require_free
 
 OFFERS = TypeAdapter(Offers)
 LEAST_MEMORY = GIB
@@ -46,7 +46,7 @@ class Draft:
 def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Draft:
     """The blueprint of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
     name = name or spec.name
-    _check_name(ctx, host, name)
+    check_name(ctx, host, name)
     offers = offers_of(ctx, host)
     system = system_of(spec)
     machine = one_of("machine", spec.machine, offers.machines) or device_defaults.machine_for(system, offers)
@@ -124,7 +124,7 @@ def memory_of(spec: VmSpec, system: System | None) -> int:
     return asked // 1024 * 1024
 
 
-def _check_name(ctx: Ctx, host: Host, name: str) -> None:
+def check_name(ctx: Ctx, host: Host, name: str) -> None:
     if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)):
         raise Conflict(
             N_("The name is taken."),
@@ -236,9 +236,7 @@ def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
 def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
     """The path of a volume that QEMU reads byte by byte. Raises InvalidInput, Busy, VolumeRefused."""
     volume = volume_on(ctx, host, field_name, volume_id)
-    tasks.require_free(
-        ctx, reads=locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
-    )
+    require_free(ctx, reads=locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name))
     recorded = require_usable(ctx, volume, host.id)
     if not is_same_format(recorded, RAW):
         raise InvalidInput(

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.capacity.placement import Place, allocated_memory, choose_host, reserve, take_turn
+from app.access.find import ref
+from app.capacity.placement import Place, allocated_memory, choose_host, take_turn
 from app.core.errors import InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -16,19 +17,19 @@ from app.core.records import Ref
 from app.core.tasks.records import BulkRecord, BulkRefusal, TaskRecord
 from app.core.vms import device_defaults
 from app.core.vms.config import DiskPlan, VolumePlan
-from app.core.vms.create import Creation, CreationPlan, PlannedVolume, Room
+from app.core.vms.create import CreationPlan, PlannedVolume, Room
 from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
-from app.db import identity_claims
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.checks import require_workable
-from app.services.storage.volume_locations import disk_locks, path_locks
 from app.services.storage.volume_names import free_name
 from app.services.vms import cloud_init_drives
 from app.services.vms.create import cloud_init
 from app.services.vms.create.config_builder import Draft, draft, memory_of, system_of
+from app.services.vms.create.operation import CreateVm, CreateVmParameters
 from app.services.vms.presets import with_user_data
 from app.tasks import tasks
+from app.tasks.submit import submit
 
 
 def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
@@ -38,7 +39,7 @@ def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
     plan, room = made.blueprint, _room(ctx, place.host, made)
     return CreationPlan(
         name=plan.name,
-        host=_ref(place.host),
+        host=ref(place.host),
         reason=ctx.say(place.reason, place.params) if place.reason else None,
         system=made.system.name if made.system else None,
         machine=plan.machine,
@@ -63,7 +64,7 @@ def create_vm(ctx: Ctx, spec: VmSpec) -> TaskRecord:
     this name is being made on the host.
     """
     ctx.require("vm.create")
-    return tasks.record_of(ctx, _enqueue(ctx, spec, spec.name, None))
+    return tasks.record_of(ctx, _submit(ctx, spec, spec.name, None))
 
 
 def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
@@ -73,18 +74,20 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
     started, refused = [], []
     for name in asked.names():
         try:
-            started.append(tasks.record_of(ctx, _enqueue(ctx, asked.spec, name, batch_id)))
+            started.append(tasks.record_of(ctx, _submit(ctx, asked.spec, name, batch_id)))
         except VigieError as error:
             vm = Ref(kind=ObjectKind.VM, id="", name=name)
             refused.append(BulkRefusal(vm=vm, problem=problem_of(error, ctx.translate)))
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 
-def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
+def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     take_turn(ctx)
     place, made = _plan(ctx, spec, name)
     plan, host = made.blueprint, place.host
-    creation = Creation(
+    parameters = CreateVmParameters(
+        target_id=new_id(ObjectKind.VM),
+        host_id=host.id,
         blueprint=plan,
         seed=ctx.services.vault.seal(made.seed).decode() if made.seed else None,
         start=spec.start,
@@ -92,25 +95,12 @@ def _enqueue(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
         tags=tuple(spec.tags),
         notes=spec.notes,
     )
-    vm = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name=name)
     if made.seed and spec.cloud_init is not None:
-        cloud_init_drives.note(ctx, vm.id, host.id, plan.disks[-1], keep=spec.cloud_init.keep_seed)
-    locks = disk_locks(ctx.session, host.id, plan.disks)
-    boot_files = {each for each in (plan.kernel_path, plan.initrd_path) if each}
-    task = tasks.enqueue(
-        ctx,
-        identity_claims.CREATE,
-        target=vm,
-        host=_ref(host),
-        params=creation.model_dump(mode="json"),
-        lock=tasks.vm_name_lock(host.id, name),
-        holds=locks.holds,
-        reads=locks.reads | path_locks(ctx.session, host.id, boot_files),
-        apart=locks.apart,
-        batch_id=batch_id,
-    )
-    reserve(ctx, task, plan.memory_bytes)
-    look_alikes.record_warning(ctx, Vm, name, target=vm, host=_ref(host), task_id=task.id)
+        keep = spec.cloud_init.keep_seed
+        cloud_init_drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
+    task = submit(ctx, CreateVm, parameters, batch_id=batch_id)
+    vm = Ref(kind=ObjectKind.VM, id=parameters.target_id, name=name)
+    look_alikes.record_warning(ctx, Vm, name, target=vm, host=ref(host), task_id=task.id)
     return task
 
 
@@ -142,13 +132,17 @@ def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit)
         size_bytes=len(cloud_init.seed_image(made.seed)),
     )
     (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
-    drive = DiskPlan(device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True)
+    drive = DiskPlan(
+        device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True, pool_id=pool.id
+    )
     made.blueprint = plan.model_copy(update={"disks": (*plan.disks, drive)})
 
 
 def _planned_volumes(ctx: Ctx, host: Host, made: Draft) -> list[PlannedVolume]:
     pools = _pools(ctx, host)
-    images = {(source.plan.pool, source.plan.name): source.image for source in made.sources}
+    images = {
+        (source.plan.pool, source.plan.name): source.image.name for source in made.sources if source.image
+    }
     return [
         PlannedVolume(
             pool=pools[disk.new.pool].name,
@@ -206,7 +200,3 @@ def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
 
 def _pools(ctx: Ctx, host: Host) -> dict[str, Pool]:
     return {pool.uuid: pool for pool in ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id))}
-
-
-def _ref(host: Host) -> Ref:
-    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

@@ -26,7 +26,7 @@ from app.services.storage.volume_locations import locks_of
 from app.services.storage.volume_names import free_name, is_there
 from app.services.storage.volume_users import in_the_way_of_writing, refuse_possibly_used
 from app.services.vms.cloud_init_drives import refuse_seed
-from app.tasks import tasks
+from app.tasks.locks import require_free
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
@@ -38,7 +38,8 @@ class Source:
     """A volume that is to be made, and the image that it is made from."""
 
     plan: VolumePlan
-    image: str | None = None
+    pool_id: str
+    image: Image | None = None
     fetch: ImageFetch | None = None  # how the image comes to the host first
 
 
@@ -103,7 +104,16 @@ def plan_disks(
             given += [each.plan.name for each in sources]
             source = _new(ctx, host, where, asked, f"{vm_name}-{target}", given)
             sources.append(source)
-            plans.append(DiskPlan(**common, new=source.plan, format=source.plan.format, fetch=source.fetch))
+            plans.append(
+                DiskPlan(
+                    **common,
+                    new=source.plan,
+                    format=source.plan.format,
+                    fetch=source.fetch,
+                    pool_id=source.pool_id,
+                    image_id=source.image.id if source.image else None,
+                )
+            )
     _check_volumes(disks, plans)
     _check_names(sources)
     _check_room(ctx, host, sources)
@@ -169,7 +179,7 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
     writes = asked.device == "disk" and not asked.readonly
     locks = locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
     alone = writes and not asked.shareable
-    tasks.require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
+    require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
     if writes:  # what all its writers share may be shared with one more
         if users := in_the_way_of_writing(ctx, volume, shared=asked.shareable):
             raise Conflict(
@@ -188,7 +198,7 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
             N_("is not the recorded format of the volume (%(format)s)"),
             params={"format": kind},
         )
-    return _place(ctx, volume) | {"format": kind}
+    return _place(ctx, volume) | {"format": kind, "volume_id": volume.id}
 
 
 def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
@@ -204,7 +214,13 @@ def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]
     if asked.image_id is None:
         return {}
     origin = _origin(ctx, host, f"{where}.image_id", asked.image_id, None)
-    return {"kind": "file", "path": origin.path, "format": "raw", "fetch": origin.fetch}
+    return {
+        "kind": "file",
+        "path": origin.path,
+        "format": "raw",
+        "fetch": origin.fetch,
+        "image_id": origin.image.id,
+    }
 
 
 def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str, given: Collection[str]) -> Source:
@@ -224,7 +240,7 @@ def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str, given: Co
             size_bytes=asked.size_bytes or 0,
             preallocate=asked.preallocate,
         )
-        return Source(plan)
+        return Source(plan, pool.id)
     return _from_image(ctx, host, where, asked, pool, name, kind)
 
 
@@ -252,7 +268,7 @@ def _from_image(
         clone_format=None if asked.linked else origin.format,
         **backing,
     )
-    return Source(plan, origin.image.name, origin.fetch)
+    return Source(plan, pool.id, origin.image, origin.fetch)
 
 
 def _origin(ctx: Ctx, host: Host, field: str, image_id: str, pool: Pool | None) -> _Origin:

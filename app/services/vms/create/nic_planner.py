@@ -68,7 +68,7 @@ def _plug(ctx: Ctx, host: Host, asked: NicSpec, where: str) -> dict[str, Any]:
         raise InvalidInput(field, N_("is a network of another host"))
     if not network.active:
         raise InvalidInput(field, N_("the network does not run"), hint=N_("Start the network first."))
-    return {"kind": "network", "source": network.name}
+    return {"kind": "network", "source": network.name, "network_id": network.id}
 
 
 def _check_filter(ctx: Ctx, host: Host, asked: NicSpec, where: str) -> None:

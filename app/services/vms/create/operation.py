@@ -1,85 +1,168 @@
-"""Making a VM: its volumes, its seed, its definition, its start. All of it, or nothing of it."""
+"""Create a VM: its volumes, its seed, its definition, its start. All of it, or nothing of it."""
 
 from __future__ import annotations
 
 from functools import partial
 
+from pydantic import Field
+
+from app.access.context import Ctx
+from app.access.find import ref
 from app.core.errors import HostError, VmGone
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
+from app.core.networks.attachments import Attachment
+from app.core.records import Ref
 from app.core.vms.config import Blueprint, DiskPlan
-from app.core.vms.create import Creation
 from app.core.vms.observations import VmObservation
-from app.engine import leftovers
-from app.engine.operations import operation
-from app.engine.sending import deliver
-from app.services.library import image_operations
+from app.db.models import Host
+from app.services.hosts.checks import require_workable
+from app.services.library.image_operations import fetch
 from app.services.storage import task_checks, task_use
 from app.services.storage.created_volumes import create_volume
+from app.services.storage.show import show_pools
+from app.services.storage.volume_locations import disk_locks, path_locks
 from app.services.vms import cloud_init_drives, ownership
 from app.services.vms.create.cloud_init import seed_image
+from app.services.vms.create.config_builder import check_name
+from app.services.vms.host_access import require_attachments
+from app.services.vms.operation import RunningVm
+from app.services.vms.planned import touched_by_disk, touched_by_nic
+from app.services.vms.power.steps import deliver
+from app.services.vms.undo import vm_note
+from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
-from app.tasks.operation import Outcome
+from app.tasks.locks import vm_name_lock
+from app.tasks.operation import (
+    IdentityClaim,
+    Locks,
+    Operation,
+    Outcome,
+    Parameters,
+    Plan,
+    Reservation,
+    Touch,
+)
 
 SHARE_OF_VOLUMES = 80  # percent of the work, as far as anybody can tell
 SETTLE_S = 10.0
 
 
-@operation("vm.create")
-def create(context: TaskContext) -> Outcome:
-    """Make a VM. A run after an interruption goes on with what the one before created."""
-    asked = context.asked(Creation)
-    plan = asked.blueprint
-    try:
-        if _look(context, plan) is None:
-            _refuse_name(context, plan)
-            for fetched in (disk.fetch for disk in plan.disks if disk.fetch is not None):
-                image_operations.fetch(context, fetched)
-            disks = [_make_disk(context, disk, number, plan) for number, disk in enumerate(plan.disks)]
-            _write_seed(context, asked)
-            task_checks.check_boot_files(context, plan)
-            context.stop_if_asked()
-            _define(context, plan.model_copy(update={"disks": tuple(disks)}))
-        if asked.autostart:
-            context.call(lambda host: host.set_autostart(plan.uuid, True))
-        if asked.start:
-            _start(context, plan)
-    except (HostError, TaskFailed, Cancelled):
-        context.roll_back()
-        if not context.made:
-            context.write(partial(cloud_init_drives.forget, vm_id=context.job.target_id))
-        raise
-    _settle(context, asked)
-    return Outcome(N_("The VM was created."), result={"vm": context.job.target_id, "uuid": plan.uuid})
+class CreateVmParameters(Parameters):
+    """The VM to be. `seed` holds the sealed texts of a cloud-init seed."""
+
+    config: Blueprint = Field(alias="blueprint")
+    seed: str | None = None
+    start: bool
+    autostart: bool
+    tags: tuple[str, ...] = ()
+    notes: str = ""
 
 
-def _look(context: TaskContext, plan: Blueprint) -> VmObservation | None:
+@declare
+class CreateVm(Operation[CreateVmParameters]):
+    """Create a VM. A run after an interruption goes on with what the one before created."""
+
+    kind = "vm.create"
+    title = N_("Create the VM")
+    parameters = CreateVmParameters
+    cancellable = True
+    creates = True
+    redefines = True
+    explains = frozenset({"vm.defined", "vm.deleted", "vm.started", "vm.autostart", "vm.changed"})
+
+    def touches(self, parameters: CreateVmParameters) -> tuple[Touch, ...]:
+        """The host, and what the disks and interfaces use."""
+        config = parameters.config
+        return (
+            Touch(Host, parameters.host_id, "vm.create"),
+            *(each for disk in config.disks for each in touched_by_disk(disk)),
+            *(each for nic in config.nics for each in touched_by_nic(nic)),
+        )
+
+    def check(self, ctx: Ctx, parameters: CreateVmParameters) -> Plan:
+        """The host can be worked on, and has no VM of this name; what it takes counts from now on."""
+        config = parameters.config
+        host = ctx.session.get_one(Host, parameters.host_id)
+        require_workable(ctx, host)
+        check_name(ctx, host, config.name)
+        plugged = [Attachment(nic.kind, nic.source, nic.mode) for nic in config.nics if nic.kind != "network"]
+        require_attachments(ctx, host, plugged)
+        locks = disk_locks(ctx.session, host.id, config.disks)
+        boot_files = {each for each in (config.kernel_path, config.initrd_path) if each}
+        locks |= Locks(
+            holds={vm_name_lock(host.id, config.name)}, reads=path_locks(ctx.session, host.id, boot_files)
+        )
+        return Plan(
+            Ref(kind=ObjectKind.VM, id=parameters.target_id, name=config.name),
+            ref(host),
+            locks,
+            reservations=(Reservation(host.id, config.memory_bytes),),
+            claims=(IdentityClaim(host.id, config.uuid, parameters.target_id),),
+            holds_target=False,
+        )
+
+    def run(self, context: TaskContext, parameters: CreateVmParameters) -> Outcome:
+        """Make the volumes, define the VM, start it."""
+        config = parameters.config
+        try:
+            if _look(context, config) is None:
+                _make(context, parameters)
+            if parameters.autostart:
+                context.call(lambda host: host.set_autostart(config.uuid, True))
+            if parameters.start:
+                _start(context, config)
+        except (HostError, TaskFailed, Cancelled):
+            context.roll_back()
+            if not context.made:
+                context.write(partial(cloud_init_drives.forget, vm_id=parameters.target_id))
+            raise
+        _settle(context, parameters)
+        return Outcome(N_("The VM was created."), result={"vm": parameters.target_id, "uuid": config.uuid})
+
+
+def _make(context: TaskContext, parameters: CreateVmParameters) -> None:
+    config = parameters.config
+    _refuse_name(context, config)
+    for fetched in (disk.fetch for disk in config.disks if disk.fetch is not None):
+        fetch(context, fetched)
+    disks = [_make_disk(context, disk, number, config) for number, disk in enumerate(config.disks)]
+    _write_seed(context, parameters)
+    task_checks.check_boot_files(context, config)
+    context.stop_if_asked()
+    _define(context, config.model_copy(update={"disks": tuple(disks)}))
+
+
+def _look(context: TaskContext, config: Blueprint) -> VmObservation | None:
     try:
-        return context.call(lambda host: host.read_vm(plan.uuid))
+        return context.call(lambda host: host.read_vm(config.uuid))
     except VmGone:
         return None
 
 
-def _refuse_name(context: TaskContext, plan: Blueprint) -> None:
-    if context.call(lambda host: host.machines.find(plan.name)) is not None:
+def _refuse_name(context: TaskContext, config: Blueprint) -> None:
+    if context.call(lambda host: host.machines.find(config.name)) is not None:
         raise TaskFailed(
             "name_taken",
             N_("The name is taken."),
             why=N_("The host has a VM “%(name)s” by now."),
             hint=N_("Choose another name."),
-            params={"name": plan.name},
+            params={"name": config.name},
         )
 
 
-def _make_disk(context: TaskContext, disk: DiskPlan, number: int, plan: Blueprint) -> DiskPlan:
+def _make_disk(context: TaskContext, disk: DiskPlan, number: int, config: Blueprint) -> DiskPlan:
     """The disk with its volume made, if it has one to make, and the place of that."""
     task_checks.check_disk(context, disk)
-    task_use.refuse_disk_in_use(context, plan.uuid, disk)
+    task_use.refuse_disk_in_use(context, config.uuid, disk)
     if disk.new is None:
         return disk
     context.stop_if_asked()
     wanted = disk.new
-    context.say(SHARE_OF_VOLUMES * number // len(plan.disks), N_("Making volume %(name)s."), name=wanted.name)
+    context.say(
+        SHARE_OF_VOLUMES * number // len(config.disks), N_("Making volume %(name)s."), name=wanted.name
+    )
     made = create_volume(context, wanted)
     kind = made.kind if made.kind in ("file", "block") else "volume"
     return disk.model_copy(
@@ -87,37 +170,39 @@ def _make_disk(context: TaskContext, disk: DiskPlan, number: int, plan: Blueprin
     )
 
 
-def _write_seed(context: TaskContext, asked: Creation) -> None:
+def _write_seed(context: TaskContext, parameters: CreateVmParameters) -> None:
     """Fill the last drive, which is the seed's, with what cloud-init is told."""
-    volume = asked.blueprint.disks[-1].new if asked.seed and asked.blueprint.disks else None
-    if asked.seed is None or volume is None:
+    volume = parameters.config.disks[-1].new if parameters.seed and parameters.config.disks else None
+    if parameters.seed is None or volume is None:
         return
-    image = seed_image(context.open_sealed(asked.seed))
+    image = seed_image(context.open_sealed(parameters.seed))
     context.call(lambda host: host.storage.write_volume(volume.pool, volume.name, image))
 
 
-def _define(context: TaskContext, plan: Blueprint) -> None:
-    context.make(**leftovers.vm(plan.uuid))
+def _define(context: TaskContext, config: Blueprint) -> None:
+    context.make(**vm_note(config.uuid))
     context.say(SHARE_OF_VOLUMES, N_("Defining the VM."))
-    context.call(lambda host: host.machines.create(plan))
+    context.call(lambda host: host.machines.create(config))
 
 
-def _start(context: TaskContext, plan: Blueprint) -> None:
+def _start(context: TaskContext, config: Blueprint) -> None:
     context.say(SHARE_OF_VOLUMES + 10, N_("Starting the VM."))
-    context.vm_uuid = plan.uuid
-    if not context.look().state.is_active:
-        deliver(context, lambda vm: vm.state.is_active, lambda host: host.start(plan.uuid))
+    vm = RunningVm(context, config.uuid)
+    if not vm.look().state.is_active:
+        deliver(context, vm, lambda seen: seen.state.is_active, lambda host: host.start(config.uuid))
 
 
-def _settle(context: TaskContext, asked: Creation) -> None:
+def _settle(context: TaskContext, parameters: CreateVmParameters) -> None:
     """Have the VM in the inventory, with what people own of it, before the task ends."""
-    vm = _look(context, asked.blueprint)
+    vm = _look(context, parameters.config)
     if vm is None:
         return
-    context.show_pools({disk.new.pool for disk in asked.blueprint.disks if disk.new is not None})
+    show_pools(context, {disk.new.pool for disk in parameters.config.disks if disk.new is not None})
     for _ in range(3):
-        context.show(vm)
-        settle = partial(ownership.settle, vm_id=context.job.target_id, tags=asked.tags, notes=asked.notes)
+        RunningVm(context, vm.uuid).show(vm)
+        settle = partial(
+            ownership.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
+        )
         if context.write(settle):
             return
         context.pause(SETTLE_S / 10)
