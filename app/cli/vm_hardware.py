@@ -20,6 +20,7 @@ from app.core.vms.compute import MachinePatch, TuningPatch
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
 from app.services.vms import compute, definitions, devices
+from app.services.vms.rename import rename_vm
 
 __all__ = ["vm"]
 VERSIONS = ("id", "since", "actor", "current", "task_id")
@@ -89,7 +90,7 @@ def rename(
 ) -> None:
     """Rename a VM that is off."""
     asked = RenameSpec(name=new)
-    _do(name, lambda ctx, vm_id: devices.rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    _do(name, lambda ctx, vm_id: rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("add-disk")

@@ -22,8 +22,9 @@ from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.delete import RemovalSpec
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import ActionOptions, VmQuery
-from app.services.vms import delete, vms
+from app.services.vms import delete, power, vms
 from app.services.vms.create import create
+from app.services.vms.undelete import undelete_vm
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
 COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")
@@ -107,7 +108,7 @@ def create_vm(
 
 @vm.command("power")
 @plain_errors
-def power(
+def power_vms(
     verb: Annotated[VmVerb, typer.Argument(help="What to do.")],
     names: Annotated[list[str], typer.Argument(help="Names, UUIDs or ids of VMs.")],
     no_wait: NoWait = False,
@@ -117,7 +118,7 @@ def power(
     with opened() as services:
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
-            asked = [vms.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
+            asked = [power.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
         follow(services, asked, no_wait=no_wait, as_json=as_json)
 
 
@@ -173,7 +174,7 @@ def bring_back(
             found = next((each for each in deleted if name in (each.name, each.id, each.uuid)), None)
             if found is None:
                 raise InvalidInput("name", "names no VM that was deleted and can be brought back")
-            task = delete.bring_back(ctx, found.id)
+            task = undelete_vm(ctx, found.id)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 

@@ -23,7 +23,7 @@ from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, Remov
 from app.db.notices import notify
 from app.inventory import conditions
 from app.services.vms import presets
-from app.services.vms.definitions import DEFINE
+from app.services.vms.redefine import Redefine
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,9 @@ def _forget_pasted_xml(session: Session) -> None:
     """Ended tasks of versions before XML was sealed keep none that somebody pasted: it may hold passwords."""
     pasted = sa.func.coalesce(Task.params["xml"].as_string(), "") != ""
     ended = Task.state.not_in(ACTIVE_TASK_STATES)
-    for task in session.scalars(sa.select(Task).where(Task.kind == DEFINE, ended, pasted).limit(AT_ONCE)):
+    for task in session.scalars(
+        sa.select(Task).where(Task.kind == Redefine.kind, ended, pasted).limit(AT_ONCE)
+    ):
         task.params = {name: value for name, value in task.params.items() if name != "xml"}
 
 

@@ -79,7 +79,7 @@ def _task_of(ctx: Ctx, operation: Operation[P], parameters: P, plan: Plan, batch
         id=new_id(ObjectKind.TASK),
         kind=operation.kind,
         title=operation.title,
-        params=parameters.model_dump(mode="json"),
+        params=parameters.model_dump(mode="json", by_alias=True),
         params_version=parameters.version,
         state=TaskState.QUEUED.value,
         message_params={},

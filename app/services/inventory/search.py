@@ -11,10 +11,10 @@ from app.access.paging import begins, contains, holds, mentions, storable
 from app.core.casefold import fold, spellings
 from app.core.inventory.finding import SearchHit
 from app.core.messages import N_
-from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.actions import VmVerb
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
 from app.inventory.staleness import is_stale
-from app.services.vms.records import refusal
+from app.services.vms.power import VERBS
 
 # Address, the names by which pages and menus call it (the page's own first), and the privilege that it needs.
 PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
@@ -188,7 +188,7 @@ def _pages(ctx: Ctx, wanted: str) -> list[SearchHit]:
 def _actions(ctx: Ctx, wanted: str) -> list[SearchHit]:
     """“start web-1”: a verb, in English or the asker's language, and the beginning of a name."""
     hits: list[SearchHit] = []
-    for verb, action in VM_ACTIONS.items():
+    for verb, action in VERBS.items():
         if not ctx.can(action.privilege):
             continue
         for spoken in {fold(verb.value.replace("-", " ")), fold(ctx.translate(action.title))}:
@@ -200,7 +200,7 @@ def _actions(ctx: Ctx, wanted: str) -> list[SearchHit]:
 
 
 def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
-    title = ctx.translate(VM_ACTIONS[verb].title)
+    title = ctx.translate(VERBS[verb].title)
     rows = _vm_rows(ctx, begins(ctx.services.database, Vm.name_key, name), MOST_ACTIONS * 4)
     return [
         SearchHit(
@@ -211,8 +211,8 @@ def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
             state=row.state,
             where=row.host_name,
             method="POST",
-            confirm=VM_ACTIONS[verb].confirm,
+            confirm=VERBS[verb].confirm,
         )
         for row in rows
-        if refusal(verb, row, row.host_state, row.host_mode) is None
+        if VERBS[verb].refuse(row, row.host_state, row.host_mode) is None
     ]

@@ -81,7 +81,7 @@ def change_disk(
     ctx: Ctx, vm_id: str, target: str, patch: DiskPatch, version: int | None = None
 ) -> TaskRecord:
     """Ask for other limits of a disk, or another way to drive it. Raises NotFound, InvalidInput, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, version)
+    vm, _host, definition = find_editable(ctx, vm_id, version)
     device_of(definition, target)
     if patch.io == "native" and patch.cache not in ("none", "directsync"):
         raise InvalidInput("io", N_("io native needs cache none or directsync"))

@@ -95,7 +95,7 @@ def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec, version: int | None = None) ->
 
 def remove_device(ctx: Ctx, vm_id: str, key: str, version: int | None = None) -> TaskRecord:
     """Ask for the end of a disk (by target) or interface (by MAC address); its volume stays. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, version)
+    vm, _host, definition = find_editable(ctx, vm_id, version)
     device_of(definition, key)
     return submit_changes(ctx, vm, definition, version, [RemoveDevice(target=key)])
 

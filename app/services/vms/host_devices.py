@@ -83,7 +83,7 @@ def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None =
 
 def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None) -> TaskRecord:
     """Ask that a device of the host is given back. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, version)
+    vm, _host, definition = find_editable(ctx, vm_id, version)
     if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
         raise NotFound(N_("The VM has no such device."))
     return submit_changes(ctx, vm, definition, version, [RemoveHostDevice(target=address)])
@@ -104,7 +104,7 @@ def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = Non
 
 def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
     """Ask that a folder is shared no more. Raises NotFound, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, version)
+    vm, _host, definition = find_editable(ctx, vm_id, version)
     if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
         raise NotFound(N_("The VM has no such folder."))
     return submit_changes(ctx, vm, definition, version, [RemoveFolder(target=tag)])

@@ -23,7 +23,7 @@ from app.engine import Engine
 from app.hypervisor import see_identity
 from app.lab.host import LabHost
 from app.services.hosts import credentials, hosts
-from app.services.vms import vms
+from app.services.vms import power
 from app.tasks import tasks
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class Site:
         row = self.vm(name)
         assert row is not None
         with self.services.database.begin() as session:
-            return vms.act(self.ctx(session), row.id, verb, ActionOptions(**options)).id  # type: ignore[arg-type]
+            return power.act(self.ctx(session), row.id, verb, ActionOptions(**options)).id  # type: ignore[arg-type]
 
     def task(self, task_id: str, timeout_s: float = 30.0) -> TaskRecord:
         """The task once it has ended."""

@@ -19,11 +19,12 @@ from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
-from app.engine import leftovers
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services.storage import volumes
+from app.services.storage.volume_operations import MOVED
 from app.services.vms import devices
+from app.services.vms.undo import vm_note
 from tests.integration.engine.site import Site, eventually
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -221,7 +222,7 @@ def test_a_leftover_that_a_vm_was_given_meanwhile_is_left(host: LabHost, site: S
 def test_a_vm_that_somebody_started_is_not_forced_off_as_a_leftover(host: LabHost, site: Site) -> None:
     vm: Vm = row(site, Vm, Vm.name == "user")
     host.virsh("start", "user")
-    leave_behind(site, note(site, "user.qcow2", CREATED), leftovers.vm(vm.uuid))
+    leave_behind(site, note(site, "user.qcow2", CREATED), vm_note(vm.uuid))
     assert host.virsh("domstate", "user").strip() == "running"
     assert "user.qcow2" in volumes_of(host)
     assert row(site, Event, Event.kind == "vm.left").params == {"uuid": vm.uuid}
@@ -247,7 +248,7 @@ def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
     folder = (shared.target_path or "").rstrip("/")
     host.exec("mv", f"{moved.path.rpartition('/')[0]}/tmp.qcow2", f"{folder}/user.qcow2")
     host.virsh("pool-refresh", "shared")
-    copied = {"kind": leftovers.MOVED, "pool": shared.uuid, "name": "user.qcow2"}
+    copied = {"kind": MOVED, "pool": shared.uuid, "name": "user.qcow2"}
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == shared.id))
         task_id = volumes.move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=shared.id)).id

@@ -38,6 +38,7 @@ from app.services.library import images
 from app.services.storage import downloads, volumes
 from app.services.vms import cloud_init_drives, delete, devices
 from app.services.vms.create import create
+from app.services.vms.undelete import undelete_vm
 from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.lab.waiting import wait_for_agent
 
@@ -234,7 +235,7 @@ def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_b
     assert "seed" not in host.virsh("vol-list", "local")
     assert row(site, CloudInitSeed) is None
     with site.services.database.begin() as session:
-        asked = delete.bring_back(site.ctx(session), vm.id)
+        asked = undelete_vm(site.ctx(session), vm.id)
     assert site.task(asked.id).state is TaskState.SUCCEEDED
     site.do("cloud", VmVerb.START)
 

@@ -8,10 +8,10 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from app.engine.run import TaskFailed
 
 from app.lab.tls import make_authority, make_server
 from app.services.library.fetch import RESUMES, Download, DownloadRules
+from app.tasks.errors import TaskFailed
 from tests.fileserver import FileServer, serving
 
 CONTENT = os.urandom(300_000)

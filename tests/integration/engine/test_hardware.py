@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from app.engine.run import Interrupted
 
 from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
@@ -27,6 +26,9 @@ from app.lab.lab import Lab
 from app.services.storage import volumes
 from app.services.vms import definitions, delete, devices
 from app.services.vms.reconfigure import _Seen
+from app.services.vms.rename import rename_vm
+from app.services.vms.undelete import undelete_vm
+from app.tasks.errors import Interrupted
 from tests.integration.engine.site import Site, eventually
 from tests.integration.engine.test_creation import guest_says
 from tests.integration.engine.test_power import run_on
@@ -310,14 +312,14 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
 
 def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
     known = vm_id(site)
-    assert site.task(ask(site, devices.rename_vm, RenameSpec(name="castle"))).state is TaskState.SUCCEEDED
+    assert site.task(ask(site, rename_vm, RenameSpec(name="castle"))).state is TaskState.SUCCEEDED
     renamed = site.vm("castle")
     assert renamed is not None
     assert renamed.id == known
     host.virsh("start", "castle")
     site.wait_vm("castle", VmState.RUNNING)
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        devices.rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
+        rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
     assert told.value.code == "vm_active"
 
 
@@ -407,11 +409,11 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
             )
         )  # fmt: skip
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        delete.bring_back(site.ctx(session), known)
+        undelete_vm(site.ctx(session), known)
     assert told.value.code == "volume_is_seed"
     monkeypatch.setattr(delete, "refuse_seeds_in", lambda *_: None)
     with site.services.database.begin() as session:
-        asked = delete.bring_back(site.ctx(session), known).id
+        asked = undelete_vm(site.ctx(session), known).id
     error = site.task(asked).error
     assert error is not None
     assert error.code == "volume_is_seed"

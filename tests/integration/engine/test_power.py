@@ -22,7 +22,7 @@ from app.db.models import Event
 from app.engine import run as run_of_tasks
 from app.hypervisor import Host
 from app.lab.lab import Lab
-from app.services.vms import vms
+from app.services.vms import power, vms
 from app.tasks.queue import Job
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
@@ -363,7 +363,7 @@ def test_many_at_once_keep_to_the_limits(fresh_lab: Lab, make_site: MakeSite) ->
     ids = [row.id for row in map(site.vm, names) if row is not None]
     most = 0
     with site.services.database.begin() as session:
-        answer = vms.act_many(site.ctx(session), BulkAction(verb=VmVerb.START, ids=ids))
+        answer = power.act_many(site.ctx(session), BulkAction(verb=VmVerb.START, ids=ids))
     assert len(answer.tasks) == 8
 
     def done() -> bool:

@@ -21,7 +21,8 @@ from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinit
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.vms import delete, vms
+from app.services.vms import delete, power, vms
+from app.services.vms.undelete import undelete_vm
 from tests.integration.engine.site import ACTOR, Site, eventually
 from tests.integration.engine.test_power import run_on
 
@@ -67,7 +68,7 @@ def ask(site: Site, name: str, **what: Any) -> str:
 
 def back(site: Site, vm_id: str) -> str:
     with site.services.database.begin() as session:
-        return delete.bring_back(site.ctx(session), vm_id).id
+        return undelete_vm(site.ctx(session), vm_id).id
 
 
 def row(site: Site, model: Any, *where: Any) -> Any:
@@ -136,7 +137,7 @@ def test_undelete_gives_back_the_password_of_a_display_and_no_host_access_to_ope
     assert vm is not None
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
     with site.services.database.begin() as session, pytest.raises(NotAllowed) as told:
-        delete.bring_back(Ctx(site.services, session, OPERATOR), vm.id)
+        undelete_vm(Ctx(site.services, session, OPERATOR), vm.id)
     assert "vm.host-access" in (told.value.texts().why or "")
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
     assert "passwd='s3cret99'" in host.virsh("dumpxml", "--inactive", "--security-info", "doomed")
@@ -164,7 +165,7 @@ def test_a_saved_state_does_not_give_back_host_access_that_was_taken(host: LabHo
     vm = site.vm("doomed")
     assert vm is not None
     with site.services.database.begin() as session:
-        asked = vms.act(Ctx(site.services, session, OPERATOR), vm.id, VmVerb.RESTORE, ActionOptions())
+        asked = power.act(Ctx(site.services, session, OPERATOR), vm.id, VmVerb.RESTORE, ActionOptions())
     task = site.task(asked.id)
     assert task.error is not None
     assert task.error.code == "host_access_needed"

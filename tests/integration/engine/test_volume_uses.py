@@ -16,6 +16,7 @@ from app.services.library import images
 from app.services.storage import volumes
 from app.services.vms import delete, devices
 from app.services.vms.create import create
+from app.services.vms.undelete import undelete_vm
 from tests.integration.engine.site import Site
 from tests.integration.engine.test_volume_checks import (
     MIB,
@@ -120,7 +121,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
     )
     for name in ("imaged", "based"):
         gone = row(site, RemovedVm, RemovedVm.name == name)
-        assert code_of(site, delete.bring_back, gone.id) == "volume_in_use", name
+        assert code_of(site, undelete_vm, gone.id) == "volume_in_use", name
     assert host.virsh("list", "--all", "--name") == ""
 
 

@@ -16,7 +16,7 @@ from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.specs import ActionOptions
 from app.db.models import Host, Task
-from app.services.vms import vms
+from app.services.vms import power
 from app.services.vms.create import create
 from tests.databases import Contexts
 from tests.unit import fleet
@@ -74,7 +74,7 @@ def test_requests_at_the_same_time_do_not_give_the_same_memory_twice(
 def test_a_start_that_waits_counts(ctx: Contexts, hosts: dict[str, str]) -> None:
     asked = ctx()
     vm = fleet.add_vm(asked, asked.session.get_one(Host, hosts["big"]), "idle", memory_bytes=40 * GIB)
-    vms.act(ctx(), vm.id, VmVerb.START, ActionOptions())
+    power.act(ctx(), vm.id, VmVerb.START, ActionOptions())
     ctx.commit()
     assert given(ctx)["big"] == 40
     task = create.create_vm(ctx(), spec("web", 30))

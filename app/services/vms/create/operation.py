@@ -87,7 +87,9 @@ class CreateVm(Operation[CreateVmParameters]):
         host = ctx.session.get_one(Host, parameters.host_id)
         require_workable(ctx, host)
         check_name(ctx, host, config.name)
-        plugged = [Attachment(nic.kind, nic.source, nic.mode) for nic in config.nics if nic.kind != "network"]
+        plugged = [
+            Attachment(nic.kind, nic.source, nic.mode or "") for nic in config.nics if nic.kind != "network"
+        ]
         require_attachments(ctx, host, plugged)
         locks = disk_locks(ctx.session, host.id, config.disks)
         boot_files = {each for each in (config.kernel_path, config.initrd_path) if each}

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.core.tasks.records import TaskRecord
 from app.core.vms.delete import RemovalRecord, RemovalSpec, RemovedVmList
 from app.services.vms import delete
+from app.services.vms.undelete import undelete_vm
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.deps import HostCaller, Reader, Writer
 
@@ -51,4 +52,4 @@ def list_removed(ctx: Reader) -> RemovedVmList:
 )
 def bring_back(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Define a deleted or missing VM again, as it was. Volumes that were deleted with it are not there."""
-    return repeat.once(ctx, lambda: accepted(delete.bring_back(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(undelete_vm(ctx, id)))

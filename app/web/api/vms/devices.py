@@ -12,7 +12,7 @@ from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningP
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
-from app.services.vms import compute, devices, host_devices
+from app.services.vms import compute, devices, host_devices, rename
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 
@@ -165,9 +165,9 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> R
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def rename(id: ObjectPath, asked: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
+def rename_vm(id: ObjectPath, asked: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Another name; the VM must be off."""
-    return repeat.once(ctx, lambda: accepted(devices.rename_vm(ctx, id, asked, version)))
+    return repeat.once(ctx, lambda: accepted(rename.rename_vm(ctx, id, asked, version)))
 
 
 @router.get(

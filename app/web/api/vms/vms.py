@@ -15,7 +15,7 @@ from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.actions import VmVerb
 from app.core.vms.records import VmDetail, VmRecord
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.services.vms import vms
+from app.services.vms import power, vms
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -53,7 +53,7 @@ def act_many(action: BulkAction, ctx: Writer, repeat: Once) -> Response:
     """Do one thing to many VMs: a task for each that allows it, a reason for each other."""
 
     def act() -> Response:
-        done = vms.act_many(ctx, action)
+        done = power.act_many(ctx, action)
         location = f"/api/v1/tasks?batch={done.batch_id}"
         return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
 
@@ -96,7 +96,7 @@ def act(
     options: Annotated[ActionOptions | None, Body()] = None,
 ) -> Response:
     """Start, shut down, reboot, reset, force off, pause, resume, save, restore, or set starting with the host."""
-    return repeat.once(ctx, lambda: accepted(vms.act(ctx, id, verb, options or ActionOptions())))
+    return repeat.once(ctx, lambda: accepted(power.act(ctx, id, verb, options or ActionOptions())))
 
 
 @router.get(

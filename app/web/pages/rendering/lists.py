@@ -19,7 +19,7 @@ from app.core.ids import kind_of
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.core.vms.actions import BULK_QUESTIONS, VM_ACTIONS
+from app.services.vms.power import VERBS
 from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.rendering.render import is_htmx, render
 from app.web.pages.rendering.table import Column, Table
@@ -129,18 +129,18 @@ class ListView(Generic[R]):
                 "hx-target": "#bulk-result",
                 "hx-swap": "outerHTML",
             }
-            if verb in BULK_QUESTIONS:
+            if VERBS[verb].question is not None:
                 attributes["data-ask"] = f"#ask-bulk-{verb.value}"
-            buttons.append((VM_ACTIONS[verb].title, attributes))
+            buttons.append((VERBS[verb].title, attributes))
         return buttons
 
     @property
     def bulk_questions(self) -> list[tuple[str, str, str, bool]]:
         """Element id, title, text and danger of the question before each bulk verb that interrupts guests."""
         return [
-            (f"ask-bulk-{verb.value}", VM_ACTIONS[verb].title, BULK_QUESTIONS[verb], VM_ACTIONS[verb].confirm)
+            (f"ask-bulk-{verb.value}", operation.title, operation.question, operation.confirm)
             for verb in self.table.verbs
-            if verb in BULK_QUESTIONS
+            if (operation := VERBS[verb]).question is not None
         ]
 
     def value(self, key: str) -> str:

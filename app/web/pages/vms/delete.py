@@ -10,6 +10,7 @@ from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.delete import RemovalRecord, RemovalSpec
 from app.services.vms import delete
+from app.services.vms.undelete import undelete_vm
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, SignedRouter, Writer
 from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction
@@ -57,7 +58,7 @@ def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -
 @router.post("/vms/{id}/bring-back", name="vm.bring_back")
 def bring_back(request: Request, id: PageId, ctx: Writer) -> Response:
     """Have it defined again as it was."""
-    task = delete.bring_back(ctx, id)
+    task = undelete_vm(ctx, id)
     return go(request, f"/tasks/{task.id}", toast=("ok", ctx.translate(N_("The VM is being brought back."))))
 
 

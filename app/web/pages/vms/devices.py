@@ -17,6 +17,7 @@ from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
 from app.services.vms import compute, definitions, devices, vms
 from app.services.vms.create import choices
+from app.services.vms.rename import rename_vm
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.amounts import amount_in, shown_in
@@ -142,7 +143,7 @@ def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     """Ask for another name."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
+        return rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
 
     return _asked(request, visitor, form, id, "name", "vm.rename", work)
 

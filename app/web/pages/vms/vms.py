@@ -13,11 +13,11 @@ from app.core.errors import InvalidInput
 from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
 from app.core.tasks.specs import TaskQuery
-from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.actions import VmVerb
 from app.core.vms.records import VmDetail
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.inventory import events
-from app.services.vms import definitions, vms
+from app.services.vms import definitions, power, vms
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages.rendering import lists
@@ -60,15 +60,15 @@ def act_many(request: Request, verb: VmVerb, form: Posted, ctx: Writer) -> Respo
     ids = list(dict.fromkeys(form.lists.get("ids", [])))
     if not ids:
         raise InvalidInput("ids", N_("Choose at least one VM first."))
-    answer = vms.act_many(ctx, form.read(BulkAction, ids=ids, verb=verb))
+    answer = power.act_many(ctx, form.read(BulkAction, ids=ids, verb=verb))
     template = "vms/_bulk_result.html" if is_htmx(request) else "vms/bulk.html"
-    return render(request, ctx, template, result=answer, action=VM_ACTIONS[verb])
+    return render(request, ctx, template, result=answer, action=power.VERBS[verb])
 
 
 @router.post("/vms/{id}/actions/{verb}", name="vm.action")
 def act(request: Request, id: PageId, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
     """Ask for a verb; the page shows the task as soon as it is queued."""
-    task = vms.act(ctx, id, verb, form.read(ActionOptions))
+    task = power.act(ctx, id, verb, form.read(ActionOptions))
     name = task.target.name if task.target else ""
     said = ctx.say(N_("%(task)s: the task is queued."), {"task": task.title})
     if is_htmx(request):

@@ -23,7 +23,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
 from app.services.storage import pools, volumes
 from app.services.storage.volume_dependents import dependents
-from app.services.vms import delete, devices, vms
+from app.services.vms import delete, devices, power
 from app.services.vms.create.config_builder import OFFERS
 from app.tasks import queue, tasks
 from tests.databases import Contexts
@@ -284,7 +284,7 @@ def defined(ctx: Ctx, vm_id: str, mark: str, path: str = PATH) -> None:
 
 
 def start(ctx: Ctx, vm_id: str) -> TaskRecord:
-    return vms.act(ctx, vm_id, VmVerb.START, ActionOptions())
+    return power.act(ctx, vm_id, VmVerb.START, ActionOptions())
 
 
 def code_of(call: Callable[[], object]) -> str | None:
@@ -311,7 +311,7 @@ def test_a_vm_does_not_start_while_its_disk_is_copied(
     else:
         copying = volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))
     assert [code_of(lambda vm=vm_id: start(asked, vm)) for vm_id in world.vms] == ["busy", "busy"]
-    assert code_of(lambda: vms.act(asked, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
+    assert code_of(lambda: power.act(asked, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
     tasks.cancel_task(asked, copying.id)
     assert code_of(lambda: start(asked, world.vms[1])) is None
 
@@ -335,7 +335,7 @@ def test_vms_that_read_or_share_one_volume_start_at_the_same_time(
     verified(asked, world, same=True)
     for vm_id in world.vms:
         defined(asked, vm_id, mark)
-    answer = vms.act_many(asked, BulkAction(verb=VmVerb.START, ids=world.vms))
+    answer = power.act_many(asked, BulkAction(verb=VmVerb.START, ids=world.vms))
     assert (len(answer.tasks), answer.refused) == (2, [])
     copying = lambda: volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
     assert code_of(copying) == (None if "readonly" in mark else "busy"), "what is only read may be copied"

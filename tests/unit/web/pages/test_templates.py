@@ -20,13 +20,14 @@ from app.core.storage.uploads import UploadRecord
 from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VM_ACTIONS, VmVerb
+from app.core.vms.actions import VmVerb
 from app.core.vms.create import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
+from app.services.vms.power import VERBS
 from app.web.pages.hosts.add import Wizard
 from app.web.pages.networks import network_tables
 from app.web.pages.rendering import tables
@@ -356,7 +357,7 @@ def test_other_pages_draw_with_their_errors() -> None:
                 ],
             },
         ),
-        ("vms/bulk.html", {"result": bulk, "action": VM_ACTIONS[VmVerb.START]}),
+        ("vms/bulk.html", {"result": bulk, "action": VERBS[VmVerb.START]}),
         ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
         *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
     ]
