@@ -9,8 +9,16 @@ branch_labels = None
 depends_on = None
 
 
+# Kinds of tasks, and actions of the audit, that have other names from now on.
+KINDS = {
+    "vm.change": "vm.reconfigure",
+    "vm.bring_back": "vm.undelete",
+    "pool.prove": "pool.verify-shared",
+}
+
+
 def upgrade() -> None:
-    """Claims of tasks that are under way are made from their parameters."""
+    """Claims of tasks are made from their parameters; kept rows get the new names of kinds."""
     with op.batch_alter_table("task") as table:
         table.add_column(sa.Column("params_version", sa.Integer(), nullable=False, server_default="1"))
     with op.batch_alter_table("task") as table:
@@ -28,10 +36,12 @@ def upgrade() -> None:
     op.create_index("ix_identity_claim_host_id_uuid", "identity_claim", ["host_id", "uuid"])
     op.create_index("ix_identity_claim_object_id", "identity_claim", ["object_id"])
     _claim()
+    _rename(KINDS)
 
 
 def downgrade() -> None:
     """Forget claims; of the reservations of a task, one host's is kept."""
+    _rename({new: old for old, new in KINDS.items()})
     op.drop_table("identity_claim")
     _key_reservations("task_id")
     with op.batch_alter_table("task") as table:
@@ -59,7 +69,9 @@ def _key_reservations(*key: str) -> None:
 
 def _claim() -> None:
     connection = op.get_bind()
-    task = sa.table("task", *map(sa.column, ("id", "kind", "target_id", "host_id")), sa.column("params", sa.JSON))
+    task = sa.table(
+        "task", *map(sa.column, ("id", "kind", "target_id", "host_id")), sa.column("params", sa.JSON)
+    )
     claim = sa.table("identity_claim", *map(sa.column, ("task_id", "object_id", "host_id", "uuid")))
     kinds = ("vm.create", "vm.bring_back", "network.create", "filter.create")
     rows = [
@@ -74,3 +86,11 @@ def _claim() -> None:
 def _uuid(params: dict[str, object]) -> object:
     blueprint = params.get("blueprint")
     return blueprint.get("uuid") if isinstance(blueprint, dict) else params.get("uuid")
+
+
+def _rename(kinds: dict[str, str]) -> None:
+    connection = op.get_bind()
+    for table, column in (("task", "kind"), ("audit", "action")):
+        named = sa.table(table, sa.column(column))
+        for old, new in kinds.items():
+            connection.execute(sa.update(named).where(named.c[column] == old).values({column: new}))

@@ -4,25 +4,31 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass
 
 import pytest
 import sqlalchemy as sa
-from app.engine.run import Run, TaskFailed, Tie
-from app.engine.sending import deliver
 
-from app.config import Settings
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.hosts.states import HostState
+from app.core.inventory.reports import HostReport
 from app.core.notices import SCREEN, SHOT
 from app.core.tasks.states import TaskState
 from app.core.vms.actions import VmVerb
 from app.core.vms.specs import BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Event
-from app.engine import run as run_of_tasks
 from app.hypervisor import Host
 from app.lab.lab import Lab
 from app.services.vms import power, vms
+from app.services.vms.operation import RunningVm
+from app.services.vms.power.start import Start
+from app.services.vms.power.steps import deliver
+from app.services.vms.power.verb import PowerParameters
+from app.tasks import context as task_context
+from app.tasks.context import TaskContext
+from app.tasks.errors import TaskFailed
+from app.tasks.journal import Journal
 from app.tasks.queue import Job
 from tests.databases import Cluster
 from tests.integration.engine.conftest import MakeSite
@@ -235,27 +241,29 @@ def test_a_start_is_not_sent_again_while_the_first_may_still_be_queued_on_the_ho
         raise HostNotAnswering("passed its deadline")
 
     with pytest.raises(TaskFailed) as failed:
-        deliver(run_on(opened, uuid), lambda vm: vm.state.is_active, send)
+        context = context_on(site, opened, uuid)
+        deliver(context, RunningVm(context, uuid), lambda vm: vm.state.is_active, send)
     assert (failed.value.code, times) == ("outcome_unknown", 1)
 
 
-def run_on(host: Host | None, uuid: str) -> Run:
-    """A task's run on this host, outside the engine."""
-    tie = Tie(
-        host=lambda _: host,
-        observe=lambda _: True,
-        cancelled=lambda _: False,
-        progress=lambda *_: None,
-        mark_sent=lambda _: None,
-        note_made=lambda *_: None,
-        leave=lambda *_: None,
-        write=lambda _: None,
-        seal=lambda _: b"",
-        open_sealed=lambda _: {},
-        settings=Settings(),
-        stopping=threading.Event(),
-    )
-    return Run(Job("t", "vm.start", "h", "v", uuid, {}, sent=False), tie)
+@dataclass(frozen=True)
+class OneHost:
+    """An engine that has one host open, and writes nothing."""
+
+    opened: Host | None
+
+    def host(self, host_id: str) -> Host | None:
+        return self.opened
+
+    def observe(self, report: HostReport) -> bool:
+        return True
+
+
+def context_on(site: Site, host: Host | None, uuid: str) -> TaskContext:
+    """What a task that starts the VM may use, outside the engine."""
+    stopping = threading.Event()
+    job = Job("t", Start.kind, Start(), PowerParameters(target_id="v"), "h", "v", uuid, sent=False)
+    return TaskContext(job, site.services, Journal(site.services, stopping), OneHost(host), stopping)
 
 
 HOOK_PATH = "/etc/libvirt/hooks/qemu"
@@ -269,7 +277,7 @@ while [ -e /run/hook.hold ]; do sleep 0.2; done
 def test_a_start_that_hangs_in_a_hook_is_sent_once_and_named_when_it_happens_late(
     fresh_lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_of_tasks, "HOST_WAIT_S", 6.0)
+    monkeypatch.setattr(task_context, "HOST_WAIT_S", 6.0)
     host = fresh_lab.hosts[0]
     host.create_guest("slow", boots=False)
     host.exec("mkdir", "-p", "/etc/libvirt/hooks")

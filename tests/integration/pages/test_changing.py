@@ -277,7 +277,7 @@ def test_memory_that_nobody_touched_is_not_changed_with_the_title(console: Conso
     posted = {name: field_in(page, name) for name in names} | {"title": "Web"}
     assert browser.post(f"/vms/{vm}/hardware", data=posted).status_code == 303
     with console.services.database.read() as session:
-        task = session.scalars(sa.select(models.Task).where(models.Task.kind == "vm.change")).one()
+        task = session.scalars(sa.select(models.Task).where(models.Task.kind == "vm.reconfigure")).one()
         assert [step["do"] for step in task.params["steps"]] == ["title"]
 
 

@@ -30,7 +30,9 @@ from app.core.vms.observations import (
 )
 from app.core.vms.states import VmState
 from app.db import models
-from app.inventory.observe import observe
+from app.inventory.observe import observe, record_changes
+from app.services.operations import load_operations
+from app.tasks.explain import explain
 from app.web.i18n import translator
 
 WEB, DB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
@@ -70,6 +72,7 @@ class World:
     """Hosts a and b, and reports of them."""
 
     def __init__(self, services: Services) -> None:
+        load_operations()
         self.services = services
         self.topics: set[str] = set()
         services.hub.listen(lambda topics: self.topics.update(topics))
@@ -109,7 +112,9 @@ class World:
     def observe(self, *reports: HostReport) -> None:
         self.topics.clear()
         with self.services.database.begin() as session:
-            observe(session, self.services.hub, reports)
+            changes = observe(session, reports)
+            explain(session, changes)
+            record_changes(session, self.services.hub, changes)
 
     def vms(self) -> list[models.Vm]:
         with self.services.database.read() as session:

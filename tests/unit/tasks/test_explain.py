@@ -22,7 +22,8 @@ def world(services: Services) -> World:
 
 
 def task(world: World, kind: str, target: str, state: TaskState, **fields: object) -> str:
-    """A task of alice's; `acted_at` and `finished_at` are seconds before now."""
+    """A task of alice's; `acted_at` and `finished_at` are seconds before now. `creates` is the UUID of its target."""
+    uuid = fields.pop("creates", None)
     now = datetime.now(world.time.tzinfo)
     row = {
         "id": new_id(ObjectKind.TASK),
@@ -37,6 +38,10 @@ def task(world: World, kind: str, target: str, state: TaskState, **fields: objec
         row[name] = None if ago is None else now - timedelta(seconds=ago)  # type: ignore[arg-type]
     with world.services.database.begin() as session:
         session.add(models.Task(**row | fields))
+        if uuid is not None:
+            session.flush()
+            claim = {"task_id": row["id"], "object_id": target, "host_id": world.hosts["a"], "uuid": uuid}
+            session.add(models.IdentityClaim(**claim))
     return str(row["id"])
 
 
@@ -82,9 +87,9 @@ def test_a_task_that_has_ended_explains_one_effect_only(world: World) -> None:
 def test_what_vigie_creates_and_deletes_is_named_as_its_own(world: World) -> None:
     world.observe(world.sees("a"))
     new, back = new_id(ObjectKind.VM), new_id(ObjectKind.VM)
-    task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, params={"blueprint": {"uuid": WEB}})
-    task(world, "vm.bring_back", back, TaskState.RUNNING, acted_at=1, params={"uuid": DB})
-    task(world, "pool.create", world.hosts["a"], TaskState.RUNNING, acted_at=1, params={"uuid": pool().uuid})
+    task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, creates=WEB)
+    task(world, "vm.undelete", back, TaskState.RUNNING, acted_at=1, creates=DB)
+    task(world, "pool.create", new_id(ObjectKind.POOL), TaskState.RUNNING, acted_at=1, creates=pool().uuid)
     world.observe(world.sees("a", vm(state="shutoff", definition=OFF), vm(DB, "shutoff", definition=OFF)))
     world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(),))))
     assert {each.id for each in world.vms()} == {new, back}
@@ -106,7 +111,7 @@ def test_what_vigie_creates_and_deletes_is_named_as_its_own(world: World) -> Non
 def test_the_history_of_a_vm_that_vigie_made_begins_with_its_task(world: World) -> None:
     world.observe(world.sees("a"))
     new = new_id(ObjectKind.VM)
-    made = task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, params={"blueprint": {"uuid": WEB}})
+    made = task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, creates=WEB)
     world.observe(world.sees("a", vm(state="shutoff", definition=OFF)))
     with world.services.database.begin() as session:
         done = {"state": TaskState.SUCCEEDED.value, "finished_at": world.time - timedelta(hours=1)}
