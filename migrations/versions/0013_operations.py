@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
@@ -26,10 +26,10 @@ def upgrade() -> None:
     _key_reservations("task_id", "host_id")
     op.create_table(
         "identity_claim",
-        sa.Column("task_id", sa.String(40), nullable=False),
-        sa.Column("object_id", sa.String(40), nullable=False),
-        sa.Column("host_id", sa.String(40), nullable=False),
-        sa.Column("uuid", sa.String(), nullable=False),
+        sa.Column("task_id", sa.String(24), nullable=False),
+        sa.Column("object_id", sa.String(24), nullable=False),
+        sa.Column("host_id", sa.String(24), nullable=False),
+        sa.Column("uuid", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("task_id", "object_id"),
     )
@@ -56,8 +56,8 @@ def _key_reservations(*key: str) -> None:
     op.drop_table("reservation")
     made = op.create_table(
         "reservation",
-        sa.Column("task_id", sa.String(40), nullable=False),
-        sa.Column("host_id", sa.String(40), nullable=False),
+        sa.Column("task_id", sa.String(24), nullable=False),
+        sa.Column("host_id", sa.String(24), nullable=False),
         sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint(*key),
