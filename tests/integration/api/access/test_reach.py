@@ -6,7 +6,7 @@ import pytest
 
 from app.core.access.privileges import Role
 from tests.integration.api.conftest import Console
-from tests.integration.pages.test_changing import version_in
+from tests.integration.pages.forms import version_in
 
 BRIDGES = "allowed_bridges"
 
