@@ -9,7 +9,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from app.core.networks.nwfilters import FilterPlan, FilterRule, network_of
-from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.domains.read import parse, parse_for_edit
 from app.hypervisor.xml.write import Element, node, text_of
 
 DEFAULT_PRIORITY = "1000"  # the last place: what decides when no rule did
@@ -30,7 +30,7 @@ def build(plan: FilterPlan, uuid: str) -> str:
 
 def edit(xml: str, wanted: FilterPlan) -> str:
     """The definition with the plan's rules, references and defaults; rules that Vigie does not know stay. Raises UnreadableXml."""
-    tree = parse(xml, "filter")
+    tree = parse_for_edit(xml, "filter")
     _write(tree, wanted)
     return etree.tostring(tree, encoding="unicode")
 
@@ -100,9 +100,10 @@ def _rule(rule: FilterRule) -> Element:
 
 def _read_rule(element: Element) -> FilterRule | None:
     """The rule; None when it holds what Vigie does not know."""
-    if len(element) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
+    matches = element.findall("*")
+    if len(matches) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
         return None
-    match = element[0]
+    match = matches[0]
     kind = _KINDS.get(str(match.tag))
     if kind is None or set(match.attrib) - _KNOWN:
         return None
@@ -139,7 +140,8 @@ def _network(match: Element, side: str) -> str | None:
 
 def _default_of(rule: Element) -> tuple[str, str] | None:
     """Direction and action of a rule that decides for all the rest."""
-    plain = len(rule) == 1 and rule[0].tag in ("all", "all-ipv6") and not rule[0].attrib
+    matches = rule.findall("*")
+    plain = len(matches) == 1 and matches[0].tag in ("all", "all-ipv6") and not matches[0].attrib
     action, direction = rule.get("action", ""), rule.get("direction", "")
     if not plain or rule.get("priority") != DEFAULT_PRIORITY:
         return None
