@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.unit.hypervisor.xml.golden import Golden
+pytest.register_assert_rewrite("tests.unit.hypervisor.xml.golden")
+
+from tests.unit.hypervisor.xml.golden import Golden  # noqa: E402
 
 
 @pytest.fixture

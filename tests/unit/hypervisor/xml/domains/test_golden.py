@@ -5,11 +5,18 @@ import pytest
 from app.hypervisor.xml.domains.edit import edited
 from app.hypervisor.xml.domains.read import parse_for_edit
 from tests.unit.hypervisor.xml.domains.edits import EDITS, NEWER
+from tests.unit.hypervisor.xml.domains.plans import BUILT
 from tests.unit.hypervisor.xml.golden import Golden, broken_rule
 
 SCHEMA = "domain"
 DOCUMENTS = sorted({edit.before for edit in EDITS.values()})
 QUOTES = {"odd"}  # quotes, and spaces within tags: what libxml writes in its own way
+
+
+@pytest.mark.parametrize("case", BUILT)
+def test_built(case: str, golden: Golden) -> None:
+    text, within = BUILT[case]
+    golden.check_built(case, text, within=within)
 
 
 @pytest.mark.parametrize("case", EDITS)
@@ -30,4 +37,4 @@ def test_documents_are_valid_but_those_of_the_future(document: str, golden: Gold
 
 
 def test_each_file_has_its_case(golden: Golden) -> None:
-    golden.check_files(edits=EDITS)
+    golden.check_files(built=BUILT, edits=EDITS)
