@@ -263,7 +263,10 @@ def _write_rates(parent: Element, before: Rates, wanted: Rates) -> None:
             for each in bandwidth.findall(name):
                 bandwidth.remove(each)
         else:
-            _set(bandwidth, name, average=str(rate))
+            element = child(bandwidth, name)
+            element.set("average", str(rate))
+            if int(element.get("peak") or 0) < rate:  # it would win over the average
+                element.attrib.pop("peak", "")
     if not len(bandwidth):
         parent.remove(bandwidth)
 
