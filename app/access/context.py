@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.host_connections import Visits
+from app.access.replicas import Replicas, SingleProcessReplicas
 from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import PRIVILEGES, Role
@@ -32,6 +33,7 @@ class Services:
     database: Database
     hub: Hub
     vault: Vault
+    replicas: Replicas = field(default_factory=SingleProcessReplicas)
     visits: Visits = field(init=False)
 
     def __post_init__(self) -> None:
