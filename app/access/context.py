@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.host_connections import Visits
+from app.access.login_attempts import LoginAttempts, SingleProcessLoginAttempts
 from app.access.replicas import Replicas, SingleProcessReplicas
 from app.access.vault import Vault
 from app.config import Settings
@@ -34,6 +35,7 @@ class Services:
     hub: Hub
     vault: Vault
     replicas: Replicas = field(default_factory=SingleProcessReplicas)
+    login_attempts: LoginAttempts = field(default_factory=SingleProcessLoginAttempts)
     visits: Visits = field(init=False)
 
     def __post_init__(self) -> None:

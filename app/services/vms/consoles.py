@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -167,6 +167,7 @@ def opened(services: Services, grant: Grant) -> Callable[[], None]:
             user_id=grant.actor.user_id,
             user_name=grant.actor.name,
             remote=grant.actor.remote,
+            replica_id=services.replicas.own_id,
             opened_at=ctx.now,
         )
         session.add(row)
@@ -196,11 +197,16 @@ def still_allowed(services: Services, actor: Actor, grant: Grant) -> None:
             )
 
 
-def forget_all(services: Services) -> None:
-    """Remove what a server that ended left behind: open consoles and tickets."""
+def remove_orphaned(services: Services) -> None:
+    """Remove the rows of consoles that no living replica serves, and tickets that nobody can use any more.
+
+    For the start of a replica, before it opens any console: rows of its own are left over from the time before.
+    """
+    replicas, console, ticket = services.replicas, models.Console, models.ConsoleTicket
+    served = replicas.living_ids() - {replicas.own_id}
     with services.database.begin() as session:
-        session.execute(sa.delete(models.Console))
-        session.execute(sa.delete(models.ConsoleTicket))
+        session.execute(sa.delete(console).where(console.replica_id.not_in(served)))
+        session.execute(sa.delete(ticket).where(ticket.expires_at < datetime.now(UTC)))
 
 
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
+from app.access.login_limits import digest
 from app.core.access.privileges import Role
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -130,26 +132,58 @@ def test_what_cannot_be_opened_gets_no_ticket(console: Console) -> None:
     assert client.get("/api/v1/vms/vm_aaaaaaaaaaaaaaaa/consoles").status_code == 404
 
 
-def test_nobody_has_more_than_fifty_and_a_new_server_forgets_all(console: Console) -> None:
-    vm = console.inventory.vms[0]
+def open_rows(console: Console, number: int, *, replica_id: str) -> None:
+    """Rows of consoles that an administrator has open."""
     with console.services.database.begin() as session:
         user = session.scalar(sa.select(models.User.id).where(models.User.name == "administrator"))
         session.add_all(
             models.Console(
                 id=new_id(ObjectKind.CONSOLE),
-                vm_id=vm,
+                vm_id=console.inventory.vms[0],
                 kind="vnc",
                 view_only=False,
                 user_id=user,
                 user_name="administrator",
                 remote="192.0.2.7",
+                replica_id=replica_id,
                 opened_at=datetime.now(UTC),
             )
-            for _ in range(50)
+            for _ in range(number)
         )
+
+
+def test_nobody_has_more_than_fifty_and_a_new_server_removes_what_an_ended_one_left(console: Console) -> None:
+    vm = console.inventory.vms[0]
+    open_rows(console, 30, replica_id=console.services.replicas.own_id)
+    open_rows(console, 20, replica_id="one-that-is-gone")
     assert len(console.client(Role.VIEWER).get(f"/api/v1/vms/{vm}/consoles").json()["items"]) == 50
     refused = console.client().post(f"/api/v1/vms/{vm}/console", json={})
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_consoles")
     ask(console.client(Role.OPERATOR), vm)
-    consoles.forget_all(console.services)
-    assert rows(console, models.Console) == rows(console, models.ConsoleTicket) == 0
+    consoles.remove_orphaned(console.services)
+    assert rows(console, models.Console) == 0
+
+
+class TwoReplicas:
+    """This one, and another that lives."""
+
+    own_id = "here"
+
+    def living_ids(self) -> frozenset[str]:
+        return frozenset({"here", "there"})
+
+
+def test_a_new_server_leaves_consoles_and_tickets_of_a_living_one_alone(console: Console) -> None:
+    services = replace(console.services, replicas=TwoReplicas())
+    for replica_id in ("here", "there", "gone"):
+        open_rows(console, 1, replica_id=replica_id)
+    browser = console.browser()
+    old, _new = (ask(browser, console.inventory.vms[0]) for _ in range(2))
+    with services.database.begin() as session:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        mine = models.ConsoleTicket.secret_sha256 == digest(old["ticket"])
+        session.execute(sa.update(models.ConsoleTicket).where(mine).values(expires_at=past))
+    consoles.remove_orphaned(services)
+    with services.database.read() as session:
+        assert session.scalars(sa.select(models.Console.replica_id)).all() == ["there"]
+    assert rows(console, models.ConsoleTicket) == 1
