@@ -67,7 +67,7 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
             yield
             trimming.cancel()
         finally:
-            services.visits.close()
+            services.host_connections.close()
             await anyio.to_thread.run_sync(engine.stop)
             services.database.close()
 

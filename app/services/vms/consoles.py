@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.host_connections import connected_host
 from app.access.login_limits import digest, new_secret
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
 from app.core.hosts.states import HostMode
@@ -142,7 +143,7 @@ def connect(services: Services, grant: Grant) -> Line:
     """
     held = ExitStack()
     try:
-        host = held.enter_context(services.visits.to(grant.host_id))
+        host = held.enter_context(connected_host(services, grant.host_id))
         if grant.kind == "serial":
             line = host.consoles.open_serial(grant.vm_uuid, force=grant.force)
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.access.host_connections import connected_host
 from app.core.errors import VigieError
 from app.core.library.images import ImageSpec
 from app.core.storage.uploads import UploadSpec
@@ -170,7 +171,7 @@ def test_an_upload_that_is_not_whole_is_nothing_that_libvirt_reads(host: LabHost
     site.wait_vm("user", VmState.SHUTOFF)
     host.exec("qemu-img", "create", "-q", "-f", "qcow2", f"{LOCAL}/plain.qcow2", "1M")
     site_host = site.host_ids[host.name]
-    with site.services.visits.to(site_host) as open_host:
+    with connected_host(site.services, site_host) as open_host:
         open_host.storage.refresh("local")
         plain = b"".join(open_host.storage.read_volume("local", "plain.qcow2", MIB))
     host.exec("rm", f"{LOCAL}/plain.qcow2")

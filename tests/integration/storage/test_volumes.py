@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HostError, HypervisorRefused, InvalidInput, NotFound, VigieError
 from app.core.hosts.states import HostState
 from app.core.library.images import ImageSpec
@@ -187,7 +188,7 @@ def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost
     vm, other = site.vm("user"), volume(site, "other.qcow2")
     assert vm is not None
     assert other is not None
-    with site.services.visits.to(site.host_ids[host.name]) as open_host:
+    with connected_host(site.services, site.host_ids[host.name]) as open_host:
         with pytest.raises(HypervisorRefused) as told:
             open_host.disks.repoint(vm.uuid, "/nowhere/user.qcow2", other.path, "qcow2")
         assert told.value.code == "not_repointed"
@@ -372,7 +373,7 @@ def pool_uuid(site: Site) -> str:
 def test_an_attack_is_refused_before_anything_opens_it(host: LabHost, site: Site) -> None:
     host.exec("qemu-img", "create", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", "/tmp/evil.qcow2", "1M")
     host.exec("sh", "-c", f"cp /tmp/evil.qcow2 {POOLS['shared']}/evil.bin")
-    with site.services.visits.to(site.host_ids[host.name]) as open_host:
+    with connected_host(site.services, site.host_ids[host.name]) as open_host:
         open_host.storage.refresh("shared")
         data = b"".join(open_host.storage.read_volume("shared", "evil.bin", 10 * MIB))
     host.exec("rm", f"{POOLS['shared']}/evil.bin", "/tmp/evil.qcow2")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from starlette.testclient import TestClient
 
-from app.services.hosts import probe
+from app.hypervisor.host import probe
 from tests.integration.api.conftest import Console
 
 BANNER = b"220 mail.example.org ESMTP\r\n"
