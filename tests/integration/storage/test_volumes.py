@@ -107,7 +107,7 @@ def test_a_volume_from_its_making_to_its_end(host: LabHost, site: Site) -> None:
         (volumes.resize_volume, (VolumeResize(size_bytes=128 * MIB),)),
     ):
         error = refused(site, service, made.id, *arguments)
-        assert (error.code, "child.qcow2" in (error.why or "")) == ("volume_in_use", True)
+        assert (error.code, "child.qcow2" in (error.texts().why or "")) == ("volume_in_use", True)
     done(site, volumes.clone_volume, made.id, VolumeClone(name="copy.img", format="raw"))
     assert volume(site, "copy.img").capacity_bytes == 96 * MIB  # type: ignore[union-attr]
     for name in ("child.qcow2", "a.qcow2", "copy.img"):
