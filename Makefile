@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 # The lab makes namespaces and mounts.
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo run test soak bench lint docs lock clean
+.PHONY: help setup demo run test soak bench lint format docs lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,9 +29,14 @@ bench: setup ## speed and memory against bare libvirt; prints tables and writes 
 
 lint: setup ## format check, lint, types, layers
 	@$(BIN)/ruff format --check app tests migrations hatch_build.py
+	@$(BIN)/djangofmt --check templates
 	@$(BIN)/ruff check app tests migrations hatch_build.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+format: setup ## rewrite Python and templates in the house's format
+	@$(BIN)/ruff format app tests migrations hatch_build.py
+	@$(BIN)/djangofmt templates
 
 docs: setup ## renew docs/settings.md and, from a running demo, docs/screenshots
 	@$(BIN)/python -m tests.contract.settings_page > docs/settings.md

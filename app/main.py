@@ -62,12 +62,12 @@ def create_app(services: Services, engine: EngineProcess) -> FastAPI:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         try:
             await anyio.to_thread.run_sync(engine.wait_until_started)
-            await anyio.to_thread.run_sync(consoles.forget_all, services)
+            await anyio.to_thread.run_sync(consoles.remove_orphaned, services)
             trimming = asyncio.create_task(_give_memory_back())
             yield
             trimming.cancel()
         finally:
-            services.visits.close()
+            services.host_connections.close()
             await anyio.to_thread.run_sync(engine.stop)
             services.database.close()
 

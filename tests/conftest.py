@@ -1,5 +1,7 @@
 """Fixtures and options for all tests."""
 
+import os
+
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -10,10 +12,20 @@ pytest_plugins = ["tests.databases", "tests.labfixture"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Options of the random suites in tests/soak."""
+    """Options of the random suites in tests/soak, and of golden files."""
     group = parser.getgroup("soak")
     group.addoption("--long", action="store_true", help="all trials of the random suites, not only a few")
     group.addoption("--seed", type=int, help="seed of the random suites; unset: drawn, and printed")
+    group = parser.getgroup("golden")
+    group.addoption("--update-golden", action="store_true", help="write golden files anew; read the diff")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no CI agree with whatever the code writes."""
+    if config.getoption("--update-golden") and os.environ.get("CI"):
+        raise pytest.UsageError(
+            "--update-golden is for people: golden files are read before they are committed"
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.access.host_connections import Visits
+from app.access.login_attempts import LoginAttempts, SingleProcessLoginAttempts
+from app.access.replicas import Replicas, SingleProcessReplicas
 from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import PRIVILEGES, Role
@@ -19,6 +21,7 @@ from app.core.messages import N_, filled
 from app.core.notices import Hub
 from app.db.notices import notify
 from app.db.session import Database
+from app.hypervisor import Host, HostConnectionCache, HostProber
 
 Ts = TypeVarTuple("Ts")
 Via = Literal["page", "api", "cli", "system"]
@@ -32,10 +35,17 @@ class Services:
     database: Database
     hub: Hub
     vault: Vault
-    visits: Visits = field(init=False)
+    replicas: Replicas = field(default_factory=SingleProcessReplicas)
+    login_attempts: LoginAttempts = field(default_factory=SingleProcessLoginAttempts)
+    host_connections: HostConnectionCache = field(init=False)
+    host_prober: HostProber = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "visits", Visits(self.settings, self.database, self.vault))
+        connect_s, call_s = self.settings.connect_deadline_s, self.settings.call_deadline_s
+        open_host = partial(Host.open, connect_deadline_s=connect_s, call_deadline_s=call_s)
+        prober = HostProber(connect_deadline_s=connect_s, call_deadline_s=call_s)
+        object.__setattr__(self, "host_connections", HostConnectionCache(open_host))
+        object.__setattr__(self, "host_prober", prober)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,42 +7,31 @@ import hmac
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.access.context import Actor, Services
 from app.access.fair_queue import FairQueue
+from app.access.login_attempts import Key, too_busy
 from app.access.vault import Vault
-from app.core.errors import TooManyRequests, Unavailable
+from app.core.errors import Unavailable
 from app.core.hosts.addresses import network_of
-from app.core.messages import N_
 
-WINDOW_MINUTES = 5
 MAX_PASSWORD = 200
 TOUCH_S = 60
 DEVICE_S = 180 * 86400
 # Of IPv6 one customer often gets a /48: its /64 networks together take so many times the wrong guesses of one.
 SITE_FACTOR = 10
 
-Key = tuple[str, ...]
-
 _hasher = PasswordHash((Argon2Hasher(),))
 # Each check takes 64 MiB and some 100 ms of all cores: two at a time leave room for everybody else. A few more may
 # wait, each in a thread that others want too: who finds no place is told at once.
 _slots = FairQueue(2, per_group=4, places=10, wait_s=5)
-# A window that is fixed is forgotten by the storage when it ends; of a moving one it keeps the key for ever.
-_limiter = FixedWindowRateLimiter(MemoryStorage())
-_counting = threading.Lock()
-_running: Counter[Key] = Counter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +84,7 @@ def _device_mark(vault: Vault, body: str) -> str:
 
 def hash_password(password: str, guesser: Guesser) -> str:
     """Return the Argon2id hash of a password. Raises TooManyRequests when too many hashes are waited for."""
-    with _slots.slot(guesser.group, _busy, trusted=guesser.trusted):
+    with _slots.slot(guesser.group, too_busy, trusted=guesser.trusted):
         return _hasher.hash(password)
 
 
@@ -108,7 +97,7 @@ def verify_password(password: str, known: str | None, guesser: Guesser) -> bool:
         password.encode()
     except UnicodeEncodeError:
         password, known = "", None
-    with _slots.slot(guesser.group, _busy, trusted=guesser.trusted):
+    with _slots.slot(guesser.group, too_busy, trusted=guesser.trusted):
         fits = _hasher.verify(password[: MAX_PASSWORD + 1], known or _unknown_hash())
     return fits and known is not None and len(password) <= MAX_PASSWORD
 
@@ -121,62 +110,28 @@ def limited(services: Services, guesser: Guesser, remote: str | None) -> Iterato
     does not count: a stranger could lock its owner out. Guesses that are still checked count as wrong ones, so that
     many at the same time cannot slip through. A right one of a trusted guesser forgets its wrong ones.
     """
-    limits = _limits(services, guesser, remote)
-    wrong = False
+    attempts, allowed = services.login_attempts, _allowed(services, guesser, remote)
+    wrong = right = False
 
     def failed() -> None:
         nonlocal wrong
         wrong = True
 
-    with _counting:
-        for key, item in limits.items():
-            _allow(item, key)
-        _running.update(limits.keys())
+    attempts.begin(allowed)
     try:
         yield failed
-        right = not wrong
-    except BaseException:
-        right = False  # not even checked, perhaps
-        raise
+        right = not wrong  # after an error it was not even checked, perhaps
     finally:
-        with _counting:
-            for key, item in limits.items():
-                _running[key] -= 1
-                if not _running[key]:
-                    del _running[key]
-                if wrong:
-                    _limiter.hit(item, *key)
-                elif right and guesser.trusted:
-                    _limiter.clear(item, *key)
+        attempts.end(allowed, wrong=wrong, forget=right and guesser.trusted)
 
 
-def _limits(services: Services, guesser: Guesser, remote: str | None) -> dict[Key, RateLimitItemPerMinute]:
-    attempts, program = services.settings.login_attempts, str(services.database.url)
-    own: Key = (program, guesser.kind, guesser.value)
-    limits = {own: RateLimitItemPerMinute(attempts, WINDOW_MINUTES)}
+def _allowed(services: Services, guesser: Guesser, remote: str | None) -> dict[Key, int]:
+    """How many wrong guesses are allowed, of each whom this one counts for."""
+    attempts = services.settings.login_attempts
+    allowed: dict[Key, int] = {(guesser.kind, guesser.value): attempts}
     if not guesser.trusted and (site := network_of(remote, 48)) != network_of(remote, 128):
-        limits[program, "site", site] = RateLimitItemPerMinute(attempts * SITE_FACTOR, WINDOW_MINUTES)
-    return limits
-
-
-def _allow(item: RateLimitItemPerMinute, key: Key) -> None:
-    window = _limiter.get_window_stats(item, *key)
-    if window.remaining <= 0:
-        raise TooManyRequests(
-            N_("Too many attempts to sign in."),
-            retry_after_s=max(1, round(window.reset_time - time.time())),
-            hint=N_("Wait a few minutes. An administrator can look in the audit for who tried."),
-        )
-    if window.remaining <= _running[key]:
-        raise _busy()
-
-
-def _busy() -> TooManyRequests:
-    return TooManyRequests(
-        N_("Too many people sign in at this moment."),
-        retry_after_s=5,
-        hint=N_("Try again in a few seconds."),
-    )
+        allowed["site", site] = attempts * SITE_FACTOR
+    return allowed
 
 
 @lru_cache(maxsize=1)

@@ -163,7 +163,7 @@ def upload(
                 if sys.stderr.isatty():
                     typer.echo(f"\r{100 * record.offset_bytes // size} %\033[K", nl=False, err=True)
         finally:
-            services.visits.close()
+            services.host_connections.close()
     typer.echo(f"{called}: the file is in the pool.")
 
 
@@ -182,7 +182,7 @@ def download(
                 for chunk in content.chunks:
                     into.write(chunk)
         finally:
-            services.visits.close()
+            services.host_connections.close()
     typer.echo(f"{file}: {content.size_bytes} bytes.")
 
 

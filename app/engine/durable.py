@@ -40,14 +40,22 @@ class Ending(TypedDict):
 class Durable:
     """Runs `act(task_id)` once, also across crashes, and then `finish(task_id, ending)`.
 
+    `executor_id` says whose work is recorded; a start goes on with what the executor of the same id had begun.
     `act` may be run again when the program ended in the middle of it; `finish` always is until it succeeds. Both
     run also when the log fails meanwhile.
     """
 
     def __init__(
-        self, url: str, threads: int, act: Callable[[str], Ending], finish: Callable[[str, Ending], None]
+        self,
+        url: str,
+        executor_id: str,
+        *,
+        threads: int,
+        act: Callable[[str], Ending],
+        finish: Callable[[str, Ending], None],
     ) -> None:
         self._url = url
+        self._executor_id = executor_id
         self._threads = threads
         self._act = act
         self._finish = finish
@@ -61,6 +69,7 @@ class Durable:
         config: DBOSConfig = {
             "name": APPLICATION,
             "application_version": VERSION,
+            "executor_id": self._executor_id,
             "system_database_url": self._url,
             "serializer": DBOSPortableJSONSerializer(),
             "max_executor_threads": self._threads,
@@ -95,10 +104,11 @@ class Durable:
 
         return run_task
 
-    def begin(self, task_id: str) -> None:
-        """Run the task in a thread of its own. No effect when it has begun already, here or before a crash."""
+    def begin(self, task_id: str) -> bool:
+        """Run the task in a thread of its own; False, and no effect, when it has begun already, here or elsewhere."""
         with SetWorkflowID(task_id):
-            DBOS.start_workflow(self._run, task_id)
+            handle = DBOS.start_workflow(self._run, task_id)
+        return hasattr(handle, "future")  # of what this call has not begun, a handle only polls the log
 
     def knows(self, task_id: str) -> bool:
         """Whether the task has begun and is not known to have ended."""

@@ -19,11 +19,12 @@ from app.core.inventory.reports import HostReport
 from app.core.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
 from app.engine.clock import Clock
 from app.engine.coordinator import Coordinator, Tools
+from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.on_demand import OnDemand, read_devices, read_leases, read_volumes
 from app.engine.pace import Pace
 from app.engine.pool import ElasticPool
 from app.engine.retention import run_retention
-from app.engine.roster import Roster
+from app.engine.roster import Entry, Roster
 from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
@@ -73,7 +74,9 @@ class Engine:
         self._pool = ElasticPool(settings.workers)
         self._writer = Writer(services)
         self._roster = Roster(services)
+        self._ownership: HostOwnership = SingleProcessHostOwnership()
         self._mark: tuple[object, ...] | None = None
+        self._entries: dict[str, Entry] = {}
         self._reading_roster = threading.Lock()
         self._coordinators: dict[str, Coordinator] = {}
         self._tasks = TaskRuntime(services, self.host, self._observe)
@@ -117,8 +120,9 @@ class Engine:
         self._clock.stop()
         self._pool.stop()
         self._tasks.stop()
-        for coordinator in list(self._coordinators.values()):
+        for host_id, coordinator in list(self._coordinators.items()):
             coordinator.close()
+            self._ownership.release(host_id)
         self._writer.stop()
 
     def host(self, host_id: str) -> Host | None:
@@ -163,29 +167,36 @@ class Engine:
         return self._writer.put_and_wait(report, timeout_s)
 
     def _read_roster(self, *, anyway: bool = False) -> None:
-        """Start, reconfigure and close coordinators as the list of hosts says."""
+        """Start, reconfigure and close coordinators as the list of hosts, and who owns them, says."""
         with self._reading_roster:
             try:
                 mark = self._roster.mark()
-                if mark == self._mark and not anyway:
-                    return
-                entries = self._roster.entries()
+                changed = anyway or mark != self._mark
+                if changed:
+                    self._entries = self._roster.entries()
+                owned = self._ownership.claim(self._entries.keys())
             except Unavailable as error:
                 if not self._running:
                     raise
                 log.warning("roster_waits_for_database", reason=error.code)
                 return
             self._mark = mark
-            for host_id in self._coordinators.keys() - entries.keys():
-                self._coordinators.pop(host_id).close()
-                self._writer.forget(host_id)
-            for host_id, entry in entries.items():
-                known = self._coordinators.get(host_id)
-                if known is not None:
-                    known.configure(entry)
-                else:
-                    self._coordinators[host_id] = coordinator = Coordinator(entry, self._tools)
-                    coordinator.start(random.uniform(0.0, 0.05))  # noqa: S311  jitter, not a secret
+            if changed or owned != self._coordinators.keys():
+                self._watch({host_id: self._entries[host_id] for host_id in owned})
+
+    def _watch(self, entries: dict[str, Entry]) -> None:
+        """Have a coordinator for each of these hosts, and none for any other."""
+        for host_id in self._coordinators.keys() - entries.keys():
+            self._coordinators.pop(host_id).close()
+            self._writer.forget(host_id)
+            self._ownership.release(host_id)
+        for host_id, entry in entries.items():
+            known = self._coordinators.get(host_id)
+            if known is not None:
+                known.configure(entry)
+            else:
+                self._coordinators[host_id] = coordinator = Coordinator(entry, self._tools)
+                coordinator.start(random.uniform(0.0, 0.05))  # noqa: S311  jitter, not a secret
 
     def _submit_uploads(self) -> None:
         """Whoever sent a file may be gone: what was cancelled or left alone is ended here."""

@@ -27,6 +27,7 @@ from app.db import epoch
 from app.engine.acts import Acts
 from app.engine.durable import Durable, Ending
 from app.engine.endings import failed, internal, log_lost, restored, with_left
+from app.engine.task_claims import SingleProcessTaskClaims, TaskClaims
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
 from app.services.storage import uploads
@@ -82,8 +83,8 @@ class TaskRuntime:
         self._settings = services.settings
         self._stopping = threading.Event()
         self._poke = threading.Event()
+        self._claims: TaskClaims = SingleProcessTaskClaims()
         self._lock = threading.Lock()
-        self._live: dict[str, str] = {}  # task id: host id
         self._strays: set[str] = set()
         self._cleaning: set[str] = set()
         self._clean_waits: dict[str, float] = {}  # task id: seconds before what it left is tried again
@@ -91,7 +92,13 @@ class TaskRuntime:
         self._engine = _Engine(host, observe)
         self._journal = Journal(services, self._stopping)
         threads = services.settings.tasks_total + 4
-        self._durable = Durable(services.settings.task_database, threads, self._act, self._finish)
+        self._durable = Durable(
+            services.settings.task_database,
+            services.replicas.own_id,
+            threads=threads,
+            act=self._act,
+            finish=self._finish,
+        )
         self._thread = threading.Thread(target=self._dispatch, name="engine-tasks", daemon=True)
 
     def start(self) -> None:
@@ -129,8 +136,7 @@ class TaskRuntime:
     @property
     def health(self) -> TasksHealth:
         """Figures now."""
-        with self._lock:
-            return TasksHealth(running=len(self._live), queued=self._queued)
+        return TasksHealth(running=len(self._claims.held()), queued=self._queued)
 
     # -- dispatcher --------------------------------------------------------------------------------------
 
@@ -153,10 +159,9 @@ class TaskRuntime:
                 self._stopping.wait(SCAN_S)
 
     def _start_queued(self) -> None:
-        with self._lock:
-            room = self._settings.tasks_total - len(self._live)
-            busy = Counter(self._live.values())
-            live = set(self._live)
+        live = self._claims.held()
+        room = self._settings.tasks_total - len(live)
+        busy = Counter(live.values())
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
         with self._services.database.read() as session:
             self._queued = queue.count_queued(session)
@@ -167,30 +172,27 @@ class TaskRuntime:
                 continue
             if room <= 0:
                 return
-            busy[host_id] += 1
-            room -= 1
-            self._start_one(task_id, host_id)
+            if self._start_one(task_id, host_id):
+                busy[host_id] += 1
+                room -= 1
 
-    def _start_one(self, task_id: str, host_id: str) -> None:
-        with self._lock:
-            self._live[task_id] = host_id
+    def _start_one(self, task_id: str, host_id: str) -> bool:
+        """Begin a task; False when somebody else has it, or had it before: then it takes no slot here."""
+        if not self._claims.claim(task_id, host_id):
+            return False
+        begun = False
         try:
-            self._durable.begin(task_id)
-        except Exception:
-            self._release(task_id)
-            raise
-
-    def _release(self, task_id: str) -> None:
-        """Give the task's place to the next."""
-        with self._lock:
-            self._live.pop(task_id, None)
+            begun = self._durable.begin(task_id)
+        finally:
+            if not begun:
+                self._claims.withdraw(task_id)
+        return begun
 
     def _look_for_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
         with self._services.database.read() as session:
             running = set(queue.running(session))
-        with self._lock:
-            strays = running - set(self._live)
+        strays = running - self._claims.held().keys()
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
         self._strays = strays
         for task_id in lost:
@@ -245,8 +247,7 @@ class TaskRuntime:
         job = self._journal.patiently(partial(self._begin, task_id))
         if job is None:
             return ENDED_BEFORE
-        with self._lock:
-            self._live[task_id] = job.host_id
+        self._claims.run(task_id, job.host_id)
         run = TaskContext(job, self._services, self._journal, self._engine, self._stopping)
         try:
             with watched_by(Acts(partial(self._journal.note_acted, task_id), acted=job.acted)):
@@ -274,7 +275,7 @@ class TaskRuntime:
             if ending["state"]:
                 self._journal.patiently(partial(self._write_ending, task_id, ending))
         finally:
-            self._release(task_id)
+            self._claims.release(task_id)
             self._poke.set()
 
     def _begin(self, task_id: str) -> queue.Job | None:

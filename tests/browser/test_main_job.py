@@ -13,7 +13,7 @@ from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.lab.registration import by_tls, ssh_fingerprint, tls_fingerprint
 from tests.browser.console import Console, chromium, console_over, do, page_of, state_of, wait_for
-from tests.integration.lab.waiting import wait_for_agent
+from tests.integration.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(420)]
 

@@ -1,11 +1,11 @@
 """Every verb is complete: a privilege that exists, states, and a title in both languages."""
 
 import pytest
+from app.core.tasks.kinds import WORK
 from app.engine.operations import OPERATIONS
 from babel.messages.pofile import read_po
 
 from app.core.access.privileges import PRIVILEGES
-from app.core.tasks.kinds import WORK
 from app.core.vms.actions import VM_ACTIONS, VmVerb
 from app.engine.tasks import TaskRuntime  # noqa: F401  it declares all operations
 from tests.contract.sources import APP

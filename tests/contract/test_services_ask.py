@@ -28,7 +28,7 @@ NEED_NOT = {
     "services.vms.definitions.restore_version": PART + "hardware.find_editable asks",
     "services.vms.definitions.revert": PART + "hardware.find_editable asks",
     "services.hosts.probe.credential_for": PART
-    + "hosts.add_host, hosts.update_host and first_look.look_at ask",
+    + "hosts.add_host, hosts.update_host and probe.probe_host ask",
     "services.vms.devices.ask": PART + "whoever found the VM with find_editable",
     "services.vms.devices.device_of": PART + "of a definition that was found",
     "services.vms.host_devices.add_folder": PART + "hardware.find_editable asks",

@@ -9,7 +9,7 @@ from typing import Any, Self
 from app.lab.process import run
 from app.lab.rest import Answer, Rest
 from app.lab.server import Server
-from tests.integration.engine.site import eventually
+from tests.integration.site import eventually
 
 Json = dict[str, Any]
 FINAL = ("succeeded", "failed", "cancelled")

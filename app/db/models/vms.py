@@ -175,7 +175,10 @@ class ConsoleTicket(Base):
 
 
 class Console(Base):
-    """A console that is open now. Rows of a server that ended are removed by its next start."""
+    """A console that is open now, in the web process of one replica (access.replicas).
+
+    Rows of a replica that ended are removed by the next start.
+    """
 
     __tablename__ = "console"
 
@@ -186,4 +189,5 @@ class Console(Base):
     user_id: Mapped[str] = mapped_column(Id)
     user_name: Mapped[str]
     remote: Mapped[str | None]
+    replica_id: Mapped[str]
     opened_at: Mapped[datetime]

@@ -24,16 +24,17 @@ from app.hypervisor.domains.effects import LATER, NOW, Effect, attempt, changed_
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import Wiring
 from app.hypervisor.xml.domains import build
-from app.hypervisor.xml.domains.compute_edit import (
-    change_disk,
-    change_machine,
-    change_nic,
-    change_tuning,
-    limits_to_set,
-    share_memory,
+from app.hypervisor.xml.domains.compute_edit import change_machine, change_tuning
+from app.hypervisor.xml.domains.device_edit import add_filesystem, change_disk, change_nic, limits_to_set
+from app.hypervisor.xml.domains.edit import (
+    change_medium,
+    device_at,
+    drop_topology,
+    edited,
+    holds_file,
+    in_boot_order,
 )
-from app.hypervisor.xml.domains.edit import device_at, edited, holds_file, in_boot_order
-from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.node_devices import folder, folder_at, host_device, host_device_at
 from app.hypervisor.xml.write import Element
 
@@ -163,15 +164,9 @@ class Hardware:
         if asked.driver != "virtiofs":
             return self._attach(uuid, folder(asked), lambda tree: folder_at(tree, asked.tag))
 
-        def change(tree: Element) -> None:
-            share_memory(tree)
-            devices = tree.find("devices")
-            if devices is not None and folder_at(tree, asked.tag) is None:
-                devices.append(folder(asked))
-
         with self._wiring.work() as work:
             vm = self._vm(work, uuid)
-            self._redefine(work, vm, change)
+            self._redefine(work, vm, lambda tree: add_filesystem(tree, asked))
             return LATER if self._runs(work, vm) else NOW
 
     def remove_folder(self, uuid: str, tag: str) -> Effect:
@@ -184,18 +179,8 @@ class Hardware:
 
     def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> Effect:
         """Put a medium into a drive, or take out what is in it, also from a guest that holds it."""
-
-        def change(drive: Element) -> None:
-            for old in drive.findall("source"):
-                drive.remove(old)
-            if plan is None:
-                return
-            new = build.disk(plan)
-            drive.set("type", new.get("type", "file"))
-            source, at = new.find("source"), drive.find("target")
-            if source is not None and at is not None:
-                at.addprevious(source)
-
+        medium = None if plan is None else build.disk(plan)
+        change = partial(change_medium, medium=medium)
         return self._update(uuid, target, change, flags=libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
 
     def holds(self, uuid: str, target: str, name: str) -> bool:
@@ -340,25 +325,11 @@ def _cpu_map(cpus: str, count: int) -> tuple[bool, ...]:
 
 
 def _tree(work: Connection, vm: libvirt.virDomain, *, saved: bool) -> Element:
-    return parse(str(work.call(vm.XMLDesc, _SAVED if saved else 0)), "domain")
+    return parse_for_edit(str(work.call(vm.XMLDesc, _SAVED if saved else 0)), "domain")
 
 
 def _drop_topology(work: Connection, vm: libvirt.virDomain, maximum: int) -> None:
     """A topology that does not make this maximum would be refused: let QEMU choose one."""
     tree = _tree(work, vm, saved=True)
-    topology = tree.find("cpu/topology")
-    if topology is None:
-        return
-    product = 1
-    for name in ("sockets", "dies", "clusters", "cores", "threads"):
-        product *= int(topology.get(name, "1"))
-    if product != maximum:
-        parent = topology.getparent()
-        if parent is not None:
-            parent.remove(topology)
-        vcpu = tree.find("vcpu")
-        if vcpu is not None:
-            vcpu.text = str(maximum)
-            if int(vcpu.get("current", "0")) >= maximum:
-                del vcpu.attrib["current"]
+    if drop_topology(tree, maximum):
         work.call(work.raw.defineXMLFlags, edited(tree), 0)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from app.core.errors import HypervisorRefused
-from app.core.storage.pools import SECRET_KINDS, PoolKind
+from app.core.storage.pools import PoolKind
 from app.hypervisor.transport.connections import Wiring
-from app.hypervisor.xml.write import node, text_of
-
-_NAMED_BY = {"ceph": "name", "iscsi": "target"}  # which element of a usage names what it is for
+from app.hypervisor.xml.secrets import secret_xml, usage_of
 
 
 class PoolSecrets:
@@ -38,23 +36,3 @@ class PoolSecrets:
                 return
             if work.call(secret.usageID) == usage_of(uuid):
                 work.call(secret.undefine)
-
-
-def secret_xml(uuid: str, kind: PoolKind) -> str:
-    """The definition of a pool's secret: kept on disk, and handed out to nobody."""
-    usage = SECRET_KINDS[kind]
-    return text_of(
-        node(
-            "secret",
-            node("uuid", uuid),
-            node("description", "Made by Vigie for a storage pool."),
-            node("usage", node(_NAMED_BY[usage], usage_of(uuid)), type=usage),
-            ephemeral="no",
-            private="yes",
-        )
-    )
-
-
-def usage_of(uuid: str) -> str:
-    """What tells a secret of Vigie's from others."""
-    return f"vigie-pool-{uuid}"

@@ -20,7 +20,7 @@ from app.hypervisor.transport.connections import Wiring
 from app.hypervisor.transport.link_loop import link_loop
 from app.hypervisor.xml.domains import read
 from app.hypervisor.xml.pools import pool_xml
-from app.hypervisor.xml.write import node, text_of
+from app.hypervisor.xml.volumes import volume_xml
 
 CHUNK = 256 * 1024
 LOOK_DEADLINE_S = 10.0
@@ -348,26 +348,3 @@ def _chunks(
         with suppress(Exception):
             connection.call(stream.abort)
         raise
-
-
-def volume_xml(plan: VolumePlan) -> str:
-    """libvirt's XML of a volume to make. https://libvirt.org/formatstorage.html#storage-volume-xml"""
-    tree = node(
-        "volume",
-        node("name", plan.name),
-        node("capacity", str(plan.size_bytes), unit="bytes"),
-        node("target", node("format", type=plan.format)),
-    )
-    if plan.preallocate:
-        tree.append(node("allocation", str(plan.size_bytes), unit="bytes"))
-    elif not plan.clone_of:
-        tree.append(node("allocation", "0", unit="bytes"))
-    if plan.backing_path:
-        tree.append(
-            node(
-                "backingStore",
-                node("path", plan.backing_path),
-                node("format", type=plan.backing_format or "qcow2"),
-            )
-        )
-    return text_of(tree)

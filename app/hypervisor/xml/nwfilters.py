@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 from lxml import etree
 from pydantic import ValidationError
 
 from app.core.networks.nwfilters import FilterPlan, FilterRule, network_of
-from app.hypervisor.xml.domains.read import parse
-from app.hypervisor.xml.write import Element, node, text_of
+from app.hypervisor.xml.domains.read import parse, parse_for_edit
+from app.hypervisor.xml.write import Element, drop, node, text_of
 
 DEFAULT_PRIORITY = "1000"  # the last place: what decides when no rule did
 _TAGS = {("ipv4", name): name for name in ("all", "tcp", "udp", "sctp", "icmp", "esp", "ah")} | {
@@ -30,7 +31,7 @@ def build(plan: FilterPlan, uuid: str) -> str:
 
 def edit(xml: str, wanted: FilterPlan) -> str:
     """The definition with the plan's rules, references and defaults; rules that Vigie does not know stay. Raises UnreadableXml."""
-    tree = parse(xml, "filter")
+    tree = parse_for_edit(xml, "filter")
     _write(tree, wanted)
     return etree.tostring(tree, encoding="unicode")
 
@@ -62,25 +63,42 @@ def _write(tree: Element, wanted: FilterPlan) -> None:
             tree.remove(each)
     for name in left:
         tree.append(node("filterref", filter=name))
-    rules = list(wanted.rules)
-    for each in tree.findall("rule"):
-        if _default_of(each) is not None:
-            tree.remove(each)
-            continue
-        rule = _read_rule(each)
-        if rule is None:
-            continue
-        if rule in rules:
-            rules.remove(rule)
-        else:
-            tree.remove(each)
-    tree.extend(_rule(each) for each in rules)
-    for direction, action in (("in", wanted.default_in), ("out", wanted.default_out)):
-        if action is not None:
-            for tag in ("all", "all-ipv6"):
-                tree.append(
-                    node("rule", node(tag), action=action, direction=direction, priority=DEFAULT_PRIORITY)
-                )
+    _write_rules(tree, wanted.rules)
+    _write_defaults(tree, wanted)
+
+
+def _write_rules(tree: Element, wanted: Sequence[FilterRule]) -> None:
+    """Have these rules, in their order, of those that Vigie knows; of one priority, the first that matches decides."""
+    known = [
+        (rule, each)
+        for each in tree.findall("rule")
+        if _default_of(each) is None and (rule := _read_rule(each)) is not None
+    ]
+    place = tree.index(known[0][1]) if known else len(tree)
+    elements = []
+    for rule in wanted:
+        found = next((number for number, (each, _) in enumerate(known) if each == rule), None)
+        elements.append(_rule(rule) if found is None else known.pop(found)[1])
+    drop(each for _, each in known)
+    for element in elements:
+        if element.getparent() is None or tree.index(element) < place:
+            tree.insert(place, element)
+        place = tree.index(element) + 1
+
+
+def _write_defaults(tree: Element, wanted: FilterPlan) -> None:
+    asked = [
+        (tag, direction, action)
+        for direction, action in (("in", wanted.default_in), ("out", wanted.default_out))
+        if action is not None
+        for tag in ("all", "all-ipv6")
+    ]
+    found = [each for each in tree.findall("rule") if _default_of(each) is not None]
+    if [(each.findall("*")[0].tag, each.get("direction"), each.get("action")) for each in found] == asked:
+        return
+    drop(found)
+    for tag, direction, action in asked:
+        tree.append(node("rule", node(tag), action=action, direction=direction, priority=DEFAULT_PRIORITY))
 
 
 def _rule(rule: FilterRule) -> Element:
@@ -100,9 +118,10 @@ def _rule(rule: FilterRule) -> Element:
 
 def _read_rule(element: Element) -> FilterRule | None:
     """The rule; None when it holds what Vigie does not know."""
-    if len(element) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
+    matches = element.findall("*")
+    if len(matches) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
         return None
-    match = element[0]
+    match = matches[0]
     kind = _KINDS.get(str(match.tag))
     if kind is None or set(match.attrib) - _KNOWN:
         return None
@@ -139,7 +158,8 @@ def _network(match: Element, side: str) -> str | None:
 
 def _default_of(rule: Element) -> tuple[str, str] | None:
     """Direction and action of a rule that decides for all the rest."""
-    plain = len(rule) == 1 and rule[0].tag in ("all", "all-ipv6") and not rule[0].attrib
+    matches = rule.findall("*")
+    plain = len(matches) == 1 and matches[0].tag in ("all", "all-ipv6") and not matches[0].attrib
     action, direction = rule.get("action", ""), rule.get("direction", "")
     if not plain or rule.get("priority") != DEFAULT_PRIORITY:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from lxml import etree
 
@@ -27,3 +27,17 @@ def text_of(tree: Element) -> str:
     """The tree as text, indented."""
     etree.indent(tree)
     return etree.tostring(tree, encoding="unicode")
+
+
+def drop(elements: Iterable[Element]) -> None:
+    """Take elements out of their tree."""
+    for each in list(elements):
+        parent = each.getparent()
+        if parent is not None:
+            parent.remove(each)
+
+
+def drop_if_empty(element: Element) -> None:
+    """Take an element that says nothing out of its tree."""
+    if not len(element) and not element.attrib:
+        drop([element])

@@ -1,4 +1,4 @@
-"""Hosts: registering them after a look, and what people set of them. The engine does the rest."""
+"""Hosts: registering them after a probe, and what people set of them. The engine does the rest."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from app.core.notices import HOSTS, TREE
 from app.core.records import Page, Ref
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Datacenter, Host, Tag, Task, Vm
+from app.hypervisor import HostProbe
 from app.inventory.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
-from app.services.hosts.probe import Look, credential_for, endpoint_of, look_at, where_columns
+from app.services.hosts.probe import credential_for, endpoint_of, probe_host, where_columns
 from app.services.hosts.records import check_records, detail_of, records_of, select_hosts, select_listed
 
 ORDER = Order(
@@ -79,37 +80,37 @@ def show_host(ctx: Ctx, host_id: str) -> HostDetail:
 
 
 def check_host(services: Services, actor: Actor, translate: Translate, target: HostTarget) -> HostCheck:
-    """Look at a host without adding it: identity, hardware, compatibility.
+    """Probe a host without adding it: identity, hardware, compatibility.
 
     It talks to the host, so it opens its own short transactions around that. Raises IdentityUnconfirmed with
     the fingerprint when the target names none, and HostError and its kinds.
     """
-    look = look_at(services, actor, translate, target)
+    probe = probe_host(services, actor, translate, target)
     with services.database.read() as session:
         ctx = Ctx(services, session, actor, translate)
         return HostCheck(
-            fingerprint=look.fingerprint,
-            hostname=look.facts.hostname,
-            libvirt_uuid=_machine(look),
-            libvirt_version=look.facts.libvirt_version,
-            hypervisor_version=look.facts.hypervisor_version,
-            cpus=look.facts.cpus,
-            memory_bytes=look.facts.memory_bytes,
-            vm_count=len(look.snapshot.vms or ()),
-            checks=check_records(ctx, look.checks),
-            already_host=_same_machine(ctx, _machine(look)),
+            fingerprint=probe.fingerprint,
+            hostname=probe.facts.hostname,
+            libvirt_uuid=_machine(probe),
+            libvirt_version=probe.facts.libvirt_version,
+            hypervisor_version=probe.facts.hypervisor_version,
+            cpus=probe.facts.cpus,
+            memory_bytes=probe.facts.memory_bytes,
+            vm_count=len(probe.snapshot.vms or ()),
+            checks=check_records(ctx, probe.checks),
+            already_host=_same_machine(ctx, _machine(probe)),
         )
 
 
 def add_host(services: Services, actor: Actor, translate: Translate, spec: HostSpec) -> HostDetail:
-    """Register a host after a look at it. Raises what `check_host` does, and Conflict (duplicate_host, name_taken)."""
+    """Register a host after a probe of it. Raises what `check_host` does, and Conflict (duplicate_host, name_taken)."""
     with services.database.read() as session:
         _check_place(Ctx(services, session, actor, translate), spec)
-    look = look_at(services, actor, translate, spec)
+    probe = probe_host(services, actor, translate, spec)
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         ctx.require("host.add")
-        known = _same_machine(ctx, _machine(look))
+        known = _same_machine(ctx, _machine(probe))
         if known is not None:
             raise Conflict(
                 N_("This machine is registered already."),
@@ -118,44 +119,44 @@ def add_host(services: Services, actor: Actor, translate: Translate, spec: HostS
                 code="duplicate_host",
                 params={"name": known.name},
             )
-        host = _new_row(ctx, spec, look)
+        host = _new_row(ctx, spec, probe)
         save_named(ctx, host, spec.name)
         _set_tags(ctx, host, spec.tags)
-        audit.record(ctx, "host.add", target=_ref(host), address=str(look.endpoint), mode=host.mode)
+        audit.record(ctx, "host.add", target=_ref(host), address=str(probe.endpoint), mode=host.mode)
         ctx.notify(HOSTS, TREE, host.id)
         return show_host(ctx, host.id)
 
 
 def _check_place(ctx: Ctx, spec: HostSpec) -> None:
-    """Refuse what needs no look at the host: rights, name, datacenter."""
+    """Refuse what needs no probe of the host: rights, name, datacenter."""
     ctx.require("host.add")
     check_free(ctx, Host, spec.name)
     if spec.datacenter_id and ctx.session.get(Datacenter, spec.datacenter_id) is None:
         raise InvalidInput("datacenter_id", N_("names no datacenter"))
 
 
-def _new_row(ctx: Ctx, spec: HostSpec, look: Look) -> Host:
-    transport, address = look.endpoint.transport.value, look.endpoint.address
+def _new_row(ctx: Ctx, spec: HostSpec, probe: HostProbe) -> Host:
+    transport, address = probe.endpoint.transport.value, probe.endpoint.address
     return Host(
         id=new_id(ObjectKind.HOST),
         datacenter_id=spec.datacenter_id or _first_datacenter(ctx),
-        **where_columns(look.endpoint),
-        credential_id=credential_for(ctx, look.endpoint, spec.credential_id),
+        **where_columns(probe.endpoint),
+        credential_id=credential_for(ctx, probe.endpoint, spec.credential_id),
         mode=spec.mode.value,
         enabled=True,
         maintenance=False,
-        fingerprint=look.fingerprint,
+        fingerprint=probe.fingerprint,
         config_version=1,
         state=HostState.CONNECTING.value,
         state_params={},
         state_since=ctx.now,
-        **facts_columns(transport, address, look.facts),
-        **checks_columns(look.checks, ctx.now),
+        **facts_columns(transport, address, probe.facts),
+        **checks_columns(probe.checks, ctx.now),
         vm_count=0,
         vm_running=0,
         tags=[],
         notes=spec.notes,
-        search_text=host_search_text(spec.name, address, look.facts.hostname, spec.tags),
+        search_text=host_search_text(spec.name, address, probe.facts.hostname, spec.tags),
         created_at=ctx.now,
         version=1,
     )
@@ -173,8 +174,8 @@ def _first_datacenter(ctx: Ctx) -> str:
     return row.id
 
 
-def _machine(look: Look) -> str:
-    return machine_uuid(look.endpoint.transport.value, look.endpoint.address, look.facts.libvirt_uuid)
+def _machine(probe: HostProbe) -> str:
+    return machine_uuid(probe.endpoint.transport.value, probe.endpoint.address, probe.facts.libvirt_uuid)
 
 
 def _same_machine(ctx: Ctx, uuid: str) -> Ref | None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.host_connections import connected_host
 from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -58,7 +59,7 @@ def _content(
 ) -> Content:
     held = ExitStack()
     try:
-        host = held.enter_context(services.visits.to(host_id))
+        host = held.enter_context(connected_host(services, host_id))
         _check(services, host, host_id, path)
         found = host.storage.find_volume(pool, name)
         if found is None:

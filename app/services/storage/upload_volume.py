@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from app.access.context import Services
+from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_
 from app.core.storage.created_volumes import CREATED, REQUESTED, marked_size, volume_note
@@ -29,7 +30,7 @@ def create_upload_volume(
     with services.database.read() as session:
         noted = session.get_one(Task, coming.upload_id).made or []
     note = next((each for each in noted if each["name"] == plan.name), None)
-    with services.visits.to(coming.host_id) as host:
+    with connected_host(services, coming.host_id) as host:
         found = host.storage.find_volume(plan.pool, plan.name)
         if found is None:
             if coming.path and host.storage.is_link(coming.path):

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.host_connections import connected_host
 from app.core.errors import Conflict, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -130,7 +131,7 @@ def receive(
             coming.refuse_beginning()
             if offset == 0:
                 create_upload_volume(services, translate, coming, claim)
-            with services.visits.to(coming.host_id) as open_host:
+            with connected_host(services, coming.host_id) as open_host:
                 coming.write(open_host.storage, claim.hold)
                 found = coming.complete(open_host.storage, claim.hold) if coming.is_last else None
         except Conflict as refused:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.host_connections import connected_host
 from app.access.login_limits import digest, new_secret
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
 from app.core.hosts.states import HostMode
@@ -142,7 +143,7 @@ def connect(services: Services, grant: Grant) -> Line:
     """
     held = ExitStack()
     try:
-        host = held.enter_context(services.visits.to(grant.host_id))
+        host = held.enter_context(connected_host(services, grant.host_id))
         if grant.kind == "serial":
             line = host.consoles.open_serial(grant.vm_uuid, force=grant.force)
         else:
@@ -167,6 +168,7 @@ def opened(services: Services, grant: Grant) -> Callable[[], None]:
             user_id=grant.actor.user_id,
             user_name=grant.actor.name,
             remote=grant.actor.remote,
+            replica_id=services.replicas.own_id,
             opened_at=ctx.now,
         )
         session.add(row)
@@ -196,11 +198,16 @@ def still_allowed(services: Services, actor: Actor, grant: Grant) -> None:
             )
 
 
-def forget_all(services: Services) -> None:
-    """Remove what a server that ended left behind: open consoles and tickets."""
+def remove_orphaned(services: Services) -> None:
+    """Remove the rows of consoles that no living replica serves, and tickets that nobody can use any more.
+
+    For the start of a replica, before it opens any console: rows of its own are left over from the time before.
+    """
+    replicas, console, ticket = services.replicas, models.Console, models.ConsoleTicket
+    served = replicas.living_ids() - {replicas.own_id}
     with services.database.begin() as session:
-        session.execute(sa.delete(models.Console))
-        session.execute(sa.delete(models.ConsoleTicket))
+        session.execute(sa.delete(console).where(console.replica_id.not_in(served)))
+        session.execute(sa.delete(ticket).where(ticket.expires_at < datetime.now(UTC)))
 
 
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from app.access.context import Actor, Ctx, Services
 from app.access.find import find, ref
+from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -57,7 +58,7 @@ def look_at(services: Services, actor: Actor, translate: Callable[[str], str], v
         found = show_removal(ctx, vm_id)
         uuid = session.get_one(Vm, vm_id).uuid
     try:
-        with services.visits.to(found.host.id) as host:
+        with connected_host(services, found.host.id) as host:
             return found.model_copy(update={"snapshots": host.machines.snapshots(uuid)})
     except (HostError, Conflict):
         return found

@@ -161,7 +161,7 @@ def test_readiness_is_looked_up_once_for_all_who_ask_within_a_second(
 ) -> None:
     readiness, looks = console.app.state.readiness, []
     monkeypatch.setattr(readiness, "_probe", lambda: looks.append(1))
-    monkeypatch.setattr("app.services.readiness.PROBE_EVERY_S", 3600)
+    monkeypatch.setattr("app.services.inventory.readiness.PROBE_EVERY_S", 3600)
     assert [console.client(None).get("/readyz").status_code for _ in range(5)] == [200] * 5
     assert looks == [1]
 

@@ -21,9 +21,11 @@ import uvicorn
 from app.access import accounts
 from app.access.accounts import Browser
 from app.access.context import Actor, Ctx
+from app.core import notices
 from app.core.access.privileges import Role
 from app.core.access.specs import UserPatch
-from app.db import models, notices
+from app.db import models
+from app.db.notices import notify
 from app.web import live
 from tests.integration.api.conftest import PASSWORD, Console
 
@@ -265,7 +267,7 @@ def write_event(console: Console, kind: str) -> int:
     with console.services.database.begin() as session:
         event = models.Event(at=datetime.now(UTC), kind=kind, severity="info", message="It happened.")
         session.add(event)
-        notices.notify(session, console.services.hub, notices.EVENTS)
+        notify(session, console.services.hub, notices.EVENTS)
         session.flush()
         return event.id
 
@@ -309,7 +311,7 @@ def test_waiting_for_a_task(served: tuple[Console, str, Server]) -> None:
         task = session.get(models.Task, started.json()["id"])
         assert task is not None
         task.state, task.finished_at = "succeeded", datetime.now(UTC)
-        notices.notify(session, console.services.hub, task.id, notices.TASKS)
+        notify(session, console.services.hub, task.id, notices.TASKS)
     for waiter in waiters:
         waiter.join()
     client.close()

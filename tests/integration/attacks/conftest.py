@@ -24,7 +24,7 @@ from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.web import create_web
 from tests.integration.api.conftest import HEALTH, Console, make_users
-from tests.integration.engine.site import Site, eventually
+from tests.integration.site import Site, eventually
 
 SECRET = "root-only-content-of-the-host"
 SECRET_FILE = "/var/lib/secret-of-root"

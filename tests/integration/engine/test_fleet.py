@@ -13,8 +13,8 @@ from app.core.kinds import ObjectKind
 from app.core.notices import HOSTS
 from app.db.models import Datacenter, Host, Vm
 from app.lab.fleet import Fleet
-from tests.integration.engine.conftest import MakeSite
-from tests.integration.engine.site import Site, eventually
+from tests.integration.conftest import MakeSite
+from tests.integration.site import Site, eventually
 
 pytestmark = pytest.mark.timeout(360)
 

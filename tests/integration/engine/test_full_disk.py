@@ -21,7 +21,7 @@ from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.services.inventory.readiness import Readiness
 from tests.commands import QuickServer
-from tests.integration.engine.site import eventually
+from tests.integration.site import eventually
 
 pytestmark = pytest.mark.lab  # root, for a disk of its own
 

@@ -19,7 +19,7 @@ from app.lab.registration import make_administrator
 from app.lab.rest import Rest
 from app.lab.server import Server
 from tests.commands import QuickServer
-from tests.integration.engine.site import eventually
+from tests.integration.site import eventually
 
 
 def engine_of(server: Server) -> int:

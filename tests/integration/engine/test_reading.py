@@ -16,7 +16,7 @@ from app.hypervisor import Host
 from app.lab.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import local_target, simulated_target
-from tests.integration.lab.waiting import wait_for_agent
+from tests.integration.waiting import wait_for_agent
 
 pytestmark = [pytest.mark.lab]
 STUCK, WELL = "00000000-0000-4000-8000-000000000001", "f0000000-0000-4000-8000-000000000002"

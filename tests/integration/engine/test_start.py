@@ -15,7 +15,7 @@ from app.lab.lab import Lab
 from app.lab.registration import make_administrator, register_hosts
 from app.lab.rest import Rest
 from app.lab.server import VIGIE, Server, free_port
-from tests.integration.engine.site import eventually
+from tests.integration.site import eventually
 
 
 def serve(directory: Path, **variables: str) -> subprocess.CompletedProcess[str]:

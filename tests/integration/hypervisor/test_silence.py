@@ -27,7 +27,7 @@ from tests.integration.hypervisor.targets import (
     simulated_target,
     ssh_target,
 )
-from tests.integration.lab.waiting import wait_for, wait_for_save
+from tests.integration.waiting import wait_for, wait_for_save
 
 pytestmark = pytest.mark.lab
 DEADLINE_S = 1.5

@@ -10,7 +10,7 @@ from app.core.vms.states import VmState
 from app.hypervisor.host.host import FLAGS_EVERY
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import OpenHost, local_target, ssh_target
-from tests.integration.lab.waiting import wait_for, wait_for_agent
+from tests.integration.waiting import wait_for, wait_for_agent
 
 pytestmark = pytest.mark.lab
 STRANGE = ("<img src=x onerror=alert(1)>", "-rf", "\u202egnp.exe", "n" * 200, "a,b;c'd\"e")

@@ -17,7 +17,7 @@ from app.lab.errors import LabError
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.lab.status import host_status
-from tests.integration.lab.waiting import wait_for, wait_for_state
+from tests.integration.waiting import wait_for, wait_for_state
 
 
 def answers(host: LabHost, timeout_s: float = 1.0) -> bool:

@@ -13,7 +13,7 @@ from cryptography import x509
 
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from tests.integration.lab.waiting import wait_for, wait_for_agent, wait_for_state
+from tests.integration.waiting import wait_for, wait_for_agent, wait_for_state
 
 LIBVIRT_SOCKET = "/var/run/libvirt/libvirt-sock"
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ from tests.integration.api.conftest import Console, opened_console
 FIELD, SAID = "crate.no_such_control", "is not what the quartermaster wants"
 HTMX = {"HX-Request": "true"}
 # Buttons without fields, and what only looks at a form; the identity's one field is hidden, and has an error page.
-WITHOUT_FORM = ("/summary", "/identity", "/language", "/theme")
+WITHOUT_FORM = ("/summary", "/identity", "/language", "/theme", "/logout")
 VALUES = {
     "name": "web-07",
     "version": "1",
@@ -63,6 +64,15 @@ def refusing(visitor: Visitor) -> Iterator[Ctx]:
         yield  # type: ignore[unreachable]
 
 
+def routes_of(router: APIRouter) -> Iterator[APIRoute]:
+    """The routes of a router and of those that it includes."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        else:
+            yield from routes_of(route.original_router)
+
+
 def paths(console: Console) -> list[str]:
     """Every address of a page that takes a form, filled with ids that there are."""
     made = console.inventory
@@ -79,8 +89,8 @@ def paths(console: Console) -> list[str]:
         "datacenters": made.datacenter,
     }
     found = []
-    for route in (each for router in pages.router.routes for each in router.original_router.routes):
-        if isinstance(route, APIRoute) and "POST" in route.methods:
+    for route in routes_of(pages.router):
+        if "POST" in route.methods:
             parts = route.path.split("/")
             words = [
                 ids.get(before) if part == "{id}" else part for before, part in itertools.pairwise(parts)
@@ -102,7 +112,8 @@ def test_an_error_that_has_no_control_on_the_form_is_shown_as_a_banner(
 ) -> None:
     browser, made = alone.browser(), alone.inventory
     modules = [
-        importlib.import_module(f"app.web.pages.{each.name}") for each in pkgutil.iter_modules(pages.__path__)
+        importlib.import_module(each.name)
+        for each in pkgutil.walk_packages(pages.__path__, f"{pages.__name__}.")
     ]
     for module in modules:
         if hasattr(module, "transaction"):

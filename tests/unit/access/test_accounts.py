@@ -122,7 +122,7 @@ def test_the_cookie_of_a_device_counts_for_its_own_user_and_unchanged_only(
 
 
 def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> None:
-    storage = login_limits._limiter.storage
+    storage = services.login_attempts._limiter.storage
     for number in range(50):
         guess(services, 1, remote=f"198.18.0.{number}")
     assert len(storage.storage) >= 50
@@ -134,7 +134,7 @@ def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> No
         time.sleep(0.02)
     kept = (storage.storage, storage.expirations, storage.events, storage.locks)
     assert [len(each) <= 1 for each in kept] == [True] * 4
-    assert not login_limits._running
+    assert not services.login_attempts._checking
 
 
 def test_wrong_passwords_from_one_address_do_not_keep_a_user_out_elsewhere(services: Services, ada) -> None:

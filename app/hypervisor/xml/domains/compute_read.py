@@ -27,18 +27,18 @@ IOTUNE = {
 
 def read_machine(tree: Element) -> MachineRecord:
     """What the definition says of the machine."""
-    cpu, topology = tree.find("cpu"), tree.find("cpu/topology")
+    topology = tree.find("cpu/topology")
     tune, numa = tree.find("cputune"), tree.find("numatune/memory")
     model = tree.findtext("cpu/model")
     watchdog = tree.find("devices/watchdog")
     graphics = tree.find("devices/graphics")
     return MachineRecord(
-        cpu_mode=(cpu.get("mode") if cpu is not None else None) or ("custom" if model else "default"),
+        cpu_mode=cpu_mode_of(tree),
         cpu_model=model,
         sockets=_int(topology, "sockets"),
         cores=_int(topology, "cores"),
         threads=_int(topology, "threads"),
-        firmware=_firmware(tree),
+        firmware=firmware_of(tree),
         huge_pages=tree.find("memoryBacking/hugepages") is not None,
         memory_locked=tree.find("memoryBacking/locked") is not None,
         graphics="none" if graphics is None else graphics.get("type", ""),
@@ -72,7 +72,13 @@ def read_machine(tree: Element) -> MachineRecord:
     )
 
 
-def _firmware(tree: Element) -> str:
+def cpu_mode_of(tree: Element) -> str:
+    """The CPU mode; `default` where QEMU chooses the model."""
+    return attribute(tree.find("cpu"), "mode") or ("custom" if tree.findtext("cpu/model") else "default")
+
+
+def firmware_of(tree: Element) -> str:
+    """bios, efi, efi-secure, or direct (a kernel of the host's)."""
     found = read_firmware(tree.find("os"))
     loader = tree.find("os/loader")
     secure = any(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from copy import deepcopy
 
 from lxml import etree
 
 from app.hypervisor.xml.domains.files import source_of
-from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.domains.read import parse, parse_for_edit
 from app.hypervisor.xml.write import Element, node
 
 LOOPBACK = "127.0.0.1"
@@ -33,7 +34,7 @@ def repointed(xml: str, sources: Collection[str], to: str, format: str) -> str:
 
     Raises UnreadableXml.
     """
-    tree = parse(xml, "domain")
+    tree = parse_for_edit(xml, "domain")
     disks = list(_disks_at(tree, sources))
     kind = "block" if to.startswith("/dev/") else "file"
     for disk in disks:
@@ -44,8 +45,10 @@ def repointed(xml: str, sources: Collection[str], to: str, format: str) -> str:
                     del source.attrib[name]
             source.set("dev" if kind == "block" else "file", to)
         driver = disk.find("driver")
-        if driver is not None:
-            driver.set("type", format)
+        if driver is None:
+            driver = node("driver", name="qemu")
+            disk.insert(0, driver)
+        driver.set("type", format)
     return edited(tree) if disks else xml
 
 
@@ -85,7 +88,7 @@ def with_secrets(xml: str, secure: str) -> str:
 
     Raises UnreadableXml.
     """
-    tree, before = parse(xml, "domain"), parse(secure, "domain")
+    tree, before = parse_for_edit(xml, "domain"), parse(secure, "domain")
     for old in before.iterfind("devices/graphics[@passwd]"):
         for new in tree.iterfind(f"devices/graphics[@type='{old.get('type')}']"):
             if new.get("passwd") is None:
@@ -100,7 +103,7 @@ def with_displays_closed(xml: str) -> tuple[str, bool]:
 
     Raises UnreadableXml.
     """
-    tree = parse(xml, "domain")
+    tree = parse_for_edit(xml, "domain")
     closed = False
     for display in tree.iterfind("devices/graphics"):
         if display.get("passwd") is not None or display.get("type") not in ("vnc", "spice"):
@@ -124,7 +127,7 @@ def _is_closed(address: str | None) -> bool:
 
 def without_secrets(xml: str) -> str:
     """The definition with signs in the place of the passwords of its displays. Raises UnreadableXml."""
-    tree = parse(xml, "domain")
+    tree = parse_for_edit(xml, "domain")
     protected = [display for display in tree.iterfind("devices/graphics") if display.get("passwd")]
     for display in protected:
         display.set("passwd", HIDDEN)
@@ -138,9 +141,44 @@ def hidden(text: str, xml: str) -> str:
     return text
 
 
+def change_medium(drive: Element, medium: Element | None) -> None:
+    """Put what lies in one drive, as `build.disk` makes it, into another; None empties it."""
+    for old in drive.findall("source"):
+        drive.remove(old)
+    if medium is None:
+        return
+    drive.set("type", medium.get("type", "file"))
+    source, target = medium.find("source"), drive.find("target")
+    if source is not None and target is not None:
+        target.addprevious(deepcopy(source))
+
+
+def drop_topology(tree: Element, vcpus_max: int) -> bool:
+    """Take away a topology that does not make this maximum of vCPUs, and set that; whether there was one.
+
+    libvirt refuses a topology that does not fit; QEMU chooses one where there is none.
+    """
+    topology = tree.find("cpu/topology")
+    parent = None if topology is None else topology.getparent()
+    if topology is None or parent is None:
+        return False
+    product = 1
+    for name in ("sockets", "dies", "clusters", "cores", "threads"):
+        product *= int(topology.get(name, "1"))
+    if product == vcpus_max:
+        return False
+    parent.remove(topology)
+    vcpu = tree.find("vcpu")
+    if vcpu is not None:
+        vcpu.text = str(vcpus_max)
+        if int(vcpu.get("current", "0")) >= vcpus_max:
+            del vcpu.attrib["current"]
+    return True
+
+
 def without_medium(xml: str, target: str, name: str) -> str:
     """The definition with the drive emptied if the file of this name lies in it. Raises UnreadableXml."""
-    tree = parse(xml, "domain")
+    tree = parse_for_edit(xml, "domain")
     drive = device_at(tree, target)
     source = None if drive is None else drive.find("source")
     if drive is None or source is None or not holds_file(drive, name):

@@ -29,26 +29,44 @@ class UnreadableXml(ValueError):
 
 
 class _Parsers(threading.local):
-    """A parser per thread: one alone would make threads wait for each other."""
+    """Parsers per thread: one alone would make threads wait for each other."""
 
     def __init__(self) -> None:
-        self.parser = etree.XMLParser(
-            resolve_entities=False,
-            no_network=True,
-            load_dtd=False,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
+        self.reading = _parser(lossless=False)
+        self.editing = _parser(lossless=True)
+
+
+def _parser(*, lossless: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=not lossless,
+        remove_pis=not lossless,
+        strip_cdata=not lossless,
+    )
 
 
 _parsers = _Parsers()
 
 
 def parse(xml: str | bytes, root: str) -> Element:
-    """The tree of a document whose root is `root`. Raises UnreadableXml."""
+    """The tree of a document whose root is `root`, to read: elements only. Raises UnreadableXml."""
+    return _parse(xml, root, _parsers.reading)
+
+
+def parse_for_edit(xml: str | bytes, root: str) -> Element:
+    """As `parse`, to edit and write back: with the comments, instructions and CDATA that libvirt keeps in metadata.
+
+    Children can be other things than elements. Raises UnreadableXml.
+    """
+    return _parse(xml, root, _parsers.editing)
+
+
+def _parse(xml: str | bytes, root: str, parser: etree.XMLParser) -> Element:
     try:
-        tree = etree.fromstring(xml, _parsers.parser)
+        tree = etree.fromstring(xml, parser)
     except etree.XMLSyntaxError as error:
         raise UnreadableXml(f"not XML: {error.msg}") from None  # without the name of a file that there is not
     except ValueError as error:

@@ -21,7 +21,7 @@ from app.core.networks.networks import (
     Reservation,
     Subnet,
 )
-from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.networks.networks import cidr, read_group, read_plan
 from app.hypervisor.xml.write import Element, node, text_of
 
@@ -56,7 +56,7 @@ def build(plan: NetworkPlan, uuid: str) -> str:
 
 def edit(xml: str, wanted: NetworkPlan) -> str:
     """The definition with what the plan changes. Raises UnreadableXml, and ValueError for what has no plan."""
-    tree = parse(xml, "network")
+    tree = parse_for_edit(xml, "network")
     before = read_plan(xml)
     if before is None:
         raise ValueError("not a network that Vigie can edit")
@@ -263,7 +263,10 @@ def _write_rates(parent: Element, before: Rates, wanted: Rates) -> None:
             for each in bandwidth.findall(name):
                 bandwidth.remove(each)
         else:
-            _set(bandwidth, name, average=str(rate))
+            element = child(bandwidth, name)
+            element.set("average", str(rate))
+            if int(element.get("peak") or 0) < rate:  # it would win over the average
+                element.attrib.pop("peak", "")
     if not len(bandwidth):
         parent.remove(bandwidth)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from lxml import etree
 
-from app.core.networks.networks import NetworkPlan, Subnet
+from app.core.networks.networks import NetworkPlan, PortGroup, Reservation, Subnet
 from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.networks.network_build import (
     write_dns_host,
@@ -36,27 +37,40 @@ class Update:
 def updates(live_xml: str, live: NetworkPlan, wanted: NetworkPlan) -> list[Update]:
     """The steps, removals before additions. What libvirt cannot change while the network runs is left out."""
     found: list[Update] = []
-    numbers = [cidr(each) for each in parse(live_xml, "network").findall("ip")]
+    tree = parse(live_xml, "network")
+    elements = tree.findall("ip")
+    numbers = [cidr(each) for each in elements]
     asked = {subnet.address: subnet for subnet in wanted.subnets}
     for subnet in live.subnets:
         if subnet.address in asked and subnet.address in numbers:
-            found += _of_subnet(subnet, asked[subnet.address], numbers.index(subnet.address))
+            number = numbers.index(subnet.address)
+            found += _of_subnet(subnet, asked[subnet.address], number, elements[number])
     found += _steps("dns-host", "host", live.dns_hosts, wanted.dns_hosts, write_dns_host)
     found += _steps("dns-srv", "srv", live.dns_services, wanted.dns_services, write_service)
-    found += _of_groups(live, wanted)
+    found += _of_groups(live, wanted, {each.get("name"): each for each in tree.findall("portgroup")})
     if live.mode == "macvtap":
         found += _steps("forward-interface", "interface", live.devices, wanted.devices, _write_interface)
     return found
 
 
-def _of_subnet(live: Subnet, wanted: Subnet, number: int) -> Iterator[Update]:
+def _of_subnet(live: Subnet, wanted: Subnet, number: int, element: Element) -> Iterator[Update]:
     yield from _steps("ip-dhcp-range", "range", live.dhcp, wanted.dhcp, _write_range, number)
-    yield from _steps(
-        "ip-dhcp-host", "host", live.reservations, wanted.reservations, write_reservation, number
-    )
+    hosts = {each.get("ip"): each for each in element.findall("dhcp/host")}
+
+    def write(host: Element, reservation: Reservation) -> None:
+        _take_over(host, hosts.get(reservation.address))
+        write_reservation(host, reservation)
+
+    yield from _steps("ip-dhcp-host", "host", live.reservations, wanted.reservations, write, number)
 
 
-def _of_groups(live: NetworkPlan, wanted: NetworkPlan) -> Iterator[Update]:
+def _of_groups(
+    live: NetworkPlan, wanted: NetworkPlan, elements: Mapping[str | None, Element]
+) -> Iterator[Update]:
+    def write(element: Element, group: PortGroup) -> None:
+        _take_over(element, elements.get(group.name))
+        write_group(element, group)
+
     before = {group.name: group for group in live.port_groups}
     after = {group.name: group for group in wanted.port_groups}
     for name, group in before.items():
@@ -65,7 +79,14 @@ def _of_groups(live: NetworkPlan, wanted: NetworkPlan) -> Iterator[Update]:
     for name, group in after.items():
         if before.get(name) != group:
             command: Literal["add", "modify"] = "modify" if name in before else "add"
-            yield Update(command, "portgroup", _element("portgroup", group, write_group))
+            yield Update(command, "portgroup", _element("portgroup", group, write))
+
+
+def _take_over(element: Element, live: Element | None) -> None:
+    """Begin with what runs: what Vigie does not know of it stays."""
+    if live is not None:
+        element.attrib.update(live.attrib)
+        element.extend(deepcopy(each) for each in live)
 
 
 def _steps(

@@ -63,6 +63,11 @@ def tone(state: str | None) -> str:
     return _TONES.get(str(state), "off")
 
 
+def tone_icon(tone: str) -> str:
+    """The icon of a note in a tone."""
+    return {"ok": "check", "info": "info"}.get(tone, "alert")
+
+
 def level(percent: float | None) -> str:
     """How full something is: unknown, ok, warn (from 75 %) or bad (from 90 %)."""
     if percent is None:
@@ -190,6 +195,7 @@ class Formats:
             "state_title": self.state_title,
             "reason_title": self.reason_title,
             "tone": tone,
+            "tone_icon": tone_icon,
             "level": level,
         }
 

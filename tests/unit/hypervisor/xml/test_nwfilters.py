@@ -107,3 +107,12 @@ def test_rules_that_make_no_sense_are_refused(rule: dict[str, Any]) -> None:
 
 def test_names_that_libvirt_would_not_take_have_no_plan() -> None:
     assert nwfilters.read_plan("<filter name='a b'/>") == (None, 0)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0), (2, 0, 1), (1, 1, 0), ()], ids=str)
+def test_rules_come_out_in_the_order_that_was_asked(order: tuple[int, ...]) -> None:
+    """Of one priority, the first that matches decides."""
+    rules = [FilterRule(action="accept", protocol="tcp", port_start=port) for port in (80, 22, 443)]
+    before = nwfilters.build(FilterPlan(name="shop", rules=rules[:2], default_in="drop"), UUID)
+    wanted = FilterPlan(name="shop", rules=[rules[number] for number in order], default_in="drop")
+    assert nwfilters.read_plan(nwfilters.edit(before, wanted)) == (wanted, 0)

@@ -65,30 +65,7 @@ PLANS: dict[str, dict[str, Any]] = {
     },
     "hostdev": {"mode": "hostdev", "devices": ["ens1f0"], "vlans": [42]},
 }
-FOUND = """<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0' connections='2' trustGuestRxFilters='yes'>
-  <name>found</name>
-  <uuid>3d7536fe-e2cc-481f-86ca-dd396ba9b802</uuid>
-  <metadata><x:owner xmlns:x='urn:x' team='blue'>Ada &amp; co</x:owner></metadata>
-  <forward dev='eth0' mode='nat'>
-    <nat ipv6='yes'><address start='198.51.100.1' end='198.51.100.9'/><port start='500' end='1000'/></nat>
-    <interface dev='eth0'/>
-  </forward>
-  <bridge name='virbr3' stp='off' delay='7' macTableManager='libvirt'/>
-  <mac address='52:54:00:82:f5:e6'/>
-  <dns forwardPlainNames='yes'><txt name='note' value='kept'/><host ip='192.0.2.9'><hostname>gw</hostname></host></dns>
-  <bandwidth><inbound average='1000' peak='5000' burst='5120'/></bandwidth>
-  <ip address='192.0.2.1' netmask='255.255.255.0' localPtr='yes'>
-    <tftp root='/srv/tftp'/>
-    <dhcp>
-      <range start='192.0.2.100' end='192.0.2.120'><lease expiry='2' unit='hours'/></range>
-      <host mac='52:54:00:00:00:0A' name='web' ip='192.0.2.10'><lease expiry='0'/></host>
-      <bootp file='pxelinux.0' server='192.0.2.1'/>
-    </dhcp>
-  </ip>
-  <route address='203.0.113.0' prefix='24' gateway='192.0.2.200' metric='2'/>
-  <portgroup name='web' default='yes' trustGuestRxFilters='yes'><bandwidth><inbound average='10' peak='20'/></bandwidth></portgroup>
-  <dnsmasq:options><dnsmasq:option value='no-ping'/></dnsmasq:options>
-</network>"""
+FOUND = (Path(__file__).parent / "golden" / "before" / "nat.xml").read_text()
 
 
 @cache
@@ -127,112 +104,13 @@ def test_a_plan_leads_to_the_bare_one_and_back(name: str) -> None:
     assert networks.read_plan(again) == plan
 
 
-def found(**changes: object) -> str:
-    plan = networks.read_plan(FOUND)
-    assert plan is not None
-    return network_build.edit(FOUND, NetworkPlan.model_validate({**plan.model_dump(), **changes}))
-
-
-def lines(xml: str) -> list[str]:
-    text = etree.tostring(etree.fromstring(xml), method="c14n").decode().replace("><", ">\n<")
-    return [line.strip() for line in text.split("\n")]
-
-
-def test_nothing_asked_changes_nothing() -> None:
-    assert lines(found()) == lines(FOUND)
-
-
-@pytest.mark.parametrize(
-    ("changes", "gone", "new"),
-    [
-        ({"mtu": 1400}, [], ['<mtu size="1400">', "</mtu>"]),
-        (
-            {"bridge": "virbr9"},
-            ['<bridge delay="7" macTableManager="libvirt" name="virbr3" stp="off">'],
-            ['<bridge delay="7" macTableManager="libvirt" name="virbr9" stp="off">'],
-        ),
-        (
-            {"in_kbps": 2000},
-            ['<inbound average="1000" burst="5120" peak="5000">'],
-            ['<inbound average="2000" burst="5120" peak="5000">'],
-        ),
-        ({"domain": "shop"}, [], ['<domain name="shop">', "</domain>"]),
-        (
-            {
-                "subnets": [
-                    {
-                        "address": "192.0.2.1/24",
-                        "dhcp": [{"start": "192.0.2.100", "end": "192.0.2.120"}],
-                        "reservations": [
-                            {"address": "192.0.2.10", "mac": "52:54:00:00:00:0a", "name": "shop"}
-                        ],
-                    }
-                ]
-            },
-            ['<host ip="192.0.2.10" mac="52:54:00:00:00:0A" name="web">'],
-            ['<host ip="192.0.2.10" mac="52:54:00:00:00:0A" name="shop">'],
-        ),
-        (
-            {"dns_hosts": [{"address": "192.0.2.9", "names": ["gw", "router"]}]},
-            [],
-            ["<hostname>router</hostname>"],
-        ),
-        (
-            {"port_groups": [{"name": "web", "default": True, "in_kbps": 11}]},
-            ['<inbound average="10" peak="20">'],
-            ['<inbound average="11" peak="20">'],
-        ),
-    ],
-)
-def test_an_edit_changes_only_what_was_asked(
-    changes: dict[str, object], gone: list[str], new: list[str]
-) -> None:
-    before, after = lines(FOUND), lines(found(**changes))
-    assert [each for each in before if each not in after] == gone
-    assert [each for each in after if each not in before] == new
-    assert len(after) - len(before) == len(new) - len(gone)
-
-
-def test_an_address_that_changes_keeps_the_rest_of_its_subnet() -> None:
-    subnets = [{"address": "198.51.100.1/25", "dhcp": [], "reservations": []}]
-    tree = etree.fromstring(found(subnets=subnets))
-    element = tree.find("ip")
-    assert element is not None
-    assert dict(element.attrib) == {"address": "198.51.100.1", "prefix": "25", "localPtr": "yes"}
-    assert element.find("tftp") is not None
-    assert element.find("dhcp/bootp") is not None
-    assert element.find("dhcp/range") is None
-
-
 def test_what_runs_and_what_lasts_mean_the_same() -> None:
-    live = FOUND.replace("connections='2'", "connections='7'")
+    live = FOUND.replace('connections="2"', 'connections="7"')
     assert networks.same(live, FOUND)
     assert networks.digest(live) == networks.digest(FOUND)
     assert not networks.same(live.replace("virbr3", "virbr4"), FOUND)
     running = "<network><forward mode='nat'><nat><port start='1024' end='65535'/></nat></forward></network>"
     assert networks.same(running, "<network><forward mode='nat'/></network>")
-
-
-def test_steps_for_what_runs_remove_before_they_add() -> None:
-    xml = network_build.build(plan_of("nat"), UUID)
-    before = networks.read_plan(xml)
-    assert before is not None
-    wanted = before.model_dump()
-    wanted["subnets"][1]["reservations"] = []
-    wanted["subnets"][0]["reservations"][0]["name"] = "shop"
-    wanted["dns_hosts"] = []
-    wanted["port_groups"] = [GROUPS[0] | {"in_kbps": 7}]
-    wanted["mtu"] = 9000
-    steps = network_updates.updates(xml, before, NetworkPlan.model_validate(wanted))
-    assert [(step.command, step.section, step.subnet) for step in steps] == [
-        ("delete", "ip-dhcp-host", 0),
-        ("add", "ip-dhcp-host", 0),
-        ("delete", "ip-dhcp-host", 1),
-        ("delete", "dns-host", -1),
-        ("delete", "portgroup", -1),
-        ("modify", "portgroup", -1),
-    ]
-    assert steps[1].xml == '<host mac="52:54:00:00:00:0a" name="shop" ip="192.0.2.10"/>'
 
 
 @pytest.mark.parametrize(
@@ -255,3 +133,23 @@ def test_hostile_texts_are_only_text() -> None:
     assert validated(xml).findtext("name") == name
     bomb = "<!DOCTYPE n [<!ENTITY a 'x'><!ENTITY b '&a;&a;'>]><network><name>&b;</name></network>"
     assert networks.read_plan(bomb) is None
+
+
+def test_what_runs_keeps_what_vigie_does_not_know_when_it_changes() -> None:
+    plan = networks.read_plan(FOUND)
+    assert plan is not None
+    wanted = plan.model_dump()
+    wanted["port_groups"][0]["in_kbps"] = 11
+    wanted["subnets"][0]["reservations"][0]["name"] = "shop"
+    added, group = network_updates.updates(FOUND, plan, NetworkPlan.model_validate(wanted))[1:]
+    assert '<lease expiry="0"/>' in added.xml
+    assert 'trustGuestRxFilters="yes"' in group.xml
+    assert 'peak="20"' in group.xml
+
+
+def test_a_peak_goes_when_it_would_win_over_the_rate() -> None:
+    plan = networks.read_plan(FOUND)
+    assert plan is not None
+    xml = network_build.edit(FOUND, plan.model_copy(update={"in_kbps": 9000, "out_kbps": 200}))
+    assert dict(validated(xml).find("bandwidth/inbound").attrib) == {"average": "9000", "burst": "5120"}
+    assert validated(xml).find("bandwidth/outbound").get("peak") == "256"

@@ -1,0 +1,133 @@
+"""Changes of disks, interfaces and shared filesystems in a definition, in place. https://libvirt.org/formatdomain.html"""
+
+from __future__ import annotations
+
+from app.core.vms.compute import DiskPatch
+from app.core.vms.host_devices import FolderAdd
+from app.hypervisor.xml.domains.compute_edit import share_memory
+from app.hypervisor.xml.domains.compute_read import IOTUNE, attribute
+from app.hypervisor.xml.node_devices import folder, folder_at
+from app.hypervisor.xml.write import Element, drop, drop_if_empty, node
+
+# What belongs to the kind of an interface, or to what it was connected to: slirp and passt have the last four.
+_OF_A_KIND = ("source", "target", "vlan", "virtualport", "ip", "route", "portForward", "backend[@type]")
+_IOPS = ("total_iops_sec", "read_iops_sec", "write_iops_sec")
+
+
+def change_disk(disk: Element, patch: DiskPatch) -> None:
+    """Change how a disk is driven and limited."""
+    driver = disk.find("driver")
+    if patch.driver and driver is None:
+        driver = node("driver", name="qemu")
+        disk.insert(0, driver)
+    for name, value in patch.driver.items():
+        wanted = "unmap" if value is True else None if value in (False, "default") else str(value)
+        _set(driver, name, wanted)
+    if not patch.limits:
+        return
+    tune = disk.find("iotune")
+    if tune is None:
+        tune = node("iotune")
+        target = disk.find("target")
+        disk.insert(disk.index(target) + 1 if target is not None else len(disk), tune)
+    for name, limit in patch.limits.items():
+        _set_limit(tune, IOTUNE[name], limit)
+    drop_if_empty(tune)
+
+
+def limits_to_set(disk: Element, patch: DiskPatch) -> dict[str, int]:
+    """What to tell libvirt of a disk that runs, once it is changed: with one limit of a kind it forgets the others."""
+    found: dict[str, int] = {}
+    for kind in ("bps", "iops"):
+        names = [f"read_{kind}", f"write_{kind}"]
+        if any(name in patch.limits for name in names):
+            found |= {IOTUNE[name]: int(disk.findtext(f"iotune/{IOTUNE[name]}") or 0) for name in names}
+    return found
+
+
+def change_nic(
+    nic: Element,
+    *,
+    link_up: bool | None,
+    network: str | None,
+    filter: str | None,
+    in_kbps: int | None,
+    out_kbps: int | None,
+) -> None:
+    """Change an interface's network, cable, traffic filter ("" takes it away) and rates (0 takes one away).
+
+    VLAN tags stay behind with the old network: of a running VM, libvirt shows those of the network as the interface's.
+    A network or filter that it has already keeps its port group or parameters.
+    """
+    now = nic.get("type"), attribute(nic.find("source"), "network")
+    if network is not None and now != ("network", network):
+        nic.set("type", "network")
+        nic.attrib.pop("managed", "")
+        drop(each for path in _OF_A_KIND for each in nic.findall(path))
+        nic.insert(0, node("source", network=network))
+    if link_up is not None:
+        link = nic.find("link")
+        if link is None:
+            link = node("link")
+            nic.append(link)
+        link.set("state", "up" if link_up else "down")
+    if in_kbps is not None or out_kbps is not None:
+        bandwidth = nic.find("bandwidth")
+        if bandwidth is None:
+            bandwidth = node("bandwidth")
+            nic.append(bandwidth)
+        for name, rate in (("inbound", in_kbps), ("outbound", out_kbps)):
+            if rate is not None:
+                _set_rate(bandwidth, name, rate)
+        drop_if_empty(bandwidth)
+    if filter is not None and filter != attribute(nic.find("filterref"), "filter"):
+        drop(nic.findall("filterref"))
+        if filter:
+            nic.append(node("filterref", filter=filter))
+
+
+def add_filesystem(tree: Element, asked: FolderAdd) -> None:
+    """Share a folder of the host by virtiofs; none of this tag twice."""
+    share_memory(tree)
+    devices = tree.find("devices")
+    if devices is not None and folder_at(tree, asked.tag) is None:
+        devices.append(folder(asked))
+
+
+def _set_limit(tune: Element, name: str, limit: int) -> None:
+    """Set one limit of a disk; 0 takes it away.
+
+    libvirt refuses a total beside its parts, QEMU a burst (`_max`) without its limit or below it, and the size of
+    operations without a limit of those.
+    """
+    total = f"total_{name.partition('_')[2]}"
+    gone = [name, total, f"{total}_max", f"{total}_max_length"]
+    if not limit or int(tune.findtext(f"{name}_max") or 0) < limit:
+        gone += [f"{name}_max", f"{name}_max_length"]
+    drop(each for tag in gone for each in tune.findall(tag))
+    if limit:
+        tune.append(node(name, str(limit)))
+    if not any(tune.find(each) is not None for each in _IOPS):
+        drop(tune.findall("size_iops_sec"))
+
+
+def _set_rate(bandwidth: Element, name: str, rate: int) -> None:
+    """Set the average of a direction; 0 takes it away. A peak below it would win over it, so it goes."""
+    found = bandwidth.find(name)
+    if not rate:
+        drop(bandwidth.findall(name))
+    elif found is None:
+        bandwidth.append(node(name, average=str(rate)))
+    else:
+        found.set("average", str(rate))
+        if int(found.get("peak") or 0) < rate:
+            found.attrib.pop("peak", "")
+
+
+def _set(element: Element | None, name: str, value: str | None) -> None:
+    if element is None:
+        return
+    if value is None:
+        element.attrib.pop(name, "")
+    else:
+        element.set(name, value)
