@@ -17,6 +17,18 @@ from app.services.storage import volumes
 from app.services.vms import delete, devices
 from app.services.vms.create import create
 from app.services.vms.undelete import undelete_vm
+from tests.integration.site import Site
+from tests.integration.storage.test_volume_checks import (
+    MIB,
+    ask,
+    code_of,
+    done,
+    host,
+    listed,
+    pool,
+    row,
+    volume,
+)
 
 __all__ = ["host"]
 LOCAL = POOLS["local"]

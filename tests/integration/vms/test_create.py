@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 from lxml import etree
 from pydantic import ValidationError
-from tests.integration.lab.waiting import wait_for_agent
 
 from app.core.errors import Busy, Conflict, InvalidInput
 from app.core.hosts.states import HostState

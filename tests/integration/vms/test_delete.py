@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from app.engine.power import _check_saved
 
 from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
@@ -22,9 +21,11 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services.vms import delete, power, vms
+from app.services.vms.operation import RunningVm
+from app.services.vms.power.restore import check_saved
 from app.services.vms.undelete import undelete_vm
 from tests.integration.site import ACTOR, Site, eventually
-from tests.integration.vms.test_power import run_on
+from tests.integration.vms.test_power import context_on
 
 
 @pytest.fixture
@@ -312,6 +313,6 @@ def test_a_saved_state_that_cannot_be_read_is_not_taken_for_none(host: LabHost, 
     host.exec("dd", "if=/dev/zero", f"of={saved}", "bs=8", "count=1", "conv=notrunc", "status=none")
     vm = site.vm("sleeper")
     assert vm is not None
-    run = run_on(site.engine.host(vm.host_id), vm.uuid)
+    context = context_on(site, site.engine.host(vm.host_id), vm.uuid)
     with pytest.raises(HypervisorRefused):
-        _check_saved(run)
+        check_saved(context, RunningVm(context, vm.uuid), may_reach=False)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.integration.lab.waiting import wait_for_agent
 
 from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
@@ -26,13 +25,13 @@ from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.storage import volumes
 from app.services.vms import definitions, delete, devices
-from app.services.vms.reconfigure import _Seen
+from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.services.vms.rename import rename_vm
 from app.services.vms.undelete import undelete_vm
 from app.tasks.errors import Interrupted
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_create import guest_says
-from tests.integration.vms.test_power import run_on
+from tests.integration.vms.test_power import context_on
 from tests.integration.waiting import wait_for_agent
 
 MIB = 1024**2
@@ -425,12 +424,12 @@ def test_a_crash_as_a_change_is_noted_does_not_let_its_rerun_skip_the_comparison
     host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuid = row(site, Vm).uuid
-    run = run_on(site.engine.host(site.host_ids[host.name]), uuid)
+    context = context_on(site, site.engine.host(site.host_ids[host.name]), uuid)
 
     def crash() -> None:
         raise Interrupted
 
-    monkeypatch.setattr(run, "note_begun", crash)
+    monkeypatch.setattr(context, "note_begun", crash)
     with pytest.raises(HypervisorRefused) as told:
-        _Seen(run, uuid, "of what the asker saw").begin()
+        DefinitionGuard(context, uuid, "of what the asker saw").begin()
     assert told.value.code == "changed_meanwhile"

@@ -222,7 +222,8 @@ def test_a_verb_that_arrived_before_the_connection_was_lost_is_not_a_failure(
         host.virsh("start", "guest")  # the first one, which the look did not see yet
         to.start(uuid)
 
-    assert deliver(run_on(opened, uuid), lambda vm: vm.state.is_active, send)
+    context = context_on(site, opened, uuid)
+    assert deliver(context, RunningVm(context, uuid), lambda vm: vm.state.is_active, send)
     assert times == 2
 
 
@@ -240,8 +241,8 @@ def test_a_start_is_not_sent_again_while_the_first_may_still_be_queued_on_the_ho
         times += 1
         raise HostNotAnswering("passed its deadline")
 
+    context = context_on(site, opened, uuid)
     with pytest.raises(TaskFailed) as failed:
-        context = context_on(site, opened, uuid)
         deliver(context, RunningVm(context, uuid), lambda vm: vm.state.is_active, send)
     assert (failed.value.code, times) == ("outcome_unknown", 1)
 

@@ -38,7 +38,7 @@ class Restore(PowerOperation):
         """Check what was saved, and start from it."""
         vm = RunningVm(context, context.job.uuid)
         if vm.look().state is VmState.SAVED:
-            _check_saved(context, vm, may_reach=parameters.host_access)
+            check_saved(context, vm, may_reach=parameters.host_access)
         return bring(
             context,
             vm,
@@ -50,7 +50,7 @@ class Restore(PowerOperation):
         )
 
 
-def _check_saved(context: TaskContext, vm: RunningVm, *, may_reach: bool) -> None:
+def check_saved(context: TaskContext, vm: RunningVm, *, may_reach: bool) -> None:
     """What was saved may neither reach the host in ways, nor have disks, that the definition lost since.
 
     What cannot be read is for those only who may have guests reach their hosts. Raises TaskFailed, HypervisorRefused.
