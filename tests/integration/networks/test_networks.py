@@ -20,10 +20,14 @@ from app.db.models import Filter, History, Host, Network
 from app.hypervisor.xml.networks import network_build
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services.networks import logical_networks, networks, nwfilters
+from app.services.networks import logical_networks, networks
 from app.services.networks.change import change_network
 from app.services.networks.create import copy_network, create_network
 from app.services.networks.lifecycle import delete_network, start_network, stop_network
+from app.services.networks.nwfilters import nwfilters
+from app.services.networks.nwfilters.change import change_filter
+from app.services.networks.nwfilters.create import create_filter
+from app.services.networks.nwfilters.delete import delete_filter
 from app.services.vms import vms
 from tests.integration.site import Site, eventually
 
@@ -334,7 +338,7 @@ def test_traffic_filters(host: LabHost, site: Site) -> None:
             "rules": [{"action": "accept", "protocol": "tcp", "port_start": 443, "source": "192.0.2.0/24"}],
         }
     )
-    done(site, nwfilters.create_filter, spec)
+    done(site, create_filter, spec)
     assert "shop-web" in host.virsh("nwfilter-list")
     made = shown_filter(site, "shop-web")
     assert made.plan is not None
@@ -346,15 +350,15 @@ def test_traffic_filters(host: LabHost, site: Site) -> None:
     host.virsh("nwfilter-define", str(path))
     # No event tells of filters: the task finds the change, and shows it.
     patch = FilterPatch.model_validate({"rules": [{"action": "reject", "protocol": "icmp"}]})
-    task = site.task(ask(site, nwfilters.change_filter, made.id, patch).id)
+    task = site.task(ask(site, change_filter, made.id, patch).id)
     assert (task.error and task.error.code) == "changed_meanwhile"
     assert shown_filter(site, "shop-web").kept_rules == 1
-    done(site, nwfilters.change_filter, made.id, patch)
+    done(site, change_filter, made.id, patch)
     after = host.virsh("nwfilter-dumpxml", "shop-web")
     assert "<arp " in after
     assert "icmp" in after
     assert "443" not in after
-    done(site, nwfilters.delete_filter, made.id)
+    done(site, delete_filter, made.id)
     assert "shop-web" not in host.virsh("nwfilter-list")
 
 
@@ -363,7 +367,7 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     spec = FilterSpec.model_validate(
         {"name": "shop-db", "host_id": site.host_ids[host.name], "default_in": "drop"}
     )
-    done(site, nwfilters.create_filter, spec)
+    done(site, create_filter, spec)
     guest = host.create_guest("filtered")
     xml = host.virsh("dumpxml", "filtered")
     host.define(
@@ -378,7 +382,7 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     rules = host.exec("iptables-save").stdout
     assert any("vnet" in line and "-j DROP" in line for line in rules.split("\n")), rules
     with pytest.raises(Conflict) as refused:
-        ask(site, nwfilters.delete_filter, made.id)
+        ask(site, delete_filter, made.id)
     assert refused.value.code == "filter_in_use"
     assert host.virsh("dominfo", guest.name)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRecord, FilterSpec
 from app.core.records import Page
 from app.core.tasks.records import TaskRecord
-from app.services.networks import nwfilters
+from app.services.networks.nwfilters import change, create, delete, nwfilters
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -47,7 +47,7 @@ def list_filters(request: Request, query: Annotated[FilterList, Query()], ctx: R
 )
 def create_filter(spec: FilterSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a traffic filter on a host."""
-    return repeat.once(ctx, lambda: accepted(nwfilters.create_filter(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(create.create_filter(ctx, spec)))
 
 
 @router.get("/filters/{id}", name="filter.show", response_model=FilterDetail, responses=problems(404))
@@ -66,7 +66,7 @@ def show_filter(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_filter(id: ObjectPath, patch: FilterPatch, ctx: Writer, version: IfMatch) -> Response:
     """Change a traffic filter; interfaces that use it follow at once."""
-    return accepted(nwfilters.change_filter(ctx, id, patch, version))
+    return accepted(change.change_filter(ctx, id, patch, version))
 
 
 @router.delete(
@@ -78,7 +78,7 @@ def change_filter(id: ObjectPath, patch: FilterPatch, ctx: Writer, version: IfMa
 )
 def delete_filter(id: ObjectPath, ctx: Writer) -> Response:
     """Remove a traffic filter; refused while VMs or other filters use it."""
-    return accepted(nwfilters.delete_filter(ctx, id))
+    return accepted(delete.delete_filter(ctx, id))
 
 
 @router.get(

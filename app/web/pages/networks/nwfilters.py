@@ -12,7 +12,10 @@ from app.core.messages import N_
 from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.services.networks import nwfilters
+from app.services.networks.nwfilters import nwfilters
+from app.services.networks.nwfilters.change import change_filter
+from app.services.networks.nwfilters.create import create_filter
+from app.services.networks.nwfilters.delete import delete_filter
 from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
@@ -62,7 +65,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
         found = nwfilter_form.read(form)
         given = {"name": form["name"], "host_id": form["host_id"]}
         with nwfilter_form.at_their_fields(found, visitor):
-            return nwfilters.create_filter(ctx, FilterSpec.model_validate(found.plan | given))
+            return create_filter(ctx, FilterSpec.model_validate(found.plan | given))
 
     answer = attempt(visitor, form, "filter.create", work)
     if isinstance(answer, Shown):
@@ -109,7 +112,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         defaults = {name: found.plan[name] or "none" for name in ("default_in", "default_out")}
         with nwfilter_form.at_their_fields(found, visitor):
             patch = FilterPatch.model_validate(found.plan | defaults)
-            return nwfilters.change_filter(ctx, id, patch, version)
+            return change_filter(ctx, id, patch, version)
 
     answer = attempt(visitor, form, "filter.change", work, target=id)
     if isinstance(answer, Shown):
@@ -121,7 +124,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
 @router.post("/filters/{id}/delete", name="filter.delete")
 def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the end of a filter."""
-    task = nwfilters.delete_filter(ctx, id)
+    task = delete_filter(ctx, id)
     return go(request, "/filters", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
 
 

@@ -17,7 +17,11 @@ from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
 from app.core.specs import ListQuery
 from app.core.vms.states import VmState
 from app.db import models
-from app.services.networks import logical_networks, mac_conflicts, nwfilters
+from app.services.networks import logical_networks, mac_conflicts
+from app.services.networks.nwfilters import nwfilters
+from app.services.networks.nwfilters.change import change_filter
+from app.services.networks.nwfilters.create import create_filter
+from app.services.networks.nwfilters.delete import delete_filter
 
 MakeCtx = Callable[..., Ctx]
 NOW = datetime.now(UTC)
@@ -155,7 +159,7 @@ def test_filters_that_are_used_stay(ctx: MakeCtx) -> None:
     add_vm(mine, host, "web", MAC, "used")
     for each, code in ((used, "filter_in_use"), (base, "filter_in_use"), (own, "built_in")):
         with pytest.raises(Conflict) as refused:
-            nwfilters.delete_filter(mine, each.id)
+            delete_filter(mine, each.id)
         assert refused.value.code == code
     assert [each.name for each in nwfilters.show_filter(mine, used.id).users] == ["web"]
     assert [each.name for each in nwfilters.show_filter(mine, base.id).referenced_by] == ["top"]
@@ -170,9 +174,9 @@ def test_references_exist_and_never_go_in_circles(ctx: MakeCtx) -> None:
     base = add_filter(mine, host, "base")
     add_filter(mine, host, "top", "<filterref filter='base'/>")
     with pytest.raises(InvalidInput, match=r"references\.0: leads back"):
-        nwfilters.change_filter(mine, base.id, FilterPatch(references=["top"]))
+        change_filter(mine, base.id, FilterPatch(references=["top"]))
     with pytest.raises(InvalidInput, match=r"references\.0: names no traffic filter"):
-        nwfilters.create_filter(mine, FilterSpec(name="new", host_id=host.id, references=["nowhere"]))
+        create_filter(mine, FilterSpec(name="new", host_id=host.id, references=["nowhere"]))
     with pytest.raises(Conflict) as refused:
-        nwfilters.create_filter(mine, FilterSpec(name="top", host_id=host.id))
+        create_filter(mine, FilterSpec(name="top", host_id=host.id))
     assert refused.value.code == "name_taken"

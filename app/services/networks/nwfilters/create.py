@@ -1,0 +1,135 @@
+"""Create a network filter on a host."""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from app.access.context import Ctx
+from app.access.find import ref
+from app.core.errors import Conflict, InvalidInput
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.networks.nwfilters import FilterPlan, FilterSpec
+from app.core.records import Ref
+from app.core.tasks.records import TaskRecord
+from app.db.models import Filter, Host
+from app.hypervisor.xml.nwfilters import read_plan
+from app.services.hosts.checks import require_workable
+from app.services.networks.nwfilters.operation import NwfilterParameters, show
+from app.services.networks.undo import NWFILTER
+from app.tasks import tasks
+from app.tasks.catalogue import declare
+from app.tasks.context import TaskContext
+from app.tasks.errors import TaskFailed
+from app.tasks.operation import IdentityClaim, Locks, Operation, Outcome, Plan, Touch
+from app.tasks.submit import submit
+
+
+class CreateNwfilterParameters(NwfilterParameters):
+    """The filter to be, and the UUID that it gets."""
+
+    plan: FilterPlan
+
+
+@declare
+class CreateNwfilter(Operation[CreateNwfilterParameters]):
+    """Define a filter."""
+
+    kind = "filter.create"
+    title = N_("Create the traffic filter")
+    parameters = CreateNwfilterParameters
+    creates = True
+    explains = frozenset({"filter.appeared"})
+
+    def touches(self, parameters: CreateNwfilterParameters) -> tuple[Touch, ...]:
+        """The host."""
+        return (Touch(Host, parameters.host_id, "network.edit"),)
+
+    def check(self, ctx: Ctx, parameters: CreateNwfilterParameters) -> Plan:
+        """The name must be free on the host, and what it refers to be there. Raises Conflict, InvalidInput."""
+        host = ctx.session.get_one(Host, parameters.host_id)
+        require_workable(ctx, host)
+        _check_name(ctx, host, parameters.plan.name)
+        check_references(ctx, host.id, parameters.plan)
+        return Plan(
+            Ref(kind=ObjectKind.FILTER, id=parameters.target_id, name=parameters.plan.name),
+            ref(host),
+            Locks(holds={_name_lock(host.id, parameters.plan.name)}),
+            claims=(IdentityClaim(host.id, parameters.uuid, parameters.target_id),),
+        )
+
+    def run(self, context: TaskContext, parameters: CreateNwfilterParameters) -> Outcome:
+        """Define it, unless the host has another of its name by now."""
+        uuid, plan = parameters.uuid, parameters.plan
+        if context.make(kind=NWFILTER, uuid=uuid) and context.call(lambda host: host.filters.find(plan.name)):
+            raise TaskFailed(
+                "name_taken",
+                N_("The name is taken."),
+                why=N_("The host has a traffic filter “%(name)s” already."),
+                hint=N_("Choose another name."),
+                params={"name": plan.name},
+            )
+        if context.call(lambda host: host.filters.find(uuid)) is None:
+            context.call(lambda host: host.filters.create(plan, uuid))
+        show(context)
+        result = {"uuid": uuid, "filter_id": parameters.target_id}
+        return Outcome(N_("The traffic filter is made."), result=result)
+
+
+def create_filter(ctx: Ctx, spec: FilterSpec) -> TaskRecord:
+    """Ask for a new traffic filter. Raises InvalidInput naming the field, Conflict, Busy."""
+    ctx.require("network.edit")
+    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view"))
+    if host is None:
+        raise InvalidInput("host_id", N_("names no host that you can see"))
+    parameters = CreateNwfilterParameters(
+        target_id=new_id(ObjectKind.FILTER),
+        host_id=host.id,
+        uuid=str(uuid4()),
+        plan=FilterPlan.model_validate(spec.model_dump(exclude={"host_id"})),
+    )
+    return tasks.record_of(ctx, submit(ctx, CreateNwfilter, parameters))
+
+
+def check_references(ctx: Ctx, host_id: str, plan: FilterPlan) -> None:
+    """Filters that are referred to exist on the host, and none leads back to this one. Raises InvalidInput."""
+    rows = ctx.session.execute(sa.select(Filter.name, Filter.xml).where(Filter.host_id == host_id))
+    texts: dict[str, str] = {row.name: row.xml for row in rows}
+    for number, name in enumerate(plan.references):
+        if name not in texts:
+            raise InvalidInput(f"references.{number}", N_("names no traffic filter of this host"))
+        if plan.name in _reached(name, texts):
+            raise InvalidInput(f"references.{number}", N_("leads back to this filter"))
+
+
+def _reached(name: str, texts: dict[str, str]) -> set[str]:
+    """The filter and all that it refers to, also by way of others."""
+    seen: set[str] = set()
+    left = [name]
+    while left:
+        each = left.pop()
+        if each not in seen and each in texts:
+            seen.add(each)
+            plan, _ = read_plan(texts[each])
+            left += plan.references if plan else []
+    return seen | {name}
+
+
+def _name_lock(host_id: str, name: str) -> str:
+    """One at a time with this name on a host; whatever its length, the lock fits."""
+    return "filter " + hashlib.sha256(f"{host_id} {name}".encode()).hexdigest()
+
+
+def _check_name(ctx: Ctx, host: Host, name: str) -> None:
+    if ctx.session.scalar(sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == name)):
+        raise Conflict(
+            N_("The name is taken."),
+            why=N_("Host %(host)s has a traffic filter “%(name)s” already."),
+            hint=N_("Choose another name."),
+            code="name_taken",
+            params={"host": host.name, "name": name},
+        )

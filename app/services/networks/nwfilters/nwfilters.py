@@ -1,0 +1,111 @@
+"""Network filters of hosts, shown as last read, with their users."""
+
+from __future__ import annotations
+
+import hashlib
+
+import sqlalchemy as sa
+from sqlalchemy.orm import undefer
+
+from app.access.context import Ctx
+from app.access.paging import Order, mentions, page
+from app.core.errors import NotFound
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.networks.nwfilters import (
+    BUILT_IN,
+    FilterDetail,
+    FilterQuery,
+    FilterRecord,
+)
+from app.core.records import Page, Ref
+from app.db.models import Filter, Host, Vm, VmDefinition
+from app.hypervisor.xml.nwfilters import read_plan
+from app.inventory.staleness import is_stale
+
+ORDER = Order({"name": Filter.name, "host": Host.name_key}, default="name", unique=Filter.id)
+
+
+def list_filters(ctx: Ctx, asked: FilterQuery) -> Page[FilterRecord]:
+    """The traffic filters of all hosts, or of one."""
+    query = ctx.visible(sa.select(Filter, Host).join(Host, Host.id == Filter.host_id), "network.view")
+    if asked.host:
+        query = query.where(Filter.host_id == asked.host)
+    if asked.name is not None:
+        query = query.where(Filter.name == asked.name)
+    if asked.built_in is not None:
+        known = Filter.name.in_(sorted(BUILT_IN))
+        query = query.where(known if asked.built_in else sa.not_(known))
+    if asked.q:
+        query = query.where(mentions((Filter.name,), asked.q))
+    return page(ctx, query, asked, ORDER, lambda rows: [_record(ctx, *row) for row in rows])
+
+
+def show_filter(ctx: Ctx, filter_id: str) -> FilterDetail:
+    """One traffic filter with its rules and users. Raises NotFound."""
+    found, host = _row(ctx, filter_id)
+    plan, kept = read_plan(found.xml)
+    return FilterDetail(
+        **_record(ctx, found, host).model_dump(),
+        plan=plan,
+        kept_rules=kept,
+        users=users_of(ctx, found),
+        referenced_by=referrers_of(ctx, found),
+        version=version_of(found),
+    )
+
+
+def xml_of(ctx: Ctx, filter_id: str) -> str:
+    """The definition as last read. Raises NotFound."""
+    return str(_row(ctx, filter_id)[0].xml)
+
+
+def version_of(found: Filter) -> int:
+    """A number that changes with the definition."""
+    return int.from_bytes(hashlib.sha256(found.xml.encode(errors="surrogatepass")).digest()[:6])
+
+
+def users_of(ctx: Ctx, found: Filter) -> list[Ref]:
+    """VMs of the host with an interface that names the filter, now or after their next power-off."""
+    query = sa.select(Vm.id, Vm.name, VmDefinition.parsed, VmDefinition.saved_parsed)
+    query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id == found.host_id)
+    users = []
+    for id_, name, *parsed in ctx.session.execute(ctx.visible(query.order_by(Vm.name_key), "vm.view")):
+        nics = [nic for each in parsed for nic in (each or {}).get("nics", ())]
+        if any(nic.get("filter") == found.name for nic in nics):
+            users.append(Ref(kind=ObjectKind.VM, id=id_, name=name))
+    return users
+
+
+def referrers_of(ctx: Ctx, found: Filter) -> list[Ref]:
+    """Filters of the host that refer to this one."""
+    query = sa.select(Filter.id, Filter.name, Filter.xml).where(
+        Filter.host_id == found.host_id, Filter.id != found.id, Filter.xml.contains(found.name)
+    )
+    referrers = []
+    for id_, name, xml in ctx.session.execute(ctx.visible(query.order_by(Filter.name), "network.view")):
+        plan, _ = read_plan(xml)
+        if plan is not None and found.name in plan.references:
+            referrers.append(Ref(kind=ObjectKind.FILTER, id=id_, name=name))
+    return referrers
+
+
+def _record(ctx: Ctx, found: Filter, host: Host) -> FilterRecord:
+    return FilterRecord(
+        id=found.id,
+        uuid=found.uuid,
+        name=found.name,
+        host_id=host.id,
+        host_name=host.name,
+        built_in=found.name in BUILT_IN,
+        stale=is_stale(ctx, host.state, host.observed_at),
+        observed_at=host.observed_at,
+    )
+
+
+def _row(ctx: Ctx, filter_id: str) -> tuple[Filter, Host]:
+    query = sa.select(Filter, Host).join(Host, Host.id == Filter.host_id).options(undefer(Filter.xml))
+    row = ctx.session.execute(ctx.visible(query.where(Filter.id == filter_id), "network.view")).one_or_none()
+    if row is None:
+        raise NotFound(N_("There is no such traffic filter."))
+    return row[0], row[1]
