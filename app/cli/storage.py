@@ -22,7 +22,7 @@ from app.core.storage.specs import VolumeQuery
 from app.core.storage.uploads import MAX_PART, UploadSpec
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
-from app.services.library import images
+from app.services.library import image_copy, image_import, image_register, images
 from app.services.storage import downloads, storage, uploads, volumes
 
 volume = typer.Typer(no_args_is_help=True, help="Volumes of storage pools, called HOST/POOL/VOLUME.")
@@ -214,7 +214,9 @@ def add_image(
     """Make a volume an image."""
 
     def ask(ctx: Ctx) -> TaskRecord:
-        return images.add_image(ctx, ImageSpec(name=name, volume_id=volume_named(ctx, volume).id, os=os))
+        return image_register.register_image(
+            ctx, ImageSpec(name=name, volume_id=volume_named(ctx, volume).id, os=os)
+        )
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -236,7 +238,7 @@ def import_image(
     def ask(ctx: Ctx) -> TaskRecord:
         given = {"name": name, "url": url, "pool_id": pool_named(ctx, pool).id}
         spec = ImageImport.model_validate(given | {"sha256": sha256, "volume_name": volume, "os": os})
-        return images.import_image(ctx, spec)
+        return image_import.import_image(ctx, spec)
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -252,7 +254,7 @@ def copy_image(
     """Copy an image to another host."""
 
     def ask(ctx: Ctx) -> TaskRecord:
-        return images.copy_image(
+        return image_copy.copy_image(
             ctx, image_named(ctx, name).id, ImageCopySpec(pool_id=pool_named(ctx, pool).id)
         )
 

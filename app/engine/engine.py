@@ -31,7 +31,7 @@ from app.engine.writer import Writer
 from app.hypervisor import Host
 from app.services.operations import load_operations
 from app.services.storage import shared_pools, uploads
-from app.services.vms import cloud_init_drives
+from app.services.vms import cloud_init_removal
 
 log = structlog.get_logger(__name__)
 
@@ -208,7 +208,7 @@ class Engine:
 
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
-            cloud_init_drives.remove_due(self._services, now=datetime.now(UTC))
+            cloud_init_removal.remove_due(self._services, now=datetime.now(UTC))
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""

@@ -66,25 +66,6 @@ class ImageFetch(Spec):
     format: str = "raw"
 
 
-class ImageDownload(Spec):
-    """Params of a task that fetches an image. `url` is sealed: its query may be a key."""
-
-    image_id: str
-    url: str
-    pool: str
-    name: str
-    sha256: str | None
-
-
-class ImageLook(Spec):
-    """Params of a task that makes a volume an image."""
-
-    image_id: str
-    pool: str
-    name: str
-    path: str
-
-
 class ImagePlace(Record):
     """Where an image's file is."""
 

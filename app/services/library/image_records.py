@@ -1,35 +1,49 @@
-"""What the engine writes while it looks at images and copies them."""
+"""What tasks write while they look at images and copy them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from app.core.library.images import ImageLook
 from app.db.models import Image, ImageCopy
+from app.hypervisor.storage.images import ImageFacts
 
 
-def settle(
-    session: Session,
-    look: ImageLook,
-    host_id: str,
-    *,
-    kind: str,
-    format: str,
-    size: int,
-    virtual: int | None,
-    sha256: str,
-    os: str | None,
-) -> None:
-    """The volume is an image now. `os` is a guess: what a person has said stays."""
-    image = session.get(Image, look.image_id)
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """The volume that has an image, on a host: `pool` is the pool's UUID."""
+
+    image_id: str
+    host_id: str
+    pool: str
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContent:
+    """What was found in the file of an image. `os` is a guess: what a person has said stays."""
+
+    facts: ImageFacts
+    size_bytes: int
+    sha256: str
+    os: str | None
+
+
+def settle(session: Session, file: ImageFile, content: ImageContent) -> None:
+    """The volume is an image now."""
+    image = session.get(Image, file.image_id)
     if image is None:
         return
-    image.kind, image.format, image.state = kind, format, "ready"
-    image.size_bytes, image.virtual_bytes, image.sha256 = size, virtual, sha256
-    image.os_id = image.os_id or os
-    place(session, look.image_id, host_id, look.pool, look.name, look.path)
+    facts = content.facts
+    image.kind = "iso" if facts.format == "iso" else "disk"
+    image.format, image.state = facts.volume_format, "ready"
+    image.size_bytes, image.virtual_bytes = content.size_bytes, facts.virtual_bytes
+    image.sha256 = content.sha256
+    image.os_id = image.os_id or content.os
+    place(session, file)
 
 
 def fail(session: Session, image_id: str) -> None:
@@ -39,15 +53,15 @@ def fail(session: Session, image_id: str) -> None:
         image.state = "failed"
 
 
-def place(session: Session, image_id: str, host_id: str, pool: str, name: str, path: str) -> None:
+def place(session: Session, file: ImageFile) -> None:
     """A host has the image."""
-    if session.get(Image, image_id) is None:
+    if session.get(Image, file.image_id) is None:
         return
-    row = session.get(ImageCopy, (image_id, host_id, pool))
+    row = session.get(ImageCopy, (file.image_id, file.host_id, file.pool))
     if row is None:
-        row = ImageCopy(image_id=image_id, host_id=host_id, pool_uuid=pool)
+        row = ImageCopy(image_id=file.image_id, host_id=file.host_id, pool_uuid=file.pool)
         session.add(row)
-    row.volume_name, row.path, row.checked_at = name, path, datetime.now(UTC)
+    row.volume_name, row.path, row.checked_at = file.name, file.path, datetime.now(UTC)
 
 
 def is_placed(session: Session, image_id: str, host_id: str, pool: str) -> bool:

@@ -5,42 +5,23 @@ A seed holds hashes of passwords. It is noted with its VM before it is made, and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Collection
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.orm import Session, aliased
 
-from app.access.context import Actor, Ctx, Services
-from app.core.access.privileges import Role
-from app.core.errors import Busy, Conflict
-from app.core.hosts.states import HostMode, HostState
-from app.core.kinds import ObjectKind
+from app.access.context import Ctx
+from app.core.errors import Conflict
 from app.core.messages import N_
-from app.core.records import Ref
-from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.config import DiskPlan
 from app.core.vms.create import SeedRemoval
-from app.core.vms.states import VmState
-from app.db.models import CloudInitSeed, Host, Pool, Task, Vm, Volume
+from app.db.models import CloudInitSeed, Pool, Vm, Volume
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
 from app.services.storage.volume_locations import may_be_same
-from app.services.storage.volume_users import look_again
-from app.tasks import tasks
 
-log = structlog.get_logger(__name__)
-
-REMOVE = "vm.remove-seed"
-# cloud-init reads its seed before the guest's services start; this is for guests whose agent is very early.
-AFTER_AGENT = timedelta(minutes=2)
-# Without an agent nobody tells that the guest is up.
-WITHOUT_AGENT = timedelta(hours=1)
-RETRY = timedelta(minutes=10)
 HELD_BACK = N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")
 GOES = N_("It goes after the first boot of its VM, or with the VM.")
-_VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
 
 
 def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> None:
@@ -54,7 +35,7 @@ def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> 
 def of_vm(session: Session, vm_id: str) -> SeedRemoval | None:
     """What there is to remove of a VM's seed; None when it has none."""
     seed = session.get(CloudInitSeed, vm_id)
-    return None if seed is None else _removal(session, seed)
+    return None if seed is None else removal_of(session, seed)
 
 
 def forget(session: Session, vm_id: str) -> None:
@@ -148,79 +129,8 @@ def _is_held_back(ctx: Ctx, name: str) -> Conflict:
     )
 
 
-def remove_due(services: Services, *, now: datetime) -> None:
-    """Have the seeds removed whose VMs have booted or are gone. Raises Unavailable."""
-    with services.database.read() as session:
-        if session.scalar(sa.select(CloudInitSeed.vm_id).limit(1)) is None:
-            return
-    with services.database.begin() as session:
-        ctx = Ctx(services, session, _VIGIE, now=now)
-        for seed, vm, host in _open(session):
-            if _is_due(seed, vm, now) and not _is_used(ctx, seed, vm):
-                _enqueue(ctx, seed, vm, host)
-
-
-def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
-    """The seeds on hosts that can be worked on, with their VMs, unless they are being made."""
-    query = sa.select(CloudInitSeed, Vm, Host).join(Host, Host.id == CloudInitSeed.host_id)
-    query = query.outerjoin(Vm, Vm.id == CloudInitSeed.vm_id)
-    active = [state.value for state in ACTIVE_TASK_STATES]
-    making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
-    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
-    # The VM may be on another host by now, where the seed is taken from its drive.
-    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(*usable)))
-    for row in session.execute(query.where(*usable, reached, sa.not_(making))).all():
-        yield row[0], row[1], row[2]
-
-
-def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
-    """Whether nobody needs the seed any more; notes when the VM was first seen running.
-
-    A VM that was cut off before cloud-init can have ended begins anew with its next start.
-    """
-    if seed.tried_at is not None and now - seed.tried_at < RETRY:
-        return False
-    if vm is None:
-        return True
-    state = VmState(vm.state)
-    if seed.keep or state in (VmState.MISSING, VmState.UNKNOWN):
-        return False
-    if state.is_active:
-        seed.booted_at = seed.booted_at or now
-        runs = now - seed.booted_at
-        return runs >= (AFTER_AGENT if vm.agent_connected else WITHOUT_AGENT)
-    if seed.booted_at is None or state is not VmState.SHUTOFF:
-        return False
-    if vm.state_reason != "shutdown" and now - seed.booted_at < WITHOUT_AGENT:
-        seed.booted_at = None
-        return False
-    return True
-
-
-def _is_used(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None) -> bool:
-    """Whether anything but its VM uses the seed, which then stays; this is looked at again later."""
-    mine = "" if vm is None else vm.uuid
-    users = look_again(ctx.session, seed.host_id, seed.pool_uuid, seed.volume_name, mine).users
-    if users:
-        seed.tried_at = ctx.now
-        log.info("seed_in_use", vm=seed.vm_id, users=users[:5])
-    return bool(users)
-
-
-def _enqueue(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
-    on = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
-    target = on if vm is None else Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)
-    seed.tried_at = ctx.now
-    params = _removal(ctx.session, seed).model_dump()
-    try:
-        lock = vm.id if vm is not None else f"{host.id}/seed/{seed.vm_id}"
-        tasks.enqueue(ctx, REMOVE, target=target, host=on, params=params, lock=lock)
-    except Busy:
-        seed.tried_at = None
-        log.info("seed_waits", vm=seed.vm_id)
-
-
-def _removal(session: Session, seed: CloudInitSeed) -> SeedRemoval:
+def removal_of(session: Session, seed: CloudInitSeed) -> SeedRemoval:
+    """What there is to remove of a seed."""
     vm = session.get(Vm, seed.vm_id)
     return SeedRemoval(
         vm_id=seed.vm_id,

@@ -21,7 +21,7 @@ from app.services.storage import task_use
 from app.services.storage.show import show_pools
 from app.services.storage.volume_locations import path_locks
 from app.services.vms import cloud_init_drives, deletions
-from app.services.vms.cloud_init_operations import delete_volume as delete_seed
+from app.services.vms.cloud_init_removal import delete_seed
 from app.services.vms.operation import VmOperation, vm_and_host
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

@@ -23,6 +23,9 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.library import images
+from app.services.library.image_copy import copy_image
+from app.services.library.image_import import import_image
+from app.services.library.image_register import register_image
 from app.services.storage import volumes
 from app.services.vms.create import create
 from tests.fileserver import FileServer, serving
@@ -70,7 +73,7 @@ def take_in(site: Site, volume: str, name: str) -> TaskRecord:
     pools = sa.select(Pool.id).where(Pool.host_id == next(iter(site.host_ids.values())))
     found = row(site, Volume, Volume.name == volume, Volume.pool_id.in_(pools))
     spec = ImageSpec(name=name, volume_id=found.id)
-    return site.task(ask(site, images.add_image, spec), 60)
+    return site.task(ask(site, register_image, spec), 60)
 
 
 def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], site: Site) -> None:
@@ -107,7 +110,7 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
         ask(site, volumes.delete_volume, row(site, Volume, Volume.name == "cloud.qcow2").id)
     assert told.value.code == "volume_in_use"
     with pytest.raises(Conflict) as told:
-        ask(site, images.copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id))
+        ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id))
     assert told.value.code == "image_there"
 
 
@@ -145,9 +148,7 @@ def test_an_iso_is_copied_on_demand_edited_and_forgotten(hosts: list[LabHost], s
     assert take_in(site, "boot.iso", "Boot").state is TaskState.SUCCEEDED
     image = row(site, Image, Image.name == "Boot")
     assert (image.kind, image.format) == ("iso", "raw")
-    task = site.task(
-        ask(site, images.copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id)), 60
-    )
+    task = site.task(ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id)), 60)
     assert task.state is TaskState.SUCCEEDED, task
     assert "boot.iso" in second.virsh("vol-list", "local")
     with site.services.database.begin() as session:
@@ -171,9 +172,7 @@ def test_attacks_changed_files_and_volumes_in_use_are_refused(hosts: list[LabHos
     assert take_in(site, "cloud.qcow2", "Tiny").state is TaskState.SUCCEEDED
     image = row(site, Image, Image.name == "Tiny")
     first.exec("sh", "-c", f"printf x | dd of={POOLS['local']}/cloud.qcow2 bs=1 seek=70000 conv=notrunc")
-    task = site.task(
-        ask(site, images.copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id)), 60
-    )
+    task = site.task(ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id)), 60)
     assert (task.state, task.error.code if task.error else None) == (TaskState.FAILED, "wrong_checksum")
     assert "cloud.qcow2" not in second.virsh("vol-list", "local")
     with pytest.raises(Conflict) as told:
@@ -196,7 +195,7 @@ def import_(site: Site, server: FileServer, path: str, **given: object) -> TaskR
         "pool_id": row(site, Pool, Pool.host_id == pool, Pool.name == "local").id,
         "sha256": hashlib.sha256(server.content).hexdigest(),
     }
-    return site.task(ask(site, images.import_image, ImageImport.model_validate(spec | given)), 60)
+    return site.task(ask(site, import_image, ImageImport.model_validate(spec | given)), 60)
 
 
 @pytest.fixture
@@ -275,13 +274,13 @@ def test_an_import_is_cancelled_and_leaves_nothing(
         pool_id=pool.id,
         sha256=hashlib.sha256(served.content).hexdigest(),
     )
-    task_id = ask(importing, images.import_image, spec)
+    task_id = ask(importing, import_image, spec)
     eventually(lambda: row(importing, Task, Task.id == task_id).made, 15, "it has begun")
     image = row(importing, Image, Image.name == "Slow")
     with importing.services.database.begin() as session, pytest.raises(Busy):
         images.forget_image(importing.ctx(session), image.id)
     with pytest.raises(Busy):
-        ask(importing, images.import_image, spec.model_copy(update={"name": "Same file"}))
+        ask(importing, import_image, spec.model_copy(update={"name": "Same file"}))
     importing.cancel(task_id)
     assert importing.task(task_id, 20).state is TaskState.CANCELLED
     fresh_lab.hosts[0].virsh("pool-refresh", "local")
@@ -303,5 +302,5 @@ def test_what_may_not_be_imported_is_said_at_once(importing: Site, served: FileS
 def test_nothing_is_imported_unless_a_server_is_allowed(site: Site) -> None:
     spec = ImageImport(name="X", url="https://images.example.org/a.img", pool_id="pool_2222222222222222")
     with pytest.raises(Conflict) as refused:
-        ask(site, images.import_image, spec)
+        ask(site, import_image, spec)
     assert refused.value.code == "imports_off"

@@ -22,7 +22,7 @@ from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.library import images
+from app.services.library.image_register import register_image
 from app.services.storage import downloads, pools, storage, uploads, volumes
 from app.services.vms import definitions, devices
 from app.services.vms.create import create
@@ -97,7 +97,7 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
             volumes.create_volume,
             (VolumeSpec(pool_id=found_in, name="over.qcow2", backing_volume_id=found.id),),
         ),
-        "image": (images.add_image, (ImageSpec(name="stolen", volume_id=found.id),)),
+        "image": (register_image, (ImageSpec(name="stolen", volume_id=found.id),)),
         "attach": (devices.add_disk, (vm.id, DiskSpec(volume_id=found.id))),
         "create": (
             create.create_vm,

@@ -12,7 +12,7 @@ from app.core.vms.states import VmState
 from app.db.models import RemovedVm
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
-from app.services.library import images
+from app.services.library.image_register import register_image
 from app.services.storage import volumes
 from app.services.vms import delete, devices
 from app.services.vms.create import create
@@ -96,7 +96,7 @@ def test_a_floppy_writes_to_nothing(host: LabHost, site: Site) -> None:
 
 def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> None:
     image, base = made(site, "image.raw"), made(site, "base.raw")
-    done(site, images.add_image, ImageSpec(name="golden", volume_id=image))
+    done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
         volumes.create_volume,
@@ -113,7 +113,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
         vm = site.vm(name)
         assert vm is not None
         done(site, delete.delete_vm, vm.id, RemovalSpec())
-    done(site, images.add_image, ImageSpec(name="golden", volume_id=image))
+    done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
         volumes.create_volume,

@@ -28,7 +28,7 @@ from app.hypervisor.storage.images import ImageRefused
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.library import images
+from app.services.library.image_register import register_image
 from app.services.storage import downloads, storage, uploads, volumes
 from app.services.storage.upload_locks import PartClaim
 from app.tasks import queue
@@ -206,7 +206,7 @@ def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: L
     assert host.virsh("domstate", "user").strip() == "shut off"
     golden = VolumeSpec(pool_id=pool_id(site), name="golden.qcow2", size_bytes=MIB)
     done(site, volumes.create_volume, golden)
-    done(site, images.add_image, ImageSpec(name="golden", volume_id=id_of(site, golden.name)))
+    done(site, register_image, ImageSpec(name="golden", volume_id=id_of(site, golden.name)))
     xml = host.virsh("dumpxml", "--inactive", "user").replace("/user.qcow2'", "/golden.qcow2'")
     host.define(xml)
     eventually(lambda: "user" in users(site, golden.name), 15, "its new definition is read")

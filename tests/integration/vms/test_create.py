@@ -35,6 +35,7 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.library import images
+from app.services.library.image_register import register_image
 from app.services.storage import downloads, volumes
 from app.services.vms import cloud_init_drives, delete, devices
 from app.services.vms.create import create
@@ -201,7 +202,7 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
         ctx = site.ctx(session)
         assert "cloud-seed.iso" not in str(images.volume_options(ctx))
         for refused in (
-            lambda: images.add_image(ctx, ImageSpec(volume_id=seed, name="mine")),
+            lambda: register_image(ctx, ImageSpec(volume_id=seed, name="mine")),
             lambda: volumes.clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
             lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
         ):

@@ -20,7 +20,7 @@ from app.core.vms import device_defaults
 from app.core.vms.config import DiskPlan, Limits, VolumePlan
 from app.core.vms.create_spec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
-from app.services.library.images import fetch_to
+from app.services.library.image_copy import fetch_to
 from app.services.storage.volume_checks import require_usable
 from app.services.storage.volume_locations import locks_of
 from app.services.storage.volume_names import free_name, is_there

@@ -17,7 +17,7 @@ from app.core.vms.config import Blueprint, DiskPlan
 from app.core.vms.observations import VmObservation
 from app.db.models import Host
 from app.services.hosts.checks import require_workable
-from app.services.library.image_operations import fetch
+from app.services.library.image_copy import fetch
 from app.services.storage import task_checks, task_use
 from app.services.storage.created_volumes import create_volume
 from app.services.storage.show import show_pools

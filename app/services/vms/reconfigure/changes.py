@@ -14,7 +14,7 @@ from app.core.vms.config import DiskPlan, NicPlan
 from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.db.models import Network
 from app.hypervisor.domains.effects import Effect
-from app.services.library.image_operations import fetch
+from app.services.library.image_copy import fetch
 from app.services.storage import task_checks, task_use
 from app.services.storage.created_volumes import create_volume
 from app.services.storage.show import show_pools

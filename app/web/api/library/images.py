@@ -12,7 +12,7 @@ from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, Imag
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services.library import images
+from app.services.library import image_copy, image_import, image_register, images
 from app.web.api.shapes import (
     Exported,
     IfMatch,
@@ -41,26 +41,26 @@ def list_images(request: Request, query: Annotated[ImageListQuery, Query()], ctx
 
 @router.post(
     "/images",
-    name="image.import",
+    name="image.register",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def add_image(spec: ImageSpec, ctx: Writer, repeat: Once) -> Response:
+def register_image(spec: ImageSpec, ctx: Writer, repeat: Once) -> Response:
     """Make a volume an image: it is looked at before anything opens it, and its sum is taken."""
-    return repeat.once(ctx, lambda: accepted(images.add_image(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(image_register.register_image(ctx, spec)))
 
 
 @router.post(
     "/images/imports",
-    name="image.download",
+    name="image.import",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
 def import_image(spec: ImageImport, ctx: Writer, repeat: Once) -> Response:
     """Fetch a file from another server into a pool and make it an image. The settings say from which servers."""
-    return repeat.once(ctx, lambda: accepted(images.import_image(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(image_import.import_image(ctx, spec)))
 
 
 @router.get("/images/{id}", name="image.show", response_model=ImageRecord, responses=problems(404))
@@ -95,4 +95,4 @@ def forget_image(id: ObjectPath, ctx: Writer) -> Response:
 )
 def copy_image(id: ObjectPath, asked: ImageCopySpec, ctx: Writer, repeat: Once) -> Response:
     """Copy an image to another host. Making a VM there does so by itself."""
-    return repeat.once(ctx, lambda: accepted(images.copy_image(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(image_copy.copy_image(ctx, id, asked)))

@@ -11,7 +11,7 @@ from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, Imag
 from app.core.messages import N_
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
-from app.services.library import images, os_variants
+from app.services.library import image_copy, image_import, image_register, images, os_variants
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
@@ -43,7 +43,7 @@ def ask(request: Request, ctx: Reader) -> Response:
     return _draw_new(request, ctx, Shown(values))
 
 
-@router.post("/images/new", name="image.import")
+@router.post("/images/new", name="image.register")
 def add(request: Request, form: Posted, visitor: Signed) -> Response:
     """Ask for an image."""
 
@@ -54,24 +54,24 @@ def add(request: Request, form: Posted, visitor: Signed) -> Response:
             "os": form["os"] or None,
             "notes": form["notes"],
         }
-        return images.add_image(ctx, _spec(given))
+        return image_register.register_image(ctx, _spec(given))
 
-    answer = attempt(visitor, form, "image.import", work)
+    answer = attempt(visitor, form, "image.register", work)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_new(request, ctx, answer)
     return go(request, "/images", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
 
 
-@router.post("/images/import", name="image.download")
+@router.post("/images/import", name="image.import")
 def import_(request: Request, form: Posted, visitor: Signed) -> Response:
     """Ask for a file of another server to be fetched."""
 
     def work(ctx: Ctx) -> TaskRecord:
         empty = {key: form[key] or None for key in ("os", "sha256", "volume_name")}
-        return images.import_image(ctx, form.read(ImageImport, **empty))
+        return image_import.import_image(ctx, form.read(ImageImport, **empty))
 
-    answer = attempt(visitor, form, "image.download", work)
+    answer = attempt(visitor, form, "image.import", work)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_new(request, ctx, Shown(), answer)
@@ -104,7 +104,7 @@ def copy(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     """Ask for a copy on another host."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return images.copy_image(ctx, id, form.read(ImageCopySpec))
+        return image_copy.copy_image(ctx, id, form.read(ImageCopySpec))
 
     answer = attempt(visitor, form, "image.copy", work, target=id)
     if isinstance(answer, Shown):
@@ -139,7 +139,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
         fetch=fetch or Shown(),
         volumes=images.volume_options(ctx),
         pools=images.pool_options(ctx),
-        servers=images.imports_from(ctx),
+        servers=image_import.imports_from(ctx),
         systems=os_variants.list_systems(ctx).items,
     )
 

@@ -23,7 +23,7 @@ from app.db.models import (
 )
 from app.services.library import images
 from app.services.vms import cloud_init_drives
-from app.services.vms.cloud_init_drives import AFTER_AGENT, REMOVE, WITHOUT_AGENT, remove_due
+from app.services.vms.cloud_init_removal import AFTER_AGENT, WITHOUT_AGENT, RemoveSeed, remove_due
 from app.services.vms.create import choices
 from app.services.vms.create.cloud_init import seed_texts
 from tests.databases import Contexts
@@ -70,7 +70,7 @@ def removed(ctx: Contexts, services: Services, after: timedelta, **vm: Any) -> b
         session.execute(sa.update(Vm).where(Vm.id == VM).values(**vm))
     ctx.commit()
     remove_due(services, now=BEGIN + after)
-    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == REMOVE)) is not None
+    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == RemoveSeed.kind)) is not None
 
 
 def test_a_vm_that_never_ran_keeps_its_seed(seed: Contexts, services: Services) -> None:
@@ -234,7 +234,7 @@ def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts
     there = {"host_id": "host_2", "agent_connected": True}
     assert not removed(seed, services, SOON, state="running", **there)
     assert removed(seed, services, AFTER_AGENT + 2 * SOON)
-    task = seed().session.scalars(sa.select(Task).where(Task.kind == REMOVE)).one()
+    task = seed().session.scalars(sa.select(Task).where(Task.kind == RemoveSeed.kind)).one()
     assert (task.host_id, task.params["host"], task.params["vm_host"]) == ("host_1", "host_1", "host_2")
 
 

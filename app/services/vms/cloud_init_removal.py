@@ -1,0 +1,193 @@
+"""Remove the media of first boots once their VMs have booted, or are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+import structlog
+from pydantic import ConfigDict
+from sqlalchemy.orm import Session
+
+from app.access.context import Actor, Ctx, Services
+from app.access.find import ref
+from app.core.access.privileges import Role
+from app.core.errors import Busy, HypervisorRefused, VmGone
+from app.core.hosts.states import HostMode, HostState
+from app.core.messages import N_
+from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.core.vms.create import SeedRemoval
+from app.core.vms.states import VmState
+from app.db.models import CloudInitSeed, Host, Task, Vm
+from app.hypervisor import Host as OpenHost
+from app.services.storage import task_use
+from app.services.storage.show import show_pools
+from app.services.storage.volume_users import look_again
+from app.services.vms import cloud_init_drives
+from app.services.vms.operation import RunningVm
+from app.tasks.catalogue import declare
+from app.tasks.context import TaskContext
+from app.tasks.errors import TaskFailed
+from app.tasks.operation import Locks, Operation, Outcome, Parameters, Plan, Touch
+from app.tasks.submit import submit
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+# cloud-init reads its seed before the guest's services start; this is for guests whose agent is very early.
+AFTER_AGENT = timedelta(minutes=2)
+# Without an agent nobody tells that the guest is up.
+WITHOUT_AGENT = timedelta(hours=1)
+RETRY = timedelta(minutes=10)
+_VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
+
+
+class RemoveSeedParameters(Parameters, SeedRemoval):
+    """The seed and its VM. The target is the VM, or the seed's host when the VM is gone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+@declare
+class RemoveSeed(Operation[RemoveSeedParameters]):
+    """Take the seed out of the VM's drive, which stays, and delete its volume. Works on the seed's host."""
+
+    kind = "vm.remove-seed"
+    title = N_("Remove the cloud-init seed")
+    parameters = RemoveSeedParameters
+
+    def touches(self, parameters: RemoveSeedParameters) -> tuple[Touch, ...]:
+        """The host, and the VM if there is one."""
+        host = Touch(Host, parameters.host_id, "vm.edit")
+        return (host,) if parameters.uuid is None else (host, Touch(Vm, parameters.vm_id, "vm.edit"))
+
+    def check(self, ctx: Ctx, parameters: RemoveSeedParameters) -> Plan:
+        """The VM is held alone; what else uses the seed is looked at as it is deleted."""
+        host = ctx.session.get_one(Host, parameters.host_id)
+        if parameters.uuid is None:
+            locks = Locks(holds={f"{host.id}/seed/{parameters.vm_id}"})
+            return Plan(ref(host), ref(host), locks, holds_target=False)
+        return Plan(ref(ctx.session.get_one(Vm, parameters.vm_id)), ref(host))
+
+    def run(self, context: TaskContext, parameters: RemoveSeedParameters) -> Outcome:
+        """Empty the drive, then delete the volume."""
+        if parameters.uuid is not None:
+            _eject(context, parameters.uuid, parameters)
+        delete_seed(context, parameters)
+        return Outcome(N_("The cloud-init seed was removed."))
+
+
+def delete_seed(context: TaskContext, seed: SeedRemoval) -> None:
+    """Delete the seed's volume, and forget that there was one. What is gone already is no error.
+
+    Raises TaskFailed (volume_in_use) when anything but its VM uses it by now.
+    """
+    try:
+        found = context.call(lambda host: host.storage.find_volume(seed.pool, seed.name))
+        if found is not None:
+            task_use.refuse_used(context, seed.pool, seed.name, found.path, but=seed.uuid or "")
+            context.call(lambda host: host.storage.delete_volume(seed.pool, seed.name))
+    except HypervisorRefused as error:
+        if error.code != "no_such_pool":
+            raise
+    context.write(partial(cloud_init_drives.forget, vm_id=seed.vm_id))
+    show_pools(context, {seed.pool})
+
+
+def _eject(context: TaskContext, uuid: str, seed: SeedRemoval) -> None:
+    """Empty the drive where it holds the seed, in what runs and in what is saved. Raises TaskFailed."""
+    moved = seed.vm_host is not None and seed.vm_host != context.job.host_id
+
+    def ask(verb: Callable[[OpenHost], T]) -> T:
+        return verb(context.other(str(seed.vm_host))) if moved else context.call(verb)
+
+    try:
+        held = ask(lambda host: host.hardware.holds(uuid, seed.target, seed.name))
+        if held and not ask(lambda host: host.hardware.change_medium(uuid, seed.target, None)).now:
+            raise TaskFailed(
+                "seed_in_use",
+                N_("The guest holds the CD with its cloud-init seed."),
+                why=N_("Drive %(target)s cannot be emptied now."),
+                hint=N_("Vigie tries again; shut the VM down to have it removed at once."),
+                params={"target": seed.target},
+            )
+        if not moved:
+            RunningVm(context, uuid).show()
+    except VmGone:
+        return
+
+
+def remove_due(services: Services, *, now: datetime) -> None:
+    """Have the seeds removed whose VMs have booted or are gone. Raises Unavailable."""
+    with services.database.read() as session:
+        if session.scalar(sa.select(CloudInitSeed.vm_id).limit(1)) is None:
+            return
+    with services.database.begin() as session:
+        ctx = Ctx(services, session, _VIGIE, now=now)
+        for seed, vm, host in _open(session):
+            if _is_due(seed, vm, now) and not _is_used(ctx, seed, vm):
+                _submit(ctx, seed, vm, host)
+
+
+def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
+    """The seeds on hosts that can be worked on, with their VMs, unless they are being made."""
+    query = sa.select(CloudInitSeed, Vm, Host).join(Host, Host.id == CloudInitSeed.host_id)
+    query = query.outerjoin(Vm, Vm.id == CloudInitSeed.vm_id)
+    active = [state.value for state in ACTIVE_TASK_STATES]
+    making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
+    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
+    # The VM may be on another host by now, where the seed is taken from its drive.
+    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(*usable)))
+    for row in session.execute(query.where(*usable, reached, sa.not_(making))).all():
+        yield row[0], row[1], row[2]
+
+
+def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
+    """Whether nobody needs the seed any more; notes when the VM was first seen running.
+
+    A VM that was cut off before cloud-init can have ended begins anew with its next start.
+    """
+    if seed.tried_at is not None and now - seed.tried_at < RETRY:
+        return False
+    if vm is None:
+        return True
+    state = VmState(vm.state)
+    if seed.keep or state in (VmState.MISSING, VmState.UNKNOWN):
+        return False
+    if state.is_active:
+        seed.booted_at = seed.booted_at or now
+        runs = now - seed.booted_at
+        return runs >= (AFTER_AGENT if vm.agent_connected else WITHOUT_AGENT)
+    if seed.booted_at is None or state is not VmState.SHUTOFF:
+        return False
+    if vm.state_reason != "shutdown" and now - seed.booted_at < WITHOUT_AGENT:
+        seed.booted_at = None
+        return False
+    return True
+
+
+def _is_used(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None) -> bool:
+    """Whether anything but its VM uses the seed, which then stays; this is looked at again later."""
+    mine = "" if vm is None else vm.uuid
+    users = look_again(ctx.session, seed.host_id, seed.pool_uuid, seed.volume_name, mine).users
+    if users:
+        seed.tried_at = ctx.now
+        log.info("seed_in_use", vm=seed.vm_id, users=users[:5])
+    return bool(users)
+
+
+def _submit(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
+    seed.tried_at = ctx.now
+    parameters = RemoveSeedParameters(
+        target_id=host.id if vm is None else vm.id,
+        host_id=host.id,
+        **cloud_init_drives.removal_of(ctx.session, seed).model_dump(),
+    )
+    try:
+        submit(ctx, RemoveSeed, parameters)
+    except Busy:
+        seed.tried_at = None
+        log.info("seed_waits", vm=seed.vm_id)
