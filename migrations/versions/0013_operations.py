@@ -8,6 +8,12 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+# Kinds of tasks that are called otherwise, and their titles, in the order in which they can be renamed.
+RENAMED = (
+    (("image.import", "Import the image"), ("image.register", "Register the image")),
+    (("image.download", "Fetch the image"), ("image.import", "Import the image")),
+)
+
 
 # Kinds of tasks, and actions of the audit, that have other names from now on.
 KINDS = {
@@ -42,6 +48,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Forget claims; of the reservations of a task, one host's is kept."""
     _rename({new: old for old, new in KINDS.items()})
+    for before, after in reversed(RENAMED):
+        _rename(after, before)
     op.drop_table("identity_claim")
     _key_reservations("task_id")
     with op.batch_alter_table("task") as table:
@@ -65,6 +73,12 @@ def _key_reservations(*key: str) -> None:
     op.create_index("ix_reservation_host_id", "reservation", ["host_id"])
     if rows:
         connection.execute(sa.insert(made), [dict(row._mapping) for row in rows.values()])
+
+
+def _rename(before: tuple[str, str], after: tuple[str, str]) -> None:
+    task = sa.table("task", sa.column("kind"), sa.column("title"))
+    of_kind = sa.update(task).where(task.c.kind == before[0])
+    op.get_bind().execute(of_kind.values(kind=after[0], title=after[1]))
 
 
 def _claim() -> None:
