@@ -8,16 +8,17 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
+from app.access.find import find, ref
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_version, save_named
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict
 from app.core.ids import new_id
 from app.core.inventory.records import DatacenterRecord
 from app.core.inventory.specs import DatacenterSpec
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import TREE
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Datacenter, Host
 
@@ -36,7 +37,7 @@ def list_datacenters(ctx: Ctx, asked: ListQuery) -> Page[DatacenterRecord]:
 
 def show_datacenter(ctx: Ctx, datacenter_id: str) -> DatacenterRecord:
     """One datacenter."""
-    return _records(ctx, [_get(ctx, datacenter_id)])[0]
+    return _records(ctx, [find(ctx, Datacenter, datacenter_id, "datacenter.view")])[0]
 
 
 def create_datacenter(ctx: Ctx, spec: DatacenterSpec) -> DatacenterRecord:
@@ -51,8 +52,7 @@ def update_datacenter(
     ctx: Ctx, datacenter_id: str, spec: DatacenterSpec, expected_version: int | None = None
 ) -> DatacenterRecord:
     """Rename a datacenter."""
-    ctx.require("datacenter.edit")
-    row = _get(ctx, datacenter_id, lock=True)
+    row = find(ctx, Datacenter, datacenter_id, "datacenter.edit", lock=True)
     check_version(row, expected_version)
     row.version += 1
     save_named(ctx, row, spec.name)
@@ -61,8 +61,7 @@ def update_datacenter(
 
 def delete_datacenter(ctx: Ctx, datacenter_id: str) -> None:
     """Remove a datacenter that has no hosts."""
-    ctx.require("datacenter.edit")
-    row = _get(ctx, datacenter_id, lock=True)
+    row = find(ctx, Datacenter, datacenter_id, "datacenter.edit", lock=True)
     hosts = ctx.session.scalar(sa.select(sa.func.count()).where(Host.datacenter_id == row.id)) or 0
     if hosts:
         raise Conflict(
@@ -73,25 +72,14 @@ def delete_datacenter(ctx: Ctx, datacenter_id: str) -> None:
             params={"count": hosts},
         )
     ctx.session.delete(row)
-    audit.record(ctx, "datacenter.delete", target=_ref(row))
+    audit.record(ctx, "datacenter.delete", target=ref(row))
     ctx.notify(TREE, row.id)
 
 
 def _changed(ctx: Ctx, row: Datacenter, action: str) -> DatacenterRecord:
-    audit.record(ctx, action, target=_ref(row))
+    audit.record(ctx, action, target=ref(row))
     ctx.notify(TREE, row.id)
     return _records(ctx, [row])[0]
-
-
-def _get(ctx: Ctx, datacenter_id: str, *, lock: bool = False) -> Datacenter:
-    row = ctx.session.get(Datacenter, datacenter_id, with_for_update=lock or None)
-    if row is None or not ctx.can("datacenter.view", row):
-        raise NotFound(N_("There is no such datacenter."))
-    return row
-
-
-def _ref(row: Datacenter) -> Ref:
-    return Ref(kind=ObjectKind.DATACENTER, id=row.id, name=row.name)
 
 
 def _records(ctx: Ctx, rows: Sequence[Datacenter]) -> list[DatacenterRecord]:

@@ -59,7 +59,7 @@ class CopyImage(ImageOperation[CopyImageParameters]):
     def check(self, ctx: Ctx, parameters: CopyImageParameters) -> Plan:
         """Raises Conflict (image_there, host_not_connected…)."""
         image = ctx.session.get_one(Image, parameters.target_id)
-        pool, host = pool_and_host(ctx, parameters.host_id, parameters.pool)
+        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         if not ctx.begins:
             _refuse_there(ctx, image, host)

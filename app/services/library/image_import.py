@@ -55,7 +55,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
 
     def check(self, ctx: Ctx, parameters: ImportImageParameters) -> Plan:
         """The name must be free in the pool. Raises Conflict (volume_exists, host_not_connected…)."""
-        pool, host = pool_and_host(ctx, parameters.host_id, parameters.pool)
+        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         volumes.refuse_taken(ctx, pool, parameters.name)
         image = ctx.session.get_one(Image, parameters.target_id)

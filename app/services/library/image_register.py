@@ -50,7 +50,7 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
 
     def check(self, ctx: Ctx, parameters: RegisterImageParameters) -> Plan:
         """Nothing may use the volume. Raises Conflict (volume_in_use, …), Busy, VolumeRefused."""
-        pool, host = pool_and_host(ctx, parameters.host_id, parameters.pool)
+        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         locks = locks_of(ctx.session, pool, parameters.name)
         require_free(ctx, *locks)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
-from app.access.context import Ctx
 from app.access.find import FINDABLE
 from app.core.errors import NotFound
 from app.db.models import Host, Image, Pool
@@ -37,10 +37,10 @@ class ImageOperation(Operation[ImageP]):
         return (image, Touch(Pool, parameters.pool_id, "volume.edit")) if parameters.pool_id else (image,)
 
 
-def pool_and_host(ctx: Ctx, host_id: str, uuid: str) -> tuple[Pool, Host]:
+def pool_and_host(session: Session, host_id: str, uuid: str) -> tuple[Pool, Host]:
     """The rows of a pool, by libvirt's UUID on its host, and of the host. Raises NotFound."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id)
-    row = ctx.session.execute(query.where(Pool.host_id == host_id, Pool.uuid == uuid)).one_or_none()
+    row = session.execute(query.where(Pool.host_id == host_id, Pool.uuid == uuid)).one_or_none()
     if row is None:
         raise NotFound(FINDABLE[Pool].missing)
     return row[0], row[1]

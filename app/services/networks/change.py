@@ -54,7 +54,7 @@ class ChangeNetwork(NetworkOperation[ChangeNetworkParameters]):
     def check(self, ctx: Ctx, parameters: ChangeNetworkParameters) -> Plan:
         """Bridge and subnets must be free on the host. Raises Conflict, InvalidInput naming the field."""
         plan = super().check(ctx, parameters)
-        network, host = network_and_host(ctx, parameters.target_id)
+        network, host = network_and_host(ctx.session, parameters.target_id)
         if not network.persistent:
             raise Conflict(
                 N_("This cannot be done now."),

@@ -39,7 +39,7 @@ class StartNetwork(NetworkOperation[NetworkParameters]):
     def check(self, ctx: Ctx, parameters: NetworkParameters) -> Plan:
         """Raises Conflict when it runs."""
         plan = super().check(ctx, parameters)
-        network, _ = network_and_host(ctx, parameters.target_id)
+        network, _ = network_and_host(ctx.session, parameters.target_id)
         if network.active:
             refuse_needless(ctx, N_("The network runs."))
         return plan
@@ -62,7 +62,7 @@ class StopNetwork(NetworkOperation[NetworkParameters]):
     def check(self, ctx: Ctx, parameters: NetworkParameters) -> Plan:
         """Raises Conflict: it is off, or running VMs are connected to it (network_in_use)."""
         plan = super().check(ctx, parameters)
-        network, _ = network_and_host(ctx, parameters.target_id)
+        network, _ = network_and_host(ctx.session, parameters.target_id)
         if not network.active:
             refuse_needless(ctx, N_("The network is off."))
         refuse_used(ctx, network, running_only=True)
@@ -101,7 +101,7 @@ class DeleteNetwork(NetworkOperation[NetworkParameters]):
     def check(self, ctx: Ctx, parameters: NetworkParameters) -> Plan:
         """Raises Conflict (network_in_use) naming the VMs."""
         plan = super().check(ctx, parameters)
-        network, _ = network_and_host(ctx, parameters.target_id)
+        network, _ = network_and_host(ctx.session, parameters.target_id)
         refuse_used(ctx, network, running_only=False)
         return plan
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
@@ -35,15 +37,15 @@ class NetworkOperation(Operation[P]):
 
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The network on its host, held alone. Raises Conflict when nothing may be changed on the host."""
-        network, host = network_and_host(ctx, parameters.target_id)
+        network, host = network_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         return Plan(ref(network), ref(host))
 
 
-def network_and_host(ctx: Ctx, network_id: str) -> tuple[Network, Host]:
+def network_and_host(session: Session, network_id: str) -> tuple[Network, Host]:
     """The rows of a network that was found, and of its host."""
-    network = ctx.session.get_one(Network, network_id)
-    return network, ctx.session.get_one(Host, network.host_id)
+    network = session.get_one(Network, network_id)
+    return network, session.get_one(Host, network.host_id)
 
 
 def refuse_needless(ctx: Ctx, why: str) -> None:

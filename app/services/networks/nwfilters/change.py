@@ -50,7 +50,7 @@ class ChangeNwfilter(NwfilterOperation[ChangeNwfilterParameters]):
     def check(self, ctx: Ctx, parameters: ChangeNwfilterParameters) -> Plan:
         """What it refers to must be there. Raises Conflict, InvalidInput naming the field."""
         plan = super().check(ctx, parameters)
-        check_references(ctx, plan.host.id, parameters.plan)
+        check_references(ctx.session, plan.host.id, parameters.plan)
         return plan
 
     def run(self, context: TaskContext, parameters: ChangeNwfilterParameters) -> Outcome:
@@ -78,7 +78,7 @@ def change_filter(
 ) -> TaskRecord:
     """Ask for a change. Raises EditConflict when the definition is not the one that was seen, Conflict, InvalidInput."""
     find(ctx, Filter, filter_id, "network.edit")
-    found, host = filter_and_host(ctx, filter_id)
+    found, host = filter_and_host(ctx.session, filter_id)
     refuse_built_in(found)
     if expected_version is not None and expected_version != version_of(found):
         raise EditConflict(

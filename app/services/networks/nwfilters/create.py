@@ -6,6 +6,7 @@ import hashlib
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.access.find import ref
@@ -54,7 +55,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
         host = ctx.session.get_one(Host, parameters.host_id)
         require_workable(ctx, host)
         _check_name(ctx, host, parameters.plan.name)
-        check_references(ctx, host.id, parameters.plan)
+        check_references(ctx.session, host.id, parameters.plan)
         return Plan(
             Ref(kind=ObjectKind.FILTER, id=parameters.target_id, name=parameters.plan.name),
             ref(host),
@@ -95,9 +96,9 @@ def create_filter(ctx: Ctx, spec: FilterSpec) -> TaskRecord:
     return tasks.record_of(ctx, submit(ctx, CreateNwfilter, parameters))
 
 
-def check_references(ctx: Ctx, host_id: str, plan: FilterPlan) -> None:
+def check_references(session: Session, host_id: str, plan: FilterPlan) -> None:
     """Filters that are referred to exist on the host, and none leads back to this one. Raises InvalidInput."""
-    rows = ctx.session.execute(sa.select(Filter.name, Filter.xml).where(Filter.host_id == host_id))
+    rows = session.execute(sa.select(Filter.name, Filter.xml).where(Filter.host_id == host_id))
     texts: dict[str, str] = {row.name: row.xml for row in rows}
     for number, name in enumerate(plan.references):
         if name not in texts:

@@ -36,7 +36,7 @@ class DeleteNwfilter(NwfilterOperation[NwfilterParameters]):
     def check(self, ctx: Ctx, parameters: NwfilterParameters) -> Plan:
         """Raises Conflict (filter_in_use) naming the VMs or filters that use it."""
         plan = super().check(ctx, parameters)
-        _refuse_used(ctx, filter_and_host(ctx, parameters.target_id)[0])
+        _refuse_used(ctx, filter_and_host(ctx.session, parameters.target_id)[0])
         return plan
 
     def run(self, context: TaskContext, parameters: NwfilterParameters) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
@@ -29,16 +31,16 @@ class NwfilterOperation(Operation[P]):
 
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The filter on its host, held alone. Raises Conflict (built_in), or when nothing may be changed on the host."""
-        found, host = filter_and_host(ctx, parameters.target_id)
+        found, host = filter_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         refuse_built_in(found)
         return Plan(ref(found), ref(host))
 
 
-def filter_and_host(ctx: Ctx, filter_id: str) -> tuple[Filter, Host]:
+def filter_and_host(session: Session, filter_id: str) -> tuple[Filter, Host]:
     """The rows of a filter that was found, and of its host."""
-    found = ctx.session.get_one(Filter, filter_id)
-    return found, ctx.session.get_one(Host, found.host_id)
+    found = session.get_one(Filter, filter_id)
+    return found, session.get_one(Host, found.host_id)
 
 
 def refuse_built_in(found: Filter) -> None:
