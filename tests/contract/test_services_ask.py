@@ -1,132 +1,174 @@
-"""Every service function asks whether the actor may, or says here why it need not.
+"""Whoever acts for somebody asks whether they may: no function with a `ctx` reads objects unasked.
 
-A function asks when it, or a function of the same module that it calls, calls `ctx.require`, `ctx.can` or
-`ctx.visible`.
+A public function of these layers that takes a `ctx` and comes to a model that `find` knows, itself or in a function
+that it calls, calls `find`, `preload`, `submit`, `check`, `ctx.visible` or `ctx.require`, itself or in a function that
+it calls. One that is given rows, or records or queries of them, need not: they were found. Calls are followed through
+the imports of the whole program. A part of a use case that has only ids takes a session.
 """
 
 import ast
-from pathlib import Path
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Iterator, Sequence
+from functools import cache
+from types import FunctionType, ModuleType
 
-from tests.contract.sources import dotted, modules, name_of, tree
+import pytest
+import sqlalchemy as sa
 
-LAYERS = {"services", "capacity", "inventory", "tasks", "access"}
-ASKING = {"require", "can", "visible"}
-OWN = "concerns only the asker"
-PART = "part of a use case that has asked: "
-NEED_NOT = {
-    "access.accounts.sign_out": OWN,
-    "access.accounts.list_sessions": OWN,
-    "access.accounts.change_password": OWN + ", who proves it with the present password",
-    "access.accounts.set_language": OWN,
-    "access.audit.record": PART + "writes down what was done",
-    "inventory.conditions.records": PART + "of objects that were found by a filtered query",
-    "services.networks.definition_nics.each_nic": PART + "names columns for a filtered query",
-    "services.vms.cloud_init_drives.refuse_seeds_in": PART
-    + "of a definition that the caller may have defined",
-    "services.vms.cloud_init_drives.refuse_seed": PART + "of a volume that was found by a filtered query",
-    "services.vms.definitions.replace": PART + "hardware.find_editable asks",
-    "services.vms.definitions.restore_version": PART + "hardware.find_editable asks",
-    "services.vms.definitions.revert": PART + "hardware.find_editable asks",
-    "services.hosts.probe.credential_for": PART
-    + "hosts.add_host, hosts.update_host and probe.probe_host ask",
-    "services.vms.devices.ask": PART + "whoever found the VM with find_editable",
-    "services.vms.devices.device_of": PART + "of a definition that was found",
-    "services.vms.host_devices.add_folder": PART + "hardware.find_editable asks",
-    "services.vms.host_devices.remove_device": PART + "hardware.find_editable asks",
-    "services.vms.host_devices.remove_folder": PART + "hardware.find_editable asks",
-    "services.hosts.records.records_of": PART + "rows that a filtered query found",
-    "services.hosts.records.detail_of": PART + "a row that hosts.show_host found",
-    "services.hosts.records.check_records": PART + "words of a report that hosts.show_host read",
-    "tasks.idempotency.remembered": OWN + ": keys belong to users",
-    "tasks.idempotency.remember": OWN + ": keys belong to users",
-    "services.library.images.fetch_to": PART + "of an image and a pool that were found",
-    "services.vms.compute.change_disk": PART + "hardware.find_editable asks",
-    "services.vms.compute.change_machine": PART + "hardware.find_editable asks",
-    "services.vms.compute.change_tuning": PART + "hardware.find_editable asks",
-    "services.vms.compute.show_machine": PART + "vms.find_vm asks",
-    "services.vms.compute.definition_version": PART + "vms.find_vm asks",
-    "services.vms.create.mac_addresses.free_mac": PART
-    + "whoever makes or changes a VM asks; an address is free for all or for nobody",
-    "services.vms.create.mac_addresses.require_free": PART + "as macs.free_mac",
-    "access.unique_names.check_free": PART + "compares a name before a row is written",
-    "access.unique_names.save_named": PART + "writes a row",
-    "services.networks.networks.in_use": PART + "words an error",
-    "access.paging.page": PART + "reads a filtered query",
-    "capacity.placement.allocated_memory": PART + "adds up for a host that was found",
-    "services.vms.create.config_builder.draft": PART + "creation.preview_vm and creation.create_vm ask",
-    "services.vms.create.config_builder.offers_of": PART + "of a host that was found",
-    "services.storage.pools.ask": PART + "whoever found the pool with find_pool",
-    "services.storage.pools.refuse_state": PART + "of a pool that was found",
-    "inventory.staleness.patience": "reads a setting",
-    "inventory.staleness.is_stale": PART + "judges the age of a row",
-    "inventory.staleness.stale_hosts": PART + "ids by which a filtered query is read",
-    "tasks.tasks.enqueue": PART + "who asks for work asks for its privilege",
-    "capacity.placement.reserve": PART + "of a task that was asked for",
-    "capacity.placement.take_turn": PART + "waits, and tells nothing",
-    "services.storage.volume_names.free_name": PART + "names in a pool that was found, for a plan",
-    "services.storage.volume_names.is_there": PART + "of a pool that was found",
-    "tasks.tasks.holders": PART + "the tasks of objects that were found by a filtered query",
-    "tasks.tasks.require_free": PART + "looks whether a task holds an object that was found",
-    "tasks.tasks.busy": PART + "words an error",
-    "services.inventory.versions.saved_version": PART + "of an object that was found by a filtered query",
-    "services.inventory.versions.versions_of": PART + "of an object that was found by a filtered query",
-    "services.storage.volumes.show_volume": PART + "storage.show_volume asks",
-    "services.storage.volumes.refuse_running": PART + "of a volume that was found",
-    "services.storage.volumes.refuse_taken": PART + "of a pool that was found",
-    "services.storage.volumes.refuse_narrow": PART + "of a pool that was found",
-    "services.storage.volume_users.possible_users_of": PART
-    + "of volumes that were found by a filtered query",
-    "services.storage.volume_users.refuse_possibly_used": PART
-    + "of volumes that were found by a filtered query",
-    "services.storage.volume_checks.require_usable": PART + "of a volume that was found",
-    "services.storage.volume_users.users_of": PART + "of volumes that were found by a filtered query",
-    "services.storage.volume_users.why_possible": PART + "of volumes that were found by a filtered query",
-    "services.storage.volume_users.in_the_way_of_writing": PART
-    + "of volumes that were found by a filtered query",
-    "services.hosts.checks.require_workable": PART + "looks at the state of a host that was found",
-    "services.hosts.checks.require_connected": PART + "looks at the state of a host that was found",
-    "services.vms.records.detail_of": PART + "a row that vms.show_vm found",
-    "services.vms.records.records_of": PART + "rows that a filtered query found",
-}
+from app.access.context import Ctx
+from app.access.find import FINDABLE, find, preload
+from app.core.records import Record
+from app.db.models import Vm
+from app.db.models.base import Base
+from app.services.vms import vms
+from app.tasks import submit
+
+ASKED = {"access", "capacity", "services", "tasks"}
+FOLLOWED = ASKED | {"inventory"}
+ASKING = {find, preload, submit.submit, submit.check}
+ASKING_METHODS = {"require", "visible"}
+FOUND = (Base, Record, sa.Select)
 
 
-def functions(path: Path) -> dict[str, ast.FunctionDef]:
-    return {node.name: node for node in tree(path).body if isinstance(node, ast.FunctionDef)}
+def public_functions() -> Iterator[FunctionType]:
+    """Public functions of the layers whose first argument is a `ctx`."""
+    for layer in sorted(ASKED):
+        package = importlib.import_module(f"app.{layer}")
+        for found in pkgutil.walk_packages(package.__path__, f"app.{layer}."):
+            module = importlib.import_module(found.name)
+            for name, value in vars(module).items():
+                if inspect.isfunction(value) and value.__module__ == found.name and not name.startswith("_"):
+                    parameters = list(inspect.signature(value).parameters)
+                    if parameters[:1] == ["ctx"]:
+                        yield value
 
 
-def takes_ctx(function: ast.FunctionDef) -> bool:
-    return bool(function.args.args) and function.args.args[0].arg == "ctx"
+@cache
+def body(function: FunctionType) -> tuple[ast.AST, ...]:
+    """Everything in a function's body, without annotations."""
+    node = ast.parse(inspect.getsource(function)).body[0]
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    return tuple(each for statement in node.body for each in walk(statement))
 
 
-def asks(name: str, known: dict[str, ast.FunctionDef], seen: frozenset[str] = frozenset()) -> bool:
-    for node in ast.walk(known[name]):
-        if not isinstance(node, ast.Call):
-            continue
-        match node.func:
-            case ast.Attribute(value=ast.Name(id="ctx"), attr=attribute) if attribute in ASKING:
-                return True
-            case ast.Name(id=called) if called in known and called not in seen | {name}:
-                if asks(called, known, seen | {name}):
-                    return True
-    return False
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """As `ast.walk`, without annotations."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            for each in value if isinstance(value, list) else [value]:
+                if isinstance(each, ast.AST):
+                    yield from walk(each)
 
 
-def unasked() -> set[str]:
-    found = set()
-    for path in modules():
-        layer = name_of(path).split("/")[1]
-        if layer not in LAYERS:
-            continue
-        known = functions(path)
-        for name, function in known.items():
-            if not name.startswith("_") and takes_ctx(function) and not asks(name, known):
-                found.add(f"{dotted(path)}.{name}")
-    return found
+def meaning(node: ast.AST, function: FunctionType) -> object:
+    """What a name, or a name in a module, stands for; None for what is local."""
+    match node:
+        case ast.Name(id=name):
+            return function.__globals__.get(name)
+        case ast.Attribute(value=value, attr=name):
+            owner = meaning(value, function)
+            return vars(owner).get(name) if isinstance(owner, ModuleType) else None
+    return None
 
 
-def test_every_service_function_asks() -> None:
-    assert unasked() - set(NEED_NOT) == set()
+@cache
+def mentioned(function: FunctionType) -> tuple[object, ...]:
+    """Functions and classes of the program that a function's body names."""
+    meanings = (meaning(node, function) for node in body(function))
+    return tuple(each for each in meanings if inspect.isfunction(each) or inspect.isclass(each))
 
 
-def test_no_exception_is_left_over() -> None:
-    assert set(NEED_NOT) - unasked() == set()
+@cache
+def reached(function: FunctionType) -> frozenset[FunctionType]:
+    """The function, and those of the program that it comes to."""
+    seen = {function}
+    left = [function]
+    while left:
+        for each in mentioned(left.pop()):
+            if isinstance(each, FunctionType) and is_followed(each) and each not in seen:
+                seen.add(each)
+                left.append(each)
+    return frozenset(seen)
+
+
+def is_followed(function: FunctionType) -> bool:
+    """Whether a function belongs to these layers, or to the examples below."""
+    package, _, rest = function.__module__.partition(".")
+    return rest.partition(".")[0] in FOLLOWED if package == "app" else function.__module__ == __name__
+
+
+def comes_to_objects(function: FunctionType) -> bool:
+    return any(model in mentioned(each) for each in reached(function) for model in FINDABLE)
+
+
+def asks(function: FunctionType) -> bool:
+    return any(each in ASKING or asks_itself(each) for each in reached(function))
+
+
+def asks_itself(function: FunctionType) -> bool:
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ASKING_METHODS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "ctx"
+        for node in body(function)
+    )
+
+
+def is_given_objects(function: FunctionType) -> bool:
+    hints = typing.get_type_hints(function)
+    return any(holds_objects(hint) for name, hint in hints.items() if name != "return")
+
+
+def holds_objects(hint: object) -> bool:
+    kind = typing.get_origin(hint) or hint
+    if inspect.isclass(kind) and issubclass(kind, FOUND):
+        return True
+    return any(holds_objects(each) for each in typing.get_args(hint) if each is not Ctx)
+
+
+def test_no_function_reads_objects_unasked() -> None:
+    unasked = {
+        f"{function.__module__}.{function.__name__}"
+        for function in public_functions()
+        if comes_to_objects(function) and not asks(function) and not is_given_objects(function)
+    }
+    assert sorted(unasked) == []
+
+
+def _reads(ctx: Ctx, vm_id: str) -> Vm:
+    return ctx.session.get_one(Vm, vm_id)
+
+
+def _calls(ctx: Ctx, vm_id: str) -> str:
+    return _reads(ctx, vm_id).name
+
+
+def _asks(ctx: Ctx, vm_id: str) -> str:
+    return find(ctx, Vm, vm_id, "vm.view").name
+
+
+def _calls_who_asks(ctx: Ctx, vm_id: str) -> str:
+    return vms.show_vm(ctx, vm_id).name
+
+
+def _is_given(ctx: Ctx, rows: Sequence[tuple[Vm, str]]) -> list[str]:
+    return [ctx.session.get_one(Vm, row.id).name for row, _ in rows]
+
+
+@pytest.mark.parametrize("function", [_reads, _calls])
+def test_reading_unasked_is_seen(function: FunctionType) -> None:
+    assert comes_to_objects(function)
+    assert not asks(function)
+    assert not is_given_objects(function)
+
+
+def test_asking_and_being_given_are_seen() -> None:
+    assert asks(_asks)
+    assert asks(_calls_who_asks)
+    assert is_given_objects(_is_given)
