@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput
@@ -38,11 +39,11 @@ class Place:
     params: dict[str, Any] | None = None
 
 
-def allocated_memory(ctx: Ctx, host_id: str) -> int:
+def allocated_memory(session: Session, host_id: str) -> int:
     """Bytes of a host's memory that running VMs have, and that tasks under way give to VMs."""
     parts = _allocations()
     total = sa.select(sa.func.coalesce(sa.func.sum(parts.c.memory_bytes), 0))
-    return int(ctx.session.scalar(total.where(parts.c.host_id == host_id)) or 0)
+    return int(session.scalar(total.where(parts.c.host_id == host_id)) or 0)
 
 
 def take_turn(ctx: Ctx) -> None:

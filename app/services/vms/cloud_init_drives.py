@@ -76,17 +76,17 @@ def holds_seed(session: Session, volume: Volume) -> bool:
 def refuse_seed(ctx: Ctx, volume: Volume) -> None:
     """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
     if holds_seed(ctx.session, volume):
-        raise _is_held_back(ctx, volume.name)
+        raise _is_held_back(volume.name)
 
 
-def refuse_seeds_in(ctx: Ctx, vm_id: str, host_id: str, xml: str, *before: str | None) -> None:
+def refuse_seeds_in(session: Session, vm_id: str, host_id: str, xml: str, *before: str | None) -> None:
     """Raise Conflict (volume_is_seed) for a definition of a VM that names the seed of another.
 
     What one of the definitions `before` names stays. Raises UnreadableXml.
     """
-    name = find_seed_in(ctx.session, vm_id=vm_id, host_id=host_id, xml=xml, before=before)
+    name = find_seed_in(session, vm_id=vm_id, host_id=host_id, xml=xml, before=before)
     if name is not None:
-        raise _is_held_back(ctx, name)
+        raise _is_held_back(name)
 
 
 def find_seed_in(
@@ -119,7 +119,7 @@ def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
     return found
 
 
-def _is_held_back(ctx: Ctx, name: str) -> Conflict:
+def _is_held_back(name: str) -> Conflict:
     return Conflict(
         N_("%(name)s is the cloud-init seed of a VM."),
         why=HELD_BACK,

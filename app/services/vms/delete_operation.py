@@ -62,7 +62,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
     def check(self, ctx: Ctx, parameters: DeleteVmParameters) -> Plan:
         """Raises Conflict (vm_active, vm_missing, host_not_connected…)."""
         plan = super().check(ctx, parameters)
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         if vm.state == VmState.MISSING:
             raise Conflict(

@@ -31,7 +31,7 @@ class VmOperation(Operation[P]):
 
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The VM on its host, held alone."""
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         return Plan(ref(vm), ref(host))
 
     def locate(self, session: Session, parameters: P) -> Location:
@@ -43,10 +43,10 @@ class VmOperation(Operation[P]):
         return Location(row.host_id, HostMode(row.mode), row.uuid)
 
 
-def vm_and_host(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:
+def vm_and_host(session: Session, vm_id: str) -> tuple[Vm, Host]:
     """The rows of a VM that was found, and of its host."""
-    vm = ctx.session.get_one(Vm, vm_id)
-    return vm, ctx.session.get_one(Host, vm.host_id)
+    vm = session.get_one(Vm, vm_id)
+    return vm, session.get_one(Host, vm.host_id)
 
 
 class RunningVm:

@@ -53,7 +53,7 @@ class Redefine(VmOperation[RedefineParameters]):
     def check(self, ctx: Ctx, parameters: RedefineParameters) -> Plan:
         """The definition can be changed, and what it writes to is free. Raises Conflict."""
         plan = super().check(ctx, parameters)
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         require_editable(ctx, vm)
         holds = path_locks(ctx.session, host.id, parameters.taken)
         reads = path_locks(ctx.session, host.id, parameters.read)
@@ -99,7 +99,7 @@ def submit_definition(
     ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str, operation: type[Redefine] = Redefine
 ) -> TaskRecord:
     """Have a task define it. Raises Conflict (volume_is_seed), Busy, UnreadableXml."""
-    refuse_seeds_in(ctx, vm.id, host.id, xml, definition.saved_xml, definition.xml)
+    refuse_seeds_in(ctx.session, vm.id, host.id, xml, definition.saved_xml, definition.xml)
     known = set(written_alone(definition.saved_xml or definition.xml))
     parameters = RedefineParameters(
         target_id=vm.id,

@@ -48,7 +48,7 @@ class Rename(VmOperation[RenameParameters]):
     def check(self, ctx: Ctx, parameters: RenameParameters) -> Plan:
         """Raises Conflict (vm_active, name_taken)."""
         plan = super().check(ctx, parameters)
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         require_editable(ctx, vm)
         if not ctx.begins and vm.state not in (VmState.SHUTOFF, VmState.CRASHED):
             raise Conflict(

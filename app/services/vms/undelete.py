@@ -71,7 +71,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         require_workable(ctx, host)
         _require_access(ctx, host, xml)
         with suppress(UnreadableXml):
-            refuse_seeds_in(ctx, vm_id, host.id, xml)
+            refuse_seeds_in(ctx.session, vm_id, host.id, xml)
         name = parameters.name
         _refuse_taken(ctx, host, name, parameters.uuid)
         locks = Locks(

@@ -42,7 +42,7 @@ def given(ctx: Contexts) -> dict[str, int]:
     """GiB that each host has given out, as placement counts it."""
     asked = ctx()
     found = asked.session.scalars(sa.select(Host))
-    return {host.name: allocated_memory(asked, host.id) // GIB for host in found}
+    return {host.name: allocated_memory(asked.session, host.id) // GIB for host in found}
 
 
 def test_vms_that_are_asked_for_count_before_they_run(ctx: Contexts, hosts: dict[str, str]) -> None:

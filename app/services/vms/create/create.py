@@ -161,7 +161,7 @@ def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
     """Memory and pools now, and when the VM has all that it may use."""
     plan = made.blueprint
     total = host.memory_bytes or 0
-    free = total - allocated_memory(ctx, host.id)
+    free = total - allocated_memory(ctx.session, host.id)
     found = [
         Room(name="memory", total_bytes=total, free_bytes=free, after_bytes=free - plan.memory_max_bytes)
     ]

@@ -29,7 +29,7 @@ def plan_nics(
     for number, asked in enumerate(spec.nics):
         where = f"nics.{number}"
         if asked.mac:
-            mac_addresses.require_free(ctx, asked.mac, f"{where}.mac")
+            mac_addresses.require_free(ctx.session, asked.mac, f"{where}.mac")
         _check_filter(ctx, host, asked, where)
         if asked.vlan is not None:
             require_tagged(ctx, f"{where}.vlan")
@@ -38,7 +38,7 @@ def plan_nics(
                 **_plug(ctx, host, asked, where),
                 portgroup=asked.portgroup,
                 model=asked.model or device_defaults.nic_model_for(system, machine),
-                mac=asked.mac or mac_addresses.free_mac(ctx),
+                mac=asked.mac or mac_addresses.free_mac(ctx.session),
                 vlan=asked.vlan,
                 filter=asked.filter,
                 link_up=asked.link_up,

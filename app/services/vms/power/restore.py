@@ -32,7 +32,7 @@ class Restore(PowerOperation):
 
     def check(self, ctx: Ctx, parameters: PowerParameters) -> Plan:
         """As for a start: it holds its disks, and its memory counts from now on."""
-        return plan_start(ctx, super().check(ctx, parameters))
+        return plan_start(ctx.session, super().check(ctx, parameters))
 
     def run(self, context: TaskContext, parameters: PowerParameters) -> Outcome:
         """Check what was saved, and start from it."""

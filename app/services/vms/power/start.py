@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.messages import N_
@@ -34,7 +35,7 @@ class Start(PowerOperation):
 
     def check(self, ctx: Ctx, parameters: PowerParameters) -> Plan:
         """The VM holds its disks, so that none is copied or changed meanwhile, and its memory counts from now on."""
-        return plan_start(ctx, super().check(ctx, parameters))
+        return plan_start(ctx.session, super().check(ctx, parameters))
 
     def run(self, context: TaskContext, parameters: PowerParameters) -> Outcome:
         """Start it."""
@@ -52,25 +53,25 @@ class Start(PowerOperation):
         )
 
 
-def plan_start(ctx: Ctx, plan: Plan) -> Plan:
+def plan_start(session: Session, plan: Plan) -> Plan:
     """The plan of what starts a VM, with the disks that it holds and the memory that it takes."""
-    memory_bytes = ctx.session.get_one(Vm, plan.target.id).memory_bytes
+    memory_bytes = session.get_one(Vm, plan.target.id).memory_bytes
     return replace(
         plan,
-        locks=_disk_locks(ctx, plan.target.id, plan.host.id),
+        locks=_disk_locks(session, plan.target.id, plan.host.id),
         reservations=(Reservation(plan.host.id, memory_bytes),),
     )
 
 
-def _disk_locks(ctx: Ctx, vm_id: str, host_id: str) -> Locks:
+def _disk_locks(session: Session, vm_id: str, host_id: str) -> Locks:
     columns = sa.select(VmDefinition.xml, VmDefinition.saved_xml).where(VmDefinition.vm_id == vm_id)
-    row = ctx.session.execute(columns).one_or_none()
+    row = session.execute(columns).one_or_none()
     if row is None:
         return Locks()
     xml = row.saved_xml or row.xml
     try:
-        locks = start_locks(ctx.session, host_id, written_alone(xml), written_together(xml))
-        locks.reads |= path_locks(ctx.session, host_id, [source for source, _ in layers(xml)])
+        locks = start_locks(session, host_id, written_alone(xml), written_together(xml))
+        locks.reads |= path_locks(session, host_id, [source for source, _ in layers(xml)])
     except UnreadableXml:
         return Locks()
     return locks

@@ -62,7 +62,7 @@ class PowerOperation(VmOperation[PowerParameters]):
 
     def check(self, ctx: Ctx, parameters: PowerParameters) -> Plan:
         """Refuse what the VM's state forbids. Raises Conflict."""
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         refused = self.refuse(vm, host.state, host.mode)
         if refused is not None and not (ctx.begins and refused.code in _SEEN_BY_HOST):
             raise refused_error(refused)

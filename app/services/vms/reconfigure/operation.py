@@ -53,7 +53,7 @@ class Reconfigure(VmOperation[ReconfigureParameters]):
     def check(self, ctx: Ctx, parameters: ReconfigureParameters) -> Plan:
         """The definition can be changed, and the disks are free. Raises Conflict."""
         plan = super().check(ctx, parameters)
-        vm, host = vm_and_host(ctx, parameters.target_id)
+        vm, host = vm_and_host(ctx.session, parameters.target_id)
         require_editable(ctx, vm)
         disks = [change.disk_plan for change in parameters.steps if change.disk_plan is not None]
         return replace(plan, locks=disk_locks(ctx.session, host.id, disks))

@@ -199,13 +199,13 @@ NAMES = [
 def test_a_definition_that_names_the_seed_of_another_vm_is_refused(seed: Contexts, xml: str) -> None:
     asked = seed()
     with pytest.raises(Conflict) as told:
-        cloud_init_drives.refuse_seeds_in(asked, "vm_other", "host_1", xml)
+        cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml)
     assert (told.value.code, "web-seed.iso" in told.value.texts().title) == ("volume_is_seed", True)
     cloud_init_drives.refuse_seeds_in(
-        asked, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
+        asked.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )
-    cloud_init_drives.refuse_seeds_in(asked, VM, "host_1", xml)  # its own
-    cloud_init_drives.refuse_seeds_in(asked, "vm_other", "host_1", xml.replace("web-seed", "tools"))
+    cloud_init_drives.refuse_seeds_in(asked.session, VM, "host_1", xml)  # its own
+    cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml.replace("web-seed", "tools"))
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -224,9 +224,11 @@ def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
         "pool='also' volume='web-seed.iso'",
     ):
         with pytest.raises(Conflict) as told:
-            cloud_init_drives.refuse_seeds_in(asked, "vm_other", "host_2", DRIVE.format(source))
+            cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format(source))
         assert told.value.code == "volume_is_seed"
-    cloud_init_drives.refuse_seeds_in(asked, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'"))
+    cloud_init_drives.refuse_seeds_in(
+        asked.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'")
+    )
 
 
 def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts, services: Services) -> None:

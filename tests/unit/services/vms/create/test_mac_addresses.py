@@ -8,11 +8,9 @@ from app.core.errors import InvalidInput
 from app.core.hosts.states import HostMode, HostState
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
-from app.core.records import Ref
 from app.core.vms.states import VmState
 from app.db import models
 from app.services.vms.create import mac_addresses
-from app.tasks import tasks
 
 MakeCtx = Callable[..., Ctx]
 MAC = "52:54:00:aa:bb:cc"
@@ -61,39 +59,48 @@ def add_vm(ctx: Ctx, name: str, mac: str, state: VmState = VmState.RUNNING) -> t
 
 def test_a_new_address_is_free(ctx: MakeCtx) -> None:
     mine = ctx()
-    mac = mac_addresses.free_mac(mine)
+    mac = mac_addresses.free_mac(mine.session)
     assert mac.startswith("52:54:00:")
-    mac_addresses.require_free(mine, mac, "nics")
+    mac_addresses.require_free(mine.session, mac, "nics")
 
 
 def test_a_taken_address_is_refused_with_who_has_it(ctx: MakeCtx) -> None:
     mine = ctx()
     _, vm = add_vm(mine, "web", MAC.upper(), VmState.MISSING)
     with pytest.raises(InvalidInput) as refused:
-        mac_addresses.require_free(mine, MAC, "nics")
+        mac_addresses.require_free(mine.session, MAC, "nics")
     assert refused.value.code == "mac_taken"
     assert refused.value.field == "nics"
     assert refused.value.said(str) == f"{MAC} is taken: web (kvm-web) has it"
-    mac_addresses.require_free(mine, MAC, "nics", vm_id=vm.id)
+    mac_addresses.require_free(mine.session, MAC, "nics", vm_id=vm.id)
 
 
 def test_a_name_that_looks_like_an_address_takes_none(ctx: MakeCtx) -> None:
     mine = ctx()
     add_vm(mine, MAC, "52:54:00:00:00:01")
-    mac_addresses.require_free(mine, MAC, "nics")
+    mac_addresses.require_free(mine.session, MAC, "nics")
 
 
 def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
     mine = ctx()
     host, _ = add_vm(mine, "web", "52:54:00:00:00:01")
-    target = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name="soon")
-    place = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
-    task = tasks.enqueue(
-        mine, "vm.create", target=target, host=place, params={"nics": [{"mac": MAC.upper()}]}
+    target = {"target_kind": "vm", "target_id": new_id(ObjectKind.VM), "target_name": "soon"}
+    told = {"kind": "vm.create", "title": "Create the VM", "actor_name": "ada", "created_at": mine.now}
+    task = models.Task(
+        id=new_id(ObjectKind.TASK),
+        state="queued",
+        host_id=host.id,
+        params={"nics": [{"mac": MAC.upper()}]},
+        params_version=1,
+        message_params={},
+        **target,
+        **told,
     )
+    mine.session.add(task)
+    mine.session.flush()
     with pytest.raises(InvalidInput) as refused:
-        mac_addresses.require_free(mine, MAC, "nics")
+        mac_addresses.require_free(mine.session, MAC, "nics")
     assert "soon" in refused.value.said(str)
     task.state = "failed"
     mine.session.flush()
-    mac_addresses.require_free(mine, MAC, "nics")
+    mac_addresses.require_free(mine.session, MAC, "nics")
