@@ -52,12 +52,12 @@ def submit(ctx: Ctx, operation: type[Operation[P]], parameters: P, *, batch_id: 
 def check(ctx: Ctx, operation: type[Operation[P]], parameters: P) -> Plan:
     """What submitting would do, without doing it: the preview. Raises as `submit`.
 
-    Another task that holds the target is the first reason to refuse: what the rest looks at is about to change.
+    Another task that holds the target alone is the first reason to refuse: what the rest looks at is about to change.
     """
     declared = operation()
     for touch in declared.touches(parameters):
         find(ctx, touch.model, touch.id, touch.privilege)
-    holder = holders(ctx, [parameters.target_id]).get(parameters.target_id)
+    holder = holders(ctx, [parameters.target_id], exclusive=True).get(parameters.target_id)
     if holder is not None and not supersedes(operation, holder):
         raise busy(ctx, holder)
     return declared.check(ctx, parameters)
