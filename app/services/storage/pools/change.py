@@ -12,7 +12,8 @@ from app.core.tasks.records import TaskRecord
 from app.db.models import Pool
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.domains.read import UnreadableXml
-from app.services.storage.pools.operation import PoolOperation, PoolParameters, pool_and_host, show_pools
+from app.services.storage.pools.operation import PoolOperation, PoolParameters, pool_and_host
+from app.services.storage.show import show_pools
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

@@ -20,7 +20,7 @@ from app.core.storage.pools import PoolSpec, checked, secret_of
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Pool
 from app.services.hosts.checks import require_workable
-from app.services.storage.pools.operation import show_pools
+from app.services.storage.show import show_pools
 from app.services.storage.undo import POOL
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -17,8 +17,8 @@ from app.services.storage.pools.operation import (
     pool_and_host,
     require_off,
     require_running,
-    show_pools,
 )
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.users import users_of
 from app.tasks import tasks
 from app.tasks.catalogue import declare

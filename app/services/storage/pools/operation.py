@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, TypeVar
 
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict, HypervisorRefused
-from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.db.models import Host, Pool
 from app.services.hosts.checks import require_workable
+from app.services.storage.show import show_pools
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.operation import Locks, Operation, Parameters, Plan, Touch
@@ -75,13 +75,6 @@ def require_running(ctx: Ctx, pool: Pool) -> None:
 
 def _wrong_state(why: str) -> Conflict:
     return Conflict(N_("This cannot be done now."), why=why, code="wrong_state")
-
-
-def show_pools(context: TaskContext, uuids: Collection[str]) -> None:
-    """Have the volumes of these pools read and written, so that pages are right when the task ends."""
-    if uuids:
-        pools = context.call(lambda host: host.read_pools(volumes=True, only=uuids))
-        context.report(snapshot=HostSnapshot(pools=pools))
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from app.services.storage.pools.operation import (
     pool_and_host,
     require_running,
     shared_locks,
-    show_pools,
 )
+from app.services.storage.show import show_pools
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import LOOK_EVERY_S, TaskContext

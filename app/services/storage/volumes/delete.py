@@ -9,7 +9,7 @@ from app.access.find import find
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
-from app.services.storage.pools.operation import show_pools
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.operation import VolumeOperation, VolumeParameters, place_of, still_there
 from app.services.storage.volumes.refusals import refuse_used
 from app.services.storage.volumes.steps import task_use

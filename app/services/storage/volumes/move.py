@@ -18,7 +18,7 @@ from app.core.storage.volumes import VolumeMove
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.db.models import Pool, Vm, Volume
-from app.services.storage.pools.operation import show_pools
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.checks import recorded_format, require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.operation import (

@@ -13,7 +13,7 @@ from app.core.storage.pools import FILE_POOLS
 from app.core.vms.config import VolumePlan
 from app.db.models import Host, Pool, Volume
 from app.services.hosts.checks import require_workable
-from app.services.storage.pools.operation import show_pools
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import copy_locks, locks_of
 from app.services.storage.volumes.refusals import refuse_taken
 from app.services.storage.volumes.steps import created_volumes, task_checks

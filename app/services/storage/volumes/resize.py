@@ -12,8 +12,8 @@ from app.core.messages import N_
 from app.core.storage.volumes import VolumeResize
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Vm, Volume
-from app.services.storage.pools.operation import show_pools
 from app.services.storage.pools.refresh import refresh_if_idle
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.operation import (

@@ -8,8 +8,8 @@ from app.core.messages import N_
 from app.core.storage.volumes import is_same_format
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
-from app.services.storage.pools.operation import show_pools
 from app.services.storage.pools.refresh import refresh_when_idle
+from app.services.storage.show import show_pools
 from app.services.storage.volumes.operation import VolumeOperation, VolumeParameters, place_of, still_there
 from app.services.storage.volumes.refusals import refuse_used
 from app.services.storage.volumes.steps import task_checks, task_use
