@@ -15,7 +15,8 @@ from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
 from app.services.hosts import hosts
 from app.services.library import images
-from app.services.storage import storage
+from app.services.storage.pools.pools import list_pools, show_pool
+from app.services.storage.volumes.volumes import list_volumes, show_record
 from app.services.vms import vms
 
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
@@ -47,11 +48,11 @@ def host_named(ctx: Ctx, name: str) -> str:
 def pool_named(ctx: Ctx, name: str) -> PoolRecord:
     """The pool that is called HOST/POOL, or by its id. Raises InvalidInput."""
     if name.startswith("pool_"):
-        return storage.show_pool(ctx, name)
+        return show_pool(ctx, name)
     host, slash, pool = name.partition("/")
     if not slash:
         raise InvalidInput("pool", "must be HOST/POOL, such as kvm-01/default")
-    for each in storage.list_pools(ctx, PoolQuery(limit=MAX_LIMIT, host=host_named(ctx, host))).items:
+    for each in list_pools(ctx, PoolQuery(limit=MAX_LIMIT, host=host_named(ctx, host))).items:
         if each.name == pool:
             return each
     raise InvalidInput("pool", "names no storage pool of this host")
@@ -60,12 +61,12 @@ def pool_named(ctx: Ctx, name: str) -> PoolRecord:
 def volume_named(ctx: Ctx, name: str) -> VolumeRecord:
     """The volume that is called HOST/POOL/VOLUME, or by its id. Raises InvalidInput."""
     if name.startswith("vol_"):
-        return storage.show_volume(ctx, name)
+        return show_record(ctx, name)
     place, slash, volume = name.rpartition("/")
     if not slash or "/" not in place:
         raise InvalidInput("volume", "must be HOST/POOL/VOLUME, such as kvm-01/default/data.qcow2")
     pool = pool_named(ctx, place)
-    for each in storage.list_volumes(ctx, VolumeQuery(limit=MAX_LIMIT, pool=pool.id, q=volume)).items:
+    for each in list_volumes(ctx, VolumeQuery(limit=MAX_LIMIT, pool=pool.id, q=volume)).items:
         if each.name == volume:
             return each
     raise InvalidInput("volume", "names no volume of this pool")

@@ -23,7 +23,15 @@ from app.core.storage.uploads import MAX_PART, UploadSpec
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.services.library import image_copy, image_import, image_register, images
-from app.services.storage import downloads, storage, uploads, volumes
+from app.services.storage.uploads.parts import receive
+from app.services.storage.uploads.uploads import begin_upload, list_uploads
+from app.services.storage.volumes import volumes
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.download import open_content
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
 
 volume = typer.Typer(no_args_is_help=True, help="Volumes of storage pools, called HOST/POOL/VOLUME.")
 image = typer.Typer(no_args_is_help=True, help="The library of images.")
@@ -48,7 +56,7 @@ def list_volumes(
             limit=MAX_LIMIT, pool=pool_named(ctx, pool).id if pool else None, unused=True if unused else None
         )
         while True:
-            part: Page[VolumeRecord] = storage.list_volumes(ctx, asked)
+            part: Page[VolumeRecord] = volumes.list_volumes(ctx, asked)
             found += part.items
             if part.next is None:
                 break
@@ -72,7 +80,7 @@ def create(
     def ask(ctx: Ctx) -> TaskRecord:
         given = {"pool_id": pool_named(ctx, pool).id, "name": name, "size_bytes": bytes_of("size", size)}
         spec = VolumeSpec.model_validate(given | {"format": format, "preallocate": preallocate})
-        return volumes.create_volume(ctx, spec)
+        return create_volume(ctx, spec)
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -90,7 +98,7 @@ def resize(
 
     def ask(ctx: Ctx) -> TaskRecord:
         spec = VolumeResize(size_bytes=bytes_of("size", size), shrink=shrink)
-        return volumes.resize_volume(ctx, volume_named(ctx, name).id, spec)
+        return resize_volume(ctx, volume_named(ctx, name).id, spec)
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -108,7 +116,7 @@ def clone(
 
     def ask(ctx: Ctx) -> TaskRecord:
         spec = VolumeClone(name=copy, pool_id=pool_named(ctx, pool).id if pool else None)
-        return volumes.clone_volume(ctx, volume_named(ctx, name).id, spec)
+        return clone_volume(ctx, volume_named(ctx, name).id, spec)
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -119,9 +127,7 @@ def move(name: VolumeName, pool: PoolName, no_wait: NoWait = False, as_json: AsJ
     """Move a volume to another pool of its host; the VM that has it follows, also while it runs."""
 
     def ask(ctx: Ctx) -> TaskRecord:
-        return volumes.move_volume(
-            ctx, volume_named(ctx, name).id, VolumeMove(pool_id=pool_named(ctx, pool).id)
-        )
+        return move_volume(ctx, volume_named(ctx, name).id, VolumeMove(pool_id=pool_named(ctx, pool).id))
 
     _do(ask, no_wait=no_wait, as_json=as_json)
 
@@ -132,7 +138,7 @@ def delete(name: VolumeName, yes: Yes = False, no_wait: NoWait = False, as_json:
     """Delete a volume for good."""
     if not yes:
         typer.confirm(f"Delete {name} for good?", abort=True, err=True)
-    _do(lambda ctx: volumes.delete_volume(ctx, volume_named(ctx, name).id), no_wait=no_wait, as_json=as_json)
+    _do(lambda ctx: delete_volume(ctx, volume_named(ctx, name).id), no_wait=no_wait, as_json=as_json)
 
 
 @volume.command("upload")
@@ -150,16 +156,16 @@ def upload(
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
             pool_id = pool_named(ctx, pool).id
-            waiting = [each for each in uploads.list_uploads(ctx, pool_id).items if each.name == called]
+            waiting = [each for each in list_uploads(ctx, pool_id).items if each.name == called]
             if waiting and waiting[0].size_bytes != size:
                 raise InvalidInput("file", "has another size than the one of this name that is on its way")
             asked = UploadSpec(name=called, size_bytes=size)
-            record = waiting[0] if waiting else uploads.begin_upload(ctx, pool_id, asked)
+            record = waiting[0] if waiting else begin_upload(ctx, pool_id, asked)
         try:
             while record.offset_bytes < size:
                 source.seek(record.offset_bytes)
                 part = source.read(MAX_PART)
-                record = uploads.receive(services, operator(), str, record.id, record.offset_bytes, part)
+                record = receive(services, operator(), str, record.id, record.offset_bytes, part)
                 if sys.stderr.isatty():
                     typer.echo(f"\r{100 * record.offset_bytes // size} %\033[K", nl=False, err=True)
         finally:
@@ -177,7 +183,7 @@ def download(
         with services.database.read() as session:
             volume_id = volume_named(Ctx(services, session, operator()), name).id
         try:
-            content = downloads.open_content(services, operator(), str, volume_id)
+            content = open_content(services, operator(), str, volume_id)
             with file.open("xb") as into:
                 for chunk in content.chunks:
                     into.write(chunk)

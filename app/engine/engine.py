@@ -30,7 +30,8 @@ from app.engine.tasks import TaskRuntime
 from app.engine.writer import Writer
 from app.hypervisor import Host
 from app.services.operations import load_operations
-from app.services.storage import shared_pools, uploads
+from app.services.storage.pools.verify_shared import request_due
+from app.services.storage.uploads.ending import end_abandoned
 from app.services.vms import cloud_init_removal
 
 log = structlog.get_logger(__name__)
@@ -204,7 +205,7 @@ class Engine:
 
     def _end_uploads(self) -> None:
         with suppress(Unavailable):
-            uploads.end_abandoned(self._services)
+            end_abandoned(self._services)
 
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
@@ -216,7 +217,7 @@ class Engine:
 
     def _request_verification(self) -> None:
         with suppress(Unavailable):
-            shared_pools.request_due(self._services)
+            request_due(self._services)
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)

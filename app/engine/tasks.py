@@ -30,7 +30,7 @@ from app.engine.endings import failed, internal, log_lost, restored, with_left
 from app.engine.task_claims import SingleProcessTaskClaims, TaskClaims
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
-from app.services.storage import uploads
+from app.services.storage.uploads.ending import forget_uploads
 from app.tasks import queue, undo
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, Interrupted
@@ -115,7 +115,7 @@ class TaskRuntime:
         with self._services.database.begin() as session:
             if epoch.is_restored(session, file):
                 queue.end_restored(session, self._services.hub, queue.error_of(restored()))
-                uploads.forget_all(session)
+                forget_uploads(session)
             mark = epoch.settle(session, file)
         file.make(mark)
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 HOST_WAIT_S = 60.0  # how long a task waits for a lost host to come back
 RESENDS = 3
 LOOK_EVERY_S = 0.4
+OUTCOME_WAIT_S = 60.0  # how long is waited, while the host answers, for what may have arrived
+CALM_S = 3.0  # a host that answers and shows nothing for so long is not at work on it
 Lost = (HostNotAnswering, HostUnreachable, DaemonGone)
 
 

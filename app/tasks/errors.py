@@ -53,3 +53,15 @@ def changed_meanwhile() -> TaskFailed:
         why=N_("On its host it is not what you saw when you asked."),
         hint=N_("Load it again and repeat your change."),
     )
+
+
+def outcome_unknown() -> TaskFailed:
+    """What was sent may have its effect yet, or not."""
+    return TaskFailed(
+        "outcome_unknown",
+        N_("How this ended is not known."),
+        why=N_("It was sent to the host, which then stopped answering and shows nothing of it."),
+        hint=N_(
+            "Look at the VM and at the host's log before you try again. If it happens later, its event names this task."
+        ),
+    )

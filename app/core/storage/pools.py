@@ -132,28 +132,8 @@ def secret_of(kind: PoolKind, text: str) -> bytes:
         raise InvalidInput("auth_secret", N_("must be a Ceph key in base64")) from None
 
 
-class PoolWork(Spec):
-    """Params of tasks on a pool that there is."""
-
-    uuid: str
-
-
-class PoolMaking(Spec):
-    """Params of a task that defines a pool."""
-
-    uuid: str
-    spec: PoolSpec
-    secret: str | None = Field(None, description="Sealed.")
-
-
 class PoolPatch(Spec):
     """Changes of a pool."""
-
-    autostart: bool
-
-
-class PoolChanging(PoolWork):
-    """Params of a task that changes a pool."""
 
     autostart: bool
 
@@ -164,10 +144,3 @@ class PoolPlace(Spec):
     host_id: str
     pool_id: str
     uuid: str
-
-
-class PoolProof(PoolWork):
-    """Params of a task that finds out which of these pools are the same storage."""
-
-    pool_id: str
-    others: list[PoolPlace]

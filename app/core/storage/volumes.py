@@ -1,4 +1,4 @@
-"""Volumes: what is asked for, what tasks carry, and what is known of one. Sizes are bytes."""
+"""Volumes: what is asked for, and what is known of one. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import Field
 from app.core.records import Record, Ref
 from app.core.specs import ObjectId, Spec
 from app.core.storage.records import VolumeRecord
-from app.core.vms.config import VolumePlan
 from app.core.vms.create_spec import MAX_DISK, MIB, VolumeName
 
 # Formats that are more than a run of bytes. Whatever else a host says (raw, iso, none, fat…) is raw to QEMU.
@@ -70,35 +69,6 @@ class VolumeMove(Spec):
     """Another pool of the same host. VMs that use the volume follow, also while they run."""
 
     pool_id: ObjectId
-
-
-class VolumeWork(Spec):
-    """What tasks on an existing volume carry: where it is, as the asker saw it."""
-
-    pool: str
-    name: str
-    path: str
-
-
-class VolumeMaking(Spec):
-    """Params of a task that makes a volume."""
-
-    volume: VolumePlan
-
-
-class VolumeResizing(VolumeWork):
-    """`vm`: UUID of the running VM that has it, which must be told; `target`: its disk there."""
-
-    size_bytes: int
-    shrink: bool = False
-    vm: str | None = None
-
-
-class VolumeMoving(VolumeWork):
-    """Where it goes, and the VMs whose disk it is."""
-
-    to: VolumePlan
-    vms: tuple[str, ...] = ()
 
 
 class VolumeDetail(VolumeRecord):

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import undefer
 
 from app.access.context import Ctx
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.access.find import find
+from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref
-from app.core.storage.pool_paths import check_pool_path, check_source
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import DiffLine, DiffRecord, Redefinition, VersionList, VersionRecord
-from app.db.models import History, Host, Network, Pool
-from app.hypervisor.xml import pools
+from app.core.vms.devices import DiffLine, DiffRecord, VersionList, VersionRecord
+from app.db.models import History, Network, Pool
 from app.hypervisor.xml.compare import compared
-from app.hypervisor.xml.domains.read import UnreadableXml
-from app.inventory.batch import digest_of
-from app.services.hosts.checks import require_workable
-from app.tasks import tasks
+from app.services.networks.change import restore_network
+from app.services.storage.pools.change import restore_pool
 
 MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
+    """How definitions of a kind of object are kept: `restore` has one count again."""
+
     model: type[Pool] | type[Network]
     view: str
     edit: str
-    work: str
-    unknown: str
+    restore: Callable[[Ctx, str, str], TaskRecord]
 
 
 _KINDS = {
-    ObjectKind.POOL: _Kind(
-        Pool, "pool.view", "pool.edit", "pool.define", N_("There is no such storage pool.")
-    ),
-    ObjectKind.NETWORK: _Kind(
-        Network, "network.view", "network.edit", "network.define", N_("There is no such network.")
-    ),
+    ObjectKind.POOL: _Kind(Pool, "pool.view", "pool.edit", restore_pool),
+    ObjectKind.NETWORK: _Kind(Network, "network.view", "network.edit", restore_network),
 }
 
 
@@ -72,66 +65,8 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
     Raises NotFound, Conflict (wrong_state, not_persistent, place_refused), Busy.
     """
     how = _KINDS[kind]
-    ctx.require(how.edit)
-    found = _find(ctx, kind, object_id)
-    ctx.require(how.edit, found)
-    host = ctx.session.get_one(Host, found.host_id)
-    require_workable(ctx, host)
-    if isinstance(found, Pool) and found.state != "inactive":
-        raise Conflict(
-            N_("This cannot be done now."),
-            why=N_("The storage pool runs."),
-            hint=N_("Stop it first: libvirt changes only the definition of a pool that is off."),
-            code="wrong_state",
-        )
-    if not found.persistent:
-        raise Conflict(
-            N_("This cannot be done now."),
-            why=N_("Its host forgets it when it stops."),
-            hint=N_("Define it on its host first."),
-            code="not_persistent",
-        )
-    now = found.xml or ""
-    xml = saved_version(ctx, object_id, number).xml
-    if isinstance(found, Pool):
-        _check_places(ctx, now, xml)
-    params = Redefinition(
-        uuid=found.uuid,
-        xml=xml,
-        digest=pools.digest(now) if isinstance(found, Pool) and now else digest_of(now),
-    )
-    task = tasks.enqueue(
-        ctx,
-        how.work,
-        target=Ref(kind=kind, id=found.id, name=found.name),
-        host=Ref(kind=ObjectKind.HOST, id=host.id, name=host.name),
-        params=params.model_dump(),
-    )
-    return tasks.record_of(ctx, task)
-
-
-def _check_places(ctx: Ctx, before: str, after: str) -> None:
-    """Raise Conflict (place_refused) when the version would put a pool where a new one may not be."""
-    try:
-        wanted = pools.read_places(after)
-        if before and pools.read_places(before) == wanted:
-            return  # where it lies is as it was found on its host
-        check_source(wanted.kind, wanted.source_device, wanted.source_name)
-        if wanted.target_path is not None:
-            roots = ctx.services.settings.pool_roots
-            check_pool_path(wanted.kind, wanted.target_path, roots, source_name=wanted.source_name)
-    except UnreadableXml as error:
-        why: str = str(error)[:300]
-    except InvalidInput as error:
-        why = f"{error.field}: {ctx.say(error.rule, dict(error.params or {}))}"
-    else:
-        return
-    raise Conflict(
-        N_("This version cannot be restored: a storage pool may not lie where it says."),
-        why=why,
-        hint=N_("Define the pool on its host if it has to be there, for example with virsh."),
-        code="place_refused",
-    )
+    find(ctx, how.model, object_id, how.edit)
+    return how.restore(ctx, object_id, saved_version(ctx, object_id, number).xml)
 
 
 def versions_of(ctx: Ctx, object_id: str) -> VersionList:
@@ -160,8 +95,4 @@ def saved_version(ctx: Ctx, object_id: str, number: int) -> History:
 
 def _find(ctx: Ctx, kind: ObjectKind, object_id: str) -> Pool | Network:
     how = _KINDS[kind]
-    query = sa.select(how.model).where(how.model.id == object_id).options(undefer(how.model.xml))
-    found = ctx.session.scalar(ctx.visible(query, how.view))
-    if not isinstance(found, Pool | Network):
-        raise NotFound(how.unknown)
-    return found
+    return find(ctx, how.model, object_id, how.view)

@@ -24,11 +24,13 @@ from app.services.library import image_records
 from app.services.library.image_records import ImageFile
 from app.services.library.images import READY
 from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
-from app.services.storage import task_checks, volume_records, volumes
-from app.services.storage.own_volume import own_volume, write_beginning, write_content
 from app.services.storage.show import show_pools
-from app.services.storage.volume_locations import locks_of
-from app.services.storage.volume_records import Place
+from app.services.storage.volumes import records as volume_records
+from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.records import Place
+from app.services.storage.volumes.refusals import refuse_narrow, running_pool
+from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.steps.own_volume import own_volume, write_beginning, write_content
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -76,7 +78,7 @@ class CopyImage(ImageOperation[CopyImageParameters]):
 def copy_image(ctx: Ctx, image_id: str, asked: ImageCopySpec) -> TaskRecord:
     """Have an image copied to another host. Raises InvalidInput, Conflict (image_there, image_nowhere…), Busy."""
     image = find(ctx, Image, image_id, "image.edit")
-    pool, host = volumes.running_pool(ctx, asked.pool_id, "pool_id")
+    pool, host = running_pool(ctx, asked.pool_id, "pool_id")
     _refuse_there(ctx, image, host)
     parameters = CopyImageParameters(
         target_id=image.id, host_id=host.id, pool_id=pool.id, **fetch_to(ctx, image, pool).model_dump()
@@ -107,7 +109,7 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
     taken = sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)
     if ctx.session.scalar(taken) is not None:
         name = f"{image.id}-{name}"[:200]
-    volumes.refuse_narrow(ctx, pool, image.size_bytes)
+    refuse_narrow(ctx, pool, image.size_bytes)
     return ImageFetch(
         image_id=image.id,
         from_host=source.id,

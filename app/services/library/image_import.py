@@ -25,10 +25,11 @@ from app.services.library.image_content import IN_LIBRARY, failed_image, look, n
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
 from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
-from app.services.storage import task_checks, volumes
-from app.services.storage.own_volume import own_volume, write_beginning, write_content
 from app.services.storage.show import show_pools
-from app.services.storage.volume_locations import locks_of
+from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.refusals import refuse_taken, running_pool
+from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.steps.own_volume import own_volume, write_beginning, write_content
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -57,7 +58,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
         """The name must be free in the pool. Raises Conflict (volume_exists, host_not_connected…)."""
         pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
-        volumes.refuse_taken(ctx, pool, parameters.name)
+        refuse_taken(ctx, pool, parameters.name)
         image = ctx.session.get_one(Image, parameters.target_id)
         locks = Locks(holds=locks_of(ctx.session, pool, parameters.name), reads={pool.id})
         return Plan(ref(image), ref(host), locks)
@@ -88,9 +89,9 @@ def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
     ctx.require("image.edit")
     ctx.require("volume.edit")
     source = _source(ctx, asked)
-    pool, host = volumes.running_pool(ctx, asked.pool_id, "pool_id")
+    pool, host = running_pool(ctx, asked.pool_id, "pool_id")
     name = asked.volume_name or _volume_name(source)
-    volumes.refuse_taken(ctx, pool, name)
+    refuse_taken(ctx, pool, name)
     image = begin_image(ctx, asked, name, source.shown)
     parameters = ImportImageParameters(
         target_id=image.id,

@@ -19,11 +19,11 @@ from app.services.library.image_content import IN_LIBRARY, failed_image, look, n
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
 from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
-from app.services.storage import task_checks
-from app.services.storage.own_volume import tell_share
-from app.services.storage.volume_checks import require_usable
-from app.services.storage.volume_locations import locks_of
-from app.services.storage.volume_users import refuse_possibly_used, users_of
+from app.services.storage.volumes.checks import require_usable
+from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.steps.own_volume import tell_share
+from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.services.vms.cloud_init_drives import refuse_seed
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -104,6 +104,18 @@ class RestoreNetwork(NetworkOperation[RestoreNetworkParameters]):
     redefines = True
     explains = frozenset({"network.changed"})
 
+    def check(self, ctx: Ctx, parameters: RestoreNetworkParameters) -> Plan:
+        """The network must have a lasting definition. Raises Conflict (not_persistent)."""
+        plan = super().check(ctx, parameters)
+        if not network_and_host(ctx, parameters.target_id)[0].persistent:
+            raise Conflict(
+                N_("This cannot be done now."),
+                why=N_("Its host forgets it when it stops."),
+                hint=N_("Define it on its host first."),
+                code="not_persistent",
+            )
+        return plan
+
     def run(self, context: TaskContext, parameters: RestoreNetworkParameters) -> Outcome:
         """Define it, unless it is not what the submitter saw any more."""
         seen = look(context, parameters.uuid)
@@ -144,6 +156,16 @@ def change_network(
         autostart=patch.autostart,
     )
     return tasks.record_of(ctx, submit(ctx, ChangeNetwork, parameters))
+
+
+def restore_network(ctx: Ctx, network_id: str, xml: str) -> TaskRecord:
+    """Have this definition of a network count again. Raises Conflict (not_persistent), Busy."""
+    network = find(ctx, Network, network_id, "network.edit")
+    digest = hashlib.sha256((network.xml or "").encode(errors="surrogatepass")).hexdigest()
+    parameters = RestoreNetworkParameters(
+        target_id=network.id, host_id=network.host_id, uuid=network.uuid, xml=xml, digest=digest
+    )
+    return tasks.record_of(ctx, submit(ctx, RestoreNetwork, parameters))
 
 
 def editable(ctx: Ctx, network_id: str) -> NetworkPlan:

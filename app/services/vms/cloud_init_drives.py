@@ -18,7 +18,7 @@ from app.core.vms.create import SeedRemoval
 from app.db.models import CloudInitSeed, Pool, Vm, Volume
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
-from app.services.storage.volume_locations import may_be_same
+from app.services.storage.pools.same_storage import may_be_same
 
 HELD_BACK = N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")
 GOES = N_("It goes after the first boot of its VM, or with the VM.")

@@ -23,9 +23,9 @@ from app.core.vms.create import SeedRemoval
 from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
-from app.services.storage import task_use
 from app.services.storage.show import show_pools
-from app.services.storage.volume_users import look_again
+from app.services.storage.volumes.steps import task_use
+from app.services.storage.volumes.users import look_again
 from app.services.vms import cloud_init_drives
 from app.services.vms.operation import RunningVm
 from app.tasks.catalogue import declare

@@ -26,8 +26,8 @@ from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
-from app.services.storage.volume_locations import PossibleUser
-from app.services.storage.volume_users import possible_users_of, users_of, why_possible
+from app.services.storage.volumes.locations import PossibleUser
+from app.services.storage.volumes.users import possible_users_of, users_of, why_possible
 from app.services.vms.delete_operation import DeleteVm, DeleteVmParameters
 from app.tasks import tasks
 from app.tasks.submit import submit

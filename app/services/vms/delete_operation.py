@@ -17,9 +17,9 @@ from app.db.models import Volume
 from app.hypervisor.xml.domains import edit
 from app.inventory.vms.deletions import departing
 from app.services.hosts.checks import require_workable
-from app.services.storage import task_use
 from app.services.storage.show import show_pools
-from app.services.storage.volume_locations import path_locks
+from app.services.storage.volumes.locations import path_locks
+from app.services.storage.volumes.steps import task_use
 from app.services.vms import cloud_init_drives, deletions
 from app.services.vms.cloud_init_removal import delete_seed
 from app.services.vms.operation import VmOperation, vm_and_host

@@ -20,8 +20,8 @@ from app.hypervisor.xml.domains import edit
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.checks import require_workable
-from app.services.storage import task_checks, task_use
-from app.services.storage.volume_locations import path_locks
+from app.services.storage.volumes.locations import path_locks
+from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms import deletions, ownership
 from app.services.vms.cloud_init_drives import refuse_seeds_in
 from app.services.vms.delete_operation import look

@@ -15,7 +15,7 @@ from app.engine import engine as engines
 from app.engine import reading
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services.storage import storage
+from app.services.storage.volumes.volumes import list_volumes
 from tests.integration.conftest import MakeSite
 from tests.integration.site import Site, eventually
 
@@ -171,7 +171,7 @@ def test_a_pool_that_somebody_looks_at_is_read_but_not_again_at_once(
 
     def look() -> dict[str, int]:
         with site.services.database.read() as session:
-            page = storage.list_volumes(site.ctx(session), VolumeQuery(pool=pool))
+            page = list_volumes(site.ctx(session), VolumeQuery(pool=pool))
             return {each.name: each.capacity_bytes for each in page.items}
 
     host.virsh("vol-resize", "spare.raw", "16M", "local")

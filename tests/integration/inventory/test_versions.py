@@ -17,7 +17,9 @@ from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services.inventory import versions
 from app.services.networks.change import change_network
-from app.services.storage import pools, storage
+from app.services.storage.pools.lifecycle import start_pool, stop_pool
+from app.services.storage.pools.pools import show_pool
+from app.services.storage.pools.refresh import refresh_pool
 from tests.integration.site import Site, eventually
 
 
@@ -85,7 +87,7 @@ def test_a_network_has_versions_whoever_made_them(host: LabHost, site: Site) -> 
 def test_a_pool_is_brought_back_while_it_is_off(host: LabHost, site: Site) -> None:
     pool = one(site, Pool, "local")
     before = host.virsh("pool-dumpxml", "local", "--inactive")
-    done(site, pools.stop_pool, pool)
+    done(site, stop_pool, pool)
     define(
         host,
         "pool-define",
@@ -97,7 +99,7 @@ def test_a_pool_is_brought_back_while_it_is_off(host: LabHost, site: Site) -> No
     first = look(site, versions.list_versions, ObjectKind.POOL, pool).items[-1].id
     done(site, versions.restore_version, ObjectKind.POOL, pool, first)
     assert "/images2" not in host.virsh("pool-dumpxml", "local", "--inactive")
-    done(site, pools.start_pool, pool)
+    done(site, start_pool, pool)
     with pytest.raises(Conflict) as told:
         ask(site, versions.restore_version, ObjectKind.POOL, pool, first)
     assert told.value.code == "wrong_state"
@@ -118,9 +120,9 @@ def test_a_pool_that_starts_or_stops_is_no_new_version_whatever_libvirt_fills_in
     folder = "/var/lib/libvirt/images"
     host.exec("chmod", "0700", folder)
     try:
-        done(site, pools.stop_pool, pool)
-        done(site, pools.start_pool, pool)
-        done(site, pools.refresh_pool, pool)
+        done(site, stop_pool, pool)
+        done(site, start_pool, pool)
+        done(site, refresh_pool, pool)
     finally:
         host.exec("chmod", "0755", folder)
     only = look(site, versions.list_versions, ObjectKind.POOL, pool).items
@@ -137,11 +139,11 @@ def test_a_pool_defined_anew_while_it_runs_is_seen(host: LabHost, site: Site) ->
         eventually(
             lambda: len(look(site, versions.list_versions, ObjectKind.POOL, pool).items) == 2, 15, "virsh's"
         )
-        shown = look(site, storage.show_pool, pool)
+        shown = look(site, show_pool, pool)
         assert (shown.pending, shown.target_path) == (True, "/var/lib/libvirt/images")
     finally:
         define(host, "pool-define", before)
-    eventually(lambda: not look(site, storage.show_pool, pool).pending, 15, "as it was")
+    eventually(lambda: not look(site, show_pool, pool).pending, 15, "as it was")
 
 
 def test_a_version_of_something_else_is_none(host: LabHost, site: Site) -> None:

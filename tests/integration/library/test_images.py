@@ -26,7 +26,8 @@ from app.services.library import images
 from app.services.library.image_copy import copy_image
 from app.services.library.image_import import import_image
 from app.services.library.image_register import register_image
-from app.services.storage import volumes
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.volumes import show_volume
 from app.services.vms.create import create
 from tests.fileserver import FileServer, serving
 from tests.integration.conftest import MakeSite
@@ -101,13 +102,11 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
     assert row(site, ImageCopy, ImageCopy.host_id == site.host_ids[second.name]) is not None
     with site.services.database.read() as session:
         shown = images.show_image(site.ctx(session), image.id)
-        users = volumes.show_volume(
-            site.ctx(session), row(site, Volume, Volume.name == "cloud.qcow2").id
-        ).users
+        users = show_volume(site.ctx(session), row(site, Volume, Volume.name == "cloud.qcow2").id).users
     assert [place.host.name for place in shown.places] == [first.name, second.name]
     assert "Tiny" in [user.name for user in users]
     with pytest.raises(Conflict) as told:
-        ask(site, volumes.delete_volume, row(site, Volume, Volume.name == "cloud.qcow2").id)
+        ask(site, delete_volume, row(site, Volume, Volume.name == "cloud.qcow2").id)
     assert told.value.code == "volume_in_use"
     with pytest.raises(Conflict) as told:
         ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id))

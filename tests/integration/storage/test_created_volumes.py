@@ -21,8 +21,10 @@ from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services.storage import volumes
-from app.services.storage.volume_operations import MOVED
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.move import MOVED, move_volume
 from app.services.vms import devices
 from app.services.vms.undo import vm_note
 from tests.integration.site import Site, eventually
@@ -112,7 +114,7 @@ def test_a_volume_that_others_make_at_the_same_moment_is_never_removed(host: Lab
         name = f"race-{number}"
         with racing(site, host, name) as race:
             task_id = ask(
-                site, volumes.create_volume, VolumeSpec(pool_id=pool(site).id, name=name, size_bytes=8 * MIB)
+                site, create_volume, VolumeSpec(pool_id=pool(site).id, name=name, size_bytes=8 * MIB)
             )
             made_by_others = race(task_id)
             task = site.task(task_id)
@@ -128,7 +130,7 @@ def test_a_volume_that_appeared_while_vigie_was_down_is_left_and_named(host: Lab
     host.virsh("vol-create-as", "local", "mine.raw", "8M", "--format", "raw")
     spec = VolumeSpec(pool_id=pool(site).id, name="mine.raw", size_bytes=8 * MIB, format="raw")
     made = [note(site, "mine.raw", REQUESTED, size=str(8 * MIB - 1024))]
-    task = site.task(ask(site, volumes.create_volume, spec, made=made))
+    task = site.task(ask(site, create_volume, spec, made=made))
     assert (task.state, task.error.code) == (TaskState.FAILED, "volume_in_doubt")  # type: ignore[union-attr]
     assert "mine.raw" in (task.message or "")
     assert row(site, Event, Event.kind == "volume.left").params == {"name": "mine.raw"}
@@ -143,7 +145,7 @@ def test_a_run_after_a_crash_goes_on_with_the_volume_it_created(host: LabHost, s
     host.virsh("vol-create-as", "local", "again.qcow2", f"{size}B", "--format", "qcow2")
     spec = VolumeSpec(pool_id=pool(site).id, name="again.qcow2", size_bytes=8 * MIB)
     made = [note(site, "again.qcow2", REQUESTED, size=str(size))]
-    task = site.task(ask(site, volumes.create_volume, spec, made=made))
+    task = site.task(ask(site, create_volume, spec, made=made))
     assert task.state is TaskState.SUCCEEDED, task
     assert "8.00 MiB" in host.virsh("vol-info", "--pool", "local", "again.qcow2")
 
@@ -152,7 +154,7 @@ def test_a_run_after_a_crash_goes_on_with_the_copy_it_made(host: LabHost, site: 
     host.virsh("vol-clone", "--pool", "local", "user.qcow2", "copy.qcow2")
     original = row(site, Volume, Volume.name == "user.qcow2").id
     made = [note(site, "copy.qcow2", REQUESTED, boot=boot(site, host))]
-    task = site.task(ask(site, volumes.clone_volume, original, VolumeClone(name="copy.qcow2"), made=made))
+    task = site.task(ask(site, clone_volume, original, VolumeClone(name="copy.qcow2"), made=made))
     assert task.state is TaskState.SUCCEEDED, task
     assert "copy.qcow2" in volumes_of(host)
 
@@ -188,9 +190,7 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
     made = [note(site, "user.qcow2", CREATED, "shared", vm=vm.uuid, moving=moved.path)]
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == pool(site, "shared").id))
-        task_id = volumes.move_volume(
-            site.ctx(session), moved.id, VolumeMove(pool_id=pool(site, "shared").id)
-        ).id
+        task_id = move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=pool(site, "shared").id)).id
         session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
     task = site.task(task_id)
     assert task.state is TaskState.SUCCEEDED, task
@@ -202,7 +202,7 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
 def leave_behind(site: Site, *made: dict[str, str]) -> str:
     """A task that failed long ago and could not remove this."""
     spec = VolumeSpec(pool_id=pool(site).id, name="spare.raw", size_bytes=MIB, format="raw")
-    task_id = site.task(ask(site, volumes.create_volume, spec)).id
+    task_id = site.task(ask(site, create_volume, spec)).id
     with site.services.database.begin() as session:
         failed = sa.update(Task).where(Task.id == task_id)
         session.execute(failed.values(state=TaskState.FAILED.value, made=list(made)))
@@ -251,7 +251,7 @@ def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
     copied = {"kind": MOVED, "pool": shared.uuid, "name": "user.qcow2"}
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == shared.id))
-        task_id = volumes.move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=shared.id)).id
+        task_id = move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=shared.id)).id
         session.execute(sa.update(Task).where(Task.id == task_id).values(made=[copied]))
         # While it was copied:
         host.virsh("attach-disk", "taker", moved.path, "vdb", "--subdriver", "qcow2", "--config")
@@ -270,7 +270,7 @@ def test_a_volume_that_others_made_while_the_link_was_lost_is_not_deleted_as_hal
     host.virsh("pool-refresh", "local")
     spec = VolumeClone(name="copy.raw")
     eventually(lambda: row(site, Volume, Volume.name == "large.raw"), 70, "it is listed")
-    task_id = ask(site, volumes.clone_volume, row(site, Volume, Volume.name == "large.raw").id, spec)
+    task_id = ask(site, clone_volume, row(site, Volume, Volume.name == "large.raw").id, spec)
     eventually(lambda: "copy.raw" in host.exec("ls", folder).stdout, 20, "it is being copied")
     host.freeze()
     time.sleep(1.5)
@@ -296,11 +296,11 @@ def test_a_volume_of_a_shared_pool_stays_while_a_vm_of_another_host_uses_it(
     listed = (Volume.name == "there.qcow2", Volume.pool_id == here.scalar_subquery())
     eventually(lambda: row(site, Volume, *listed), 15, "the first host lists it")
     with pytest.raises(VigieError) as refused:
-        ask(site, volumes.delete_volume, row(site, Volume, *listed).id)
+        ask(site, delete_volume, row(site, Volume, *listed).id)
     assert refused.value.code in ("volume_may_be_in_use", "volume_in_use")
     shared = (Pool.name == "shared", Pool.shared_mark.is_not(None))
     eventually(lambda: row(site, Pool, *shared), 30, "it is found out by itself that the pool is shared")
     with pytest.raises(VigieError) as refused:
-        ask(site, volumes.delete_volume, row(site, Volume, *listed).id)
+        ask(site, delete_volume, row(site, Volume, *listed).id)
     assert refused.value.code == "volume_in_use"
     assert "there.qcow2" in volumes_of(other, "shared")

@@ -19,7 +19,8 @@ from app.engine import Engine
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.storage import volumes
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
 from tests.integration.site import Site, eventually
 
 MIB = 1024**2
@@ -62,7 +63,7 @@ def begin_move(site: Site) -> str:
     """Ask for the move, and wait until something of it has been copied."""
     moved = row(site, Volume, Volume.name == "mover.qcow2")
     shared = row(site, Pool, Pool.name == "shared")
-    task_id = ask(site, volumes.move_volume, moved.id, VolumeMove(pool_id=shared.id))
+    task_id = ask(site, move_volume, moved.id, VolumeMove(pool_id=shared.id))
     eventually(lambda: (site.now(task_id).progress or 0) > 0, 30, "it copies")
     assert not site.now(task_id).state.is_final
     return task_id
@@ -127,7 +128,7 @@ def test_a_resize_outlives_a_host_that_is_silent_for_a_while(host: LabHost, site
     size = (CONTENT_MIB + 100) * MIB
     found = row(site, Volume, Volume.name == "mover.qcow2")
     host.freeze()
-    task_id = ask(site, volumes.resize_volume, found.id, VolumeResize(size_bytes=size))
+    task_id = ask(site, resize_volume, found.id, VolumeResize(size_bytes=size))
     site.wait_host(host, HostState.NOT_ANSWERING, 20)
     host.thaw()
     site.wait_host(host, HostState.CONNECTED, 30)

@@ -25,7 +25,12 @@ from app.hypervisor.xml.pools import pool_xml
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.storage import pools, shared_pools, storage
+from app.services.storage.pools.change import change_pool
+from app.services.storage.pools.create import create_pool
+from app.services.storage.pools.lifecycle import delete_pool, start_pool, stop_pool
+from app.services.storage.pools.pools import show_pool
+from app.services.storage.pools.refresh import refresh_pool
+from app.services.storage.pools.verify_shared import verify_shared
 from tests.integration.site import Site, eventually
 
 RNG = etree.RelaxNG(etree.parse("/usr/share/libvirt/schemas/storagepool.rng"))
@@ -59,23 +64,23 @@ def done(site: Site, service: Any, *arguments: Any) -> None:
 
 
 def test_a_pool_from_its_definition_to_its_end(host: LabHost, site: Site) -> None:
-    done(site, pools.create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
+    done(site, create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
     made = pool(site, "more")
     assert made is not None
     try:
         assert (made.state, made.autostart, made.target_path) == ("running", True, PATH)
         host.exec("qemu-img", "create", "-f", "qcow2", f"{PATH}/found.qcow2", "8M")
-        done(site, pools.refresh_pool, made.id)
+        done(site, refresh_pool, made.id)
         assert pool(site, "more").volume_count == 1  # type: ignore[union-attr]
-        done(site, pools.change_pool, made.id, PoolPatch(autostart=False))
-        done(site, pools.stop_pool, made.id)
+        done(site, change_pool, made.id, PoolPatch(autostart=False))
+        done(site, stop_pool, made.id)
         assert (pool(site, "more").state, pool(site, "more").autostart) == ("inactive", False)  # type: ignore[union-attr]
         with pytest.raises(Conflict) as told:
-            ask(site, pools.stop_pool, made.id)
+            ask(site, stop_pool, made.id)
         assert told.value.code == "wrong_state"
-        done(site, pools.start_pool, made.id)
+        done(site, start_pool, made.id)
     finally:
-        done(site, pools.delete_pool, made.id)
+        done(site, delete_pool, made.id)
     assert pool(site, "more") is None
     assert "more" not in host.virsh("pool-list", "--all", "--name").split()
     assert "found.qcow2" in host.exec("ls", PATH).stdout, "what it holds stays"
@@ -123,26 +128,26 @@ def events_of(site: Site) -> list[str]:
 
 def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: LabHost, site: Site) -> None:
     """Libvirt refuses to read a pool meanwhile; then tasks failed with "asynchronous jobs running"."""
-    done(site, pools.create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
+    done(site, create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
     made = pool(site, "more")
     assert made is not None
     host.exec("truncate", "-s", "12G", f"{PATH}/large.raw")
-    done(site, pools.refresh_pool, made.id)
+    done(site, refresh_pool, made.id)
     making = subprocess.Popen(
         ["virsh", "-q", "-c", host.virsh_uri, "vol-clone", "--pool", "more", "large.raw", "copy.raw"]
     )
     try:
         eventually(lambda: "copy.raw" in host.virsh("vol-list", "more"), 10, "the copy begins")
-        stopping = site.task(ask(site, pools.stop_pool, made.id))
+        stopping = site.task(ask(site, stop_pool, made.id))
         assert (stopping.state, stopping.error and stopping.error.code) == (TaskState.FAILED, "pool_busy")
-        asked = ask(site, pools.refresh_pool, made.id)
+        asked = ask(site, refresh_pool, made.id)
         eventually(lambda: "Waiting" in (site.now(asked).message or ""), 10, "the task waits")
         assert making.poll() is None, "no test of a busy pool"
         task = site.task(asked, 100)
         assert task.state is TaskState.SUCCEEDED, task
     finally:
         making.wait(60)
-        done(site, pools.delete_pool, made.id)
+        done(site, delete_pool, made.id)
         host.exec("rm", "-r", PATH)
 
 
@@ -150,7 +155,7 @@ def test_a_pool_that_cannot_start_leaves_nothing(host: LabHost, site: Site) -> N
     spec = PoolSpec(
         host_id=site.host_ids[host.name], name="nowhere", kind="logical", source_name="no-such-group"
     )
-    assert site.task(ask(site, pools.create_pool, spec)).state is TaskState.FAILED
+    assert site.task(ask(site, create_pool, spec)).state is TaskState.FAILED
     assert "nowhere" not in host.virsh("pool-list", "--all", "--name").split()
 
 
@@ -158,9 +163,9 @@ def test_a_pool_in_use_stays(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     host.virsh("pool-refresh", "local")
-    done(site, pools.refresh_pool, pool(site, "local").id)  # type: ignore[union-attr]
+    done(site, refresh_pool, pool(site, "local").id)  # type: ignore[union-attr]
     with pytest.raises(Conflict) as told:
-        ask(site, pools.delete_pool, pool(site, "local").id)  # type: ignore[union-attr]
+        ask(site, delete_pool, pool(site, "local").id)  # type: ignore[union-attr]
     assert (told.value.code, "user" in (told.value.texts().why or "")) == ("pool_in_use", True)
 
 
@@ -170,9 +175,7 @@ SYSTEM = ("/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/v
 def test_folders_of_the_system_are_refused(site: Site) -> None:
     for path in SYSTEM:
         with pytest.raises(InvalidInput) as told:
-            ask(
-                site, pools.create_pool, PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", target_path=path)
-            )
+            ask(site, create_pool, PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", target_path=path))
         assert told.value.field == "target_path", path
 
 
@@ -180,7 +183,7 @@ def test_fields_that_a_kind_needs_or_has_not_are_named(site: Site) -> None:
     for kind, fields in (("netfs", "source_host"), ("rbd", "source_host"), ("logical", "source_name")):
         spec = PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", kind=kind, target_path="/srv/x")  # type: ignore[arg-type]
         with pytest.raises(InvalidInput) as told:
-            ask(site, pools.create_pool, spec)
+            ask(site, create_pool, spec)
         assert told.value.field in (fields, "target_path")
 
 
@@ -208,7 +211,7 @@ def test_the_xml_of_every_kind_is_valid(kind: str) -> None:
 def shared(site: Site, host: LabHost, name: str) -> PoolRecord:
     with site.services.database.read() as session:
         where = (Pool.name == name, Pool.host_id == site.host_ids[host.name])
-        return storage.show_pool(site.ctx(session), session.scalars(sa.select(Pool.id).where(*where)).one())
+        return show_pool(site.ctx(session), session.scalars(sa.select(Pool.id).where(*where)).one())
 
 
 def prove(site: Site, pool_id: str) -> str | None:
@@ -216,7 +219,7 @@ def prove(site: Site, pool_id: str) -> str | None:
 
     def has_begun() -> bool:
         try:
-            tasks.append(ask(site, shared_pools.prove_pool, pool_id))
+            tasks.append(ask(site, verify_shared, pool_id))
         except Busy:
             return False
         return True
@@ -272,14 +275,14 @@ def test_a_host_that_does_not_answer_keeps_its_proof(fresh_lab: Lab, host: LabHo
 
 def test_what_cannot_be_proven_is_said(host: LabHost, site: Site) -> None:
     with pytest.raises(Conflict) as told:
-        ask(site, shared_pools.prove_pool, pool(site, "local").id)  # type: ignore[union-attr]
+        ask(site, verify_shared, pool(site, "local").id)  # type: ignore[union-attr]
     assert told.value.code == "nobody_to_ask"
 
 
 def test_another_definition_ends_the_proof(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     site.add(fresh_lab.hosts[1])
     eventually(lambda: len(pools_of(site, "running")) == 4, 15, "the pools of both")
-    done(site, shared_pools.prove_pool, shared(site, host, "shared").id)
+    done(site, verify_shared, shared(site, host, "shared").id)
     assert shared(site, host, "shared").shared is True
     before = host.virsh("pool-dumpxml", "shared", "--inactive")
     host.virsh("pool-destroy", "shared")
@@ -311,7 +314,7 @@ def pool_with_secret(site: Site, host: LabHost, **given: object) -> TaskRecord:
         "source_host": "127.0.0.9",
         "auth_user": "vigie",
     }
-    return site.task(ask(site, pools.create_pool, PoolSpec.model_validate(spec | given)))
+    return site.task(ask(site, create_pool, PoolSpec.model_validate(spec | given)))
 
 
 def test_the_secret_of_a_pool_is_kept_by_its_host_alone(host: LabHost, site: Site) -> None:
@@ -333,7 +336,7 @@ def test_the_secret_of_a_pool_is_kept_by_its_host_alone(host: LabHost, site: Sit
     assert f"vigie-pool-{made.uuid}" in host.virsh("secret-list")
     assert f"<secret uuid='{made.uuid}'/>" in host.virsh("pool-dumpxml", "remote")
     assert host.exec("virsh", "secret-get-value", made.uuid, check=False).returncode != 0, "it is private"
-    done(site, pools.delete_pool, made.id)
+    done(site, delete_pool, made.id)
     assert made.uuid not in host.virsh("secret-list")
 
 
@@ -368,5 +371,5 @@ def test_a_secret_belongs_to_a_user_and_a_kind(site: Site) -> None:
         ),
     ):
         with pytest.raises(InvalidInput) as told:
-            ask(site, pools.create_pool, PoolSpec.model_validate(rbd | given))
+            ask(site, create_pool, PoolSpec.model_validate(rbd | given))
         assert told.value.field == field

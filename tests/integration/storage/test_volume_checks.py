@@ -23,7 +23,20 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services.library.image_register import register_image
-from app.services.storage import downloads, pools, storage, uploads, volumes
+from app.services.storage.pools.lifecycle import start_pool
+from app.services.storage.pools.pools import show_pool
+from app.services.storage.pools.refresh import refresh_pool
+from app.services.storage.uploads.ending import give_up
+from app.services.storage.uploads.parts import receive
+from app.services.storage.uploads.uploads import begin_upload
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.download import open_content
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
+from app.services.storage.volumes.volumes import show_volume
+from app.services.storage.volumes.wipe import wipe_volume
 from app.services.vms import definitions, devices
 from app.services.vms.create import create
 from tests.integration.site import ACTOR, Site, eventually
@@ -90,11 +103,11 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
     assert vm is not None
     found_in = pool(site).id
     uses: dict[str, tuple[Callable[..., TaskRecord], tuple[Any, ...]]] = {
-        "clone": (volumes.clone_volume, (found.id, VolumeClone(name="stolen.img", format="raw"))),
-        "resize": (volumes.resize_volume, (found.id, VolumeResize(size_bytes=found.capacity_bytes + MIB))),
-        "move": (volumes.move_volume, (found.id, VolumeMove(pool_id=pool(site, "shared").id))),
+        "clone": (clone_volume, (found.id, VolumeClone(name="stolen.img", format="raw"))),
+        "resize": (resize_volume, (found.id, VolumeResize(size_bytes=found.capacity_bytes + MIB))),
+        "move": (move_volume, (found.id, VolumeMove(pool_id=pool(site, "shared").id))),
         "overlay": (
-            volumes.create_volume,
+            create_volume,
             (VolumeSpec(pool_id=found_in, name="over.qcow2", backing_volume_id=found.id),),
         ),
         "image": (register_image, (ImageSpec(name="stolen", volume_id=found.id),)),
@@ -106,7 +119,7 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
     }
     codes = {use: code_of(site, service, *arguments) for use, (service, arguments) in uses.items()}
     try:
-        b"".join(downloads.open_content(site.services, ACTOR, str, found.id).chunks)
+        b"".join(open_content(site.services, ACTOR, str, found.id).chunks)
     except VigieError as error:
         codes["download"] = error.code
     else:
@@ -131,23 +144,20 @@ def test_a_volume_whose_chain_leaves_the_pools_is_used_in_no_way(host: LabHost, 
         assert "stolen.img" not in host.virsh("vol-list", "local")
     finally:
         host.exec("rm", "-f", SECRET)
-    done(site, volumes.delete_volume, volume(site, "evil.qcow2").id)
+    done(site, delete_volume, volume(site, "evil.qcow2").id)
 
 
 def test_what_a_guest_wrote_into_a_raw_volume_never_makes_it_qcow2(host: LabHost, site: Site) -> None:
     host.create_guest("user", boots=False)
     site.wait_vm("user", VmState.SHUTOFF)
     spec = VolumeSpec(pool_id=pool(site).id, name="data.img", size_bytes=MIB, format="raw")
-    done(site, volumes.create_volume, spec)
+    done(site, create_volume, spec)
     host.exec(
         "qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", f"{LOCAL}/data.new", "1M"
     )
     host.exec("dd", f"if={LOCAL}/data.new", f"of={LOCAL}/data.img", "conv=notrunc", "status=none")
     host.exec("rm", f"{LOCAL}/data.new")
-    assert (
-        code_of(site, volumes.clone_volume, volume(site, "data.img").id, VolumeClone(name="a"))
-        == "volume_refused"
-    )
+    assert code_of(site, clone_volume, volume(site, "data.img").id, VolumeClone(name="a")) == "volume_refused"
     host.virsh("pool-refresh", "local")
     eventually(
         lambda: volume(site, "data.img").condition == "format_disagrees", 30, "the host's view is read"
@@ -161,9 +171,9 @@ def test_what_a_guest_wrote_into_a_raw_volume_never_makes_it_qcow2(host: LabHost
     as_qcow2 = f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{held.path}'/><target dev='vdx' bus='virtio'/></disk>"
     xml = host.virsh("dumpxml", "--inactive", "user").replace("</devices>", f"{as_qcow2}</devices>")
     assert code_of(site, definitions.replace, vm.id, xml, None) == "volume_refused"
-    done(site, volumes.wipe_volume, held.id)
+    done(site, wipe_volume, held.id)
     eventually(lambda: volume(site, "data.img").condition is None, 30, "it is raw again")
-    done(site, volumes.clone_volume, held.id, VolumeClone(name="copy.img"))
+    done(site, clone_volume, held.id, VolumeClone(name="copy.img"))
 
 
 def test_an_upload_that_is_not_whole_is_nothing_that_libvirt_reads(host: LabHost, site: Site) -> None:
@@ -185,27 +195,27 @@ def test_an_upload_that_is_not_whole_is_nothing_that_libvirt_reads(host: LabHost
     )
     begun = begin(site, "evil.qcow2", len(evil) + 1)
     with pytest.raises(ImageRefused):
-        uploads.receive(site.services, ACTOR, str, begun, 0, evil)
+        receive(site.services, ACTOR, str, begun, 0, evil)
     assert site.task(begun).state is TaskState.FAILED
     short = begin(site, "cut.qcow2", 100)
     with pytest.raises(ImageRefused):
-        uploads.receive(site.services, ACTOR, str, short, 0, plain[:60] + bytes(40))
+        receive(site.services, ACTOR, str, short, 0, plain[:60] + bytes(40))
     begun = begin(site, "half.qcow2", len(plain) + 1)
-    uploads.receive(site.services, ACTOR, str, begun, 0, plain)
+    receive(site.services, ACTOR, str, begun, 0, plain)
     half = listed(host, site, "half.qcow2")
     assert (half.format, pool(site).state) == ("raw", "running")
     assert "format type='raw'" in host.virsh("vol-dumpxml", "--pool", "local", "half.qcow2")
     assert set(every_use(site, host, "half.qcow2").values()) <= {"volume_refused", "busy"}
     with site.services.database.begin() as session:
-        assert volumes.show_volume(site.ctx(session), half.id).condition == "incomplete"
-        uploads.give_up(site.ctx(session), begun)
+        assert show_volume(site.ctx(session), half.id).condition == "incomplete"
+        give_up(site.ctx(session), begun)
     eventually(lambda: "half.qcow2" not in host.virsh("vol-list", "local"), 15, "it is removed")
 
 
 def begin(site: Site, name: str, size: int) -> str:
     with site.services.database.begin() as session:
         asked = UploadSpec(name=name, size_bytes=size)
-        return uploads.begin_upload(site.ctx(session), pool(site).id, asked).id
+        return begin_upload(site.ctx(session), pool(site).id, asked).id
 
 
 def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, site: Site) -> None:
@@ -216,13 +226,13 @@ def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, si
         host.exec("ln", "-s", SECRET, f"{LOCAL}/link.img")
         link = listed(host, site, "link.img")
         assert set(every_use(site, host, "link.img").values()) == {"volume_refused"}
-        assert code_of(site, volumes.wipe_volume, link.id) == "volume_refused"
+        assert code_of(site, wipe_volume, link.id) == "volume_refused"
         assert host.exec("head", "-c", "10", SECRET).stdout == "top secret"
-        done(site, volumes.delete_volume, link.id)
+        done(site, delete_volume, link.id)
         assert host.exec("head", "-c", "10", SECRET).stdout == "top secret"
         host.exec("ln", "-s", f"{SECRET}-2", f"{LOCAL}/nowhere.img")
         spec = VolumeSpec(pool_id=pool(site).id, name="nowhere.img", size_bytes=MIB, format="qcow2")
-        assert code_of(site, volumes.create_volume, spec) == "volume_is_link"
+        assert code_of(site, create_volume, spec) == "volume_is_link"
         assert host.exec("ls", f"{SECRET}-2", check=False).returncode != 0, (
             "nothing was made through the link"
         )
@@ -240,10 +250,10 @@ def test_a_kernel_or_initrd_is_judged_like_every_other_volume(host: LabHost, sit
         host.exec("qemu-img", "create", "-q", "-f", "qcow2", f"{LOCAL}/disk.qcow2", "1M")
         assert boots(site, kernel.id, listed(host, site, "disk.qcow2").id) == "invalid_input"
         begun = begin(site, "half.bin", 2 * MIB)
-        uploads.receive(site.services, ACTOR, str, begun, 0, b"x" * MIB)
+        receive(site.services, ACTOR, str, begun, 0, b"x" * MIB)
         assert boots(site, listed(host, site, "half.bin").id) in ("volume_refused", "busy")
         with site.services.database.begin() as session:
-            uploads.give_up(site.ctx(session), begun)
+            give_up(site.ctx(session), begun)
         assert host.virsh("list", "--all", "--name").strip() == "", "no VM was made"
         assert boots(site, kernel.id, kernel.id) is None
         vm = site.vm("booted")
@@ -271,23 +281,23 @@ def test_a_pool_that_a_cut_file_stopped_says_which_and_uploads_can_still_be_give
     host: LabHost, site: Site
 ) -> None:
     begun = begin(site, "half.img", 2 * MIB)
-    uploads.receive(site.services, ACTOR, str, begun, 0, b"x" * MIB)
+    receive(site.services, ACTOR, str, begun, 0, b"x" * MIB)
     cut = f"{LOCAL}/cut.qcow2"
     host.exec("sh", "-c", f"printf 'QFI\\373\\0\\0\\0\\3' > {cut}; truncate -s 64 {cut}")
     try:
-        task = ask(site, pools.refresh_pool, pool(site).id)
+        task = ask(site, refresh_pool, pool(site).id)
         assert task.error is not None
         assert (task.error.code, cut in (task.error.why or "")) == ("pool_unreadable", True)
         assert f"rm -- {cut}" in (task.error.hint or "")
         eventually(lambda: pool(site).stopped_by, 30, "the file is found")
         with site.services.database.begin() as session:
             ctx = site.ctx(session)
-            assert "cut.qcow2" in (storage.show_pool(ctx, pool(site).id).stop_reason or "")
-            uploads.give_up(ctx, begun)
+            assert "cut.qcow2" in (show_pool(ctx, pool(site).id).stop_reason or "")
+            give_up(ctx, begun)
         told = site.task(begun)
         assert f"rm -- {LOCAL}/half.img" in (told.message or "")
     finally:
         host.exec("rm", "-f", cut)
-    done(site, pools.start_pool, pool(site).id)
+    done(site, start_pool, pool(site).id)
     assert pool(site).stopped_by is None
     eventually(lambda: "half.img" not in host.virsh("vol-list", "local"), 45, "what came of it is removed")

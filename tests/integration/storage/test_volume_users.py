@@ -13,7 +13,9 @@ from app.db.models import RemovedVm
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.services.library.image_register import register_image
-from app.services.storage import volumes
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
 from app.services.vms import delete, devices
 from app.services.vms.create import create
 from app.services.vms.undelete import undelete_vm
@@ -37,7 +39,7 @@ LOCAL = POOLS["local"]
 def made(site: Site, name: str, format: str = "raw") -> str:
     """A new volume; its id."""
     spec = VolumeSpec(pool_id=pool(site).id, name=name, size_bytes=2 * MIB, format=format)
-    done(site, volumes.create_volume, spec)
+    done(site, create_volume, spec)
     found: str = volume(site, name).id
     return found
 
@@ -70,7 +72,7 @@ def refused(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
     return {
         "create": vm_with(site, host, "thief", DiskSpec(volume_id=found)),
         "shared": vm_with(site, host, "sharer", DiskSpec(volume_id=found, shareable=True)),
-        "delete": code_of(site, volumes.delete_volume, found),
+        "delete": code_of(site, delete_volume, found),
     }
 
 
@@ -99,7 +101,7 @@ def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> 
     done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
-        volumes.create_volume,
+        create_volume,
         VolumeSpec(pool_id=pool(site).id, name="over.qcow2", backing_volume_id=base),
     )
     assert refused(site, host, "image.raw") == IN_USE
@@ -116,7 +118,7 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
     done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
-        volumes.create_volume,
+        create_volume,
         VolumeSpec(pool_id=pool(site).id, name="over.qcow2", backing_volume_id=base),
     )
     for name in ("imaged", "based"):
@@ -138,7 +140,7 @@ def test_a_definition_that_names_a_disk_by_its_pool_tells_its_format(host: LabHo
     found = listed(host, site, "guest.img")
     assert (found.format, found.condition) == ("raw", "format_disagrees")
     clone = VolumeClone(name="stolen.img", format="raw")
-    assert code_of(site, volumes.clone_volume, found.id, clone) == "volume_refused"
+    assert code_of(site, clone_volume, found.id, clone) == "volume_refused"
 
 
 def test_the_base_of_an_external_snapshot_is_in_use(host: LabHost, site: Site) -> None:

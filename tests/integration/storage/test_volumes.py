@@ -29,8 +29,18 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services.library.image_register import register_image
-from app.services.storage import downloads, storage, uploads, volumes
-from app.services.storage.upload_locks import PartClaim
+from app.services.storage.uploads.claims import PartClaim
+from app.services.storage.uploads.ending import give_up
+from app.services.storage.uploads.parts import receive
+from app.services.storage.uploads.uploads import begin_upload
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.download import open_content
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
+from app.services.storage.volumes.volumes import list_volumes, show_volume
+from app.services.storage.volumes.wipe import wipe_volume
 from app.tasks import queue
 from tests.integration.site import ACTOR, Site, eventually
 
@@ -85,33 +95,33 @@ def refused(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> 
 
 
 def test_a_volume_from_its_making_to_its_end(host: LabHost, site: Site) -> None:
-    done(site, volumes.create_volume, VolumeSpec(pool_id=pool_id(site), name="a.qcow2", size_bytes=64 * MIB))
+    done(site, create_volume, VolumeSpec(pool_id=pool_id(site), name="a.qcow2", size_bytes=64 * MIB))
     made = volume(site, "a.qcow2")
     assert made is not None
     assert (made.format, made.capacity_bytes) == ("qcow2", 64 * MIB)
-    done(site, volumes.resize_volume, made.id, VolumeResize(size_bytes=96 * MIB))
+    done(site, resize_volume, made.id, VolumeResize(size_bytes=96 * MIB))
     assert "96.00 MiB" in host.virsh("vol-info", "--pool", "local", "a.qcow2")
     smaller = VolumeResize(size_bytes=32 * MIB)
-    assert refused(site, volumes.resize_volume, made.id, smaller).field == "size_bytes"  # type: ignore[attr-defined]
+    assert refused(site, resize_volume, made.id, smaller).field == "size_bytes"  # type: ignore[attr-defined]
     child = VolumeSpec(pool_id=pool_id(site), name="child.qcow2", backing_volume_id=made.id)
-    done(site, volumes.create_volume, child)
+    done(site, create_volume, child)
     with site.services.database.read() as session:
         ctx = site.ctx(session)
-        assert volumes.show_volume(ctx, id_of(site, "child.qcow2")).chain == (made.path,)
-        assert [user.name for user in volumes.show_volume(ctx, made.id).users] == ["child.qcow2"]
-        unused = storage.list_volumes(ctx, VolumeQuery(pool=pool_id(site), unused=True)).items
+        assert show_volume(ctx, id_of(site, "child.qcow2")).chain == (made.path,)
+        assert [user.name for user in show_volume(ctx, made.id).users] == ["child.qcow2"]
+        unused = list_volumes(ctx, VolumeQuery(pool=pool_id(site), unused=True)).items
         assert [each.name for each in unused] == ["child.qcow2"]
     for service, arguments in (
-        (volumes.delete_volume, ()),
-        (volumes.wipe_volume, ()),
-        (volumes.resize_volume, (VolumeResize(size_bytes=128 * MIB),)),
+        (delete_volume, ()),
+        (wipe_volume, ()),
+        (resize_volume, (VolumeResize(size_bytes=128 * MIB),)),
     ):
         error = refused(site, service, made.id, *arguments)
         assert (error.code, "child.qcow2" in (error.texts().why or "")) == ("volume_in_use", True)
-    done(site, volumes.clone_volume, made.id, VolumeClone(name="copy.img", format="raw"))
+    done(site, clone_volume, made.id, VolumeClone(name="copy.img", format="raw"))
     assert volume(site, "copy.img").capacity_bytes == 96 * MIB  # type: ignore[union-attr]
     for name in ("child.qcow2", "a.qcow2", "copy.img"):
-        done(site, volumes.delete_volume, id_of(site, name))
+        done(site, delete_volume, id_of(site, name))
         assert volume(site, name) is None
         assert name not in host.virsh("vol-list", "local")
 
@@ -119,12 +129,12 @@ def test_a_volume_from_its_making_to_its_end(host: LabHost, site: Site) -> None:
 def test_a_disk_is_grown_and_moved_while_its_vm_runs(host: LabHost, site: Site) -> None:
     host.virsh("start", "user")
     site.wait_vm("user", VmState.RUNNING)
-    error = refused(site, volumes.clone_volume, id_of(site, "user.qcow2"), VolumeClone(name="torn"))
+    error = refused(site, clone_volume, id_of(site, "user.qcow2"), VolumeClone(name="torn"))
     assert error.code == "volume_busy"
-    done(site, volumes.resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
+    done(site, resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
     assert "Capacity:       209715200" in host.virsh("domblkinfo", "user", "vda")
     before = host.virsh("dominfo", "user")
-    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    done(site, move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
     moved = volume(site, "user.qcow2")
     assert moved is not None
     assert moved.path.startswith(POOLS["shared"])
@@ -138,11 +148,11 @@ def test_a_disk_is_grown_and_moved_while_its_vm_runs(host: LabHost, site: Site) 
 def test_a_disk_is_moved_while_its_vm_is_off_and_a_full_pool_changes_nothing(
     host: LabHost, site: Site
 ) -> None:
-    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    done(site, move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
     assert f"{POOLS['shared']}/user.qcow2" in host.virsh("dumpxml", "user")
     host.virsh("start", "user")
     full = VolumeSpec(pool_id=pool_id(site), name="full", size_bytes=2**50, format="raw", preallocate=True)
-    assert refused(site, volumes.create_volume, full).code == "pool_full"
+    assert refused(site, create_volume, full).code == "pool_full"
 
 
 def by_name(host: LabHost) -> None:
@@ -159,16 +169,16 @@ def test_a_disk_that_its_vm_names_by_pool_and_volume_is_moved_and_grown(host: La
     by_name(host)
     eventually(lambda: users(site, "user.qcow2") == ["user"], 15, "its new definition is read")
     old, new = f"{POOLS['local']}/user.qcow2", f"{POOLS['shared']}/user.qcow2"
-    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    done(site, move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
     assert host.virsh("domblklist", "user").split()[-1] == new
     assert "volume='user.qcow2'" not in host.virsh("dumpxml", "user")
-    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "local")))
+    done(site, move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "local")))
     by_name(host)
     host.virsh("start", "user")
     site.wait_vm("user", VmState.RUNNING)
-    done(site, volumes.resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
+    done(site, resize_volume, id_of(site, "user.qcow2"), VolumeResize(size_bytes=200 * MIB))
     assert "Capacity:       209715200" in host.virsh("domblkinfo", "user", "vda")
-    done(site, volumes.move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
+    done(site, move_volume, id_of(site, "user.qcow2"), VolumeMove(pool_id=pool_id(site, "shared")))
     for definition in (host.virsh("dumpxml", "user"), host.virsh("dumpxml", "--inactive", "user")):
         assert (new in definition, old in definition, "volume='user.qcow2'" in definition) == (
             True,
@@ -180,11 +190,11 @@ def test_a_disk_that_its_vm_names_by_pool_and_volume_is_moved_and_grown(host: La
 
 def users(site: Site, name: str) -> list[str]:
     with site.services.database.read() as session:
-        return [user.name for user in volumes.show_volume(site.ctx(session), id_of(site, name)).users]
+        return [user.name for user in show_volume(site.ctx(session), id_of(site, name)).users]
 
 
 def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost, site: Site) -> None:
-    done(site, volumes.create_volume, VolumeSpec(pool_id=pool_id(site), name="other.qcow2", size_bytes=MIB))
+    done(site, create_volume, VolumeSpec(pool_id=pool_id(site), name="other.qcow2", size_bytes=MIB))
     vm, other = site.vm("user"), volume(site, "other.qcow2")
     assert vm is not None
     assert other is not None
@@ -199,13 +209,13 @@ def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost
 
 def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: LabHost, site: Site) -> None:
     over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
-    done(site, volumes.create_volume, over)
+    done(site, create_volume, over)
     told = site.task(site.act("user", VmVerb.START))
     assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
     assert "over.qcow2" in (told.error.why if told.error and told.error.why else "")
     assert host.virsh("domstate", "user").strip() == "shut off"
     golden = VolumeSpec(pool_id=pool_id(site), name="golden.qcow2", size_bytes=MIB)
-    done(site, volumes.create_volume, golden)
+    done(site, create_volume, golden)
     done(site, register_image, ImageSpec(name="golden", volume_id=id_of(site, golden.name)))
     xml = host.virsh("dumpxml", "--inactive", "user").replace("/user.qcow2'", "/golden.qcow2'")
     host.define(xml)
@@ -222,10 +232,10 @@ def test_a_vm_is_not_restored_on_the_base_of_other_volumes(host: LabHost, site: 
     host.virsh("managedsave", "user")
     site.wait_vm("user", VmState.SAVED, 15)
     over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
-    done(site, volumes.create_volume, over)
+    done(site, create_volume, over)
     told = site.task(site.act("user", VmVerb.RESTORE))
     assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
-    done(site, volumes.delete_volume, id_of(site, "over.qcow2"))
+    done(site, delete_volume, id_of(site, "over.qcow2"))
     site.do("user", VmVerb.RESTORE)
 
 
@@ -234,7 +244,7 @@ def test_names_that_lead_elsewhere_are_refused(host: LabHost, site: Site) -> Non
         with pytest.raises(ValueError):
             VolumeSpec(pool_id=pool_id(site), name=name, size_bytes=MIB)
     taken = VolumeSpec(pool_id=pool_id(site), name="user.qcow2", size_bytes=MIB)
-    assert refused(site, volumes.create_volume, taken).code == "volume_exists"
+    assert refused(site, create_volume, taken).code == "volume_exists"
 
 
 # -- uploads -----------------------------------------------------------------------------------------------
@@ -243,12 +253,12 @@ def test_names_that_lead_elsewhere_are_refused(host: LabHost, site: Site) -> Non
 def begin(site: Site, name: str, data: bytes, sha256: str | None = None) -> str:
     with site.services.database.begin() as session:
         spec = UploadSpec(name=name, size_bytes=len(data), sha256=sha256)
-        return uploads.begin_upload(site.ctx(session), pool_id(site), spec).id
+        return begin_upload(site.ctx(session), pool_id(site), spec).id
 
 
 def send(site: Site, upload_id: str, data: bytes, start: int, end: int) -> int:
     part = data[start:end]
-    return uploads.receive(site.services, ACTOR, str, upload_id, start, part).offset_bytes
+    return receive(site.services, ACTOR, str, upload_id, start, part).offset_bytes
 
 
 def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> None:
@@ -267,7 +277,7 @@ def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> Non
     made = volume(site, "file.img")
     assert made is not None
     assert made.allocation_bytes < 7 * MIB, "zeros take no space"
-    content = downloads.open_content(site.services, ACTOR, str, made.id)
+    content = open_content(site.services, ACTOR, str, made.id)
     assert (content.size_bytes, b"".join(content.chunks) == data) == (len(data), True)
     with pytest.raises(NotFound):
         send(site, upload_id, data, 0, 10)
@@ -312,7 +322,7 @@ def test_an_upload_goes_on_after_its_host_was_lost(host: LabHost, site: Site) ->
     site.wait_host(host, HostState.CONNECTED, 30)
     assert send(site, upload_id, data, MIB, 2 * MIB) == 2 * MIB
     assert site.task(upload_id).state is TaskState.SUCCEEDED
-    content = downloads.open_content(site.services, ACTOR, str, id_of(site, "lost.img"))
+    content = open_content(site.services, ACTOR, str, id_of(site, "lost.img"))
     assert b"".join(content.chunks) == data
 
 
@@ -341,12 +351,12 @@ def test_an_upload_that_is_given_up_while_a_part_is_written_ends_when_its_writer
             send(site, upload_id, data, 1000, 2000)
         assert told.value.code == "part_under_way"
         with site.services.database.begin() as session:
-            uploads.give_up(site.ctx(session), upload_id)
+            give_up(site.ctx(session), upload_id)
         time.sleep(7)
         assert site.now(upload_id).state is TaskState.CANCELLING
         assert "slow.img" in names(host), "what is being written stays"
         again = UploadSpec(name="slow.img", size_bytes=1)
-        assert refused(site, uploads.begin_upload, pool_id(site), again), "and nobody else gets its name"
+        assert refused(site, begin_upload, pool_id(site), again), "and nobody else gets its name"
     assert site.task(upload_id).state is TaskState.CANCELLED
     eventually(lambda: "slow.img" not in names(host), 15, "it is removed")
 

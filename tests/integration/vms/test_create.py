@@ -36,7 +36,8 @@ from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.library import images
 from app.services.library.image_register import register_image
-from app.services.storage import downloads, volumes
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.download import open_content
 from app.services.vms import cloud_init_drives, delete, devices
 from app.services.vms.create import create
 from app.services.vms.undelete import undelete_vm
@@ -196,14 +197,14 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
     seed = volume_id(site, "cloud-seed.iso")
     assert seed is not None
     with pytest.raises(Conflict) as told:
-        downloads.open_content(site.services, ACTOR, str, seed)
+        open_content(site.services, ACTOR, str, seed)
     assert told.value.code == "volume_is_seed"
     with site.services.database.begin() as session:
         ctx = site.ctx(session)
         assert "cloud-seed.iso" not in str(images.volume_options(ctx))
         for refused in (
             lambda: register_image(ctx, ImageSpec(volume_id=seed, name="mine")),
-            lambda: volumes.clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
+            lambda: clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
             lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
         ):
             with pytest.raises(Conflict) as told:

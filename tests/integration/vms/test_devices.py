@@ -23,7 +23,7 @@ from app.hypervisor.xml.domains.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
-from app.services.storage import volumes
+from app.services.storage.volumes.delete import delete_volume
 from app.services.vms import definitions, delete, devices
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.services.vms.rename import rename_vm
@@ -205,7 +205,7 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
     held = next(each for each in definition(site).parsed["disks"] if each["target"] == "vdb")
     volume = row(site, Volume, Volume.path == held["source"])
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
-        volumes.delete_volume(site.ctx(session), volume.id)
+        delete_volume(site.ctx(session), volume.id)
     assert told.value.code == "volume_in_use", "the guest has it still"
     host.virsh("resume", "tower")
     eventually(lambda: "vdb" not in host.virsh("dumpxml", "tower"), 20, "the guest lets it go")

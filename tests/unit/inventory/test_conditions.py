@@ -7,7 +7,7 @@ from app.core.inventory.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY
 from app.core.inventory.reports import HostSnapshot
 from app.db import models
 from app.inventory import conditions
-from app.services.storage import storage
+from app.services.storage.pools.pools import show_pool
 from app.services.vms import vms
 from tests.databases import Contexts
 from tests.unit.inventory.test_observe import WEB, World, pool, vm
@@ -33,7 +33,7 @@ def test_a_condition_is_shown_from_its_first_reading_until_it_is_over(
     assert any("/x" in each.text for each in shown)
     with services.database.read() as session:
         pool_id = session.scalars(sa.select(models.Pool.id)).one()
-    assert [each.code for each in storage.show_pool(ctx(), pool_id).conditions] == [READ_ONLY]
+    assert [each.code for each in show_pool(ctx(), pool_id).conditions] == [READ_ONLY]
     ctx.commit()
     assert severities(world, "vm.not_answering") == ["error"]
     over = {NOT_ANSWERING: (), READ_ONLY: ()}

@@ -20,8 +20,8 @@ from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool, Vm
 from app.db.models import Offers as OffersRow
 from app.hypervisor.osinfo import systems
-from app.services.storage.volume_checks import require_usable
-from app.services.storage.volume_locations import locks_of
+from app.services.storage.volumes.checks import require_usable
+from app.services.storage.volumes.locations import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
 from app.tasks.locks import require_free

@@ -22,7 +22,7 @@ from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.checks import require_workable
-from app.services.storage.volume_names import free_name
+from app.services.storage.volumes.names import free_name
 from app.services.vms import cloud_init_drives
 from app.services.vms.create import cloud_init
 from app.services.vms.create.config_builder import Draft, draft, memory_of, system_of

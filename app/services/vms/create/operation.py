@@ -18,10 +18,10 @@ from app.core.vms.observations import VmObservation
 from app.db.models import Host
 from app.services.hosts.checks import require_workable
 from app.services.library.image_copy import fetch
-from app.services.storage import task_checks, task_use
-from app.services.storage.created_volumes import create_volume
 from app.services.storage.show import show_pools
-from app.services.storage.volume_locations import disk_locks, path_locks
+from app.services.storage.volumes.locations import disk_locks, path_locks
+from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms import cloud_init_drives, ownership
 from app.services.vms.create.cloud_init import seed_image
 from app.services.vms.create.config_builder import check_name

@@ -14,8 +14,8 @@ from app.core.vms.actions import VmVerb
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.domains.disks import layers, written_alone, written_together
 from app.hypervisor.xml.domains.read import UnreadableXml
-from app.services.storage.volume_dependents import dependents
-from app.services.storage.volume_locations import path_locks, start_locks
+from app.services.storage.volumes.locations import path_locks, start_locks
+from app.services.storage.volumes.users import dependents
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.steps import bring
 from app.services.vms.power.verb import OFF, PowerOperation, PowerParameters, power

@@ -21,13 +21,11 @@ from app.hypervisor import Host
 from app.inventory.conditions import holds
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.verb import PowerOperation
-from app.tasks.context import LOOK_EVERY_S, Lost, TaskContext
-from app.tasks.errors import TaskFailed
+from app.tasks.context import CALM_S, LOOK_EVERY_S, OUTCOME_WAIT_S, Lost, TaskContext
+from app.tasks.errors import TaskFailed, outcome_unknown
 from app.tasks.operation import Outcome
 
 SETTLE_S = 20.0  # how long a host may take to show what it said is done
-OUTCOME_WAIT_S = 60.0  # how long is waited, while the host answers, for what may have arrived
-CALM_S = 3.0  # a host that answers and shows nothing for so long is not at work on it
 
 OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
 
@@ -90,18 +88,6 @@ def _arrived(context: TaskContext, vm: RunningVm, done: Seen) -> bool:
         if time.monotonic() > deadline:
             raise outcome_unknown()
         context.pause(LOOK_EVERY_S)
-
-
-def outcome_unknown() -> TaskFailed:
-    """What was sent may have its effect yet, or not."""
-    return TaskFailed(
-        "outcome_unknown",
-        N_("How this ended is not known."),
-        why=N_("It was sent to the host, which then stopped answering and shows nothing of it."),
-        hint=N_(
-            "Look at the VM and at the host's log before you try again. If it happens later, its event names this task."
-        ),
-    )
 
 
 def bring(

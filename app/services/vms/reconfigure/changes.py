@@ -15,9 +15,9 @@ from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.db.models import Network
 from app.hypervisor.domains.effects import Effect
 from app.services.library.image_copy import fetch
-from app.services.storage import task_checks, task_use
-from app.services.storage.created_volumes import create_volume
 from app.services.storage.show import show_pools
+from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.planned import touched_by_disk, touched_by_nic
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks.context import TaskContext

@@ -13,7 +13,11 @@ from app.core.storage.pools import PoolPatch, PoolSpec
 from app.core.storage.records import PoolRecord, VolumeRecord
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.records import TaskRecord
-from app.services.storage import pools, shared_pools, storage
+from app.services.storage.pools import change, create, pools
+from app.services.storage.pools.lifecycle import delete_pool, start_pool, stop_pool
+from app.services.storage.pools.refresh import refresh_pool
+from app.services.storage.pools.verify_shared import verify_shared
+from app.services.storage.volumes import volumes
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.deps import Reader, Writer
 
@@ -31,13 +35,13 @@ class VolumeList(VolumeQuery, Exported):
 @router.get("/pools", name="pool.list", response_model=Page[PoolRecord], responses=problems())
 def list_pools(request: Request, query: Annotated[PoolList, Query()], ctx: Reader) -> Response:
     """Storage pools as last seen, on all hosts."""
-    return listed(request, ctx, query, storage.list_pools, PoolRecord)
+    return listed(request, ctx, query, pools.list_pools, PoolRecord)
 
 
 @router.get("/pools/{id}", name="pool.show", responses=problems(404))
 def show_pool(id: ObjectPath, ctx: Reader) -> PoolRecord:
     """One storage pool."""
-    return storage.show_pool(ctx, id)
+    return pools.show_pool(ctx, id)
 
 
 @router.post(
@@ -49,7 +53,7 @@ def show_pool(id: ObjectPath, ctx: Reader) -> PoolRecord:
 )
 def create_pool(spec: PoolSpec, ctx: Writer, repeat: Once) -> Response:
     """Define a storage pool on a host, of any kind that its libvirt has."""
-    return repeat.once(ctx, lambda: accepted(pools.create_pool(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(create.create_pool(ctx, spec)))
 
 
 @router.patch(
@@ -61,7 +65,7 @@ def create_pool(spec: PoolSpec, ctx: Writer, repeat: Once) -> Response:
 )
 def change_pool(id: ObjectPath, patch: PoolPatch, ctx: Writer) -> Response:
     """Have a pool started with its host, or not."""
-    return accepted(pools.change_pool(ctx, id, patch))
+    return accepted(change.change_pool(ctx, id, patch))
 
 
 @router.post(
@@ -76,11 +80,11 @@ def act(
 ) -> Response:
     """Start, stop, read anew, find out who shares it, or take the definition away; what a pool holds stays."""
     services = {
-        "start": pools.start_pool,
-        "stop": pools.stop_pool,
-        "refresh": pools.refresh_pool,
-        "prove": shared_pools.prove_pool,
-        "delete": pools.delete_pool,
+        "start": start_pool,
+        "stop": stop_pool,
+        "refresh": refresh_pool,
+        "prove": verify_shared,
+        "delete": delete_pool,
     }
     return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))
 
@@ -88,4 +92,4 @@ def act(
 @router.get("/volumes", name="volume.list", response_model=Page[VolumeRecord], responses=problems())
 def list_volumes(request: Request, query: Annotated[VolumeList, Query()], ctx: Reader) -> Response:
     """Volumes as last seen, in all pools."""
-    return listed(request, ctx, query, storage.list_volumes, VolumeRecord)
+    return listed(request, ctx, query, volumes.list_volumes, VolumeRecord)

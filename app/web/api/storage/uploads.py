@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.vms.create_spec import MAX_DISK
-from app.services.storage import uploads
+from app.services.storage.uploads import ending, parts, uploads
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.deps import HostCaller, Reader, Writer
 
@@ -49,11 +49,11 @@ def receive(
     part: Annotated[bytes, Body(media_type="application/octet-stream")] = b"",
 ) -> UploadRecord:
     """The next part, of at most 16 MiB. A part that was not answered may be sent again; so may the last one."""
-    return uploads.receive(visitor.services, visitor.actor, visitor.translate, id, offset, part)
+    return parts.receive(visitor.services, visitor.actor, visitor.translate, id, offset, part)
 
 
 @router.delete("/uploads/{id}", name="upload.give_up", status_code=204, responses=problems(404))
 def give_up(id: ObjectPath, ctx: Writer) -> Response:
     """Give an upload up; what came of it is removed from the host."""
-    uploads.give_up(ctx, id)
+    ending.give_up(ctx, id)
     return Response(status_code=204)

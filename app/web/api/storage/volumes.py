@@ -8,7 +8,8 @@ from starlette.responses import Response, StreamingResponse
 
 from app.core.storage.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
-from app.services.storage import downloads, volumes
+from app.services.storage.volumes import clone, create, delete, move, resize, volumes, wipe
+from app.services.storage.volumes.download import open_content
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, Writer
@@ -26,7 +27,7 @@ CONTENT = "application/octet-stream"
 )
 def create_volume(spec: VolumeSpec, ctx: Writer, repeat: Once) -> Response:
     """Make an empty volume, or one that holds what differs from another."""
-    return repeat.once(ctx, lambda: accepted(volumes.create_volume(ctx, spec)))
+    return repeat.once(ctx, lambda: accepted(create.create_volume(ctx, spec)))
 
 
 @router.get("/volumes/{id}", name="volume.show", responses=problems(404))
@@ -44,7 +45,7 @@ def show_volume(id: ObjectPath, ctx: Reader) -> VolumeDetail:
 )
 def resize_volume(id: ObjectPath, asked: VolumeResize, ctx: Writer, repeat: Once) -> Response:
     """Another size. A running VM that has it sees a larger disk at once."""
-    return repeat.once(ctx, lambda: accepted(volumes.resize_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(resize.resize_volume(ctx, id, asked)))
 
 
 @router.post(
@@ -56,7 +57,7 @@ def resize_volume(id: ObjectPath, asked: VolumeResize, ctx: Writer, repeat: Once
 )
 def clone_volume(id: ObjectPath, asked: VolumeClone, ctx: Writer, repeat: Once) -> Response:
     """A copy under another name, in the same or another pool of the host."""
-    return repeat.once(ctx, lambda: accepted(volumes.clone_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(clone.clone_volume(ctx, id, asked)))
 
 
 @router.post(
@@ -68,7 +69,7 @@ def clone_volume(id: ObjectPath, asked: VolumeClone, ctx: Writer, repeat: Once) 
 )
 def move_volume(id: ObjectPath, asked: VolumeMove, ctx: Writer, repeat: Once) -> Response:
     """Another pool of the host; the VM that has it follows, also while it runs."""
-    return repeat.once(ctx, lambda: accepted(volumes.move_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(move.move_volume(ctx, id, asked)))
 
 
 @router.post(
@@ -80,7 +81,7 @@ def move_volume(id: ObjectPath, asked: VolumeMove, ctx: Writer, repeat: Once) ->
 )
 def wipe_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Overwrite it with zeros. Refused while anything uses it."""
-    return repeat.once(ctx, lambda: accepted(volumes.wipe_volume(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(wipe.wipe_volume(ctx, id)))
 
 
 @router.post(
@@ -92,7 +93,7 @@ def wipe_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 )
 def delete_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Delete it for good. Refused while anything uses it, naming the users."""
-    return repeat.once(ctx, lambda: accepted(volumes.delete_volume(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(delete.delete_volume(ctx, id)))
 
 
 @router.get(
@@ -109,7 +110,7 @@ def download(id: ObjectPath, visitor: HostCaller) -> Response:
 
 def content(visitor: Visitor, id: str) -> StreamingResponse:
     """The bytes of a volume, as an attachment."""
-    found = downloads.open_content(visitor.services, visitor.actor, visitor.translate, id)
+    found = open_content(visitor.services, visitor.actor, visitor.translate, id)
     headers = {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name)}",
         "Content-Length": str(found.size_bytes),

@@ -19,7 +19,7 @@ from app.core.vms.specs import VmQuery
 from app.inventory import events
 from app.services.hosts import hosts
 from app.services.networks import networks
-from app.services.storage import storage
+from app.services.storage.pools.pools import list_pools
 from app.services.vms import vms
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
@@ -89,7 +89,7 @@ def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
 def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
     """The storage pools of the host."""
     query = lists.asked(request, PoolQuery, host=id)
-    page = storage.list_pools(ctx, query)
+    page = list_pools(ctx, query)
     view = lists.view(request, POOLS, page, query, base=f"/hosts/{id}/storage", fixed={"host": id})
     return _list(request, ctx, id, "storage", view)
 

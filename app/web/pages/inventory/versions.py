@@ -12,7 +12,7 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.services.inventory import versions
-from app.services.storage import storage
+from app.services.storage.pools.pools import show_pool
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.networks.networks import draw_tab
 from app.web.pages.rendering.forms import Posted, Shown, attempt, number_in, reading
@@ -73,7 +73,7 @@ def _draw_pool(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
         ctx,
         "storage/pool_history.html",
         status=form.status,
-        pool=storage.show_pool(ctx, id),
+        pool=show_pool(ctx, id),
         form=form,
         text=text,
         **_compared(request, ctx, ObjectKind.POOL, id),

@@ -13,7 +13,12 @@ from app.core.messages import N_
 from app.core.storage.pools import FIELDS, NEEDS, PoolSpec, kinds_with
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.records import TaskRecord
-from app.services.storage import pools, shared_pools, storage
+from app.services.storage.pools.create import create_pool
+from app.services.storage.pools.lifecycle import delete_pool, start_pool, stop_pool
+from app.services.storage.pools.pools import list_pools, show_pool
+from app.services.storage.pools.refresh import refresh_pool
+from app.services.storage.pools.verify_shared import verify_shared
+from app.services.storage.volumes.volumes import list_volumes
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.choices import host_options
@@ -30,14 +35,14 @@ QUEUED = N_("%(task)s: the task is queued.")
 def pool_list(request: Request, ctx: Reader) -> Response:
     """The list of storage pools."""
     query = lists.asked(request, PoolQuery)
-    view = lists.view(request, POOLS, storage.list_pools(ctx, query), query)
+    view = lists.view(request, POOLS, list_pools(ctx, query), query)
     return lists.show(request, ctx, "storage/list.html", view, tab="pools")
 
 
 @router.get("/storage.csv")
 def pool_csv(request: Request, ctx: Reader) -> Response:
     """The list of storage pools for spreadsheets."""
-    return lists.as_csv(ctx, POOLS, lists.asked(request, PoolQuery), storage.list_pools)
+    return lists.as_csv(ctx, POOLS, lists.asked(request, PoolQuery), list_pools)
 
 
 @router.get("/storage/new")
@@ -77,7 +82,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
             spec = PoolSpec.model_validate(given)
         except ValidationError as error:
             raise FormInvalid(broken_rules(error)) from None
-        return pools.create_pool(ctx, spec)
+        return create_pool(ctx, spec)
 
     answer = attempt(visitor, form, "pool.create", work)
     if isinstance(answer, Shown):
@@ -94,11 +99,11 @@ def act(
 ) -> Response:
     """Start, stop, read anew, find out who shares it, or take the definition away."""
     services = {
-        "start": pools.start_pool,
-        "stop": pools.stop_pool,
-        "refresh": pools.refresh_pool,
-        "prove": shared_pools.prove_pool,
-        "delete": pools.delete_pool,
+        "start": start_pool,
+        "stop": stop_pool,
+        "refresh": refresh_pool,
+        "prove": verify_shared,
+        "delete": delete_pool,
     }
     task = services[verb](ctx, id)
     where = "/storage" if verb == "delete" else f"/storage/{id}"
@@ -122,21 +127,21 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
 def volume_list(request: Request, ctx: Reader) -> Response:
     """The list of volumes."""
     query = lists.asked(request, VolumeQuery)
-    view = lists.view(request, VOLUMES, storage.list_volumes(ctx, query), query)
+    view = lists.view(request, VOLUMES, list_volumes(ctx, query), query)
     return lists.show(request, ctx, "storage/list.html", view, tab="volumes")
 
 
 @router.get("/storage/volumes.csv")
 def volume_csv(request: Request, ctx: Reader) -> Response:
     """The list of volumes for spreadsheets."""
-    return lists.as_csv(ctx, VOLUMES, lists.asked(request, VolumeQuery), storage.list_volumes)
+    return lists.as_csv(ctx, VOLUMES, lists.asked(request, VolumeQuery), list_volumes)
 
 
 @router.get("/storage/{id}")
 def pool(request: Request, id: PageId, ctx: Reader) -> Response:
     """One pool and its volumes."""
-    shown = storage.show_pool(ctx, id)
+    shown = show_pool(ctx, id)
     query = lists.asked(request, VolumeQuery, pool=id)
-    page = storage.list_volumes(ctx, query)
+    page = list_volumes(ctx, query)
     view = lists.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
     return lists.show(request, ctx, "storage/pool_show.html", view, pool=shown)

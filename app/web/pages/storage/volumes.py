@@ -16,7 +16,15 @@ from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, Volu
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.create_spec import GIB
-from app.services.storage import storage, uploads, volumes
+from app.services.storage.pools.pools import show_pool
+from app.services.storage.uploads.uploads import list_uploads
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
+from app.services.storage.volumes.volumes import backing_options, pools_for, show_volume
+from app.services.storage.volumes.wipe import wipe_volume
 from app.tasks import tasks
 from app.web.api.storage import volumes as api
 from app.web.auth import Visitor
@@ -50,7 +58,7 @@ def create(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             preallocate=form["preallocate"] == "true",
             backing_volume_id=form["backing_volume_id"] or None,
         )
-        return volumes.create_volume(ctx, spec)
+        return create_volume(ctx, spec)
 
     answer = attempt(visitor, form, "volume.create", work, target=id)
     if isinstance(answer, Shown):
@@ -63,8 +71,8 @@ def create(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
 def upload(request: Request, id: PageId, ctx: Reader) -> Response:
     """Where files are chosen and sent; those that stopped on their way can go on."""
     ctx.require("volume.edit")
-    pool = storage.show_pool(ctx, id)
-    waiting = uploads.list_uploads(ctx, id).items
+    pool = show_pool(ctx, id)
+    waiting = list_uploads(ctx, id).items
     return render(request, ctx, "storage/upload.html", pool=pool, uploads=waiting)
 
 
@@ -84,7 +92,7 @@ def resize(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         spec = _spec(
             VolumeResize, size_bytes=amount_in(form, "size_gib", GIB), shrink=form["shrink"] == "true"
         )
-        return volumes.resize_volume(ctx, id, spec)
+        return resize_volume(ctx, id, spec)
 
     return _asked(request, visitor, form, id, "resize", work)
 
@@ -97,7 +105,7 @@ def clone(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respon
         spec = _spec(
             VolumeClone, name=form["name"], pool_id=form["pool_id"] or None, format=form["format"] or None
         )
-        return volumes.clone_volume(ctx, id, spec)
+        return clone_volume(ctx, id, spec)
 
     return _asked(request, visitor, form, id, "clone", work)
 
@@ -107,7 +115,7 @@ def move(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     """Ask for another pool."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return volumes.move_volume(ctx, id, _spec(VolumeMove, pool_id=form["pool_id"]))
+        return move_volume(ctx, id, _spec(VolumeMove, pool_id=form["pool_id"]))
 
     return _asked(request, visitor, form, id, "move", work)
 
@@ -115,15 +123,15 @@ def move(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
 @router.post("/storage/volumes/{id}/wipe", name="volume.wipe")
 def wipe(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for zeros all over it."""
-    task = volumes.wipe_volume(ctx, id)
+    task = wipe_volume(ctx, id)
     return go(request, f"/storage/volumes/{id}", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
 
 
 @router.post("/storage/volumes/{id}/delete", name="volume.delete")
 def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for its end."""
-    pool_id = volumes.show_volume(ctx, id).pool_id
-    task = volumes.delete_volume(ctx, id)
+    pool_id = show_volume(ctx, id).pool_id
+    task = delete_volume(ctx, id)
     return go(request, f"/storage/{pool_id}", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
 
 
@@ -159,7 +167,7 @@ def _spec(kind: Any, **given: object) -> Any:
 
 def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Response:
     """The page; `form` is what was typed in the part of it that was sent."""
-    volume = volumes.show_volume(ctx, id)
+    volume = show_volume(ctx, id)
     editable = ctx.can("volume.edit")
     last = tasks.list_tasks(ctx, TaskQuery(target=id, limit=1)).items
     return render(
@@ -171,15 +179,15 @@ def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Respon
         size_gib=shown_in(volume.capacity_bytes, GIB),
         part=part,
         form=form,
-        pools=volumes.pools_for(ctx, id) if editable else [],
+        pools=pools_for(ctx, id) if editable else [],
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
     )
 
 
 def _draw_new(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     ctx.require("volume.edit")
-    pool = storage.show_pool(ctx, id)
-    backing = storage.backing_options(ctx, pool.host_id)
+    pool = show_pool(ctx, id)
+    backing = backing_options(ctx, pool.host_id)
     return render(
         request, ctx, "storage/volume_new.html", status=form.status, pool=pool, form=form, backing=backing
     )

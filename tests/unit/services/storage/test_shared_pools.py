@@ -11,8 +11,9 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Host, Pool, PoolDifference, Task
 from app.hypervisor.xml.pools import source_of
-from app.services.storage import shared_pools
-from app.services.storage.volume_locations import unverified
+from app.services.storage.pools.same_storage import unverified
+from app.services.storage.pools.shared import settle
+from app.services.storage.pools.verify_shared import due_pools, request_due
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -33,7 +34,7 @@ def pools(services: Services) -> list[str]:
 
 def test_who_shares_a_pool_is_found_out_without_being_asked(services: Services, pools: list[str]) -> None:
     for _ in range(2):
-        shared_pools.request_due(services)
+        request_due(services)
     with services.database.read() as session:
         (task,) = session.scalars(sa.select(Task).where(Task.kind == "pool.prove"))
         assert (task.target_id in pools, task.actor_name) == (True, "Vigie")
@@ -45,11 +46,11 @@ def test_a_pair_of_pools_that_was_found_to_differ_is_not_asked_about_again(
     one, other = pools
     session = ctx().session
     later = datetime.now(UTC) + timedelta(days=2)
-    assert len(shared_pools.due_pools(session, later)) == 1
-    shared_pools.settle(session, one, same=[], differing=[other])
-    assert shared_pools.due_pools(session, later) == []
+    assert len(due_pools(session, later)) == 1
+    settle(session, one, same=[], differing=[other])
+    assert due_pools(session, later) == []
     assert session.get_one(Pool, other).proven_at is not None, "it differs from all that there are"
-    shared_pools.settle(session, one, same=[other], differing=[])
+    settle(session, one, same=[other], differing=[])
     assert session.scalars(sa.select(PoolDifference)).all() == []
     assert unverified(session, session.get_one(Pool, one)) == []
 

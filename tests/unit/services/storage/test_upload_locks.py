@@ -13,9 +13,10 @@ from app.core.storage.created_volumes import CREATED, volume_note
 from app.core.storage.uploads import UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
-from app.services.storage import uploads
-from app.services.storage.upload_locks import PartClaim
-from app.services.storage.upload_volume import _note
+from app.services.storage.uploads.claims import PartClaim
+from app.services.storage.uploads.ending import end_abandoned, give_up
+from app.services.storage.uploads.uploads import begin_upload
+from app.services.storage.uploads.volume import _note
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -25,7 +26,7 @@ def upload_id(services: Services, ctx: Contexts) -> str:
     pool = fill(services).pool
     with services.database.begin() as session:
         session.execute(sa.update(Pool).values(available_bytes=2**30))
-    made = uploads.begin_upload(ctx(), pool, UploadSpec(name="file.img", size_bytes=4096)).id
+    made = begin_upload(ctx(), pool, UploadSpec(name="file.img", size_bytes=4096)).id
     ctx.commit()
     return made
 
@@ -57,13 +58,13 @@ def test_an_upload_that_is_given_up_keeps_its_locks_until_its_writer_has_left(
     claim = PartClaim.take(ctx(), upload_id)
     ctx.commit()
     with claim:
-        uploads.give_up(ctx(), upload_id)
+        give_up(ctx(), upload_id)
         ctx.commit()
-        uploads.end_abandoned(services)
+        end_abandoned(services)
         assert state_of(services, upload_id) == (TaskState.CANCELLING.value, locks)
         with pytest.raises(NotFound), services.database.begin() as session:
             claim.require(session)
-    uploads.end_abandoned(services)
+    end_abandoned(services)
     assert state_of(services, upload_id) == (TaskState.CANCELLED.value, 0)
 
 

@@ -21,8 +21,14 @@ from app.core.vms.delete import RemovalSpec
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
-from app.services.storage import pools, volumes
-from app.services.storage.volume_dependents import dependents
+from app.services.storage.pools.lifecycle import delete_pool
+from app.services.storage.volumes.clone import clone_volume
+from app.services.storage.volumes.create import create_volume
+from app.services.storage.volumes.delete import delete_volume
+from app.services.storage.volumes.move import move_volume
+from app.services.storage.volumes.resize import resize_volume
+from app.services.storage.volumes.users import dependents
+from app.services.storage.volumes.wipe import wipe_volume
 from app.services.vms import delete, devices, power
 from app.services.vms.create.config_builder import OFFERS
 from app.tasks import queue, tasks
@@ -116,11 +122,11 @@ def every_change(ctx: Ctx, world: World) -> dict[str, str]:
     """What is asked of the first host's volume, and the code of its refusal; empty where it is accepted."""
     volume = world.volumes[0]
     calls = {
-        "delete": lambda: volumes.delete_volume(ctx, volume),
-        "wipe": lambda: volumes.wipe_volume(ctx, volume),
-        "resize": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=20 * MIB)),
-        "shrink": lambda: volumes.resize_volume(ctx, volume, VolumeResize(size_bytes=MIB, shrink=True)),
-        "move": lambda: volumes.move_volume(ctx, volume, VolumeMove(pool_id=_another_pool(ctx, world))),
+        "delete": lambda: delete_volume(ctx, volume),
+        "wipe": lambda: wipe_volume(ctx, volume),
+        "resize": lambda: resize_volume(ctx, volume, VolumeResize(size_bytes=20 * MIB)),
+        "shrink": lambda: resize_volume(ctx, volume, VolumeResize(size_bytes=MIB, shrink=True)),
+        "move": lambda: move_volume(ctx, volume, VolumeMove(pool_id=_another_pool(ctx, world))),
         "attach": lambda: devices.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
     }
     answers = {}
@@ -155,7 +161,7 @@ def test_a_volume_that_a_vm_of_another_host_may_use_is_left_alone(world: World, 
     uses(asked, world.vms[1])
     assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
     with pytest.raises(Conflict) as told:
-        volumes.delete_volume(asked, world.volumes[0])
+        delete_volume(asked, world.volumes[0])
     assert "kvm-01" in (told.value.texts().why or ""), "the other host is named"
 
 
@@ -201,13 +207,13 @@ def test_a_pool_at_the_path_of_one_that_is_the_same_may_be_the_same(world: World
     asked.session.add(volume)
     asked.session.flush()
     with pytest.raises(Conflict) as told:
-        volumes.delete_volume(asked, volume.id)
+        delete_volume(asked, volume.id)
     assert told.value.code == "volume_may_be_in_use"
     assert PATH in (told.value.texts().why or ""), "the path by which it may be used is named"
     uses(asked, world.vms[1], "/elsewhere")
-    volumes.delete_volume(asked, volume.id)
+    delete_volume(asked, volume.id)
     with pytest.raises(Busy):
-        volumes.delete_volume(asked, world.volumes[1])
+        delete_volume(asked, world.volumes[1])
 
 
 def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: World, ctx: Contexts) -> None:
@@ -217,7 +223,7 @@ def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: Worl
     asked.session.get_one(Volume, world.volumes[1]).path = "/elsewhere/web.qcow2"
     asked.session.execute(sa.update(Pool).values(source="netfs nas:/vms"))
     with pytest.raises(Conflict) as told:
-        volumes.delete_volume(asked, world.volumes[0])
+        delete_volume(asked, world.volumes[0])
     assert told.value.code == "volume_in_use"
 
 
@@ -234,12 +240,12 @@ def test_a_volume_is_not_deleted_while_a_task_attaches_it(world: World, ctx: Con
     devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     for volume_id in world.volumes:  # the second host's may be the same file
         with pytest.raises(Busy):
-            volumes.delete_volume(asked, volume_id)
+            delete_volume(asked, volume_id)
 
 
 def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Contexts) -> None:
     asked = ctx()
-    volumes.delete_volume(asked, world.volumes[0])
+    delete_volume(asked, world.volumes[0])
     with pytest.raises(Busy):
         devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
 
@@ -260,20 +266,20 @@ def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Context
 
 def test_two_hosts_do_not_make_one_file_at_once(world: World, ctx: Contexts) -> None:
     asked = ctx()
-    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
+    create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
     with pytest.raises(Busy):
-        volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="new", size_bytes=MIB))
+        create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="new", size_bytes=MIB))
     verified(asked, world, same=False)
-    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="other", size_bytes=MIB))
-    volumes.create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="other", size_bytes=MIB))
+    create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="other", size_bytes=MIB))
+    create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="other", size_bytes=MIB))
 
 
 def test_copies_of_one_volume_do_not_wait_for_each_other(world: World, ctx: Contexts) -> None:
     asked = ctx()
     for name in ("one", "two"):
-        volumes.clone_volume(asked, world.volumes[0], VolumeClone(name=name))
+        clone_volume(asked, world.volumes[0], VolumeClone(name=name))
     with pytest.raises(Busy):
-        volumes.delete_volume(asked, world.volumes[0])
+        delete_volume(asked, world.volumes[0])
 
 
 def defined(ctx: Ctx, vm_id: str, mark: str, path: str = PATH) -> None:
@@ -307,9 +313,9 @@ def test_a_vm_does_not_start_while_its_disk_is_copied(
         defined(asked, vm_id, mark)
     if overlay:
         spec = VolumeSpec(pool_id=world.pools[0], name="over", backing_volume_id=world.volumes[0])
-        copying = volumes.create_volume(asked, spec)
+        copying = create_volume(asked, spec)
     else:
-        copying = volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))
+        copying = clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))
     assert [code_of(lambda vm=vm_id: start(asked, vm)) for vm_id in world.vms] == ["busy", "busy"]
     assert code_of(lambda: power.act(asked, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
     tasks.cancel_task(asked, copying.id)
@@ -322,9 +328,9 @@ def test_a_disk_is_not_copied_while_its_vm_starts(world: World, ctx: Contexts, m
     defined(asked, world.vms[0], mark)
     starting = start(asked, world.vms[0])
     copy = VolumeClone(name="copy")
-    assert code_of(lambda: volumes.clone_volume(asked, world.volumes[0], copy)) == "busy"
+    assert code_of(lambda: clone_volume(asked, world.volumes[0], copy)) == "busy"
     tasks.cancel_task(asked, starting.id)
-    assert code_of(lambda: volumes.clone_volume(asked, world.volumes[0], copy)) is None
+    assert code_of(lambda: clone_volume(asked, world.volumes[0], copy)) is None
 
 
 @pytest.mark.parametrize("mark", ["<readonly/>", "<shareable/>"])
@@ -337,7 +343,7 @@ def test_vms_that_read_or_share_one_volume_start_at_the_same_time(
         defined(asked, vm_id, mark)
     answer = power.act_many(asked, BulkAction(verb=VmVerb.START, ids=world.vms))
     assert (len(answer.tasks), answer.refused) == (2, [])
-    copying = lambda: volumes.clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
+    copying = lambda: clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
     assert code_of(copying) == (None if "readonly" in mark else "busy"), "what is only read may be copied"
 
 
@@ -355,12 +361,12 @@ def test_what_is_built_on_a_volume_depends_on_it_through_every_host(world: World
 
 def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) -> None:
     asked = ctx()
-    task = volumes.delete_volume(asked, world.volumes[0])
+    task = delete_volume(asked, world.volumes[0])
     held = sa.select(sa.func.count()).select_from(TaskLock).where(TaskLock.task_id == task.id)
     assert (asked.session.scalar(held) or 0) > 1
     queue.finish_task(asked.session, asked.services.hub, task.id, TaskState.SUCCEEDED)
     assert asked.session.scalar(held) == 0
-    volumes.delete_volume(asked, world.volumes[0])
+    delete_volume(asked, world.volumes[0])
 
 
 def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World, ctx: Contexts) -> None:
@@ -379,7 +385,7 @@ def test_a_pool_is_taken_from_a_host_while_another_that_shares_it_uses_it(
     asked = ctx()
     verified(asked, world, same=True)
     uses(asked, world.vms[1])
-    pools.delete_pool(asked, world.pools[0])
+    delete_pool(asked, world.pools[0])
     with pytest.raises(Conflict) as told:
-        pools.delete_pool(asked, world.pools[1])
+        delete_pool(asked, world.pools[1])
     assert told.value.code == "pool_in_use"

@@ -14,9 +14,10 @@ from app.core.kinds import ObjectKind
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.states import AS_FOUND, BY_VIGIE
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
-from app.services.storage import storage
-from app.services.storage.upload_content import Coming
-from app.services.storage.volume_records import find_recorded, note_links, record_made
+from app.services.storage.pools.pools import show_pool
+from app.services.storage.uploads.content import Coming
+from app.services.storage.volumes.records import find_recorded, note_links, record_made
+from app.services.storage.volumes.volumes import show_record
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -117,10 +118,10 @@ def test_the_length_that_a_file_had_as_an_image_is_known(services: Services, mad
 def test_where_links_cannot_be_seen_the_records_say_so(services: Services, made: Made, ctx: Contexts) -> None:
     asker = ctx()
     asker.session.execute(sa.update(Host).where(Host.id == made.hosts[1]).values(transport="tls"))
-    assert [storage.show_pool(asker, each).links_checked for each in made.pools] == [True, False]
-    assert [storage.show_volume(asker, each).links_checked for each in made.volumes] == [True, False]
+    assert [show_pool(asker, each).links_checked for each in made.pools] == [True, False]
+    assert [show_record(asker, each).links_checked for each in made.volumes] == [True, False]
     note_links(asker.session, made.hosts[0], "p0", hidden=True)
-    assert storage.show_pool(asker, made.pools[0]).links_checked is False, "SFTP is there, but may not look"
+    assert show_pool(asker, made.pools[0]).links_checked is False, "SFTP is there, but may not look"
 
 
 def test_an_upload_that_an_earlier_version_began_goes_on_as_it_was() -> None:

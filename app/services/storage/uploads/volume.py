@@ -13,8 +13,8 @@ from app.core.storage.observations import VolumeObservation
 from app.core.vms.config import VolumePlan
 from app.db.models import Task
 from app.hypervisor.storage.storage import Storage
-from app.services.storage.upload_content import Coming
-from app.services.storage.upload_locks import PartClaim
+from app.services.storage.uploads.claims import PartClaim
+from app.services.storage.uploads.content import Coming
 from app.tasks import queue
 
 

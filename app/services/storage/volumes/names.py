@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.core.casefold import fold
 from app.db.models import Pool, TaskLock, Volume
-from app.services.storage.volume_locations import name_lock, same_storage
+from app.services.storage.pools.same_storage import same_storage
+from app.services.storage.volumes.locations import name_lock
 
 
 def free_name(ctx: Ctx, pool: Pool, stem: str, suffix: str, given: Collection[str] = ()) -> str:

@@ -13,15 +13,15 @@ from app.core.storage.states import RAW
 from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
 from app.hypervisor.xml.domains.boot_files import boot_files
 from app.hypervisor.xml.domains.disks import layers
-from app.services.storage import volume_records
-from app.services.storage.volume_checks import (
+from app.services.storage.volumes import records
+from app.services.storage.volumes.checks import (
     VolumeAccess,
     VolumeRefused,
     check_volume,
     is_volume,
     refuse_link,
 )
-from app.services.storage.volume_records import RecordedVolume
+from app.services.storage.volumes.records import RecordedVolume
 from app.services.vms import cloud_init_drives
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
@@ -133,9 +133,7 @@ def _path_of(context: TaskContext, source: str) -> str | None:
         except HypervisorRefused as error:
             if error.code not in ("no_such_volume", "no_such_pool"):
                 raise
-        recorded = context.write(
-            partial(volume_records.find_recorded, host_id=context.job.host_id, path=path)
-        )
+        recorded = context.write(partial(records.find_recorded, host_id=context.job.host_id, path=path))
         if recorded is None:
             return None
         pool, name = recorded.pool, recorded.name
@@ -158,7 +156,7 @@ def _path_of(context: TaskContext, source: str) -> str | None:
 
 def check_link(context: TaskContext, pool: str, name: str, path: str) -> None:
     """Refuse to write to a volume that is a symbolic link. Raises TaskFailed (volume_refused)."""
-    find = partial(volume_records.find_recorded, host_id=context.job.host_id, path=path)
+    find = partial(records.find_recorded, host_id=context.job.host_id, path=path)
     recorded = context.write(find) or RecordedVolume(None, pool, name, path, RAW)
     try:
         refuse_link(_access(context), recorded)
@@ -168,9 +166,7 @@ def check_link(context: TaskContext, pool: str, name: str, path: str) -> None:
 
 def record_made(context: TaskContext, pool: str, made: VolumeObservation, format: str) -> None:
     """Record the format that the task made a volume with."""
-    record = partial(
-        volume_records.record_made, host_id=context.job.host_id, pool=pool, made=made, format=format
-    )
+    record = partial(records.record_made, host_id=context.job.host_id, pool=pool, made=made, format=format)
     context.write(record)
 
 

@@ -11,9 +11,9 @@ from app.core.errors import VigieError
 from app.core.storage.created_volumes import VOLUME
 from app.core.vms.config import VolumePlan
 from app.hypervisor.storage.qcow2 import HEADER_BYTES
-from app.services.storage.created_volumes import create_volume
-from app.services.storage.pool_refresh import refresh_pool
-from app.services.storage.upload_content import written
+from app.services.storage.pools.refresh import refresh_when_idle
+from app.services.storage.uploads.content import written
+from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled
 
@@ -61,7 +61,7 @@ def write_content(
 def write_beginning(context: TaskContext, pool: str, name: str, head: bytes) -> None:
     """Write what `write_content` held back, and have the host look at the volume anew."""
     _write(context, pool, name, head, 0)
-    refresh_pool(context, pool)
+    refresh_when_idle(context, pool)
 
 
 def _write(context: TaskContext, pool: str, name: str, content: bytes, offset: int) -> None:

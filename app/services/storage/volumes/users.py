@@ -14,7 +14,13 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
 from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
-from app.services.storage.volume_locations import Place, PossibleUser, places_of, possible_users
+from app.services.storage.volumes.locations import (
+    Place,
+    PossibleUser,
+    places_of,
+    possible_users,
+    volumes_named,
+)
 
 POSSIBLE_WHY = N_(
     "%(user)s on host %(host)s uses %(path)s. It is not known whether pool %(pool)s is the same storage there."
@@ -172,6 +178,21 @@ def dependents_of(
     """Volumes that are built on these, which lie at `places`, and images that are these; and at which place."""
     yield from _builders(session, places)
     yield from _images(session, volumes)
+
+
+def dependents(session: Session, host_id: str, sources: Collection[str]) -> dict[str, list[str]]:
+    """Who would be harmed if a VM wrote to these: the volumes that are built on them, and images of the library.
+
+    By name, those of a host's volumes with these paths, or called `pool/volume`, that must not change, with the names
+    of what depends on them on any host that surely has the same storage.
+    """
+    found: dict[str, list[str]] = {}
+    for volume, _ in volumes_named(session, host_id, sources):
+        places = places_of(session, [volume])[volume.id]
+        users = {user.name for place, user in dependents_of(session, places, [volume]) if place in places}
+        if users:
+            found[volume.name] = sorted(users)
+    return found
 
 
 def _builders(session: Session, places: Collection[Place]) -> Iterator[tuple[Place, Ref]]:

@@ -15,12 +15,12 @@ from app.core.messages import N_
 from app.core.storage.created_volumes import CREATED, FOUND, REQUESTED, VOLUME, marked_size, volume_note
 from app.core.storage.observations import VolumeObservation
 from app.core.vms.config import VolumePlan
-from app.engine.sending import CALM_S, OUTCOME_WAIT_S, outcome_unknown
 from app.hypervisor import Host
-from app.services.storage import task_checks, volume_locations
-from app.services.storage.pool_refresh import refresh_if_idle
-from app.tasks.context import LOOK_EVERY_S, Lost, TaskContext
-from app.tasks.errors import TaskFailed
+from app.services.storage.pools.refresh import refresh_if_idle
+from app.services.storage.pools.same_storage import is_shared
+from app.services.storage.volumes.steps import task_checks
+from app.tasks.context import CALM_S, LOOK_EVERY_S, OUTCOME_WAIT_S, Lost, TaskContext
+from app.tasks.errors import TaskFailed, outcome_unknown
 
 WAIT_S = 0.5
 BOOT_TOLERANCE_S = 120
@@ -55,7 +55,7 @@ def create_volume(
 
 def find(context: TaskContext, plan: VolumePlan) -> VolumeObservation | None:
     """The volume of that name, as the host's storage has it now: what another host made on shared storage counts."""
-    shared = partial(volume_locations.is_shared, host_id=context.job.host_id, pool_uuid=plan.pool)
+    shared = partial(is_shared, host_id=context.job.host_id, pool_uuid=plan.pool)
     if context.write(shared):
         refresh_if_idle(context, plan.pool)
     return context.call(lambda host: host.storage.find_volume(plan.pool, plan.name))
@@ -104,7 +104,7 @@ def _after_loss(
 ) -> VolumeObservation:
     """The connection was lost before the host had answered; `code` says how.
 
-    It is asked for again only when the first request cannot be at work any more, as `engine.sending` does with verbs.
+    It is asked for again only when the first request cannot be at work any more, as with the power verbs of VMs.
     Neither a name nor the time that passed tells whose a volume is: `_resume` judges what is there.
     """
     found = _shown(context, plan, note)

@@ -20,7 +20,7 @@ from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import MAX_DISK
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Volume
 from app.inventory.volume_formats import formats_in_definitions
-from app.services.storage.volume_locations import same_storage
+from app.services.storage.pools.same_storage import same_storage
 from app.tasks.catalogue import kinds_by_client
 
 _RANKS = {BY_VIGIE: 0, BY_DEFINITION: 1}

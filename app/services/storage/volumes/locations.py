@@ -1,8 +1,4 @@
-"""Where a volume lies, over all hosts: one file may be a volume of several pools.
-
-Pools are the same storage when that was verified, or when they name the same target of a storage server. They may be
-the same while pools of two hosts lie at the same path and nobody has found out whether they are.
-"""
+"""Where a volume lies, over all hosts: one file may be a volume of several pools."""
 
 from __future__ import annotations
 
@@ -11,16 +7,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.core.casefold import fold
 from app.core.vms.config import DiskPlan
-from app.db.models import Host, ImageCopy, Pool, PoolDifference, Vm, VmDefinition, Volume
+from app.db.models import Host, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.files import normal
+from app.services.storage.pools.same_storage import (
+    LOCATED_BY_PATH,
+    different_from,
+    folder_of,
+    folders_of,
+    same_storage,
+    unverified,
+)
 from app.tasks.operation import Locks
 
-# Kinds whose volumes two hosts may know by the same path without being the same storage.
-LOCATED_BY_PATH = ("dir", "fs", "netfs", "logical")
 Place = tuple[str, str]  # a host's id and a path there
 
 
@@ -33,86 +35,6 @@ class PossibleUser:
     path: str
 
 
-def same_storage(session: Session, pool: Pool) -> list[Pool]:
-    """The pools, of all hosts, that are the same storage as this one; it is one of them."""
-    same = [Pool.id == pool.id]
-    if pool.shared_mark:
-        same.append(Pool.shared_mark == pool.shared_mark)
-    if pool.source:
-        same.append(Pool.source == pool.source)
-    return list(session.scalars(sa.select(Pool).where(sa.or_(*same))))
-
-
-def unverified(session: Session, pool: Pool) -> list[Pool]:
-    """Pools that may be the same storage as this one: they lie at its path, or at that of a pool that is the same,
-    on another host, and nobody has found out.
-    """
-    same = same_storage(session, pool)
-    elsewhere = [
-        sa.and_(sa.func.rtrim(Pool.target_path, "/") == folder, Pool.host_id.not_in(hosts))
-        for folder, hosts in _folders(same).items()
-    ]
-    if not elsewhere:
-        return []
-    query = sa.select(Pool).where(
-        sa.or_(*elsewhere),
-        Pool.kind.in_(LOCATED_BY_PATH),
-        Pool.id.not_in([each.id for each in same]),
-        Pool.id.not_in(_different(same)),
-    )
-    return list(session.scalars(query))
-
-
-def are_same(one: type[Pool], other: type[Pool]) -> sa.ColumnElement[bool]:
-    """As `same_storage`, of a query with two pools."""
-    return sa.or_(one.id == other.id, one.shared_mark == other.shared_mark, one.source == other.source)
-
-
-def may_be_same(one: type[Pool], other: type[Pool]) -> sa.ColumnElement[bool]:
-    """Of a query with two pools: whether they are the same storage, or may be and nobody has found out."""
-    ours, near, far = aliased(Pool), aliased(Pool), aliased(Pool)
-    different = sa.exists().where(
-        are_same(one, ours), PoolDifference.pool_id == ours.id, PoolDifference.other_id == far.id
-    )
-    at_one_path = sa.exists().where(
-        are_same(one, near),
-        are_same(other, far),
-        near.host_id != far.host_id,
-        near.kind.in_(LOCATED_BY_PATH),
-        far.kind.in_(LOCATED_BY_PATH),
-        sa.func.rtrim(near.target_path, "/") == sa.func.rtrim(far.target_path, "/"),
-        sa.not_(different.correlate(one, far)),
-    )
-    return sa.or_(are_same(one, other), at_one_path.correlate(one, other))
-
-
-def _folders(pools: Iterable[Pool]) -> dict[str, set[str]]:
-    """Where pools have their volumes, and the hosts on which they have them there."""
-    found: dict[str, set[str]] = {}
-    for pool in pools:
-        if pool.target_path and pool.kind in LOCATED_BY_PATH:
-            found.setdefault(_folder(pool), set()).add(pool.host_id)
-    return found
-
-
-def _folder(pool: Pool) -> str:
-    return (pool.target_path or "").rstrip("/")
-
-
-def _different(same: Iterable[Pool]) -> sa.Select[str]:
-    """Pools that were found to be different storage from one of these, which are the same."""
-    ours = [each.id for each in same]
-    return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id.in_(ours))
-
-
-def is_shared(session: Session, host_id: str, pool_uuid: str) -> bool:
-    """Whether another host has, or may have, the same storage as this pool of a host."""
-    pool = session.scalar(sa.select(Pool).where(Pool.host_id == host_id, Pool.uuid == pool_uuid))
-    if pool is None:
-        return False
-    return len(same_storage(session, pool)) > 1 or bool(unverified(session, pool))
-
-
 def name_lock(pool: Pool, name: str) -> str:
     """The name by which tasks hold a volume of this pool, whether it exists or is to be made."""
     return f"{pool.id}/volume/{fold(name)}"
@@ -121,7 +43,7 @@ def name_lock(pool: Pool, name: str) -> str:
 def locks_of(session: Session, pool: Pool, name: str) -> set[str]:
     """What a task holds that names this volume: it, through every pool that is or may be the same storage."""
     locks = {name_lock(each, name) for each in same_storage(session, pool)}
-    return locks | {f"{_folder(each)}/volume/{fold(name)}" for each in unverified(session, pool)}
+    return locks | {f"{folder_of(each)}/volume/{fold(name)}" for each in unverified(session, pool)}
 
 
 def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Locks:
@@ -229,7 +151,7 @@ def _path_in(pool: Pool, name: str) -> str | None:
     """Where a pool has a volume of this name, if it has one that was not listed yet."""
     if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
         return None
-    return f"{_folder(pool)}/{name}"
+    return f"{folder_of(pool)}/{name}"
 
 
 def possible_users(session: Session, pool: Pool, volume: Volume) -> list[PossibleUser]:
@@ -238,12 +160,12 @@ def possible_users(session: Session, pool: Pool, volume: Volume) -> list[Possibl
     It is known of a host only where that has a pool at this very path, which is the same or was found different.
     """
     same, maybe = same_storage(session, pool), unverified(session, pool)
-    different = session.scalars(sa.select(Pool).where(Pool.id.in_(_different(same)))).all()
-    known = _folders([*same, *different])
+    different = session.scalars(sa.select(Pool).where(Pool.id.in_(different_from(same)))).all()
+    known = folders_of([*same, *different])
     found: list[PossibleUser] = []
-    for folder in _folders(same):
-        path = volume.path if folder == _folder(pool) else f"{folder}/{volume.name}"
-        names = {f"{each.name}/{volume.name}" for each in maybe if _folder(each) == folder}
+    for folder in folders_of(same):
+        path = volume.path if folder == folder_of(pool) else f"{folder}/{volume.name}"
+        names = {f"{each.name}/{volume.name}" for each in maybe if folder_of(each) == folder}
         found += _vms_naming(session, path, names, known[folder])
         found += _built_on(session, path, known[folder])
     return list(dict.fromkeys(found))

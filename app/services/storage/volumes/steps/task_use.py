@@ -8,8 +8,8 @@ from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.vms.config import DiskPlan
 from app.hypervisor.xml.domains.disks import written_alone, written_together
-from app.services.storage import volume_users
-from app.services.storage.volume_users import VolumeUse
+from app.services.storage.volumes import users
+from app.services.storage.volumes.users import VolumeUse
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 
@@ -22,9 +22,7 @@ def refuse_used(context: TaskContext, pool: str, name: str, path: str, *, but: s
     Looks at what the inventory knows of all hosts, then at the VMs that this host, and others that surely have the
     same storage, have this moment.
     """
-    look = partial(
-        volume_users.look_again, host_id=context.job.host_id, pool_uuid=pool, name=name, but_uuid=but
-    )
+    look = partial(users.look_again, host_id=context.job.host_id, pool_uuid=pool, name=name, but_uuid=but)
     _refuse(context, context.write(look), name, path, but)
 
 
@@ -38,7 +36,7 @@ def refuse_disk_in_use(context: TaskContext, vm: str, disk: DiskPlan) -> None:
     if disk.shareable:
         _refuse_disk_of_others(context, vm, disk.path, alone=True)
         return
-    place = context.write(partial(volume_users.volume_at, host_id=context.job.host_id, path=disk.path))
+    place = context.write(partial(users.volume_at, host_id=context.job.host_id, path=disk.path))
     if place is not None:
         refuse_used(context, *place, disk.path, but=vm)
 
@@ -60,7 +58,7 @@ def refuse_disks_in_use(context: TaskContext, vm: str, xml: str, before: str | N
 
 def _refuse_disk_of_others(context: TaskContext, vm: str, source: str, *, alone: bool) -> None:
     """`alone`: VMs that declare the disk to be shared do not count."""
-    look = partial(volume_users.use_at, host_id=context.job.host_id, source=source, but_uuid=vm, alone=alone)
+    look = partial(users.use_at, host_id=context.job.host_id, source=source, but_uuid=vm, alone=alone)
     _refuse(context, context.write(look), source.rpartition("/")[2], source, vm, alone=alone)
 
 

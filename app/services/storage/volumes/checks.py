@@ -23,8 +23,8 @@ from app.db.models import Volume
 from app.hypervisor import Host as OpenHost
 from app.hypervisor.storage.images import format_of
 from app.hypervisor.storage.qcow2 import HEADER_BYTES, HeaderLies, Qcow2Header, read_qcow2
-from app.services.storage import volume_records
-from app.services.storage.volume_records import RecordedVolume
+from app.services.storage.volumes import records
+from app.services.storage.volumes.records import RecordedVolume
 
 DEEPEST = 64
 RAW, QCOW2 = "raw", "qcow2"
@@ -67,11 +67,9 @@ def check_volume(access: VolumeAccess, path: str, *, format: str | None = None) 
     except VolumeRefused as refused:
         if not top.is_incomplete:
             why, params = refused.why or "", dict(refused.params)
-            access.write(
-                partial(volume_records.mark_refused, volume_id=top.volume_id, why=why, params=params)
-            )
+            access.write(partial(records.mark_refused, volume_id=top.volume_id, why=why, params=params))
         raise
-    access.write(partial(volume_records.mark_checked, volume_id=top.volume_id, format=recorded))
+    access.write(partial(records.mark_checked, volume_id=top.volume_id, format=recorded))
     return recorded
 
 
@@ -80,16 +78,22 @@ def require_usable(ctx: Ctx, volume: Volume, host_id: str) -> str:
 
     Raises VolumeRefused. Its content is looked at later, in the task.
     """
-    recorded = volume_records.find_recorded(ctx.session, host_id, volume.path)
+    recorded = records.find_recorded(ctx.session, host_id, volume.path)
     if recorded is None:
         return volume.format or RAW
     _refuse_held(recorded)
     return recorded.format
 
 
+def recorded_format(ctx: Ctx, volume: Volume, host_id: str) -> str:
+    """The recorded format of a volume, whatever holds it back from use."""
+    recorded = records.find_recorded(ctx.session, host_id, volume.path)
+    return volume.format or RAW if recorded is None else recorded.format
+
+
 def is_volume(access: VolumeAccess, path: str) -> bool:
     """Whether a pool of the host holds this path."""
-    find = partial(volume_records.find_recorded, host_id=access.host_id, path=path)
+    find = partial(records.find_recorded, host_id=access.host_id, path=path)
     return access.write(find) is not None or access.call(lambda host: _locate(host, path)) is not None
 
 
@@ -98,9 +102,7 @@ def refuse_link(access: VolumeAccess, volume: RecordedVolume) -> None:
     if not volume.is_file:
         return
     is_link = access.call(lambda host: host.storage.is_link(volume.path))
-    note = partial(
-        volume_records.note_links, host_id=access.host_id, pool=volume.pool, hidden=is_link is None
-    )
+    note = partial(records.note_links, host_id=access.host_id, pool=volume.pool, hidden=is_link is None)
     access.write(note)
     if is_link:
         raise VolumeRefused(
@@ -207,7 +209,7 @@ def _resolved(path: str, name: str) -> str:
 
 def _find(access: VolumeAccess, path: str) -> RecordedVolume:
     """The volume at this path: as recorded, else as its host knows it. Raises VolumeRefused."""
-    find = partial(volume_records.find_recorded, host_id=access.host_id, path=path)
+    find = partial(records.find_recorded, host_id=access.host_id, path=path)
     found: RecordedVolume | None = access.write(find)
     if found is not None:
         return found

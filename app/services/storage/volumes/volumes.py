@@ -1,4 +1,4 @@
-"""Storage pools and their volumes, as hosts last showed them."""
+"""Volumes, as hosts last showed them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import undefer
 
 from app.access.context import Ctx
+from app.access.find import find
 from app.access.paging import Order, mentions, page
 from app.core.errors import InvalidInput, NotFound
-from app.core.hosts.states import Transport
-from app.core.inventory.conditions import ConditionRecord
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.notices import VOLUMES as VOLUMES_OF
 from app.core.records import Page, Ref
-from app.core.storage.pools import FILE_POOLS
-from app.core.storage.records import PoolRecord, VolumeRecord
-from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.storage.pools import FIXED_POOLS
+from app.core.storage.records import VolumeRecord
+from app.core.storage.specs import VolumeQuery
 from app.core.storage.states import INCOMPLETE
+from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.db.models import Host, Pool, Volume
-from app.inventory import conditions
 from app.inventory.staleness import HOST_IN_LISTS, is_stale
-from app.services.storage import volume_records
-from app.services.storage.shared_pools import shared_with
-from app.services.storage.volume_users import users_of
-from app.services.vms.cloud_init_drives import is_seed
+from app.services.storage.pools.pools import read_volumes, sees_links
+from app.services.storage.volumes import records
+from app.services.storage.volumes.users import users_of
+from app.services.vms.cloud_init_drives import holds_seed, is_seed
 
-POOLS = Order(
-    {
-        "name": Pool.name,
-        "state": Pool.state,
-        "host": Host.name_key,
-        "kind": Pool.kind,
-        "capacity": Pool.capacity_bytes,
-        "available": Pool.available_bytes,
-    },
-    default="name",
-    unique=Pool.id,
-)
 VOLUMES = Order(
     {
         "name": Volume.name,
@@ -51,30 +36,7 @@ VOLUMES = Order(
     default="name",
     unique=Volume.id,
 )
-
-
-def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
-    """The pools of all hosts, or of one."""
-    query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
-    query = ctx.visible(query, "pool.view")
-    if asked.host:
-        query = query.where(Pool.host_id == asked.host)
-    if asked.q:
-        query = query.where(mentions((Pool.name, Pool.target_path), asked.q))
-    return page(ctx, query, asked, POOLS, lambda rows: _pools(ctx, rows))
-
-
-def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
-    """One pool. Raises NotFound. Asking for it makes the engine read its volumes."""
-    query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
-    query = query.options(undefer(Pool.live_xml))
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
-    if row is None:
-        raise NotFound(N_("There is no such storage pool."))
-    _ask_for(ctx, row[0])
-    return _pools(ctx, [(row[0], row[1])])[0].model_copy(
-        update={"shared_with": shared_with(ctx, row[0]), "pending": row[0].live_xml is not None}
-    )
+DEEPEST = 64
 
 
 def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
@@ -85,7 +47,7 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
         conditions.append(Volume.pool_id == asked.pool)
         looked_at = ctx.session.scalar(ctx.visible(sa.select(Pool).where(Pool.id == asked.pool), "pool.view"))
         if looked_at is not None:
-            _ask_for(ctx, looked_at)
+            read_volumes(ctx, looked_at)
     if asked.host:
         conditions.append(Pool.host_id == asked.host)
         counted = counted.join(Pool, Pool.id == Volume.pool_id)
@@ -113,21 +75,43 @@ def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
 
 
-def show_volume(ctx: Ctx, volume_id: str) -> VolumeRecord:
+def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
+    """One volume, with its users. Raises NotFound."""
+    record = show_record(ctx, volume_id)
+    volume = ctx.session.get_one(Volume, volume_id)
+    users = users_of(ctx, [volume])[volume.id]
+    return VolumeDetail(
+        **record.model_dump(),
+        users=tuple(users),
+        chain=tuple(_chain(ctx, record.host_id, volume)),
+        freed_bytes=0 if users else volume.allocation_bytes,
+        usable=volume.condition is None and not holds_seed(ctx.session, volume),
+    )
+
+
+def show_record(ctx: Ctx, volume_id: str) -> VolumeRecord:
     """One volume. Raises NotFound. Asking for it makes the engine read the volumes of its pool."""
     row = ctx.session.execute(
         ctx.visible(_volumes().where(Volume.id == volume_id), "pool.view")
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such volume."))
-    _ask_for(ctx, row[1])
+    read_volumes(ctx, row[1])
     return _volume_records(ctx, [(row[0], row[1], row[2])])[0]
 
 
-def _ask_for(ctx: Ctx, pool: Pool) -> None:
-    """Have the engine read the volumes of a pool that somebody looks at; what is shown now is what was read last."""
-    if pool.state == "running":
-        ctx.services.hub.publish([VOLUMES_OF + pool.id])
+def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
+    """Running pools of the volume's host that have room for a copy of it."""
+    volume = find(ctx, Volume, volume_id, "volume.edit")
+    host_id = ctx.session.get_one(Pool, volume.pool_id).host_id
+    pools = sa.select(Pool).where(
+        Pool.host_id == host_id, Pool.state == "running", Pool.kind.not_in(FIXED_POOLS)
+    )
+    return [
+        PoolChoice(id=each.id, name=each.name, available_bytes=each.available_bytes)
+        for each in ctx.session.scalars(ctx.visible(pools.order_by(Pool.name), "pool.view"))
+        if each.available_bytes > volume.allocation_bytes
+    ]
 
 
 def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:
@@ -144,34 +128,8 @@ def _volumes() -> sa.Select[Any, Any, Any]:
     return query.join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
 
 
-def _pools(ctx: Ctx, rows: Sequence[tuple[Pool, Host]]) -> list[PoolRecord]:
-    wrong = conditions.records(ctx, [pool.id for pool, _ in rows])
-    return [_pool(ctx, pool, host, wrong.get(pool.id, [])) for pool, host in rows]
-
-
-def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> PoolRecord:
-    copied = {name: getattr(pool, name) for name in PoolRecord.model_fields if hasattr(pool, name)}
-    return PoolRecord(
-        **copied,
-        host_name=host.name,
-        shared=None if pool.proven_at is None else pool.shared_mark is not None,
-        stale=is_stale(ctx, host.state, host.observed_at),
-        observed_at=host.observed_at,
-        conditions=wrong,
-        links_checked=_sees_links(pool, host),
-        stop_reason=ctx.say(pool.stopped_by["why"], pool.stopped_by["params"]) if pool.stopped_by else None,
-    )
-
-
-def _sees_links(pool: Pool, host: Host) -> bool:
-    """Whether Vigie can look at the files of this pool: by SFTP, or because they are on its own machine."""
-    if pool.kind not in FILE_POOLS:
-        return True
-    return not pool.links_hidden and host.transport in (Transport.SSH.value, Transport.LOCAL.value)
-
-
 def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list[VolumeRecord]:
-    incomplete = volume_records.incomplete(ctx.session) if rows else set()
+    incomplete = records.incomplete(ctx.session) if rows else set()
     return [
         VolumeRecord(
             id=volume.id,
@@ -187,7 +145,7 @@ def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list
             allocation_bytes=volume.allocation_bytes,
             backing_path=volume.backing_path,
             checked_at=volume.checked_at,
-            links_checked=_sees_links(pool, host),
+            links_checked=sees_links(pool, host),
             stale=is_stale(ctx, host.state, host.observed_at),
             observed_at=pool.volumes_read_at,
             **_condition(ctx, volume, (host.id, pool.uuid, volume.name) in incomplete),
@@ -205,3 +163,16 @@ def _condition(ctx: Ctx, volume: Volume, is_incomplete: bool) -> dict[str, Any]:
         return {}
     reason = ctx.say(volume.condition_why or "", volume.condition_params or {})
     return {"condition": volume.condition, "condition_reason": reason}
+
+
+def _chain(ctx: Ctx, host_id: str, volume: Volume) -> list[str]:
+    """Paths that the volume is built on, as far as the host's pools show them."""
+    found: list[str] = []
+    path = volume.backing_path
+    query = (
+        sa.select(Volume.backing_path).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
+    )
+    while path and path not in found and len(found) < DEEPEST:
+        found.append(path)
+        path = ctx.session.scalar(query.where(Volume.path == path).limit(1))
+    return found

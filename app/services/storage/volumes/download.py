@@ -7,20 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.find import find, ref
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, NotFound
-from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
-from app.services.storage import volumes
-from app.services.storage.volume_checks import VolumeAccess, check_volume
+from app.services.storage.volumes.checks import VolumeAccess, check_volume
+from app.services.storage.volumes.refusals import refuse_running
 from app.services.vms.cloud_init_drives import refuse_seed
 
 
@@ -39,17 +37,11 @@ def open_content(
     """Begin to read a volume. Raises NotFound, Conflict (volume_busy, volume_refused, host_not_connected), HostError."""
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
-        ctx.require("volume.edit")
-        query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
-        row = session.execute(ctx.visible(query, "pool.view")).one_or_none()
-        if row is None:
-            raise NotFound(N_("There is no such volume."))
-        volume, pool = row
+        volume = find(ctx, Volume, volume_id, "volume.edit")
+        pool = session.get_one(Pool, volume.pool_id)
         refuse_seed(ctx, volume)
-        volumes.refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
-        audit.record(
-            ctx, "volume.download", target=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name)
-        )
+        refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
+        audit.record(ctx, "volume.download", target=ref(volume))
         place = (pool.host_id, pool.uuid, volume.name, volume.path)
     return _content(services, translate, *place)
 
