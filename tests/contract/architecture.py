@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 
 from tests.contract.sources import APP, ROOT, modules, tree
 
-import ast
-
 PAGE = ROOT / "docs" / "architecture.md"
 BEGIN, END = "<!-- layers: begin -->", "<!-- layers: end -->"
-LAYERS = ("cli", "web", "engine", "services", "capacity", "inventory", "tasks", "access", "db", "hypervisor", "core")
+LAYERS = (
+    "cli",
+    "web",
+    "engine",
+    "services",
+    "capacity",
+    "inventory",
+    "tasks",
+    "access",
+    "db",
+    "hypervisor",
+    "core",
+)
 """From the top to the bottom; imports go down only (`make lint`)."""
 
 

@@ -13,7 +13,9 @@ def test_the_drawing_is_of_this_code() -> None:
 
 
 def test_every_path_that_the_map_names_exists() -> None:
-    named = set(re.findall(r"`((?:app|tests|templates|static|docs|migrations)/[\w./<>*-]+)`", PAGE.read_text()))
+    named = set(
+        re.findall(r"`((?:app|tests|templates|static|docs|migrations)/[\w./<>*-]+)`", PAGE.read_text())
+    )
     assert named
     missing = [each for each in named if not re.search(r"[<>*]", each) and not (ROOT / each).exists()]
     assert missing == []
@@ -27,7 +29,8 @@ def test_no_package_shows_more_than_about_fifteen_modules() -> None:
         shown = [
             path
             for path in package.iterdir()
-            if path.stem not in ("__init__", "__pycache__") and (path.suffix == ".py" or (path / "__init__.py").exists())
+            if path.stem not in ("__init__", "__pycache__")
+            and (path.suffix == ".py" or (path / "__init__.py").exists())
         ]
         if len(shown) > MOST_MODULES + 1:
             crowded[package.relative_to(APP).as_posix()] = len(shown)

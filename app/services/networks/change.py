@@ -107,7 +107,7 @@ class RestoreNetwork(NetworkOperation[RestoreNetworkParameters]):
     def check(self, ctx: Ctx, parameters: RestoreNetworkParameters) -> Plan:
         """The network must have a lasting definition. Raises Conflict (not_persistent)."""
         plan = super().check(ctx, parameters)
-        if not network_and_host(ctx, parameters.target_id)[0].persistent:
+        if not network_and_host(ctx.session, parameters.target_id)[0].persistent:
             raise Conflict(
                 N_("This cannot be done now."),
                 why=N_("Its host forgets it when it stops."),

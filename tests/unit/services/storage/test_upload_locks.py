@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from app.access.context import Services
+from app.access.context import Actor, Ctx, Services
 from app.core.errors import Conflict, NotFound
 from app.core.storage.created_volumes import CREATED, volume_note
 from app.core.storage.uploads import UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
+<<<<<<< HEAD
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.ending import end_abandoned, give_up
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.uploads.volume import _note
+=======
+from app.db.session import Database
+from app.services.storage import uploads
+from app.services.storage.upload_locks import PartClaim
+from app.services.storage.upload_volume import _note
+>>>>>>> main
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -49,6 +58,24 @@ def test_a_part_that_is_sent_twice_at_the_same_time_is_refused_the_second_time(
         ctx.roll_back()
         assert told.value.code == "part_under_way"
     assert PartClaim.take(ctx(), upload_id)
+
+
+def test_another_process_on_the_same_database_may_not_write_either(
+    services: Services, ctx: Contexts, upload_id: str, actor: Callable[..., Actor]
+) -> None:
+    claim = PartClaim.take(ctx(), upload_id)
+    ctx.commit()
+    elsewhere = replace(services, database=Database(services.settings.database))
+
+    def take_there() -> None:
+        with elsewhere.database.begin() as session:
+            PartClaim.take(Ctx(elsewhere, session, actor()), upload_id)
+
+    with claim, pytest.raises(Conflict) as told:
+        take_there()
+    assert told.value.code == "part_under_way"
+    take_there()
+    elsewhere.database.close()
 
 
 def test_an_upload_that_is_given_up_keeps_its_locks_until_its_writer_has_left(
