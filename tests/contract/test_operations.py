@@ -77,11 +77,26 @@ def test_no_kind_stands_in_a_template() -> None:
         ("KINDS = ('network.create', 'x')", False),
         ("query.where(Task.kind == 'vm.create')", False),
         ("submit(ctx, kind='network.start')", True),
-        ("attempt(visitor, form, work, 'network.start')", True),
+        ("router.post('/x', name='network.stop')(work); attempt(visitor, form, 'network.start', work)", True),
     ],
 )
 def test_a_kind_outside_its_declaration_is_seen(source: str, in_web: bool) -> None:
     assert len(list(kinds_in(ast.parse(source), in_web=in_web))) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "in_web"),
+    [
+        ("@declare\nclass Start(Operation): kind = 'network.start'", False),
+        ("ctx.require('vm.create')", False),
+        (
+            "router.post('/x', name='network.start')(work); attempt(visitor, form, 'network.start', work)",
+            True,
+        ),
+    ],
+)
+def test_declarations_privileges_and_routes_are_let_be(source: str, in_web: bool) -> None:
+    assert list(kinds_in(ast.parse(source), in_web=in_web)) == []
 
 
 def french() -> set[str]:
@@ -121,11 +136,10 @@ def kinds_in(module: ast.AST, *, in_web: bool) -> Iterator[tuple[int, str]]:
     The pages and the API call their routes, and so what they refuse, after the kinds.
     """
     declared = {id(each) for node in ast.walk(module) for each in declaration(node)}
-    if in_web:
-        declared |= {id(each) for node in ast.walk(module) for each in route_name(node)}
     compared = {id(each) for node in ast.walk(module) for each in beside_kind(node)}
+    routes = {name for node in ast.walk(module) for name in route_names(node)} if in_web else set()
     for node in ast.walk(module):
-        if not isinstance(node, ast.Constant) or node.value not in KINDS or id(node) in declared:
+        if not isinstance(node, ast.Constant) or node.value not in KINDS - routes or id(node) in declared:
             continue
         if node.value not in PRIVILEGES or id(node) in compared:
             yield node.lineno, str(node.value)
@@ -142,13 +156,11 @@ def declaration(node: ast.AST) -> Iterator[ast.expr]:
                     yield value
 
 
-def route_name(node: ast.AST) -> Iterator[ast.expr]:
-    """The name of a route, where it is given and where its refusals are audited."""
+def route_names(node: ast.AST) -> Iterator[str]:
+    """The names of the routes that a call declares."""
     match node:
         case ast.Call(func=ast.Attribute(attr=attr), keywords=keywords) if attr in ROUTES:
-            yield from (each.value for each in keywords if each.arg == "name")
-        case ast.Call(func=ast.Name(id="attempt"), args=[_, _, name, *_]):
-            yield name
+            yield from (ast.literal_eval(each.value) for each in keywords if each.arg == "name")
 
 
 def beside_kind(node: ast.AST) -> Iterator[ast.expr]:

@@ -23,7 +23,7 @@ from app.services.hosts.checks import require_workable
 from app.services.library import image_records
 from app.services.library.image_records import ImageFile
 from app.services.library.images import READY
-from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
+from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
 from app.services.storage.show import show_pools
 from app.services.storage.volumes import records as volume_records
 from app.services.storage.volumes.locations import locks_of
@@ -61,7 +61,7 @@ class CopyImage(ImageOperation[CopyImageParameters]):
     def check(self, ctx: Ctx, parameters: CopyImageParameters) -> Plan:
         """Raises Conflict (image_there, host_not_connected…)."""
         image = ctx.session.get_one(Image, parameters.target_id)
-        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
+        pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         if not ctx.begins:
             _refuse_there(ctx, image, host)

@@ -24,7 +24,7 @@ from app.services.library.downloads import Download, DownloadRules
 from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
-from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
+from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.refusals import refuse_taken, running_pool
@@ -56,7 +56,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
 
     def check(self, ctx: Ctx, parameters: ImportImageParameters) -> Plan:
         """The name must be free in the pool. Raises Conflict (volume_exists, host_not_connected…)."""
-        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
+        pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         refuse_taken(ctx, pool, parameters.name)
         image = ctx.session.get_one(Image, parameters.target_id)

@@ -18,7 +18,7 @@ from app.services.hosts.checks import require_workable
 from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
-from app.services.library.operation import ImageOperation, ImageParameters, pool_and_host
+from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.steps import task_checks
@@ -50,7 +50,7 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
 
     def check(self, ctx: Ctx, parameters: RegisterImageParameters) -> Plan:
         """Nothing may use the volume. Raises Conflict (volume_in_use, …), Busy, VolumeRefused."""
-        pool, host = pool_and_host(ctx.session, parameters.host_id, parameters.pool)
+        pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         locks = locks_of(ctx.session, pool, parameters.name)
         require_free(ctx, *locks)

@@ -16,11 +16,11 @@ from app.tasks.operation import Operation, Parameters, Touch
 class ImageParameters(Parameters):
     """The image and the volume that has it, or is to have it: `pool` is the pool's UUID on the host.
 
-    `pool_id` is the pool's in the inventory; empty in tasks of earlier versions.
+    `pool_id` is the pool's in the inventory; None in tasks of earlier versions.
     """
 
     image_id: str
-    pool_id: str = ""
+    pool_id: str | None = None
     pool: str
     name: str
 
@@ -34,10 +34,12 @@ class ImageOperation(Operation[ImageP]):
     def touches(self, parameters: ImageP) -> tuple[Touch, ...]:
         """The image, and the pool with the volume."""
         image = Touch(Image, parameters.image_id, "image.edit")
-        return (image, Touch(Pool, parameters.pool_id, "volume.edit")) if parameters.pool_id else (image,)
+        if parameters.pool_id is None:
+            return (image,)
+        return (image, Touch(Pool, parameters.pool_id, "volume.edit"))
 
 
-def pool_and_host(session: Session, host_id: str, uuid: str) -> tuple[Pool, Host]:
+def pool_by_uuid(session: Session, host_id: str, uuid: str) -> tuple[Pool, Host]:
     """The rows of a pool, by libvirt's UUID on its host, and of the host. Raises NotFound."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id)
     row = session.execute(query.where(Pool.host_id == host_id, Pool.uuid == uuid)).one_or_none()

@@ -134,7 +134,7 @@ def copy_network(ctx: Ctx, network_id: str, copy: NetworkCopy) -> NetworkBatch:
             started.append(tasks.record_of(ctx, task))
         except VigieError as error:
             target = ref(host)
-            audit.record(ctx, "network.create", target=target, outcome="refused", code=error.code)
+            audit.record(ctx, CreateNetwork.kind, target=target, outcome="refused", code=error.code)
             refused.append(NetworkRefusal(host=target, problem=problem_of(error, ctx.translate)))
     return NetworkBatch(batch_id=batch_id, tasks=started, refused=refused)
 

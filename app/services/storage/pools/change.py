@@ -69,7 +69,7 @@ class RestorePool(PoolOperation[RestorePoolParameters]):
     def check(self, ctx: Ctx, parameters: RestorePoolParameters) -> Plan:
         """The pool must be off, and lie where a new one may. Raises Conflict (wrong_state, not_persistent, place_refused)."""
         plan = super().check(ctx, parameters)
-        pool, _ = pool_and_host(ctx, parameters.target_id)
+        pool, _ = pool_and_host(ctx.session, parameters.target_id)
         if pool.state != "inactive":
             raise Conflict(
                 N_("This cannot be done now."),

@@ -40,7 +40,7 @@ class StartPool(PoolOperation[PoolParameters]):
     def check(self, ctx: Ctx, parameters: PoolParameters) -> Plan:
         """Raises Conflict (wrong_state) when it runs."""
         plan = super().check(ctx, parameters)
-        require_off(ctx, pool_and_host(ctx, parameters.target_id)[0])
+        require_off(ctx, pool_and_host(ctx.session, parameters.target_id)[0])
         return plan
 
     def run(self, context: TaskContext, parameters: PoolParameters) -> Outcome:
@@ -64,7 +64,7 @@ class StopPool(PoolOperation[PoolParameters]):
     def check(self, ctx: Ctx, parameters: PoolParameters) -> Plan:
         """Raises Conflict (wrong_state) when it is off."""
         plan = super().check(ctx, parameters)
-        require_running(ctx, pool_and_host(ctx, parameters.target_id)[0])
+        require_running(ctx, pool_and_host(ctx.session, parameters.target_id)[0])
         return plan
 
     def run(self, context: TaskContext, parameters: PoolParameters) -> Outcome:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, TypeVar
 
+from sqlalchemy.orm import Session
+
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict, HypervisorRefused
@@ -41,15 +43,15 @@ class PoolOperation(Operation[P]):
 
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The pool on its host, held alone. Raises Conflict when nothing may be changed on the host."""
-        pool, host = pool_and_host(ctx, parameters.target_id)
+        pool, host = pool_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         return Plan(ref(pool), ref(host))
 
 
-def pool_and_host(ctx: Ctx, pool_id: str) -> tuple[Pool, Host]:
+def pool_and_host(session: Session, pool_id: str) -> tuple[Pool, Host]:
     """The rows of a pool that was found, and of its host."""
-    pool = ctx.session.get_one(Pool, pool_id)
-    return pool, ctx.session.get_one(Host, pool.host_id)
+    pool = session.get_one(Pool, pool_id)
+    return pool, session.get_one(Host, pool.host_id)
 
 
 def shared_locks(ctx: Ctx, pool: Pool, kind: str) -> Locks:

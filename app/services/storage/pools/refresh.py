@@ -42,7 +42,7 @@ class RefreshPool(PoolOperation[PoolParameters]):
     def check(self, ctx: Ctx, parameters: PoolParameters) -> Plan:
         """Raises Conflict (wrong_state) when it is off."""
         plan = super().check(ctx, parameters)
-        pool, _ = pool_and_host(ctx, parameters.target_id)
+        pool, _ = pool_and_host(ctx.session, parameters.target_id)
         require_running(ctx, pool)
         return replace(plan, locks=shared_locks(ctx, pool, self.kind), holds_target=False)
 

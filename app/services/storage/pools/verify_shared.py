@@ -70,7 +70,7 @@ class VerifyShared(PoolOperation[VerifySharedParameters]):
     def check(self, ctx: Ctx, parameters: VerifySharedParameters) -> Plan:
         """Raises Conflict (wrong_state, not_provable, nobody_to_ask)."""
         plan = super().check(ctx, parameters)
-        pool, _ = pool_and_host(ctx, parameters.target_id)
+        pool, _ = pool_and_host(ctx.session, parameters.target_id)
         require_running(ctx, pool)
         if pool.kind not in VERIFIABLE:
             raise Conflict(

@@ -73,7 +73,7 @@ def clone_volume(ctx: Ctx, volume_id: str, clone: VolumeClone) -> TaskRecord:
 
 
 def _check_source(ctx: Ctx, volume_id: str) -> None:
-    volume, pool, host = volume_and_place(ctx, volume_id)
+    volume, pool, host = volume_and_place(ctx.session, volume_id)
     refuse_seed(ctx, volume)
     require_workable(ctx, host)
     require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))

@@ -80,7 +80,7 @@ class MoveVolume(VolumeOperation[MoveVolumeParameters]):
     def check(self, ctx: Ctx, parameters: MoveVolumeParameters) -> Plan:
         """One VM of the host may use it, and nothing else. Raises Conflict, InvalidInput (pool_id), Busy."""
         plan = super().check(ctx, parameters)
-        volume, pool, host = volume_and_place(ctx, parameters.target_id)
+        volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
         query = sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == parameters.to.pool)
         to = ctx.session.scalars(query).one()
         locks = locks_of(ctx.session, pool, volume.name) | locks_of(ctx.session, to, volume.name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
+from sqlalchemy.orm import Session
+
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import HostError, InvalidInput
@@ -49,7 +51,7 @@ class VolumeOperation(Operation[V]):
 
     def check(self, ctx: Ctx, parameters: V) -> Plan:
         """The volume, held alone through every pool that has it, while its pool stays. Raises Conflict."""
-        volume, pool, host = volume_and_place(ctx, parameters.target_id)
+        volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
         refuse_seed(ctx, volume)
         require_workable(ctx, host)
         return Plan(
@@ -59,11 +61,11 @@ class VolumeOperation(Operation[V]):
         )
 
 
-def volume_and_place(ctx: Ctx, volume_id: str) -> tuple[Volume, Pool, Host]:
+def volume_and_place(session: Session, volume_id: str) -> tuple[Volume, Pool, Host]:
     """The rows of a volume that was found, of its pool and of its host."""
-    volume = ctx.session.get_one(Volume, volume_id)
-    pool = ctx.session.get_one(Pool, volume.pool_id)
-    return volume, pool, ctx.session.get_one(Host, pool.host_id)
+    volume = session.get_one(Volume, volume_id)
+    pool = session.get_one(Pool, volume.pool_id)
+    return volume, pool, session.get_one(Host, pool.host_id)
 
 
 def place_of(pool: Pool, volume: Volume) -> dict[str, str]:

@@ -62,7 +62,7 @@ class ResizeVolume(VolumeOperation[ResizeVolumeParameters]):
     def check(self, ctx: Ctx, parameters: ResizeVolumeParameters) -> Plan:
         """Raises Conflict (volume_in_use, volume_may_be_in_use, volume_refused), Busy."""
         plan = super().check(ctx, parameters)
-        volume, pool, host = volume_and_place(ctx, parameters.target_id)
+        volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
         require_free(ctx, *locks_of(ctx.session, pool, volume.name))
         refuse_possibly_used(ctx, volume)
         if parameters.size_bytes < volume.capacity_bytes:

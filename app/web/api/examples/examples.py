@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.services.vms.power.start import Start
 from app.web.api.examples.consoles import CONSOLES
 from app.web.api.examples.create import MAKING
 from app.web.api.examples.networks import NETWORKS
@@ -144,8 +145,8 @@ _VOLUME_RECORD: Json = {
 }
 _TASK_RECORD: Json = {
     "id": _TASK,
-    "kind": "vm.start",
-    "title": "Start",
+    "kind": Start.kind,
+    "title": Start.title,
     "state": "queued",
     "progress": None,
     "target": {"kind": "vm", "id": _VM, "name": "web-01"},
@@ -168,7 +169,7 @@ _AUDIT: Json = {
     "at": _AT,
     "actor": "alice",
     "via": "api",
-    "action": "vm.start",
+    "action": Start.kind,
     "target": {"kind": "vm", "id": _VM, "name": "web-01"},
     "outcome": "ok",
     "remote": "192.0.2.7",
