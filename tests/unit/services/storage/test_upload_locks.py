@@ -15,17 +15,11 @@ from app.core.storage.created_volumes import CREATED, volume_note
 from app.core.storage.uploads import UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
-<<<<<<< HEAD
+from app.db.session import Database
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.ending import end_abandoned, give_up
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.uploads.volume import _note
-=======
-from app.db.session import Database
-from app.services.storage import uploads
-from app.services.storage.upload_locks import PartClaim
-from app.services.storage.upload_volume import _note
->>>>>>> main
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
