@@ -19,8 +19,9 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import MachinePatch, TuningPatch
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
-from app.services.vms import compute, definitions, devices
-from app.services.vms.rename import rename_vm
+from app.services.vms.definitions import definitions
+from app.services.vms.reconfigure import compute, devices
+from app.services.vms.reconfigure.rename import rename_vm
 
 __all__ = ["vm"]
 VERSIONS = ("id", "since", "actor", "current", "task_id")

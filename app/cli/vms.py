@@ -22,9 +22,10 @@ from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.delete import RemovalSpec
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import ActionOptions, VmQuery
-from app.services.vms import delete, power, vms
+from app.services.vms import power, vms
 from app.services.vms.create import create
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
 COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")

@@ -32,7 +32,7 @@ from app.hypervisor import Host
 from app.services.operations import load_operations
 from app.services.storage.pools.verify_shared import request_due
 from app.services.storage.uploads.ending import end_abandoned
-from app.services.vms import cloud_init_removal
+from app.services.vms.cloud_init import removal
 
 log = structlog.get_logger(__name__)
 
@@ -209,7 +209,7 @@ class Engine:
 
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
-            cloud_init_removal.remove_due(self._services, now=datetime.now(UTC))
+            removal.remove_due(self._services, now=datetime.now(UTC))
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""

@@ -22,8 +22,8 @@ from app.db.events import record_event
 from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
 from app.db.notices import notify
 from app.inventory import conditions
-from app.services.vms import presets
-from app.services.vms.redefine import Redefine
+from app.services.vms.create import presets
+from app.services.vms.definitions.redefine import Redefine
 
 log = structlog.get_logger(__name__)
 

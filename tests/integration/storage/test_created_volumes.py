@@ -25,7 +25,7 @@ from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume
 from app.services.storage.volumes.delete import delete_volume
 from app.services.storage.volumes.move import MOVED, move_volume
-from app.services.vms import devices
+from app.services.vms.reconfigure import devices
 from app.services.vms.undo import vm_note
 from tests.integration.site import Site, eventually
 

@@ -37,8 +37,9 @@ from app.services.storage.volumes.move import move_volume
 from app.services.storage.volumes.resize import resize_volume
 from app.services.storage.volumes.volumes import show_volume
 from app.services.storage.volumes.wipe import wipe_volume
-from app.services.vms import definitions, devices
 from app.services.vms.create import create
+from app.services.vms.definitions import definitions
+from app.services.vms.reconfigure import devices
 from tests.integration.site import ACTOR, Site, eventually
 
 MIB = 1024**2

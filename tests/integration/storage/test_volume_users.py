@@ -16,9 +16,10 @@ from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume
 from app.services.storage.volumes.delete import delete_volume
-from app.services.vms import delete, devices
 from app.services.vms.create import create
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
+from app.services.vms.reconfigure import devices
 from tests.integration.site import Site
 from tests.integration.storage.test_volume_checks import (
     MIB,

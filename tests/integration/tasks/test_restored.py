@@ -13,7 +13,7 @@ from app.core.vms.delete import RemovalSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
 from app.lab.lab import Lab
-from app.services.vms import delete
+from app.services.vms.delete import delete
 from tests.integration.conftest import MakeSite
 from tests.integration.site import eventually
 

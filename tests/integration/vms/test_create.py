@@ -38,9 +38,11 @@ from app.services.library import images
 from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.download import open_content
-from app.services.vms import cloud_init_drives, delete, devices
+from app.services.vms.cloud_init import drives
 from app.services.vms.create import create
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
+from app.services.vms.reconfigure import devices
 from tests.integration.site import ACTOR, Site, eventually
 from tests.integration.waiting import wait_for_agent
 
@@ -213,9 +215,9 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
     wait_for_agent(host, "cloud")
     eventually(lambda: vm_of(site).agent_connected, 30, "the guest's agent answers")
     now = datetime.now(UTC)
-    cloud_init_drives.remove_due(site.services, now=now)
+    drives.remove_due(site.services, now=now)
     assert volume_id(site, "cloud-seed.iso"), "cloud-init may read it still"
-    cloud_init_drives.remove_due(site.services, now=now + timedelta(minutes=3))
+    drives.remove_due(site.services, now=now + timedelta(minutes=3))
     eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
     assert "seed" not in host.virsh("vol-list", "local")
     assert "seed" not in host.virsh("dumpxml", "cloud")

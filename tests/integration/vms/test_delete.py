@@ -20,10 +20,11 @@ from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinit
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
-from app.services.vms import delete, power, vms
+from app.services.vms import power, vms
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.restore import check_saved
-from app.services.vms.undelete import undelete_vm
 from tests.integration.site import ACTOR, Site, eventually
 from tests.integration.vms.test_power import context_on
 

@@ -24,10 +24,12 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.storage.volumes.delete import delete_volume
-from app.services.vms import definitions, delete, devices
+from app.services.vms.definitions import definitions
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
+from app.services.vms.reconfigure import devices
 from app.services.vms.reconfigure.guard import DefinitionGuard
-from app.services.vms.rename import rename_vm
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.reconfigure.rename import rename_vm
 from app.tasks.errors import Interrupted
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_create import guest_says

@@ -18,7 +18,9 @@ from app.core.vms.states import VmState
 from app.db.models import Event, Offers, VmDefinition
 from app.lab.host import LabHost
 from app.lab.lab import Lab
-from app.services.vms import definitions, devices, vms
+from app.services.vms import vms
+from app.services.vms.definitions import definitions
+from app.services.vms.reconfigure import devices
 from app.tasks import tasks
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_create import created, row

@@ -25,7 +25,8 @@ from app.db.models import (
 from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
 from app.inventory.vms.definitions import parsed
-from app.services.vms import definitions, presets
+from app.services.vms.create import presets
+from app.services.vms.definitions import definitions
 from tests.databases import Contexts
 
 VM = "vm_aaaaaaaaaaaaaaaa"

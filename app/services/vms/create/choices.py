@@ -8,7 +8,7 @@ from app.access.context import Ctx
 from app.core.hosts.states import HostMode, HostState
 from app.core.records import Record
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
-from app.services.vms.cloud_init_drives import is_seed
+from app.services.vms.cloud_init.drives import is_seed
 from app.services.vms.create.config_builder import OFFERS
 
 MOST = 500

@@ -23,11 +23,10 @@ from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.checks import require_workable
 from app.services.storage.volumes.names import free_name
-from app.services.vms import cloud_init_drives
-from app.services.vms.create import cloud_init
+from app.services.vms.cloud_init import drives, texts
 from app.services.vms.create.config_builder import Draft, draft, memory_of, system_of
 from app.services.vms.create.operation import CreateVm, CreateVmParameters
-from app.services.vms.presets import with_user_data
+from app.services.vms.create.presets import with_user_data
 from app.tasks import tasks
 from app.tasks.submit import submit
 
@@ -97,7 +96,7 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     )
     if made.seed and spec.cloud_init is not None:
         keep = spec.cloud_init.keep_seed
-        cloud_init_drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
+        drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
     task = submit(ctx, CreateVm, parameters, batch_id=batch_id)
     vm = Ref(kind=ObjectKind.VM, id=parameters.target_id, name=name)
     look_alikes.record_warning(ctx, Vm, name, target=vm, host=ref(host), task_id=task.id)
@@ -121,7 +120,7 @@ def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit)
     plan = made.blueprint
     if not made.sources:
         raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
-    made.seed = cloud_init.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
+    made.seed = texts.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
     bus = device_defaults.seed_bus_for(made.system, plan.machine)
     pool = _pools(ctx, host)[made.sources[0].plan.pool]
     planned = [source.plan.name for source in made.sources]
@@ -129,7 +128,7 @@ def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit)
         pool=pool.uuid,
         name=free_name(ctx, pool, f"{spec.name}-seed", "iso", planned),
         format="raw",
-        size_bytes=len(cloud_init.seed_image(made.seed)),
+        size_bytes=len(texts.seed_image(made.seed)),
     )
     (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(

@@ -22,12 +22,13 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import disk_locks, path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.storage.volumes.steps.created_volumes import create_volume
-from app.services.vms import cloud_init_drives, ownership
-from app.services.vms.create.cloud_init import seed_image
+from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init.texts import seed_image
+from app.services.vms.create import annotate
 from app.services.vms.create.config_builder import check_name
+from app.services.vms.create.touched import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
 from app.services.vms.operation import RunningVm
-from app.services.vms.planned import touched_by_disk, touched_by_nic
 from app.services.vms.power.steps import deliver
 from app.services.vms.undo import vm_note
 from app.tasks.catalogue import declare
@@ -118,7 +119,7 @@ class CreateVm(Operation[CreateVmParameters]):
         except (HostError, TaskFailed, Cancelled):
             context.roll_back()
             if not context.made:
-                context.write(partial(cloud_init_drives.forget, vm_id=parameters.target_id))
+                context.write(partial(drives.forget, vm_id=parameters.target_id))
             raise
         _settle(context, parameters)
         return Outcome(N_("The VM was created."), result={"vm": parameters.target_id, "uuid": config.uuid})
@@ -203,7 +204,7 @@ def _settle(context: TaskContext, parameters: CreateVmParameters) -> None:
     for _ in range(3):
         RunningVm(context, vm.uuid).show(vm)
         settle = partial(
-            ownership.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
+            annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
         )
         if context.write(settle):
             return

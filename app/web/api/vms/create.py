@@ -19,8 +19,7 @@ from app.core.vms.create import (
 from app.core.vms.create_spec import VmBatch, VmSpec
 from app.services.hosts import capabilities
 from app.services.library import os_variants
-from app.services.vms import presets
-from app.services.vms.create import create
+from app.services.vms.create import create, presets
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, created, problems, tagged
 from app.web.deps import Reader, Writer
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import DefinitionRecord, DefinitionSpec, DiffRecord, VersionList
-from app.services.vms import definitions
+from app.services.vms.definitions import definitions
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from app.core.tasks.records import TaskRecord
 from app.core.vms.delete import RemovalRecord, RemovalSpec, RemovedVmList
-from app.services.vms import delete
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.deps import HostCaller, Reader, Writer
 

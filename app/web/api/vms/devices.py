@@ -12,7 +12,7 @@ from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningP
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
-from app.services.vms import compute, devices, host_devices, rename
+from app.services.vms.reconfigure import compute, devices, host_devices, rename
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 

@@ -17,8 +17,9 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
 from app.core.vms.devices import NicPatch
 from app.core.vms.host_devices import FolderAdd, HostDeviceAdd
-from app.services.vms import compute, devices, host_devices, vms
+from app.services.vms import vms
 from app.services.vms.create import choices
+from app.services.vms.reconfigure import compute, devices, host_devices
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.forms import Form, FormInvalid, Posted, Shown, broken_rules

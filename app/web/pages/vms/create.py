@@ -15,8 +15,7 @@ from app.core.messages import N_
 from app.core.vms.create import SavedSpecSpec
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
 from app.services.library import os_variants
-from app.services.vms import presets
-from app.services.vms.create import choices, create
+from app.services.vms.create import choices, create, presets
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, SignedRouter
 from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction

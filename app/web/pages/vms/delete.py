@@ -9,8 +9,8 @@ from app.access import audit
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.delete import RemovalRecord, RemovalSpec
-from app.services.vms import delete
-from app.services.vms.undelete import undelete_vm
+from app.services.vms.delete import delete
+from app.services.vms.delete.undelete import undelete_vm
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, SignedRouter, Writer
 from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction

@@ -15,9 +15,11 @@ from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
-from app.services.vms import compute, definitions, devices, vms
+from app.services.vms import vms
 from app.services.vms.create import choices
-from app.services.vms.rename import rename_vm
+from app.services.vms.definitions import definitions
+from app.services.vms.reconfigure import compute, devices
+from app.services.vms.reconfigure.rename import rename_vm
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.amounts import amount_in, shown_in

@@ -17,7 +17,8 @@ from app.core.vms.actions import VmVerb
 from app.core.vms.records import VmDetail
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.inventory import events
-from app.services.vms import definitions, power, vms
+from app.services.vms import power, vms
+from app.services.vms.definitions import definitions
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages.rendering import lists

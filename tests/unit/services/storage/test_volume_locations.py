@@ -29,8 +29,10 @@ from app.services.storage.volumes.move import move_volume
 from app.services.storage.volumes.resize import resize_volume
 from app.services.storage.volumes.users import dependents
 from app.services.storage.volumes.wipe import wipe_volume
-from app.services.vms import delete, devices, power
+from app.services.vms import power
 from app.services.vms.create.config_builder import OFFERS
+from app.services.vms.delete import delete
+from app.services.vms.reconfigure import devices
 from app.tasks import queue, tasks
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill

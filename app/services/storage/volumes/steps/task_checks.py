@@ -22,7 +22,7 @@ from app.services.storage.volumes.checks import (
     refuse_link,
 )
 from app.services.storage.volumes.records import RecordedVolume
-from app.services.vms import cloud_init_drives
+from app.services.vms.cloud_init import drives
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 
@@ -92,7 +92,7 @@ def check_existing(context: TaskContext, xml: str, before: str | None = None) ->
 def _refuse_seeds(context: TaskContext, xml: str, before: Collection[str]) -> None:
     """Refuse a definition that names the cloud-init seed of another VM. Raises TaskFailed (volume_is_seed)."""
     find = partial(
-        cloud_init_drives.find_seed_in,
+        drives.find_seed_in,
         vm_id=context.job.target_id,
         host_id=context.job.host_id,
         xml=xml,
@@ -103,8 +103,8 @@ def _refuse_seeds(context: TaskContext, xml: str, before: Collection[str]) -> No
         raise TaskFailed(
             "volume_is_seed",
             N_("The definition names the cloud-init seed of another VM."),
-            why=cloud_init_drives.HELD_BACK,
-            hint=cloud_init_drives.GOES,
+            why=drives.HELD_BACK,
+            hint=drives.GOES,
             params={"name": name},
         )
 

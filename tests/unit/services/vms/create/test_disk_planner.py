@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from app.core.errors import InvalidInput
 from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
 from app.db.models import Pool, Task
-from app.services.vms import devices
 from app.services.vms.create import create
+from app.services.vms.reconfigure import devices
 from tests.databases import Contexts
 from tests.unit import fleet
 

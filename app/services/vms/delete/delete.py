@@ -28,7 +28,7 @@ from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
 from app.services.storage.volumes.locations import PossibleUser
 from app.services.storage.volumes.users import possible_users_of, users_of, why_possible
-from app.services.vms.delete_operation import DeleteVm, DeleteVmParameters
+from app.services.vms.delete.operation import DeleteVm, DeleteVmParameters
 from app.tasks import tasks
 from app.tasks.submit import submit
 

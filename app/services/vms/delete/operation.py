@@ -20,8 +20,9 @@ from app.services.hosts.checks import require_workable
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_use
-from app.services.vms import cloud_init_drives, deletions
-from app.services.vms.cloud_init_removal import delete_seed
+from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init.removal import delete_seed
+from app.services.vms.delete import kept_definitions
 from app.services.vms.operation import VmOperation, vm_and_host
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -97,7 +98,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
             _take_down(context, parameters, vm)
         context.report(gone_vms=(parameters.uuid,))
         _delete_volumes(context, parameters)
-        seed = context.write(partial(cloud_init_drives.of_vm, vm_id=vm_id))
+        seed = context.write(partial(drives.of_vm, vm_id=vm_id))
         if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host
             delete_seed(context, seed)
         if parameters.volumes:
@@ -122,11 +123,11 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent))
     whole = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent, secure=True))
-    seed = context.write(partial(cloud_init_drives.of_vm, vm_id=parameters.target_id))
+    seed = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
     if seed is not None:
         xml, whole = (edit.without_medium(text, seed.target, seed.name) for text in (xml, whole))
     keep = partial(
-        deletions.keep_definition,
+        kept_definitions.keep_definition,
         task_id=context.job.task_id,
         xml=xml,
         sealed=context.seal({"xml": whole}),
@@ -146,7 +147,7 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
     except VmGone:
         return  # a transient one goes with its power
     except HypervisorRefused:
-        context.write(partial(deletions.stays, vm_id=parameters.target_id))
+        context.write(partial(kept_definitions.stays, vm_id=parameters.target_id))
         raise
 
 

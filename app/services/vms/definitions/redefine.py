@@ -14,7 +14,7 @@ from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
-from app.services.vms.cloud_init_drives import refuse_seeds_in
+from app.services.vms.cloud_init.drives import refuse_seeds_in
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
 from app.services.vms.reconfigure.editable import require_editable, seen_digest, version_of
 from app.tasks import tasks

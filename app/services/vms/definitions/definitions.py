@@ -16,9 +16,9 @@ from app.hypervisor.xml.domains.edit import without_secrets
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
+from app.services.vms.definitions.redefine import DiscardChanges, submit_definition
 from app.services.vms.host_access import require_for_definition
 from app.services.vms.reconfigure.editable import find_editable, version_of
-from app.services.vms.redefine import DiscardChanges, submit_definition
 
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:

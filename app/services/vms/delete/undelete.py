@@ -22,9 +22,10 @@ from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.checks import require_workable
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
-from app.services.vms import deletions, ownership
-from app.services.vms.cloud_init_drives import refuse_seeds_in
-from app.services.vms.delete_operation import look
+from app.services.vms.cloud_init.drives import refuse_seeds_in
+from app.services.vms.create import annotate
+from app.services.vms.delete import kept_definitions
+from app.services.vms.delete.operation import look
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition
 from app.services.vms.operation import RunningVm
 from app.tasks import tasks
@@ -89,7 +90,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         """Define it, unless an earlier run has."""
         closed = False
         if look(context, parameters.uuid) is None:
-            sealed = context.write(partial(deletions.kept_whole, vm_id=parameters.target_id))
+            sealed = context.write(partial(kept_definitions.kept_whole, vm_id=parameters.target_id))
             xml, closed = edit.with_displays_closed(parameters.xml)
             if sealed is not None:
                 xml, closed = context.open_sealed(sealed.decode())["xml"], False
@@ -103,10 +104,10 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
             RunningVm(context, vm.uuid).show(vm)
         context.write(
             partial(
-                ownership.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
+                annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
             )
         )
-        context.write(partial(deletions.stays, vm_id=parameters.target_id))
+        context.write(partial(kept_definitions.stays, vm_id=parameters.target_id))
         result = {"vm": parameters.target_id, "uuid": parameters.uuid}
         if closed:
             said = N_(

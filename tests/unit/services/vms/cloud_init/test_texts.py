@@ -5,7 +5,7 @@ import io
 import pycdlib
 
 from app.core.vms.create_spec import CloudInit
-from app.services.vms.create.cloud_init import seed_image, seed_texts
+from app.services.vms.cloud_init.texts import seed_image, seed_texts
 
 
 def test_a_small_seed_is_found_by_its_label() -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.hypervisor.xml.domains.read import read_vm
 from app.inventory.vms.definitions import differences, parsed
 
-DATA = Path(__file__).parents[2] / "hypervisor" / "xml" / "domains" / "data"
+DATA = Path(__file__).parents[3] / "hypervisor" / "xml" / "domains" / "data"
 LIVE, SAVED = (
     (DATA / f"fresh-{name}.xml").read_text() for name in ("live", "saved")
 )  # of libvirt 9.0, q35, UEFI

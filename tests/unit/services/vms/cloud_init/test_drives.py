@@ -22,10 +22,10 @@ from app.db.models import (
     Volume,
 )
 from app.services.library import images
-from app.services.vms import cloud_init_drives
-from app.services.vms.cloud_init_removal import AFTER_AGENT, WITHOUT_AGENT, RemoveSeed, remove_due
+from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init.removal import AFTER_AGENT, WITHOUT_AGENT, RemoveSeed, remove_due
+from app.services.vms.cloud_init.texts import seed_texts
 from app.services.vms.create import choices
-from app.services.vms.create.cloud_init import seed_texts
 from tests.databases import Contexts
 
 VM = "vm_aaaaaaaaaaaaaaaa"
@@ -124,7 +124,7 @@ def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(seed: Contexts) 
     offered = str(choices.list_choices(asked, "host_1"))
     assert "tools.iso" in offered
     assert "web-seed.iso" not in offered
-    assert cloud_init_drives.of_vm(asked.session, VM) is not None
+    assert drives.of_vm(asked.session, VM) is not None
 
 
 def elsewhere(asked: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
@@ -157,7 +157,7 @@ def test_a_seed_in_storage_that_hosts_share_is_held_back_through_each(seed: Cont
     asked.session.execute(sa.update(Pool).values(shared_mark="mark"))
     listed = elsewhere(asked, shared_mark="mark", target_path="/mnt")
     with pytest.raises(Conflict) as told:
-        cloud_init_drives.refuse_seed(asked, listed)
+        drives.refuse_seed(asked, listed)
     assert told.value.code == "volume_is_seed"
     assert offered(asked) == ["vol_tools.iso"]
 
@@ -179,10 +179,10 @@ def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
             Pool(**{**facts, "id": "pool_3", "uuid": "r", "name": "nas", "target_path": "/mnt"})
         )
         asked.session.flush()
-    assert cloud_init_drives.holds_seed(asked.session, listed)
+    assert drives.holds_seed(asked.session, listed)
     asked.session.add(PoolDifference(pool_id="pool_1", other_id="pool_2"))
     asked.session.flush()
-    assert not cloud_init_drives.holds_seed(asked.session, listed), "it was found to be other storage"
+    assert not drives.holds_seed(asked.session, listed), "it was found to be other storage"
 
 
 DRIVE = "<domain type='kvm'><devices><disk type='file' device='cdrom'><source {0}/></disk></devices></domain>"
@@ -199,13 +199,13 @@ NAMES = [
 def test_a_definition_that_names_the_seed_of_another_vm_is_refused(seed: Contexts, xml: str) -> None:
     asked = seed()
     with pytest.raises(Conflict) as told:
-        cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml)
+        drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml)
     assert (told.value.code, "web-seed.iso" in told.value.texts().title) == ("volume_is_seed", True)
-    cloud_init_drives.refuse_seeds_in(
+    drives.refuse_seeds_in(
         asked.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )
-    cloud_init_drives.refuse_seeds_in(asked.session, VM, "host_1", xml)  # its own
-    cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml.replace("web-seed", "tools"))
+    drives.refuse_seeds_in(asked.session, VM, "host_1", xml)  # its own
+    drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml.replace("web-seed", "tools"))
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -224,11 +224,9 @@ def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
         "pool='also' volume='web-seed.iso'",
     ):
         with pytest.raises(Conflict) as told:
-            cloud_init_drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format(source))
+            drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format(source))
         assert told.value.code == "volume_is_seed"
-    cloud_init_drives.refuse_seeds_in(
-        asked.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'")
-    )
+    drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'"))
 
 
 def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts, services: Services) -> None:

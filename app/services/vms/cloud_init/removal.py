@@ -26,7 +26,7 @@ from app.hypervisor import Host as OpenHost
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_use
 from app.services.storage.volumes.users import look_again
-from app.services.vms import cloud_init_drives
+from app.services.vms.cloud_init import drives
 from app.services.vms.operation import RunningVm
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -93,7 +93,7 @@ def delete_seed(context: TaskContext, seed: SeedRemoval) -> None:
     except HypervisorRefused as error:
         if error.code != "no_such_pool":
             raise
-    context.write(partial(cloud_init_drives.forget, vm_id=seed.vm_id))
+    context.write(partial(drives.forget, vm_id=seed.vm_id))
     show_pools(context, {seed.pool})
 
 
@@ -184,7 +184,7 @@ def _submit(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
     parameters = RemoveSeedParameters(
         target_id=host.id if vm is None else vm.id,
         host_id=host.id,
-        **cloud_init_drives.removal_of(ctx.session, seed).model_dump(),
+        **drives.removal_of(ctx.session, seed).model_dump(),
     )
     try:
         submit(ctx, RemoveSeed, parameters)
