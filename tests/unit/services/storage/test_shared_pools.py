@@ -13,7 +13,7 @@ from app.db.models import Host, Pool, PoolDifference, Task
 from app.hypervisor.xml.pools import source_of
 from app.services.storage.pools.same_storage import unverified
 from app.services.storage.pools.shared import settle
-from app.services.storage.pools.verify_shared import due_pools, request_due
+from app.services.storage.pools.verify_shared import VerifyShared, due_pools, request_due
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -36,7 +36,7 @@ def test_who_shares_a_pool_is_found_out_without_being_asked(services: Services, 
     for _ in range(2):
         request_due(services)
     with services.database.read() as session:
-        (task,) = session.scalars(sa.select(Task).where(Task.kind == "pool.prove"))
+        (task,) = session.scalars(sa.select(Task).where(Task.kind == VerifyShared.kind))
         assert (task.target_id in pools, task.actor_name) == (True, "Vigie")
 
 
