@@ -222,6 +222,7 @@ EDITS = {
     "medium-is-another": Edit("disks", lambda xml: edit.without_medium(xml, "sdi", "other.iso")),
     # interfaces
     "nic-link-down": Edit("nics", nic(LAN, link_up=False), f"interface:{LAN}"),
+    "nic-link-first": Edit("nics", nic(MACVTAP, link_up=False), f"interface:{MACVTAP}"),
     "nic-link-up": Edit("nics", nic(OVS, link_up=True), f"interface:{OVS.upper()}"),
     "nic-network": Edit("nics", nic(LAN, network="sales & co"), f"interface:{LAN}"),
     "nic-same-network": Edit("nics", nic(LAN, network="lan")),
