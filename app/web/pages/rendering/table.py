@@ -71,6 +71,15 @@ class Table(Generic[R]):
     live: str | None = None
     verbs: tuple[VmVerb, ...] = ()
 
+    def id_of(self, row: R) -> str | None:
+        """What tells a row from the others; None where rows are no objects of their own."""
+        found = getattr(row, "id", None)
+        return None if found is None else str(found)
+
+    def is_stale(self, row: R) -> bool:
+        """Whether a row shows what was last seen, not what is now."""
+        return bool(getattr(row, "stale", False))
+
     def columns_of(self, keys: list[str]) -> tuple[Column[R], ...]:
         """The columns to draw for these chosen keys, in declared order; the default set when none is known."""
         known = {column.key for column in self.columns} & set(keys)

@@ -34,6 +34,7 @@ from app.web.pages.rendering.environment import environment
 from app.web.pages.rendering.forms import Shown, Told
 from app.web.pages.rendering.lists import ListView
 from app.web.pages.rendering.table import Table
+from app.web.pages.tasks.tasks import TaskPage
 from app.web.pages.vms import create_form
 from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
@@ -53,8 +54,9 @@ def draw(template: str, *, actor: Actor = ADMIN, language: str = "en", **context
         .render(
             layout="_shell/main_only.html",
             actor=actor,
-            can=lambda privilege: privilege in actor.role.privileges,
+            can=lambda privilege: privilege is None or privilege in actor.role.privileges,
             theme="light",
+            forced_theme=None,
             path="/",
             request_url="/",
             **context,
@@ -202,7 +204,7 @@ def test_a_refused_action_says_why_and_a_viewer_is_offered_none() -> None:
 
 
 def test_a_failed_task_offers_what_goes_further() -> None:
-    html = draw("tasks/_banner.html", task=samples.task(TaskState.FAILED))
+    html = draw("tasks/_banner.html", task=samples.task(TaskState.FAILED), own=False)
     assert "It was asked by ACPI and still ran after 120 s." in html
     assert "/actions/force-off" in html
 
@@ -287,7 +289,7 @@ def test_other_pages_draw_with_their_errors() -> None:
     bulk = BulkRecord(batch_id="b", tasks=[samples.task()], refused=[refusal] * 12)
     pages: list[tuple[str, dict[str, object]]] = [
         ("access/user_new.html", {"form": FAILED}),
-        ("access/user_show.html", {"form": FAILED, "user": samples.user(samples.HTML)}),
+        ("access/user_show.html", {"form": FAILED, "user": samples.user(samples.HTML), "may_end": True}),
         ("hosts/credential_form.html", {"form": FAILED, "credential": samples.credential(samples.HTML)}),
         ("hosts/credential_form.html", {"form": FAILED, "credential": None}),
         (
@@ -358,7 +360,10 @@ def test_other_pages_draw_with_their_errors() -> None:
         ),
         ("vms/bulk.html", {"result": bulk, "action": VM_ACTIONS[VmVerb.START]}),
         ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
-        *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
+        *(
+            ("tasks/show.html", {"task": task, "page": TaskPage(task)})
+            for task in (samples.task(state, samples.HTML) for state in TaskState)
+        ),
     ]
     for template, context in pages:
         for language in ("en", "fr"):
