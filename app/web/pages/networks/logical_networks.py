@@ -11,7 +11,7 @@ from app.core.networks.networks import NetworkCopy, PlacesQuery
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.networks import logical_networks, mac_conflicts, network_changes, networks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
-from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, MODE_TITLES, NAMES, PLACES
+from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, NAMES, PLACES
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import render
@@ -24,7 +24,7 @@ def name_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="names", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="names")
 
 
 @router.get("/networks/names.csv")
@@ -51,7 +51,6 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
         network=network,
         sample_id=most.sample_id,
         differing=most.differing,
-        modes=MODE_TITLES,
         fields=FIELD_TITLES,
     )
 
@@ -61,7 +60,7 @@ def mac_list(request: Request, ctx: Reader) -> Response:
     """MAC addresses that more than one VM has."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, DUPLICATE_MACS, mac_conflicts.list_duplicates(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="macs", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="macs")
 
 
 @router.get("/networks/{id}/copy")

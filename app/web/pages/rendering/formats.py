@@ -139,6 +139,8 @@ class Formats:
         """A size in binary units, with three significant digits."""
         if value is None:
             return ABSENT
+        if value < 0:
+            return f"−{self.bytes(-value)}"
         units = _BYTE_UNITS.get(self.language, _BYTE_UNITS["en"])
         size, unit = float(value), 0
         while abs(size) >= 1000 and unit < len(units) - 1:
@@ -149,6 +151,10 @@ class Formats:
     def rate(self, value: float | None) -> str:
         """Bytes per second."""
         return ABSENT if value is None else f"{self.bytes(value)}/s"
+
+    def kilorate(self, value: float | None) -> str:
+        """Kilobytes per second; none and 0 are no rate."""
+        return self.rate(value * 1000) if value else ABSENT
 
     def duration(self, seconds: float | None) -> str:
         """A length of time by its two largest units: 41 d 6 h, 2 min 5 s."""
@@ -212,6 +218,7 @@ class Formats:
             "percent": self.percent,
             "bytes": self.bytes,
             "rate": self.rate,
+            "kilorate": self.kilorate,
             "duration": self.duration,
             "ago": self.ago,
             "elapsed": self.elapsed,

@@ -35,21 +35,8 @@ TITLES: dict[str, dict[str, str]] = {
     "image_state": {"ready": N_("Ready"), "importing": N_("is being read"), "failed": N_("refused")},
     "image_kind": {"iso": "ISO", "disk": N_("disk")},
     "volume_user": {"vm": N_("VM"), "volume": N_("Volume"), "image": N_("Image")},
-    "pool_kind": {
-        "dir": N_("a folder of the host"),
-        "fs": N_("a file system on a device"),
-        "netfs": N_("NFS or another network file system"),
-        "logical": N_("a volume group of LVM"),
-        "disk": N_("a disk with partitions"),
-        "iscsi": N_("disks of an iSCSI target"),
-        "iscsi-direct": N_("iSCSI by QEMU itself"),
-        "scsi": N_("disks of a SCSI adapter"),
-        "mpath": N_("multipath devices"),
-        "rbd": N_("a Ceph pool"),
-        "gluster": N_("a Gluster volume"),
-        "zfs": N_("a ZFS dataset"),
-    },
     "network_mode": {
+        # Modes of plans and forward modes of libvirt, whose `bridge` is a bridge, Open vSwitch or macvtap.
         "nat": N_("NAT"),
         "route": N_("Routed"),
         "isolated": N_("Isolated"),
@@ -72,6 +59,8 @@ TITLES: dict[str, dict[str, str]] = {
     "nwfilter_family": {"ipv4": "IPv4", "ipv6": "IPv6"},
     "nwfilter_protocol": {"all": N_("all")},
     "console": {"vnc": N_("screen"), "serial": N_("serial port")},
+    "definition": {"saved": N_("Definition"), "live": N_("What runs now")},
+    "kvm": {"True": N_("usable"), "False": N_("not usable: guests are emulated")},
     "cpu_mode": {
         "host-model": N_("Like the host, can migrate to such hosts"),
         "host-passthrough": N_("The host's own, migrates to equal hosts only"),

@@ -33,6 +33,7 @@ from app.web.pages.rendering.forms import (
 from app.web.pages.rendering.render import go, render
 from app.web.pages.vms import create_form
 from app.web.pages.vms.task_answers import QUEUED, Work, asked
+from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
 
@@ -193,11 +194,13 @@ def history(request: Request, id: PageId, ctx: Reader) -> Response:
     diff = None
     if pair[0] is not None:
         diff = definitions.diff_versions(ctx, id, pair[0], pair[1] or 0)
+    vm = vms.show_vm(ctx, id)
     return render(
         request,
         ctx,
         "vms/show.html",
-        vm=vms.show_vm(ctx, id),
+        vm=vm,
+        page=VmPage(vm, ctx.can),
         tab="history",
         last_task=None,
         versions=versions,

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from app.access.context import Actor
 from app.core.access.privileges import Role
@@ -28,14 +29,20 @@ from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
 from app.web.pages.hosts.add import Wizard
+from app.web.pages.hosts.host_page import HostPage
 from app.web.pages.networks import network_tables
+from app.web.pages.networks.network_page import NetworkPage
+from app.web.pages.networks.nwfilters import FilterPage
 from app.web.pages.rendering import tables
 from app.web.pages.rendering.environment import environment
-from app.web.pages.rendering.forms import Shown, Told
+from app.web.pages.rendering.forms import PartForms, Shown, Told
 from app.web.pages.rendering.lists import ListView
 from app.web.pages.rendering.table import Table
+from app.web.pages.storage.volumes import VolumePage
 from app.web.pages.tasks.tasks import TaskPage
 from app.web.pages.vms import create_form
+from app.web.pages.vms.delete import ChosenVolumes
+from app.web.pages.vms.vm_page import VmPage
 from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
 
@@ -48,20 +55,39 @@ FAILED = Shown(
 
 def draw(template: str, *, actor: Actor = ADMIN, language: str = "en", **context: object) -> str:
     """The template as the main part of a page."""
+
+    def can(privilege: str | None) -> bool:
+        return privilege is None or privilege in actor.role.privileges
+
     return (
         environment(language)
         .get_template(template)
         .render(
             layout="_shell/main_only.html",
             actor=actor,
-            can=lambda privilege: privilege is None or privilege in actor.role.privileges,
+            can=can,
             theme="light",
             forced_theme=None,
             path="/",
             request_url="/",
-            **context,
+            **(_page(context, can) | context),
         )
     )
+
+
+def _page(context: dict[str, Any], can: Callable[[str], bool]) -> dict[str, object]:
+    """The view model of the object that a page is about, as its handler makes it."""
+    pages: dict[str, Callable[[], object]] = {
+        "vm": lambda: VmPage(context["vm"], can),
+        "host": lambda: HostPage(context["host"], can),
+        "volume": lambda: VolumePage(context["volume"], can, context["pools"]),
+        "network": lambda: NetworkPage(
+            context["network"], can, context.get("tab", "summary"), context.get("pair", ())
+        ),
+        "filter": lambda: FilterPage(context["filter"], can),
+    }
+    found = [make for name, make in pages.items() if isinstance(context.get(name), BaseModel)]
+    return {"page": found[0]()} if found else {}
 
 
 def listed(
@@ -321,7 +347,7 @@ def test_other_pages_draw_with_their_errors() -> None:
                         freed_bytes=1,
                     ),
                     "size_gib": "20",
-                    "part": part,
+                    "forms": PartForms(part, FAILED),
                     "form": FAILED,
                     "last_task": samples.task(TaskState.FAILED, samples.HTML),
                     "pools": [PoolChoice(id="pool_1", name=samples.HTML, available_bytes=1)],
@@ -430,7 +456,15 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
         vm=ref, host=ref, running=True, disks=(disk, stays), nvram=samples.HTML, tpm=True, managed_save=True,
         snapshots=snapshots, undo_days=30,
     )  # fmt: skip
-    assert_harmless(draw("vms/delete.html", language=language, removal=found, form=FAILED, chosen=["vm_1"]))
+    assert_harmless(
+        draw(
+            "vms/delete.html",
+            language=language,
+            removal=found,
+            form=FAILED,
+            chosen=ChosenVolumes(frozenset(["vm_1"])),
+        )
+    )
     host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
     gone = RemovedVmRecord(
         id="vm_1", name=samples.HTML, uuid="u", host=host, removed_at=samples.NOW, removed_by=samples.HTML,
@@ -512,7 +546,16 @@ def test_the_pages_of_images_draw(language: str) -> None:
         assert_harmless(draw("library/list.html", language=language, list=listed(tables.IMAGES, rows)))
     pools = [Ref(kind=ObjectKind.POOL, id="pool_1", name=samples.HTML)]
     for image in found:
-        assert_harmless(draw("library/show.html", language=language, image=image, form=FAILED, pools=pools))
+        assert_harmless(
+            draw(
+                "library/show.html",
+                language=language,
+                image=image,
+                form=FAILED,
+                pools=pools,
+                may_copy=image.state == "ready",
+            )
+        )
     system = SystemRecord(id="x", name=samples.HTML, family="x")
     for servers in ([], ["images.example.org", samples.HTML]):
         shown = {"fetch": FAILED, "pools": pools, "servers": servers}
