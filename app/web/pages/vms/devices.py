@@ -15,6 +15,7 @@ from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.states import VmState
 from app.services.vms import compute, definitions, devices, vms
 from app.services.vms.create import choices
 from app.web.auth import Visitor
@@ -23,6 +24,7 @@ from app.web.pages.rendering.amounts import amount_in, shown_in
 from app.web.pages.rendering.forms import (
     Form,
     FormInvalid,
+    PartForms,
     Posted,
     Shown,
     attempt,
@@ -37,6 +39,8 @@ from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
 
+# States in which devices are plugged in at once, where there is a free port.
+_PLUGGABLE = (VmState.RUNNING, VmState.PAUSED)
 _RENAMED = {"memory_bytes": "memory_mib", "memory_max_bytes": "memory_max_mib", "size_bytes": "size_gib"}
 
 
@@ -253,8 +257,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         memory_mib=shown_in(vm.memory_bytes, MIB),
         memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
         version=compute.definition_version(ctx, id),
-        free_ports=compute.show_machine(ctx, id).free_ports,
-        part=part,
+        lacks_ports=vm.state in _PLUGGABLE and compute.show_machine(ctx, id).free_ports == 0,
+        forms=PartForms(part, form),
         form=form,
         choices=choices.list_choices(ctx, vm.host_id),
         nic_words={"model": create_form.options_of(NicSpec, "model")},

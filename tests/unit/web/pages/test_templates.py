@@ -42,6 +42,7 @@ from app.web.pages.storage.volumes import VolumePage
 from app.web.pages.tasks.tasks import TaskPage
 from app.web.pages.vms import create_form
 from app.web.pages.vms.delete import ChosenVolumes
+from app.web.pages.vms.new_vm_page import NewVmPage
 from app.web.pages.vms.vm_page import VmPage
 from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
@@ -414,15 +415,17 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
     values |= {"nics.1.kind": "bridge", "nics.2.kind": "direct", "cloud": "true", "spec": samples.HTML}
     wrong = dict.fromkeys((*values, "name", "disks", "nics", "cloud_init.user_data", "os"), samples.HTML)
     values |= {"name": samples.HTML, "notes": samples.HTML, "cloud_init.password": "SECRET"}
+    form = Shown(values, wrong, FAILED.problem)
+    choices = Choices(**options, cpu_models=(samples.HTML,))
     html = draw(
         "vms/new.html",
         language=language,
-        form=Shown(values, wrong, FAILED.problem),
-        choices=Choices(**options, cpu_models=(samples.HTML,)),
+        form=form,
+        choices=choices,
         systems=[SystemRecord(id="x", name=samples.HTML, family="x")],
         specs=[SavedSpecRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
-        disk_rows=create_form.rows(values, "disks"),
-        nic_rows=create_form.rows(values, "nics"),
+        page=NewVmPage(form, choices),
+        is_opened=True,
         disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
         nic_words={name: create_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
     )  # fmt: skip
@@ -493,8 +496,8 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
             memory_mib="512",
             memory_max_mib="1024",
             version=1,
-            free_ports=0,
-            part=part,
+            lacks_ports=True,
+            forms=PartForms(part, form),
             form=form,
             choices=choices,
             nic_words=words,
