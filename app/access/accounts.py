@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
@@ -30,7 +29,7 @@ from app.core.access.privileges import Role
 from app.core.access.records import SessionRecord, UserRecord
 from app.core.access.specs import LanguageName, PasswordChange, UserPatch, UserSpec
 from app.core.casefold import fold
-from app.core.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn
+from app.core.errors import Conflict, InvalidInput, NotFound, NotSignedIn
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -356,24 +355,6 @@ def first_user(services: Services, name: str, password: str, role: Role = Role.A
     spec = UserSpec.model_validate({"name": name, "password": password, "role": role.value})
     with services.database.begin() as session:
         return create_user(Ctx(services, session, Actor(None, "vigie", Role.ADMINISTRATOR, "system")), spec)
-
-
-def actor_of(session: Session, user_id: str | None, name: str) -> Actor:
-    """Whoever submitted a task, with the rights that they have now; None stands for Vigie and its command line.
-
-    Raises NotAllowed when the user was removed or disabled since.
-    """
-    if user_id is None:
-        return Actor(None, name, Role.ADMINISTRATOR, "system")
-    user = session.get(User, user_id)
-    if user is None or user.disabled:
-        raise NotAllowed(
-            N_("Whoever started this may not do it any more."),
-            why=N_("The user %(name)s was removed or disabled before the task began."),
-            hint=N_("Do it again as another user if it is still needed."),
-            params={"name": name},
-        )
-    return Actor(user.id, user.name, Role(user.role), "system")
 
 
 def _get(ctx: Ctx, user_id: str, *, lock: bool = False) -> User:

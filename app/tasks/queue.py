@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.orm import Session
 
-from app.access.accounts import actor_of
+from app.access.actors import actor_of
 from app.access.context import Ctx, Services
 from app.access.find import find
 from app.core.errors import VigieError

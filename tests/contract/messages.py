@@ -11,7 +11,7 @@ Message = str | tuple[str, str]
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2), "N_": None}
 _TEMPLATES = {
     "**.html": {
-        "extensions": "jinja2.ext.i18n,jinja2.ext.do",
+        "extensions": "jinja2.ext.i18n",
         "trim_blocks": "true",
         "newstyle_gettext": "true",
         "silent": "false",

@@ -30,6 +30,11 @@ class HostMode(StrEnum):
     OBSERVE = "observe"
     MANAGED = "managed"
 
+    @property
+    def is_managed(self) -> bool:
+        """True when Vigie may change things on the host."""
+        return self is HostMode.MANAGED
+
 
 class Transport(StrEnum):
     """How Vigie reaches the host's libvirt socket."""
@@ -38,6 +43,21 @@ class Transport(StrEnum):
     TLS = "tls"
     LOCAL = "local"
     SIMULATED = "simulated"  # libvirt's test driver; refused unless the settings say lab
+
+    @property
+    def is_ssh(self) -> bool:
+        """True when it goes by SSH, with an account of the host."""
+        return self is Transport.SSH
+
+    @property
+    def is_tls(self) -> bool:
+        """True when it goes by TLS, to libvirtd itself and not to a socket."""
+        return self is Transport.TLS
+
+    @property
+    def is_remote(self) -> bool:
+        """True when it goes over the network, with an address and a credential."""
+        return self in (Transport.SSH, Transport.TLS)
 
 
 class Verdict(StrEnum):

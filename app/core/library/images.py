@@ -93,3 +93,13 @@ class ImageRecord(Record):
     created_by: str
     places: tuple[ImagePlace, ...] = ()
     version: int
+
+    @property
+    def is_iso(self) -> bool:
+        """True when it goes into drives."""
+        return self.kind == "iso"
+
+    @property
+    def is_failed(self) -> bool:
+        """True when it was refused or could not be read."""
+        return self.state == "failed"

@@ -274,6 +274,10 @@ class NetworkPlace(Record):
     vlan: str | None = None
     mtu: int | None = None
 
+    def is_different(self, field: str) -> bool:
+        """Whether it has something else in this field than most."""
+        return field in self.differs
+
 
 class MacUser(Record):
     """A VM that has a MAC address, and where it is."""

@@ -41,6 +41,11 @@ class PoolRecord(Record):
     links_checked: bool = Field(True, description="Whether Vigie can see symbolic links on this host.")
     stop_reason: str | None = Field(None, description="Why it stopped by itself, as far as it is known.")
 
+    @property
+    def is_running(self) -> bool:
+        """True when its volumes can be used."""
+        return self.state == "running"
+
 
 class VolumeRecord(Record):
     """A volume of a pool."""

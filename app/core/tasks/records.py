@@ -41,6 +41,31 @@ class TaskRecord(Record):
     error: TaskError | None = None
 
     @property
+    def may_be_cancelled(self) -> bool:
+        """True while somebody who may can still ask for its end."""
+        return self.cancellable and self.state in (TaskState.QUEUED, TaskState.RUNNING)
+
+    @property
+    def shows_progress(self) -> bool:
+        """True when it is under way and has got somewhere."""
+        return self.state in (TaskState.RUNNING, TaskState.CANCELLING) and bool(self.progress)
+
+    @property
+    def running_progress(self) -> int | None:
+        """Percent while it runs."""
+        return self.progress if self.state is TaskState.RUNNING else None
+
+    @property
+    def next_verb(self) -> str | None:
+        """The action on its target that would go further, once it has failed."""
+        return self.error.next_verb if self.error is not None and self.target is not None else None
+
+    @property
+    def waited_s(self) -> float | None:
+        """Seconds from the request to its beginning, once it has begun."""
+        return None if self.started_at is None else (self.started_at - self.created_at).total_seconds()
+
+    @property
     def took_s(self) -> float | None:
         """Seconds from its beginning to its end, once it has ended."""
         if self.started_at is None or self.finished_at is None:

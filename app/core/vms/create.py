@@ -46,6 +46,11 @@ class Room(Record):
     free_bytes: int
     after_bytes: int = Field(description="May be negative: then more is promised than there is.")
 
+    @property
+    def taken_bytes(self) -> int:
+        """What would not be free any more."""
+        return self.total_bytes - self.after_bytes
+
 
 class CreationPlan(Record):
     """What would be made, where, why there, and what it leaves free."""

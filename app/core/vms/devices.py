@@ -102,6 +102,16 @@ class DiffLine(Record):
     kind: Literal["same", "gone", "new"]
     text: str
 
+    @property
+    def is_same(self) -> bool:
+        """True when both definitions have it."""
+        return self.kind == "same"
+
+    @property
+    def is_gone(self) -> bool:
+        """True when only the earlier definition has it."""
+        return self.kind == "gone"
+
 
 class DiffRecord(Record):
     """Two definitions compared, element by element."""
@@ -109,6 +119,11 @@ class DiffRecord(Record):
     parts: tuple[str, ...] = Field(description="What is different, in words.")
     dangers: tuple[str, ...] = Field((), description="What of the new one lets a guest reach its host.")
     lines: tuple[DiffLine, ...]
+
+    @property
+    def differs(self) -> bool:
+        """True when a line of one is not in the other."""
+        return any(not line.is_same for line in self.lines)
 
 
 class VersionRecord(Record):

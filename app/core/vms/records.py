@@ -68,6 +68,11 @@ class DiskRecord(Record):
     allocation_bytes: int | None = None
     pending: Literal["added", "removed"] | None = Field(None, description="At the next power-off.")
 
+    @property
+    def takes_media(self) -> bool:
+        """True when it is a drive."""
+        return self.device in ("cdrom", "floppy")
+
 
 class NicRecord(Record):
     """A network interface of a VM."""

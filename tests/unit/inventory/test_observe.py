@@ -757,7 +757,7 @@ def test_what_a_removed_or_disabled_host_says_is_passed_over(world: World) -> No
 def test_a_rolled_back_observation_tells_nobody(world: World, services: Services) -> None:
     def fail() -> None:
         with services.database.begin() as session:
-            observe(session, services.hub, [world.sees("a", vm())])
+            record_changes(session, services.hub, observe(session, [world.sees("a", vm())]))
             raise RuntimeError
 
     check: Callable[[], None] = fail

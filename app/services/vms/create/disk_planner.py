@@ -76,25 +76,7 @@ def plan_disks(
     sources: list[Source] = []
     for number, (asked, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
         where = f"disks.{number}"
-        common: dict[str, Any] = {
-            "device": asked.device,
-            "bus": bus,
-            "target": target,
-            "cache": asked.cache,
-            "io": asked.io,
-            "discard": asked.discard,
-            # One floppy may be in the drives of many VMs, so none of them writes to it.
-            "readonly": asked.readonly or asked.device == "floppy",
-            "shareable": asked.shareable,
-            "serial": asked.serial,
-            "boot_order": asked.boot_order,
-            "limits": Limits(
-                read_bps=asked.read_bps,
-                write_bps=asked.write_bps,
-                read_iops=asked.read_iops,
-                write_iops=asked.write_iops,
-            ),
-        }
+        common = _common(asked, bus, target)
         if asked.volume_id is not None:
             plans.append(DiskPlan(**common, **_existing(ctx, host, where, asked)))
         elif asked.device != "disk":
@@ -118,6 +100,29 @@ def plan_disks(
     _check_names(sources)
     _check_room(ctx, host, sources)
     return plans, sources
+
+
+def _common(asked: DiskSpec, bus: str, target: str) -> dict[str, Any]:
+    """What a disk or drive has whatever lies in it."""
+    return {
+        "device": asked.device,
+        "bus": bus,
+        "target": target,
+        "cache": asked.cache,
+        "io": asked.io,
+        "discard": asked.discard,
+        # One floppy may be in the drives of many VMs, so none of them writes to it.
+        "readonly": asked.readonly or asked.device == "floppy",
+        "shareable": asked.shareable,
+        "serial": asked.serial,
+        "boot_order": asked.boot_order,
+        "limits": Limits(
+            read_bps=asked.read_bps,
+            write_bps=asked.write_bps,
+            read_iops=asked.read_iops,
+            write_iops=asked.write_iops,
+        ),
+    }
 
 
 def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:

@@ -103,9 +103,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         if vm is not None:
             RunningVm(context, vm.uuid).show(vm)
         context.write(
-            partial(
-                annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
-            )
+            partial(annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes)
         )
         context.write(partial(kept_definitions.stays, vm_id=parameters.target_id))
         result = {"vm": parameters.target_id, "uuid": parameters.uuid}

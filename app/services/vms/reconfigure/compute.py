@@ -12,7 +12,8 @@ from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.domains.compute_read import read_machine
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.services.vms.create.config_builder import check_cpu, check_has, offers_of, one_of
-from app.services.vms.reconfigure.changes import ChangeDisk, SetMachine, SetTuning
+from app.services.vms.reconfigure.compute_changes import SetMachine, SetTuning
+from app.services.vms.reconfigure.device_changes import ChangeDisk
 from app.services.vms.reconfigure.editable import device_of, find_editable, saved_of, version_of
 from app.services.vms.reconfigure.operation import submit_changes
 

@@ -24,8 +24,13 @@ from app.core.vms.host_devices import (
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm, VmDefinition
 from app.services.vms.create.config_builder import offers_of
-from app.services.vms.reconfigure.changes import AddFolder, AddHostDevice, RemoveFolder, RemoveHostDevice
 from app.services.vms.reconfigure.compute import show_machine
+from app.services.vms.reconfigure.device_changes import (
+    AddFolder,
+    AddHostDevice,
+    RemoveFolder,
+    RemoveHostDevice,
+)
 from app.services.vms.reconfigure.editable import find_editable
 from app.services.vms.reconfigure.operation import submit_changes
 

@@ -45,7 +45,7 @@ def list_removed(ctx: Reader) -> RemovedVmList:
 
 @router.post(
     "/vms/{id}/bring-back",
-    name="vm.bring_back",
+    name="vm.undelete",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),

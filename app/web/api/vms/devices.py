@@ -28,7 +28,7 @@ TagPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$", exam
 
 @router.patch(
     "/vms/{id}/hardware",
-    name="vm.change",
+    name="vm.reconfigure",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),

@@ -54,7 +54,7 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 @router.get("/users/{id}")
 def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One user, with everything that can be changed."""
-    return render(request, ctx, "access/user_show.html", user=accounts.show_user(ctx, id), form=Shown())
+    return _draw(request, ctx, id, Shown())
 
 
 @router.post("/users/{id}", name="user.update")
@@ -71,8 +71,7 @@ def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     answer = attempt(visitor, form, "user.update", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
-            user = accounts.show_user(ctx, id)
-            return render(request, ctx, "access/user_show.html", status=answer.status, user=user, form=answer)
+            return _draw(request, ctx, id, answer)
     return go(request, f"/users/{id}", toast=("ok", visitor.translate(N_("Saved."))))
 
 
@@ -82,3 +81,12 @@ def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     name = accounts.show_user(ctx, id).name
     accounts.delete_user(ctx, id)
     return go(request, "/users", toast=("ok", ctx.say(N_("%(name)s is deleted."), {"name": name})))
+
+
+def _draw(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
+    user = accounts.show_user(ctx, id)
+    # Nobody ends the account that they are signed in with.
+    may_end = ctx.can("user.edit") and ctx.actor.user_id != id
+    return render(
+        request, ctx, "access/user_show.html", status=form.status, user=user, form=form, may_end=may_end
+    )

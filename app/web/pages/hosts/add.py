@@ -46,6 +46,11 @@ class Wizard:
     endpoint: Endpoint | None = None
     check: HostCheck | None = None
 
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the step of address and sign-in."""
+        return self.step == "where"
+
 
 @router.get("/hosts/new")
 def ask(request: Request, ctx: Reader) -> Response:

@@ -23,6 +23,7 @@ from app.services.storage.pools.pools import list_pools
 from app.services.vms import vms
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
+from app.web.pages.hosts.host_page import HostPage
 from app.web.pages.networks.network_tables import NETWORKS
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.choices import credential_options, datacenter_options
@@ -120,24 +121,30 @@ def host_tasks(request: Request, id: PageId, ctx: Reader) -> Response:
 def host_header(request: Request, id: PageId, ctx: Reader) -> Response:
     """Name, state, what is wrong with it, and actions."""
     tab = request.query_params.get("tab", "summary")
-    return render(request, ctx, "hosts/_header.html", host=hosts.show_host(ctx, id), tab=tab)
+    host = hosts.show_host(ctx, id)
+    return render(request, ctx, "hosts/_header.html", host=host, page=HostPage(host, ctx.can), tab=tab)
 
 
 @router.get("/hosts/{id}/notices")
 def host_notices(request: Request, id: PageId, ctx: Reader) -> Response:
     """What is wrong with the host, if anything."""
-    return render(request, ctx, "hosts/_notices.html", host=hosts.show_host(ctx, id))
+    host = hosts.show_host(ctx, id)
+    return render(request, ctx, "hosts/_notices.html", host=host, page=HostPage(host, ctx.can))
 
 
 def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Response:
     """A tab of the host's page; only its live part when a change of the host asks for it."""
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith(f"#host-{tab}")
     template = f"hosts/_{tab}.html" if alone else "hosts/show.html"
-    return render(request, ctx, template, host=hosts.show_host(ctx, id), tab=tab, **context)
+    host = hosts.show_host(ctx, id)
+    return render(
+        request, ctx, template, host=host, page=HostPage(host, ctx.can), tab=tab, list=None, **context
+    )
 
 
 def _list(request: Request, ctx: Ctx, id: str, tab: Tab, view: lists.ListView[lists.R]) -> Response:
-    return lists.show(request, ctx, "hosts/show.html", view, host=hosts.show_host(ctx, id), tab=tab)
+    host = hosts.show_host(ctx, id)
+    return lists.show(request, ctx, "hosts/show.html", view, host=host, page=HostPage(host, ctx.can), tab=tab)
 
 
 @router.get("/hosts/{id}/edit")

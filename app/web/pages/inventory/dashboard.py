@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fastapi import Request
 from starlette.responses import Response
 
+from app.access.context import Ctx
+from app.core.inventory.records import Overview
 from app.services.inventory import dashboard
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.render import render
@@ -12,13 +16,35 @@ from app.web.pages.rendering.render import render
 router = SignedRouter(include_in_schema=False)
 
 
+@dataclass(frozen=True, slots=True)
+class DashboardPage:
+    """How many hosts and VMs there are, in any state."""
+
+    overview: Overview
+
+    @property
+    def host_count(self) -> int:
+        """Hosts in any state."""
+        return sum(self.overview.hosts.values())
+
+    @property
+    def vm_count(self) -> int:
+        """VMs in any state."""
+        return sum(self.overview.vms.values())
+
+
 @router.get("/")
 def show_dashboard(request: Request, ctx: Reader) -> Response:
     """How much there is, how much is used, and what needs a look."""
-    return render(request, ctx, "inventory/dashboard.html", overview=dashboard.overview(ctx))
+    return _draw(request, ctx, "inventory/dashboard.html")
 
 
 @router.get("/overview/body")
 def overview_part(request: Request, ctx: Reader) -> Response:
     """The same without the page around it, for live updates."""
-    return render(request, ctx, "inventory/_dashboard.html", overview=dashboard.overview(ctx))
+    return _draw(request, ctx, "inventory/_dashboard.html")
+
+
+def _draw(request: Request, ctx: Ctx, template: str) -> Response:
+    overview = dashboard.overview(ctx)
+    return render(request, ctx, template, overview=overview, page=DashboardPage(overview))

@@ -2,15 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fastapi import Request
 from starlette.responses import Response
 
+from app.core.inventory.finding import SearchHit
 from app.services.inventory import search
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.render import render
 
 router = SignedRouter(include_in_schema=False)
 MOST = 200
+_ICONS = {
+    "vm": "vm",
+    "host": "host",
+    "datacenter": "datacenter",
+    "pool": "pool",
+    "network": "network",
+    "image": "save",
+    "volume": "volume",
+    "action": "bolt",
+    "page": "right",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteRow:
+    """A hit as the palette shows it; `number` tells its parts from those of other rows."""
+
+    hit: SearchHit
+    number: int
+
+    @property
+    def icon(self) -> str:
+        """The icon of what it is."""
+        return _ICONS[self.hit.kind]
+
+    @property
+    def about(self) -> str:
+        """What matched, and where it is."""
+        return " · ".join(part for part in (self.hit.matched, self.hit.where) if part)
+
+    @property
+    def verb(self) -> str:
+        """The verb that an action sends."""
+        return self.hit.url.rpartition("/")[2]
 
 
 @router.get("/search")
@@ -19,4 +56,5 @@ def hits(request: Request, ctx: Reader) -> Response:
     text = request.query_params.get("q", "").strip()[:MOST]
     if not text:
         return render(request, ctx, "inventory/_search_start.html")
-    return render(request, ctx, "inventory/_search_hits.html", text=text, hits=search.search(ctx, text))
+    found = [PaletteRow(hit, number) for number, hit in enumerate(search.search(ctx, text))]
+    return render(request, ctx, "inventory/_search_hits.html", text=text, hits=found)

@@ -67,14 +67,18 @@ def restore_network(request: Request, id: PageId, form: Posted, visitor: Signed)
 
 
 def _draw_pool(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
+    pool = show_pool(ctx, id)
+    may_edit, is_off = ctx.can("pool.edit"), pool.state == "inactive"
     text = list(pieces(versions.show_version(ctx, ObjectKind.POOL, id, 0)))
     return render(
         request,
         ctx,
         "storage/pool_history.html",
         status=form.status,
-        pool=show_pool(ctx, id),
+        pool=pool,
         form=form,
+        may_restore=may_edit and is_off,
+        must_stop=may_edit and not is_off,
         text=text,
         **_compared(request, ctx, ObjectKind.POOL, id),
     )

@@ -147,4 +147,14 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
 def _draw(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     image = images.show_image(ctx, id)
     pools = images.pool_options(ctx, id) if ctx.can("image.edit") else []
-    return render(request, ctx, "library/show.html", status=form.status, image=image, form=form, pools=pools)
+    may_copy = ctx.can("image.edit") and image.state == "ready"
+    return render(
+        request,
+        ctx,
+        "library/show.html",
+        status=form.status,
+        image=image,
+        form=form,
+        pools=pools,
+        may_copy=may_copy,
+    )

@@ -12,7 +12,7 @@ from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.networks import logical_networks, mac_conflicts, networks
 from app.services.networks.create import copy_network
 from app.web.deps import PageId, Reader, SignedRouter, Writer
-from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, MODE_TITLES, NAMES, PLACES
+from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, NAMES, PLACES
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import render
@@ -25,7 +25,7 @@ def name_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="names", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="names")
 
 
 @router.get("/networks/names.csv")
@@ -52,7 +52,6 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
         network=network,
         sample_id=most.sample_id,
         differing=most.differing,
-        modes=MODE_TITLES,
         fields=FIELD_TITLES,
     )
 
@@ -62,7 +61,7 @@ def mac_list(request: Request, ctx: Reader) -> Response:
     """MAC addresses that more than one VM has."""
     query = lists.asked(request, ListQuery)
     view = lists.view(request, DUPLICATE_MACS, mac_conflicts.list_duplicates(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="macs", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="macs")
 
 
 @router.get("/networks/{id}/copy")

@@ -13,22 +13,10 @@ from app.core.networks.networks import (
 from app.core.networks.nwfilters import FilterQuery, FilterRecord
 from app.core.networks.records import NetworkRecord
 from app.core.specs import ListQuery
-from app.web.pages.rendering.table import Choice, Column, Empty, Table
+from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
+from app.web.pages.rendering.titles import TITLES
 
-MODE_TITLES: dict[str, str] = {
-    "nat": N_("NAT"),
-    "route": N_("Routed"),
-    "isolated": N_("Isolated"),
-    "open": N_("Open"),
-    "bridge": N_("Host bridge"),
-    "macvtap": N_("macvtap"),
-    "openvswitch": N_("Open vSwitch"),
-    "hostdev": N_("SR-IOV"),
-    "private": N_("macvtap, private"),
-    "vepa": N_("macvtap, VEPA"),
-    "passthrough": N_("macvtap, passthrough"),
-}
-"""Modes of plans and forward modes of libvirt, whose `bridge` is a bridge, Open vSwitch or macvtap."""
+MODE_TITLES = TITLES["network_mode"]
 FIELD_TITLES: dict[str, str] = {
     "mode": N_("Mode"),
     "bridge": N_("Bridge"),
@@ -48,6 +36,7 @@ NETWORKS: Table[NetworkRecord] = Table(
     title=N_("Networks"),
     path="/networks",
     cells="networks/_cells.html",
+    create=CreateLink(N_("New network…"), "/networks/new", "network.edit"),
     query=NetworkQuery,
     live="tree",
     choices=(
@@ -82,6 +71,7 @@ NAMES: Table[NetworkNameRecord] = Table(
     title=N_("Networks by name"),
     path="/networks/names",
     cells="networks/_logical_network_cells.html",
+    create=CreateLink(N_("New network…"), "/networks/new", "network.edit"),
     query=ListQuery,
     live="tree",
     columns=(
@@ -133,6 +123,7 @@ FILTERS: Table[FilterRecord] = Table(
     title=N_("Traffic filters"),
     path="/filters",
     cells="networks/_nwfilter_cells.html",
+    create=CreateLink(N_("New filter…"), "/filters/new", "network.edit"),
     query=FilterQuery,
     choices=(Choice("built_in", N_("Origin"), (("false", N_("Your own")), ("true", N_("Of libvirt")))),),
     columns=(

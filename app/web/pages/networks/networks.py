@@ -20,7 +20,8 @@ from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.networks import network_form
-from app.web.pages.networks.network_tables import MODE_TITLES, NETWORKS
+from app.web.pages.networks.network_page import NetworkFields, NetworkPage
+from app.web.pages.networks.network_tables import NETWORKS
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.choices import host_options
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
@@ -35,7 +36,7 @@ def network_list(request: Request, ctx: Reader) -> Response:
     """The list of networks."""
     query = lists.asked(request, NetworkQuery)
     view = lists.view(request, NETWORKS, networks.list_networks(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="list", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="list")
 
 
 @router.get("/networks.csv")
@@ -172,10 +173,10 @@ def draw_tab(request: Request, ctx: Ctx, id: str, tab: str, **context: Any) -> R
         ctx,
         "networks/_live.html" if alone else "networks/show.html",
         network=shown,
+        page=NetworkPage(shown, ctx.can, tab, context.get("pair", ())),
         tab=tab,
-        modes=MODE_TITLES,
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
-        **context,
+        **({"form": None} | context),
     )
 
 
@@ -186,8 +187,8 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
         "networks/new.html",
         status=form.status,
         form=form,
+        fields=NetworkFields(),
         hosts=host_options(ctx),
-        modes=MODE_TITLES,
     )
 
 
@@ -199,7 +200,6 @@ def _draw_edit(request: Request, ctx: Ctx, shown: NetworkDetail, plan: NetworkPl
         status=form.status,
         form=form,
         network=shown,
-        mode=plan.mode,
+        fields=NetworkFields(plan.mode),
         others=[each.address for each in network_form.other_subnets(plan)],
-        modes=MODE_TITLES,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -9,7 +11,7 @@ from starlette.responses import Response
 
 from app.access.context import Ctx
 from app.core.messages import N_
-from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
+from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRule, FilterSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.services.networks.nwfilters import nwfilters
@@ -20,7 +22,7 @@ from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.networks import nwfilter_form
-from app.web.pages.networks.network_tables import FILTERS, MODE_TITLES
+from app.web.pages.networks.network_tables import FILTERS
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.choices import host_options
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
@@ -28,6 +30,30 @@ from app.web.pages.rendering.render import go, render
 from app.web.pages.vms.xml_view import pieces
 
 router = SignedRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterPage:
+    """One traffic filter for one reader."""
+
+    filter: FilterDetail
+    can: Callable[[str], bool]
+
+    @property
+    def is_editable(self) -> bool:
+        """The reader may change and delete it; those of libvirt stay as they are."""
+        return self.can("network.edit") and not self.filter.built_in
+
+    @property
+    def rules(self) -> Sequence[FilterRule]:
+        """The rules that Vigie knows."""
+        return self.filter.plan.rules if self.filter.plan is not None else ()
+
+    @property
+    def references(self) -> Sequence[str]:
+        """The other filters that count, too."""
+        return self.filter.plan.references if self.filter.plan is not None else ()
+
 
 QUEUED = N_("%(task)s: the task is queued.")
 
@@ -37,7 +63,7 @@ def filter_list(request: Request, ctx: Reader) -> Response:
     """The list of traffic filters."""
     query = lists.asked(request, FilterQuery)
     view = lists.view(request, FILTERS, nwfilters.list_filters(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="filters", modes=MODE_TITLES)
+    return lists.show(request, ctx, "networks/list.html", view, tab="filters")
 
 
 @router.get("/filters.csv")
@@ -84,6 +110,7 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
         ctx,
         "networks/nwfilter_show.html",
         filter=shown,
+        page=FilterPage(shown, ctx.can),
         pieces=list(pieces(nwfilters.xml_of(ctx, id))),
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
     )

@@ -10,8 +10,11 @@ from jinja2.runtime import Macro
 
 from app.resources import resource
 from app.web.i18n import translations, translator
+from app.web.pages.rendering import components
 from app.web.pages.rendering.formats import Formats
 from app.web.pages.rendering.labels import label
+from app.web.pages.rendering.options import Options
+from app.web.pages.rendering.titles import Titles
 
 MOST_KEPT = 10_000
 
@@ -26,14 +29,29 @@ def environment(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=resource("templates").parent.name != "_resources",
-        extensions=["jinja2.ext.i18n", "jinja2.ext.do"],
+        extensions=["jinja2.ext.i18n"],
     )
     made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
-    made.filters.update(Formats(language, translator(language)).filters())
+    translate = translator(language)
+    formats = Formats(language, translate)
+    made.filters.update(formats.filters())
+    made.filters.update(
+        badge=components.badge,
+        button_class=components.button_class,
+        first_few=components.first_few,
+        options=Options(formats),
+        reason=components.reason,
+        sorting=components.sorting,
+        titled=Titles(translate),
+        url_of=components.url_of,
+        verb_button=components.VerbButtons(translate),
+        verb_title=components.verb_title,
+    )
     made.filters["tojson_text"] = _tojson_text
     made.filters["label"] = label
     made.filters["kept"] = _Kept()
     made.globals["language"] = language
+    made.globals["day_unit"] = formats.day_unit
     return made
 
 

@@ -58,9 +58,16 @@ _TONES: dict[str, str] = {
 }
 
 
-def tone(state: str | None) -> str:
-    """The colour family of a state: ok, warn, bad, busy or off."""
+def tone(state: str | None, kind: str = "vm") -> str:
+    """The colour family of a state: ok, warn, bad, busy or off. Tasks and VMs both run: `kind` tells them apart."""
+    if kind == "task" and state == _RUNNING_TASK:
+        return "busy"
     return _TONES.get(str(state), "off")
+
+
+def alert_role(tone: str) -> str:
+    """Whether a note in a tone interrupts a screen reader (alert) or waits (status)."""
+    return "alert" if tone == "bad" else "status"
 
 
 def tone_icon(tone: str) -> str:
@@ -73,6 +80,21 @@ def level(percent: float | None) -> str:
     if percent is None:
         return "unknown"
     return "bad" if percent >= 90 else "warn" if percent >= 75 else "ok"
+
+
+def share(part: float | None, whole: float | None) -> float | None:
+    """How much of the whole a part is, in percent; None when either is not known, or there is no whole."""
+    return None if part is None or not whole else 100 * part / whole
+
+
+def fill(percent: float | None) -> float:
+    """How long a bar of 100 is."""
+    return round(min(max(percent or 0, 0), 100), 1)
+
+
+def dash(value: object) -> object:
+    """The value, or a dash for none and for empty text."""
+    return ABSENT if value is None or value == "" else value
 
 
 @cache
@@ -117,6 +139,8 @@ class Formats:
         """A size in binary units, with three significant digits."""
         if value is None:
             return ABSENT
+        if value < 0:
+            return f"−{self.bytes(-value)}"
         units = _BYTE_UNITS.get(self.language, _BYTE_UNITS["en"])
         size, unit = float(value), 0
         while abs(size) >= 1000 and unit < len(units) - 1:
@@ -128,20 +152,28 @@ class Formats:
         """Bytes per second."""
         return ABSENT if value is None else f"{self.bytes(value)}/s"
 
+    def kilorate(self, value: float | None) -> str:
+        """Kilobytes per second; none and 0 are no rate."""
+        return self.rate(value * 1000) if value else ABSENT
+
     def duration(self, seconds: float | None) -> str:
         """A length of time by its two largest units: 41 d 6 h, 2 min 5 s."""
         if seconds is None:
             return ABSENT
         left = max(0, int(seconds))
-        day = "j" if self.language == "fr" else "d"
         parts: list[str] = []
-        for size, unit in ((_DAY, day), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
+        for size, unit in ((_DAY, self.day_unit), (_HOUR, "h"), (_MINUTE, "min"), (_SECOND, "s")):
             count, left = divmod(left, size)
             if count or parts or unit == "s":
                 parts.append(f"{count}{_SPACE}{unit}")
             if len(parts) == 2:
                 break
         return " ".join(part for part in parts if not (part.startswith("0") and len(parts) > 1))
+
+    @property
+    def day_unit(self) -> str:
+        """The letter after a number of days."""
+        return "j" if self.language == "fr" else "d"
 
     def ago(self, at: datetime | None) -> str:
         """How long ago, by the largest unit: 38 s ago. The browser lets it tick."""
@@ -154,8 +186,7 @@ class Formats:
     def elapsed(self, at: datetime) -> str:
         """The time since, by the largest unit: 38 s. The browser lets it tick."""
         seconds = max(0, int((datetime.now(UTC) - at).total_seconds()))
-        day = "j" if self.language == "fr" else "d"
-        for size, unit in ((_DAY, day), (_HOUR, "h"), (_MINUTE, "min")):
+        for size, unit in ((_DAY, self.day_unit), (_HOUR, "h"), (_MINUTE, "min")):
             if seconds >= size:
                 return f"{seconds // size}{_SPACE}{unit}"
         return f"{seconds}{_SPACE}s"
@@ -187,6 +218,7 @@ class Formats:
             "percent": self.percent,
             "bytes": self.bytes,
             "rate": self.rate,
+            "kilorate": self.kilorate,
             "duration": self.duration,
             "ago": self.ago,
             "elapsed": self.elapsed,
@@ -196,7 +228,11 @@ class Formats:
             "reason_title": self.reason_title,
             "tone": tone,
             "tone_icon": tone_icon,
+            "alert_role": alert_role,
             "level": level,
+            "share": share,
+            "fill": fill,
+            "dash": dash,
         }
 
 

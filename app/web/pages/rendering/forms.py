@@ -178,12 +178,36 @@ class Shown:
         typed = self.values.get(name)
         return str(default if default is not None else "") if typed is None else typed
 
+    def checked(self, name: str, default: bool = False) -> bool:
+        """Whether a box is ticked: as it was sent, else the default."""
+        return self.values.get(name) == "true" if self.values else default
+
+    def is_wrong(self, *names: str) -> bool:
+        """Whether one of these fields has an error; it does not count as shown by that."""
+        return any(name in self.errors for name in names)
+
+    def is_open(self, wrong: Sequence[str], filled: Sequence[str] = ()) -> bool:
+        """Whether folded fields are to be seen: one of `wrong` has an error or one of `filled` a value."""
+        return self.is_wrong(*wrong) or any(self.value(name) for name in filled)
+
     @property
     def status(self) -> int:
         """HTTP status of a page that shows this form."""
         if self.problem is not None:
             return self.problem.status
         return 422 if self.errors else 200
+
+
+@dataclass(frozen=True, slots=True)
+class PartForms:
+    """A page of several forms: `form` is what was typed in the one that was sent, the others are as at first."""
+
+    part: str
+    form: Shown
+
+    def of(self, part: str) -> Shown:
+        """The form of a part."""
+        return self.form if part == self.part else Shown()
 
 
 def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:

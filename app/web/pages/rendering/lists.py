@@ -64,6 +64,17 @@ class ListView(Generic[R]):
         return bool(self.params)
 
     @property
+    def has_toolbar(self) -> bool:
+        """Whether there is something to search or choose by."""
+        return self.table.searchable or bool(self.table.choices)
+
+    @property
+    def other_params(self) -> list[tuple[str, str]]:
+        """Filters that no field of the toolbar shows."""
+        shown = {"q", *(choice.key for choice in self.table.choices)}
+        return [(key, value) for key, value in self.params if key not in shown]
+
+    @property
     def url(self) -> str:
         """The address of exactly this part."""
         return self._url(cursor=self.cursor, trail=self.trail, at=self.first)

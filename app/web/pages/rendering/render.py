@@ -60,15 +60,19 @@ def page_language(request: Request) -> str:
 def render(
     request: Request, ctx: Ctx | Visitor | None, template: str, *, status: int = 200, **context: object
 ) -> HTMLResponse:
-    """The template as an answer. Templates always have: actor, can(privilege), language, theme, path, layout."""
+    """The template as an answer. Templates always have: actor, can(privilege), language, theme, path, layout.
+
+    `can(None)` asks for no privilege; `forced_theme` is none when the browser decides.
+    """
     theme = cookie_of(request, THEME_COOKIE) or "system"
     actor = ctx.actor if ctx else None
     templates = environment(page_language(request))
     html = templates.get_template(template).render(
         layout="_shell/main_only.html" if wants_main_only(request) else "base.html",
         actor=actor,
-        can=lambda privilege: actor is not None and privilege in actor.role.privileges,
+        can=lambda privilege: actor is not None and (privilege is None or privilege in actor.role.privileges),
         theme=theme if theme in THEMES else "system",
+        forced_theme=theme if theme in THEMES[1:] else None,
         path=request.url.path,
         request_url=with_query(request.url.path, request.url.query),
         **context,

@@ -50,6 +50,15 @@ class Empty:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateLink:
+    """Where one more is made, for those who hold the privilege; `label` is a message id."""
+
+    label: str
+    url: str
+    privilege: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table(Generic[R]):
     """A list: where it lives, what it shows, and how people narrow it.
 
@@ -70,6 +79,16 @@ class Table(Generic[R]):
     rows_path: str | None = None
     live: str | None = None
     verbs: tuple[VmVerb, ...] = ()
+    create: CreateLink | None = None
+
+    def id_of(self, row: R) -> str | None:
+        """What tells a row from the others; None where rows are no objects of their own."""
+        found = getattr(row, "id", None)
+        return None if found is None else str(found)
+
+    def is_stale(self, row: R) -> bool:
+        """Whether a row shows what was last seen, not what is now."""
+        return bool(getattr(row, "stale", False))
 
     def columns_of(self, keys: list[str]) -> tuple[Column[R], ...]:
         """The columns to draw for these chosen keys, in declared order; the default set when none is known."""

@@ -25,7 +25,7 @@ from app.core.vms.actions import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VM_STATE_TITLES
-from app.web.pages.rendering.table import Choice, Column, Empty, Table
+from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
 
 
 def _titled(titles: dict[Any, str]) -> tuple[tuple[str, str], ...]:
@@ -153,6 +153,7 @@ POOLS: Table[PoolRecord] = Table(
     title=N_("Storage pools"),
     path="/storage",
     cells="storage/_pool_cells.html",
+    create=CreateLink(N_("New pool"), "/storage/new", "pool.edit"),
     query=PoolQuery,
     live="tree",
     columns=(

@@ -28,6 +28,20 @@ from app.web.pages.rendering.tables import POOLS, VOLUMES
 
 router = SignedRouter(include_in_schema=False)
 
+POOL_KIND_TITLES: dict[str, str] = {
+    "dir": N_("a folder of the host"),
+    "fs": N_("a file system on a device"),
+    "netfs": N_("NFS or another network file system"),
+    "logical": N_("a volume group of LVM"),
+    "disk": N_("a disk with partitions"),
+    "iscsi": N_("disks of an iSCSI target"),
+    "iscsi-direct": N_("iSCSI by QEMU itself"),
+    "scsi": N_("disks of a SCSI adapter"),
+    "mpath": N_("multipath devices"),
+    "rbd": N_("a Ceph pool"),
+    "gluster": N_("a Gluster volume"),
+    "zfs": N_("a ZFS dataset"),
+}
 QUEUED = N_("%(task)s: the task is queued.")
 
 
@@ -118,8 +132,8 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
         status=form.status,
         form=form,
         hosts=host_options(ctx),
-        kinds=tuple(NEEDS),
-        fields={field: " ".join(kinds_with(field)) for field in FIELDS},
+        kinds=[(kind, f"{kind} · {ctx.translate(POOL_KIND_TITLES[kind])}") for kind in NEEDS],
+        kinds_with={field: kinds_with(field) for field in FIELDS},
     )
 
 

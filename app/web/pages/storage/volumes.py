@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -12,7 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
+from app.core.storage.volumes import (
+    PoolChoice,
+    VolumeClone,
+    VolumeDetail,
+    VolumeMove,
+    VolumeResize,
+    VolumeSpec,
+)
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.create_spec import GIB
@@ -30,10 +38,50 @@ from app.web.api.storage import volumes as api
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.rendering.amounts import amount_in, shown_in
-from app.web.pages.rendering.forms import Form, FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.rendering.forms import (
+    Form,
+    FormInvalid,
+    PartForms,
+    Posted,
+    Shown,
+    attempt,
+    broken_rules,
+    reading,
+)
 from app.web.pages.rendering.render import go, render
 
 router = SignedRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumePage:
+    """One volume for one reader; `pools` are those that can take it."""
+
+    volume: VolumeDetail
+    can: Callable[[str], bool]
+    pools: Sequence[PoolChoice] = ()
+
+    @property
+    def is_editable(self) -> bool:
+        """The reader may change, copy and move it."""
+        return self.can("volume.edit") and self.volume.usable
+
+    @property
+    def offers_image(self) -> bool:
+        """The reader may make it an image: nothing uses it."""
+        return self.can("image.edit") and self.volume.usable and not self.volume.users
+
+    @property
+    def is_seed(self) -> bool:
+        """It is the CD of a VM's first boot, which nobody else uses."""
+        return not self.volume.usable and not self.volume.condition
+
+    @property
+    def other_pools(self) -> list[PoolChoice]:
+        """Where it can be moved to."""
+        return [pool for pool in self.pools if pool.id != self.volume.pool_id]
+
+
 _RENAMED = {"size_bytes": "size_gib"}
 QUEUED = N_("%(task)s: the task is queued.")
 
@@ -168,7 +216,7 @@ def _spec(kind: Any, **given: object) -> Any:
 def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Response:
     """The page; `form` is what was typed in the part of it that was sent."""
     volume = show_volume(ctx, id)
-    editable = ctx.can("volume.edit")
+    pools = pools_for(ctx, id) if ctx.can("volume.edit") else []
     last = tasks.list_tasks(ctx, TaskQuery(target=id, limit=1)).items
     return render(
         request,
@@ -177,9 +225,10 @@ def _draw(request: Request, ctx: Ctx, id: str, part: str, form: Shown) -> Respon
         status=form.status,
         volume=volume,
         size_gib=shown_in(volume.capacity_bytes, GIB),
-        part=part,
+        page=VolumePage(volume, ctx.can, pools),
+        forms=PartForms(part, form),
         form=form,
-        pools=pools_for(ctx, id) if editable else [],
+        pools=pools,
         last_task=last[0] if last and (not last[0].state.is_final or last[0].error) else None,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ from app.services.vms.create import choices
 from app.services.vms.reconfigure import compute, devices, host_devices
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
-from app.web.pages.rendering.forms import Form, FormInvalid, Posted, Shown, broken_rules
+from app.web.pages.rendering.forms import Form, FormInvalid, PartForms, Posted, Shown, broken_rules
 from app.web.pages.rendering.render import render
 from app.web.pages.vms import create_form
 from app.web.pages.vms.task_answers import Work, asked
@@ -32,6 +33,28 @@ router = SignedRouter(include_in_schema=False)
 NOTHING_NEW = N_("is as it was: change something first")
 SWITCHES = ("huge_pages", "memory_locked", "sound", "tpm", "rng", "guest_agent", "serial")
 WORDS = ("firmware", "graphics", "video", "watchdog")
+
+
+@dataclass(frozen=True, slots=True)
+class ComputePage:
+    """A machine in the words of its form."""
+
+    machine: MachineRecord
+
+    @property
+    def boots_host_kernel(self) -> bool:
+        """It boots a kernel of its host, without firmware."""
+        return self.machine.firmware == "direct"
+
+    @property
+    def firmware(self) -> str:
+        """Its firmware; empty when it has none."""
+        return "" if self.boots_host_kernel else self.machine.firmware
+
+    @property
+    def pins(self) -> str:
+        """A line for each vCPU that is pinned."""
+        return "\n".join(f"{pin.vcpu}: {pin.cpus}" for pin in self.machine.pins)
 
 
 @router.get("/vms/{id}/edit/machine")
@@ -223,7 +246,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         vm=vm,
         machine=found,
         version=compute.definition_version(ctx, id),
-        part=part,
+        page=ComputePage(found),
+        forms=PartForms(part, form),
         form=form,
         devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,
         choices=choices.list_choices(ctx, vm.host_id),

@@ -7,11 +7,11 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.hosts.states import HostMode
 from app.core.vms.records import VmDetail
 from app.services.vms import consoles, vms
 from app.web.deps import PageId, Reader, SignedRouter
 from app.web.pages.rendering.render import render
+from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
 
@@ -22,7 +22,15 @@ def vm_console(request: Request, id: PageId, ctx: Reader) -> Response:
     vm = vms.show_vm(ctx, id)
     who = consoles.list_consoles(ctx, id)
     return render(
-        request, ctx, "vms/show.html", vm=vm, tab="console", who=who, last_task=None, **_chosen(request, vm)
+        request,
+        ctx,
+        "vms/show.html",
+        vm=vm,
+        page=VmPage(vm, ctx.can),
+        tab="console",
+        who=who,
+        last_task=None,
+        **_chosen(request, vm),
     )
 
 
@@ -45,4 +53,9 @@ def _chosen(request: Request, vm: VmDetail) -> dict[str, Any]:
     kinds = {each.kind for each in vm.graphics}
     asked = request.query_params.get("kind")
     kind = asked if asked in ("vnc", "serial") else "vnc" if "vnc" in kinds or not kinds else "serial"
-    return {"kind": kind, "looks_only": vm.host_mode == HostMode.OBSERVE, "kinds": kinds}
+    return {
+        "kind": kind,
+        "is_screen": kind == "vnc",
+        "has_spice": "spice" in kinds,
+        "looks_only": not vm.host_mode.is_managed,
+    }

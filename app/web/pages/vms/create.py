@@ -21,6 +21,7 @@ from app.web.deps import HostCaller, Reader, SignedRouter
 from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction
 from app.web.pages.rendering.render import go, is_htmx, render
 from app.web.pages.vms import create_form
+from app.web.pages.vms.new_vm_page import NewVmPage
 
 router = SignedRouter(include_in_schema=False)
 
@@ -110,17 +111,18 @@ def _save(request: Request, form: Form, visitor: Visitor) -> Response:
 
 def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
     alone = is_htmx(request) and request.headers.get("hx-target", "").endswith("#vm-new")
+    offered = choices.list_choices(ctx, form.values.get("host_id") or None)
     response = render(
         request,
         ctx,
         "vms/_new.html" if alone else "vms/new.html",
         status=form.status,
         form=form,
-        choices=choices.list_choices(ctx, form.values.get("host_id") or None),
+        choices=offered,
         systems=os_variants.list_systems(ctx).items,
         specs=presets.list_specs(ctx).items,
-        disk_rows=create_form.rows(form.values, "disks"),
-        nic_rows=create_form.rows(form.values, "nics"),
+        page=NewVmPage(form, offered),
+        is_opened=not alone,
         disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
         nic_words={name: create_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
     )

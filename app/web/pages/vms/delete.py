@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from fastapi import Request
 from starlette.responses import Response
 
 from app.access import audit
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
+from app.core.records import Ref
 from app.core.vms.delete import RemovalRecord, RemovalSpec
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
@@ -17,6 +20,17 @@ from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused,
 from app.web.pages.rendering.render import go, render
 
 router = SignedRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenVolumes:
+    """The volumes that are to go with the VM."""
+
+    ids: frozenset[str]
+
+    def has(self, volume: Ref) -> bool:
+        """Whether a volume is among them."""
+        return volume.id in self.ids
 
 
 @router.get("/vms/deleted")
@@ -55,7 +69,7 @@ def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -
     return go(request, f"/tasks/{task.id}", toast=("ok", said))
 
 
-@router.post("/vms/{id}/bring-back", name="vm.bring_back")
+@router.post("/vms/{id}/bring-back", name="vm.undelete")
 def bring_back(request: Request, id: PageId, ctx: Writer) -> Response:
     """Have it defined again as it was."""
     task = undelete_vm(ctx, id)
@@ -81,5 +95,5 @@ def _draw(request: Request, visitor: Visitor, found: RemovalRecord, form: Shown)
             status=form.status,
             removal=found,
             form=form,
-            chosen=form.value("volumes").split(","),
+            chosen=ChosenVolumes(frozenset(form.value("volumes").split(","))),
         )

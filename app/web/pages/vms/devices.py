@@ -15,6 +15,7 @@ from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.states import VmState
 from app.services.vms import vms
 from app.services.vms.create import choices
 from app.services.vms.definitions import definitions
@@ -26,6 +27,7 @@ from app.web.pages.rendering.amounts import amount_in, shown_in
 from app.web.pages.rendering.forms import (
     Form,
     FormInvalid,
+    PartForms,
     Posted,
     Shown,
     attempt,
@@ -36,9 +38,12 @@ from app.web.pages.rendering.forms import (
 from app.web.pages.rendering.render import go, render
 from app.web.pages.vms import create_form
 from app.web.pages.vms.task_answers import QUEUED, Work, asked
+from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
 
+# States in which devices are plugged in at once, where there is a free port.
+_PLUGGABLE = (VmState.RUNNING, VmState.PAUSED)
 _RENAMED = {"memory_bytes": "memory_mib", "memory_max_bytes": "memory_max_mib", "size_bytes": "size_gib"}
 
 
@@ -48,7 +53,7 @@ def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     return _draw(request, ctx, id, Shown(), part="")
 
 
-@router.post("/vms/{id}/hardware", name="vm.change")
+@router.post("/vms/{id}/hardware", name="vm.reconfigure")
 def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for other processors, memory, title or boot order."""
 
@@ -77,7 +82,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         }
         return devices.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
 
-    return _asked(request, visitor, form, id, "machine", "vm.change", work)
+    return _asked(request, visitor, form, id, "machine", "vm.reconfigure", work)
 
 
 @router.post("/vms/{id}/disks/add", name="vm.add_disk")
@@ -196,11 +201,13 @@ def history(request: Request, id: PageId, ctx: Reader) -> Response:
     diff = None
     if pair[0] is not None:
         diff = definitions.diff_versions(ctx, id, pair[0], pair[1] or 0)
+    vm = vms.show_vm(ctx, id)
     return render(
         request,
         ctx,
         "vms/show.html",
-        vm=vms.show_vm(ctx, id),
+        vm=vm,
+        page=VmPage(vm, ctx.can),
         tab="history",
         last_task=None,
         versions=versions,
@@ -253,8 +260,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         memory_mib=shown_in(vm.memory_bytes, MIB),
         memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
         version=compute.definition_version(ctx, id),
-        free_ports=compute.show_machine(ctx, id).free_ports,
-        part=part,
+        lacks_ports=vm.state in _PLUGGABLE and compute.show_machine(ctx, id).free_ports == 0,
+        forms=PartForms(part, form),
         form=form,
         choices=choices.list_choices(ctx, vm.host_id),
         nic_words={"model": create_form.options_of(NicSpec, "model")},

@@ -25,6 +25,7 @@ from app.web.pages.rendering import lists
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import done, go, is_htmx, render, with_toast
 from app.web.pages.rendering.tables import VMS
+from app.web.pages.vms.vm_page import VmPage
 from app.web.pages.vms.xml_view import pieces
 
 router = SignedRouter(include_in_schema=False)
@@ -113,10 +114,11 @@ def vm_xml(request: Request, id: PageId, ctx: Reader) -> Response:
 def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Response:
     """A tab of the VM's page; only its live part when a change of the VM asks for it."""
     vm = vms.show_vm(ctx, id)
+    page = VmPage(vm, ctx.can)
     target = request.headers.get("hx-target", "")
     alone = is_htmx(request) and target.endswith(f"#vm-{tab}")
     template = f"vms/_{tab}.html" if alone else "vms/show.html"
-    return render(request, ctx, template, vm=vm, tab=tab, last_task=_last_task(ctx, vm), **context)
+    return render(request, ctx, template, vm=vm, page=page, tab=tab, last_task=_last_task(ctx, vm), **context)
 
 
 @router.get("/vms/{id}/header")
@@ -124,7 +126,7 @@ def vm_header(request: Request, id: PageId, ctx: Reader) -> Response:
     """Name, state, tags and actions."""
     vm = vms.show_vm(ctx, id)
     tab = request.query_params.get("tab", "summary")
-    return render(request, ctx, "vms/_header.html", vm=vm, tab=tab, last_task=_last_task(ctx, vm))
+    return render(request, ctx, "vms/_header.html", vm=vm, page=VmPage(vm, ctx.can), tab=tab)
 
 
 def _last_task(ctx: Ctx, vm: VmDetail) -> object:
@@ -143,7 +145,8 @@ def _last_task(ctx: Ctx, vm: VmDetail) -> object:
 def vm_screen(request: Request, id: PageId, ctx: Reader) -> Response:
     """The thumbnail with its age. Asking for it makes the engine take a new picture."""
     vms.screen_of(ctx, id)
-    return render(request, ctx, "vms/_screenshot.html", vm=vms.show_vm(ctx, id))
+    vm = vms.show_vm(ctx, id)
+    return render(request, ctx, "vms/_screenshot.html", vm=vm, page=VmPage(vm, ctx.can))
 
 
 @router.get("/vms/{id}/screen.png", name="vm.screen")

@@ -16,13 +16,13 @@ _PIECES = re.compile(
 
 
 def pieces(xml: str) -> Iterator[tuple[str, str]]:
-    """Yield (kind, text) so that the texts together are the XML: comment, tag, name, value or text."""
+    """Yield (kind, text) so that the texts together are the XML: comment, tag, name, value; empty for plain text."""
     inside = False  # quotes and equal signs mean something only inside a tag
     for match in re.finditer(r"<!--.*?-->|<[^>]*>|[^<]+|<", xml, re.DOTALL):
         chunk = match.group()
         inside = chunk.startswith("<") and not chunk.startswith("<!--")
         if not inside:
-            yield ("comment" if chunk.startswith("<!--") else "text"), chunk
+            yield ("comment" if chunk.startswith("<!--") else ""), chunk
             continue
         for piece in _PIECES.finditer(chunk):
-            yield str(piece.lastgroup), piece.group()
+            yield (piece.lastgroup or "").removesuffix("text"), piece.group()

@@ -4,12 +4,11 @@ import pytest
 
 from app.core.vms.host_devices import DevicePlan, FolderAdd
 from app.hypervisor.xml.compare import broken_rule
-from app.hypervisor.xml.domains.compute_edit import share_memory
+from app.hypervisor.xml.domains.device_edit import add_filesystem
 from app.hypervisor.xml.domains.edit import edited
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.node_devices import (
     address_of,
-    folder,
     folder_at,
     host_device,
     host_device_at,
@@ -77,21 +76,11 @@ def test_a_device_in_a_vm_is_known_again(xml: str) -> None:
     assert host_device_at(tree, "0000:09:00.0") is None
 
 
-def test_a_folder_by_virtiofs_makes_memory_shared() -> None:
+def test_a_folder_is_known_by_its_tag() -> None:
     tree = parse(VM, "domain")
-    devices = tree.find("devices")
-    assert devices is not None
-    devices.append(folder(FolderAdd(path="/srv/media", tag="media")))
-    share_memory(tree)
-    share_memory(tree)
-    text = edited(tree)
-    assert broken_rule(text) is None
-    assert text.count("memfd") == text.count('access mode="shared"') == 1
+    add_filesystem(tree, FolderAdd(path="/srv/media", tag="media"))
     assert folder_at(tree, "media") is not None
     assert folder_at(tree, "other") is None
-    plain = edited(folder(FolderAdd(path="/srv", tag="t", driver="9p", readonly=True)))
-    assert "virtiofs" not in plain
-    assert "readonly" in plain
 
 
 @pytest.mark.parametrize("path", ["srv", "/srv/../etc", "/srv/./x", "//srv", "/a\nb", ""])

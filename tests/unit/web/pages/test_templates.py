@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from app.access.context import Actor
 from app.core.access.privileges import Role
@@ -29,13 +30,21 @@ from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
 from app.services.vms.power import VERBS
 from app.web.pages.hosts.add import Wizard
+from app.web.pages.hosts.host_page import HostPage
 from app.web.pages.networks import network_tables
+from app.web.pages.networks.network_page import NetworkPage
+from app.web.pages.networks.nwfilters import FilterPage
 from app.web.pages.rendering import tables
 from app.web.pages.rendering.environment import environment
-from app.web.pages.rendering.forms import Shown, Told
+from app.web.pages.rendering.forms import PartForms, Shown, Told
 from app.web.pages.rendering.lists import ListView
 from app.web.pages.rendering.table import Table
+from app.web.pages.storage.volumes import VolumePage
+from app.web.pages.tasks.tasks import TaskPage
 from app.web.pages.vms import create_form
+from app.web.pages.vms.delete import ChosenVolumes
+from app.web.pages.vms.new_vm_page import NewVmPage
+from app.web.pages.vms.vm_page import VmPage
 from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
 
@@ -48,19 +57,39 @@ FAILED = Shown(
 
 def draw(template: str, *, actor: Actor = ADMIN, language: str = "en", **context: object) -> str:
     """The template as the main part of a page."""
+
+    def can(privilege: str | None) -> bool:
+        return privilege is None or privilege in actor.role.privileges
+
     return (
         environment(language)
         .get_template(template)
         .render(
             layout="_shell/main_only.html",
             actor=actor,
-            can=lambda privilege: privilege in actor.role.privileges,
+            can=can,
             theme="light",
+            forced_theme=None,
             path="/",
             request_url="/",
-            **context,
+            **(_page(context, can) | context),
         )
     )
+
+
+def _page(context: dict[str, Any], can: Callable[[str], bool]) -> dict[str, object]:
+    """The view model of the object that a page is about, as its handler makes it."""
+    pages: dict[str, Callable[[], object]] = {
+        "vm": lambda: VmPage(context["vm"], can),
+        "host": lambda: HostPage(context["host"], can),
+        "volume": lambda: VolumePage(context["volume"], can, context["pools"]),
+        "network": lambda: NetworkPage(
+            context["network"], can, context.get("tab", "summary"), context.get("pair", ())
+        ),
+        "filter": lambda: FilterPage(context["filter"], can),
+    }
+    found = [make for name, make in pages.items() if isinstance(context.get(name), BaseModel)]
+    return {"page": found[0]()} if found else {}
 
 
 def listed(
@@ -203,7 +232,7 @@ def test_a_refused_action_says_why_and_a_viewer_is_offered_none() -> None:
 
 
 def test_a_failed_task_offers_what_goes_further() -> None:
-    html = draw("tasks/_banner.html", task=samples.task(TaskState.FAILED))
+    html = draw("tasks/_banner.html", task=samples.task(TaskState.FAILED), own=False)
     assert "It was asked by ACPI and still ran after 120 s." in html
     assert "/actions/force-off" in html
 
@@ -288,7 +317,7 @@ def test_other_pages_draw_with_their_errors() -> None:
     bulk = BulkRecord(batch_id="b", tasks=[samples.task()], refused=[refusal] * 12)
     pages: list[tuple[str, dict[str, object]]] = [
         ("access/user_new.html", {"form": FAILED}),
-        ("access/user_show.html", {"form": FAILED, "user": samples.user(samples.HTML)}),
+        ("access/user_show.html", {"form": FAILED, "user": samples.user(samples.HTML), "may_end": True}),
         ("hosts/credential_form.html", {"form": FAILED, "credential": samples.credential(samples.HTML)}),
         ("hosts/credential_form.html", {"form": FAILED, "credential": None}),
         (
@@ -320,7 +349,7 @@ def test_other_pages_draw_with_their_errors() -> None:
                         freed_bytes=1,
                     ),
                     "size_gib": "20",
-                    "part": part,
+                    "forms": PartForms(part, FAILED),
                     "form": FAILED,
                     "last_task": samples.task(TaskState.FAILED, samples.HTML),
                     "pools": [PoolChoice(id="pool_1", name=samples.HTML, available_bytes=1)],
@@ -359,7 +388,10 @@ def test_other_pages_draw_with_their_errors() -> None:
         ),
         ("vms/bulk.html", {"result": bulk, "action": VERBS[VmVerb.START]}),
         ("vms/_notes.html", {"vm": samples.vm(samples.HTML), "editing": True}),
-        *(("tasks/show.html", {"task": samples.task(state, samples.HTML)}) for state in TaskState),
+        *(
+            ("tasks/show.html", {"task": task, "page": TaskPage(task)})
+            for task in (samples.task(state, samples.HTML) for state in TaskState)
+        ),
     ]
     for template, context in pages:
         for language in ("en", "fr"):
@@ -384,15 +416,17 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
     values |= {"nics.1.kind": "bridge", "nics.2.kind": "direct", "cloud": "true", "spec": samples.HTML}
     wrong = dict.fromkeys((*values, "name", "disks", "nics", "cloud_init.user_data", "os"), samples.HTML)
     values |= {"name": samples.HTML, "notes": samples.HTML, "cloud_init.password": "SECRET"}
+    form = Shown(values, wrong, FAILED.problem)
+    choices = Choices(**options, cpu_models=(samples.HTML,))
     html = draw(
         "vms/new.html",
         language=language,
-        form=Shown(values, wrong, FAILED.problem),
-        choices=Choices(**options, cpu_models=(samples.HTML,)),
+        form=form,
+        choices=choices,
         systems=[SystemRecord(id="x", name=samples.HTML, family="x")],
         specs=[SavedSpecRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
-        disk_rows=create_form.rows(values, "disks"),
-        nic_rows=create_form.rows(values, "nics"),
+        page=NewVmPage(form, choices),
+        is_opened=True,
         disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
         nic_words={name: create_form.options_of(NicSpec, name) for name in ("model", "direct_mode")},
     )  # fmt: skip
@@ -426,7 +460,15 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
         vm=ref, host=ref, running=True, disks=(disk, stays), nvram=samples.HTML, tpm=True, managed_save=True,
         snapshots=snapshots, undo_days=30,
     )  # fmt: skip
-    assert_harmless(draw("vms/delete.html", language=language, removal=found, form=FAILED, chosen=["vm_1"]))
+    assert_harmless(
+        draw(
+            "vms/delete.html",
+            language=language,
+            removal=found,
+            form=FAILED,
+            chosen=ChosenVolumes(frozenset(["vm_1"])),
+        )
+    )
     host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
     gone = RemovedVmRecord(
         id="vm_1", name=samples.HTML, uuid="u", host=host, removed_at=samples.NOW, removed_by=samples.HTML,
@@ -455,8 +497,8 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
             memory_mib="512",
             memory_max_mib="1024",
             version=1,
-            free_ports=0,
-            part=part,
+            lacks_ports=True,
+            forms=PartForms(part, form),
             form=form,
             choices=choices,
             nic_words=words,
@@ -508,7 +550,16 @@ def test_the_pages_of_images_draw(language: str) -> None:
         assert_harmless(draw("library/list.html", language=language, list=listed(tables.IMAGES, rows)))
     pools = [Ref(kind=ObjectKind.POOL, id="pool_1", name=samples.HTML)]
     for image in found:
-        assert_harmless(draw("library/show.html", language=language, image=image, form=FAILED, pools=pools))
+        assert_harmless(
+            draw(
+                "library/show.html",
+                language=language,
+                image=image,
+                form=FAILED,
+                pools=pools,
+                may_copy=image.state == "ready",
+            )
+        )
     system = SystemRecord(id="x", name=samples.HTML, family="x")
     for servers in ([], ["images.example.org", samples.HTML]):
         shown = {"fetch": FAILED, "pools": pools, "servers": servers}

@@ -97,6 +97,7 @@ EDITS = {
     "cpu-default": Edit("vnc", machine(cpu_mode="default"), "cpu"),
     "cpu-custom": Edit("spice", machine(cpu_mode="custom", cpu_model="EPYC-Rome"), "cpu"),
     "cpu-custom-other-model": Edit("vnc", machine(cpu_mode="custom", cpu_model="Skylake-Server"), "cpu"),
+    "cpu-default-leaves-nothing": Edit("efi", machine(cpu_mode="default"), "cpu"),
     "cpu-same-mode": Edit("spice", machine(cpu_mode="host-passthrough")),
     "cpu-same-model": Edit("vnc", machine(cpu_mode="custom", cpu_model="Nehalem")),
     "cpu-first": Edit("bare", machine(cpu_mode="host-model"), "cpu"),
@@ -187,6 +188,7 @@ EDITS = {
     "numa": Edit("vnc", tuning(numa_nodes="0", numa_mode="preferred"), "numatune"),
     "numa-other-nodes": Edit("spice", tuning(numa_nodes="1", numa_mode="strict"), "numatune"),
     "numa-any-node": Edit("spice", tuning(numa_nodes=""), "numatune"),
+    "numa-any-node-leaves-nothing": Edit("efi", tuning(numa_nodes=""), "numatune"),
     "numa-of-the-future": Edit("future", tuning(numa_nodes="1"), "numatune"),
     "tuning-all": Edit("bare", tuning(cpu_shares=2, cpu_limit_percent=100, pins=PINS, emulator_cpus="0", numa_nodes="0-1", numa_mode="restrictive"), "cputune numatune"),
     # disks
@@ -222,6 +224,7 @@ EDITS = {
     "medium-is-another": Edit("disks", lambda xml: edit.without_medium(xml, "sdi", "other.iso")),
     # interfaces
     "nic-link-down": Edit("nics", nic(LAN, link_up=False), f"interface:{LAN}"),
+    "nic-link-first": Edit("nics", nic(MACVTAP, link_up=False), f"interface:{MACVTAP}"),
     "nic-link-up": Edit("nics", nic(OVS, link_up=True), f"interface:{OVS.upper()}"),
     "nic-network": Edit("nics", nic(LAN, network="sales & co"), f"interface:{LAN}"),
     "nic-same-network": Edit("nics", nic(LAN, network="lan")),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.core.storage.pools import PoolKind, PoolSpec
+from app.core.storage.pools import NEEDS, PoolKind, PoolSpec, checked
 from app.hypervisor.xml.pools import pool_xml
 from tests.unit.hypervisor.xml.golden import Golden
 
@@ -16,7 +16,7 @@ AUTH = {"auth_user": "vigie", "auth_secret": "c2VjcmV0"}
 
 def pool(kind: PoolKind, **fields: Any) -> str:
     spec = {"host_id": "host_aaaaaaaaaaaaaaaa", "name": f"pool-{kind}", "kind": kind, **fields}
-    return pool_xml(PoolSpec.model_validate(spec), UUID)
+    return pool_xml(checked(PoolSpec.model_validate(spec), ["/srv"]), UUID)
 
 
 # fmt: off
@@ -26,7 +26,7 @@ BUILT = {
     "fs": pool("fs", target_path="/srv/fs", source_device="/dev/disk/by-uuid/1"),
     "netfs": pool("netfs", target_path="/srv/nfs", source_host="nfs.example", source_path="/export/a & b"),
     "logical": pool("logical", source_name="vg0"),
-    "logical-elsewhere": pool("logical", source_name="vg0", target_path="/dev/mapper"),
+    "logical-named-target": pool("logical", source_name="vg0", target_path="/dev/vg0"),
     "disk": pool("disk", target_path="/dev", source_device="/dev/sdb"),
     "iscsi": pool("iscsi", target_path="/dev/disk/by-path", source_host="san.example", source_device=IQN),
     "iscsi-chap": pool("iscsi", target_path="/dev/disk/by-path", source_host="192.0.2.7", source_device=IQN, initiator="iqn.2013-06.com.example:host", **AUTH),
@@ -49,6 +49,10 @@ def test_built(case: str, golden: Golden) -> None:
 
 def test_no_definition_holds_its_secret() -> None:
     assert not [case for case, text in BUILT.items() if AUTH["auth_secret"] in text]
+
+
+def test_each_kind_has_its_case() -> None:
+    assert set(NEEDS) <= set(BUILT)
 
 
 def test_each_file_has_its_case(golden: Golden) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
 from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
+from app.db import models
 from app.db.models import Pool, Task
 from app.services.vms.create import create
 from app.services.vms.reconfigure import devices
@@ -115,7 +116,7 @@ def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
 
 def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
     asked = ctx()
-    host = asked.session.get_one(devices.Vm, vm).host_id
+    host = asked.session.get_one(models.Vm, vm).host_id
     odd = fleet.add_vm(asked, asked.session.get_one(devices.Host, host), "../a/b").id
     task = devices.add_disk(ctx(), odd, NEW)
     assert planned(ctx, task.id) == [("vdb", "a-b-vdb.qcow2")]

@@ -21,7 +21,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
 from app.core.vms.states import VmState
 from app.web.pages.networks import network_form, network_tables, nwfilter_form
-from app.web.pages.networks.network_tables import MODE_TITLES
+from app.web.pages.networks.network_page import NetworkFields
 from app.web.pages.rendering.forms import Form, Shown
 from app.web.pages.vms.xml_view import pieces
 from tests.unit.web.pages import samples
@@ -77,7 +77,7 @@ def test_a_network_draws_in_every_mode(language: str, plan: NetworkPlan | None) 
     failed = samples.task(TaskState.FAILED, samples.HTML)
     for active in (True, False):
         network = detail(plan, active=active)
-        page = {"network": network, "modes": MODE_TITLES, "last_task": failed}
+        page = {"network": network, "last_task": failed}
         assert_harmless(draw("networks/show.html", language=language, tab="summary", **page))
         text = list(pieces(f"<network>{'<name>x</name>'}</network>"))
         xml = draw(
@@ -93,7 +93,6 @@ def test_a_network_draws_in_every_mode(language: str, plan: NetworkPlan | None) 
         actor=VIEWER,
         tab="summary",
         network=detail(plan, actions=[]),
-        modes=MODE_TITLES,
         last_task=None,
     )
     assert "/delete" not in viewer
@@ -107,13 +106,14 @@ def test_the_form_of_a_network_holds_what_it_is(language: str, plan: NetworkPlan
         values | {"name": samples.HTML}, dict.fromkeys((*values, "name"), samples.HTML), FAILED.problem
     )
     hosts = [("host_1", samples.HTML)]
-    assert_harmless(draw("networks/new.html", language=language, form=form, hosts=hosts, modes=MODE_TITLES))
+    assert_harmless(
+        draw("networks/new.html", language=language, form=form, hosts=hosts, fields=NetworkFields())
+    )
     page = {
         "form": form,
         "network": detail(plan),
-        "mode": plan.mode,
+        "fields": NetworkFields(plan.mode),
         "others": [samples.HTML],
-        "modes": MODE_TITLES,
     }
     assert_harmless(draw("networks/edit.html", language=language, **page))
     read = network_form.read(Form(values, {}), plan.mode)
@@ -142,13 +142,11 @@ def test_the_fleet_views_draw(language: str) -> None:
     ]
     for table, tab, rows in lists:
         for shown in (rows, []):
-            page = draw(
-                "networks/list.html", language=language, list=listed(table, shown), tab=tab, modes=MODE_TITLES
-            )
+            page = draw("networks/list.html", language=language, list=listed(table, shown), tab=tab)
             assert_harmless(page)
     network = detail(PLANS[0])
     places = listed(network_tables.PLACES, [here, lacking], base="/networks/net_1/hosts")
-    words = {"modes": MODE_TITLES, "fields": network_tables.FIELD_TITLES}
+    words = {"fields": network_tables.FIELD_TITLES}
     page = draw(
         "networks/logical_network_show.html",
         language=language,

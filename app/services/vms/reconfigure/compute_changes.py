@@ -1,0 +1,116 @@
+"""Changes of a VM's processors, memory, title, boot order, machine and tuning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from app.core.messages import N_
+from app.core.vms.compute import MachinePatch, TuningPatch
+from app.hypervisor.domains.effects import Effect
+from app.services.vms.reconfigure.change import Change
+from app.services.vms.reconfigure.guard import DefinitionGuard
+from app.tasks.context import TaskContext
+
+
+class SetVcpus(Change):
+    """Processors now (`count`), and after the next power-off (`maximum`)."""
+
+    do: Literal["vcpus"] = "vcpus"
+    count: int | None = None
+    maximum: int | None = None
+
+    @property
+    def part(self) -> str:
+        """The present count, or the maximum."""
+        return N_("Maximum vCPUs") if self.count is None else N_("vCPUs")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set them."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_vcpus(uuid, self.count, self.maximum))
+
+
+class SetMemory(Change):
+    """Bytes of memory now (`count`), and after the next power-off (`maximum`)."""
+
+    do: Literal["memory"] = "memory"
+    count: int | None = None
+    maximum: int | None = None
+
+    @property
+    def part(self) -> str:
+        """The present amount, or the maximum."""
+        return N_("Maximum memory") if self.count is None else N_("Memory")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set it."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_memory(uuid, self.count, self.maximum))
+
+
+class SetTitle(Change):
+    """Another title."""
+
+    do: Literal["title"] = "title"
+    text: str | None = None
+
+    @property
+    def part(self) -> str:
+        """The title."""
+        return N_("Title")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set it."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_title(uuid, self.text or ""))
+
+
+class SetBootOrder(Change):
+    """Disks by target and interfaces by MAC address, in the order in which the VM tries to boot from them."""
+
+    do: Literal["boot"] = "boot"
+    order: tuple[str, ...] = ()
+
+    @property
+    def part(self) -> str:
+        """The boot order."""
+        return N_("Boot order")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set it."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_boot(uuid, self.order))
+
+
+class SetMachine(Change):
+    """CPU, firmware, displays and the like."""
+
+    do: Literal["machine"] = "machine"
+    machine: MachinePatch
+
+    @property
+    def part(self) -> str:
+        """The machine."""
+        return N_("Machine")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set it."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_machine(uuid, self.machine))
+
+
+class SetTuning(Change):
+    """Shares, limits and CPU pinning."""
+
+    do: Literal["tuning"] = "tuning"
+    tuning: TuningPatch
+
+    @property
+    def part(self) -> str:
+        """The tuning."""
+        return N_("Limits and pins")
+
+    def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
+        """Set it."""
+        guard.begin()
+        return context.call(lambda host: host.hardware.set_tuning(uuid, self.tuning))

@@ -1,0 +1,76 @@
+"""What a host's page offers and shows, decided from the host and what the reader may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.core.hosts.records import HostDetail
+from app.core.hosts.states import HostState
+
+
+@dataclass(frozen=True, slots=True)
+class HostPage:
+    """One host for one reader; `can` tells whether the reader holds a privilege."""
+
+    host: HostDetail
+    can: Callable[[str], bool]
+
+    @property
+    def is_well(self) -> bool:
+        """It answers, and what is shown is what is."""
+        return self.host.state.is_usable and not self.host.stale
+
+    @property
+    def is_silent(self) -> bool:
+        """It does not answer."""
+        return self.host.state is HostState.NOT_ANSWERING
+
+    @property
+    def is_refusing(self) -> bool:
+        """It refuses the sign-in."""
+        return self.host.state is HostState.AUTH_FAILED
+
+    @property
+    def is_another_host(self) -> bool:
+        """It is the machine of a host that is registered already."""
+        return self._has_changed and not self.host.fingerprint_seen
+
+    @property
+    def shows_new_identity(self) -> bool:
+        """It shows another identity than the confirmed one."""
+        return self._has_changed and bool(self.host.fingerprint_seen)
+
+    @property
+    def is_disabled(self) -> bool:
+        """Vigie leaves it alone."""
+        return self.host.state is HostState.DISABLED
+
+    @property
+    def is_connecting(self) -> bool:
+        """Vigie is on its way to it."""
+        return self.host.state is HostState.CONNECTING
+
+    @property
+    def offers_identity(self) -> bool:
+        """There is a new identity that the reader may confirm."""
+        return self.can("host.confirm") and self.shows_new_identity
+
+    @property
+    def offers_new_vm(self) -> bool:
+        """The reader may make VMs on it."""
+        return self.can("vm.create") and self.host.mode.is_managed
+
+    @property
+    def vcpus_per_thread(self) -> float | None:
+        """How many vCPUs of running VMs share a thread."""
+        return self.host.vcpus_promised / self.host.cpus if self.host.cpus else None
+
+    @property
+    def cpu_features(self) -> list[str]:
+        """What its processors can, by name."""
+        return sorted(self.host.cpu_features)
+
+    @property
+    def _has_changed(self) -> bool:
+        return self.host.state is HostState.IDENTITY_CHANGED
