@@ -6,7 +6,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.access import login_limits
+from app.access.sign_in import login_limits
 
 pytest_plugins = ["tests.databases", "tests.labfixture"]
 

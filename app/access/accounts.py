@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
-from app.access.login_limits import (
+from app.access.paging import Order, mentions, page, storable
+from app.access.sign_in.login_limits import (
     Guesser,
     digest,
     guesser_at,
@@ -22,8 +23,7 @@ from app.access.login_limits import (
     new_secret,
     verify_password,
 )
-from app.access.paging import Order, mentions, page, storable
-from app.access.passwords import require_strong
+from app.access.sign_in.passwords import require_strong
 from app.access.unique_names import check_version, save_named
 from app.core.access.privileges import Role
 from app.core.access.records import SessionRecord, UserRecord

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVarTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.access.login_attempts import LoginAttempts, SingleProcessLoginAttempts
 from app.access.replicas import Replicas, SingleProcessReplicas
+from app.access.sign_in.login_attempts import LoginAttempts, SingleProcessLoginAttempts
 from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import PRIVILEGES, Role

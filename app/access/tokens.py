@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.login_limits import digest, new_secret
 from app.access.paging import Order, mentions, page
+from app.access.sign_in.login_limits import digest, new_secret
 from app.core.access.records import NewToken, TokenRecord
 from app.core.access.specs import TokenSpec
 from app.core.errors import InvalidInput, NotAllowed, NotFound

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
 from app.access.host_connections import connected_host
-from app.access.login_limits import digest, new_secret
+from app.access.sign_in.login_limits import digest, new_secret
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
 from app.core.hosts.states import HostMode
 from app.core.ids import new_id

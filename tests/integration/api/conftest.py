@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from app.access import accounts, tokens
 from app.access.accounts import Browser
 from app.access.context import Actor, Ctx, Services
-from app.access.login_limits import guesser_at, hash_password
+from app.access.sign_in.login_limits import guesser_at, hash_password
 from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role

@@ -12,9 +12,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
-from app.access import accounts, authentication, login_limits, tokens
+from app.access import accounts, tokens
 from app.access.accounts import Browser
 from app.access.context import Actor, Ctx, Services
+from app.access.sign_in import authentication, login_limits
 from app.core.access.privileges import Role
 from app.core.access.specs import PasswordChange, TokenSpec, UserPatch, UserSpec
 from app.core.errors import (

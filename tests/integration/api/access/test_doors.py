@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from app.access import accounts, login_limits
+from app.access import accounts
 from app.access.accounts import Browser
+from app.access.sign_in import login_limits
 from app.core.access.privileges import Role
 from app.services.inventory.readiness import Readiness
 from tests.integration.api.conftest import BASE_URL, PASSWORD, Console

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from app.access.login_limits import digest
+from app.access.sign_in.login_limits import digest
 from app.core.access.privileges import Role
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.access.login_attempts import SingleProcessLoginAttempts
+from app.access.sign_in.login_attempts import SingleProcessLoginAttempts
 from app.core.errors import TooManyRequests
 
 ADA = {("address", "192.0.2.7"): 2}

@@ -16,8 +16,8 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.access.context import Actor, Services
-from app.access.fair_queue import FairQueue
-from app.access.login_attempts import Key, too_busy
+from app.access.sign_in.fair_queue import FairQueue
+from app.access.sign_in.login_attempts import Key, too_busy
 from app.access.vault import Vault
 from app.core.errors import Unavailable
 from app.core.hosts.addresses import network_of

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.access.context import Actor, Services, Via
-from app.access.login_limits import TOUCHES, digest
+from app.access.sign_in.login_limits import TOUCHES, digest
 from app.core.access.privileges import Role
 from app.core.errors import NotSignedIn
 from app.core.messages import N_

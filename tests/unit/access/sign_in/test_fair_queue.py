@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from app.access.fair_queue import FairQueue
+from app.access.sign_in.fair_queue import FairQueue
 
 
 class NoPlace(Exception):
