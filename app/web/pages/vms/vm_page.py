@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from app.core.hosts.states import HostMode
 from app.core.vms.records import VerbRecord, VmDetail
 from app.core.vms.states import VmState
+from app.services.vms.power import VERBS
 
 # Questions that the header has for verbs with options, by verb.
 ASKS = {"shutdown": "ask-shutdown", "reboot": "ask-reboot"}
 _NEXT = ("start", "resume", "restore", "shutdown")
 _MENU = ("start", "shutdown", "reboot", "pause", "resume", "save", "restore")
-_INTERRUPTING = ("reset", "force-off")
+_INTERRUPTING = tuple(verb.value for verb, operation in VERBS.items() if operation.confirm)
 _AUTOSTART = ("autostart-on", "autostart-off")
 
 
