@@ -16,6 +16,7 @@ class VmVerb(StrEnum):
     REBOOT = "reboot"
     RESET = "reset"
     FORCE_OFF = "force-off"
+    INJECT_NMI = "inject-nmi"
     PAUSE = "pause"
     RESUME = "resume"
     SAVE = "save"

@@ -272,6 +272,10 @@ class Host:
         """Reset the VM as its reset button would; the guest is not asked."""
         self._do(uuid, lambda vm: vm.reset(0))
 
+    def inject_nmi(self, uuid: str) -> None:
+        """Send the guest a non-maskable interrupt."""
+        self._do(uuid, lambda vm: vm.injectNMI(0))
+
     def force_off(self, uuid: str) -> None:
         """Switch the VM off; the guest is not asked."""
         self._do(uuid, lambda vm: vm.destroyFlags(0))

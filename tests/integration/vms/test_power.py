@@ -69,6 +69,17 @@ def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: L
         assert row.autostart is wanted
 
 
+def test_an_nmi_reaches_the_guest_once(fresh_lab: Lab, site: Site) -> None:
+    host = fresh_lab.hosts[0]
+    host.create_guest("guest", start=True)
+    site.add(host)
+    wait_for_agent(host, "guest")
+    task = site.do("guest", VmVerb.INJECT_NMI)
+    assert (task.title, task.state) == ("Send NMI", TaskState.SUCCEEDED)
+    eventually(lambda: "NMI" in guest_says(host, "guest", "/bin/dmesg"))
+    assert state(site, "guest") == VmState.RUNNING
+
+
 def test_tasks_run_on_postgresql_too(fresh_lab: Lab, make_site: MakeSite, cluster: Cluster) -> None:
     cluster.execute("CREATE DATABASE engine TEMPLATE empty STRATEGY FILE_COPY")
     site = make_site(database_url=cluster.url("engine"))

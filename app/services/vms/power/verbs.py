@@ -153,6 +153,30 @@ class ForceOff(PowerOperation):
 
 
 @power
+class InjectNmi(PowerOperation):
+    """Send the guest a non-maskable interrupt, once: most guests answer with a crash dump, if they are set to."""
+
+    verb = VmVerb.INJECT_NMI
+    title = N_("Send NMI")
+    states = RUNNING
+    confirm = True
+    question = N_(
+        "The guests get a non-maskable interrupt. Many are set to stop and write a crash dump then."
+    )
+
+    def run(self, context: TaskContext, parameters: PowerParameters) -> Outcome:
+        """Send it; a second run does not send it again."""
+        vm = RunningVm(context, context.job.uuid)
+        return steps.once(
+            context,
+            vm,
+            type(self),
+            lambda host: host.inject_nmi(vm.uuid),
+            N_("The NMI was sent to the guest."),
+        )
+
+
+@power
 class Pause(PowerOperation):
     """Stop the vCPUs."""
 

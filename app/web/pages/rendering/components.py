@@ -36,6 +36,7 @@ _VERB_ICONS = {
     "reboot": "refresh",
     "reset": "bolt",
     "force-off": "plug-off",
+    "inject-nmi": "bolt",
     "pause": "pause",
     "resume": "play",
     "save": "save",
