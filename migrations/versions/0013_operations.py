@@ -8,19 +8,16 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-# Kinds of tasks that are called otherwise, and their titles, in the order in which they can be renamed.
+# Kinds of tasks, and actions of the audit, that are called otherwise, in the order in which they can be renamed.
 RENAMED = (
-    (("image.import", "Import the image"), ("image.register", "Register the image")),
-    (("image.download", "Fetch the image"), ("image.import", "Import the image")),
+    ("vm.change", "vm.reconfigure"),
+    ("vm.bring_back", "vm.undelete"),
+    ("pool.prove", "pool.verify-shared"),
+    ("image.import", "image.register"),
+    ("image.download", "image.import"),
 )
-
-
-# Kinds of tasks, and actions of the audit, that have other names from now on.
-KINDS = {
-    "vm.change": "vm.reconfigure",
-    "vm.bring_back": "vm.undelete",
-    "pool.prove": "pool.verify-shared",
-}
+# Titles that changed with them.
+TITLES = {"Import the image": "Register the image", "Fetch the image": "Import the image"}
 
 
 def upgrade() -> None:
@@ -42,18 +39,22 @@ def upgrade() -> None:
     op.create_index("ix_identity_claim_host_id_uuid", "identity_claim", ["host_id", "uuid"])
     op.create_index("ix_identity_claim_object_id", "identity_claim", ["object_id"])
     _claim()
-    _rename(KINDS)
+    _rename(RENAMED, TITLES)
 
 
 def downgrade() -> None:
     """Forget claims; of the reservations of a task, one host's is kept."""
-    _rename({new: old for old, new in KINDS.items()})
-    for before, after in reversed(RENAMED):
-        _rename(after, before)
+    _rename(*renamed_back())
     op.drop_table("identity_claim")
     _key_reservations("task_id")
     with op.batch_alter_table("task") as table:
         table.drop_column("params_version")
+
+
+def renamed_back() -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:
+    """What gives kinds and titles their old names."""
+    kinds = tuple((new, old) for old, new in reversed(RENAMED))
+    return kinds, {new: old for old, new in reversed(TITLES.items())}
 
 
 def _key_reservations(*key: str) -> None:
@@ -73,12 +74,6 @@ def _key_reservations(*key: str) -> None:
     op.create_index("ix_reservation_host_id", "reservation", ["host_id"])
     if rows:
         connection.execute(sa.insert(made), [dict(row._mapping) for row in rows.values()])
-
-
-def _rename(before: tuple[str, str], after: tuple[str, str]) -> None:
-    task = sa.table("task", sa.column("kind"), sa.column("title"))
-    of_kind = sa.update(task).where(task.c.kind == before[0])
-    op.get_bind().execute(of_kind.values(kind=after[0], title=after[1]))
 
 
 def _claim() -> None:
@@ -102,9 +97,13 @@ def _uuid(params: dict[str, object]) -> object:
     return blueprint.get("uuid") if isinstance(blueprint, dict) else params.get("uuid")
 
 
-def _rename(kinds: dict[str, str]) -> None:
+def _rename(kinds: tuple[tuple[str, str], ...], titles: dict[str, str]) -> None:
     connection = op.get_bind()
-    for table, column in (("task", "kind"), ("audit", "action")):
+    for table, column, names in (
+        ("task", "kind", kinds),
+        ("task", "title", tuple(titles.items())),
+        ("audit", "action", kinds),
+    ):
         named = sa.table(table, sa.column(column))
-        for old, new in kinds.items():
+        for old, new in names:
             connection.execute(sa.update(named).where(named.c[column] == old).values({column: new}))

@@ -101,3 +101,31 @@ def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(ctx: Co
     assert [(row.vm_id, row.pool_uuid, row.volume_name, row.target, row.keep) for row in noted] == [
         ("vm_whole", "p", "web-seed.iso", "sda", True)
     ]
+
+
+def test_kept_tasks_get_the_new_names_of_their_kinds_and_back(ctx: Contexts) -> None:
+    asked = ctx()
+    before = {
+        "image.import": "Import the image",
+        "image.download": "Fetch the image",
+        "pool.prove": "Find out who shares the storage pool",
+    }
+    for kind, title in before.items():
+        facts = {"state": "succeeded", "actor_name": "ada", "created_at": asked.now, "params": {}}
+        asked.session.add(Task(id=f"task_{kind}", kind=kind, title=title, **facts))
+    asked.session.flush()
+    migration = migrate._scripts().get_revision("0013").module
+
+    def names() -> dict[str, tuple[str, str]]:
+        rows = asked.session.execute(sa.select(Task.id, Task.kind, Task.title))
+        return {task_id.removeprefix("task_"): (kind, title) for task_id, kind, title in rows}
+
+    with Operations.context(MigrationContext.configure(asked.session.connection())):
+        migration._rename(migration.RENAMED, migration.TITLES)
+        assert names() == {
+            "image.import": ("image.register", "Register the image"),
+            "image.download": ("image.import", "Import the image"),
+            "pool.prove": ("pool.verify-shared", "Find out who shares the storage pool"),
+        }
+        migration._rename(*migration.renamed_back())
+    assert names() == {kind: (kind, title) for kind, title in before.items()}
