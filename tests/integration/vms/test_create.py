@@ -38,7 +38,7 @@ from app.services.library import images
 from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.download import open_content
-from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init.removal import RemoveSeed, remove_due
 from app.services.vms.create import create
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
@@ -215,14 +215,18 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
     wait_for_agent(host, "cloud")
     eventually(lambda: vm_of(site).agent_connected, 30, "the guest's agent answers")
     now = datetime.now(UTC)
-    drives.remove_due(site.services, now=now)
+    remove_due(site.services, now=now)
     assert volume_id(site, "cloud-seed.iso"), "cloud-init may read it still"
-    drives.remove_due(site.services, now=now + timedelta(minutes=3))
+    remove_due(site.services, now=now + timedelta(minutes=3))
     eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
     assert "seed" not in host.virsh("vol-list", "local")
     assert "seed" not in host.virsh("dumpxml", "cloud")
     assert "seed" not in host.virsh("dumpxml", "--inactive", "cloud")
     eventually(lambda: row(site, CloudInitSeed) is None, 10, "nothing is left to remove")
+    with site.services.database.read() as session:
+        by_whom = sa.select(Task.kind).select_from(Event).outerjoin(Task, Task.id == Event.task_id)
+        changed = by_whom.where(Event.kind == "vm.changed", Event.object_name == "cloud")
+        assert set(session.scalars(changed)) == {RemoveSeed.kind}, "nobody else changed the definition"
 
 
 def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_back(

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 
 import sqlalchemy as sa
-from sqlalchemy.orm import undefer
 
 from app.access.context import Ctx
+from app.access.find import find
 from app.access.paging import Order, mentions, page
-from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
-from app.core.messages import N_
 from app.core.networks.nwfilters import (
     BUILT_IN,
     FilterDetail,
@@ -43,7 +41,8 @@ def list_filters(ctx: Ctx, asked: FilterQuery) -> Page[FilterRecord]:
 
 def show_filter(ctx: Ctx, filter_id: str) -> FilterDetail:
     """One traffic filter with its rules and users. Raises NotFound."""
-    found, host = _row(ctx, filter_id)
+    found = find(ctx, Filter, filter_id, "network.view")
+    host = ctx.session.get_one(Host, found.host_id)
     plan, kept = read_plan(found.xml)
     return FilterDetail(
         **_record(ctx, found, host).model_dump(),
@@ -57,7 +56,7 @@ def show_filter(ctx: Ctx, filter_id: str) -> FilterDetail:
 
 def xml_of(ctx: Ctx, filter_id: str) -> str:
     """The definition as last read. Raises NotFound."""
-    return str(_row(ctx, filter_id)[0].xml)
+    return str(find(ctx, Filter, filter_id, "network.view").xml)
 
 
 def version_of(found: Filter) -> int:
@@ -101,11 +100,3 @@ def _record(ctx: Ctx, found: Filter, host: Host) -> FilterRecord:
         stale=is_stale(ctx, host.state, host.observed_at),
         observed_at=host.observed_at,
     )
-
-
-def _row(ctx: Ctx, filter_id: str) -> tuple[Filter, Host]:
-    query = sa.select(Filter, Host).join(Host, Host.id == Filter.host_id).options(undefer(Filter.xml))
-    row = ctx.session.execute(ctx.visible(query.where(Filter.id == filter_id), "network.view")).one_or_none()
-    if row is None:
-        raise NotFound(N_("There is no such traffic filter."))
-    return row[0], row[1]
