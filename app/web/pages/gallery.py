@@ -17,6 +17,7 @@ from app.core.tasks.records import TaskError, TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
 from app.core.vms.states import VmState
+from app.services.vms.power.verbs import Shutdown
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.components import Few
 from app.web.pages.rendering.forms import Shown
@@ -58,8 +59,8 @@ CONDITIONS = [
 ]
 FAILED = TaskRecord(
     id="task_aaaaaaaaaaaaaaaa",
-    kind="vm.shutdown",
-    title="Shut down",
+    kind=Shutdown.kind,
+    title=Shutdown.title,
     state=TaskState.FAILED,
     progress=None,
     actor="alice",
