@@ -17,9 +17,9 @@ from app.core.errors import InvalidInput
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT
 from app.core.tasks.records import BulkRecord
-from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import VmBatch, VmSpec
 from app.core.vms.delete import RemovalSpec
+from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import ActionOptions, VmQuery
 from app.services.vms import power, vms

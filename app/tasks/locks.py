@@ -7,17 +7,11 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.core.casefold import fold
 from app.core.errors import Busy
 from app.core.messages import N_
 from app.core.tasks.records import TaskBrief
 from app.core.tasks.states import TASK_STATE_TITLES, TaskState
 from app.db.models import Task, TaskLock
-
-
-def vm_name_lock(host_id: str, name: str) -> str:
-    """The name by which tasks hold the name of a VM that is to be on a host."""
-    return f"{host_id}/vm/{fold(name)}"
 
 
 def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dict[str, TaskBrief]:

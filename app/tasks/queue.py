@@ -15,13 +15,13 @@ from app.access.actors import actor_of
 from app.access.context import Ctx, Services
 from app.access.find import find
 from app.core.errors import VigieError
+from app.core.hosts.refusals import HOST_OBSERVED
 from app.core.hosts.states import HostMode, HostState
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.notices import TASKS, Hub
 from app.core.records import Ref
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import HOST_OBSERVED
 from app.db.epoch import note_step
 from app.db.events import record_event
 from app.db.models import Audit, Host, Task, TaskLock

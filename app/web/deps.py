@@ -41,7 +41,7 @@ from app.access.context import Ctx, Services
 from app.core.errors import InvalidInput, NotAllowed, NotFound, VigieError
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_of
 from app.web.quotas import place_of
 

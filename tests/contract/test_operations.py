@@ -10,7 +10,7 @@ from babel.messages.pofile import read_po
 
 from app.core.access.privileges import PRIVILEGES
 from app.core.inventory.changes import DEEDS
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.services.operations import load_operations
 from app.services.vms.power.verb import VERBS
 from app.tasks.catalogue import AnyOperation, operations

@@ -15,7 +15,7 @@ from app.core.hosts.specs import HostSpec
 from app.core.hosts.states import HostMode, HostState, Transport
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions
 from app.core.vms.states import VmState
 from app.db.models import Host, Vm

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.core.specs import ListQuery, Notes, ObjectId, Spec, TagName
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from app.access.context import Ctx
 from app.core.errors import Conflict
+from app.core.hosts.refusals import HOST_OBSERVED
 from app.core.hosts.states import HOST_STATE_TITLES, HostMode, HostState
 from app.core.messages import N_
-from app.core.vms.actions import HOST_OBSERVED
 from app.db.models import Host
 
 

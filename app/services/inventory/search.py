@@ -11,7 +11,7 @@ from app.access.paging import begins, contains, holds, mentions, storable
 from app.core.casefold import fold, spellings
 from app.core.inventory.finding import SearchHit
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
 from app.inventory.staleness import is_stale
 from app.services.vms.power import VERBS

@@ -18,12 +18,12 @@ from app.access.context import Actor, Ctx, Services
 from app.access.host_connections import connected_host
 from app.access.sign_in.login_limits import digest, new_secret
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
+from app.core.hosts.refusals import HOST_OBSERVED
 from app.core.hosts.states import HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.vms.actions import HOST_OBSERVED
 from app.core.vms.consoles import ConsoleKind, ConsoleList, ConsoleRecord, ConsoleSpec, ConsoleTicket
 from app.core.vms.states import VmState
 from app.db import models

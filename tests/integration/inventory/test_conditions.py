@@ -16,7 +16,7 @@ from app.core.inventory.conditions import (
     READ_ONLY,
 )
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Condition, Event, Vm
 from app.engine import chores

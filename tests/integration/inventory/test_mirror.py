@@ -11,7 +11,7 @@ from app.core.errors import Conflict, HypervisorRefused
 from app.core.hosts.specs import HostPatch, HostSpec
 from app.core.hosts.states import HostMode, HostState
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import coordinator

@@ -21,7 +21,7 @@ from app.core.storage.uploads import UploadSpec
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Pool, Upload, Volume
 from app.hypervisor.storage.images import ImageRefused

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.lab.lab import Lab
 from tests.integration.conftest import MakeSite

@@ -15,9 +15,9 @@ from app.core.library.images import ImageSpec
 from app.core.storage.volumes import VolumeClone
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import DiskSpec, VmSpec
 from app.core.vms.delete import RemovalSpec
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import (
     CloudInitSeed,

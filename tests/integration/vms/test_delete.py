@@ -12,8 +12,8 @@ from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HypervisorRefused, InvalidInput, NotAllowed
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
 from app.core.vms.delete import RemovalRecord, RemovalSpec
+from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, VmPatch
 from app.core.vms.states import VmState
 from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume

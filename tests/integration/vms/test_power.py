@@ -14,7 +14,7 @@ from app.core.hosts.states import HostState
 from app.core.inventory.reports import HostReport
 from app.core.notices import SCREEN, SHOT
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.specs import BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Event

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from app.access.context import Actor, Ctx, Services
 from app.capacity.placement import allocated_memory
 from app.core.errors import Conflict
-from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions
 from app.db.models import Host, Task
 from app.services.vms import power

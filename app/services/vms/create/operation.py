@@ -28,13 +28,13 @@ from app.services.vms.create import annotate
 from app.services.vms.create.config_builder import check_name
 from app.services.vms.create.touched import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
+from app.services.vms.name_lock import vm_name_lock
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.steps import deliver
 from app.services.vms.undo import vm_note
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
-from app.tasks.locks import vm_name_lock
 from app.tasks.operation import (
     IdentityClaim,
     Locks,

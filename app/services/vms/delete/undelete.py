@@ -27,11 +27,11 @@ from app.services.vms.create import annotate
 from app.services.vms.delete import kept_definitions
 from app.services.vms.delete.operation import look
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition
+from app.services.vms.name_lock import vm_name_lock
 from app.services.vms.operation import RunningVm
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
-from app.tasks.locks import vm_name_lock
 from app.tasks.operation import IdentityClaim, Locks, Operation, Outcome, Parameters, Plan, Touch
 from app.tasks.submit import submit
 

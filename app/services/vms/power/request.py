@@ -11,7 +11,7 @@ from app.core.kinds import ObjectKind
 from app.core.problems import problem_of
 from app.core.records import Ref
 from app.core.tasks.records import BulkRecord, BulkRefusal, TaskRecord
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.records import VerbRecord, VmRecord
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.db.models import Host, Vm

@@ -7,7 +7,7 @@ from functools import partial
 from app.access.context import Ctx
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services.storage.volumes.steps import task_checks, task_use

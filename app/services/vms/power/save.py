@@ -6,7 +6,7 @@ import threading
 
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.steps import SETTLE_S, not_seen, refuse_silent, refuse_wrong_state

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.domains.disks import layers, written_alone, written_together
 from app.hypervisor.xml.domains.read import UnreadableXml

@@ -14,8 +14,8 @@ from functools import partial
 from app.core.errors import HypervisorRefused, VigieError, VmGone
 from app.core.inventory.conditions import NOT_ANSWERING
 from app.core.messages import N_
-from app.core.vms.actions import VmVerb
 from app.core.vms.observations import VmObservation
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VM_STATE_TITLES, VmState, titles_of
 from app.hypervisor import Host
 from app.inventory.conditions import holds

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Protocol
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
+from app.core.hosts.refusals import HOST_OBSERVED, Refusal
 from app.core.hosts.states import HOST_STATE_TITLES, HostMode, HostState
 from app.core.messages import N_
-from app.core.vms.actions import HOST_OBSERVED, Refusal, VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VM_STATE_TITLES, VmState, titles_of
 from app.services.vms.operation import VmOperation, vm_and_host
 from app.tasks import catalogue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from app.core.hosts.refusals import Refusal
 from app.core.messages import N_
-from app.core.vms.actions import Refusal, VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.operation import RunningVm
 from app.services.vms.power import steps

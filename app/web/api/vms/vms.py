@@ -12,7 +12,7 @@ from app.core.errors import NotFound
 from app.core.messages import N_
 from app.core.records import Page
 from app.core.tasks.records import BulkRecord, TaskRecord
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.records import VmDetail, VmRecord
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.services.vms import power, vms

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from app.core.specs import ListQuery
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 
 R = TypeVar("R")
 Plain = str | int | float | None

@@ -21,7 +21,7 @@ from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import TASK_STATE_TITLES
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VM_STATE_TITLES

@@ -13,7 +13,7 @@ from app.core.errors import InvalidInput
 from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
 from app.core.tasks.specs import TaskQuery
-from app.core.vms.actions import VmVerb
+from app.core.vms.power import VmVerb
 from app.core.vms.records import VmDetail
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
 from app.inventory import events

@@ -15,9 +15,9 @@ from app.core.kinds import ObjectKind
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
 from app.core.vms.create_spec import DiskSpec
 from app.core.vms.delete import RemovalSpec
+from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume

@@ -21,11 +21,11 @@ from app.core.storage.uploads import UploadRecord
 from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
-from app.core.vms.actions import VmVerb
 from app.core.vms.create import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
+from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
 from app.services.vms.power import VERBS

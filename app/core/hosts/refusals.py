@@ -1,28 +1,10 @@
-"""The power verbs of a VM in the words of the API, and how a refusal is put."""
+"""Why something cannot be done now, in the reader's words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from app.core.messages import N_
-
-
-class VmVerb(StrEnum):
-    """Power verbs of a VM, in the words of the API."""
-
-    START = "start"
-    SHUTDOWN = "shutdown"
-    REBOOT = "reboot"
-    RESET = "reset"
-    FORCE_OFF = "force-off"
-    INJECT_NMI = "inject-nmi"
-    PAUSE = "pause"
-    RESUME = "resume"
-    SAVE = "save"
-    RESTORE = "restore"
-    AUTOSTART_ON = "autostart-on"
-    AUTOSTART_OFF = "autostart-off"
 
 
 @dataclass(frozen=True, slots=True)
