@@ -24,8 +24,8 @@ from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
 from app.services.storage.volumes.delete import delete_volume
-from app.services.vms.definitions import definitions
-from app.services.vms.delete import delete
+from app.services.vms.definitions import definitions, redefine
+from app.services.vms.delete import delete, undelete
 from app.services.vms.delete.undelete import undelete_vm
 from app.services.vms.reconfigure import devices
 from app.services.vms.reconfigure.guard import DefinitionGuard
@@ -384,7 +384,7 @@ def test_a_definition_cannot_take_the_seed_of_another_vm(
     xml = before.replace("</devices>", f"{drive}</devices>")
     number = version_with(site, "boot.iso")
     if looked == "in the task":
-        monkeypatch.setattr(definitions, "refuse_seeds_in", lambda *_: None)
+        monkeypatch.setattr(redefine, "refuse_seeds_in", lambda *_: None)
     for service, arguments in ((definitions.replace, (xml, None)), (definitions.restore_version, (number,))):
         assert refusal(site, service, *arguments) == "volume_is_seed"
     assert "boot.iso" not in host.virsh("dumpxml", "tower")
@@ -413,7 +413,7 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
     with site.services.database.begin() as session, pytest.raises(Conflict) as told:
         undelete_vm(site.ctx(session), known)
     assert told.value.code == "volume_is_seed"
-    monkeypatch.setattr(delete, "refuse_seeds_in", lambda *_: None)
+    monkeypatch.setattr(undelete, "refuse_seeds_in", lambda *_: None)
     with site.services.database.begin() as session:
         asked = undelete_vm(site.ctx(session), known).id
     error = site.task(asked).error
