@@ -76,7 +76,7 @@ def test_an_nmi_reaches_the_guest_once(fresh_lab: Lab, site: Site) -> None:
     wait_for_agent(host, "guest")
     task = site.do("guest", VmVerb.INJECT_NMI)
     assert (task.title, task.state) == ("Send NMI", TaskState.SUCCEEDED)
-    eventually(lambda: "NMI" in guest_says(host, "guest", "/bin/dmesg"))
+    eventually(lambda: "NMI" in guest_says(host, "guest", "/bin/dmesg"), 10)
     assert state(site, "guest") == VmState.RUNNING
 
 

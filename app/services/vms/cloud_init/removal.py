@@ -58,6 +58,8 @@ class RemoveSeed(Operation[RemoveSeedParameters]):
     kind = "vm.remove-seed"
     title = N_("Remove the cloud-init seed")
     parameters = RemoveSeedParameters
+    redefines = True
+    explains = frozenset({"vm.changed"})
 
     def touches(self, parameters: RemoveSeedParameters) -> tuple[Touch, ...]:
         """The host, and the VM if there is one."""
