@@ -16,19 +16,24 @@ from app.access.context import Services
 from app.core.errors import Unavailable
 from app.core.hosts.states import HostState
 from app.core.inventory.reports import HostReport
+from app.core.inventory.usage import UsageSample
 from app.core.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
-from app.engine.clock import Clock
-from app.engine.coordinator import Coordinator, Tools
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
-from app.engine.on_demand import OnDemand, read_devices, read_leases, read_volumes
-from app.engine.pace import Pace
-from app.engine.pool import ElasticPool
+from app.engine.hosts.coordinator import Coordinator
+from app.engine.hosts.on_demand import OnDemand, read_devices, read_leases, read_volumes
+from app.engine.hosts.poll_schedule import PollSchedule
+from app.engine.hosts.rate_limiter import RateLimiter
+from app.engine.hosts.reader import OnUsage
+from app.engine.hosts.registry import HostRegistry, RegisteredHost
+from app.engine.hosts.screenshots import Screenshots
+from app.engine.hosts.tools import Tools
 from app.engine.retention import run_retention
-from app.engine.roster import Entry, Roster
-from app.engine.screens import Screens
 from app.engine.tasks import TaskRuntime
+from app.engine.thread_pool import ElasticThreadPool
+from app.engine.timer import Timer
 from app.engine.writer import Writer
 from app.hypervisor import Host
+from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.services.operations import load_operations
 from app.services.storage.pools.verify_shared import request_due
 from app.services.storage.uploads.ending import end_abandoned
@@ -37,7 +42,7 @@ from app.services.vms.cloud_init import removal
 log = structlog.get_logger(__name__)
 
 RECONNECTS_PER_S = 100.0
-ROSTER_EVERY_S = 2.0
+REGISTRY_EVERY_S = 2.0
 TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
 UPLOADS_EVERY_S = 5.0
@@ -68,32 +73,37 @@ class EngineHealth:
 class Engine:
     """Coordinators, writer, tasks. `start` returns at once; `stop` within about two seconds, whatever hosts do."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, collectors: Collectors = COLLECTORS) -> None:
         settings = services.settings
+        # Called with each sample of a host's counters, before anything is rounded or dropped; see HostReader.
+        self.usage_listeners: list[OnUsage] = []
         self._services = services
-        self._clock = Clock()
-        self._pool = ElasticPool(settings.workers)
-        self._writer = Writer(services)
-        self._roster = Roster(services)
+        self._timer = Timer()
+        self._threads = ElasticThreadPool(settings.workers)
+        self._writer = Writer(services, collectors)
+        self._registry = HostRegistry(services)
         self._ownership: HostOwnership = SingleProcessHostOwnership()
         self._mark: tuple[object, ...] | None = None
-        self._entries: dict[str, Entry] = {}
-        self._reading_roster = threading.Lock()
+        self._entries: dict[str, RegisteredHost] = {}
+        self._reading_registry = threading.Lock()
         self._coordinators: dict[str, Coordinator] = {}
         self._tasks = TaskRuntime(services, self.host, self._observe)
-        self._screens = Screens(services, self._pool, self.host)
-        self._leases = OnDemand(self._pool, partial(read_leases, services, self.host), LEASES_EVERY_S)
-        self._devices = OnDemand(self._pool, partial(read_devices, services, self.host), DEVICES_EVERY_S)
+        self._screenshots = Screenshots(services, self._threads, self.host)
+        self._leases = OnDemand(self._threads, partial(read_leases, services, self.host), LEASES_EVERY_S)
+        self._devices = OnDemand(self._threads, partial(read_devices, services, self.host), DEVICES_EVERY_S)
         read = partial(read_volumes, services, self.host, self._writer.put)
-        self._volumes = OnDemand(self._pool, read, VOLUMES_EVERY_S)
+        self._volumes = OnDemand(self._threads, read, VOLUMES_EVERY_S)
         self._tools = Tools(
             settings=settings,
-            clock=self._clock,
-            pool=self._pool,
-            pace=Pace(RECONNECTS_PER_S),
-            target=self._roster.target,
+            timer=self._timer,
+            threads=self._threads,
+            rate_limiter=RateLimiter(RECONNECTS_PER_S),
+            target=self._registry.target,
             report=self._writer.put,
             fleet=lambda: len(self._coordinators),
+            collectors=collectors,
+            schedule=PollSchedule(collectors),
+            on_usage=self._on_usage,
         )
         self._unlisten = services.hub.listen(self._hear)
         self._running = False
@@ -101,25 +111,25 @@ class Engine:
     def start(self) -> None:
         """Start everything. Raises Unavailable when the database cannot be read."""
         load_operations()
-        self._read_roster()
+        self._read_registry()
         self._running = True
-        self._clock.start()
+        self._timer.start()
         self._writer.start()
         self._tasks.start()
-        self._clock.every(TICK_S, self._pool.tick)
-        self._clock.every(ROSTER_EVERY_S, partial(self._pool.submit, self._read_roster, slack_s=1.0))
-        self._clock.every(RETENTION_EVERY_S, self._submit_retention)
-        self._clock.every(UPLOADS_EVERY_S, self._submit_uploads)
-        self._clock.every(SEEDS_EVERY_S, partial(self._pool.submit, self._remove_seeds, slack_s=60.0))
-        self._clock.every(VERIFY_EVERY_S, self._submit_verification)
+        self._timer.every(TICK_S, self._threads.tick)
+        self._timer.every(REGISTRY_EVERY_S, partial(self._threads.submit, self._read_registry, slack_s=1.0))
+        self._timer.every(RETENTION_EVERY_S, self._submit_retention)
+        self._timer.every(UPLOADS_EVERY_S, self._submit_uploads)
+        self._timer.every(SEEDS_EVERY_S, partial(self._threads.submit, self._remove_seeds, slack_s=60.0))
+        self._timer.every(VERIFY_EVERY_S, self._submit_verification)
         self._submit_retention()
 
     def stop(self) -> None:
         """Stop everything; what waits for the database is written if that is possible soon."""
         self._running = False
         self._unlisten()
-        self._clock.stop()
-        self._pool.stop()
+        self._timer.stop()
+        self._threads.stop()
         self._tasks.stop()
         for host_id, coordinator in list(self._coordinators.items()):
             coordinator.close()
@@ -133,7 +143,7 @@ class Engine:
 
     def health(self) -> EngineHealth:
         """How the engine is now."""
-        pool, tasks = self._pool.health(), self._tasks.health
+        pool, tasks = self._threads.health(), self._tasks.health
         hosts = Counter(each.state.value for each in list(self._coordinators.values()))
         return EngineHealth(
             running=self._running,
@@ -153,10 +163,10 @@ class Engine:
         if WORK in topics:
             self._tasks.poke()
         if HOSTS in topics:
-            self._pool.submit(partial(self._read_roster, anyway=True))
+            self._threads.submit(partial(self._read_registry, anyway=True))
         for topic in topics:
             if topic.startswith(SCREEN):
-                self._screens.want(topic.removeprefix(SCREEN))
+                self._screenshots.want(topic.removeprefix(SCREEN))
             elif topic.startswith(LEASES):
                 self._leases.want(topic.removeprefix(LEASES))
             elif topic.startswith(VOLUMES):
@@ -164,28 +174,32 @@ class Engine:
             elif topic.startswith(DEVICES):
                 self._devices.want(topic.removeprefix(DEVICES))
 
+    def _on_usage(self, host_id: str, sample: UsageSample) -> None:
+        for listener in self.usage_listeners:
+            listener(host_id, sample)
+
     def _observe(self, report: HostReport, timeout_s: float) -> bool:
         return self._writer.put_and_wait(report, timeout_s)
 
-    def _read_roster(self, *, anyway: bool = False) -> None:
+    def _read_registry(self, *, anyway: bool = False) -> None:
         """Start, reconfigure and close coordinators as the list of hosts, and who owns them, says."""
-        with self._reading_roster:
+        with self._reading_registry:
             try:
-                mark = self._roster.mark()
+                mark = self._registry.mark()
                 changed = anyway or mark != self._mark
                 if changed:
-                    self._entries = self._roster.entries()
+                    self._entries = self._registry.entries()
                 owned = self._ownership.claim(self._entries.keys())
             except Unavailable as error:
                 if not self._running:
                     raise
-                log.warning("roster_waits_for_database", reason=error.code)
+                log.warning("registry_waits_for_database", reason=error.code)
                 return
             self._mark = mark
             if changed or owned != self._coordinators.keys():
                 self._watch({host_id: self._entries[host_id] for host_id in owned})
 
-    def _watch(self, entries: dict[str, Entry]) -> None:
+    def _watch(self, entries: dict[str, RegisteredHost]) -> None:
         """Have a coordinator for each of these hosts, and none for any other."""
         for host_id in self._coordinators.keys() - entries.keys():
             self._coordinators.pop(host_id).close()
@@ -201,7 +215,7 @@ class Engine:
 
     def _submit_uploads(self) -> None:
         """Whoever sent a file may be gone: what was cancelled or left alone is ended here."""
-        self._clock.at(0.0, partial(self._pool.submit, self._end_uploads, slack_s=30.0))
+        self._timer.at(0.0, partial(self._threads.submit, self._end_uploads, slack_s=30.0))
 
     def _end_uploads(self) -> None:
         with suppress(Unavailable):
@@ -213,7 +227,7 @@ class Engine:
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""
-        self._clock.at(0.0, partial(self._pool.submit, self._request_verification, slack_s=30.0))
+        self._timer.at(0.0, partial(self._threads.submit, self._request_verification, slack_s=30.0))
 
     def _request_verification(self) -> None:
         with suppress(Unavailable):
@@ -221,4 +235,4 @@ class Engine:
 
     def _submit_retention(self) -> None:
         job = partial(run_retention, self._services, self._tasks.forget_old, lambda: not self._running)
-        self._clock.at(0.0, partial(self._pool.submit, job, slack_s=60.0))
+        self._timer.at(0.0, partial(self._threads.submit, job, slack_s=60.0))

@@ -1,7 +1,7 @@
 """The engine in a process of its own, so that pages never wait for it to let go of the interpreter.
 
 It is forked before the first thread is started, shares what is imported, and dies with its parent however that
-ends. The two are joined by a Bridge; the engine says how it is twice a second, and silence counts as not running.
+ends. The two are joined by a IpcEndpoint; the engine says how it is twice a second, and silence counts as not running.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from app.core.errors import Unavailable, VigieError
 from app.core.messages import N_
 from app.core.notices import Hub
 from app.db.session import Database
-from app.engine.bridge import Bridge, Message
 from app.engine.engine import Engine
+from app.engine.ipc import IpcEndpoint, Message
 from app.hypervisor import remove_directory, serve_many_threads
 from app.memory import TRIM_EVERY_S, give_back, share_heaps
 
@@ -46,7 +46,7 @@ class EngineProcess:
     def __init__(self, pid: int, end: socket.socket) -> None:
         self.pid = pid
         self._end = end
-        self._bridge: Bridge | None = None
+        self._ipc: IpcEndpoint | None = None
         self._told = threading.Event()
         self._why_not: Message | None = None
         self._health: Mapping[str, object] = {}
@@ -82,8 +82,8 @@ class EngineProcess:
             if not self._stopping:
                 on_end()
 
-        self._bridge = Bridge(hub, self._end, self._hear, ended)
-        self._bridge.start()
+        self._ipc = IpcEndpoint(hub, self._end, self._hear, ended)
+        self._ipc.start()
 
     def wait_until_started(self) -> None:
         """Return once the engine works. Raises Unavailable with the reason when it cannot."""
@@ -104,8 +104,8 @@ class EngineProcess:
     def stop(self) -> None:
         """Ask the process to end, and make sure of it."""
         self._stopping = True
-        if self._bridge is not None:
-            self._bridge.close()
+        if self._ipc is not None:
+            self._ipc.close()
         deadline = time.monotonic() + STOP_S
         while time.monotonic() < deadline:
             with suppress(ChildProcessError):
@@ -133,21 +133,21 @@ class _Child:
         self._hub = Hub()
         self._engine = Engine(Services(settings, self._database, self._hub, vault))
         self._ended = threading.Event()
-        self._bridge = Bridge(self._hub, end, lambda _: None, self._ended.set)
+        self._ipc = IpcEndpoint(self._hub, end, lambda _: None, self._ended.set)
 
     def run(self) -> None:
         """Everything, to the end of the process."""
-        self._bridge.start()
+        self._ipc.start()
         try:
             self._engine.start()
         except VigieError as error:
             told = {**error.texts()._asdict(), "code": error.code}
-            self._bridge.tell({"failed": told})
-            self._bridge.close()
+            self._ipc.tell({"failed": told})
+            self._ipc.close()
             return
         trimmed_at = time.monotonic()
         while True:
-            self._bridge.tell({"health": asdict(self._engine.health())})
+            self._ipc.tell({"health": asdict(self._engine.health())})
             if self._ended.wait(HEALTH_EVERY_S):
                 break
             if time.monotonic() - trimmed_at > TRIM_EVERY_S:

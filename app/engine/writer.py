@@ -2,7 +2,7 @@
 
 The first report after a pause is written at once; those that follow within WINDOW_S share a transaction, and
 within CALM_S when nobody waits for them. When the database takes nothing (locked, full, gone), reports wait,
-shortened by `backlog.settle`, and are written once it does again.
+merged as their collectors say, and are written once it does again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial, reduce
 
 import structlog
 
 from app.access.context import Services
 from app.core.errors import Unavailable
 from app.core.inventory.reports import HostReport
-from app.engine.backlog import is_urgent, settle
 from app.engine.reading_order import ReadingOrder
+from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.merged_report import merge
 from app.inventory.observe import observe, record_changes
 from app.tasks.explain import explain
 
@@ -27,7 +30,7 @@ log = structlog.get_logger(__name__)
 WINDOW_S = 0.1
 CALM_S = 0.5  # the same, while all that waits is usage: transactions cost more than what is in them
 MAX_REPORTS = 100
-SETTLE_ABOVE = 8  # reports of one host
+MERGE_ABOVE = 8  # reports of one host that wait; they would be merged when they are written in any case
 RETRY_S = (0.1, 2.0)
 
 
@@ -41,15 +44,16 @@ class _Waiting:
 class Writer:
     """Writes reports in the order in which each host made them, without what a newer reading has told already.
 
-    Hosts with urgent news come first.
+    Hosts with urgent reports come first.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, collectors: Collectors = COLLECTORS) -> None:
         self._services = services
+        self._collectors = collectors
         self._wake = threading.Condition()
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._in_hand: dict[str, _Waiting] = {}
-        self._order = ReadingOrder()
+        self._order = ReadingOrder(collectors)
         self._stopped = False
         self._failing = False
         self._urgent = False  # somebody waits for what waits
@@ -67,14 +71,25 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def put(self, report: HostReport) -> None:
-        """Have the report written soon."""
-        self._put(report, None)
+    def put(self, report: HostReport, written: threading.Event | None = None) -> None:
+        """Have the report written soon. `written` is set once it was: somebody waits for it."""
+        with self._wake:
+            report = self._order.admit(report)
+            host = self._waiting.setdefault(report.host_id, _Waiting())
+            host.reports.append(report)
+            if len(host.reports) > MERGE_ABOVE:
+                host.reports = self._merged(host.reports)
+            if written is not None:
+                host.written.append(written)
+            if report.urgent or report.state is not None or written is not None:
+                self._urgent = True
+                self._waiting.move_to_end(report.host_id, last=False)
+            self._wake.notify_all()
 
     def put_and_wait(self, report: HostReport, timeout_s: float) -> bool:
         """Have the report written; return whether it was within the time."""
         written = threading.Event()
-        self._put(report, written)
+        self.put(report, written)
         return written.wait(timeout_s)
 
     def forget(self, host_id: str) -> None:
@@ -99,20 +114,6 @@ class Writer:
     def failing(self) -> bool:
         """Whether the last attempt to write failed."""
         return self._failing
-
-    def _put(self, report: HostReport, written: threading.Event | None) -> None:
-        with self._wake:
-            report = self._order.admit(report)
-            host = self._waiting.setdefault(report.host_id, _Waiting())
-            host.reports.append(report)
-            if len(host.reports) > SETTLE_ABOVE:
-                host.reports = settle(host.reports)
-            if written is not None:
-                host.written.append(written)
-            if is_urgent(report) or written is not None:
-                self._urgent = True
-                self._waiting.move_to_end(report.host_id, last=False)
-            self._wake.notify_all()
 
     def _run(self) -> None:
         pause_s = RETRY_S[0]
@@ -183,9 +184,12 @@ class Writer:
 
     def _write(self, reports: list[HostReport]) -> None:
         with self._services.database.begin() as session:
-            changes = observe(session, reports)
+            changes = observe(session, reports, self._collectors)
             explain(session, changes)
             record_changes(session, self._services.hub, changes)
+
+    def _merged(self, reports: Iterable[HostReport]) -> list[HostReport]:
+        return [reduce(partial(merge, merge_parts=self._collectors.merge), reports)]
 
     def _put_back(self) -> None:
         """What was taken goes before what has come since."""
@@ -193,7 +197,7 @@ class Writer:
             for host_id, host in reversed(self._in_hand.items()):
                 newer = self._waiting.pop(host_id, None)
                 if newer is not None:
-                    host.reports = settle(host.reports + newer.reports)
+                    host.reports = self._merged(host.reports + newer.reports)
                     host.written += newer.written
                 self._waiting[host_id] = host
                 self._waiting.move_to_end(host_id, last=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,6 +17,7 @@ from app.db import models
 from app.db.chunks import chunks as chunks
 
 Row = dict[str, Any]
+Shared = TypeVar("Shared")
 
 
 def table(model: type[models.Base]) -> sa.Table:
@@ -38,9 +40,17 @@ class Batch:
         self.now = now
         self.changes = Changes(now)
         self.topics = self.changes.topics
+        self._shared: dict[object, object] = {}
         self._inserts: dict[sa.Table, list[Row]] = defaultdict(list)
         self._updates: dict[tuple[sa.Table, str, str], Row] = defaultdict(dict)
         self._deletes: dict[tuple[sa.Table, str], list[str]] = defaultdict(list)
+
+    def shared(self, kind: Callable[[Session], Shared]) -> Shared:
+        """The one object of this class for the batch, made of its session: for rows that several collectors compare."""
+        found = self._shared.get(kind)
+        if found is None:
+            found = self._shared[kind] = kind(self.session)
+        return cast("Shared", found)
 
     def insert(self, model: type[models.Base], row: Row) -> None:
         """Insert a row; rows of one table must all have the same columns."""

@@ -15,8 +15,8 @@ from app.access.context import Ctx
 from app.core.inventory.conditions import CONDITIONS, ConditionRecord
 from app.core.kinds import Severity
 from app.core.notices import EVENTS
-from app.db.models import Condition, Event
-from app.inventory.batch import chunks
+from app.db.models import Condition, Event, Host, Vm
+from app.inventory.batch import Batch, chunks, table
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 AT_ONCE = 300
@@ -68,6 +68,20 @@ def end(session: Session, held: Collection[Held], now: datetime) -> set[str]:
     remove(session, [each.key for each in held])
     _tell(session, held, now, began=False)
     return {EVENTS, *(each.object_id for each in held)}
+
+
+def end_of_stopped(batch: Batch, code: str, vm_ids: Iterable[str]) -> None:
+    """End a condition that only a running VM can have."""
+    condition, vm, host = table(Condition).c, table(Vm).c, table(Host).c
+    for some in chunks(vm_ids):
+        query = sa.select(
+            condition.object_id, vm.name, condition.subject, condition.params, host.id, host.name
+        )
+        query = query.join(table(Vm), vm.id == condition.object_id)
+        query = query.join(table(Host), host.id == condition.host_id)
+        rows = batch.session.execute(query.where(condition.object_id.in_(some), condition.code == code)).all()
+        over = [Held(code, row[0], row[1], (row[4], row[5]), row[2], row[3]) for row in rows]
+        batch.topics |= end(batch.session, over, batch.now)
 
 
 def remove(session: Session, keys: Iterable[tuple[str, str, str]]) -> None:

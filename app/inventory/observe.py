@@ -15,24 +15,27 @@ from app.core.notices import EVENTS, Hub
 from app.db.models import Event, History
 from app.db.notices import notify
 from app.inventory.batch import Batch, digest_of
-from app.inventory.hosts import observe_hosts
-from app.inventory.merged_report import gather
-from app.inventory.observed_conditions import observe_conditions
-from app.inventory.storage_networks import observe_stock
-from app.inventory.vms.vms import observe_vms
+from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.host_states import observe_hosts
+from app.inventory.merged_report import Reading, merge_by_host
 
 
-def observe(session: Session, reports: Sequence[HostReport]) -> Changes:
+def observe(session: Session, reports: Sequence[HostReport], collectors: Collectors = COLLECTORS) -> Changes:
     """Write what the reports say, in the transaction of `session`: only what changed. Return what that was.
 
     Reports count in their order. Hosts that are no longer registered are passed over. The events and versions are not
     written yet: once it is known who caused them, `record_changes` does that.
     """
     batch = Batch(session, datetime.now(UTC))
-    believed = observe_hosts(batch, gather(reports))
-    observe_vms(batch, believed)
-    observe_stock(batch, believed.values())
-    observe_conditions(batch, believed.values())
+    believed = observe_hosts(batch, merge_by_host(reports, collectors.merge))
+    for collector in collectors:
+        readings = [
+            Reading(each, value)
+            for each in believed
+            if (value := collector.of(each.report.parts)) is not None
+        ]
+        if readings:
+            collector.write(batch, readings)
     batch.write()
     return batch.changes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.context import Services
 from app.config import Settings
 from app.core.errors import DaemonGone, HostError, HostNotAnswering, HostUnreachable
-from app.core.inventory.reports import HostReport
+from app.core.inventory.reports import HostReport, Parts
 from app.core.messages import N_
 from app.hypervisor import Host
 from app.tasks import queue, undo
@@ -230,7 +230,16 @@ class TaskContext:
         if self._stopping.wait(seconds):
             raise Interrupted
 
-    def report(self, **seen: Any) -> None:
-        """As `show`, with the fields of a HostReport, which the last call read. What is gone is so from now on."""
-        began = time.monotonic() if "gone_vms" in seen else self._called_at
-        self._engine.observe(HostReport(self.job.host_id, None, began_s=began, **seen))
+    def report(self, parts: Parts) -> None:
+        """Have what the last call read of the host written into the mirror, so that pages are right when the task ends.
+
+        `parts`: as a collector makes them (`VMS.part(…)`).
+        """
+        self._report(parts, self._called_at)
+
+    def report_gone(self, parts: Parts) -> None:
+        """As `report`; what is gone is so from now on."""
+        self._report(parts, time.monotonic())
+
+    def _report(self, parts: Parts, began_s: float) -> None:
+        self._engine.observe(HostReport(self.job.host_id, None, parts=parts, began_s=began_s, urgent=True))

@@ -21,13 +21,13 @@ from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.access.specs import TokenSpec
 from app.core.hosts.states import HostState
-from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.inventory.reports import HostReport
 from app.core.notices import Hub
 from app.db import migrate, models
 from app.db.session import Database
 from app.logs import set_up_logs
 from app.web import create_web
-from tests.bench.inventory import VMS, add_hosts, run, vm
+from tests.bench.inventory import VMS, add_hosts, listing, run, vm
 
 ROUNDS = 60
 
@@ -38,8 +38,7 @@ def fill(services: Services, count: int) -> list[str]:
 
     def first(number: int) -> HostReport:
         seen = tuple(vm(number, each, definition=True) for each in range(VMS))
-        snapshot = HostSnapshot(vms=seen)
-        return HostReport(ids[number], datetime.now(UTC), HostState.CONNECTED, snapshot=snapshot)
+        return HostReport(ids[number], datetime.now(UTC), HostState.CONNECTED, parts=listing(seen))
 
     run(services, ids, first)
     return ids

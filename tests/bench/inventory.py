@@ -22,7 +22,7 @@ from app.core.access.privileges import Role
 from app.core.hosts.specs import HostQuery
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.inventory.reports import HostReport, HostSnapshot
+from app.core.inventory.reports import HostReport
 from app.core.inventory.specs import TreeQuery
 from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
@@ -32,10 +32,14 @@ from app.core.vms.specs import VmQuery
 from app.core.vms.states import VmState
 from app.db import migrate, models
 from app.db.session import Database
-from app.inventory.observe import observe
+from app.inventory.collectors.usage import USAGE, UsageReading
+from app.inventory.collectors.vms import VMS as VM_COLLECTOR
+from app.inventory.observe import observe, record_changes
+from app.inventory.vms.readings import VmReadings
 from app.services.hosts import hosts
 from app.services.inventory import dashboard, search, tree
 from app.services.vms import vms
+from app.tasks.explain import explain
 
 VMS = 18
 BATCH = 30
@@ -97,6 +101,11 @@ def add_hosts(services: Services, count: int) -> list[str]:
         return [host.id for host in made]
 
 
+def listing(vms: tuple[VmObservation, ...]) -> dict[str, object]:
+    """The part of a report that lists all VMs of a host."""
+    return VM_COLLECTOR.part(VmReadings.listing(vms))
+
+
 def run(services: Services, ids: list[str], make: Callable[[int], HostReport]) -> tuple[float, float]:
     """Seconds of wall and CPU time of observe() over all hosts in batches."""
     wall = cpu = 0.0
@@ -104,7 +113,9 @@ def run(services: Services, ids: list[str], make: Callable[[int], HostReport]) -
         reports = [make(number) for number in range(start, min(start + BATCH, len(ids)))]
         began, used = time.perf_counter(), time.thread_time()
         with services.database.begin() as session:
-            observe(session, services.hub, reports)
+            changes = observe(session, reports)
+            explain(session, changes)
+            record_changes(session, services.hub, changes)
         wall, cpu = wall + time.perf_counter() - began, cpu + time.thread_time() - used
     return wall, cpu
 
@@ -116,13 +127,14 @@ def mirror(services: Services, ids: list[str]) -> None:
 
     def first(n: int) -> HostReport:
         seen = tuple(vm(n, number, definition=True) for number in range(VMS))
-        return HostReport(ids[n], datetime.now(UTC), HostState.CONNECTED, snapshot=HostSnapshot(vms=seen))
+        return HostReport(ids[n], datetime.now(UTC), HostState.CONNECTED, parts=listing(seen))
 
     def poll(values: Usage) -> Callable[[int], HostReport]:
         def make(n: int) -> HostReport:
             seen = tuple(vm(n, number, definition=False) for number in range(VMS))
             used = {each.uuid: values for each in seen if each.state.is_active}
-            return HostReport(ids[n], datetime.now(UTC), snapshot=HostSnapshot(vms=seen), vm_usage=used)
+            parts = listing(seen) | USAGE.part(UsageReading(None, used))
+            return HostReport(ids[n], datetime.now(UTC), parts=parts)
 
         return make
 

@@ -10,6 +10,7 @@ from app.config import Settings
 from app.core.notices import Hub
 from app.db.session import BUSY_TIMEOUT_MS, Database
 from app.engine import Engine
+from app.inventory.collectors.registry import COLLECTORS, Collectors
 from tests.integration.site import Site
 
 MakeSite = Callable[..., Site]
@@ -19,12 +20,15 @@ MakeSite = Callable[..., Site]
 def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
     """Makes a site with these settings; its engine is stopped at the end.
 
-    `busy_timeout_ms` is how long its transactions wait for the lock of the database.
+    `busy_timeout_ms` is how long its transactions wait for the lock of the database; `collectors` are those of its
+    engine.
     """
     made: list[Site] = []
     shutil.copy(empty_sqlite, tmp_path / "vigie.db")
 
-    def make(*, busy_timeout_ms: int = BUSY_TIMEOUT_MS, **settings: object) -> Site:
+    def make(
+        *, busy_timeout_ms: int = BUSY_TIMEOUT_MS, collectors: Collectors = COLLECTORS, **settings: object
+    ) -> Site:
         chosen = Settings(data_dir=tmp_path, lab=True, **settings)  # type: ignore[arg-type]
         services = Services(
             chosen,
@@ -32,7 +36,7 @@ def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
             Hub(),
             Vault(chosen.key_path),
         )
-        engine = Engine(services)
+        engine = Engine(services, collectors)
         engine.start()
         made.append(Site(services, engine))
         return made[-1]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 
 from app.core.hosts.observations import Check, HostFacts
 from app.core.hosts.states import Verdict
-from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.core.storage.observations import PoolObservation
+from app.core.vms.observations import VmObservation
 
 # libvirt 6.0 brought what Vigie builds on (NOWAIT statistics, guest info); 9.0 is what it is tested with.
 OLDEST_LIBVIRT = (6, 0)
@@ -26,8 +27,10 @@ _SWITCH_ON = N_(
 )
 
 
-def report(facts: HostFacts, snapshot: HostSnapshot) -> tuple[Check, ...]:
-    """All checks of a host, in the order in which they are shown."""
+def report(
+    facts: HostFacts, pools: tuple[PoolObservation, ...] | None, vms: Iterable[VmObservation]
+) -> tuple[Check, ...]:
+    """All checks of a host, in the order in which they are shown. `pools`: None when they were not read."""
     return (
         _virtualization(facts),
         _slat(facts),
@@ -37,9 +40,9 @@ def report(facts: HostFacts, snapshot: HostSnapshot) -> tuple[Check, ...]:
         _versions(facts),
         _lock_manager(facts),
         _clock(facts),
-        _space(snapshot.pools),
+        _space(pools),
         _migration(facts),
-        _passthrough(snapshot),
+        _passthrough(vms),
     )
 
 
@@ -228,11 +231,9 @@ def _migration(facts: HostFacts) -> Check:
     )
 
 
-def _passthrough(snapshot: HostSnapshot) -> Check:
+def _passthrough(vms: Iterable[VmObservation]) -> Check:
     key = "passthrough"
-    risky = sorted(
-        vm.name for vm in snapshot.vms or () if vm.definition and vm.definition.cpu_mode == "host-passthrough"
-    )
+    risky = sorted(vm.name for vm in vms if vm.definition and vm.definition.cpu_mode == "host-passthrough")
     if not risky:
         return _pass(key, N_("No VM is tied to this host's exact processor."))
     return _warn(

@@ -13,7 +13,7 @@ from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmG
 from app.core.hosts.capabilities import Offers
 from app.core.hosts.observations import FileLook, HostCounters, HostFacts
 from app.core.hosts.states import Transport
-from app.core.inventory.reports import Hint, HostSnapshot
+from app.core.inventory.reports import Hint
 from app.core.inventory.usage import UsageSample
 from app.core.networks.observations import NetworkObservation
 from app.core.storage.observations import PoolObservation
@@ -124,22 +124,15 @@ class Host:
         """What VMs can have on this host; None where it cannot be told."""
         return facts.read_offers(self._wiring.watch)
 
-    def read_vms(self) -> HostSnapshot:
-        """All VMs with definitions, and whose they are: the machine's UUID."""
-        watch = self._wiring.watch
-        return HostSnapshot(libvirt_uuid=facts.read_uuid(watch), vms=listing.read_vms(watch))
+    def read_uuid(self) -> str:
+        """The UUID that libvirt gives the machine."""
+        return facts.read_uuid(self._wiring.watch)
 
-    def read_all(self) -> HostSnapshot:
-        """VMs, pools and networks."""
-        vms, stock = self.read_vms(), self.read_stock()
-        return replace(stock, vms=vms.vms, libvirt_uuid=vms.libvirt_uuid)
+    def read_vms(self) -> tuple[VmObservation, ...]:
+        """All VMs with definitions."""
+        return listing.read_vms(self._wiring.watch)
 
-    def read_stock(self) -> HostSnapshot:
-        """Pools without volumes, and networks."""
-        watch = self._wiring.watch
-        return HostSnapshot(pools=list_pools(watch, volumes=False), networks=list_networks(watch))
-
-    def poll(self) -> tuple[HostSnapshot, UsageSample]:
+    def poll(self) -> tuple[tuple[VmObservation, ...], UsageSample]:
         """States of all VMs, without definitions, and counters; four round trips, or seven.
 
         Whether VMs are persistent, start with the host or are saved is asked when a state changed, after
@@ -162,7 +155,7 @@ class Host:
         except HypervisorRefused as error:
             if not errors.is_unreadable(error):
                 raise
-        return HostSnapshot(vms=vms), sample
+        return vms, sample
 
     def booted_at(self) -> int | None:
         """About when the host was booted, in seconds since 1970; None where it cannot be told."""

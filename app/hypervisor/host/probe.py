@@ -12,7 +12,6 @@ from app.core.errors import HostError, HostUnreachable, IdentityUnconfirmed, Una
 from app.core.hosts.compatibility import report
 from app.core.hosts.endpoints import Endpoint
 from app.core.hosts.observations import Check, HostFacts
-from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.hypervisor.host.host import Host, see_identity
 from app.hypervisor.transport.targets import Target
@@ -29,7 +28,7 @@ class HostProbe:
     endpoint: Endpoint
     fingerprint: str | None
     facts: HostFacts
-    snapshot: HostSnapshot
+    vm_count: int
     checks: tuple[Check, ...]
 
 
@@ -111,5 +110,5 @@ class HostProber:
             target, connect_deadline_s=self._connect_deadline_s, call_deadline_s=self._call_deadline_s
         )
         with closing(host):
-            facts, snapshot = host.read_facts(), host.read_all()
-        return HostProbe(target.endpoint, target.fingerprint, facts, snapshot, report(facts, snapshot))
+            facts, vms, pools = host.read_facts(), host.read_vms(), host.read_pools(volumes=False)
+        return HostProbe(target.endpoint, target.fingerprint, facts, len(vms), report(facts, pools, vms))

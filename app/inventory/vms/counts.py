@@ -11,7 +11,7 @@ from app.core.messages import N_
 from app.core.vms.states import VmState
 from app.db import models
 from app.inventory.batch import Batch, chunks, table
-from app.inventory.merged_report import News
+from app.inventory.vms.readings import VmReading
 
 
 def recount(batch: Batch, host_ids: Iterable[str]) -> None:
@@ -28,16 +28,16 @@ def recount(batch: Batch, host_ids: Iterable[str]) -> None:
             batch.topics.add(host_id)
 
 
-def tell_first_readings(batch: Batch, news: Iterable[News]) -> None:
+def tell_first_readings(batch: Batch, readings: Iterable[VmReading]) -> None:
     """One event for each host that was read for the first time, in place of one for each of its VMs."""
-    for each in news:
-        if each.first and each.has_definitions:
+    for each in readings:
+        if each.merged.first and each.value.has_definitions:
             batch.tell(
                 "host.read",
                 N_("Host %(name)s was read for the first time: %(count)s VMs."),
-                {"name": each.host_name, "count": len(each.listed)},
+                {"name": each.merged.host_name, "count": len(each.value.listed)},
                 object_kind=ObjectKind.HOST,
                 object_id=each.host_id,
-                object_name=each.host_name,
+                object_name=each.merged.host_name,
                 host=each.host,
             )

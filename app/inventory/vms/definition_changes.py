@@ -14,12 +14,12 @@ from app.core.messages import N_
 from app.core.vms.observations import VmDefinition
 from app.db import models
 from app.inventory.batch import Batch, Row, chunks, table
-from app.inventory.merged_report import News
 from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed
 from app.inventory.vms.events import Change, tell_vm
-from app.inventory.vms.rows import Copy
+from app.inventory.vms.readings import VmReading
+from app.inventory.vms.rows import VmRow
 
-Defined = tuple[News, Copy, VmDefinition, VmDefinition | None]
+Defined = tuple[VmReading, VmRow, VmDefinition, VmDefinition | None]
 """A definition, and of a running VM that was read by itself the saved one: what it is after its next power-off."""
 CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
 APPLIED = Change("vm.applied", N_("VM %(name)s has what waited for its power-off: %(parts)s."))
@@ -37,7 +37,7 @@ def write_definitions(
     """
     definition = table(models.VmDefinition).c
     digests: dict[str, tuple[str, str | None]] = {}
-    for some in chunks(copy.id for _, copy, _, _ in defined):
+    for some in chunks(vm_row.id for _, vm_row, _, _ in defined):
         query = sa.select(definition.vm_id, definition.digest, definition.saved_digest)
         rows = batch.session.execute(query.where(definition.vm_id.in_(some)))
         digests |= {row.vm_id: (row.digest, row.saved_digest) for row in rows}
@@ -50,34 +50,34 @@ def write_definitions(
         definition.saved_xml,
         definition.saved_parsed,
     )
-    for some in chunks(copy.id for _, copy, _, _ in changed if copy.id in digests):
+    for some in chunks(vm_row.id for _, vm_row, _, _ in changed if vm_row.id in digests):
         stored = sa.select(*columns).where(definition.vm_id.in_(some))
         before |= {row.vm_id: row for row in batch.session.execute(stored)}
-    for news, copy, new, saved in changed:
-        columns_of = hardware_columns(new, sizes.get(news.host_id, {}), places.get(news.host_id, ()))
+    for reading, vm_row, new, saved in changed:
+        columns_of = hardware_columns(new, sizes.get(reading.host_id, {}), places.get(reading.host_id, ()))
         stored_columns = _columns(new, saved)
         if saved is not None or not is_live(new.xml):
             columns_of["pending"] = bool(stored_columns["pending"])
-        batch.update(models.Vm, copy.id, columns_of)
-        batch.topics.add(copy.id)
-        row = before.get(copy.id)
+        batch.update(models.Vm, vm_row.id, columns_of)
+        batch.topics.add(vm_row.id)
+        row = before.get(vm_row.id)
         if row is None:
-            batch.insert(models.VmDefinition, {"vm_id": copy.id, "read_at": batch.now} | stored_columns)
+            batch.insert(models.VmDefinition, {"vm_id": vm_row.id, "read_at": batch.now} | stored_columns)
         else:
-            _replace(batch, news, copy, stored_columns, row)
-    return {copy.id for _, copy, _, _ in changed}
+            _replace(batch, reading, vm_row, stored_columns, row)
+    return {vm_row.id for _, vm_row, _, _ in changed}
 
 
-def only_saved(session: Session, told: Iterable[tuple[News, Mapping[str, Copy]]]) -> list[Defined]:
+def only_saved(session: Session, told: Iterable[tuple[VmReading, Mapping[str, VmRow]]]) -> list[Defined]:
     """Saved definitions that came without the running ones, each with the running one that is stored.
 
     Those that are stored already are left out, and those of VMs that are not known to run.
     """
     wanted = {
-        copy.id: (news, copy, saved)
-        for news, copies in told
-        for uuid, saved in news.saved.items()
-        if (copy := copies.get(uuid)) is not None and not copy.gone and not copy.new
+        vm_row.id: (reading, vm_row, saved)
+        for reading, rows in told
+        for uuid, saved in reading.value.saved.items()
+        if (vm_row := rows.get(uuid)) is not None and not vm_row.gone and not vm_row.new
     }
     stored = table(models.VmDefinition).c
     found: list[Defined] = []
@@ -87,8 +87,8 @@ def only_saved(session: Session, told: Iterable[tuple[News, Mapping[str, Copy]]]
         query = sa.select(stored.vm_id, stored.xml, stored.parsed).where(stored.vm_id.in_(other))
         for row in session.execute(query):
             if is_live(row.xml):
-                news, copy, saved = wanted[row.vm_id]
-                found.append((news, copy, replace(load(row.parsed), xml=row.xml), saved))
+                reading, vm_row, saved = wanted[row.vm_id]
+                found.append((reading, vm_row, replace(load(row.parsed), xml=row.xml), saved))
     return found
 
 
@@ -124,7 +124,7 @@ def _columns(new: VmDefinition, saved: VmDefinition | None) -> Row:
     return row | {"pending": differences(now, later, live=True)}
 
 
-def _replace(batch: Batch, news: News, copy: Copy, columns: Row, stored: sa.Row[Any]) -> None:
+def _replace(batch: Batch, reading: VmReading, vm_row: VmRow, columns: Row, stored: sa.Row[Any]) -> None:
     """Write another definition over the stored one, and say what changed."""
     live, was_live = is_live(columns["xml"]), is_live(stored.xml)
     later = columns["saved_parsed"]
@@ -133,20 +133,20 @@ def _replace(batch: Batch, news: News, copy: Copy, columns: Row, stored: sa.Row[
     if live and later is None:
         for name in ("saved_digest", "saved_xml", "saved_parsed", "pending"):
             del row[name]
-    batch.update(models.VmDefinition, copy.id, row, by="vm_id")
+    batch.update(models.VmDefinition, vm_row.id, row, by="vm_id")
     parts = differences(stored.parsed, columns["parsed"], live=was_live or live)
     if was_live and not live and stored.saved_parsed is not None:
         # What was saved before takes effect; only what differs from that was changed by somebody.
         changed = differences(stored.saved_parsed, columns["parsed"], live=False)
         applied = [each for each in parts if each not in changed]
         if applied:
-            tell_vm(batch, news, copy.id, copy.name, APPLIED, parts=applied)
+            tell_vm(batch, reading.host, vm_row.id, vm_row.name, APPLIED, parts=applied)
         parts = changed
     if later is not None and stored.saved_parsed is not None:
         parts += [each for each in differences(stored.saved_parsed, later, live=False) if each not in parts]
     if parts:
-        tell_vm(batch, news, copy.id, copy.name, CHANGED, parts=parts)
+        tell_vm(batch, reading.host, vm_row.id, vm_row.name, CHANGED, parts=parts)
     lasting_before = stored.saved_xml or (None if was_live else stored.xml)
     lasting = columns["saved_xml"] or (None if live else columns["xml"])
     if lasting_before and lasting and lasting_before != lasting:
-        batch.version(ObjectKind.VM, copy.id, news.host_id, lasting_before, lasting)
+        batch.version(ObjectKind.VM, vm_row.id, reading.host_id, lasting_before, lasting)

@@ -12,35 +12,43 @@ from app.db import models
 from app.inventory import conditions
 from app.inventory.batch import Batch, chunks, table
 from app.inventory.conditions import Held
-from app.inventory.merged_report import News
-from app.inventory.vms.rows import Copy
+from app.inventory.vms.readings import VmReading
+from app.inventory.vms.rows import VmRow
 
 Key = tuple[str, str, str]
 
 
-def about_other_host(code: str, copy: Copy, there: tuple[str, str], *, observer: str) -> Held:
+def about_other_host(code: str, vm_row: VmRow, there: tuple[str, str], *, observer: str) -> Held:
     """A condition of a VM about another host (id and name); `observer`: the host whose readings tell whether it holds."""
     return Held(
-        code, copy.id, copy.name, (copy.host_id, copy.host_name), there[0], {"other": there[1]}, observer
+        code,
+        vm_row.id,
+        vm_row.name,
+        (vm_row.host_id, vm_row.host_name),
+        there[0],
+        {"other": there[1]},
+        observer,
     )
 
 
 def observe_elsewhere(
     batch: Batch,
-    news: Mapping[str, News],
-    here: Mapping[str, Mapping[str, Copy]],
-    twins: Mapping[str, Sequence[Copy]],
+    readings: Mapping[str, VmReading],
+    here: Mapping[str, Mapping[str, VmRow]],
+    twins: Mapping[str, Sequence[VmRow]],
     began: Collection[Held],
     over: Collection[Held],
 ) -> None:
     """Write what began and what is over of conditions about other hosts; all rows must be written.
 
-    `began` and `over`: what the pass over the news found out itself.
+    `began` and `over`: what the pass over the readings found out itself.
     """
-    now = {held.key: held for held in began} | _defined(news, here, twins)
-    held_before = _observed_on(batch, news)
+    now = {held.key: held for held in began} | _defined(readings, here, twins)
+    held_before = _observed_on(batch, readings)
     ended = {held.key: held for held in over} | {
-        key: held for key, (held, uuid) in held_before.items() if key not in now and _speaks(news, held, uuid)
+        key: held
+        for key, (held, uuid) in held_before.items()
+        if key not in now and _speaks(readings, held, uuid)
     }
     known = set(held_before) | _known_twice(batch, {held.object_id for held in (*began, *over)})
     batch.topics |= conditions.end(
@@ -52,12 +60,14 @@ def observe_elsewhere(
 
 
 def _defined(
-    news: Mapping[str, News], here: Mapping[str, Mapping[str, Copy]], twins: Mapping[str, Sequence[Copy]]
+    readings: Mapping[str, VmReading],
+    here: Mapping[str, Mapping[str, VmRow]],
+    twins: Mapping[str, Sequence[VmRow]],
 ) -> dict[Key, Held]:
     """VMs that hosts list as off, and that have their row on another host."""
     found: dict[Key, Held] = {}
-    for each in news.values():
-        for uuid, vm in each.listed.items():
+    for each in readings.values():
+        for uuid, vm in each.value.listed.items():
             if uuid in here[each.host_id] or vm.is_migration_target or vm.state.is_active:
                 continue
             row = next((twin for twin in twins.get(uuid, ()) if not twin.gone), None)
@@ -67,13 +77,12 @@ def _defined(
     return found
 
 
-def _speaks(news: Mapping[str, News], held: Held, uuid: str) -> bool:
-    """Whether the news of the host that a condition is about say anything of the VM."""
-    each = news[held.subject]
-    return each.complete or uuid in each.listed or uuid in each.gone
+def _speaks(readings: Mapping[str, VmReading], held: Held, uuid: str) -> bool:
+    """Whether the reading of the host that a condition is about says anything of the VM."""
+    return readings[held.subject].value.speaks_of(uuid)
 
 
-def _observed_on(batch: Batch, news: Mapping[str, News]) -> dict[Key, tuple[Held, str]]:
+def _observed_on(batch: Batch, readings: Mapping[str, VmReading]) -> dict[Key, tuple[Held, str]]:
     """What held so far because of what these hosts have, each with the VM's UUID."""
     condition, vm, host = table(models.Condition), table(models.Vm), table(models.Host)
     query: sa.Select[Any] = sa.select(
@@ -82,7 +91,7 @@ def _observed_on(batch: Batch, news: Mapping[str, News]) -> dict[Key, tuple[Held
     query = query.join(vm, vm.c.id == condition.c.object_id).join(host, host.c.id == vm.c.host_id)
     codes = (DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE)
     found: dict[Key, tuple[Held, str]] = {}
-    for some in chunks(news):
+    for some in chunks(readings):
         rows = batch.session.execute(query.where(condition.c.host_id.in_(some), condition.c.code.in_(codes)))
         for row in rows:
             held = Held(

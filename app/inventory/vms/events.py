@@ -8,7 +8,6 @@ from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.vms.states import VmState
 from app.inventory.batch import Batch
-from app.inventory.merged_report import News
 
 _STOPPED = {
     "shutdown": N_("VM %(name)s was shut down."),
@@ -56,16 +55,16 @@ def state_change(before: VmState, after: VmState, reason: str | None) -> Change 
 
 
 def tell_vm(
-    batch: Batch, news: News, vm_id: str, name: str, change: Change, **params: str | list[str]
+    batch: Batch, host: tuple[str, str], vm_id: str, name: str, change: Change, **params: str | list[str]
 ) -> None:
-    """Write the event of a VM on the host that the news are of. A parameter that is a list holds message ids."""
+    """Write the event of a VM on a host (id and name). A parameter that is a list holds message ids."""
     batch.tell(
         change.kind,
         change.message,
-        {"name": name, "host": news.host_name, **params},
+        {"name": name, "host": host[1], **params},
         object_kind=ObjectKind.VM,
         object_id=vm_id,
         object_name=name,
-        host=news.host,
+        host=host,
         severity=change.severity,
     )

@@ -11,24 +11,24 @@ from app.core.vms.observations import GuestInfo
 from app.core.vms.states import VmState
 from app.db import models
 from app.inventory.batch import Batch, Row, chunks, table
-from app.inventory.merged_report import News
-from app.inventory.vms.rows import Copy
+from app.inventory.merged_report import Reading
+from app.inventory.vms.definitions import refresh_search
+from app.inventory.vms.readings import VmReading
+from app.inventory.vms.rows import VmRow, VmRows
 
 MAX_TEXT = 255
 MAX_ADDRESSES = 64
 SILENT: Row = {"agent_connected": False, "addresses": []}  # what is known of a guest that does not run
 
 
-def observe_guests(batch: Batch, pairs: Iterable[tuple[News, Mapping[str, Copy]]]) -> set[str]:
-    """Write what the guests say now; return the ids of the VMs for which it is something else than before.
-
-    An answer that comes after its VM has stopped is too late.
-    """
+def observe_guests(batch: Batch, readings: Iterable[Reading[Mapping[str, GuestInfo]]]) -> None:
+    """Write what guests said, by the UUID of the VM. An answer that comes after its VM has stopped is too late."""
+    told = {each.host_id: each.value for each in readings}
     wanted = {
-        copy.id: _columns(info)
-        for news, copies in pairs
-        for uuid, info in news.guests.items()
-        if (copy := copies.get(uuid)) is not None and runs(copy)
+        vm_row.id: _columns(info)
+        for host_id, rows in batch.shared(VmRows).of(told).items()
+        for uuid, info in told[host_id].items()
+        if (vm_row := rows.get(uuid)) is not None and runs(vm_row)
     }
     changed: set[str] = set()
     vm = table(models.Vm).c
@@ -40,15 +40,16 @@ def observe_guests(batch: Batch, pairs: Iterable[tuple[News, Mapping[str, Copy]]
                 batch.update(models.Vm, vm_id, wanted[vm_id])
                 changed.add(vm_id)
     batch.topics |= changed
-    return changed
+    batch.write()
+    refresh_search(batch, changed)
 
 
-def runs(copy: Copy) -> bool:
+def runs(vm_row: VmRow) -> bool:
     """Whether there is a guest that can say something."""
-    return not copy.gone and VmState(copy.state).is_active
+    return not vm_row.gone and VmState(vm_row.state).is_active
 
 
-def silence_stopped(batch: Batch, news: Iterable[News]) -> set[str]:
+def silence_stopped(batch: Batch, readings: Iterable[VmReading]) -> set[str]:
     """Forget addresses that VMs which do not run still have, on hosts that were read completely; return their ids.
 
     Who stops is silenced at once; this is for rows that an older version or a lost moment left.
@@ -58,7 +59,7 @@ def silence_stopped(batch: Batch, news: Iterable[News]) -> set[str]:
     active = [state.value for state in VmState if state.is_active]
     kept = sa.cast(vm.addresses, sa.Text) != "[]"
     silenced: set[str] = set()
-    for some in chunks(each.host_id for each in news if each.has_definitions):
+    for some in chunks(each.host_id for each in readings if each.value.has_definitions):
         query = sa.select(vm.id).where(vm.host_id.in_(some), vm.state.not_in(active), kept)
         silenced.update(row.id for row in batch.session.execute(query))
     for vm_id in silenced:

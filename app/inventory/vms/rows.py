@@ -17,12 +17,12 @@ from app.db import models
 from app.inventory.batch import chunks, table
 from app.inventory.usage import COLUMNS as USAGE
 
-# What each listing says of a VM, in this order in `Copy.seen`.
+# What each listing says of a VM, in this order in `VmRow.seen`.
 SEEN = ("name", "state", "state_reason", "domain_id", "persistent", "autostart", "has_managed_save")
 
 
 @dataclass(slots=True)
-class Copy:
+class VmRow:
     """A VM's row on a host. `gone`: its host does not list it. `new`, `moved`: this batch inserts or moves it."""
 
     id: str
@@ -68,8 +68,8 @@ class Copy:
         """Whether it starts with the host."""
         return bool(self.seen[5])
 
-    def as_seen(self, vm: VmObservation) -> Copy:
-        """The copy with what a listing says of it."""
+    def as_seen(self, vm: VmObservation) -> VmRow:
+        """The row with what a listing says of it."""
         return replace(self, seen=observed(vm))
 
 
@@ -98,10 +98,10 @@ def _columns() -> list[sa.Column[Any]]:
     ]
 
 
-def _copy(row: sa.Row[*tuple[Any, ...]]) -> Copy:
+def _vm_row(row: sa.Row[*tuple[Any, ...]]) -> VmRow:
     seen_end = 3 + len(SEEN)
     usage_end = seen_end + 1 + len(USAGE)
-    return Copy(
+    return VmRow(
         row[0],
         row[1],
         row[-2],
@@ -115,29 +115,37 @@ def _copy(row: sa.Row[*tuple[Any, ...]]) -> Copy:
     )
 
 
-def load_copies(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str, Copy]]:
-    """The VM rows of these hosts: by host, then by UUID."""
-    found: dict[str, dict[str, Copy]] = {host_id: {} for host_id in host_ids}
+def _query() -> sa.Select[Any]:
     vm, host = table(models.Vm), table(models.Host)
-    query: sa.Select[Any] = sa.select(
+    found: sa.Select[Any] = sa.select(
         *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.state
     )
-    for some in chunks(found):
-        for row in session.execute(query.join_from(vm, host).where(vm.c.host_id.in_(some))):
-            found[row[1]][row[2]] = _copy(row)
-    return found
+    return found.join_from(vm, host)
 
 
-def load_twins(
-    session: Session, uuids: Iterable[str], here: dict[str, dict[str, Copy]]
-) -> dict[str, list[Copy]]:
-    """All rows with these UUIDs; those of the hosts in `here` are the same objects as there."""
-    found: dict[str, list[Copy]] = defaultdict(list)
-    vm, host = table(models.Vm), table(models.Host)
-    query: sa.Select[Any] = sa.select(
-        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.state
-    )
-    for some in chunks(uuids):
-        for row in session.execute(query.join_from(vm, host).where(vm.c.uuid.in_(some))):
-            found[row[2]].append(here.get(row[1], {}).get(row[2]) or _copy(row))
-    return found
+class VmRows:
+    """The VM rows of the hosts of a batch, each read once. Whoever changes a row changes it here, too."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._known: dict[str, dict[str, VmRow]] = {}
+
+    def of(self, host_ids: Iterable[str]) -> dict[str, dict[str, VmRow]]:
+        """Those of these hosts: by host, then by UUID."""
+        wanted = list(host_ids)
+        new = [host_id for host_id in wanted if host_id not in self._known]
+        self._known |= {host_id: {} for host_id in new}
+        host = table(models.Vm).c.host_id
+        for some in chunks(new):
+            for row in self._session.execute(_query().where(host.in_(some))):
+                self._known[row[1]][row[2]] = _vm_row(row)
+        return {host_id: self._known[host_id] for host_id in wanted}
+
+    def with_uuids(self, uuids: Iterable[str]) -> dict[str, list[VmRow]]:
+        """Those of any host with these UUIDs; rows that are known already are the same objects."""
+        found: dict[str, list[VmRow]] = defaultdict(list)
+        uuid = table(models.Vm).c.uuid
+        for some in chunks(uuids):
+            for row in self._session.execute(_query().where(uuid.in_(some))):
+                found[row[2]].append(self._known.get(row[1], {}).get(row[2]) or _vm_row(row))
+        return found

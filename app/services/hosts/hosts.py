@@ -96,7 +96,7 @@ def check_host(services: Services, actor: Actor, translate: Translate, target: H
             hypervisor_version=probe.facts.hypervisor_version,
             cpus=probe.facts.cpus,
             memory_bytes=probe.facts.memory_bytes,
-            vm_count=len(probe.snapshot.vms or ()),
+            vm_count=probe.vm_count,
             checks=check_records(ctx, probe.checks),
             already_host=_same_machine(ctx, _machine(probe)),
         )

@@ -78,7 +78,7 @@ class ChangeNetwork(NetworkOperation[ChangeNetworkParameters]):
         if on is not None and on is not seen.autostart:
             context.call(lambda host: host.networks.set_autostart(uuid, on))
         networks = show(context)
-        found = next((each for each in networks.networks or () if each.uuid == uuid), None)
+        found = next((each for each in networks if each.uuid == uuid), None)
         if found is not None and found.live_xml is not None:
             return Outcome(
                 N_("The definition is changed; a part of it counts after the network restarts."),

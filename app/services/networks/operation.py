@@ -7,13 +7,14 @@ from sqlalchemy.orm import Session
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
-from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.core.networks.networks import NetworkPlan
+from app.core.networks.observations import NetworkObservation
 from app.core.vms.states import VmState
 from app.db.models import Host, Network
 from app.hypervisor.networks.networks import Seen
 from app.hypervisor.xml.networks.networks import read_plan
+from app.inventory.collectors.networks import NETWORKS
 from app.services.hosts.checks import require_workable
 from app.services.networks.network_users import users_of
 from app.services.networks.networks import in_use
@@ -117,8 +118,8 @@ def refuse_connected(context: TaskContext, uuid: str) -> None:
         )
 
 
-def show(context: TaskContext) -> HostSnapshot:
+def show(context: TaskContext) -> tuple[NetworkObservation, ...]:
     """Have the networks of the host read and written, so that pages are right when the task ends."""
-    snapshot = HostSnapshot(networks=context.call(lambda host: host.networks.read()))
-    context.report(snapshot=snapshot)
-    return snapshot
+    networks = context.call(lambda host: host.networks.read())
+    context.report(NETWORKS.part(networks))
+    return networks

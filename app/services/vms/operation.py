@@ -15,6 +15,8 @@ from app.core.hosts.states import HostMode
 from app.core.messages import N_
 from app.core.vms.observations import VmObservation
 from app.db.models import Host, Vm
+from app.inventory.collectors.vms import VMS
+from app.inventory.vms.readings import VmReadings
 from app.tasks.context import LOOK_EVERY_S, TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.operation import Location, Operation, P, Plan, Touch
@@ -75,4 +77,4 @@ class RunningVm:
 
     def show(self, vm: VmObservation | None = None) -> None:
         """Have the VM as it is written into the mirror, so that pages are right when the task ends."""
-        self._context.report(vms=(vm or self.look(),))
+        self._context.report(VMS.part(VmReadings.single(vm or self.look())))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.core.notices import Hub
-from app.engine.bridge import MAX_TOPICS, Bridge
+from app.engine.ipc import MAX_TOPICS, IpcEndpoint
 from app.lab.lab import Lab
 from app.lab.registration import make_administrator
 from app.lab.rest import Rest
@@ -99,11 +99,12 @@ def test_notices_cross_in_both_directions_and_do_not_come_back() -> None:
     for hub, into in zip(hubs, heard, strict=True):
         hub.listen(into.update)
     ended = threading.Event()
-    bridges = [
-        Bridge(hub, end, lambda _: None, ended.set) for hub, end in zip(hubs, (ours, theirs), strict=True)
+    endpoints = [
+        IpcEndpoint(hub, end, lambda _: None, ended.set)
+        for hub, end in zip(hubs, (ours, theirs), strict=True)
     ]
-    for bridge in bridges:
-        bridge.start()
+    for endpoint in endpoints:
+        endpoint.start()
     many = {f"vm_{number}" for number in range(3 * MAX_TOPICS)}
     hubs[0].publish(many)
     eventually(lambda: heard[1] == many, 5)
@@ -112,21 +113,21 @@ def test_notices_cross_in_both_directions_and_do_not_come_back() -> None:
     heard[1].clear()
     time.sleep(0.1)
     assert heard[1] == set()
-    bridges[0].close()
+    endpoints[0].close()
     assert ended.wait(2)
 
 
 def test_publishing_never_waits_for_a_process_that_does_not_listen() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     hub, heard = Hub(), set[str]()
-    bridge = Bridge(hub, ours, lambda _: None, lambda: None)
-    bridge.start()
+    endpoint = IpcEndpoint(hub, ours, lambda _: None, lambda: None)
+    endpoint.start()
     for number in range(50_000):
         hub.publish([f"vm_{number:012}"])
     other = Hub()
     other.listen(heard.update)
-    late = Bridge(other, theirs, lambda _: None, lambda: None)
+    late = IpcEndpoint(other, theirs, lambda _: None, lambda: None)
     late.start()
     eventually(lambda: len(heard) == 50_000, 10)
-    bridge.close()
+    endpoint.close()
     late.close()

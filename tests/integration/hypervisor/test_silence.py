@@ -80,7 +80,7 @@ def test_frozen_daemon_during_a_call(fresh_lab: Lab, open_host: OpenHost, transp
     opened.host.ping()
     lab_host.freeze()
     with at_deadline():
-        opened.host.read_all()
+        opened.host.read_vms()
     assert not opened.host.is_open
     wait_for(lambda: len(opened.lost) == 1, "loss")
     assert isinstance(opened.lost[0], HostNotAnswering)

@@ -36,13 +36,12 @@ def test_lists_and_controls(fresh_lab: Lab, open_host: OpenHost, transport: str)
     guest = lab_host.create_guest("alpha", boots=False)
     host = open_host(TRANSPORTS[transport](lab_host)).host
 
-    snapshot = host.read_all()
-    assert snapshot.vms is not None
-    assert [(vm.name, vm.uuid, vm.state) for vm in snapshot.vms] == [("alpha", guest.uuid, VmState.SHUTOFF)]
-    assert {pool.name for pool in snapshot.pools or ()} == {"local", "shared"}
-    assert [(net.name, net.active, net.dhcp) for net in snapshot.networks or ()] == [("default", True, True)]
+    vms = host.read_vms()
+    assert [(vm.name, vm.uuid, vm.state) for vm in vms] == [("alpha", guest.uuid, VmState.SHUTOFF)]
+    assert {pool.name for pool in host.read_pools(volumes=False)} == {"local", "shared"}
+    assert [(net.name, net.active, net.dhcp) for net in host.read_networks()] == [("default", True, True)]
 
-    uuid = snapshot.vms[0].uuid
+    uuid = vms[0].uuid
     states = []
     for verb in (host.start, host.pause, host.resume, host.reset, host.save, host.restore, host.force_off):
         verb(uuid)
@@ -72,14 +71,12 @@ def test_much_data_reaches_a_volume_and_comes_back(
 def test_simulated_hosts(make_fleet: Callable[..., Fleet], open_host: OpenHost) -> None:
     fleet = make_fleet(3)
     host = open_host(simulated_target(fleet, 2)).host
-    snapshot, sample = host.poll()
-    assert snapshot.vms is not None
-    assert len(snapshot.vms) == 18
-    assert sum(vm.state is VmState.RUNNING for vm in snapshot.vms) == 13
+    vms, sample = host.poll()
+    assert len(vms) == 18
+    assert sum(vm.state is VmState.RUNNING for vm in vms) == 13
     assert len(sample.vms) == 14
-    full = host.read_all()
-    assert {pool.name for pool in full.pools or ()} == {"local", "shared"}
-    assert all(vm.definition and vm.definition.disks and vm.definition.nics for vm in full.vms or ())
+    assert {pool.name for pool in host.read_pools(volumes=False)} == {"local", "shared"}
+    assert all(vm.definition and vm.definition.disks and vm.definition.nics for vm in host.read_vms())
     volumes = {pool.name: pool.volumes for pool in host.read_pools(volumes=True)}
     assert len(volumes["local"] or ()) == 18
 

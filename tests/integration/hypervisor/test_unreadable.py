@@ -8,7 +8,7 @@ import pytest
 from app.core.errors import HypervisorRefused
 from app.core.hosts.endpoints import make_endpoint
 from app.core.hosts.states import Transport
-from app.hypervisor import Target
+from app.hypervisor import Host, Target
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from tests.integration.hypervisor.garbler import Garbler
@@ -56,9 +56,9 @@ def test_a_vm_with_a_name_that_is_no_text_hides_no_other(
     strange = lab_host.create_guest("unreadable-name", start=True, boots=False)
     plain = lab_host.create_guest("plain", start=True, boots=False)
     host = open_host(garble(lab_host, "unreadable-name")).host
-    for vms in (host.read_vms().vms or (), host.poll()[0].vms or ()):
+    for vms in (host.read_vms(), host.poll()[0]):
         assert {(vm.uuid, vm.name) for vm in vms} == {(strange.uuid, strange.uuid), (plain.uuid, "plain")}
-    assert {vm.name for vm in host.read_vms().vms or () if vm.definition} == {"plain"}
+    assert {vm.name for vm in host.read_vms() if vm.definition} == {"plain"}
     assert host.read_vm(strange.uuid or "").name == strange.uuid
     assert host.is_open
 
@@ -68,15 +68,17 @@ def test_a_pool_or_network_with_such_a_name_hides_no_other(
     fresh_lab: Lab, open_host: OpenHost, garble: Garble, word: str
 ) -> None:
     lab_host = fresh_lab.hosts[0]
-    whole = open_host(local_target(lab_host)).host.read_stock()
-    stock = open_host(garble(lab_host, word)).host.read_stock()
+    whole, garbled = open_host(local_target(lab_host)).host, open_host(garble(lab_host, word)).host
 
-    def names(things: object) -> set[str]:
-        return {each.name for each in things or ()}  # type: ignore[attr-defined]
+    def pools(host: Host) -> set[str]:
+        return {each.name for each in host.read_pools(volumes=False)}
 
-    assert word in names(whole.pools) | names(whole.networks)
-    assert names(stock.pools) == names(whole.pools) - {word}
-    assert names(stock.networks) == names(whole.networks) - {word}
+    def networks(host: Host) -> set[str]:
+        return {each.name for each in host.read_networks()}
+
+    assert word in pools(whole) | networks(whole)
+    assert pools(garbled) == pools(whole) - {word}
+    assert networks(garbled) == networks(whole) - {word}
 
 
 def test_a_host_whose_own_name_is_no_text_has_facts(

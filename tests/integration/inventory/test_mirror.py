@@ -14,11 +14,10 @@ from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Event, Network, Pool, Vm, VmDefinition, Volume
-from app.engine import coordinator
-from app.engine.chores import POLL
-from app.engine.hints import BURST
-from app.engine.reading import READINGS
-from app.engine.troubles import UNEXPECTED
+from app.engine.hosts import coordinator
+from app.engine.hosts.event_debouncer import BURST
+from app.engine.hosts.poll_errors import UNEXPECTED
+from app.hypervisor import Host
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
 from app.services.hosts import hosts
@@ -310,14 +309,14 @@ def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
         tries.append(time.monotonic())
         raise ValueError("not foreseen")
 
-    monkeypatch.setitem(READINGS, POLL, fail)
+    monkeypatch.setattr(Host, "poll", fail)
     site = make_site(refresh_s=1.0)
     host = fresh_lab.hosts[0]
     site.add(host)
     eventually(lambda: site.host(host).state_reason == UNEXPECTED, 10, "a reason")
     eventually(lambda: len(tries) > 3, 10, "more tries")
     assert site.host(host).state == HostState.CONNECTED
-    assert tracebacks == ["chore_failed"]
+    assert tracebacks == ["poll_failed"]
 
 
 def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(

@@ -12,14 +12,14 @@ from app.core.storage.specs import VolumeQuery
 from app.core.vms.states import VmState
 from app.db.models import Filter, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import engine as engines
-from app.engine import reading
+from app.inventory.collectors import storage as storage_collector
 from app.lab.host import LabHost
 from app.lab.lab import Lab
 from app.services.storage.volumes.volumes import list_volumes
 from tests.integration.conftest import MakeSite
 from tests.integration.site import Site, eventually
 
-SOON_S = 15.0  # with looks every second; how long it takes by default is arithmetic: see test_chores
+SOON_S = 15.0  # with looks every second; how long it takes by default is arithmetic: see test_intervals
 LATE = "<host mac='52:54:00:00:00:77' name='late' ip='192.168.122.77'/>"
 DISK = "/var/lib/libvirt/images/spare.qcow2"
 
@@ -162,7 +162,7 @@ def test_a_pool_that_somebody_looks_at_is_read_but_not_again_at_once(
 ) -> None:
     """A resize of a volume changes nothing that can be asked cheaply."""
     monkeypatch.setattr(engines, "VOLUMES_EVERY_S", 2.0)
-    monkeypatch.setattr(reading, "STIRRED_S", 600.0)  # nothing but the look reads it
+    monkeypatch.setattr(storage_collector, "CHANGED_S", 600.0)  # nothing but the look reads it
     site = make_site()
     site.add(host, transport="local")
     host.virsh("vol-create-as", "local", "spare.raw", "8M", "--format", "raw")

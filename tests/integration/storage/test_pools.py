@@ -17,8 +17,8 @@ from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task
-from app.engine import reading
 from app.hypervisor import Host
+from app.inventory.collectors import storage as storage_collector
 from app.lab.host import LabHost
 from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
@@ -98,7 +98,7 @@ def test_an_older_reading_of_pools_that_ends_later_does_not_overwrite_a_newer_on
         return found
 
     monkeypatch.setattr(Host, "read_pools", slow)
-    monkeypatch.setattr(reading, "STIRRED_S", 60.0)  # or the next reading puts it right at once
+    monkeypatch.setattr(storage_collector, "CHANGED_S", 60.0)  # or the next reading puts it right at once
     host = fresh_lab.hosts[0]
     site.add(host)
     assert begun.wait(15)

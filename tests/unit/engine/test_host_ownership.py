@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.access.context import Services
 from app.core.errors import Unavailable
 from app.db.models import Host
-from app.engine.coordinator import Coordinator
 from app.engine.engine import Engine
 from app.engine.host_ownership import SingleProcessHostOwnership
+from app.engine.hosts.coordinator import Coordinator
 from tests.integration.api.conftest import fill
 
 
@@ -49,15 +49,15 @@ def test_hosts_of_other_engines_are_watched_once_they_are_free_and_left_when_los
     hosts = set(fill(services).hosts)
     first = min(hosts)
     engine._ownership = shared = Shared(others={first})
-    engine._read_roster()
+    engine._read_registry()
     assert engine._coordinators.keys() == hosts - {first}
     kept = dict(engine._coordinators)
     shared.others.clear()
-    engine._read_roster()
+    engine._read_registry()
     assert engine._coordinators.keys() == hosts
     assert engine._coordinators.items() >= kept.items(), "those that are watched already go on"
     shared.others.add(first)
-    engine._read_roster()
+    engine._read_registry()
     assert engine._coordinators.keys() == hosts - {first}
     assert shared.released == [first]
     engine.stop()
@@ -68,7 +68,7 @@ def test_a_change_of_a_host_is_not_lost_when_its_claim_fails(
     services: Services, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host_id = min(fill(services).hosts)
-    engine._read_roster()
+    engine._read_registry()
     engine._running = True
     with services.database.begin() as session:
         session.execute(sa.update(Host).values(config_version=Host.config_version + 1))
@@ -80,8 +80,8 @@ def test_a_change_of_a_host_is_not_lost_when_its_claim_fails(
     monkeypatch.setattr(Coordinator, "configure", lambda self, entry: configured.append(entry.id))
     with monkeypatch.context() as failing:
         failing.setattr(engine._ownership, "claim", fail)
-        engine._read_roster()
+        engine._read_registry()
     assert configured == []
-    engine._read_roster()
+    engine._read_registry()
     assert host_id in configured
     engine.stop()

@@ -19,6 +19,8 @@ from app.core.notices import Hub
 from app.db.models import Datacenter, Host
 from app.db.session import Database
 from app.engine.writer import Writer
+from app.inventory.collectors.usage import USAGE
+from tests.unit.inventory.parts import parts_of
 
 HOST = "host_aaaaaaaaaaaaaaaa"
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -70,7 +72,7 @@ def said(what: HostState) -> HostReport:
 
 
 def measured(percent: float) -> HostReport:
-    return HostReport(HOST, NOW, host_usage=Usage(cpu_percent=percent), vm_usage={})
+    return HostReport(HOST, NOW, parts=parts_of(host_usage=Usage(cpu_percent=percent), vm_usage={}))
 
 
 def eventually(look: Callable[[], bool]) -> None:
@@ -104,7 +106,7 @@ def test_a_lock_is_waited_for_and_nothing_is_lost(services: Services, writer: Wr
 
 
 def test_a_report_that_breaks_does_not_hold_up_the_others(services: Services, writer: Writer) -> None:
-    broken = HostReport(HOST, NOW, host_usage="no usage at all", vm_usage={})  # type: ignore[arg-type]
+    broken = HostReport(HOST, NOW, parts=USAGE.part("no usage at all"))  # type: ignore[arg-type]
     writer.put(broken)
     assert writer.put_and_wait(said(HostState.CONNECTED), 30)
     assert state(services) == "connected"

@@ -4,7 +4,6 @@ import sqlalchemy as sa
 
 from app.access.context import Services
 from app.core.inventory.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
-from app.core.inventory.reports import HostSnapshot
 from app.db import models
 from app.inventory import conditions
 from app.services.storage.pools.pools import show_pool
@@ -21,7 +20,7 @@ def test_a_condition_is_shown_from_its_first_reading_until_it_is_over(
     services: Services, ctx: Contexts
 ) -> None:
     world = World(services)
-    world.observe(world.report("a", snapshot=HostSnapshot(vms=(vm(),), pools=(pool(),))))
+    world.observe(world.report("a", listing=(vm(),), pools=(pool(),)))
     stuck = {NOT_ANSWERING: (ObservedCondition(WEB),)}
     gone = {DISK_MISSING: (ObservedCondition(WEB, "/x", {"path": "/x", "target": "vda"}),)}
     locked = {READ_ONLY: (ObservedCondition(pool().uuid, "", {"path": "/pool"}),)}

@@ -1,7 +1,7 @@
 """What hosts report becomes rows, events and notices: on both databases, without libvirt."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +11,7 @@ from app.access.context import Services
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import HostState
 from app.core.ids import new_id
-from app.core.inventory.reports import Hint, HostReport, HostSnapshot
+from app.core.inventory.reports import Hint, HostReport
 from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
 from app.core.messages import filled
@@ -34,6 +34,7 @@ from app.inventory.observe import observe, record_changes
 from app.services.operations import load_operations
 from app.tasks.explain import explain
 from app.web.i18n import translator
+from tests.unit.inventory.parts import parts_of
 
 WEB, DB = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222"
 FACTS = HostFacts(
@@ -66,6 +67,9 @@ def vm(uuid: str = WEB, state: str = "running", **changes: object) -> VmObservat
         definition=definition(),
     )
     return replace(made, **changes)
+
+
+REPORT_FIELDS = {field.name for field in fields(HostReport)}
 
 
 class World:
@@ -102,12 +106,13 @@ class World:
                     )
                 )
 
-    def report(self, host: str, **fields: object) -> HostReport:
+    def report(self, host: str, **seen: object) -> HostReport:
         self.time += timedelta(seconds=1)
-        return HostReport(self.hosts[host], self.time, **fields)
+        about = {name: seen.pop(name) for name in REPORT_FIELDS & seen.keys()}
+        return HostReport(self.hosts[host], self.time, parts=parts_of(**seen), **about)
 
     def sees(self, host: str, *vms: VmObservation, **fields: object) -> HostReport:
-        return self.report(host, snapshot=HostSnapshot(vms=vms), **fields)
+        return self.report(host, listing=vms, **fields)
 
     def observe(self, *reports: HostReport) -> None:
         self.topics.clear()
@@ -554,18 +559,16 @@ def network(active: bool = True) -> NetworkObservation:
 
 def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
     disk = VolumeObservation("web.qcow2", "/pool/web.qcow2", "file", "qcow2", 10 * 2**30, 2**30)
-    both = HostSnapshot(vms=(vm(),), pools=(pool(volumes=(disk,)),), networks=(network(),))
-    world.observe(world.report("a", snapshot=both))
+    world.observe(world.report("a", listing=(vm(),), pools=(pool(volumes=(disk,)),), networks=(network(),)))
     assert world.vm().disk_bytes == 10 * 2**30
     assert world.said() == ["host.read"]
-    off = HostSnapshot(pools=(pool("inactive", ()),), networks=(network(False),))
-    world.observe(world.report("a", snapshot=off))
+    world.observe(world.report("a", pools=(pool("inactive", ()),), networks=(network(False),)))
     assert world.said()[1:] == ["pool.state", "network.state"]
     told = world.events()[1]
     said = filled(translator("fr"), told.message, told.params)
     assert "Inactif" in said
     assert "inactive" not in said
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(), networks=())))
+    world.observe(world.report("a", pools=(), networks=()))
     assert world.said()[3:] == ["pool.vanished", "network.vanished"]
 
 
@@ -578,16 +581,12 @@ def test_starting_or_stopping_a_pool_makes_no_version_and_keeps_its_proof(world:
     defined = replace(pool("inactive"), xml=pool_xml())
     filled = "<permissions><mode>0755</mode><owner>0</owner><group>0</group></permissions>"
     world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(defined,))))
+    world.observe(world.report("a", pools=(defined,)))
     with world.services.database.begin() as session:
         session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
     told = len(world.events())
     for permissions in (filled, filled.replace("0755", "0700"), ""):
-        world.observe(
-            world.report(
-                "a", snapshot=HostSnapshot(pools=(replace(pool(), xml=pool_xml("/pool", permissions)),))
-            )
-        )
+        world.observe(world.report("a", pools=(replace(pool(), xml=pool_xml("/pool", permissions)),)))
     assert [each.kind for each in world.events()[told:]] == ["pool.state"]
     with world.services.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(models.History)) == 0
@@ -600,15 +599,15 @@ def test_a_pool_defined_anew_while_it_runs_is_a_version_and_ends_its_proof_when_
     """What runs is the storage that was proven; what waits for the next start is another."""
     old, new = pool_xml(), pool_xml("/elsewhere")
     world.observe(world.sees("a", vm(), state=HostState.CONNECTED))
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(pool(), xml=old),))))
+    world.observe(world.report("a", pools=(replace(pool(), xml=old),)))
     with world.services.database.begin() as session:
         session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
     waiting = replace(pool(), xml=new, live_xml=old)
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(waiting,))))
+    world.observe(world.report("a", pools=(waiting,)))
     assert world.said()[-1] == "pool.changed"
     with world.services.database.read() as session:
         assert session.scalar(sa.select(models.Pool.shared_mark)) == "mark"
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(pool(), xml=new),))))
+    world.observe(world.report("a", pools=(replace(pool(), xml=new),)))
     assert world.said().count("pool.changed") == 1
     with world.services.database.read() as session:
         assert session.scalar(sa.select(models.Pool.shared_mark)) is None
@@ -619,7 +618,7 @@ def listed(world: World, *formats: str | None, size: int = 2**20) -> models.Volu
     for format in formats:
         backing = "/etc/shadow" if format == "qcow2" else None
         seen = VolumeObservation("data.img", "/pool/data.img", "file", format, size, 0, backing)
-        world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(volumes=(seen,)),))))
+        world.observe(world.report("a", pools=(pool(volumes=(seen,)),)))
     with world.services.database.read() as session:
         row = session.scalars(sa.select(models.Volume)).one()
         session.expunge_all()
@@ -645,14 +644,14 @@ def test_a_definition_says_what_a_new_volume_is_whatever_its_content_says(world:
 
 def test_a_medium_and_an_empty_file_that_becomes_an_image_are_no_attack(world: World) -> None:
     assert listed(world, "raw", "iso").condition is None
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=())))
+    world.observe(world.report("a", pools=()))
     assert listed(world, None, size=0).format == "raw"
     assert (listed(world, "qcow2").format, listed(world, "qcow2").condition) == ("qcow2", None)
 
 
 def test_the_volumes_of_a_pool_that_is_off_keep_what_is_recorded_of_them(world: World) -> None:
     listed(world, "raw")
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool("inactive", None),))))
+    world.observe(world.report("a", pools=(pool("inactive", None),)))
     assert listed(world, "qcow2").format == "raw"
 
 
@@ -662,7 +661,7 @@ def test_of_a_pool_among_other_devices_only_its_volumes_are_no_danger(world: Wor
     part = VolumeObservation("sdz1", "/dev/sdz1", "block", "raw", 10, 10)
     disk = replace(pool(volumes=()), kind="disk", target_path="/dev")
     for volumes, dangers in (((), ["host_path"]), ((part,), None), ((), ["host_path"])):
-        world.observe(world.report("a", snapshot=HostSnapshot(pools=(replace(disk, volumes=volumes),))))
+        world.observe(world.report("a", pools=(replace(disk, volumes=volumes),)))
         assert world.vm().dangers == dangers
 
 
@@ -670,12 +669,12 @@ def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> N
     reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
     assert world.vm().dangers == ["host_path", "filesystem"]
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(),))))
+    world.observe(world.report("a", pools=(pool(),)))
     assert world.vm().dangers == ["filesystem"]
     assert world.vm().id in world.topics
     world.observe(world.sees("a", vm(definition=definition("2", reaches=reaches))))
     assert world.vm().dangers == ["filesystem"]
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=())))
+    world.observe(world.report("a", pools=()))
     assert world.vm().dangers == ["host_path", "filesystem"]
     world.observe(world.sees("a", vm(definition=definition("3"))))
     assert world.vm().dangers is None
@@ -748,7 +747,7 @@ def test_what_a_removed_or_disabled_host_says_is_passed_over(world: World) -> No
             sa.update(models.Host).where(models.Host.name == "a").values(enabled=False, state="disabled")
         )
     gone = HostReport(
-        new_id(ObjectKind.HOST), world.time, HostState.CONNECTED, snapshot=HostSnapshot(vms=(vm(),))
+        new_id(ObjectKind.HOST), world.time, HostState.CONNECTED, parts=parts_of(listing=(vm(),))
     )
     world.observe(world.sees("a", vm(), state=HostState.CONNECTED), gone)
     assert (world.vms(), world.host().state) == ([], "disabled")

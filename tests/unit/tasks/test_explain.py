@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from app.access.context import Services
 from app.core.ids import new_id
-from app.core.inventory.reports import HostSnapshot
 from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db import models
@@ -91,7 +90,7 @@ def test_what_vigie_creates_and_deletes_is_named_as_its_own(world: World) -> Non
     task(world, "vm.undelete", back, TaskState.RUNNING, acted_at=1, creates=DB)
     task(world, "pool.create", new_id(ObjectKind.POOL), TaskState.RUNNING, acted_at=1, creates=pool().uuid)
     world.observe(world.sees("a", vm(state="shutoff", definition=OFF), vm(DB, "shutoff", definition=OFF)))
-    world.observe(world.report("a", snapshot=HostSnapshot(pools=(pool(),))))
+    world.observe(world.report("a", pools=(pool(),)))
     assert {each.id for each in world.vms()} == {new, back}
     task(world, "vm.delete", new, TaskState.RUNNING, acted_at=1)
     with world.services.database.begin() as session:

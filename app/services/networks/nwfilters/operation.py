@@ -7,10 +7,10 @@ from sqlalchemy.orm import Session
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
-from app.core.inventory.reports import HostSnapshot
 from app.core.messages import N_
 from app.core.networks.nwfilters import BUILT_IN
 from app.db.models import Filter, Host
+from app.inventory.collectors.nwfilters import NWFILTERS
 from app.services.hosts.checks import require_workable
 from app.tasks.context import TaskContext
 from app.tasks.operation import Operation, P, Parameters, Plan, Touch
@@ -56,4 +56,6 @@ def refuse_built_in(found: Filter) -> None:
 
 def show(context: TaskContext) -> None:
     """Have the filters of the host read and written, so that pages are right when the task ends."""
-    context.report(snapshot=HostSnapshot(filters=context.call(lambda host: host.filters.read())))
+    filters = context.call(lambda host: host.filters.read())
+    if filters is not None:
+        context.report(NWFILTERS.part(filters))

@@ -18,6 +18,8 @@ from app.core.storage.volumes import VolumeMove
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.db.models import Pool, Vm, Volume
+from app.inventory.collectors.vms import VMS
+from app.inventory.vms.readings import VmReadings
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.checks import recorded_format, require_usable
 from app.services.storage.volumes.locations import locks_of
@@ -104,7 +106,7 @@ class MoveVolume(VolumeOperation[MoveVolumeParameters]):
             _copy(context, parameters)
         users = _take_the_place(context, parameters)
         if vm is not None:
-            context.report(vms=(context.call(lambda host: host.read_vm(vm)),))
+            context.report(VMS.part(VmReadings.single(context.call(lambda host: host.read_vm(vm)))))
         show_pools(context, {parameters.pool, to.pool})
         result = {"name": to.name}
         if users:

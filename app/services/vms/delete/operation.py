@@ -15,7 +15,9 @@ from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db.models import Volume
 from app.hypervisor.xml.domains import edit
+from app.inventory.collectors.vms import VMS
 from app.inventory.vms.deletions import departing
+from app.inventory.vms.readings import VmReadings
 from app.services.hosts.checks import require_workable
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import path_locks
@@ -96,7 +98,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
             )
         if vm is not None:
             _take_down(context, parameters, vm)
-        context.report(gone_vms=(parameters.uuid,))
+        context.report_gone(VMS.part(VmReadings.single(gone=(parameters.uuid,))))
         _delete_volumes(context, parameters)
         seed = context.write(partial(drives.of_vm, vm_id=vm_id))
         if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host

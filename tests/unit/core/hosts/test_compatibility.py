@@ -7,7 +7,6 @@ import pytest
 from app.core.hosts.compatibility import report
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import Verdict
-from app.core.inventory.reports import HostSnapshot
 from app.core.storage.observations import PoolObservation
 from app.core.vms.observations import VmDefinition, VmObservation
 from app.core.vms.states import VmState
@@ -33,7 +32,7 @@ def pool(available: int) -> PoolObservation:
 
 
 def verdicts(facts: HostFacts, *pools: PoolObservation) -> dict[str, str]:
-    checks = report(facts, HostSnapshot(vms=(), pools=pools or (pool(50),)))
+    checks = report(facts, pools or (pool(50),), ())
     assert all(check.reason % check.params for check in checks)
     assert all(check.mend for check in checks if check.verdict != Verdict.PASS)
     return {check.key: check.verdict for check in checks}
@@ -87,14 +86,14 @@ def test_vms_that_are_tied_to_the_processor() -> None:
     vm = VmObservation(
         "u", "<b>tied</b>", VmState.RUNNING, None, 1, True, False, False, definition=definition
     )
-    check = report(GOOD, HostSnapshot(vms=(vm,), pools=()))[-1]
+    check = report(GOOD, (), (vm,))[-1]
     assert (check.key, check.verdict) == ("passthrough", Verdict.WARN)
     assert check.params == {"count": 1, "names": "<b>tied</b>"}
 
 
 def test_address_translation_needs_a_processor_that_virtualizes() -> None:
     bare = replace(GOOD, virtualization=None, kvm=False, slat=None)
-    found = {check.key: check for check in report(bare, HostSnapshot(vms=(), pools=(pool(50),)))}
+    found = {check.key: check for check in report(bare, (pool(50),), ())}
     assert found["slat"].verdict == Verdict.WARN
     assert "comes with Intel VT-x or AMD-V" in found["slat"].reason
     assert "SSH" not in (found["slat"].mend or "")
@@ -102,6 +101,6 @@ def test_address_translation_needs_a_processor_that_virtualizes() -> None:
 
 def test_clocks_are_compared_in_whole_seconds() -> None:
     for skew in (0.5, 2.25):
-        checks = report(replace(GOOD, clock_skew_s=skew), HostSnapshot(vms=(), pools=(pool(50),)))
+        checks = report(replace(GOOD, clock_skew_s=skew), (pool(50),), ())
         (clock,) = [check for check in checks if check.key == "clock"]
         assert "." not in str(clock.params["seconds"])

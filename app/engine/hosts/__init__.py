@@ -1,0 +1,1 @@
+"""Hosts that the engine watches: connected, kept in sync, read when somebody looks."""

@@ -1,0 +1,118 @@
+"""Network filters of hosts. What a listing lacks is deleted; definitions that change keep their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.core.ids import new_id
+from app.core.inventory.reports import Hint, Parts
+from app.core.kinds import ObjectKind
+from app.core.messages import N_
+from app.core.networks.observations import FilterObservation
+from app.db import models
+from app.hypervisor import Host
+from app.inventory import host_objects
+from app.inventory.batch import Batch
+from app.inventory.collectors.collector import Collector, HostMemory, Lane, Load, Poll
+from app.inventory.collectors.vms import VMS
+from app.inventory.identity_claims import claimed_ids
+from app.inventory.merged_report import Reading
+
+CALLS_PER_S = 50.0  # round trips that this poll may cost over all hosts; beyond, hosts are read less often
+NwFilters = tuple[FilterObservation, ...]
+
+
+class _Reported:
+    """What was reported last of one host: filters send no events."""
+
+    def __init__(self) -> None:
+        self.mark: int | None = None
+
+
+def _read(memory: HostMemory, host: Host) -> Parts:
+    """The filters, when any is not as it was reported last."""
+    reported, filters = memory.of(_Reported), host.filters.read()
+    memory.calls["nwfilters"] = 1 + len(filters or ())
+    mark = hash(filters)
+    if filters is None or mark == reported.mark:
+        return {}
+    reported.mark = mark
+    return NWFILTERS.part(filters)
+
+
+def recheck_s(load: Load) -> float:
+    """Seconds between two looks at the filters of a host."""
+    return max(load.settings.recheck_s, load.hosts * load.calls / CALLS_PER_S)
+
+
+class NwFiltersCollector(Collector[NwFilters]):
+    """Mirrors the network filters of hosts."""
+
+    name = "nwfilters"
+    polls = (
+        Poll(
+            "nwfilters",
+            Lane.SLOW,
+            slack_s=15.0,
+            read=_read,
+            every_s=recheck_s,
+            first_s=lambda load: load.first_slow_s,
+            hangs_alone=True,
+        ),
+    )
+
+    def derive(self, memory: HostMemory, parts: Parts, hints: Sequence[Hint]) -> Parts:
+        """After a complete reading of the host, report them again."""
+        vms = VMS.of(parts)
+        if vms is not None and vms.is_full:
+            memory.of(_Reported).mark = None
+        return {}
+
+    def write(self, batch: Batch, readings: Sequence[Reading[NwFilters]]) -> None:
+        """Write filters that appeared, changed or vanished."""
+        host_ids = [each.host_id for each in readings]
+        before = host_objects.rows_by_uuid(batch, models.Filter, host_ids)
+        ids = claimed_ids(batch.session, host_ids)
+        for each in readings:
+            _observe(batch, each, before.get(each.host_id, {}), ids)
+
+
+def _observe(
+    batch: Batch, reading: Reading[NwFilters], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+) -> None:
+    for seen in {each.uuid: each for each in reading.value}.values():
+        row = before.pop(seen.uuid, None)
+        wanted = {"name": seen.name, "xml": seen.xml}
+        if row is None:
+            filter_id = ids.get((reading.host_id, seen.uuid)) or new_id(ObjectKind.FILTER)
+            key = {"id": filter_id, "host_id": reading.host_id, "uuid": seen.uuid}
+            batch.insert(models.Filter, key | wanted)
+            batch.topics.add(filter_id)
+        elif (row.name, row.xml) != (seen.name, seen.xml):
+            batch.update(models.Filter, row.id, wanted)
+            batch.topics.add(row.id)
+            _changed(batch, reading.host, row, seen.xml)
+    for row in before.values():
+        batch.delete(models.Filter, row.id)
+        batch.topics.add(row.id)
+
+
+def _changed(batch: Batch, host: tuple[str, str], row: sa.Row[Any], xml: str) -> None:
+    if xml == row.xml:
+        return
+    batch.version(ObjectKind.FILTER, row.id, host[0], row.xml, xml)
+    batch.tell(
+        "filter.changed",
+        N_("Traffic filter %(name)s on host %(host)s was changed."),
+        {"name": row.name, "host": host[1]},
+        object_kind=ObjectKind.FILTER,
+        object_id=row.id,
+        object_name=row.name,
+        host=host,
+    )
+
+
+NWFILTERS = NwFiltersCollector()
