@@ -94,7 +94,7 @@ def test_an_answer_that_cannot_be_read_at_all_is_told(
 ) -> None:
     host = open_host(garble(fresh_lab.hosts[0], "<arch>")).host
     with pytest.raises(HypervisorRefused) as refused:
-        host.read_vms()
+        host.read_uuid()
     assert (refused.value.code, bool(refused.value.texts().why)) == ("unreadable_answer", True)
 
 
