@@ -21,8 +21,8 @@ run: setup ## the server alone, on SQLite in ./var
 test: setup ## every test, on the lab's real hosts and both databases
 	@exec $(BIN)/python -m pytest -n 3 --dist loadfile --durations=25
 
-soak: setup ## a long random suite by name: make soak SUITE=kills (races, restarts, storage); SEED=n repeats a run
-	@exec $(BIN)/python -m pytest "tests/soak/test_$(or $(SUITE),$(error name a suite: make soak SUITE=kills, races, restarts or storage)).py" --long $(if $(SEED),--seed $(SEED))
+soak: setup ## a long random suite by name: make soak SUITE=kills (races, restarts, schema, storage); SEED=n repeats a run
+	@exec $(BIN)/python -m pytest "tests/soak/test_$(or $(SUITE),$(error name a suite: make soak SUITE=kills, races, restarts, schema or storage)).py" --long $(if $(SEED),--seed $(SEED))
 
 bench: setup ## speed and memory against bare libvirt; prints tables and writes docs/performance.md
 	@exec $(ROOT) $(BIN)/vigie bench --write docs/performance.md

@@ -8,7 +8,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.access.sign_in import login_limits
 
-pytest_plugins = ["tests.databases", "tests.labfixture"]
+pytest_plugins = ["tests.interrupts", "tests.databases", "tests.labfixture"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

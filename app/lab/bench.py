@@ -27,6 +27,7 @@ from app.lab.bench_lab import BrowserFigures, SickHostFigures, run_lab
 from app.lab.bench_vms import DEVICES, MIB, VERSIONS, run_vms
 from app.lab.errors import LabError, plain_errors
 from app.lab.fleet import Fleet
+from app.lab.interrupts import Interrupted, interruptible
 from app.lab.measure import Spread, table, until
 from app.lab.rest import Rest
 
@@ -74,9 +75,13 @@ def bench(
         "vms": vms,
     }
     typer.echo(report[0])
-    for part in only or PARTS:
-        report.append(made[part](extent))
-        typer.echo(report[-1])
+    try:
+        with interruptible():
+            for part in only or PARTS:
+                report.append(made[part](extent))
+                typer.echo(report[-1])
+    except Interrupted as interrupted:
+        raise typer.Exit(128 + interrupted.number) from None
     if write is not None:
         put_between_markers(write, "\n".join(report))
 

@@ -6,14 +6,11 @@ import re
 import secrets
 import shlex
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -22,6 +19,7 @@ from app.lab import demo_guests, registration
 from app.lab import state as states
 from app.lab.errors import LabError, plain_errors
 from app.lab.host import LabHost
+from app.lab.interrupts import Interrupted, ignore_signals, interruptible
 from app.lab.lab import Lab
 from app.lab.rest import Rest
 from app.lab.server import Server, free_port, is_served
@@ -30,7 +28,6 @@ USER = "admin"
 DEFAULT_PORT = 8600
 SYNC_TIMEOUT_S = 60.0
 MARKER = ".vigie-demo"
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -55,10 +52,6 @@ class DemoReport:
     pid: int
 
 
-class _Stop(BaseException):
-    """Somebody asked the demo to end."""
-
-
 @plain_errors
 def demo(
     data_dir: Annotated[
@@ -69,10 +62,13 @@ def demo(
         int | None, typer.Option(min=0, max=65535, help="Port of the console. Default: 8600, or a free one.")
     ] = None,
     hosts: Annotated[int, typer.Option(min=1, max=12, help="How many KVM hosts.")] = 3,
+    guests: Annotated[
+        bool, typer.Option("--guests/--no-guests", help="Eight guests in every state, or none.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON when ready.")] = False,
 ) -> None:
     """Run the console over real KVM hosts on this machine; Ctrl-C ends and removes all. Needs root."""
-    with _stopped_by_signals():
+    with suppress(Interrupted), interruptible():
         if data_dir is not None:
             _take(data_dir)
         remove_leftovers()
@@ -81,15 +77,15 @@ def demo(
         server = None
         try:
             server = _make_server(lab, data_dir, port)
-            report = _bring_up(lab, server, as_json)
+            report = _bring_up(lab, server, guests, as_json)
             typer.echo(json.dumps(asdict(report)) if as_json else _welcome(report, server, lab))
             while not server.has_ended():
                 time.sleep(0.25)
             raise LabError(f"The server ended by itself; see {server.log if data_dir else 'its log'}.")
-        except _Stop:
+        except Interrupted:
             _say("Ending the server and the hosts …", as_json)
         finally:
-            _ignore_signals()
+            ignore_signals()
             if server is not None:
                 server.stop()
             lab.down()
@@ -143,10 +139,12 @@ def _take(directory: Path) -> None:
             path.unlink()
 
 
-def _bring_up(lab: Lab, server: Server, as_json: bool) -> DemoReport:
+def _bring_up(lab: Lab, server: Server, with_guests: bool, as_json: bool) -> DemoReport:
     """Make guests, start the server, register all hosts, and return once it has seen everything."""
-    _say("Making eight guests with virsh …", as_json)
-    guests = demo_guests.make_guests(lab)
+    guests = 0
+    if with_guests:
+        _say("Making eight guests with virsh …", as_json)
+        guests = demo_guests.make_guests(lab)
     _say("Starting the server and registering the hosts …", as_json)
     server.prepare()
     password = secrets.token_urlsafe(12)
@@ -207,24 +205,3 @@ def _executable() -> str:
 def _say(text: str, as_json: bool) -> None:
     if not as_json:
         typer.echo(text)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """Let signals end the block by `_Stop`; one that comes before there is anything to clean ends it quietly."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise _Stop
-
-    for number in SIGNALS:
-        signal.signal(number, stop)
-    try:
-        yield
-    except _Stop:
-        return
-
-
-def _ignore_signals() -> None:
-    """Cleaning up is not interrupted by a second Ctrl-C."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)

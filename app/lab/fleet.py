@@ -12,6 +12,7 @@ import shutil
 import signal
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -69,6 +70,7 @@ class Fleet:
         victims: int = 0,
         frozen: bool = False,
         share: int = 250,
+        fleet_id: str | None = None,
     ) -> Self:
         """Make a fleet and return once its daemons answer; with `frozen`, victims are frozen from the start.
 
@@ -78,7 +80,7 @@ class Fleet:
             raise LabError(
                 f"A fleet has 1 to {MAX_HOSTS} hosts, no more victims than hosts, and 0 or more VMs each."
             )
-        identity = secrets.token_hex(2)
+        identity = fleet_id or secrets.token_hex(2)
         directory = (base_dir or _default_base()).resolve() / f"fleet-{identity}"
         fleet = cls(
             FleetState(id=identity, directory=directory, hosts=hosts, vms=vms, victims=victims, share=share)
@@ -237,7 +239,11 @@ class Fleet:
 
 def all_fleets() -> list[FleetState]:
     """Every fleet that is written down for this user."""
-    return [FleetState.model_validate_json(path.read_text()) for path in sorted(_registry().glob("*.json"))]
+    states = []
+    for path in sorted(_registry().glob("*.json")):
+        with suppress(FileNotFoundError):  # it was taken down just now
+            states.append(FleetState.model_validate_json(path.read_text()))
+    return states
 
 
 def _registry() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -35,6 +35,7 @@ from app.inventory.vms.definitions import parsed
 from app.logs import set_up_logs
 from app.web import create_web
 from tests.databases import Cluster
+from tests.rows import put_rows_back, read_rows
 
 BASE_URL = "http://localhost"
 PASSWORD = "correct horse battery"
@@ -115,17 +116,27 @@ def console(services: Services) -> Iterator[Console]:
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """A console for all tests of a module that only look, on both databases."""
     folder = tmp_path_factory.mktemp("console")
-    url = None
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("empty_sqlite"), folder / "vigie.db")
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        cluster.execute(f"CREATE DATABASE {folder.name} TEMPLATE empty STRATEGY FILE_COPY")
-        url = cluster.url(folder.name)
-    with opened_console(folder, url) as console:
-        yield console
-    if url:
-        cluster.execute(f"DROP DATABASE {folder.name} WITH (FORCE)")
+    with ExitStack() as opened:
+        url = None
+        if request.param == "sqlite":
+            shutil.copy(request.getfixturevalue("empty_sqlite"), folder / "vigie.db")
+        else:
+            cluster: Cluster = request.getfixturevalue("cluster")
+            url = opened.enter_context(cluster.copy())
+        yield opened.enter_context(opened_console(folder, url))
+
+
+@pytest.fixture(autouse=True)
+def _shared_console_is_left_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that changes what others look at fails itself, and the others find it as it was."""
+    if "shared" not in request.fixturenames:
+        yield
+        return
+    database = request.getfixturevalue("shared").services.database
+    before = read_rows(database)
+    yield
+    if changed := put_rows_back(database, before):
+        pytest.fail(f"the test changed the shared console: {', '.join(changed)}", pytrace=False)
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def sign_in(url: str, user: str, password: str) -> None:
 
 
 def test_after_kill_9_the_server_is_gone_and_the_next_demo_removes_the_rest() -> None:
-    with running_demo("--hosts", "1") as (process, ready):
+    with running_demo("--hosts", "1", "--no-guests") as (process, ready):
         servers = children(process.pid)
         process.kill()
         process.wait(10)
@@ -173,7 +173,7 @@ def test_after_kill_9_the_server_is_gone_and_the_next_demo_removes_the_rest() ->
 
 
 def test_demo_ends_when_its_server_dies() -> None:
-    with running_demo("--hosts", "1") as (process, _):
+    with running_demo("--hosts", "1", "--no-guests") as (process, _):
         servers = children(process.pid)
         os.kill(servers[0], signal.SIGKILL)
         assert process.wait(30) == 1

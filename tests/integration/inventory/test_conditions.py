@@ -94,7 +94,7 @@ def test_a_vm_restarted_on_another_host_keeps_its_row_which_says_where_it_runs(
     fresh_lab: Lab, site: Site
 ) -> None:
     lost, other = fresh_lab.hosts[:2]
-    lost.create_guest("moved", pool="shared", start=True)
+    lost.create_guest("moved", pool="shared", start=True, boots=False)
     xml = lost.virsh("dumpxml", "--inactive", "moved")
     for host in (lost, other):
         site.add(host)

@@ -327,7 +327,7 @@ def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
 
 def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("tower", start=True)
+    host.create_guest("tower", start=True, boots=False)
     site.add(host)
     eventually(lambda: row(site, Vm, Vm.name == "tower") and definition(site).saved_xml, 15, "it is read")
     host.virsh("setvcpus", "tower", "3", "--config", "--maximum")

@@ -81,8 +81,7 @@ def test_an_nmi_reaches_the_guest_once(fresh_lab: Lab, site: Site) -> None:
 
 
 def test_tasks_run_on_postgresql_too(fresh_lab: Lab, make_site: MakeSite, cluster: Cluster) -> None:
-    cluster.execute("CREATE DATABASE engine TEMPLATE empty STRATEGY FILE_COPY")
-    site = make_site(database_url=cluster.url("engine"))
+    site = make_site(database_url=cluster.template_copy())
     host = fresh_lab.hosts[0]
     host.create_guest("guest", boots=False)
     site.add(host)
@@ -151,8 +150,9 @@ def test_force_off_does_not_wait_for_a_shutdown_that_waits_for_its_guest(fresh_l
 @pytest.mark.parametrize("verb", [VmVerb.FORCE_OFF, VmVerb.SHUTDOWN])
 def test_a_transient_vm_that_is_stopped_is_a_success(fresh_lab: Lab, site: Site, verb: VmVerb) -> None:
     host = fresh_lab.hosts[0]
-    spec = host.create_guest("passing", start=True)
-    wait_for_agent(host, spec.uuid or "passing")
+    spec = host.create_guest("passing", start=True, boots=verb is VmVerb.SHUTDOWN)
+    if verb is VmVerb.SHUTDOWN:
+        wait_for_agent(host, spec.uuid or "passing")
     host.virsh("undefine", "passing")
     site.add(host)
     task = site.do("passing", verb)
@@ -176,9 +176,8 @@ def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None
 
 def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    spec = host.create_guest("guest", start=True)
+    host.create_guest("guest", start=True, boots=False)
     site.add(host)
-    wait_for_agent(host, spec.uuid or "guest")
     with host.held_saves():
         task_id = site.act("guest", VmVerb.SAVE)
         writer = wait_for_save(host)
@@ -198,7 +197,7 @@ def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
 ) -> None:
     site = make_site(ping_s=0.5, call_deadline_s=1.0)
     host = fresh_lab.hosts[0]
-    host.create_guest("guest", start=True)
+    host.create_guest("guest", start=True, boots=False)
     site.add(host)
     with host.held_saves():
         task_id = site.act("guest", VmVerb.SAVE)
@@ -397,7 +396,7 @@ def test_many_at_once_keep_to_the_limits(fresh_lab: Lab, make_site: MakeSite) ->
 
 def test_a_screenshot_is_taken_for_whoever_looks(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    spec = host.create_guest("seen", start=True)
+    spec = host.create_guest("seen", start=True, boots=False)
     site.add(host)
     row = site.vm("seen")
     assert row is not None

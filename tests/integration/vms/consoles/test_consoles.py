@@ -130,7 +130,7 @@ def test_the_serial_port_serves_one_and_can_be_taken_over(site: Site, terminal: 
 
 def test_a_password_is_answered_by_vigie_and_a_wrong_one_is_said(site: Site) -> None:
     host = site.hosts[0]
-    vm = site.guest(host, "secret", PASSWORD)
+    vm = site.guest(host, "secret", PASSWORD, boots=False)
     with console(site.rest, site.token, vm) as opened:
         assert opened.shake_hands() > (0, 0)
     assert "correct" not in site.server.log.read_text()
@@ -140,7 +140,7 @@ def test_a_password_is_answered_by_vigie_and_a_wrong_one_is_said(site: Site) -> 
 
 def test_a_display_on_a_socket_opens_for_who_may(site: Site) -> None:
     host, path = site.hosts[0], SOCKET.format(name="private")
-    vm = site.guest(host, "private", ON_SOCKET.format(path))
+    vm = site.guest(host, "private", ON_SOCKET.format(path), boots=False)
     assert why(site, vm) == "display_closed"
     host.exec("chmod", "666", path)
     with console(site.rest, site.token, vm) as opened:
@@ -161,7 +161,7 @@ def test_a_display_that_is_no_vnc_server_ends_its_own_console_only(
 ) -> None:
     host, name = site.hosts[0], f"rogue-{manner}"
     path = SOCKET.format(name=name)
-    vm = site.guest(host, name, ON_SOCKET.format(path))
+    vm = site.guest(host, name, ON_SOCKET.format(path), boots=False)
     rogue(host, path, manner)
     with console(site.rest, site.token, terminal) as other:
         other.shake_hands()
@@ -172,7 +172,7 @@ def test_a_display_that_is_no_vnc_server_ends_its_own_console_only(
 def test_by_tls_only_a_display_that_listens_outside_is_in_reach(site: Site) -> None:
     host = site.hosts[2]
     assert why(site, site.guest(host, "inside")) == "display_out_of_reach"
-    with console(site.rest, site.token, site.guest(host, "outside", EVERYWHERE)) as opened:
+    with console(site.rest, site.token, site.guest(host, "outside", EVERYWHERE, boots=False)) as opened:
         assert opened.shake_hands() > (0, 0)
     with console(site.rest, site.token, site.running("inside"), kind="serial") as serial:
         assert serial.pump(10)
@@ -183,7 +183,7 @@ def test_a_vm_without_a_vnc_display_says_so(site: Site) -> None:
     host = site.hosts[1]
     if "spice" not in host.virsh("domcapabilities"):
         pytest.skip("this machine's QEMU has no SPICE")
-    vm = site.guest(host, "spicy", SPICE)
+    vm = site.guest(host, "spicy", SPICE, boots=False)
     assert why(site, vm) == "no_display"
     refused = site.rest.ask("GET", f"/api/v1/vms/{vm}/spice.vv")
     assert (refused.status, refused.data["code"]) == (409, "spice_out_of_reach")
@@ -193,7 +193,7 @@ def test_a_spice_display_that_listens_outside_has_a_file_for_remote_viewer(site:
     host = site.hosts[1]
     if "spice" not in host.virsh("domcapabilities"):
         pytest.skip("this machine's QEMU has no SPICE")
-    vm = site.guest(host, "spicy-outside", SPICE.replace("127.0.0.1", "0.0.0.0"))
+    vm = site.guest(host, "spicy-outside", SPICE.replace("127.0.0.1", "0.0.0.0"), boots=False)
     given = site.rest.ask("GET", f"/api/v1/vms/{vm}/spice.vv")
     settings = configparser.ConfigParser()
     settings.read_string(given.body.decode())
@@ -259,7 +259,7 @@ def test_a_revoked_right_cuts_the_console(site: Site, terminal: str) -> None:
 
 def test_an_observed_host_lets_look_only(site: Site) -> None:
     host = site.call("GET", f"/hosts?q={site.hosts[1].name}")["items"][0]["id"]
-    vm = site.guest(site.hosts[1], "observed")
+    vm = site.guest(site.hosts[1], "observed", boots=False)
     with console(site.rest, site.token, vm) as opened:
         opened.shake_hands()
         site.call("PATCH", f"/hosts/{host}", {"mode": "observe"})

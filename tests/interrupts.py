@@ -1,0 +1,81 @@
+"""A run of the tests that is interrupted takes down what it made: labs, fleets, databases.
+
+SIGINT, SIGTERM and SIGHUP end the running test as Ctrl-C does, and fixtures are torn down; more signals are ignored
+meanwhile. With workers (pytest-xdist) it is their processes that made things: the first process passes the signal on
+and waits for them, and they notice by themselves when it is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from app.lab.interrupts import SIGNALS, ignore_signals
+
+WORKERS_END_S = 120.0
+PR_SET_PDEATHSIG = 1
+
+_was_interrupted = False
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let signals interrupt this process; a worker is interrupted by the end of its parent, too."""
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    if _is_worker(config):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    else:
+        config.pluginmanager.register(_FirstProcess(config))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _was_interrupted
+    _was_interrupted = True
+    ignore_signals()
+    raise KeyboardInterrupt
+
+
+class _FirstProcess:
+    """Passes an interrupt on to the workers, if there are any."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Interrupt the workers, and wait until they have taken down what they made."""
+        workers = _children() if self._config.pluginmanager.hasplugin("dsession") else []
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + WORKERS_END_S
+        while any(_runs(pid) for pid in workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A worker that was interrupted ends here: its parent waits for that."""
+    if _was_interrupted and _is_worker(config):
+        os._exit(pytest.ExitCode.INTERRUPTED)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _children() -> list[int]:
+    lists = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    return [int(pid) for each in lists for pid in each.read_text().split()]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
