@@ -18,7 +18,7 @@ from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.delete import RemovalSpec
 from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.states import VmState
-from app.db.models import CloudInitSeed, Network, Pool, Vm, VmDefinition, Volume
+from app.db.models import CloudInitSeed, Network, Offers, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import read_vm
 from app.lab.host import LabHost
 from app.lab.hostfiles import ASSETS, POOLS
@@ -50,6 +50,7 @@ def host(fresh_lab: Lab, site: Site) -> LabHost:
     site.add(host)
     site.wait_vm("tower", VmState.SHUTOFF)
     eventually(lambda: row(site, Volume, Volume.name == "boot.iso"), 15, "the volumes are read")
+    eventually(lambda: row(site, Offers), 15, "what the host offers is read")
     return host
 
 
