@@ -17,7 +17,6 @@ KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 MAX_DISK = 2**63 - 1
-DISK_BUSES = ("virtio", "scsi", "sata", "usb", "ide", "fdc")
 
 
 def _no_path(value: str) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from app.core.messages import N_
 from app.core.records import Record
 from app.core.specs import Name, ObjectId, Spec
-from app.core.vms.create_spec import MIB, DiskSpec, Mac, NicSpec, VmName
+from app.core.vms.create_spec import MIB, Mac, VmName
 
 MAX_XML = 512 * 1024
 Target = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]
@@ -36,18 +36,6 @@ class HardwarePatch(Spec):
         if self.boot is not None and len(set(self.boot)) != len(self.boot):
             raise ValueError(N_("each device boots once"))
         return self
-
-
-class DiskAdd(Spec):
-    """A disk or drive to add: as when a VM is created."""
-
-    disk: DiskSpec
-
-
-class NicAdd(Spec):
-    """An interface to add: as when a VM is created."""
-
-    nic: NicSpec
 
 
 class Medium(Spec):

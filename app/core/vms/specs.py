@@ -32,12 +32,6 @@ class ActionOptions(Spec):
     )
 
 
-class Restoring(ActionOptions):
-    """Params of a task that starts a VM from its saved memory."""
-
-    host_access: bool = Field(False, description="The asker may have guests reach their hosts.")
-
-
 class BulkAction(ActionOptions):
     """One verb on many VMs."""
 

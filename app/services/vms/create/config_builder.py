@@ -28,7 +28,6 @@ from app.tasks.locks import require_free
 
 OFFERS = TypeAdapter(Offers)
 LEAST_MEMORY = GIB
-RESERVED = 512 * 1024**2  # what a host needs for itself
 
 
 @dataclass(slots=True)
