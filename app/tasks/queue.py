@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from app.access.actors import actor_of
@@ -120,7 +121,17 @@ def _read(session: Session, task: Task) -> tuple[AnyOperation, Any, Location]:
             hint=N_("Do it again, or run the version that queued it."),
             params={"kind": task.kind},
         )
-    parameters = operation.read(task.target_id or "", task.host_id or "", task.params, task.params_version)
+    try:
+        parameters = operation.read(
+            task.target_id or "", task.host_id or "", task.params, task.params_version
+        )
+    except ValidationError:
+        raise TaskFailed(
+            "unreadable_parameters",
+            N_("What this task was to do cannot be read."),
+            why=N_("Another version of Vigie stored its parameters."),
+            hint=N_("Do it again if it is still needed."),
+        ) from None
     return operation, parameters, operation.locate(session, parameters)
 
 
