@@ -176,8 +176,11 @@ def test_a_waiting_shutdown_can_be_cancelled(fresh_lab: Lab, site: Site) -> None
 
 def test_a_save_can_be_cancelled_and_the_guest_goes_on(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
-    host.create_guest("guest", start=True, boots=False)
+    spec = host.create_guest(
+        "guest", start=True
+    )  # what has not booted is saved at once: it has no memory to speak of
     site.add(host)
+    wait_for_agent(host, spec.uuid or "guest")
     with host.held_saves():
         task_id = site.act("guest", VmVerb.SAVE)
         writer = wait_for_save(host)
@@ -197,8 +200,11 @@ def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
 ) -> None:
     site = make_site(ping_s=0.5, call_deadline_s=1.0)
     host = fresh_lab.hosts[0]
-    host.create_guest("guest", start=True, boots=False)
+    spec = host.create_guest(
+        "guest", start=True
+    )  # what has not booted is saved at once: it has no memory to speak of
     site.add(host)
+    wait_for_agent(host, spec.uuid or "guest")
     with host.held_saves():
         task_id = site.act("guest", VmVerb.SAVE)
         writer = wait_for_save(host)
