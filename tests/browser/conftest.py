@@ -11,10 +11,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
 
 from app.lab.bench_fleet import serving
-from app.lab.fleet import Fleet
 from app.lab.rest import Rest
 from app.lab.server import Server
 from tests.browser.console import CHROMIUM, FLAGS, wait_for
+from tests.labfixture import own_fleet
 
 HOSTS, VMS = 3, 8
 NETWORK = "Failed to load resource"  # what Chromium says of refused requests, which tests ask for on purpose
@@ -53,7 +53,7 @@ class Site:
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """The server with all VMs of the fleet in its mirror."""
-    fleet = Fleet.up(HOSTS, VMS)
+    fleet = own_fleet(HOSTS, VMS)
     try:
         with serving(fleet) as (server, token, _):
             server.start()

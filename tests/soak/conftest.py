@@ -37,15 +37,13 @@ def chance(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.fixture(scope="module")
 def server(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of its own process for the tests of a module; afterwards the lab is put in order."""
+    """A server of its own process for the tests of a module."""
     server = QuickServer(
         tmp_path_factory.mktemp("soak") / "server", settings={"log_level": "info", "lab": True}
     )
     server.prepare()
     yield server
     server.stop()
-    lab.restore()
-    lab.remove_guests()
 
 
 @pytest.fixture(scope="module")

@@ -106,17 +106,15 @@ def target(
     services.database.close()
     for host in lab.hosts[:2]:
         host.exec("rm", "-f", SECRET_FILE)
-    lab.restore()
-    lab.remove_guests()
 
 
 @pytest.fixture(
     params=list(itertools.product(Role, ("api", "page"))), ids=lambda each: f"{each[0]}-{each[1]}"
 )
-def attack(request: pytest.FixtureRequest, lab: Lab, target: tuple[Site, Console]) -> Attack:
+def attack(request: pytest.FixtureRequest, fresh_lab: Lab, target: tuple[Site, Console]) -> Attack:
     """An attack on the lab's first host by a person of each role, by the API or as a browser."""
     role, door = request.param
     site, console = target
     client = console.browser(role) if door == "page" else console.client(role)
-    host, other = lab.hosts[:2]
+    host, other = fresh_lab.hosts[:2]
     return Attack(role, door == "page", client, console.client(Role.ADMINISTRATOR), host, other, site)

@@ -31,9 +31,9 @@ def reader() -> HostReader:
 
 
 def test_a_guest_that_hangs_is_put_off_and_its_neighbours_answers_are_kept(
-    fresh_lab: Lab, reader: HostReader
+    faulty_lab: Lab, reader: HostReader
 ) -> None:
-    lab_host = fresh_lab.hosts[0]
+    lab_host = faulty_lab.hosts[0]
     for name, uuid in (("stuck", STUCK), ("well", WELL)):
         lab_host.create_guest(name, start=True, uuid=uuid)
     for uuid in (STUCK, WELL):

@@ -96,17 +96,17 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.lab
-def test_sigterm_waits_neither_for_hung_hosts_nor_for_open_streams(fresh_lab: Lab, tmp_path: Path) -> None:
+def test_sigterm_waits_neither_for_hung_hosts_nor_for_open_streams(faulty_lab: Lab, tmp_path: Path) -> None:
     server = Server(tmp_path / "server")
     server.prepare()
     token = make_administrator(server, "tester", "a long password")
     server.start()
     try:
         with closing(Rest(server.url, token)) as rest:
-            register_hosts(rest, fresh_lab)
+            register_hosts(rest, faulty_lab)
             eventually(lambda: rest.total("/hosts", state="connected") == 3, 20)
         streams = [open_stream(server.url, token) for _ in range(3)]
-        for host in fresh_lab.hosts:
+        for host in faulty_lab.hosts:
             host.freeze(everything=True)
         time.sleep(4)
         begun = time.monotonic()

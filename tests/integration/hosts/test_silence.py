@@ -128,11 +128,11 @@ def in_use() -> tuple[int, int, float]:
     )
 
 
-def test_the_engine_stops_quickly_while_hosts_hang(fresh_lab: Lab, make_site: MakeSite) -> None:
+def test_the_engine_stops_quickly_while_hosts_hang(faulty_lab: Lab, make_site: MakeSite) -> None:
     site = make_site()
-    for host in fresh_lab.hosts:
+    for host in faulty_lab.hosts:
         site.add(host)
-    for host in fresh_lab.hosts:
+    for host in faulty_lab.hosts:
         host.freeze(everything=True)
     time.sleep(4)  # in the middle of pings
     begun = time.monotonic()

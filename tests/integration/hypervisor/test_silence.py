@@ -65,8 +65,8 @@ def listener(greeting: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_frozen_daemon_during_open(fresh_lab: Lab, transport: str) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_frozen_daemon_during_open(faulty_lab: Lab, transport: str) -> None:
+    lab_host = faulty_lab.hosts[0]
     target = TRANSPORTS[transport](lab_host)
     lab_host.freeze()
     with at_deadline():
@@ -74,8 +74,8 @@ def test_frozen_daemon_during_open(fresh_lab: Lab, transport: str) -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_frozen_daemon_during_a_call(fresh_lab: Lab, open_host: OpenHost, transport: str) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_frozen_daemon_during_a_call(faulty_lab: Lab, open_host: OpenHost, transport: str) -> None:
+    lab_host = faulty_lab.hosts[0]
     opened = open_host(TRANSPORTS[transport](lab_host), call_deadline_s=DEADLINE_S)
     opened.host.ping()
     lab_host.freeze()
@@ -88,16 +88,16 @@ def test_frozen_daemon_during_a_call(fresh_lab: Lab, open_host: OpenHost, transp
         opened.host.ping()
 
 
-def test_frozen_host_during_open(fresh_lab: Lab) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_frozen_host_during_open(faulty_lab: Lab) -> None:
+    lab_host = faulty_lab.hosts[0]
     target = ssh_target(lab_host)
     lab_host.freeze(everything=True)
     with at_deadline():
         Host.open(target, connect_deadline_s=DEADLINE_S, call_deadline_s=DEADLINE_S)
 
 
-def test_close_does_not_wait_for_a_frozen_daemon(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_close_does_not_wait_for_a_frozen_daemon(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     opened = open_host(ssh_target(lab_host), call_deadline_s=60)
     lab_host.freeze()
     failed: list[Exception] = []
@@ -121,8 +121,8 @@ def test_close_does_not_wait_for_a_frozen_daemon(fresh_lab: Lab, open_host: Open
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_killed_daemon_is_noticed_at_once(fresh_lab: Lab, open_host: OpenHost, transport: str) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_killed_daemon_is_noticed_at_once(faulty_lab: Lab, open_host: OpenHost, transport: str) -> None:
+    lab_host = faulty_lab.hosts[0]
     opened = open_host(TRANSPORTS[transport](lab_host))
     started = time.monotonic()
     lab_host.kill_daemon()
@@ -131,16 +131,16 @@ def test_killed_daemon_is_noticed_at_once(fresh_lab: Lab, open_host: OpenHost, t
     assert not opened.host.is_open
 
 
-def test_cut_cable_is_noticed_by_the_deadline(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_cut_cable_is_noticed_by_the_deadline(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     opened = open_host(ssh_target(lab_host), call_deadline_s=DEADLINE_S)
     lab_host.cut()
     with at_deadline():
         opened.host.ping()
 
 
-def test_save_ends_when_the_daemon_dies(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_save_ends_when_the_daemon_dies(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     guest = lab_host.create_guest("gamma", start=True, memory_mib=512)
     assert guest.uuid
     opened = open_host(ssh_target(lab_host))
@@ -151,8 +151,8 @@ def test_save_ends_when_the_daemon_dies(fresh_lab: Lab, open_host: OpenHost) -> 
         opened.host.save(guest.uuid)
 
 
-def test_a_stuck_qemu_cuts_no_verb_of_another_vm(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_a_stuck_qemu_cuts_no_verb_of_another_vm(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     stuck = lab_host.create_guest("stuck", start=True, boots=False).uuid or ""
     saved = lab_host.create_guest("saved", start=True, boots=False).uuid or ""
     host = open_host(ssh_target(lab_host), call_deadline_s=DEADLINE_S).host
@@ -230,8 +230,8 @@ def test_nothing_listens() -> None:
     assert not isinstance(refused.value, HostAuthFailed)
 
 
-def test_unplugged_host(fresh_lab: Lab) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_unplugged_host(faulty_lab: Lab) -> None:
+    lab_host = faulty_lab.hosts[0]
     lab_host.cut()
     with pytest.raises(HostUnreachable):
         see_identity(make_endpoint(Transport.SSH, address=lab_host.address), deadline_s=DEADLINE_S)

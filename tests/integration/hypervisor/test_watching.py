@@ -47,8 +47,8 @@ def test_a_killed_qemu_is_a_crash(fresh_lab: Lab, open_host: OpenHost) -> None:
     assert [(vm.state, vm.state_reason) for vm in vms] == [(VmState.CRASHED, "crashed")]
 
 
-def test_a_stuck_qemu_does_not_stop_the_others(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_a_stuck_qemu_does_not_stop_the_others(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     stuck, well = (lab_host.create_guest(name, start=True, boots=False) for name in ("stuck", "well"))
     host = open_host(local_target(lab_host), call_deadline_s=3).host
     lab_host.freeze_qemu(stuck.uuid or "")
@@ -111,8 +111,8 @@ def test_guest_and_screen(fresh_lab: Lab, open_host: OpenHost) -> None:
     wait_for(lambda: host.read_vm(guest.uuid or "").state is VmState.SHUTOFF, "shutdown")
 
 
-def test_a_dead_agent_blocks_nobody(fresh_lab: Lab, open_host: OpenHost) -> None:
-    lab_host = fresh_lab.hosts[0]
+def test_a_dead_agent_blocks_nobody(faulty_lab: Lab, open_host: OpenHost) -> None:
+    lab_host = faulty_lab.hosts[0]
     guest = lab_host.create_guest("theta", start=True)
     assert guest.uuid
     host = open_host(local_target(lab_host), call_deadline_s=6).host

@@ -79,6 +79,7 @@ def test_a_host_with_a_process_in_vfork_is_frozen_all_the_same(fresh_lab: Lab) -
         spawning.send_signal(signal.SIGCONT)  # nsenter stops with what it has started
         assert answers(host)
         host.exec("pkill", "-f", pipe, check=False)
+        host.exec("pkill", "-x", "sleep", check=False)
 
 
 @pytest.mark.parametrize("fault", ["cut", "cut_in", "cut_out"])

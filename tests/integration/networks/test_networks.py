@@ -385,6 +385,8 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
         ask(site, delete_filter, made.id)
     assert refused.value.code == "filter_in_use"
     assert host.virsh("dominfo", guest.name)
+    host.remove_guests()
+    host.virsh("nwfilter-undefine", "shop-db")
 
 
 def shown_filter(site: Site, name: str) -> FilterDetail:

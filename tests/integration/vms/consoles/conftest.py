@@ -76,14 +76,18 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             yield Site(server, rest, token, passing, lab.hosts)
     finally:
         server.stop()
-        lab.restore()
-        lab.remove_guests()
 
 
 @pytest.fixture(scope="module")
-def terminal(site: Site) -> str:
+def terminal(site: Site) -> Iterator[str]:
     """A guest that boots to its login, on the first host."""
-    return site.guest(site.hosts[0], "terminal", memory_mib=128)
+    yield site.guest(site.hosts[0], "terminal", memory_mib=128)
+    site.hosts[0].remove_guests()
+
+
+@pytest.fixture(autouse=True)
+def _guests_are_removed(fresh_lab: Lab) -> None:
+    """Those that a test made; `terminal` stays for the next."""
 
 
 # Takes the place of a display's socket and behaves as its argument says.
@@ -122,7 +126,8 @@ def rogue() -> Iterator[Callable[[LabHost, str, str], None]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(host: LabHost, path: str, manner: str) -> None:
-        command = namespace.inside_command(host.init_pid, ["/usr/bin/python3", "-c", ROGUE, path, manner])
+        program = ["setpriv", "--pdeathsig", "KILL", "/usr/bin/python3", "-c", ROGUE]
+        command = namespace.inside_command(host.init_pid, [*program, path, manner])
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         output = started[-1].stdout
         assert output is not None
