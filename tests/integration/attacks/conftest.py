@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 
 from app.access.context import Services
@@ -17,6 +18,7 @@ from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.notices import Hub
+from app.db.models import Task
 from app.db.session import Database
 from app.engine import Engine
 from app.lab.host import LabHost
@@ -83,6 +85,12 @@ class Attack:
         return [path for path in found.stdout.split() if name in path]
 
 
+def has_tasks(site: Site) -> bool:
+    """Whether tasks wait or run."""
+    with site.services.database.read() as session:
+        return session.scalar(sa.select(Task.id).where(Task.finished_at.is_(None)).limit(1)) is not None
+
+
 @pytest.fixture(scope="module")
 def target(
     lab: Lab, empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
@@ -98,6 +106,8 @@ def target(
     for host in lab.hosts[:2]:
         host.exec("sh", "-c", f"printf {SECRET} > {SECRET_FILE}; chmod 600 {SECRET_FILE}")
         site.add(host)
+    # Pools of hosts that were just added are proven to be shared, by tasks that make files in them.
+    eventually(lambda: not has_tasks(site), 60, "all tasks end")
     console = Console(create_web(services, lambda: HEALTH), services, make_users(services))
     yield site, console
     for client in console.clients:

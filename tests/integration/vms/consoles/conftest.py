@@ -86,6 +86,30 @@ def terminal(site: Site) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
+def _site_is_left_as_found(site: Site) -> Iterator[None]:
+    """A test that changes users or hosts of the server that all share fails itself; they are changed back."""
+    before = _shared_by_all(site)
+    yield
+    now = _shared_by_all(site)
+    wrong = [f"{path} was {fields}, is {now[path]}" for path, fields in before.items() if now[path] != fields]
+    for path, fields in before.items():
+        if now[path] != fields:
+            site.call("PATCH", path, fields)
+    if wrong:
+        pytest.fail(f"the test left the server otherwise than it found it: {wrong}", pytrace=False)
+
+
+def _shared_by_all(site: Site) -> dict[str, dict[str, object]]:
+    """What people set of each user and each host, by its path."""
+    fields = {"/users": ("role", "disabled"), "/hosts": ("mode", "maintenance")}
+    return {
+        f"{path}/{each['id']}": {name: each[name] for name in names if name in each}
+        for path, names in fields.items()
+        for each in site.call("GET", path)["items"]
+    }
+
+
+@pytest.fixture(autouse=True)
 def _guests_are_removed(fresh_lab: Lab) -> None:
     """Those that a test made; `terminal` stays for the next."""
 

@@ -255,6 +255,7 @@ def test_a_revoked_right_cuts_the_console(site: Site, terminal: str) -> None:
             site.call("PATCH", f"/users/{user}", {"disabled": True})
             assert opened.end(CUT_S + 5) == "token_invalid"
             assert time.monotonic() - begun < CUT_S
+    site.call("PATCH", f"/users/{user}", {"disabled": False})
 
 
 def test_an_observed_host_lets_look_only(site: Site) -> None:
