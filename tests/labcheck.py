@@ -158,8 +158,22 @@ def _heal_contents(host: LabHost, before: HostState, guests_may_be_left: bool) -
         ]
         if read_volumes(connection) != before.volumes:
             for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-                pool.refresh(0)
+                _refresh(pool)
     return wrong
+
+
+def _refresh(pool: libvirt.virStoragePool) -> None:
+    """Refresh a pool. While a volume is written libvirt refuses that: it is given a moment to end."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        try:
+            pool.refresh(0)
+        except libvirt.libvirtError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _heal_processes(host: LabHost, before: HostState) -> list[str]:

@@ -96,9 +96,9 @@ class Calls:
 
 @pytest.mark.parametrize("is_verified", [False, True], ids=["as_added", "verified"])
 def test_no_call_on_one_host_changes_a_file_of_a_vm_on_another(
-    is_verified: bool, lab: Lab, fleet_client: Client, chance: random.Random, trials: Trials
+    is_verified: bool, fresh_lab: Lab, fleet_client: Client, chance: random.Random, trials: Trials
 ) -> None:
-    client, (user_host, other_host) = fleet_client, lab.hosts[:2]
+    client, (user_host, other_host) = fleet_client, fresh_lab.hosts[:2]
     hosts = {row["name"]: row for row in client.all("/hosts")}
     pools = {name: client.id_of("/pools", "shared", host=row["id"]) for name, row in hosts.items()}
     if is_verified:
