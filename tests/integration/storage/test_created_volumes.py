@@ -91,7 +91,7 @@ def racing(site: Site, host: LabHost, name: str) -> Iterator[Callable[[str], boo
         found = connection.storagePoolLookupByName("local")
 
         def race(task_id: str) -> bool:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while not row(site, Task.made, Task.id == task_id, Task.made.is_not(None)):
                 assert time.monotonic() < deadline
                 if site.now(task_id).state.is_final:

@@ -130,7 +130,7 @@ def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> No
     for key in list(storage.expirations):
         storage.expirations[key] = 0.0
     guess(services, 1, remote="198.18.1.1")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(storage.storage) > 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     kept = (storage.storage, storage.expirations, storage.events, storage.locks)
@@ -157,7 +157,7 @@ def test_guesses_are_limited_by_address_and_others_can_sign_in(services: Service
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -18,7 +18,7 @@ def made(workers: int, **options: float) -> ElasticThreadPool:
     return ElasticThreadPool(workers, **options)  # type: ignore[arg-type]
 
 
-def tick_until(pool: ElasticThreadPool, done: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def tick_until(pool: ElasticThreadPool, done: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not done():
         assert time.monotonic() < deadline, pool.health()

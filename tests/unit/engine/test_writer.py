@@ -76,7 +76,7 @@ def measured(percent: float) -> HostReport:
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -16,7 +16,7 @@ class NoPlace(Exception):
 
 
 def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.005)

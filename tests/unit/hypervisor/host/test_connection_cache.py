@@ -57,7 +57,7 @@ def cache(hosts: Hosts) -> HostConnectionCache:
 
 
 def eventually(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.02)
