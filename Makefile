@@ -40,7 +40,7 @@ format: setup ## rewrite Python and templates in the house's format
 
 docs: setup ## renew docs/settings.md and, from a running demo, docs/screenshots
 	@$(BIN)/python -m tests.contract.settings_page > docs/settings.md
-	@$(ROOT) $(BIN)/python -m app.lab.screenshots docs/screenshots
+	@$(ROOT) $(BIN)/python -m app.lab.demo.screenshots docs/screenshots
 
 lock: ## renew the lock files from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 -o requirements-dev.lock

@@ -21,11 +21,11 @@ from signal import SIGKILL
 
 import libvirt
 
-from app.lab import namespace
 from app.lab.errors import LabError
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts import namespace
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from tests.libvirt_objects import Objects, put_back, read_objects, read_volumes
 
 HOOKS = "/etc/libvirt/hooks"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.lab import state as states
-from app.lab.fleet import Fleet, all_fleets
+from app.lab.fleets.fleet import Fleet, all_fleets
 from app.lab.lab import Lab
 from tests.labcheck import heal_lab, read_lab
 

@@ -101,9 +101,9 @@ def _closing() -> Iterator[Database]:
 
 def main() -> None:
     """Entry point of the command `vigie`."""
-    from app.lab.bench import bench  # loaded last: they pull in what only tests and demos need
+    from app.lab.bench.cli import bench  # loaded last: they pull in what only tests and demos need
     from app.lab.cli import app as lab
-    from app.lab.demo import demo
+    from app.lab.demo.cli import demo
 
     app.add_typer(lab, name="lab")
     app.command()(demo)

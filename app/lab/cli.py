@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from app.lab import fleet_cli, namespace
 from app.lab import state as states
 from app.lab.errors import LabError, plain_errors
-from app.lab.guest import MEMORY_MIB, MIN_MEMORY_MIB
+from app.lab.fleets import cli as fleet
+from app.lab.guests.guest import MEMORY_MIB, MIN_MEMORY_MIB
+from app.lab.hosts import namespace
 from app.lab.lab import Lab, parse_range, registry, require_root
 from app.lab.process import SYSTEM_ENVIRONMENT
 from app.lab.status import LabStatus, lab_status
@@ -20,7 +21,7 @@ from app.lab.sweep import sweep
 app = typer.Typer(
     no_args_is_help=True, help="Real KVM hosts on this machine, for tests and demos. Needs root."
 )
-app.add_typer(fleet_cli.app, name="fleet")
+app.add_typer(fleet.app, name="fleet")
 
 Id = Annotated[str | None, typer.Option("--id", help="Which lab, when there are several.")]
 Directory = Annotated[Path | None, typer.Option("--dir", help="Where disks, keys and logs go.")]

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Self, Unpack
 from uuid import uuid4
 
-from app.lab import assets as asset_cache
-from app.lab import hostfiles, namespace, network
 from app.lab import state as states
-from app.lab.accelerator import detect_accelerator
 from app.lab.errors import LabError
-from app.lab.guest import GuestOptions, GuestSpec, domain_xml
-from app.lab.host import LabHost
-from app.lab.loops import wait_until_released
+from app.lab.guests import assets as asset_cache
+from app.lab.guests.accelerator import detect_accelerator
+from app.lab.guests.guest import GuestOptions, GuestSpec, domain_xml
+from app.lab.hosts import files, namespace, network
+from app.lab.hosts.host import LabHost
+from app.lab.hosts.loops import wait_until_released
 from app.lab.state import Accelerator, HostState, LabState
 from app.lab.sweep import sweep
 
@@ -110,12 +110,12 @@ class Lab:
 
     def _build(self) -> None:
         self.state.data.mkdir(parents=True)
-        hostfiles.prepare_lab_files(self.state)
+        files.prepare_lab_files(self.state)
         switch = namespace.start(self._switch_config, {"name": "switch"}, self.state.data / "switch.log")
         network.connect_machine(self.state, switch)
 
         def bring_up(host: LabHost) -> None:
-            hostfiles.prepare_host_files(self.state, host.host)
+            files.prepare_host_files(self.state, host.host)
             host.boot()
 
         _in_parallel([partial(bring_up, host) for host in self.hosts])

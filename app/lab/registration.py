@@ -7,7 +7,7 @@ import json
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.rest import Rest
 from app.lab.server import Server

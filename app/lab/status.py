@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel
 
-from app.lab import namespace
 from app.lab.errors import LabError
-from app.lab.host import LabHost
+from app.lab.hosts import namespace
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 
 ASK_TIMEOUT_S = 3.0

@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from app.lab import namespace, network
+from app.lab.hosts import namespace, network
 from app.lab.process import run
 from app.lab.state import DATA_ROOT, RUN_ROOT, all_labs
 

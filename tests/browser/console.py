@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.registration import by_tls, make_administrator, register_host
 from app.lab.rest import Rest

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.registration import by_tls, ssh_fingerprint, tls_fingerprint
 from tests.browser.console import Console, chromium, console_over, do, page_of, state_of, wait_for

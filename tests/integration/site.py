@@ -21,7 +21,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Vm
 from app.engine import Engine
 from app.hypervisor import see_identity
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.services.hosts import credentials, hosts
 from app.services.vms import power
 from app.tasks import tasks

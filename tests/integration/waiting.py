@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.lab.errors import LabError
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import ClassVar
 import libvirt
 
 from app.core.vms.create_spec import MIB
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
+from app.lab.paths import POOLS
 from tests.soak.client import Client, Json
 
 SMALL = 8 * MIB

@@ -15,8 +15,8 @@ import libvirt
 import pytest
 
 from app.core.vms.create_spec import MIB
-from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from tests.soak.client import Client, Json
 from tests.soak.conftest import Trials
 from tests.soak.kinds import Stage

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from tests.soak.client import Client
 from tests.soak.conftest import Trials

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from app.core.vms.create_spec import MIB
-from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from tests.soak.client import Client, Json
 from tests.soak.conftest import Trials
 

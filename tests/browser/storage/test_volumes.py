@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from tests.browser.console import Console, chromium, console_over, page_of, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]

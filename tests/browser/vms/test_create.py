@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from app.lab.hostfiles import ASSETS, POOLS
 from app.lab.lab import Lab
+from app.lab.paths import ASSETS, POOLS
 from tests.browser.console import Console, chromium, console_over, page_of, wait_for
 from tests.browser.vms.test_consoles import connected, serial_text
 from tests.integration.vms.test_create import guest_says

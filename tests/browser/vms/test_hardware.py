@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from tests.browser.console import Console, chromium, console_over, page_of, wait_for
 from tests.integration.vms.test_create import guest_says

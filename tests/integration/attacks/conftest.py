@@ -21,9 +21,9 @@ from app.core.notices import Hub
 from app.db.models import Task
 from app.db.session import Database
 from app.engine import Engine
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.web import create_web
 from tests.integration.api.conftest import HEALTH, Console, make_users
 from tests.integration.site import Site, eventually

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.access.privileges import Role
 from app.core.vms.create_spec import MIB
-from app.lab.hostfiles import POOLS
+from app.lab.paths import POOLS
 from tests.integration.attacks.conftest import SECRET_FILE, Attack, Json
 
 pytestmark = pytest.mark.lab

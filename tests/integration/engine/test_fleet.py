@@ -12,7 +12,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.notices import HOSTS
 from app.db.models import Datacenter, Host, Vm
-from app.lab.fleet import Fleet
+from app.lab.fleets.fleet import Fleet
 from tests.integration.conftest import MakeSite
 from tests.integration.site import Site, eventually
 

@@ -15,7 +15,7 @@ from app.inventory.batch import Batch
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Poll
 from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.inventory.merged_report import Reading
-from app.lab.fleet import Fleet
+from app.lab.fleets.fleet import Fleet
 from tests.integration.conftest import MakeSite
 from tests.integration.engine.test_fleet import register
 from tests.integration.site import eventually

@@ -16,7 +16,7 @@ from app.inventory.collectors import guests, storage, vms
 from app.inventory.collectors.guests import GUESTS
 from app.inventory.collectors.registry import COLLECTORS
 from app.inventory.collectors.vms import VMS
-from app.lab.fleet import Fleet
+from app.lab.fleets.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import local_target, simulated_target
 from tests.integration.waiting import wait_for_agent

@@ -7,8 +7,8 @@ from app.core.hosts.endpoints import make_endpoint
 from app.core.hosts.states import Transport
 from app.core.inventory.reports import Hint
 from app.hypervisor import Host, SshKey, Target, TlsIdentity, see_identity
-from app.lab.fleet import Fleet
-from app.lab.host import LabHost
+from app.lab.fleets.fleet import Fleet
+from app.lab.hosts.host import LabHost
 
 
 def ssh_target(host: LabHost, **changes: object) -> Target:

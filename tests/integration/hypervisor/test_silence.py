@@ -18,7 +18,7 @@ from app.core.hosts.states import Transport
 from app.core.vms.states import VmState
 from app.hypervisor import Host, SshPassword, Target, see_identity
 from app.hypervisor.transport import relay
-from app.lab.fleet import Fleet
+from app.lab.fleets.fleet import Fleet
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import (
     TRANSPORTS,

@@ -14,8 +14,8 @@ from app.core.hosts.states import Transport
 from app.core.vms.config import VolumePlan
 from app.core.vms.states import VmState
 from app.hypervisor import Host, SshKey, SshPassword, Target, TlsIdentity, see_identity
-from app.lab import namespace, tls
-from app.lab.fleet import Fleet
+from app.lab.fleets.fleet import Fleet
+from app.lab.hosts import namespace, tls
 from app.lab.lab import Lab
 from tests.integration.hypervisor.targets import (
     TRANSPORTS,

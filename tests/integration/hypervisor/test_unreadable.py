@@ -9,7 +9,7 @@ from app.core.errors import HypervisorRefused
 from app.core.hosts.endpoints import make_endpoint
 from app.core.hosts.states import Transport
 from app.hypervisor import Host, Target
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from tests.integration.hypervisor.garbler import Garbler
 from tests.integration.hypervisor.targets import OpenHost, local_target

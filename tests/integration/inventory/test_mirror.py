@@ -18,8 +18,8 @@ from app.engine.hosts import coordinator
 from app.engine.hosts.event_debouncer import BURST
 from app.engine.hosts.poll_errors import UNEXPECTED
 from app.hypervisor import Host
-from app.lab.hostfiles import POOLS
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.hosts import hosts
 from app.services.vms import vms
 from tests.integration.conftest import MakeSite

@@ -13,7 +13,7 @@ from app.core.vms.states import VmState
 from app.db.models import Filter, Network, Pool, Vm, VmDefinition, Volume
 from app.engine import engine as engines
 from app.inventory.collectors import storage as storage_collector
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.storage.volumes.volumes import list_volumes
 from tests.integration.conftest import MakeSite

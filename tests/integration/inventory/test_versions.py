@@ -13,7 +13,7 @@ from app.core.kinds import ObjectKind
 from app.core.networks.networks import NetworkPatch
 from app.core.tasks.states import TaskState
 from app.db.models import Event, Network, Pool
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.inventory import versions
 from app.services.networks.change import change_network

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.lab import namespace, network
 from app.lab.cli import app
 from app.lab.errors import LabError
+from app.lab.hosts import namespace, network
 from app.lab.lab import Lab
 
 RANGE = IPv4Network("198.19.240.0/22")

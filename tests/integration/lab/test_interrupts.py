@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.fleet import FleetState, all_fleets
+from app.lab.fleets.fleet import FleetState, all_fleets
 from app.lab.state import all_labs
 from tests.integration.waiting import wait_for
 

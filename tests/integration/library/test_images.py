@@ -19,9 +19,9 @@ from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import VmBatch
 from app.db.models import Image, ImageCopy, Pool, Task, Volume
-from app.lab.host import LabHost
-from app.lab.hostfiles import ASSETS, POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import ASSETS, POOLS
 from app.services.library import images
 from app.services.library.image_copy import copy_image
 from app.services.library.image_import import import_image

@@ -18,7 +18,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db.models import Filter, History, Host, Network
 from app.hypervisor.xml.networks import network_build
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.networks import logical_networks, networks
 from app.services.networks.change import change_network

@@ -19,7 +19,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.lab.tls import make_authority, make_server
+from app.lab.hosts.tls import make_authority, make_server
 from app.services.library.downloads import RESUMES, Download, DownloadRules
 from app.tasks.errors import TaskFailed
 from tests.fileserver import FileServer, serving

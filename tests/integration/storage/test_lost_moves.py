@@ -16,9 +16,9 @@ from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
 from app.db.models import Pool, Task, Volume
 from app.engine import Engine
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.storage.volumes.move import move_volume
 from app.services.storage.volumes.resize import resize_volume
 from tests.integration.site import Site, eventually

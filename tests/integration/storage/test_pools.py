@@ -19,9 +19,9 @@ from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task
 from app.hypervisor import Host
 from app.inventory.collectors import storage as storage_collector
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.storage.pools.change import change_pool
 from app.services.storage.pools.create import create_pool
 from app.services.storage.pools.lifecycle import delete_pool, start_pool, stop_pool

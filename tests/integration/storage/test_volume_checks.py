@@ -19,9 +19,9 @@ from app.core.vms.create_spec import DiskSpec, KernelSpec, VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Volume
 from app.hypervisor.storage.images import ImageRefused
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
 from app.services.storage.pools.lifecycle import start_pool
 from app.services.storage.pools.pools import show_pool

@@ -10,8 +10,8 @@ from app.core.vms.create_spec import DiskSpec, VmSpec
 from app.core.vms.delete import RemovalSpec
 from app.core.vms.states import VmState
 from app.db.models import RemovedVm
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
+from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume

@@ -25,9 +25,9 @@ from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Pool, Upload, Volume
 from app.hypervisor.storage.images import ImageRefused
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.ending import give_up

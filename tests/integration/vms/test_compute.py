@@ -14,7 +14,7 @@ from app.core.vms.devices import NicPatch
 from app.core.vms.host_devices import FolderAdd, HostDevice, HostDeviceAdd
 from app.core.vms.states import VmState
 from app.db.models import Host, Offers, Vm
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.services.vms.reconfigure import compute, devices, host_devices
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_devices import OPERATOR, ask, definition, done, host, row, vm_id

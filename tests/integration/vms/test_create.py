@@ -31,9 +31,9 @@ from app.db.models import (
     Vm,
     Volume,
 )
-from app.lab.host import LabHost
-from app.lab.hostfiles import ASSETS, POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import ASSETS, POOLS
 from app.services.library import images
 from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume

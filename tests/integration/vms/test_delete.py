@@ -17,9 +17,9 @@ from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, VmPatch
 from app.core.vms.states import VmState
 from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
-from app.lab.host import LabHost
-from app.lab.hostfiles import POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import POOLS
 from app.services.vms import power, vms
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm

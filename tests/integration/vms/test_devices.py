@@ -20,9 +20,9 @@ from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
 from app.core.vms.states import VmState
 from app.db.models import CloudInitSeed, Network, Offers, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import read_vm
-from app.lab.host import LabHost
-from app.lab.hostfiles import ASSETS, POOLS
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
+from app.lab.paths import ASSETS, POOLS
 from app.services.storage.volumes.delete import delete_volume
 from app.services.vms.definitions import definitions, redefine
 from app.services.vms.delete import delete, undelete

@@ -16,7 +16,7 @@ from app.core.vms.create_spec import DiskSpec
 from app.core.vms.devices import HardwarePatch
 from app.core.vms.states import VmState
 from app.db.models import Event, Offers, VmDefinition
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.vms import vms
 from app.services.vms.definitions import definitions

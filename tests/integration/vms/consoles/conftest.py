@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from app.lab import namespace
-from app.lab.host import LabHost
+from app.lab.hosts import namespace
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.registration import make_administrator, register_hosts
 from app.lab.rest import Rest

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from websockets.exceptions import InvalidStatus
 
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.rest import Rest
 from tests.integration.vms.consoles.client import Console, console, dial, ticket_for
 from tests.integration.vms.consoles.conftest import Site

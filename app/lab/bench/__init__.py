@@ -1,0 +1,1 @@
+"""`vigie bench`: what Vigie takes, beside bare libvirt-python and virsh."""

@@ -1,0 +1,1 @@
+"""Simulated fleets: thousands of hosts by libvirt's test driver, with `vigie lab fleet`."""

@@ -1,0 +1,1 @@
+"""The lab's KVM hosts: processes in namespaces, with a network, keys, settings and faults of their own."""
