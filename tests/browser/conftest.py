@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
 
-from app.lab.bench.fleets import serving
+from app.lab.bench.servers import serving
 from app.lab.rest import Rest
 from app.lab.server import Server
 from tests.browser.console import CHROMIUM, FLAGS, wait_for

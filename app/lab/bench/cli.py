@@ -12,19 +12,12 @@ from typing import Annotated
 import libvirt
 import typer
 
+from app.lab.bench.answers import server_times
 from app.lab.bench.consoles import CONSOLES, FRAME_BYTES, FRAMES_PER_S, run_consoles
-from app.lab.bench.fleets import (
-    VMS,
-    Bare,
-    Served,
-    run_bare,
-    run_vigie,
-    server_times,
-    serving,
-    wait_until_synced,
-)
+from app.lab.bench.fleets import VMS, Bare, Served, run_bare, run_vigie, wait_until_synced
 from app.lab.bench.measure import Spread, table, until
 from app.lab.bench.real_hosts import BrowserFigures, SickHostFigures, run_lab
+from app.lab.bench.servers import serving
 from app.lab.bench.vms import DEVICES, MIB, VERSIONS, run_vms
 from app.lab.errors import LabError, plain_errors
 from app.lab.fleets.fleet import Fleet

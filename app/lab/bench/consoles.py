@@ -18,13 +18,12 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from app.lab.bench.measure import Load, Spread, load_of, until
+from app.lab.bench.servers import serving_lab
 from app.lab.errors import LabError
 from app.lab.hosts import namespace
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
-from app.lab.registration import make_administrator, register_hosts
 from app.lab.rest import Rest
-from app.lab.server import Server
 
 SOCKET = "/var/tmp/bench.vnc"
 GRAPHICS = f"<graphics type='vnc' socket='{SOCKET}'><listen type='socket' socket='{SOCKET}'/></graphics>"
@@ -105,14 +104,9 @@ class ConsoleFigures:
 def run_consoles(samples: int, seconds: float) -> ConsoleFigures:
     """Make a lab of one host and measure on it. Raises LabError; nothing is left in any case."""
     lab = Lab.up(1)
-    server = Server(lab.state.data / "server")
     try:
         host = lab.hosts[0]
-        server.prepare()
-        token = make_administrator(server, "bench", "bench-of-this-machine")
-        server.start()
-        with Rest(server.url, token) as rest:
-            register_hosts(rest, lab)
+        with serving_lab(lab) as (server, token, rest):
             vm = _guest(rest, host)
             with _display(host):
                 direct = _inside(host, PROBE, SOCKET, str(samples))
@@ -121,7 +115,6 @@ def run_consoles(samples: int, seconds: float) -> ConsoleFigures:
                 busy = asyncio.run(_films(rest, token, vm, server.pid, seconds))
         return ConsoleFigures(Spread(tuple(json.loads(direct))), proxied, idle, busy)
     finally:
-        server.stop()
         lab.down()
 
 
@@ -186,10 +179,7 @@ async def _films(rest: Rest, token: str, vm: str, pid: int, seconds: float) -> L
     for _ in range(CONSOLES):
         url, protocols = _ticket(rest, vm)
         socket = await connect_async(
-            url,
-            subprotocols=protocols,
-            additional_headers=headers,
-            compression=None,
+            url, subprotocols=protocols, additional_headers=headers, compression=None
         )
         await socket.recv()
         for sent in (b"RFB 003.008\n", b"\x01", b"\x01s"):

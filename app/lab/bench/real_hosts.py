@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.lab.bench.fleets import server_times
+from app.lab.bench.answers import server_times
 from app.lab.bench.measure import Spread, until
+from app.lab.bench.servers import serving_lab
 from app.lab.errors import LabError
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
-from app.lab.registration import make_administrator, register_hosts
 from app.lab.rest import Rest
-from app.lab.server import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -59,22 +58,16 @@ class SickHostFigures:
 def run_lab(rounds: int, samples: int) -> tuple[BrowserFigures, SickHostFigures]:
     """Make a lab of three hosts and measure on it. Raises LabError; nothing is left in any case."""
     lab = Lab.up(3)
-    server = Server(lab.state.data / "server")
     try:
         guest = lab.hosts[0].create_guest("bench-01")
         for number in range(2, 10):
             lab.hosts[number % 3].create_guest(f"idle-{number:02d}")
-        server.prepare()
-        token = make_administrator(server, "bench", "bench-of-this-machine")
-        server.start()
-        with Rest(server.url, token) as rest:
-            register_hosts(rest, lab)
+        with serving_lab(lab) as (_, token, rest):
             until(lambda: rest.total("/vms") == 9, "nine guests in sync", 60)
             host, uuid = lab.hosts[0], guest.uuid or ""
             in_browser = _browser_figures(rest, token, host, uuid, rounds)
             return in_browser, _sick_host_figures(rest, lab, samples)
     finally:
-        server.stop()
         lab.down()
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.lab.bench.answers import page_times
 from app.lab.bench.measure import Spread, load_of, until
+from app.lab.bench.servers import serving_lab
 from app.lab.errors import LabError
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.paths import ASSETS, POOLS
 from app.lab.process import run
-from app.lab.registration import by_tls, make_administrator, register_hosts
+from app.lab.registration import by_tls
 from app.lab.rest import Rest
 from app.lab.server import Server
 
@@ -57,17 +59,12 @@ class VmFigures:
 def run_vms(rounds: int, samples: int, upload_mib: tuple[int, ...]) -> VmFigures:
     """Make a lab of two hosts by SSH and one by TLS, and measure on it. Raises LabError; nothing is left in any case."""
     lab = Lab.up(3)
-    server = Server(lab.state.data / "server")
     try:
         host = lab.hosts[0]
         base = f"{POOLS['local']}/base.qcow2"
         host.exec("qemu-img", "convert", "-O", "qcow2", f"{ASSETS}/boot.iso", base)
         host.virsh("pool-refresh", "local")
-        server.prepare()
-        token = make_administrator(server, "bench", "bench-of-this-machine")
-        server.start()
-        with Rest(server.url, token) as rest:
-            register_hosts(rest, lab)
+        with serving_lab(lab) as (server, token, rest):
             image = _image(rest)
             api = [_create_by_api(rest, host, image, f"api-{number:02d}") for number in range(rounds)]
             like = _definition(rest, host, image)
@@ -75,10 +72,9 @@ def run_vms(rounds: int, samples: int, upload_mib: tuple[int, ...]) -> VmFigures
             sent = [(host, size) for size in upload_mib] + [(lab.hosts[2], upload_mib[-1])]
             uploads = tuple(_upload(rest, server, token, to, size * MIB) for to, size in sent)
             vm = _laden(rest, host)
-            pages = [_page(rest, f"/vms/{vm}{part}", samples) for part in ("", "/hardware", "/history")]
+            pages = [page_times(rest, f"/vms/{vm}{part}", samples) for part in ("", "/hardware", "/history")]
         return VmFigures(Spread(tuple(virsh)), Spread(tuple(api)), uploads, *pages)
     finally:
-        server.stop()
         lab.down()
 
 
@@ -237,14 +233,3 @@ def _laden(rest: Rest, host: LabHost) -> str:
         host.virsh("desc", "laden", "--config", "--title", f"version {number}")
         until(lambda number=number: len(known()) >= min(number + 2, VERSIONS), f"version {number}", 10)  # type: ignore[misc]
     return vm
-
-
-def _page(rest: Rest, path: str, samples: int) -> Spread:
-    times = []
-    for number in range(samples + 3):
-        answer = rest.ask("GET", path, headers={"Accept": "text/html"})
-        if answer.status != 200 or answer.server_ms is None:
-            raise LabError(f"GET {path} was answered with status {answer.status}.")
-        if number >= 3:
-            times.append(answer.server_ms)
-    return Spread(tuple(times))
