@@ -27,18 +27,10 @@ Id = Annotated[str | None, typer.Option("--id", help="Which lab, when there are 
 Directory = Annotated[Path | None, typer.Option("--dir", help="Where disks, keys and logs go.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 TARGETED = {"kill-qemu": "vm", "freeze-qemu": "vm", "fill-pool": "pool", "free-pool": "pool"}
-PLAIN: tuple[str, ...] = (
-    "stop-daemon",
-    "kill-daemon",
-    "start-daemon",
-    "thaw",
-    "cut",
-    "cut-in",
-    "cut-out",
-    "heal",
-    "kill-host",
+PLAIN = (
+    *("stop-daemon", "kill-daemon", "start-daemon", "thaw", "new-identity"),
+    *("cut", "cut-in", "cut-out", "heal", "kill-host"),
 )
-PLAIN += ("new-identity",)
 FAULTS = ("freeze", *PLAIN, "boot-host", *TARGETED)
 HostName = Annotated[str, typer.Argument(metavar="HOST", help="Name of a host, such as kvm-01.")]
 

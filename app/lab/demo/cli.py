@@ -19,7 +19,6 @@ from app.lab import registration
 from app.lab import state as states
 from app.lab.demo.guests import make_guests
 from app.lab.errors import LabError, plain_errors
-from app.lab.hosts.host import LabHost
 from app.lab.interrupts import Interrupted, ignore_signals, interruptible
 from app.lab.lab import Lab
 from app.lab.rest import Rest
@@ -176,7 +175,6 @@ def _wait_until_seen(rest: Rest, hosts: int, guests: int) -> None:
 
 
 def _welcome(report: DemoReport, server: Server, lab: Lab) -> str:
-    first: LabHost = lab.hosts[0]
     vigie = _executable()
     lines = ["", f"  Vigie     {report.url}", f"  user      {report.user}", f"  password  {report.password}"]
     lines += [f"  token     {report.token}", "", "Its hosts, and how virsh reaches each past Vigie:"]
@@ -185,7 +183,7 @@ def _welcome(report: DemoReport, server: Server, lab: Lab) -> str:
         "",
         "What to try:",
         "  open the console, start mail-01, and watch it boot in its thumbnail",
-        f"  virsh -c '{first.virsh_uri}' suspend web-01     # the page shows it at once",
+        f"  virsh -c '{lab.hosts[0].virsh_uri}' suspend web-01     # the page shows it at once",
         f"  {vigie} lab fault --id {lab.state.id} {lab.hosts[-1].name} freeze   # one host hangs, the rest works; thaw undoes it",
         f"  curl -H 'Authorization: Bearer {report.token}' {report.url}/api/v1/vms",
         f"  VIGIE_CONFIG={server.config} {vigie} host list",

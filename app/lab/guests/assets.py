@@ -130,15 +130,18 @@ def _build(target: Path) -> None:
 def _kernel_package() -> str:
     """The package that holds today's kernel for virtual machines, by way of Debian's meta package."""
     meta = f"linux-image-cloud-{'arm64' if platform.machine() == 'aarch64' else 'amd64'}"
-    depends = run(["apt-cache", "depends", "--important", meta]).stdout
-    names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
+    names = _kernels_of(meta)
     if not names:
         run(["apt-get", "update", "-qq"], timeout_s=120)
-        depends = run(["apt-cache", "depends", "--important", meta]).stdout
-        names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
+        names = _kernels_of(meta)
     if not names:
         raise LabError(f"apt knows no {meta}; the lab needs Debian's package sources in /etc/apt.")
     return names[0]
+
+
+def _kernels_of(meta: str) -> list[str]:
+    depends = run(["apt-cache", "depends", "--important", meta]).stdout
+    return [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
 
 
 def _fetch(package: str, target: Path) -> Path:

@@ -10,15 +10,10 @@ from app.lab.process import run
 
 BUSYBOX = Path("/usr/bin/busybox")
 AGENT = Path("/usr/sbin/qemu-ga")
-MODULES: tuple[str, ...] = (
-    "virtio_pci",
-    "virtio_console",
-    "virtio_net",
-    "virtio_blk",
-    "virtio_balloon",
-    "virtio_scsi",
+MODULES = (
+    *("virtio_pci", "virtio_console", "virtio_net", "virtio_blk", "virtio_balloon", "virtio_scsi"),
+    *("sd_mod", "sr_mod", "isofs", "ata_piix", "button", "evdev"),
 )
-MODULES += ("sd_mod", "sr_mod", "isofs", "ata_piix", "button", "evdev")
 PASSWORD = "vigie"
 DIRECTORIES = ("bin", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr/sbin", "var/run")
 
