@@ -92,15 +92,9 @@ def _image(rest: Rest) -> str:
 
 def _create_by_api(rest: Rest, host: LabHost, image: str, name: str) -> float:
     """Milliseconds from the request until the API says that the VM runs; the VM goes again."""
-    asked = {
-        "name": name,
-        "host_id": rest.call("GET", "/hosts")["items"][0]["id"],
-        "memory_bytes": MEMORY_MIB * MIB,
-        "disks": [{"image_id": image, "pool": "local"}],
-        "nics": [{"network": "default"}],
-    }
+    request = _vm_request(rest, host, image, name)
     begun = time.monotonic()
-    task = rest.call("POST", "/vms", asked)["id"]
+    task = rest.call("POST", "/vms", request)["id"]
     until(lambda: _state(rest, name) == "running", f"{name} runs", 60)
     took = (time.monotonic() - begun) * 1000
     _end(rest, task)
@@ -108,11 +102,21 @@ def _create_by_api(rest: Rest, host: LabHost, image: str, name: str) -> float:
     return took
 
 
+def _vm_request(rest: Rest, host: LabHost, image: str, name: str) -> dict[str, object]:
+    """What the API is sent for a VM that starts from the image, on this host."""
+    return {
+        "name": name,
+        "host_id": rest.call("GET", f"/hosts?q={host.name}")["items"][0]["id"],
+        "memory_bytes": MEMORY_MIB * MIB,
+        "disks": [{"image_id": image, "pool": "local"}],
+        "nics": [{"network": "default"}],
+    }
+
+
 def _definition(rest: Rest, host: LabHost, image: str) -> str:
     """What Vigie defines for such a VM, with NAME in the place of its name."""
-    asked = {"name": "model", "memory_bytes": MEMORY_MIB * MIB, "start": False}
-    more = {"disks": [{"image_id": image, "pool": "local"}], "nics": [{"network": "default"}]}
-    _end(rest, rest.call("POST", "/vms", asked | more)["id"])
+    request = _vm_request(rest, host, image, "model") | {"start": False}
+    _end(rest, rest.call("POST", "/vms", request)["id"])
     xml = host.virsh("dumpxml", "--inactive", "model")
     _remove(host, "model", runs=False)
     return xml.replace("model-vda", "NAME-vda").replace("<name>model<", "<name>NAME<")
