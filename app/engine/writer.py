@@ -125,7 +125,18 @@ class Writer:
                     return
                 self._in_hand = self._take()
             began = time.monotonic()
-            self._failing = not self._write_in_hand()
+            try:
+                self._write([report for host in self._in_hand.values() for report in host.reports])
+                is_written = True
+            except Unavailable as error:
+                if not self._failing:
+                    log.warning("mirror_waits_for_database", reason=error.code)
+                self._put_back()
+                is_written = False
+            except Exception:
+                log.exception("mirror_batch_failed", hosts=len(self._in_hand))
+                is_written = self._write_one_by_one()
+            self._settle(is_written=is_written)
             pause_s = min(pause_s * 2, RETRY_S[1]) if self._failing else RETRY_S[0]
             self._rest(pause_s if self._failing else began + WINDOW_S - time.monotonic())
 
@@ -147,27 +158,16 @@ class Writer:
         self._urgent = self._urgent and bool(self._waiting)
         return taken
 
-    def _write_in_hand(self) -> bool:
-        """Write, or put everything back. Returns whether the database took it."""
-        try:
-            self._write([report for host in self._in_hand.values() for report in host.reports])
-        except Unavailable as error:
-            if not self._failing:
-                log.warning("mirror_waits_for_database", reason=error.code)
-            self._put_back()
-            return False
-        except Exception:
-            log.exception("mirror_batch_failed", hosts=len(self._in_hand))
-            if not self._write_one_by_one():
-                return False
-        else:
-            if self._failing:
-                log.info("mirror_writes_again")
-        for host in self._in_hand.values():
-            for event in host.written:
-                event.set()
-        self._in_hand = {}
-        return True
+    def _settle(self, *, is_written: bool) -> None:
+        """Note whether the database took what was in hand, and tell those who wait for it."""
+        if is_written and self._failing:
+            log.info("mirror_writes_again")
+        self._failing = not is_written
+        if is_written:
+            for host in self._in_hand.values():
+                for event in host.written:
+                    event.set()
+            self._in_hand = {}
 
     def _write_one_by_one(self) -> bool:
         """After a batch broke: keep the hosts whose reports can be written, drop the report that cannot."""

@@ -96,17 +96,20 @@ class Batch:
                 connection.execute(sa.delete(target).where(target.c[by].in_(some)))
         for target, rows in self._inserts.items():
             connection.execute(sa.insert(target), rows)
-        self._write_updates(connection)
+        for change, rows in self._update_statements():
+            connection.execute(change, rows)
         self._deletes.clear()
         self._inserts.clear()
         self._updates.clear()
 
-    def _write_updates(self, connection: sa.Connection) -> None:
-        """Rows in which the same columns change share a statement."""
+    def _update_statements(self) -> list[tuple[sa.Update, list[Row]]]:
+        """The updates, with their rows: rows in which the same columns change share a statement."""
         alike: dict[tuple[sa.Table, str, tuple[str, ...]], list[Row]] = defaultdict(list)
         for (target, by, key), changes in self._updates.items():
             if changes:
                 alike[target, by, tuple(changes)].append({"row_key": key, **changes})
+        statements: list[tuple[sa.Update, list[Row]]] = []
         for (target, by, columns), rows in alike.items():
             change = sa.update(target).where(target.c[by] == sa.bindparam("row_key"))
-            connection.execute(change.values({name: sa.bindparam(name) for name in columns}), rows)
+            statements.append((change.values({name: sa.bindparam(name) for name in columns}), rows))
+        return statements

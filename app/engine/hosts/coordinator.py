@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -45,6 +45,16 @@ log = structlog.get_logger(__name__)
 
 HUNG_RETRY_S = 60.0  # until a part of the host that hung is asked again
 REFUSED_RETRY_S = 20.0  # credential refused, identity changed: only a person can mend that
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one step read. `machine`: of a full reading, which machine it is of. `healed`: an error of before is over."""
+
+    parts: Parts
+    hints: tuple[Hint, ...]
+    machine: str | None
+    healed: bool
 
 
 class Coordinator:
@@ -150,36 +160,58 @@ class Coordinator:
         self._tools.timer.soon(self.turn)
 
     def _do(self, lane: tuple[str, ...], step: str) -> None:
-        """One step, in a thread of the pool."""
-        link, host = self._link, self._host
+        """One step, in a thread of the pool: connect, or read, report what was read and plan the next of its kind."""
+        link, host, began = self._link, self._host, time.monotonic()
         try:
             if step == CONNECT:
                 self._connect()
-            elif host is not None:
-                self._keep(step, host, link)
-        except Unavailable:
-            self._plan({step: time.monotonic() + 1.0})
-        except HypervisorRefused as error:
-            self._refused(step, link, error)
-        except HostError as error:
-            poll = self._tools.schedule.polls.get(step)
-            if poll is not None and poll.hangs_alone and host is not None and host.is_open:
-                # A part of the host hangs: its connection for such things was cut, and is made again.
-                self._plan({step: time.monotonic() + HUNG_RETRY_S})
-            else:
-                self._lost(link, error)
+            elif host is not None and (reading := self._read(step, host, link)) is not None:
+                if step == SYNC.name:
+                    self._report_sync(reading.parts, reading.machine, began)
+                elif reading.parts or reading.hints:
+                    report = HostReport(
+                        self._entry.id, datetime.now(UTC), parts=reading.parts, hints=reading.hints
+                    )
+                    self._tools.report(replace(report, began_s=began, urgent=step == EVENTS))
+                plan = self._next(step)
+                with self._lock:
+                    if link is self._link:
+                        self._due |= plan
+                        if reading.healed:
+                            self._report_poll_error()
+        except (Unavailable, HostError) as error:
+            self._failed(step, link, host, error)
         except Exception as error:
             if self._poll_errors.is_news(step, repr(error)):
                 log.exception("poll_failed", host=self._entry.id, step=step)
-            with self._lock:
-                if not self._closed and (step == CONNECT or link is self._link):
-                    self._poll_errors.unexpected(step)
-                    self._report_poll_error()
-            self._plan({step: time.monotonic() + REFUSED_RETRY_S})
+            self._note_unexpected(step, link)
         finally:
             with self._lock:
                 self._busy.discard(lane)
             self.turn()
+
+    def _failed(self, step: str, link: object, host: Host | None, error: VigieError) -> None:
+        """Plan the step again after an error, or give up the connection."""
+        if isinstance(error, Unavailable):
+            self._plan({step: time.monotonic() + 1.0})
+            return
+        if isinstance(error, HypervisorRefused):
+            self._refused(step, link, error)
+            return
+        poll = self._tools.schedule.polls.get(step)
+        if poll is not None and poll.hangs_alone and host is not None and host.is_open:
+            # A part of the host hangs: its connection for such things was cut, and is made again.
+            self._plan({step: time.monotonic() + HUNG_RETRY_S})
+        else:
+            self._lost(link, error)
+
+    def _note_unexpected(self, step: str, link: object) -> None:
+        """Show that a step cannot be done, and try it again later."""
+        with self._lock:
+            if not self._closed and (step == CONNECT or link is self._link):
+                self._poll_errors.unexpected(step)
+                self._report_poll_error()
+        self._plan({step: time.monotonic() + REFUSED_RETRY_S})
 
     # -- the connection -----------------------------------------------------------------------------------
 
@@ -286,19 +318,23 @@ class Coordinator:
 
     # -- polls of an open connection ------------------------------------------------------------------------
 
-    def _keep(self, step: str, host: Host, link: object) -> None:
-        """Make one poll, report what it read, and plan the next of its kind."""
-        began = time.monotonic()
-        if step == PING and self._answered_at + self._tools.ping_s * 0.7 > began:
+    def _read(self, step: str, host: Host, link: object) -> _Reading | None:
+        """Make one poll, or read again what events named; None when that is not needed or the connection is over."""
+        now = time.monotonic()
+        if step == PING and self._answered_at + self._tools.ping_s * 0.7 > now:
             with self._lock:
                 self._due[PING] = self._answered_at + self._tools.ping_s
-            return
+            return None
         hints: list[Hint] = []
         machine: str | None = None
         parts: Parts = {}
         if step == EVENTS:
-            hints = self._take_hints()
-            parts = self._follow(host, link, hints)
+            with self._lock:
+                hints = self._hints.take(now)
+            try:
+                parts = self._reader.follow(host, hints)
+            finally:
+                self._plan_waiting(link)
         elif step == PING:
             host.ping()
         else:
@@ -306,25 +342,9 @@ class Coordinator:
             parts = self._reader.read(self._tools.schedule.polls[step], host)
         with self._lock:
             if link is not self._link:
-                return
+                return None
             self._answered_at = time.monotonic()
-            healed = self._poll_errors.over(step)
-        if step == SYNC.name:
-            self._report_sync(parts, machine, began)
-        elif parts or hints:
-            self._report_parts(parts, hints, began, urgent=step == EVENTS)
-        plan = self._next(step)
-        with self._lock:
-            if link is self._link:
-                self._due |= plan
-                if healed:
-                    self._report_poll_error()
-
-    def _report_parts(self, parts: Parts, hints: list[Hint], began_s: float, *, urgent: bool) -> None:
-        report = HostReport(
-            self._entry.id, datetime.now(UTC), parts=parts, hints=tuple(hints), began_s=began_s
-        )
-        self._tools.report(replace(report, urgent=urgent))
+            return _Reading(parts, tuple(hints), machine, healed=self._poll_errors.over(step))
 
     def _report_sync(self, parts: Parts, machine: str | None, began_s: float) -> None:
         """A complete reading: with it the connection is in sync."""
@@ -362,15 +382,9 @@ class Coordinator:
             self._due[EVENTS] = due
         self._tools.timer.soon(self.turn)
 
-    def _take_hints(self) -> list[Hint]:
+    def _plan_waiting(self, link: object) -> None:
+        """Plan the events that came while others were followed up."""
         with self._lock:
-            return self._hints.take(time.monotonic())
-
-    def _follow(self, host: Host, link: object, hints: list[Hint]) -> Parts:
-        try:
-            return self._reader.follow(host, hints)
-        finally:
-            with self._lock:
-                due = self._hints.followed(time.monotonic())
-                if due is not None and link is self._link:
-                    self._due[EVENTS] = min(due, self._due.get(EVENTS, due))
+            due = self._hints.followed(time.monotonic())
+            if due is not None and link is self._link:
+                self._due[EVENTS] = min(due, self._due.get(EVENTS, due))

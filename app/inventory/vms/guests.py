@@ -52,9 +52,9 @@ def runs(vm_row: VmRow) -> bool:
 def silence_stopped(batch: Batch, readings: Iterable[VmReading]) -> set[str]:
     """Forget addresses that VMs which do not run still have, on hosts that were read completely; return their ids.
 
-    Who stops is silenced at once; this is for rows that an older version or a lost moment left.
+    Who stops is silenced at once; this is for rows that an older version or a lost moment left. It reads the rows as
+    they are written so far.
     """
-    batch.write()
     vm = table(models.Vm).c
     active = [state.value for state in VmState if state.is_active]
     kept = sa.cast(vm.addresses, sa.Text) != "[]"

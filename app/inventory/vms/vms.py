@@ -75,6 +75,7 @@ class VmMirror(Placing):
             self.batch.session, [(each, self.here[each.host_id]) for each in self.readings.values()]
         )
         self.search |= write_definitions(self.batch, self.defined, self.sizes, self.places)
+        self.batch.write()
         self.search |= silence_stopped(self.batch, self.readings.values())
         self.batch.write()
         definitions.refresh_search(self.batch, self.search)
@@ -103,11 +104,17 @@ class VmMirror(Placing):
             return
         seen = observed(vm)
         if seen != vm_row.seen or vm_row.gone:
-            self._changed(reading, vm_row, vm, seen)
+            self._tell_changes(reading, vm_row, vm)
+            self.batch.update(models.Vm, vm_row.id, self._changed_columns(reading, vm_row, vm, seen))
+            self.batch.topics.add(vm_row.id)
+            vm_row.seen, vm_row.gone = seen, False
         if vm.definition is not None:
             self.defined.append((reading, vm_row, vm.definition, vm.saved))
 
-    def _changed(self, reading: VmReading, vm_row: VmRow, vm: VmObservation, seen: tuple[Any, ...]) -> None:
+    def _changed_columns(
+        self, reading: VmReading, vm_row: VmRow, vm: VmObservation, seen: tuple[Any, ...]
+    ) -> Row:
+        """The columns that are others than before. Notes what else depends on them."""
         changes: Row = {
             name: after
             for name, before, after in zip(SEEN, vm_row.seen, seen, strict=True)
@@ -115,48 +122,40 @@ class VmMirror(Placing):
         }
         if vm_row.name != vm.name:
             changes["name_key"] = fold(vm.name)
-            tell_vm(
-                self.batch,
-                reading.host,
-                vm_row.id,
-                vm.name,
-                Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s.")),
-                old=vm_row.name,
-            )
             self.search.add(vm_row.id)
             self.batch.topics.add(TREE)
         before = VmState(vm_row.state)
         if vm.state is not before:
             changes["state_since"] = reading.merged.seen_at or self.batch.now
             self.counted.add(reading.host_id)
-        change = state_change(before, vm.state, vm.state_reason)
-        if change and vm.state is not before:
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, change)
-        elif vm.state.is_active and vm_row.domain_id not in (None, vm.domain_id):
-            again = Change("vm.started", N_("VM %(name)s was stopped and started again."))
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, again)
-        if vm.autostart != vm_row.autostart and before is not VmState.MISSING:
-            on, off = (
-                N_("VM %(name)s starts with its host now."),
-                N_("VM %(name)s does not start with its host any more."),
-            )
-            tell_vm(
-                self.batch,
-                reading.host,
-                vm_row.id,
-                vm.name,
-                Change("vm.autostart", on if vm.autostart else off),
-            )
         if before.is_active and not vm.state.is_active:
             changes |= SILENT
             self.search.add(vm_row.id)
             self.stopped.add(vm_row.id)
         if vm_row.gone:
             changes["seen_at"] = None
-            vm_row.gone = False
-        vm_row.seen = seen
-        self.batch.update(models.Vm, vm_row.id, changes)
-        self.batch.topics.add(vm_row.id)
+        return changes
+
+    def _tell_changes(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
+        """Write the events of what is not as it was: name, state, starting with the host."""
+        told: list[Change] = []
+        if vm_row.name != vm.name:
+            renamed = Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s."))
+            tell_vm(self.batch, reading.host, vm_row.id, vm.name, renamed, old=vm_row.name)
+        before = VmState(vm_row.state)
+        change = state_change(before, vm.state, vm.state_reason)
+        if change and vm.state is not before:
+            told.append(change)
+        elif vm.state.is_active and vm_row.domain_id not in (None, vm.domain_id):
+            told.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
+        if vm.autostart != vm_row.autostart and before is not VmState.MISSING:
+            on, off = (
+                N_("VM %(name)s starts with its host now."),
+                N_("VM %(name)s does not start with its host any more."),
+            )
+            told.append(Change("vm.autostart", on if vm.autostart else off))
+        for each in told:
+            tell_vm(self.batch, reading.host, vm_row.id, vm.name, each)
 
     def _rebooted(self, reading: VmReading) -> None:
         times = Counter(
