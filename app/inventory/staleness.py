@@ -14,7 +14,7 @@ from app.db.models import Host
 USABLE = tuple(state.value for state in HostState if state.is_usable)
 
 # What lists of things on hosts show of them; facts and checks are long.
-HOST_IN_LISTS = load_only(Host.name, Host.state, Host.observed_at)
+HOST_IN_LISTS = load_only(Host.name, Host.state, Host.observed_at, Host.transport)
 
 
 def patience(ctx: Ctx) -> timedelta:
