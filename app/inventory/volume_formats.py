@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,20 +15,22 @@ from app.core.storage.states import AS_FOUND, BY_DEFINITION, BY_VIGIE, FORMAT_DI
 from app.core.storage.volumes import is_same_format
 from app.db import models
 from app.db.models import Vm, VmDefinition
-from app.inventory.batch import Batch, Row
+from app.inventory.batch import Batch, Row, chunks
 
 TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like %(found)s.")
 
 
 class VolumeFormats:
-    """The formats of one pool's volumes, for one batch. Definitions of VMs are read when a format is in question."""
+    """The formats of one pool's volumes, for one batch.
 
-    def __init__(self, batch: Batch, host_id: str, pool_id: str) -> None:
+    `pool`: the pool's name. `defined`: formats that definitions give, needed for what `is_in_question` only.
+    """
+
+    def __init__(self, batch: Batch, host_id: str, pool: str, defined: Mapping[str, str]) -> None:
         self._batch = batch
         self._host_id = host_id
-        self._pool_id = pool_id
-        self._pool: str | None = None
-        self._defined: dict[str, str] | None = None
+        self._pool = pool
+        self._defined = defined
 
     def settle(self, volume: VolumeObservation, row: sa.Row[Any] | None, wanted: Row) -> Row:
         """The columns to write: `wanted`, which is what the host says, with the recorded format."""
@@ -68,38 +71,42 @@ class VolumeFormats:
 
     def _recorded(self, volume: VolumeObservation, row: sa.Row[Any] | None) -> tuple[str, str]:
         """The recorded format, and who recorded it."""
-        is_new = row is None or row.format_by is None
-        if row is not None and not is_new and is_same_format(volume.format, row.format):
-            return row.format or RAW, row.format_by
-        if row is None or row.format_by != BY_VIGIE:
+        if is_in_question(volume, row):
             defined = self._defined_for(volume)
             if defined is not None:
                 return defined, BY_DEFINITION
+        elif row is not None and is_same_format(volume.format, row.format):
+            return row.format or RAW, row.format_by
         if row is None or (row.format_by == AS_FOUND and row.capacity_bytes == 0):
             return volume.format or RAW, AS_FOUND  # an empty file was just being made
         return row.format or RAW, row.format_by or AS_FOUND
 
     def _defined_for(self, volume: VolumeObservation) -> str | None:
         """The format that definitions give for the volume, by path or by pool and name; raw wins."""
-        if self._defined is None:
-            self._defined = formats_in_definitions(self._batch.session, self._host_id)
-            pool = models.Pool
-            self._pool = self._batch.session.scalar(sa.select(pool.name).where(pool.id == self._pool_id))
         names = (volume.path, f"{self._pool}/{volume.name}")
         found = [self._defined[name] for name in names if name in self._defined]
         return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
 
 
-def formats_in_definitions(session: Session, host_id: str) -> dict[str, str]:
-    """The formats that definitions of the host's VMs give for paths, and for `pool/volume`; raw wins where they differ."""
-    query = sa.select(VmDefinition.parsed, VmDefinition.saved_parsed)
-    query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(Vm.host_id == host_id)
-    found: dict[str, str] = {}
-    for definitions in session.execute(query):
-        for disk in (disk for each in definitions if each for disk in each["disks"]):
-            path, format = disk["source"], disk.get("format")
-            if path and format and not is_same_format(found.get(path, format), RAW):
-                found[path] = format
-            elif path and format:
-                found.setdefault(path, format)
-    return found
+def is_in_question(volume: VolumeObservation, row: sa.Row[Any] | None) -> bool:
+    """Whether definitions of VMs have a say in the format of a volume; `row`: as it is recorded, if it is."""
+    if row is None or row.format_by is None:
+        return True
+    return row.format_by != BY_VIGIE and not is_same_format(volume.format, row.format)
+
+
+def formats_in_definitions(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The formats that definitions of VMs give for paths, and for `pool/volume`, by host; raw wins where they differ."""
+    columns = sa.select(Vm.host_id, VmDefinition.parsed, VmDefinition.saved_parsed)
+    columns = columns.join(Vm, Vm.id == VmDefinition.vm_id)
+    formats: dict[str, dict[str, str]] = {}
+    for some in chunks(host_ids):
+        for host_id, *definitions in session.execute(columns.where(Vm.host_id.in_(some))):
+            found = formats.setdefault(host_id, {})
+            for disk in (disk for each in definitions if each for disk in each["disks"]):
+                path, format = disk["source"], disk.get("format")
+                if path and format and not is_same_format(found.get(path, format), RAW):
+                    found[path] = format
+                elif path and format:
+                    found.setdefault(path, format)
+    return formats

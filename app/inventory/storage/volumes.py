@@ -18,7 +18,7 @@ from app.inventory.batch import Batch, table
 from app.inventory.merged_report import Reading
 from app.inventory.storage.readings import StorageReading
 from app.inventory.vms.definitions import MAX_INTEGER, refresh_dangers, refresh_disk_bytes
-from app.inventory.volume_formats import VolumeFormats
+from app.inventory.volume_formats import VolumeFormats, formats_in_definitions, is_in_question
 
 SHOW_AGE_AFTER = timedelta(seconds=5)
 _VOLUME = ("path", "kind", "format", "capacity_bytes", "allocation_bytes", "backing_path")
@@ -58,15 +58,16 @@ def observe_volumes(batch: Batch, read: Sequence[VolumesRead]) -> None:
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
     pools = table(models.Pool).c
-    facts = sa.select(pools.id, pools.volumes_read_at, pools.kind).where(
+    facts = sa.select(pools.id, pools.name, pools.volumes_read_at, pools.kind).where(
         pools.id.in_([each.pool_id for each in read])
     )
     known = {row.id: row for row in batch.session.execute(facts)}
+    defined = formats_in_definitions(batch.session, _in_question(read, before))
     resized: set[str] = set()
     devices: set[str] = set()  # hosts of which other devices are volumes now
     for each in read:
         host_id, pool_id = each.host_id, each.pool_id
-        formats = VolumeFormats(batch, host_id, pool_id)
+        formats = VolumeFormats(batch, host_id, known[pool_id].name, defined.get(host_id, {}))
         if _observe_volumes_of(batch, pool_id, each.volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
             if known[pool_id].kind in DEVICE_POOLS:
@@ -80,6 +81,17 @@ def observe_volumes(batch: Batch, read: Sequence[VolumesRead]) -> None:
         refresh_disk_bytes(batch, resized)
     if devices:
         refresh_dangers(batch, devices)
+
+
+def _in_question(read: Sequence[VolumesRead], before: dict[str, dict[str, sa.Row[Any]]]) -> set[str]:
+    """Hosts with volumes of which definitions may know the format better."""
+    return {
+        each.host_id
+        for each in read
+        if any(
+            is_in_question(volume, before.get(each.pool_id, {}).get(volume.name)) for volume in each.volumes
+        )
+    }
 
 
 def _is_due(batch: Batch, read_at: datetime | None) -> bool:

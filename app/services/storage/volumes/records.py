@@ -88,7 +88,7 @@ def _defined(session: Session, rows: Sequence[sa.Row[Volume, Pool]]) -> str | No
     """The format that definitions of VMs give for a volume, on all hosts that have its storage; raw wins."""
     found = set()
     for row, pool in rows:
-        formats = formats_in_definitions(session, pool.host_id)
+        formats = formats_in_definitions(session, [pool.host_id]).get(pool.host_id, {})
         found |= {formats.get(row.path), formats.get(f"{pool.name}/{row.name}")} - {None}
     return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
 
