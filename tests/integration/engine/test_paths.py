@@ -98,7 +98,7 @@ def test_an_event_passes_through_few_functions_from_libvirt_to_the_row(
     )
     detours = (
         paths.at(read, through=Coordinator._do),
-        paths.at(noted, through=VmMirror.run),
+        paths.at(noted, through=VmMirror._compare),
     )
     path, with_detours = joined(*handed_on), joined(*handed_on, *detours)
     assert len(path) <= EVENT, path
