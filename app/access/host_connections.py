@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from app.access.context import Services
 from app.access.host_secrets import target_of
 from app.core.errors import Conflict, NotFound
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.messages import N_
 from app.db.models import Host as HostRow
 from app.hypervisor import Host, Target
@@ -34,10 +34,10 @@ def _target(services: Services, host_id: str) -> tuple[int, Target]:
         row = session.get(HostRow, host_id)
         if row is None:
             raise NotFound(N_("There is no such host."))
-        if not HostState(row.state).is_usable:
+        if not HostConnection(row.connection).is_usable:
             raise Conflict(
                 N_("The host is not connected."),
-                why=row.state_reason,
+                why=row.connection_reason,
                 hint=N_("Wait until the host answers again, or look at the host's page for the reason."),
                 code="host_not_connected",
             )

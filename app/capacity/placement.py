@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Host, Network, Offers, Pool, Reservation, Task, Vm
 
-USABLE = (HostState.CONNECTED.value,)  # a host in maintenance takes no new VMs
 OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
 MIB = 1024**2
 _TURN = 0x76696769  # of an advisory lock: who places VMs
@@ -118,7 +117,11 @@ def _off() -> sa.Subquery:
 
 
 def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
-    conditions = [Host.state.in_(USABLE), Host.mode == HostMode.MANAGED.value, Host.enabled.is_(True)]
+    conditions = [
+        Host.connection == HostConnection.CONNECTED.value,
+        Host.admin_state == AdminState.ENABLED.value,
+        Host.mode == HostMode.MANAGED.value,
+    ]
     if spec.datacenter_id:
         conditions.append(Host.datacenter_id == spec.datacenter_id)
     needed: dict[str, int] = {}

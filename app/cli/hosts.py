@@ -17,7 +17,10 @@ from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.hosts import credentials, hosts
 
 host = typer.Typer(no_args_is_help=True, help="KVM hosts.")
-COLUMNS = ("name", "state", "mode", "transport", "address", "vm_count", "libvirt_version", "observed_at")
+COLUMNS = (
+    *("name", "connection", "admin_state", "mode", "transport", "address", "vm_count", "libvirt_version"),
+    "observed_at",
+)
 
 
 @host.command("add")

@@ -14,7 +14,7 @@ import structlog
 
 from app.access.context import Services
 from app.core.errors import Unavailable
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
 from app.core.inventory.usage import UsageSample
 from app.core.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
@@ -139,15 +139,15 @@ class Engine:
     def host(self, host_id: str) -> Host | None:
         """The open connection to a host that is in sync; None while there is none."""
         coordinator = self._coordinators.get(host_id)
-        return coordinator.host if coordinator is not None and coordinator.state.is_usable else None
+        return coordinator.host if coordinator is not None and coordinator.connection.is_usable else None
 
     def health(self) -> EngineHealth:
         """How the engine is now."""
         pool, tasks = self._threads.health(), self._tasks.health
-        hosts = Counter(each.state.value for each in list(self._coordinators.values()))
+        hosts = Counter(each.connection.value for each in list(self._coordinators.values()))
         return EngineHealth(
             running=self._running,
-            hosts={state.value: hosts.get(state.value, 0) for state in HostState if state.value in hosts},
+            hosts={each.value: hosts[each.value] for each in HostConnection if each.value in hosts},
             writer_lag_s=self._writer.lag_s,
             writer_failing=self._writer.failing,
             reports_waiting=self._writer.waiting,

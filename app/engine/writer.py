@@ -81,7 +81,7 @@ class Writer:
                 host.reports = self._merged(host.reports)
             if written is not None:
                 host.written.append(written)
-            if report.urgent or report.state is not None or written is not None:
+            if report.urgent or report.connection is not None or written is not None:
                 self._urgent = True
                 self._waiting.move_to_end(report.host_id, last=False)
             self._wake.notify_all()

@@ -1,4 +1,4 @@
-"""The state of the connection to each host and its edges, and which machine it is."""
+"""The connection to each host and its edges, and which machine it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import AdminState, HostConnection
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.db import models
@@ -24,30 +24,36 @@ _READ = (
         "name",
         "transport",
         "address",
-        "enabled",
-        "maintenance",
-        "state",
-        "state_reason",
-        "state_params",
+        "admin_state",
+        "connection",
+        "connection_reason",
+        "connection_params",
     ),
     *("fingerprint_seen", "libvirt_uuid", "synced_at", "hostname", "tags", *USAGE),
 )
 
-_EDGES: dict[HostState, tuple[str, Severity, str]] = {
-    HostState.CONNECTED: ("host.connected", Severity.INFO, N_("Host %(name)s is connected.")),
-    HostState.NOT_ANSWERING: ("host.not_answering", Severity.WARNING, N_("Host %(name)s does not answer.")),
-    HostState.AUTH_FAILED: ("host.auth_failed", Severity.ERROR, N_("Host %(name)s refused the sign-in.")),
-    HostState.IDENTITY_CHANGED: (
+_EDGES: dict[HostConnection, tuple[str, Severity, str]] = {
+    HostConnection.CONNECTED: ("host.connected", Severity.INFO, N_("Host %(name)s is connected.")),
+    HostConnection.NOT_ANSWERING: (
+        "host.not_answering",
+        Severity.WARNING,
+        N_("Host %(name)s does not answer."),
+    ),
+    HostConnection.AUTH_FAILED: (
+        "host.auth_failed",
+        Severity.ERROR,
+        N_("Host %(name)s refused the sign-in."),
+    ),
+    HostConnection.IDENTITY_CHANGED: (
         "host.identity_changed",
         Severity.ERROR,
         N_("Host %(name)s shows another identity than the confirmed one."),
     ),
 }
-_EDGES[HostState.MAINTENANCE] = _EDGES[HostState.CONNECTED]
 
 
 def observe_hosts(batch: Batch, merged: dict[str, MergedReport]) -> list[MergedReport]:
-    """Write the state of the hosts, and return the reports of those whose readings are to be believed.
+    """Write the connections of the hosts, and return the reports of those whose readings are to be believed.
 
     Hosts that were removed or disabled in the meantime say nothing any more.
     """
@@ -61,7 +67,7 @@ def observe_hosts(batch: Batch, merged: dict[str, MergedReport]) -> list[MergedR
         vms = VMS.of(each.report.parts)
         each.first = row.synced_at is None and vms is not None and vms.complete
     claimed = _claimed_uuids(batch, [merged[row.id] for row in rows])
-    edges: list[tuple[MergedReport, HostState]] = []
+    edges: list[tuple[MergedReport, HostConnection]] = []
     believed = [merged[row.id] for row in rows if _observe_host(batch, row, merged[row.id], claimed, edges)]
     _tell_edges(batch, edges)
     _tell_turned(batch, [each.host_id for each in merged.values() if each.turned])
@@ -80,19 +86,23 @@ def _observe_host(
     row: sa.Row[Any],
     merged: MergedReport,
     claimed: dict[str, tuple[str, str]],
-    edges: list[tuple[MergedReport, HostState]],
+    edges: list[tuple[MergedReport, HostConnection]],
 ) -> bool:
     """Write what changed of one host; return whether its readings count."""
-    if not row.enabled:
+    if row.admin_state == AdminState.DISABLED:
         return False
     twin = _twin(row, merged, claimed)
     if twin is not None:
         why = N_("This is the same machine as host %(host)s: it has the same libvirt host UUID.")
-        state = HostState.IDENTITY_CHANGED
-        merged.report = replace(merged.report, state=state, state_reason=why, state_params={"host": twin})
-    elif merged.report.state is None and row.state == HostState.IDENTITY_CHANGED:
+        merged.report = replace(
+            merged.report,
+            connection=HostConnection.IDENTITY_CHANGED,
+            connection_reason=why,
+            connection_params={"host": twin},
+        )
+    elif merged.report.connection is None and row.connection == HostConnection.IDENTITY_CHANGED:
         return False
-    changes = _state_changes(batch, row, merged, edges)
+    changes = _connection_changes(batch, row, merged, edges)
     reported = _libvirt_uuid(merged)
     if twin is None and reported is not None:
         machine = machine_uuid(row.transport, row.address, reported)
@@ -118,24 +128,22 @@ def _libvirt_uuid(merged: MergedReport) -> str | None:
     )
 
 
-def _state_changes(
-    batch: Batch, row: sa.Row[Any], merged: MergedReport, edges: list[tuple[MergedReport, HostState]]
+def _connection_changes(
+    batch: Batch, row: sa.Row[Any], merged: MergedReport, edges: list[tuple[MergedReport, HostConnection]]
 ) -> Row:
     report = merged.report
-    if report.state is None:
+    connection, reason, params = report.connection, report.connection_reason, report.connection_params
+    if connection is None:
         return {}
-    state = report.state
-    if state is HostState.CONNECTED and row.maintenance:
-        state = HostState.MAINTENANCE
     changes: Row = {}
-    if state != row.state:
-        changes |= {"state": state.value, "state_since": batch.now}
-        merged.turned = state.is_usable != HostState(row.state).is_usable
-        if state in _EDGES:
-            edges.append((merged, state))
-    if report.state_reason != row.state_reason or report.state_params != row.state_params:
-        changes |= {"state_reason": report.state_reason, "state_params": report.state_params}
-    seen = None if state.is_usable else report.fingerprint_seen or row.fingerprint_seen
+    if connection != row.connection:
+        changes |= {"connection": connection.value, "connection_since": batch.now}
+        merged.turned = connection.is_usable != HostConnection(row.connection).is_usable
+        if connection in _EDGES:
+            edges.append((merged, connection))
+    if reason != row.connection_reason or params != row.connection_params:
+        changes |= {"connection_reason": reason, "connection_params": params}
+    seen = None if connection.is_usable else report.fingerprint_seen or row.fingerprint_seen
     if seen != row.fingerprint_seen:
         changes["fingerprint_seen"] = seen
     return changes
@@ -164,7 +172,7 @@ def _twin(row: sa.Row[Any], merged: MergedReport, claimed: dict[str, tuple[str, 
     return None if owner[0] == row.id else owner[1]
 
 
-def _tell_edges(batch: Batch, edges: list[tuple[MergedReport, HostState]]) -> None:
+def _tell_edges(batch: Batch, edges: list[tuple[MergedReport, HostConnection]]) -> None:
     """Write an event for each real change: not when the log's last word on the connection says the same.
 
     So a restart of Vigie, which connects to all hosts anew, does not fill the log.
@@ -178,8 +186,8 @@ def _tell_edges(batch: Batch, edges: list[tuple[MergedReport, HostState]]) -> No
     )
     query = sa.select(event.object_id, event.kind).where(event.id.in_(last.group_by(event.object_id)))
     logged = {row.object_id: row.kind for row in batch.session.execute(query)}
-    for each, state in edges:
-        kind, severity, message = _EDGES[state]
+    for each, connection in edges:
+        kind, severity, message = _EDGES[connection]
         if logged.get(each.host_id) != kind:
             batch.tell(
                 kind,

@@ -74,13 +74,13 @@ class Reading(Generic[T]):
 def merge(earlier: HostReport, later: HostReport, merge_parts: MergeParts) -> HostReport:
     """Two reports of one host as one. It has no beginning any more: only what is in order is merged."""
     hints = (*earlier.hints, *later.hints)[-MAX_HINTS:]
-    state = later if later.state is not None else earlier
+    latest = later if later.connection is not None else earlier
     return HostReport(
         earlier.host_id,
         later.seen_at or earlier.seen_at,
-        state.state,
-        state.state_reason,
-        state.state_params,
+        latest.connection,
+        latest.connection_reason,
+        latest.connection_params,
         later.fingerprint_seen or earlier.fingerprint_seen,
         later.libvirt_uuid or earlier.libvirt_uuid,
         merge_parts(earlier.parts, later.parts),

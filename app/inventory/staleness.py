@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import load_only
 
 from app.access.context import Ctx
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.db.models import Host
 
-USABLE = tuple(state.value for state in HostState if state.is_usable)
+USABLE = tuple(connection.value for connection in HostConnection if connection.is_usable)
 
 # What lists of things on hosts show of them; facts and checks are long.
-HOST_IN_LISTS = load_only(Host.name, Host.state, Host.observed_at, Host.transport)
+HOST_IN_LISTS = load_only(Host.name, Host.connection, Host.observed_at, Host.transport)
 
 
 def patience(ctx: Ctx) -> timedelta:
@@ -22,13 +22,13 @@ def patience(ctx: Ctx) -> timedelta:
     return timedelta(seconds=3 * ctx.services.settings.refresh_s + 10)
 
 
-def is_stale(ctx: Ctx, host_state: str, heard_at: datetime | None) -> bool:
-    """Whether values of a host in this state, last heard then, are stale."""
-    return host_state not in USABLE or heard_at is None or ctx.now - heard_at > patience(ctx)
+def is_stale(ctx: Ctx, connection: str, heard_at: datetime | None) -> bool:
+    """Whether values of a host with this connection, last heard then, are stale."""
+    return connection not in USABLE or heard_at is None or ctx.now - heard_at > patience(ctx)
 
 
 def stale_hosts(ctx: Ctx) -> sa.ColumnElement[bool]:
     """The same as a condition on the table of hosts."""
     return sa.or_(
-        Host.state.not_in(USABLE), Host.observed_at.is_(None), Host.observed_at < ctx.now - patience(ctx)
+        Host.connection.not_in(USABLE), Host.observed_at.is_(None), Host.observed_at < ctx.now - patience(ctx)
     )

@@ -17,7 +17,7 @@ from app.access.context import Ctx, Services
 from app.access.find import find
 from app.core.errors import VigieError
 from app.core.hosts.refusals import HOST_OBSERVED
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import HostConnection, HostMode
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.notices import TASKS, Hub
@@ -199,9 +199,9 @@ def forget_made(session: Session, task_id: str) -> list[dict[str, Any]]:
 def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """Ids, hosts and notes of ended tasks that left something behind on hosts that answer, oldest first."""
     ended = [state.value for state in TaskState if state.is_final]
-    usable = [state.value for state in HostState if state.is_usable]
+    usable = [each.value for each in HostConnection if each.is_usable]
     query = sa.select(Task.id, Task.host_id, Task.made).where(Task.made.is_not(None), Task.state.in_(ended))
-    query = query.join(Host, Host.id == Task.host_id).where(Host.state.in_(usable))
+    query = query.join(Host, Host.id == Task.host_id).where(Host.connection.in_(usable))
     query = query.order_by(Task.finished_at, Task.id).limit(100)
     return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
 

@@ -20,7 +20,7 @@ from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.access.specs import TokenSpec
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
 from app.core.notices import Hub
 from app.db import migrate, models
@@ -38,7 +38,7 @@ def fill(services: Services, count: int) -> list[str]:
 
     def first(number: int) -> HostReport:
         seen = tuple(vm(number, each, definition=True) for each in range(VMS))
-        return HostReport(ids[number], datetime.now(UTC), HostState.CONNECTED, parts=listing(seen))
+        return HostReport(ids[number], datetime.now(UTC), HostConnection.CONNECTED, parts=listing(seen))
 
     run(services, ids, first)
     return ids

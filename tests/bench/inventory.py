@@ -20,7 +20,7 @@ from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.hosts.specs import HostQuery
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.ids import new_id
 from app.core.inventory.reports import HostReport
 from app.core.inventory.specs import TreeQuery
@@ -127,7 +127,7 @@ def mirror(services: Services, ids: list[str]) -> None:
 
     def first(n: int) -> HostReport:
         seen = tuple(vm(n, number, definition=True) for number in range(VMS))
-        return HostReport(ids[n], datetime.now(UTC), HostState.CONNECTED, parts=listing(seen))
+        return HostReport(ids[n], datetime.now(UTC), HostConnection.CONNECTED, parts=listing(seen))
 
     def poll(values: Usage) -> Callable[[int], HostReport]:
         def make(n: int) -> HostReport:

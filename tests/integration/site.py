@@ -12,7 +12,7 @@ from app.core.access.privileges import Role
 from app.core.access.specs import CredentialSpec
 from app.core.hosts.endpoints import make_endpoint
 from app.core.hosts.specs import HostSpec
-from app.core.hosts.states import HostMode, HostState, Transport
+from app.core.hosts.states import HostConnection, HostMode, Transport
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
@@ -77,7 +77,7 @@ class Site:
                 mode=mode,
             )
         host_id = self.host_ids[host.name] = hosts.add_host(self.services, ACTOR, str, spec).id
-        self.wait_host(host, HostState.CONNECTED, 10)
+        self.wait_host(host, HostConnection.CONNECTED, 10)
         return host_id
 
     def host(self, host: LabHost) -> Host:
@@ -87,13 +87,13 @@ class Site:
             session.expunge(row)
             return row
 
-    def wait_host(self, host: LabHost, state: HostState, timeout_s: float) -> float:
+    def wait_host(self, host: LabHost, state: HostConnection, timeout_s: float) -> float:
         """Wait until the row of the host is in this state."""
         return eventually(
             lambda: self.host(host).state == state,
             timeout_s,
             f"{host.name} {state}, is {self.host(host).state}",
-            is_deadline=state is HostState.NOT_ANSWERING,
+            is_deadline=state is HostConnection.NOT_ANSWERING,
         )
 
     def vm(self, name: str) -> Vm | None:

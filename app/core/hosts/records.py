@@ -6,7 +6,15 @@ from datetime import datetime
 
 from pydantic import Field
 
-from app.core.hosts.states import HostMode, HostState, Transport, Verdict
+from app.core.hosts.states import (
+    AdminState,
+    HostConnection,
+    HostMode,
+    HostStatus,
+    Transport,
+    Verdict,
+    status_of,
+)
 from app.core.records import Record, Ref, UsageRecord
 
 
@@ -32,9 +40,10 @@ class HostRecord(Record):
     port: int
     user: str
     mode: HostMode
-    state: HostState
-    state_reason: str | None = None
-    state_since: datetime | None = None
+    connection: HostConnection = Field(description="Of a disabled host always not_answering.")
+    connection_reason: str | None = None
+    connection_since: datetime | None = None
+    admin_state: AdminState
     stale: bool
     observed_at: datetime | None
     hostname: str | None = None
@@ -50,14 +59,16 @@ class HostRecord(Record):
     tags: list[str] = Field([])
     usage: UsageRecord
 
+    @property
+    def status(self) -> HostStatus:
+        """What people are shown of it in one word."""
+        return status_of(self.connection, self.admin_state)
+
 
 class HostDetail(HostRecord):
     """A host with all that is known about it."""
 
     notes: str = ""
-    maintenance: bool = Field(
-        False, description="Whether maintenance was begun; `state` says so only while it is connected."
-    )
     allowed_bridges: list[str] = Field([], description="Bridges that VMs may use without vm.host-access.")
     allowed_interfaces: list[str] = Field(
         [], description="Interfaces that VMs may share by macvtap without the privilege vm.host-access."

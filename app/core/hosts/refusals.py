@@ -20,6 +20,12 @@ class Refusal:
     hint: str
 
 
+HOST_DISABLED = Refusal(
+    "host_disabled",
+    N_("The host is disabled: Vigie does not connect to it."),
+    {},
+    N_("Enable the host first."),
+)
 HOST_OBSERVED = Refusal(
     "host_observed",
     N_("The host is in observe mode: Vigie changes nothing on it."),

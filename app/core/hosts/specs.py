@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode, HostStatus
 from app.core.specs import ListQuery, Name, Notes, ObjectId, Spec, TagName
 
 
@@ -44,8 +44,11 @@ class HostPatch(Spec):
 
     name: Name | None = None
     mode: HostMode | None = None
-    enabled: bool | None = None
-    maintenance: bool | None = None
+    admin_state: AdminState | None = Field(
+        None,
+        description="disabled: Vigie closes its connection and leaves the host alone. maintenance: no new VM is placed "
+        "on it; what runs there stays. enabled: neither.",
+    )
     datacenter_id: ObjectId | None = None
     address: str | None = Field(None, max_length=253)
     port: int | None = None
@@ -76,7 +79,19 @@ class IdentitySpec(Spec):
 class HostQuery(ListQuery):
     """Filters of the host list."""
 
-    state: list[HostState] = Field([])
+    connection: list[HostConnection] = Field([])
+    admin_state: list[AdminState] = Field([])
     datacenter: ObjectId | None = None
     tag: str | None = Field(None, max_length=64)
     mode: HostMode | None = None
+
+
+def status_filters(status: HostStatus) -> str:
+    """The filters of the host list, as a query string, that show the hosts of a status."""
+    if status is HostStatus.DISABLED:
+        return f"admin_state={AdminState.DISABLED}"
+    if status is HostStatus.MAINTENANCE:
+        return f"connection={HostConnection.CONNECTED}&admin_state={AdminState.MAINTENANCE}"
+    if status is HostStatus.CONNECTED:
+        return f"connection={status}&admin_state={AdminState.ENABLED}"
+    return f"connection={status}&admin_state={AdminState.ENABLED}&admin_state={AdminState.MAINTENANCE}"

@@ -1,4 +1,4 @@
-"""States and modes of a host, how Vigie reaches it, and their titles."""
+"""Connection, administrative state and mode of a host, how Vigie reaches it, and their titles."""
 
 from __future__ import annotations
 
@@ -7,8 +7,31 @@ from enum import StrEnum
 from app.core.messages import N_
 
 
-class HostState(StrEnum):
-    """State of the connection to a host, as its coordinator last saw it."""
+class HostConnection(StrEnum):
+    """State of the connection to a host, as its coordinator last saw it; of a disabled host, not_answering."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    NOT_ANSWERING = "not_answering"
+    AUTH_FAILED = "auth_failed"
+    IDENTITY_CHANGED = "identity_changed"
+
+    @property
+    def is_usable(self) -> bool:
+        """True when work may be sent to the host."""
+        return self is HostConnection.CONNECTED
+
+
+class AdminState(StrEnum):
+    """What administrators want of a host: normal work, no new VMs, or no connection at all."""
+
+    ENABLED = "enabled"
+    MAINTENANCE = "maintenance"
+    DISABLED = "disabled"
+
+
+class HostStatus(StrEnum):
+    """What people are shown of a host in one word, derived from its connection and its administrative state."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -21,7 +44,16 @@ class HostState(StrEnum):
     @property
     def is_usable(self) -> bool:
         """True when work may be sent to the host."""
-        return self in (HostState.CONNECTED, HostState.MAINTENANCE)
+        return self in (HostStatus.CONNECTED, HostStatus.MAINTENANCE)
+
+
+def status_of(connection: str, admin_state: str) -> HostStatus:
+    """Derive the status of a host. What is wrong with its connection comes before its maintenance."""
+    if admin_state == AdminState.DISABLED:
+        return HostStatus.DISABLED
+    if admin_state == AdminState.MAINTENANCE and connection == HostConnection.CONNECTED:
+        return HostStatus.MAINTENANCE
+    return HostStatus(connection)
 
 
 class HostMode(StrEnum):
@@ -68,12 +100,20 @@ class Verdict(StrEnum):
     FAIL = "fail"
 
 
-HOST_STATE_TITLES: dict[HostState, str] = {
-    HostState.CONNECTING: N_("Connecting"),
-    HostState.CONNECTED: N_("Connected"),
-    HostState.NOT_ANSWERING: N_("Not answering"),
-    HostState.AUTH_FAILED: N_("Sign-in refused"),
-    HostState.IDENTITY_CHANGED: N_("Identity changed"),
-    HostState.MAINTENANCE: N_("Maintenance"),
-    HostState.DISABLED: N_("Disabled"),
+HOST_CONNECTION_TITLES: dict[HostConnection, str] = {
+    HostConnection.CONNECTING: N_("Connecting"),
+    HostConnection.CONNECTED: N_("Connected"),
+    HostConnection.NOT_ANSWERING: N_("Not answering"),
+    HostConnection.AUTH_FAILED: N_("Sign-in refused"),
+    HostConnection.IDENTITY_CHANGED: N_("Identity changed"),
+}
+ADMIN_STATE_TITLES: dict[AdminState, str] = {
+    AdminState.ENABLED: N_("Enabled"),
+    AdminState.MAINTENANCE: N_("Maintenance"),
+    AdminState.DISABLED: N_("Disabled"),
+}
+HOST_STATUS_TITLES: dict[HostStatus, str] = {
+    **{HostStatus(connection.value): title for connection, title in HOST_CONNECTION_TITLES.items()},
+    HostStatus.MAINTENANCE: ADMIN_STATE_TITLES[AdminState.MAINTENANCE],
+    HostStatus.DISABLED: ADMIN_STATE_TITLES[AdminState.DISABLED],
 }

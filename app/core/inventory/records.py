@@ -50,7 +50,9 @@ class Meter(Record):
 class Overview(Record):
     """The dashboard."""
 
-    hosts: dict[str, int] = Field(description="Number of hosts by state.")
+    hosts: dict[str, int] = Field(
+        description="Number of hosts by what they are shown as: their connection, or maintenance or disabled."
+    )
     vms: dict[str, int] = Field(description="Number of VMs by state.")
     stale_vms: int
     duplicate_vms: int

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 
 Parts = Mapping[str, object]
 """What was read of a host, by the name of the collector (app/inventory/collectors) that knows its type."""
@@ -16,15 +16,15 @@ Parts = Mapping[str, object]
 class HostReport:
     """What a coordinator or a task has to say of a host; the mirror writes it. A field that is None says nothing.
 
-    `state_reason` is a message id with `state_params`. `libvirt_uuid` tells whose readings these are. `began_s` is the
+    `connection_reason` is a message id with `connection_params`. `libvirt_uuid` tells whose readings these are. `began_s` is the
     time.monotonic() at which the reading began; None for what is no reading. `urgent`: somebody may be waiting for it.
     """
 
     host_id: str
     seen_at: datetime | None  # UTC; when the host last answered, None when this report is about silence
-    state: HostState | None = None
-    state_reason: str | None = None
-    state_params: dict[str, str] = field(default_factory=dict)
+    connection: HostConnection | None = None
+    connection_reason: str | None = None
+    connection_params: dict[str, str] = field(default_factory=dict)
     fingerprint_seen: str | None = None
     libvirt_uuid: str | None = None
     parts: Parts = field(default_factory=dict)

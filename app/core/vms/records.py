@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode, HostStatus, status_of
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import Record, UsageRecord
 from app.core.tasks.records import TaskBrief
@@ -120,7 +120,8 @@ class VmDetail(VmRecord):
     has_managed_save: bool = False
     has_agent_channel: bool = False
     agent_connected: bool = False
-    host_state: HostState
+    host_connection: HostConnection
+    host_admin_state: AdminState
     host_mode: HostMode
     disks: list[DiskRecord] = Field([])
     nics: list[NicRecord] = Field([])
@@ -132,3 +133,8 @@ class VmDetail(VmRecord):
     pending: list[str] = Field([], description="Parts that will be others after the next power-off.")
     dangers: list[str] = Field([], description="What of its definition lets its guest reach its host.")
     version: int = Field(description="Changes with each edit of tags or notes; the ETag.")
+
+    @property
+    def host_status(self) -> HostStatus:
+        """What people are shown of its host in one word."""
+        return status_of(self.host_connection, self.host_admin_state)

@@ -15,8 +15,8 @@ from app.db.models.usage import Usage
 class Host(Usage, Base):
     """A registered host: where it is, what it is, how it was last seen.
 
-    `state_reason` is an English message id with `state_params`; `config_version` grows when the connection must
-    be made anew (address, credential, identity, enabled).
+    `connection_reason` is an English message id with `connection_params`; `config_version` grows when the connection
+    must be made anew (address, credential, identity, disabled or not).
     """
 
     __tablename__ = "host"
@@ -32,8 +32,7 @@ class Host(Usage, Base):
     socket: Mapped[str]
     credential_id: Mapped[str | None] = mapped_column(ForeignKey("credential.id"), index=True)
     mode: Mapped[str]
-    enabled: Mapped[bool] = mapped_column(default=True)
-    maintenance: Mapped[bool] = mapped_column(default=False)
+    admin_state: Mapped[str] = mapped_column(default="enabled", server_default="enabled")
     # What VMs may be plugged into by those who may not give them host access; None: nothing.
     allowed_bridges: Mapped[list[Any] | None]
     allowed_interfaces: Mapped[list[Any] | None]
@@ -42,10 +41,10 @@ class Host(Usage, Base):
     libvirt_uuid: Mapped[str | None] = mapped_column(unique=True)
     config_version: Mapped[int] = mapped_column(default=1)
 
-    state: Mapped[str] = mapped_column(index=True)
-    state_reason: Mapped[str | None]
-    state_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    state_since: Mapped[datetime | None]
+    connection: Mapped[str] = mapped_column(index=True)
+    connection_reason: Mapped[str | None]
+    connection_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    connection_since: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]  # last answer
     synced_at: Mapped[datetime | None]  # last complete reading
 

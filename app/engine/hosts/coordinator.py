@@ -28,7 +28,7 @@ from app.core.errors import (
     Unavailable,
     VigieError,
 )
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import Hint, HostReport, Parts
 from app.engine.hosts.event_debouncer import EventDebouncer
 from app.engine.hosts.poll_errors import PollErrors
@@ -64,7 +64,7 @@ class Coordinator:
         self._tools = tools
         self._lock = threading.Lock()
         self._entry = entry
-        self._state = entry.state
+        self._connection = entry.connection
         self._link: object = object()
         self._host: Host | None = None
         self._reader = self._new_reader()
@@ -77,7 +77,7 @@ class Coordinator:
         self._answered_at = 0.0
         self._settling_until: float | None = None  # None until a first connection was in sync
         self._attempts = 0
-        self._sick = not (entry.state.is_usable or entry.state is HostState.CONNECTING)
+        self._sick = not (entry.connection.is_usable or entry.connection is HostConnection.CONNECTING)
         self._armed = 0.0
         self._closed = False
 
@@ -85,7 +85,7 @@ class Coordinator:
 
     def start(self, delay_s: float = 0.0) -> None:
         """Begin to connect. Until then the host counts as connecting, whatever an earlier run saw."""
-        self._enter(HostState.CONNECTING, None)
+        self._enter(HostConnection.CONNECTING, None)
         self._plan({CONNECT: time.monotonic() + delay_s})
 
     def close(self) -> None:
@@ -110,9 +110,9 @@ class Coordinator:
         return HostReader(self._entry.id, self._tools.collectors, self._tools.on_usage)
 
     @property
-    def state(self) -> HostState:
+    def connection(self) -> HostConnection:
         """State of the connection."""
-        return self._state
+        return self._connection
 
     @property
     def host(self) -> Host | None:
@@ -265,11 +265,11 @@ class Coordinator:
         self._drop()
         self._sick = self._attempts > 1
         if isinstance(error, HostAuthFailed):
-            self._enter(HostState.AUTH_FAILED, error)
+            self._enter(HostConnection.AUTH_FAILED, error)
         elif isinstance(error, HostIdentityChanged):
-            self._enter(HostState.IDENTITY_CHANGED, error)
+            self._enter(HostConnection.IDENTITY_CHANGED, error)
         else:
-            self._enter(HostState.NOT_ANSWERING, error)
+            self._enter(HostConnection.NOT_ANSWERING, error)
         if isinstance(error, (HostAuthFailed, HostIdentityChanged)):
             pause = REFUSED_RETRY_S
         else:
@@ -280,7 +280,7 @@ class Coordinator:
         """Libvirt answered with an error. Without a first reading there is no use in the connection."""
         if self._poll_errors.is_news(step, error.code):
             log.warning("host_refused", host=self._entry.id, step=step, code=error.code, detail=error.detail)
-        if step == SYNC.name and not self._state.is_usable:
+        if step == SYNC.name and not self._connection.is_usable:
             self._lost(link, error)
         else:
             with self._lock:
@@ -296,25 +296,29 @@ class Coordinator:
             return
         self._told = reason
         # With the UUID: of a machine that is registered twice the mirror believes no state.
-        machine = self._machine if self._state.is_usable else None
-        report = HostReport(self._entry.id, None, self._state, reason, libvirt_uuid=machine)
+        machine = self._machine if self._connection.is_usable else None
+        report = HostReport(self._entry.id, None, self._connection, reason, libvirt_uuid=machine)
         self._tools.report(report)
 
-    def _enter(self, state: HostState, error: VigieError | None) -> None:
-        """Report a change of state; the log has edges only."""
+    def _enter(self, connection: HostConnection, error: VigieError | None) -> None:
+        """Report a change of the connection; the log has edges only."""
         reason = (error.texts().why or error.title) if error is not None else None
-        if state is not self._state:
-            log.info("host_state", host=self._entry.id, name=self._entry.name, state=state.value, why=reason)
-        self._state, self._told = state, reason
+        if connection is not self._connection:
+            self._log_edge(connection, reason)
+        self._connection, self._told = connection, reason
         self._tools.report(
             HostReport(
                 host_id=self._entry.id,
                 seen_at=None,
-                state=state,
-                state_reason=reason,
+                connection=connection,
+                connection_reason=reason,
                 fingerprint_seen=error.fingerprint if isinstance(error, HostIdentityChanged) else None,
             )
         )
+
+    def _log_edge(self, connection: HostConnection, reason: str | None) -> None:
+        entry = self._entry
+        log.info("host_connection", host=entry.id, name=entry.name, connection=connection.value, why=reason)
 
     # -- polls of an open connection ------------------------------------------------------------------------
 
@@ -352,13 +356,13 @@ class Coordinator:
         with self._lock:
             self._told = self._poll_errors.reason
             self._machine = machine
-        if self._state is not HostState.CONNECTED:
-            log.info("host_state", host=self._entry.id, name=self._entry.name, state="connected")
+        if self._connection is not HostConnection.CONNECTED:
+            self._log_edge(HostConnection.CONNECTED, None)
             # The first connection needs no settling.
             settles = self._settling_until is not None
             self._settling_until = time.monotonic() + SETTLING_S if settles else 0.0
-        self._state = HostState.CONNECTED
-        report = HostReport(self._entry.id, datetime.now(UTC), HostState.CONNECTED, self._told)
+        self._connection = HostConnection.CONNECTED
+        report = HostReport(self._entry.id, datetime.now(UTC), HostConnection.CONNECTED, self._told)
         self._tools.report(replace(report, libvirt_uuid=machine, parts=parts, began_s=began_s))
 
     def _next(self, step: str) -> dict[str, float]:

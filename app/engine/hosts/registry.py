@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.access.context import Services
 from app.access.host_secrets import secret_of
 from app.core.hosts.endpoints import Endpoint
-from app.core.hosts.states import HostState, Transport
+from app.core.hosts.states import AdminState, HostConnection, Transport
 from app.db.models import Host as HostRow
 from app.hypervisor import Target
 
@@ -27,7 +27,7 @@ class RegisteredHost:
     endpoint: Endpoint
     credential_id: str | None
     fingerprint: str | None
-    state: HostState
+    connection: HostConnection
 
 
 class TargetOf(Protocol):
@@ -37,28 +37,28 @@ class TargetOf(Protocol):
 
 
 class HostRegistry:
-    """Reads the hosts that are enabled."""
+    """Reads the hosts that are not disabled."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     def mark(self) -> tuple[object, ...]:
-        """A value that changes when any host is added, removed, enabled, disabled or configured anew."""
-        enabled = sa.case((_TABLE.enabled, 1), else_=0)
+        """A value that changes when any host is added, removed, disabled, enabled again or configured anew."""
+        disabled = sa.case((_TABLE.admin_state == AdminState.DISABLED, 1), else_=0)
         query = sa.select(
             sa.func.count(),
             sa.func.sum(_TABLE.config_version),
-            sa.func.sum(enabled),
+            sa.func.sum(disabled),
             sa.func.max(_TABLE.created_at),
         )
         with self._services.database.read() as session:
             return tuple(session.execute(query).one())
 
     def entries(self) -> dict[str, RegisteredHost]:
-        """All enabled hosts by id."""
+        """All hosts that are not disabled, by id."""
         names = ["id", "name", "config_version", "transport", "address", "port", "user", "socket"]
-        names += ["credential_id", "fingerprint", "state"]
-        query = sa.select(*(_TABLE[name] for name in names)).where(_TABLE.enabled)
+        names += ["credential_id", "fingerprint", "connection"]
+        query = sa.select(*(_TABLE[name] for name in names)).where(_TABLE.admin_state != AdminState.DISABLED)
         with self._services.database.read() as session:
             rows = session.execute(query).all()
         lab = self._services.settings.lab
@@ -70,7 +70,7 @@ class HostRegistry:
                 endpoint=Endpoint(Transport(row.transport), row.address, row.port, row.user, row.socket, lab),
                 credential_id=row.credential_id,
                 fingerprint=row.fingerprint,
-                state=HostState(row.state),
+                connection=HostConnection(row.connection),
             )
             for row in rows
         }

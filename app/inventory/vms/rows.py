@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.vms.observations import VmObservation
 from app.db import models
 from app.inventory.batch import chunks, table
@@ -111,14 +111,14 @@ def _vm_row(row: sa.Row[*tuple[Any, ...]]) -> VmRow:
         row[usage_end],
         row[seen_end + 1 : usage_end],
         state_since=row[usage_end + 1],
-        host_is_usable=HostState(row[-1]).is_usable,
+        host_is_usable=HostConnection(row[-1]).is_usable,
     )
 
 
 def _query() -> sa.Select[Any]:
     vm, host = table(models.Vm), table(models.Host)
     found: sa.Select[Any] = sa.select(
-        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.state
+        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.connection
     )
     return found.join_from(vm, host)
 

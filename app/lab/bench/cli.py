@@ -104,7 +104,11 @@ def dead_hosts(extent: Extent) -> str:
                 wait_until_synced(rest, fleet)
                 healthy = server_times(rest, extent.samples)
                 fleet.freeze()
-                until(lambda: rest.total("/hosts", state="not_answering") == 10, "10 dead hosts noticed", 120)
+                until(
+                    lambda: rest.total("/hosts", connection="not_answering") == 10,
+                    "10 dead hosts noticed",
+                    120,
+                )
                 return f"### 10 of 100 simulated hosts dead, ms\n\n{_beside(healthy, server_times(rest, extent.samples))}"
     finally:
         fleet.down()

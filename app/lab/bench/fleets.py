@@ -83,7 +83,7 @@ def wait_until_synced(rest: Rest, fleet: Fleet, dead: int = 0) -> None:
     alive = fleet.state.hosts - dead
 
     def synced() -> bool:
-        connected = rest.total("/hosts", state="connected") >= alive
+        connected = rest.total("/hosts", connection="connected") >= alive
         return connected and rest.total("/vms") >= alive * fleet.state.vms
 
     until(synced, f"{alive} hosts in sync", SYNC_TIMEOUT_S, 0.25)

@@ -141,10 +141,10 @@ def _sick_host_figures(rest: Rest, lab: Lab, samples: int) -> SickHostFigures:
     host_id = str(rest.call("GET", f"/hosts?q={host.name}")["items"][0]["id"])
     healthy = server_times(rest, samples)
     host.freeze()
-    until(lambda: _state(rest, host_id) == "not_answering", "frozen host noticed", 60)
+    until(lambda: _connection(rest, host_id) == "not_answering", "frozen host noticed", 60)
     frozen = server_times(rest, samples)
     host.thaw()
-    until(lambda: _state(rest, host_id) == "connected", "return noticed", 60)
+    until(lambda: _connection(rest, host_id) == "connected", "return noticed", 60)
     frozen_ms, thawed_ms, dead_ms, returned_ms = (list[float]() for _ in range(4))
     for _ in range(5):
         host.freeze()
@@ -165,10 +165,10 @@ def _sick_host_figures(rest: Rest, lab: Lab, samples: int) -> SickHostFigures:
     )
 
 
-def _seen_ms(rest: Rest, host_id: str, state: str) -> float:
+def _seen_ms(rest: Rest, host_id: str, connection: str) -> float:
     """Milliseconds from now until the API says this state of the host."""
-    return 1000 * until(lambda: _state(rest, host_id) == state, f"host {state}", 60)
+    return 1000 * until(lambda: _connection(rest, host_id) == connection, f"host {connection}", 60)
 
 
-def _state(rest: Rest, host_id: str) -> str:
-    return str(rest.call("GET", f"/hosts/{host_id}")["state"])
+def _connection(rest: Rest, host_id: str) -> str:
+    return str(rest.call("GET", f"/hosts/{host_id}")["connection"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.hosts.states import HostMode, HostState, Transport
+from app.core.hosts.states import HostConnection, HostMode, Transport
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Datacenter, Host
@@ -82,7 +82,7 @@ def _write_hosts(server: Server, fleet: Fleet) -> None:
                     port=0,
                     user="",
                     mode=HostMode.MANAGED,
-                    state=HostState.CONNECTING,
+                    connection=HostConnection.CONNECTING,
                     created_at=now,
                 )
             )

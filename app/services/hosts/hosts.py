@@ -13,14 +13,16 @@ from app.access.paging import Order, contains, page
 from app.access.unique_names import check_free, check_version, save_named
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hosts.records import HostCheck, HostDetail, HostRecord
+from app.core.hosts.refusals import HOST_DISABLED
 from app.core.hosts.specs import HostPatch, HostQuery, HostSpec, HostTarget, IdentitySpec
-from app.core.hosts.states import HostState, Transport
+from app.core.hosts.states import AdminState, HostConnection, Transport
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import HOSTS, TREE
 from app.core.records import Page, Ref
 from app.core.tasks.states import ACTIVE_TASK_STATES
+from app.db.events import record_event
 from app.db.models import Datacenter, Host, Tag, Task, Vm
 from app.hypervisor import HostProbe
 from app.inventory.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
@@ -30,7 +32,8 @@ from app.services.hosts.records import check_records, detail_of, records_of, sel
 ORDER = Order(
     {
         "name": Host.name_key,
-        "state": Host.state,
+        "connection": Host.connection,
+        "admin_state": Host.admin_state,
         "datacenter": Datacenter.name_key,
         "address": Host.address,
         "cpu": Host.cpu_percent,
@@ -42,6 +45,11 @@ ORDER = Order(
     default="name",
     unique=Host.id,
 )
+_ADMIN_EVENTS: dict[AdminState, tuple[str, str]] = {
+    AdminState.ENABLED: ("host.enabled", N_("Host %(name)s was enabled.")),
+    AdminState.MAINTENANCE: ("host.maintenance", N_("Host %(name)s was put into maintenance.")),
+    AdminState.DISABLED: ("host.disabled", N_("Host %(name)s was disabled.")),
+}
 # A change of one of these makes the engine connect anew.
 WHERE_FIELDS = frozenset({"address", "port", "user", "socket", "credential_id"})
 Translate = Callable[[str], str]
@@ -50,8 +58,10 @@ Translate = Callable[[str], str]
 def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
     """The hosts that pass the filters."""
     query = ctx.visible(select_listed(), "host.view")
-    if asked.state:
-        query = query.where(Host.state.in_([state.value for state in asked.state]))
+    if asked.connection:
+        query = query.where(Host.connection.in_([each.value for each in asked.connection]))
+    if asked.admin_state:
+        query = query.where(Host.admin_state.in_([each.value for each in asked.admin_state]))
     if asked.datacenter:
         query = query.where(Host.datacenter_id == asked.datacenter)
     if asked.mode:
@@ -143,13 +153,12 @@ def _new_row(ctx: Ctx, spec: HostSpec, probe: HostProbe) -> Host:
         **where_columns(probe.endpoint),
         credential_id=credential_for(ctx, probe.endpoint, spec.credential_id),
         mode=spec.mode.value,
-        enabled=True,
-        maintenance=False,
+        admin_state=AdminState.ENABLED.value,
         fingerprint=probe.fingerprint,
         config_version=1,
-        state=HostState.CONNECTING.value,
-        state_params={},
-        state_since=ctx.now,
+        connection=HostConnection.CONNECTING.value,
+        connection_params={},
+        connection_since=ctx.now,
         **facts_columns(transport, address, probe.facts),
         **checks_columns(probe.checks, ctx.now),
         vm_count=0,
@@ -194,7 +203,9 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
         if ctx.session.get(Datacenter, patch.datacenter_id) is None:
             raise InvalidInput("datacenter_id", N_("names no datacenter"))
         host.datacenter_id = patch.datacenter_id
-    _set_state(ctx, host, patch)
+    if patch.mode is not None:
+        host.mode = patch.mode.value
+    changed = _set_admin_state(ctx, host, patch.admin_state)
     before = _allowed(host)
     if patch.allowed_bridges is not None:
         host.allowed_bridges = list(dict.fromkeys(patch.allowed_bridges))
@@ -208,7 +219,8 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
     host.search_text = host_search_text(host.name, host.address, host.hostname, host.tags)
     host.version += 1
     ctx.session.flush()
-    changed = {} if before == _allowed(host) else {"allowed_before": before, "allowed": _allowed(host)}
+    if before != _allowed(host):
+        changed |= {"allowed_before": before, "allowed": _allowed(host)}
     audit.record(ctx, "host.update", target=_ref(host), fields=", ".join(sorted(fields)), **changed)
     ctx.notify(HOSTS, TREE, host.id)
     return show_host(ctx, host.id)
@@ -244,21 +256,40 @@ def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:
     host.config_version += 1
 
 
-def _set_state(ctx: Ctx, host: Host, patch: HostPatch) -> None:
-    """Mode, enabled and maintenance. A disabled host is left alone until it is enabled again."""
-    if patch.mode is not None:
-        host.mode = patch.mode.value
-    if patch.maintenance is not None and patch.maintenance != host.maintenance:
-        host.maintenance = patch.maintenance
-        if HostState(host.state).is_usable:
-            state = HostState.MAINTENANCE if patch.maintenance else HostState.CONNECTED
-            host.state, host.state_since = state.value, ctx.now
-    if patch.enabled is not None and patch.enabled != host.enabled:
-        host.enabled = patch.enabled
+def _set_admin_state(ctx: Ctx, host: Host, wanted: AdminState | None) -> dict[str, str]:
+    """Set the administrative state, and return what the audit says of the change; nothing when there is none.
+
+    The engine closes the connection to a disabled host and leaves it alone, so it counts as not answering.
+    """
+    before = AdminState(host.admin_state)
+    if wanted is None or wanted is before:
+        return {}
+    host.admin_state = wanted.value
+    if AdminState.DISABLED in (wanted, before):
         host.config_version += 1
-        state = HostState.CONNECTING if patch.enabled else HostState.DISABLED
-        host.state, host.state_since = state.value, ctx.now
-        host.state_reason, host.state_params = None, {}
+        if wanted is AdminState.DISABLED:
+            _set_connection(ctx, host, HostConnection.NOT_ANSWERING, HOST_DISABLED.reason)
+            ctx.notify(*ctx.session.scalars(sa.select(Vm.id).where(Vm.host_id == host.id)))
+        else:
+            _set_connection(ctx, host, HostConnection.CONNECTING)
+    kind, message = _ADMIN_EVENTS[wanted]
+    ref = _ref(host)
+    record_event(
+        ctx.session,
+        ctx.services.hub,
+        kind,
+        message,
+        {"name": host.name},
+        target=ref,
+        host=ref,
+        actor=ctx.actor.name,
+    )
+    return {"admin_state_before": before.value, "admin_state": wanted.value}
+
+
+def _set_connection(ctx: Ctx, host: Host, connection: HostConnection, reason: str | None = None) -> None:
+    host.connection, host.connection_since = connection.value, ctx.now
+    host.connection_reason, host.connection_params = reason, {}
 
 
 def remove_host(ctx: Ctx, host_id: str) -> None:
@@ -298,9 +329,8 @@ def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     host.fingerprint, host.fingerprint_seen = spec.fingerprint, None
     host.config_version += 1
     host.version += 1
-    if host.enabled:
-        host.state, host.state_since = HostState.CONNECTING.value, ctx.now
-        host.state_reason, host.state_params = None, {}
+    if host.admin_state != AdminState.DISABLED:
+        _set_connection(ctx, host, HostConnection.CONNECTING)
     ctx.session.flush()
     audit.record(ctx, "host.confirm", target=_ref(host), before=before, fingerprint=spec.fingerprint)
     ctx.notify(HOSTS, host.id)
@@ -310,11 +340,11 @@ def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
 def reconnect(ctx: Ctx, host_id: str) -> HostDetail:
     """Have the engine make a new connection now. Raises Conflict for a disabled host."""
     host = _get(ctx, host_id, "host.edit")
-    if not host.enabled:
+    if host.admin_state == AdminState.DISABLED:
         raise Conflict(
             N_("The host is disabled."),
             hint=N_("Enable it; it is connected to then."),
-            code="host_disabled",
+            code=HOST_DISABLED.code,
         )
     host.config_version += 1
     ctx.session.flush()

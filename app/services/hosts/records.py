@@ -11,7 +11,7 @@ from sqlalchemy.orm import defer
 from app.access.context import Ctx
 from app.core.hosts.observations import Check
 from app.core.hosts.records import CheckRecord, HostDetail, HostRecord
-from app.core.hosts.states import HostMode, HostState, Transport, Verdict
+from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport, Verdict
 from app.core.messages import N_
 from app.core.records import UsageRecord
 from app.core.vms.states import VmState
@@ -39,7 +39,7 @@ _COPIED = (
     "address",
     "port",
     "user",
-    "state_since",
+    "connection_since",
     "observed_at",
     "hostname",
     "libvirt_uuid",
@@ -87,9 +87,12 @@ def _common(ctx: Ctx, host: Host, datacenter: str) -> dict[str, Any]:
         "datacenter_name": datacenter,
         "transport": Transport(host.transport),
         "mode": HostMode(host.mode),
-        "state": HostState(host.state),
-        "state_reason": ctx.say(host.state_reason, host.state_params) if host.state_reason else None,
-        "stale": is_stale(ctx, host.state, host.observed_at),
+        "connection": HostConnection(host.connection),
+        "connection_reason": ctx.say(host.connection_reason, host.connection_params)
+        if host.connection_reason
+        else None,
+        "admin_state": AdminState(host.admin_state),
+        "stale": is_stale(ctx, host.connection, host.observed_at),
         "worst_check": Verdict(host.worst_check) if host.worst_check else None,
         "usage": UsageRecord(**{name: getattr(host, name) for name in UsageRecord.model_fields}),
     }
@@ -107,7 +110,6 @@ def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
         **_common(ctx, host, datacenter),
         **{name: facts[name] for name in _FACTS if facts.get(name) is not None},
         notes=host.notes,
-        maintenance=host.maintenance,
         allowed_bridges=host.allowed_bridges or [],
         allowed_interfaces=host.allowed_interfaces or [],
         socket=host.socket,

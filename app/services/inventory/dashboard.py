@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
-from app.core.hosts.states import HOST_STATE_TITLES, HostState, Verdict
+from app.core.hosts.specs import status_filters
+from app.core.hosts.states import HOST_STATUS_TITLES, AdminState, HostStatus, Verdict, status_of
 from app.core.inventory.records import Attention, Meter, Overview
 from app.core.kinds import Severity
 from app.core.messages import N_
@@ -20,21 +22,21 @@ from app.services.vms.records import COLUMNS, records_of
 
 BUSIEST = 5
 FULL_PERCENT = 90
-_LOST: tuple[tuple[HostState, Severity, str, str], ...] = (
+_LOST: tuple[tuple[HostStatus, Severity, str, str], ...] = (
     (
-        HostState.IDENTITY_CHANGED,
+        HostStatus.IDENTITY_CHANGED,
         Severity.ERROR,
         N_("%(name)s shows another identity; nothing is done on it."),
         N_("Compare the identity and confirm it, if the host was really changed."),
     ),
     (
-        HostState.AUTH_FAILED,
+        HostStatus.AUTH_FAILED,
         Severity.ERROR,
         N_("%(name)s refuses the sign-in."),
         N_("Check its credential and account."),
     ),
     (
-        HostState.NOT_ANSWERING,
+        HostStatus.NOT_ANSWERING,
         Severity.WARNING,
         N_("%(name)s does not answer; its VMs are shown as last seen."),
         N_("Look at the host's page for the reason."),
@@ -54,7 +56,7 @@ def overview(ctx: Ctx) -> Overview:
     doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
     duplicates = ctx.session.scalar(ctx.visible(doubled, "vm.view")) or 0
     return Overview(
-        hosts=_by_state(ctx, Host.state, "host.view"),
+        hosts=_by_status(ctx),
         vms=states,
         stale_vms=ctx.session.scalar(ctx.visible(stale, "host.view")) or 0,
         duplicate_vms=duplicates,
@@ -72,6 +74,15 @@ def overview(ctx: Ctx) -> Overview:
 def _by_state(ctx: Ctx, state: InstrumentedAttribute[str], privilege: str) -> dict[str, int]:
     counts = ctx.visible(sa.select(state, sa.func.count()).group_by(state), privilege)
     return dict(ctx.session.execute(counts).all())
+
+
+def _by_status(ctx: Ctx) -> dict[str, int]:
+    query = sa.select(Host.connection, Host.admin_state, sa.func.count())
+    query = query.group_by(Host.connection, Host.admin_state)
+    found: Counter[str] = Counter()
+    for connection, admin_state, count in ctx.session.execute(ctx.visible(query, "host.view")):
+        found[status_of(connection, admin_state).value] += count
+    return dict(found)
 
 
 def meter(used: float, total: float) -> Meter:
@@ -132,8 +143,9 @@ def _attention(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attent
 
 def _lost_hosts(ctx: Ctx) -> list[Attention]:
     found: list[Attention] = []
-    for state, severity, message, hint in _LOST:
-        query = sa.select(Host.id, Host.name).where(Host.state == state.value).order_by(Host.name_key)
+    for status, severity, message, hint in _LOST:
+        query = sa.select(Host.id, Host.name).order_by(Host.name_key)
+        query = query.where(Host.connection == status.value, Host.admin_state != AdminState.DISABLED.value)
         rows = ctx.session.execute(ctx.visible(query, "host.view").limit(MOST_HOSTS + 1)).all()
         for id_, name in rows[:MOST_HOSTS]:
             found.append(_item(ctx, severity, message, {"name": name}, hint, f"/hosts/{id_}"))
@@ -144,9 +156,9 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
                     ctx,
                     severity,
                     more,
-                    {"state": [HOST_STATE_TITLES[state]]},
+                    {"state": [HOST_STATUS_TITLES[status]]},
                     hint,
-                    f"/hosts?state={state.value}",
+                    f"/hosts?{status_filters(status)}",
                 )
             )
     return found

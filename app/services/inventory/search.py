@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.paging import begins, contains, holds, mentions, storable
 from app.core.casefold import fold, spellings
+from app.core.hosts.states import status_of
 from app.core.inventory.finding import SearchHit
 from app.core.messages import N_
 from app.core.vms.power import VmVerb
@@ -78,7 +79,7 @@ def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
             name=row.name,
             url=f"/vms/{row.id}",
             state=row.state,
-            stale=is_stale(ctx, row.host_state, row.observed_at),
+            stale=is_stale(ctx, row.host_connection, row.observed_at),
             where=row.host_name,
             matched=_matched(row.search_text, row.name, wanted),
         )
@@ -95,7 +96,8 @@ def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[Any]:
         Vm.autostart,
         Vm.search_text,
         Host.name.label("host_name"),
-        Host.state.label("host_state"),
+        Host.connection.label("host_connection"),
+        Host.admin_state.label("host_admin_state"),
         Host.mode.label("host_mode"),
         Host.observed_at,
     ).join(Host, Host.id == Vm.host_id)
@@ -114,7 +116,10 @@ def _matched(search_text: str, name: str, wanted: str) -> str | None:
 
 
 def _hosts(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
-    query = sa.select(Host.id, Host.name, Host.address, Host.state, Host.observed_at, Host.search_text)
+    query = sa.select(
+        *(Host.id, Host.name, Host.address, Host.connection, Host.admin_state, Host.observed_at),
+        Host.search_text,
+    )
     query = query.where(contains(Host.search_text, wanted)).order_by(Host.name_key).limit(limit)
     return [
         SearchHit(
@@ -122,8 +127,8 @@ def _hosts(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
             id=row.id,
             name=row.name,
             url=f"/hosts/{row.id}",
-            state=row.state,
-            stale=is_stale(ctx, row.state, row.observed_at),
+            state=status_of(row.connection, row.admin_state),
+            stale=is_stale(ctx, row.connection, row.observed_at),
             where=row.address,
             matched=_matched(row.search_text, row.name, wanted),
         )
@@ -214,5 +219,6 @@ def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
             confirm=VERBS[verb].confirm,
         )
         for row in rows
-        if VERBS[verb].refuse(row, row.host_state, row.host_mode) is None
+        if VERBS[verb].refuse(row, status_of(row.host_connection, row.host_admin_state), row.host_mode)
+        is None
     ]

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.access.context import Ctx
 from app.core.errors import InvalidInput, NotFound
+from app.core.hosts.states import status_of
 from app.core.ids import kind_of
 from app.core.inventory.finding import TreeNode
 from app.core.inventory.specs import TreeQuery
@@ -110,7 +111,7 @@ def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> 
     if view in ("storage", "networks"):
         leaf = _LEAF[view]
         count = sa.select(sa.func.count(leaf.id)).where(leaf.host_id == Host.id).scalar_subquery()
-    query = sa.select(Host.id, Host.name, Host.state, Host.observed_at, count)
+    query = sa.select(Host.id, Host.name, Host.connection, Host.observed_at, count, Host.admin_state)
     query = query.where(Host.datacenter_id == datacenter_id).order_by(Host.name_key, Host.id).limit(MOST)
     if only is not None:
         query = query.where(Host.id == only)
@@ -119,7 +120,7 @@ def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> 
             ObjectKind.HOST,
             row[0],
             row[1],
-            state=row[2],
+            state=status_of(row[2], row[5]),
             stale=is_stale(ctx, row[2], row[3]),
             count=row[4],
             children=row[4] > 0,
@@ -134,7 +135,7 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
     leaf: Any = _LEAF[view]
     kind = ObjectKind.POOL if view == "storage" else ObjectKind.NETWORK
     state = Pool.state if view == "storage" else sa.case((Network.active, "running"), else_="inactive")
-    query = sa.select(leaf.id, leaf.name, state, Host.state, Host.observed_at)
+    query = sa.select(leaf.id, leaf.name, state, Host.connection, Host.observed_at)
     query = query.join(Host, Host.id == leaf.host_id).where(leaf.host_id == host_id)
     query = query.order_by(leaf.name, leaf.id).limit(MOST)
     return [
@@ -144,7 +145,7 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
 
 
 def _vms(ctx: Ctx, where: sa.ColumnElement[bool]) -> list[TreeNode]:
-    query = sa.select(Vm.id, Vm.name, Vm.state, Host.state, Host.observed_at)
+    query = sa.select(Vm.id, Vm.name, Vm.state, Host.connection, Host.observed_at)
     query = query.join(Host, Host.id == Vm.host_id).where(where).order_by(Vm.name_key, Vm.id).limit(MOST)
     rows: Sequence[Any] = ctx.session.execute(ctx.visible(query, "vm.view")).all()
     return [

@@ -13,6 +13,7 @@ from pydantic import ConfigDict
 from app.access.context import Ctx
 from app.access.find import find, ref
 from app.core.errors import Conflict
+from app.core.hosts.states import HostConnection
 from app.core.library.images import ImageCopySpec, ImageFetch
 from app.core.messages import N_
 from app.core.storage.created_volumes import volume_note
@@ -96,7 +97,7 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
     """How an image comes into a pool of a host that has it not. Raises Conflict (image_nowhere, pool_full…)."""
     query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id)
     rows = ctx.session.execute(query.where(ImageCopy.image_id == image.id))
-    usable = [(copy, host) for copy, host in rows if host.state in ("connected", "maintenance")]
+    usable = [(copy, host) for copy, host in rows if HostConnection(host.connection).is_usable]
     if image.state != READY or not usable or image.size_bytes is None or image.sha256 is None:
         raise Conflict(
             N_("The image cannot be copied now."),

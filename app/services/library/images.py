@@ -75,7 +75,8 @@ def pool_options(ctx: Ctx, image_id: str | None = None) -> list[Ref]:
     """Running pools of hosts that can take a file now; with an image, those that have it not yet."""
     ctx.require("image.edit")
     query = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
-    query = query.where(Pool.state == "running", Host.state == "connected", Host.mode == "managed")
+    query = query.where(Pool.state == "running", Host.connection == "connected", Host.mode == "managed")
+    query = query.where(Host.admin_state == "enabled")
     if image_id is not None:
         query = query.where(
             Host.id.not_in(sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id))

@@ -146,7 +146,7 @@ def _differs(most: Majority) -> sa.ColumnElement[bool]:
 
 def _place(ctx: Ctx, most: Majority, host: Host, network: Network | None) -> NetworkPlace:
     ref = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
-    stale = is_stale(ctx, host.state, host.observed_at)
+    stale = is_stale(ctx, host.connection, host.observed_at)
     if network is None:
         return NetworkPlace(host=ref, stale=stale)
     shape = {

@@ -106,7 +106,7 @@ def _record(ctx: Ctx, network: Network, host: Host, vm_count: int) -> NetworkRec
     return NetworkRecord(
         **copied,
         host_name=host.name,
-        stale=is_stale(ctx, host.state, host.observed_at),
+        stale=is_stale(ctx, host.connection, host.observed_at),
         observed_at=host.observed_at,
         vm_count=vm_count,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
 from app.core.vms.host_access import DANGERS
@@ -36,7 +36,7 @@ COLUMNS = (
     Vm.title,
     Vm.host_id,
     Host.name,
-    Host.state,
+    Host.connection,
     Host.observed_at,
     Vm.state,
     Vm.state_reason,
@@ -86,7 +86,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord
         title,
         host_id,
         host_name,
-        host_state,
+        host_connection,
         host_observed_at,
         state,
         reason,
@@ -106,7 +106,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord
         state=VmState(state),
         state_reason=reason,
         state_since=since,
-        stale=is_stale(ctx, host_state, host_observed_at),
+        stale=is_stale(ctx, host_connection, host_observed_at),
         observed_at=seen_at or host_observed_at,
         duplicate=duplicate,
         persistent=persistent,
@@ -151,7 +151,8 @@ def detail_of(
         domain_id=vm.domain_id,
         has_managed_save=vm.has_managed_save,
         agent_connected=vm.agent_connected,
-        host_state=HostState(host.state),
+        host_connection=HostConnection(host.connection),
+        host_admin_state=AdminState(host.admin_state),
         host_mode=HostMode(host.mode),
         disks=_disks(ctx, vm, _with_pending(parsed, saved, "disks", "target")),
         nics=[

@@ -73,7 +73,7 @@ class _Now:
     def collect(self) -> Iterator[Metric]:
         """One family per figure."""
         seen = self.seen
-        yield _by_state("vigie_hosts", "Hosts by state.", seen.hosts)
+        yield _by_state("vigie_hosts", "Hosts by connection, or maintenance or disabled.", seen.hosts)
         yield _by_state("vigie_vms", "VMs by state.", seen.vms)
         for name, about, value in (
             ("vigie_stale_vms", "VMs whose host has not been heard of for too long.", seen.stale_vms),

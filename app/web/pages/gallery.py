@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostStatus
 from app.core.inventory.conditions import ConditionRecord
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
@@ -106,7 +106,7 @@ def gallery(request: Request, ctx: Reader) -> Response:
         ctx,
         "gallery/show.html",
         vm_states=list(VmState),
-        host_states=list(HostState),
+        host_states=list(HostStatus),
         task_states=list(TaskState),
         at=AT,
         problem=PROBLEM,

@@ -22,7 +22,7 @@ from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
 from app.core.access.specs import TokenSpec
-from app.core.hosts.states import HostMode, HostState, Transport
+from app.core.hosts.states import HostConnection, HostMode, Transport
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.notices import Hub
@@ -252,7 +252,7 @@ def _host(number: int, datacenter_id: str, now: datetime) -> models.Host:
         user="root",
         socket="/var/run/libvirt/libvirt-sock",
         mode=HostMode.MANAGED,
-        state=HostState.NOT_ANSWERING if silent else HostState.CONNECTED,
+        state=HostConnection.NOT_ANSWERING if silent else HostConnection.CONNECTED,
         observed_at=now - timedelta(hours=1) if silent else now,
         libvirt_uuid=f"00000000-0000-4000-8000-{number:012}",
         cpus=8,

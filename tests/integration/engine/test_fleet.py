@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.notices import HOSTS
@@ -48,7 +48,7 @@ def register(site: Site, fleet: Fleet) -> None:
     site.services.hub.publish([HOSTS])
 
 
-def count(site: Site, state: HostState) -> int:
+def count(site: Site, state: HostConnection) -> int:
     with site.services.database.read() as session:
         return session.scalar(sa.select(sa.func.count()).select_from(Host).where(Host.state == state)) or 0
 
@@ -58,19 +58,19 @@ def test_hundreds_of_hung_hosts_starve_nobody(make_site: MakeSite, make_fleet: C
     site = make_site(refresh_s=1.0, connect_deadline_s=3.0)
     before = threading.active_count()
     register(site, fleet)
-    eventually(lambda: count(site, HostState.CONNECTED) == WELL, 60, "the hosts that answer are in sync")
-    eventually(lambda: count(site, HostState.NOT_ANSWERING) == SICK, 90, "the others are known to hang")
+    eventually(lambda: count(site, HostConnection.CONNECTED) == WELL, 60, "the hosts that answer are in sync")
+    eventually(lambda: count(site, HostConnection.NOT_ANSWERING) == SICK, 90, "the others are known to hang")
     assert threading.active_count() - before < 400
 
     def fresh() -> bool:
         with site.services.database.read() as session:
             oldest = session.scalar(
-                sa.select(sa.func.min(Host.observed_at)).where(Host.state == HostState.CONNECTED)
+                sa.select(sa.func.min(Host.observed_at)).where(Host.state == HostConnection.CONNECTED)
             )
         return oldest is not None and (datetime.now(UTC) - oldest).total_seconds() < 4
 
     eventually(fresh, 10, "all that answer were read just now")
     fleet.thaw()
-    eventually(lambda: count(site, HostState.CONNECTED) == WELL + SICK, 150, "all are back")
+    eventually(lambda: count(site, HostConnection.CONNECTED) == WELL + SICK, 150, "all are back")
     with site.services.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Vm)) == (WELL + SICK) * 5

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.vms.states import VmState
 from app.lab.lab import Lab
 from tests.integration.conftest import MakeSite
@@ -23,18 +23,18 @@ def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -
     site.add(well)
     sick.freeze()
     begun = time.monotonic()
-    while site.host(sick).state == HostState.CONNECTED:
+    while site.host(sick).state == HostConnection.CONNECTED:
         well.virsh("start", "goes-on")
         assert site.wait_vm("goes-on", VmState.RUNNING) < 2
         well.virsh("destroy", "goes-on")
         assert site.wait_vm("goes-on", VmState.SHUTOFF) < 2
         assert time.monotonic() - begun < 10
-    assert site.host(sick).state == HostState.NOT_ANSWERING
+    assert site.host(sick).state == HostConnection.NOT_ANSWERING
     assert site.host(sick).state_reason
-    assert site.host(well).state == HostState.CONNECTED
+    assert site.host(well).state == HostConnection.CONNECTED
     time.sleep(3)
     sick.thaw()
-    assert site.wait_host(sick, HostState.CONNECTED, 10) < 5
+    assert site.wait_host(sick, HostConnection.CONNECTED, 10) < 5
 
 
 def test_a_dead_daemon_is_noticed_at_once(fresh_lab: Lab, site: Site) -> None:
@@ -42,14 +42,14 @@ def test_a_dead_daemon_is_noticed_at_once(fresh_lab: Lab, site: Site) -> None:
     host.create_guest("stays", start=True, boots=False)
     site.add(host)
     host.kill_daemon()
-    assert site.wait_host(host, HostState.NOT_ANSWERING, 5) < 2
+    assert site.wait_host(host, HostConnection.NOT_ANSWERING, 5) < 2
     row = site.vm("stays")
     assert row is not None
     assert row.state == VmState.RUNNING, "silence is not a stop"
     host.kill_qemu("stays")  # no event will say so
     time.sleep(2)
     host.start_daemon()
-    assert site.wait_host(host, HostState.CONNECTED, 10) < 5
+    assert site.wait_host(host, HostConnection.CONNECTED, 10) < 5
     site.wait_vm("stays", VmState.CRASHED, 3) if site.vm("stays").state != VmState.SHUTOFF else None  # type: ignore[union-attr]
 
 
@@ -61,10 +61,10 @@ def test_a_qemu_that_died_while_its_daemon_was_down_shows_within_seconds_of_the_
     host.create_guest("dies", start=True, boots=False)
     site.add(host)
     host.kill_daemon()
-    site.wait_host(host, HostState.NOT_ANSWERING, 5)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 5)
     host.kill_qemu("dies")
     host.start_daemon()
-    site.wait_host(host, HostState.CONNECTED, 10)
+    site.wait_host(host, HostConnection.CONNECTED, 10)
 
     def is_off() -> bool:
         row = site.vm("dies")
@@ -78,9 +78,9 @@ def test_a_dead_host_comes_back(fresh_lab: Lab, site: Site) -> None:
     host.create_guest("was-on", start=True, boots=False)
     site.add(host)
     host.kill_host()
-    site.wait_host(host, HostState.NOT_ANSWERING, 10)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
     host.boot()
-    assert site.wait_host(host, HostState.CONNECTED, 20) < 6
+    assert site.wait_host(host, HostConnection.CONNECTED, 20) < 6
     site.wait_vm("was-on", VmState.SHUTOFF, 5)
 
 
@@ -88,11 +88,11 @@ def test_a_cut_cable_and_a_refused_key(fresh_lab: Lab, site: Site) -> None:
     host = fresh_lab.hosts[0]
     site.add(host)
     host.cut()
-    site.wait_host(host, HostState.NOT_ANSWERING, 10)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
     host.heal()
-    site.wait_host(host, HostState.CONNECTED, 10)
+    site.wait_host(host, HostConnection.CONNECTED, 10)
     host.new_identity()
-    site.wait_host(host, HostState.IDENTITY_CHANGED, 10)
+    site.wait_host(host, HostConnection.IDENTITY_CHANGED, 10)
     assert site.host(host).fingerprint_seen
 
 
@@ -103,9 +103,9 @@ def test_rounds_of_freeze_and_thaw_leave_nothing_behind(fresh_lab: Lab, make_sit
     used: list[tuple[int, int, float]] = []
     for _ in range(25):
         host.freeze()
-        site.wait_host(host, HostState.NOT_ANSWERING, 10)
+        site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
         host.thaw()
-        site.wait_host(host, HostState.CONNECTED, 10)
+        site.wait_host(host, HostConnection.CONNECTED, 10)
         used.append(in_use())
     threads, descriptors, memory = used[9]  # what the first rounds load and keep is there by then
 

@@ -6,7 +6,7 @@ import signal
 import pytest
 import sqlalchemy as sa
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.conditions import (
     DEFINED_ELSEWHERE,
     DISK_MISSING,
@@ -101,7 +101,7 @@ def test_a_vm_restarted_on_another_host_keeps_its_row_which_says_where_it_runs(
     row = site.vm("moved")
     assert row is not None
     lost.kill_host()
-    site.wait_host(lost, HostState.NOT_ANSWERING, 15)
+    site.wait_host(lost, HostConnection.NOT_ANSWERING, 15)
     other.define(xml)
     other.virsh("start", "moved")
     eventually(lambda: MAY_RUN_ELSEWHERE in held(site), 15, "the row follows")

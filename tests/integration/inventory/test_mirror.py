@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.hosts.specs import HostPatch, HostSpec
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import HostConnection, HostMode
 from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
@@ -155,7 +155,7 @@ def test_a_host_moved_to_the_address_of_another_touches_no_vm(fresh_lab: Lab, si
     eventually(lambda: bool(site.host(one).libvirt_uuid and site.host(other).libvirt_uuid), 5, "facts")
     with site.services.database.begin() as session:
         hosts.update_host(site.ctx(session), other_id, HostPatch(socket=str(one.socket)))
-    site.wait_host(other, HostState.IDENTITY_CHANGED, 10)
+    site.wait_host(other, HostConnection.IDENTITY_CHANGED, 10)
     time.sleep(1)
     ones, others = site.vm("ones"), site.vm("others")
     assert ones
@@ -238,7 +238,7 @@ def test_volumes_are_read_when_a_pool_is_read_anew_or_started_by_others(fresh_la
             return set(session.scalars(sa.select(Volume.name)))
 
     host.virsh("vol-create-as", "local", "by-hand.img", "1M", "--format", "raw")
-    site.wait_host(host, HostState.CONNECTED, 15)
+    site.wait_host(host, HostConnection.CONNECTED, 15)
     time.sleep(3)  # the first reading of all volumes is done
     for name in ("second.img", "third.img"):
         host.exec("truncate", "-s", "1M", f"{POOLS['local']}/{name}")
@@ -269,7 +269,7 @@ def test_a_file_with_a_name_that_is_not_utf8_freezes_no_volumes(fresh_lab: Lab, 
         host.exec("sh", "-c", "rm \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
         host.virsh("pool-refresh", "local")
     row = site.host(host)
-    assert (row.state, row.state_reason) == (HostState.CONNECTED, None)
+    assert (row.state, row.state_reason) == (HostConnection.CONNECTED, None)
 
 
 def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
@@ -284,15 +284,15 @@ def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
         garbler.on = False
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
         site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
-        site.wait_host(host, HostState.CONNECTED, 10)
+        site.wait_host(host, HostConnection.CONNECTED, 10)
         garbler.on = True
         eventually(lambda: "UTF-8" in (site.host(host).state_reason or ""), 10, "a reason")
-        assert site.host(host).state == HostState.CONNECTED
+        assert site.host(host).state == HostConnection.CONNECTED
         host.virsh("suspend", "seen")
         site.wait_vm("seen", VmState.PAUSED)
         garbler.on = False
         eventually(lambda: site.host(host).state_reason is None, 10, "no reason any more")
-        assert site.host(host).state == HostState.CONNECTED
+        assert site.host(host).state == HostConnection.CONNECTED
     finally:
         garbler.close()
 
@@ -315,7 +315,7 @@ def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
     site.add(host)
     eventually(lambda: site.host(host).state_reason == UNEXPECTED, 10, "a reason")
     eventually(lambda: len(tries) > 3, 10, "more tries")
-    assert site.host(host).state == HostState.CONNECTED
+    assert site.host(host).state == HostConnection.CONNECTED
     assert tracebacks == ["poll_failed"]
 
 
@@ -329,7 +329,7 @@ def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(
     try:
         spec = HostSpec(name=host.name, transport="local", socket=str(garbler.path))
         site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
-        site.wait_host(host, HostState.CONNECTED, 10)
+        site.wait_host(host, HostConnection.CONNECTED, 10)
         site.wait_vm("plain", VmState.SHUTOFF)
         host.virsh("start", strange.uuid or "")
         assert site.wait_vm(strange.uuid or "", VmState.RUNNING) < 2

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Conflict, EditConflict, InvalidInput
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import HostConnection, HostMode
 from app.core.networks.networks import NetworkCopy, NetworkDetail, NetworkPatch, NetworkSpec, PlacesQuery
 from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterSpec
 from app.core.specs import ListQuery
@@ -283,7 +283,7 @@ def test_a_host_in_observe_mode_or_lost_refuses(host: LabHost, site: Site) -> No
         assert refused.value.code == "host_observed"
     assert not any(each.allowed for each in default.actions)
     host.kill_daemon()
-    site.wait_host(host, HostState.NOT_ANSWERING, 10)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
     with site.services.database.begin() as session:
         session.get_one(Host, site.host_ids[host.name]).mode = HostMode.MANAGED
     with pytest.raises(Conflict) as refused:
@@ -297,7 +297,7 @@ def test_a_host_lost_in_the_middle_is_waited_for(host: LabHost, site: Site) -> N
     task_id = ask(site, create_network, nat(site, host)).id
     eventually(lambda: site.now(task_id).state is TaskState.RUNNING, 10)
     host.kill_daemon()
-    site.wait_host(host, HostState.NOT_ANSWERING, 15)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 15)
     host.start_daemon()
     task = site.task(task_id, 60)
     assert task.state is TaskState.SUCCEEDED, task

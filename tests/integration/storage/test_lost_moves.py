@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.storage.volumes import VolumeMove, VolumeResize
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
@@ -89,18 +89,18 @@ def check_truth(host: LabHost, site: Site, task_id: str) -> None:
 def test_a_live_move_outlives_a_host_that_is_silent_for_a_while(host: LabHost, site: Site) -> None:
     task_id = begin_move(site)
     host.freeze()
-    site.wait_host(host, HostState.NOT_ANSWERING, 20)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 20)
     host.thaw()
-    site.wait_host(host, HostState.CONNECTED, 30)
+    site.wait_host(host, HostConnection.CONNECTED, 30)
     check_truth(host, site, task_id)
 
 
 def test_a_live_move_outlives_its_daemon(host: LabHost, site: Site) -> None:
     task_id = begin_move(site)
     host.kill_daemon()
-    site.wait_host(host, HostState.NOT_ANSWERING, 20)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 20)
     host.start_daemon()
-    site.wait_host(host, HostState.CONNECTED, 30)
+    site.wait_host(host, HostConnection.CONNECTED, 30)
     check_truth(host, site, task_id)
 
 
@@ -111,7 +111,7 @@ def test_a_live_move_outlives_vigie(host: LabHost, site: Site) -> None:
     site.engine = Engine(site.services)
     site.engine.start()
     try:
-        site.wait_host(host, HostState.CONNECTED, 30)
+        site.wait_host(host, HostConnection.CONNECTED, 30)
         check_truth(host, site, task_id)
     finally:
         site.engine.stop()
@@ -129,9 +129,9 @@ def test_a_resize_outlives_a_host_that_is_silent_for_a_while(host: LabHost, site
     found = row(site, Volume, Volume.name == "mover.qcow2")
     host.freeze()
     task_id = ask(site, resize_volume, found.id, VolumeResize(size_bytes=size))
-    site.wait_host(host, HostState.NOT_ANSWERING, 20)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 20)
     host.thaw()
-    site.wait_host(host, HostState.CONNECTED, 30)
+    site.wait_host(host, HostConnection.CONNECTED, 30)
     assert site.task(task_id, 60).state is TaskState.SUCCEEDED, site.now(task_id)
     assert f"Capacity:       {size}" in host.virsh("domblkinfo", "mover", "vda")
     assert row(site, Volume, Volume.name == "mover.qcow2").capacity_bytes == size

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Busy, Conflict, InvalidInput
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.storage.pools import PoolPatch, PoolSpec
 from app.core.storage.records import PoolRecord
 from app.core.tasks.records import TaskRecord
@@ -241,7 +241,7 @@ def test_a_host_that_does_not_answer_keeps_its_proof(fresh_lab: Lab, host: LabHo
         said = prove(site, shared(site, first, "shared").id)
     second.freeze()
     try:
-        site.wait_host(second, HostState.NOT_ANSWERING, 15)
+        site.wait_host(second, HostConnection.NOT_ANSWERING, 15)
         prove(site, shared(site, first, "shared").id)
         assert len(shared(site, first, "shared").shared_with) == 2
     finally:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HostError, HypervisorRefused, InvalidInput, NotFound, VigieError
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.library.images import ImageSpec
 from app.core.storage.created_volumes import REQUESTED, volume_note
 from app.core.storage.specs import VolumeQuery
@@ -316,10 +316,10 @@ def test_an_upload_goes_on_after_its_host_was_lost(host: LabHost, site: Site) ->
         with pytest.raises((HostError, Conflict)):
             send(site, upload_id, data, MIB, 2 * MIB)
         # The part may give up before the watch does: without this "connected" could be a word of before.
-        site.wait_host(host, HostState.NOT_ANSWERING, 15)
+        site.wait_host(host, HostConnection.NOT_ANSWERING, 15)
     finally:
         host.thaw()
-    site.wait_host(host, HostState.CONNECTED, 30)
+    site.wait_host(host, HostConnection.CONNECTED, 30)
     assert send(site, upload_id, data, MIB, 2 * MIB) == 2 * MIB
     assert site.task(upload_id).state is TaskState.SUCCEEDED
     content = open_content(site.services, ACTOR, str, id_of(site, "lost.img"))

@@ -10,7 +10,7 @@ from lxml import etree
 from pydantic import ValidationError
 
 from app.core.errors import Busy, Conflict, InvalidInput
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.library.images import ImageSpec
 from app.core.storage.volumes import VolumeClone
 from app.core.tasks.records import TaskRecord
@@ -381,7 +381,7 @@ def test_a_host_lost_in_the_middle_is_cleaned_when_it_returns(
     site.cancel(task_id)
     eventually(lambda: site.now(task_id).state.is_final, 90, "the task ends")
     host.thaw()
-    site.wait_host(host, HostState.CONNECTED, 30)
+    site.wait_host(host, HostConnection.CONNECTED, 30)
     eventually(lambda: leftover(site, task_id) is None, 30, "what was left is removed")
     host.virsh("pool-refresh", "local")
     assert host.virsh("vol-list", "local") == before

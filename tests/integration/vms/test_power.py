@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.errors import Busy, Conflict, HostNotAnswering
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
 from app.core.notices import SCREEN, SHOT
 from app.core.tasks.states import TaskState
@@ -210,9 +210,9 @@ def test_a_save_that_a_lost_connection_left_at_work_is_waited_for(
         writer = wait_for_save(host)
     try:
         host.cut()
-        site.wait_host(host, HostState.NOT_ANSWERING, 10)
+        site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
         host.heal()
-        site.wait_host(host, HostState.CONNECTED, 20)
+        site.wait_host(host, HostConnection.CONNECTED, 20)
         time.sleep(2)
     finally:
         host.heal()
@@ -346,7 +346,7 @@ def test_a_host_lost_in_the_middle_is_waited_for(fresh_lab: Lab, site: Site) -> 
     task_id = site.act("deaf", VmVerb.SHUTDOWN, method="acpi", timeout_s=40)
     time.sleep(1)
     host.kill_daemon()
-    site.wait_host(host, HostState.NOT_ANSWERING, 5)
+    site.wait_host(host, HostConnection.NOT_ANSWERING, 5)
     host.kill_qemu("deaf")
     host.start_daemon()
     assert site.task(task_id).state is TaskState.SUCCEEDED

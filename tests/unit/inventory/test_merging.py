@@ -7,7 +7,7 @@ from functools import partial, reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import Hint, HostReport
 from app.core.inventory.usage import Usage
 from app.core.storage.observations import PoolObservation, VolumeObservation
@@ -46,7 +46,7 @@ def report(kind: str, state: VmState) -> HostReport:
         case "gone":
             return replace(empty, parts=parts_of(gone_vms=("a",)))
         case "edge":
-            return replace(empty, state=HostState.NOT_ANSWERING)
+            return replace(empty, state=HostConnection.NOT_ANSWERING)
         case _:
             return replace(empty, parts=parts_of(host_usage=Usage(1.0), vm_usage={"a": Usage(2.0)}))
 

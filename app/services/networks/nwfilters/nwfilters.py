@@ -97,6 +97,6 @@ def _record(ctx: Ctx, found: Filter, host: Host) -> FilterRecord:
         host_id=host.id,
         host_name=host.name,
         built_in=found.name in BUILT_IN,
-        stale=is_stale(ctx, host.state, host.observed_at),
+        stale=is_stale(ctx, host.connection, host.observed_at),
         observed_at=host.observed_at,
     )

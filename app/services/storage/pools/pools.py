@@ -78,7 +78,7 @@ def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> Poo
         **copied,
         host_name=host.name,
         shared=None if pool.proven_at is None else pool.shared_mark is not None,
-        stale=is_stale(ctx, host.state, host.observed_at),
+        stale=is_stale(ctx, host.connection, host.observed_at),
         observed_at=host.observed_at,
         conditions=wrong,
         links_checked=sees_links(pool, host),

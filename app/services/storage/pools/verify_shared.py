@@ -15,7 +15,7 @@ from app.access.context import Actor, Ctx, Services
 from app.access.find import find
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HostError, NotFound
-from app.core.hosts.states import HostMode, HostState, Transport
+from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS, PoolPlace
 from app.core.tasks.records import TaskRecord
@@ -212,7 +212,8 @@ def _askable() -> list[sa.ColumnElement[bool]]:
     return [
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        Host.state == HostState.CONNECTED.value,
+        Host.connection == HostConnection.CONNECTED.value,
+        Host.admin_state == AdminState.ENABLED.value,
         Host.mode == HostMode.MANAGED.value,
         Host.transport != Transport.SIMULATED.value,
     ]
@@ -232,7 +233,8 @@ def _candidates(ctx: Ctx, pool: Pool) -> sa.Select[str, str, str]:
         Pool.host_id != pool.host_id,
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        Host.state == HostState.CONNECTED.value,
+        Host.connection == HostConnection.CONNECTED.value,
+        Host.admin_state == AdminState.ENABLED.value,
         Host.mode == HostMode.MANAGED.value,
         sa.or_(
             Pool.name == pool.name,

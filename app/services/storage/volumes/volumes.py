@@ -146,7 +146,7 @@ def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list
             backing_path=volume.backing_path,
             checked_at=volume.checked_at,
             links_checked=sees_links(pool, host),
-            stale=is_stale(ctx, host.state, host.observed_at),
+            stale=is_stale(ctx, host.connection, host.observed_at),
             observed_at=pool.volumes_read_at,
             **_condition(ctx, volume, (host.id, pool.uuid, volume.name) in incomplete),
         )

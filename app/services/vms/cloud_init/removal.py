@@ -16,7 +16,7 @@ from app.access.context import Actor, Ctx, Services
 from app.access.find import ref
 from app.core.access.privileges import Role
 from app.core.errors import Busy, HypervisorRefused, VmGone
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create import SeedRemoval
@@ -140,7 +140,11 @@ def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
     query = query.outerjoin(Vm, Vm.id == CloudInitSeed.vm_id)
     active = [state.value for state in ACTIVE_TASK_STATES]
     making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
-    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
+    usable = (
+        Host.connection == HostConnection.CONNECTED.value,
+        Host.admin_state == AdminState.ENABLED.value,
+        Host.mode == HostMode.MANAGED.value,
+    )
     # The VM may be on another host by now, where the seed is taken from its drive.
     reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(*usable)))
     for row in session.execute(query.where(*usable, reached, sa.not_(making))).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.records import Record
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
 from app.services.vms.cloud_init.drives import is_seed
@@ -80,7 +80,11 @@ def _names(ctx: Ctx, query: sa.Select[str], privilege: str) -> tuple[Option, ...
 
 
 def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
-    usable = (Host.state == HostState.CONNECTED.value, Host.mode == HostMode.MANAGED.value)
+    usable = (
+        Host.connection == HostConnection.CONNECTED.value,
+        Host.admin_state == AdminState.ENABLED.value,
+        Host.mode == HostMode.MANAGED.value,
+    )
     query = sa.select(Host.id, Host.name).where(*usable).order_by(Host.name_key).limit(MOST)
     found = [Option(key=row[0], name=row[1]) for row in ctx.session.execute(ctx.visible(query, "host.view"))]
     if chosen is not None and all(each.key != chosen.id for each in found):

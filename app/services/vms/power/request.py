@@ -6,6 +6,7 @@ from app.access import audit
 from app.access.context import Ctx
 from app.access.find import preload
 from app.core.errors import VigieError
+from app.core.hosts.states import status_of
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.problems import problem_of
@@ -56,7 +57,7 @@ def offered_verbs(ctx: Ctx, vm: Vm, host: Host, record: VmRecord) -> list[VerbRe
 
 
 def _offer(ctx: Ctx, operation: type[PowerOperation], vm: Vm, host: Host, record: VmRecord) -> VerbRecord:
-    refused = operation.refuse(vm, host.state, host.mode)
+    refused = operation.refuse(vm, status_of(host.connection, host.admin_state), host.mode)
     code = why = hint = None
     if refused is not None:
         code, why, hint = refused.code, ctx.say(refused.reason, refused.params), ctx.translate(refused.hint)

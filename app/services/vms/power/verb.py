@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, Protocol
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
-from app.core.hosts.refusals import HOST_OBSERVED, Refusal
-from app.core.hosts.states import HOST_STATE_TITLES, HostMode, HostState
+from app.core.hosts.refusals import HOST_DISABLED, HOST_OBSERVED, Refusal
+from app.core.hosts.states import HOST_STATUS_TITLES, HostMode, HostStatus, status_of
 from app.core.messages import N_
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VM_STATE_TITLES, VmState, titles_of
@@ -21,7 +21,7 @@ OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED})
 ACTIVE = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED})
 KNOWN = ACTIVE | OFF | {VmState.SAVED}
 # The host looks at these itself when the task runs, and better than the mirror.
-_SEEN_BY_HOST = frozenset({"wrong_state", "already_so", "host_not_connected"})
+_SEEN_BY_HOST = frozenset({"wrong_state", "already_so", "host_disabled", "host_not_connected"})
 
 
 class PowerFacts(Protocol):
@@ -64,22 +64,23 @@ class PowerOperation(VmOperation[PowerParameters]):
     def check(self, ctx: Ctx, parameters: PowerParameters) -> Plan:
         """Refuse what the VM's state forbids. Raises Conflict."""
         vm, host = vm_and_host(ctx.session, parameters.target_id)
-        refused = self.refuse(vm, host.state, host.mode)
+        refused = self.refuse(vm, status_of(host.connection, host.admin_state), host.mode)
         if refused is not None and not (ctx.begins and refused.code in _SEEN_BY_HOST):
             raise refused_error(refused)
         return Plan(ref(vm), ref(host))
 
     @classmethod
-    def refuse(cls, vm: PowerFacts, host_state: str, host_mode: str) -> Refusal | None:
-        """Why the verb cannot be done on a VM in this state on a host in this state, or None when it can."""
+    def refuse(cls, vm: PowerFacts, host_status: HostStatus, host_mode: str) -> Refusal | None:
+        """Why the verb cannot be done on a VM in this state on a host of this status, or None when it can."""
         if host_mode == HostMode.OBSERVE:
             return HOST_OBSERVED
-        connection = HostState(host_state)
-        if not connection.is_usable:
+        if host_status is HostStatus.DISABLED:
+            return HOST_DISABLED
+        if not host_status.is_usable:
             return Refusal(
                 "host_not_connected",
                 N_("The host is not connected (%(state)s), so the VM's real state is not known."),
-                {"state": [HOST_STATE_TITLES[connection]]},
+                {"state": [HOST_STATUS_TITLES[host_status]]},
                 N_("Wait until the host answers again, or look at the host's page for the reason."),
             )
         state = VmState(vm.state)

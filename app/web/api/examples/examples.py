@@ -57,7 +57,8 @@ _VM_RECORD: Json = {
 }
 _VM_DETAIL: Json = _VM_RECORD | {
     "notes": "Front end of the shop.",
-    "host_state": "connected",
+    "host_connection": "connected",
+    "host_admin_state": "enabled",
     "host_mode": "managed",
     "disks": [
         {"target": "vda", "device": "disk", "bus": "virtio", "source": "/var/lib/libvirt/images/web-01.qcow2"}
@@ -76,8 +77,9 @@ _HOST_RECORD: Json = {
     "port": 22,
     "user": "vigie",
     "mode": "managed",
-    "state": "connected",
-    "state_since": _AT,
+    "connection": "connected",
+    "connection_since": _AT,
+    "admin_state": "enabled",
     **_OBSERVED,
     "hostname": "kvm-01.example.org",
     "libvirt_uuid": "0d6c5f0e-7a39-4d1e-8f0c-3a5b9f6d2c44",

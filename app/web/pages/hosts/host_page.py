@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.hosts.records import HostDetail
-from app.core.hosts.states import HostState
+from app.core.hosts.states import AdminState, HostStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +19,17 @@ class HostPage:
     @property
     def is_well(self) -> bool:
         """It answers, and what is shown is what is."""
-        return self.host.state.is_usable and not self.host.stale
+        return self.host.status.is_usable and not self.host.stale
 
     @property
     def is_silent(self) -> bool:
         """It does not answer."""
-        return self.host.state is HostState.NOT_ANSWERING
+        return self.host.status is HostStatus.NOT_ANSWERING
 
     @property
     def is_refusing(self) -> bool:
         """It refuses the sign-in."""
-        return self.host.state is HostState.AUTH_FAILED
+        return self.host.status is HostStatus.AUTH_FAILED
 
     @property
     def is_another_host(self) -> bool:
@@ -44,12 +44,22 @@ class HostPage:
     @property
     def is_disabled(self) -> bool:
         """Vigie leaves it alone."""
-        return self.host.state is HostState.DISABLED
+        return self.host.status is HostStatus.DISABLED
+
+    @property
+    def is_in_maintenance(self) -> bool:
+        """No new VM is placed on it, whatever its connection."""
+        return self.host.admin_state is AdminState.MAINTENANCE
+
+    @property
+    def hides_maintenance(self) -> bool:
+        """It is in maintenance, and its status says something else."""
+        return self.is_in_maintenance and self.host.status is not HostStatus.MAINTENANCE
 
     @property
     def is_connecting(self) -> bool:
         """Vigie is on its way to it."""
-        return self.host.state is HostState.CONNECTING
+        return self.host.status is HostStatus.CONNECTING
 
     @property
     def offers_identity(self) -> bool:
@@ -73,4 +83,4 @@ class HostPage:
 
     @property
     def _has_changed(self) -> bool:
-        return self.host.state is HostState.IDENTITY_CHANGED
+        return self.host.status is HostStatus.IDENTITY_CHANGED

@@ -185,7 +185,7 @@ def save(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
 
 @router.post("/hosts/{id}/set", name="host.update")
 def set_one(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
-    """Turn one thing: mode, maintenance, or whether Vigie talks to the host at all."""
+    """Set one thing: the mode or the administrative state."""
     hosts.update_host(ctx, id, form.read(HostPatch), form.version)
     return _answer(request, ctx, id, N_("Saved."))
 

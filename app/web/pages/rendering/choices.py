@@ -31,4 +31,4 @@ def datacenter_options(ctx: Ctx) -> Options:
 def host_options(ctx: Ctx) -> Options:
     """Hosts that take work, the first few hundred by name."""
     query = HostQuery(limit=MAX_LIMIT, mode=HostMode.MANAGED)
-    return [(each.id, each.name) for each in hosts.list_hosts(ctx, query).items if each.state.is_usable]
+    return [(each.id, each.name) for each in hosts.list_hosts(ctx, query).items if each.connection.is_usable]

@@ -11,7 +11,8 @@ from babel import Locale
 from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
-from app.core.hosts.states import HOST_STATE_TITLES, HostState, Verdict
+from app.core.hosts.specs import status_filters
+from app.core.hosts.states import ADMIN_STATE_TITLES, HOST_STATUS_TITLES, HostStatus, Verdict
 from app.core.messages import N_
 from app.core.storage.states import POOL_STATE_TITLES, VOLUME_CONDITION_TITLES
 from app.core.tasks.states import TASK_STATE_TITLES, TaskState
@@ -41,7 +42,8 @@ _TITLES: dict[str, str] = {
     **VOLUME_CONDITION_TITLES,
     **{state.value: title for state, title in TASK_STATE_TITLES.items()},
     **{state.value: title for state, title in VERDICT_TITLES.items()},
-    **{state.value: title for state, title in HOST_STATE_TITLES.items()},
+    **{state.value: title for state, title in ADMIN_STATE_TITLES.items()},
+    **{state.value: title for state, title in HOST_STATUS_TITLES.items()},
     **{state.value: title for state, title in VM_STATE_TITLES.items()},
 }
 _RUNNING_TASK = TaskState.RUNNING.value
@@ -54,7 +56,7 @@ _TONES: dict[str, str] = {
     **dict.fromkeys(("crashed", "failed", "fail", "error", "inaccessible"), "bad"),
     **dict.fromkeys(("not_answering", "auth_failed", "identity_changed", "refused"), "bad"),
     **dict.fromkeys(("queued", "cancelling", "connecting", "info", "building", "saved"), "busy"),
-    HostState.DISABLED.value: "off",
+    HostStatus.DISABLED.value: "off",
 }
 
 
@@ -63,6 +65,11 @@ def tone(state: str | None, kind: str = "vm") -> str:
     if kind == "task" and state == _RUNNING_TASK:
         return "busy"
     return _TONES.get(str(state), "off")
+
+
+def host_filters(status: str) -> str:
+    """The filters of the host list that show the hosts of a status."""
+    return status_filters(HostStatus(status))
 
 
 def alert_role(tone: str) -> str:
@@ -226,6 +233,7 @@ class Formats:
             "time": self.time,
             "state_title": self.state_title,
             "reason_title": self.reason_title,
+            "host_filters": host_filters,
             "tone": tone,
             "tone_icon": tone_icon,
             "alert_role": alert_role,

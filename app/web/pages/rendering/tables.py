@@ -8,7 +8,7 @@ from app.core.access.records import AuditRecord, CredentialRecord, TokenRecord, 
 from app.core.access.specs import AuditQuery
 from app.core.hosts.records import HostRecord
 from app.core.hosts.specs import HostQuery
-from app.core.hosts.states import HOST_STATE_TITLES
+from app.core.hosts.states import ADMIN_STATE_TITLES, HOST_CONNECTION_TITLES
 from app.core.inventory.records import DatacenterRecord, EventRecord
 from app.core.inventory.specs import EventQuery
 from app.core.kinds import Severity
@@ -118,7 +118,15 @@ HOSTS: Table[HostRecord] = Table(
     live="tree",
     columns=(
         Column("name", N_("Host"), lambda host: host.name, sort="name", pinned=True),
-        Column("state", N_("State"), lambda host: host.state.value, sort="state"),
+        Column("state", N_("State"), lambda host: host.status.value, sort="connection"),
+        Column("connection", N_("Connection"), lambda host: host.connection.value, shown=False),
+        Column(
+            "admin_state",
+            N_("Administrative state"),
+            lambda host: host.admin_state.value,
+            sort="admin_state",
+            shown=False,
+        ),
         Column(
             "datacenter", N_("Datacenter"), lambda host: host.datacenter_name, sort="datacenter", shown=False
         ),
@@ -136,7 +144,8 @@ HOSTS: Table[HostRecord] = Table(
         Column("seen", N_("Seen"), lambda host: _when(host.observed_at)),
     ),
     choices=(
-        Choice("state", N_("State"), _titled(HOST_STATE_TITLES)),
+        Choice("connection", N_("Connection"), _titled(HOST_CONNECTION_TITLES)),
+        Choice("admin_state", N_("Administrative state"), _titled(ADMIN_STATE_TITLES)),
         Choice("mode", N_("Mode"), _titled(MODE_TITLES)),
     ),
     empty=Empty(

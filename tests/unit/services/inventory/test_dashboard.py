@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.access.context import Ctx, Services
-from app.core.hosts.states import HOST_STATE_TITLES, HostState
+from app.core.hosts.states import HOST_CONNECTION_TITLES, HostConnection
 from app.db.models import Host, Pool, Vm
 from app.services.inventory.dashboard import MOST_HOSTS, overview
 from tests.databases import Contexts
@@ -49,10 +49,10 @@ def test_more_hosts_in_a_state_are_told_by_its_title(ctx: Contexts, inventory: I
     plain = {column.key: getattr(first, column.key) for column in Host.__table__.columns}
     for number in range(MOST_HOSTS + 1):
         own = {"id": f"host_{number}", "name": f"lost-{number}", "name_key": f"lost-{number}"}
-        state = {"libvirt_uuid": None, "state": HostState.AUTH_FAILED.value}
+        state = {"libvirt_uuid": None, "state": HostConnection.AUTH_FAILED.value}
         asked.session.add(Host(**plain | own | state))
     told = [each.message for each in overview(asked).attention]
-    assert f"More hosts are in the same state: {HOST_STATE_TITLES[HostState.AUTH_FAILED]}." in told
+    assert f"More hosts are in the same state: {HOST_CONNECTION_TITLES[HostConnection.AUTH_FAILED]}." in told
 
 
 def test_storage_that_hosts_report_alike_is_counted_once(ctx: Contexts, inventory: Inventory) -> None:

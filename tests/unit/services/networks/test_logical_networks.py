@@ -9,7 +9,7 @@ import pytest
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, InvalidInput, NotFound
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import HostConnection, HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.networks.networks import NetworkPlace, PlacesQuery
@@ -44,7 +44,7 @@ def add_hosts(ctx: Ctx, count: int) -> list[models.Host]:
             user="",
             socket=f"/s{number}",
             mode=HostMode.MANAGED,
-            state=HostState.CONNECTED,
+            state=HostConnection.CONNECTED,
             observed_at=NOW,
             created_at=NOW,
         )

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.access.context import Services
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Host, Pool, PoolDifference, Task
@@ -26,7 +26,7 @@ def pools(services: Services) -> list[str]:
     sizes = {"capacity_bytes": 10, "allocation_bytes": 0, "available_bytes": 10}
     kinds = {"kind": "dir", "state": "running", "autostart": True, "persistent": True, "target_path": "/vms"}
     with services.database.begin() as session:
-        session.execute(sa.update(Host).values(state=HostState.CONNECTED.value, mode="managed"))
+        session.execute(sa.update(Host).values(state=HostConnection.CONNECTED.value, mode="managed"))
         for pool_id, host_id in zip(ids, made.hosts, strict=True):
             session.add(Pool(id=pool_id, host_id=host_id, uuid=pool_id, name="vms", **sizes, **kinds))
     return ids

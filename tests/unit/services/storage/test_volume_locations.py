@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.access.context import Ctx, Services
 from app.core.errors import Busy, Conflict, VigieError
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
@@ -55,7 +55,7 @@ class World:
 def world(services: Services) -> World:
     made = fill(services)
     with services.database.begin() as session:
-        session.execute(sa.update(Host).values(state=HostState.CONNECTED.value, mode="managed"))
+        session.execute(sa.update(Host).values(state=HostConnection.CONNECTED.value, mode="managed"))
         ids = [new_id(ObjectKind.POOL) for _ in made.hosts]
         listed = [new_id(ObjectKind.VOLUME) for _ in made.hosts]
         offers = OFFERS.dump_python(OFFERS.validate_python(OFFER), mode="json")

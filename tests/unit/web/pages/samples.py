@@ -7,7 +7,7 @@ from itertools import count
 
 from app.core.access.records import AuditRecord, CredentialRecord, SessionRecord, TokenRecord, UserRecord
 from app.core.hosts.records import CheckRecord, HostCheck, HostDetail
-from app.core.hosts.states import HostMode, HostState, Transport, Verdict
+from app.core.hosts.states import HostConnection, HostMode, Transport, Verdict
 from app.core.ids import new_id
 from app.core.inventory.records import DatacenterRecord, EventRecord
 from app.core.kinds import ObjectKind, Severity
@@ -102,7 +102,7 @@ def vm(
         memory_max_bytes=8 << 30,
         has_agent_channel=True,
         agent_connected=active,
-        host_state=HostState.NOT_ANSWERING if stale else HostState.CONNECTED,
+        host_state=HostConnection.NOT_ANSWERING if stale else HostConnection.CONNECTED,
         host_mode=HostMode.MANAGED,
         disks=[
             DiskRecord(
@@ -160,9 +160,9 @@ def checks() -> list[CheckRecord]:
     ]
 
 
-def host(name: str = "kvm-par-01", state: HostState = HostState.CONNECTED) -> HostDetail:
+def host(name: str = "kvm-par-01", state: HostConnection = HostConnection.CONNECTED) -> HostDetail:
     """A host."""
-    stale = state is not HostState.CONNECTED
+    stale = state is not HostConnection.CONNECTED
     return HostDetail(
         id=new_id(ObjectKind.HOST),
         name=name,

@@ -13,7 +13,7 @@ from app.access.context import Actor
 from app.core.access.privileges import Role
 from app.core.access.records import NewToken
 from app.core.hosts.endpoints import parse_uri
-from app.core.hosts.states import HostState
+from app.core.hosts.states import HostConnection
 from app.core.kinds import ObjectKind
 from app.core.library.images import ImagePlace, ImageRecord
 from app.core.records import Page, Problem, Ref
@@ -243,11 +243,11 @@ def test_a_stale_vm_says_that_it_is_the_last_known() -> None:
     assert 'hx-trigger="every 2s"' not in html
 
 
-@pytest.mark.parametrize("state", list(HostState))
+@pytest.mark.parametrize("state", list(HostConnection))
 @pytest.mark.parametrize(
     "tab", ["summary", "hardware", "compatibility", "vms", "storage", "networks", "tasks"]
 )
-def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostState) -> None:
+def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostConnection) -> None:
     lists = {
         "vms": listed(tables.VMS, [samples.vm(samples.HTML, stale=True)]),
         "storage": listed(tables.POOLS, [samples.pool(samples.LONG)]),
@@ -259,7 +259,7 @@ def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostState) -> None
 
 
 def test_a_changed_identity_shows_both_fingerprints() -> None:
-    host = samples.host(state=HostState.IDENTITY_CHANGED)
+    host = samples.host(state=HostConnection.IDENTITY_CHANGED)
     for template in ("hosts/_notices.html", "hosts/identity.html"):
         html = draw(template, host=host)
         assert host.fingerprint in html
@@ -267,7 +267,7 @@ def test_a_changed_identity_shows_both_fingerprints() -> None:
 
 
 def test_a_host_that_is_the_machine_of_another_says_so_and_offers_nothing_to_confirm() -> None:
-    host = samples.host(state=HostState.IDENTITY_CHANGED).model_copy(
+    host = samples.host(state=HostConnection.IDENTITY_CHANGED).model_copy(
         update={"state_reason": "This is the same machine as host b.", "fingerprint_seen": None}
     )
     html = draw("hosts/show.html", host=host, tab="summary", **VM_TABS["tasks"], list=None)

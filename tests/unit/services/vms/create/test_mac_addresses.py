@@ -5,7 +5,7 @@ import pytest
 
 from app.access.context import Ctx
 from app.core.errors import InvalidInput
-from app.core.hosts.states import HostMode, HostState
+from app.core.hosts.states import HostConnection, HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.vms.states import VmState
@@ -32,7 +32,7 @@ def add_vm(ctx: Ctx, name: str, mac: str, state: VmState = VmState.RUNNING) -> t
         user="",
         socket="/s",
         mode=HostMode.MANAGED,
-        state=HostState.CONNECTED,
+        state=HostConnection.CONNECTED,
         created_at=now,
     )
     ctx.session.add(host)
