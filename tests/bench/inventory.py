@@ -90,7 +90,7 @@ def add_hosts(services: Services, count: int) -> list[str]:
                     "user": "root",
                     "socket": "/s",
                     "mode": "managed",
-                    "state": "connecting",
+                    "connection": "connecting",
                     "created_at": now,
                 },
                 **{"search_text": f"kvm-{n:04d}"},

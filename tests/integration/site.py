@@ -87,13 +87,13 @@ class Site:
             session.expunge(row)
             return row
 
-    def wait_host(self, host: LabHost, state: HostConnection, timeout_s: float) -> float:
-        """Wait until the row of the host is in this state."""
+    def wait_host(self, host: LabHost, connection: HostConnection, timeout_s: float) -> float:
+        """Wait until the row of the host has this connection."""
         return eventually(
-            lambda: self.host(host).state == state,
+            lambda: self.host(host).connection == connection,
             timeout_s,
-            f"{host.name} {state}, is {self.host(host).state}",
-            is_deadline=state is HostConnection.NOT_ANSWERING,
+            f"{host.name} {connection}, is {self.host(host).connection}",
+            is_deadline=connection is HostConnection.NOT_ANSWERING,
         )
 
     def vm(self, name: str) -> Vm | None:

@@ -64,6 +64,11 @@ class HostRecord(Record):
         """What people are shown of it in one word."""
         return status_of(self.connection, self.admin_state)
 
+    @property
+    def is_disabled(self) -> bool:
+        """True when Vigie does not connect to it."""
+        return self.admin_state is AdminState.DISABLED
+
 
 class HostDetail(HostRecord):
     """A host with all that is known about it."""

@@ -252,7 +252,7 @@ def _host(number: int, datacenter_id: str, now: datetime) -> models.Host:
         user="root",
         socket="/var/run/libvirt/libvirt-sock",
         mode=HostMode.MANAGED,
-        state=HostConnection.NOT_ANSWERING if silent else HostConnection.CONNECTED,
+        connection=HostConnection.NOT_ANSWERING if silent else HostConnection.CONNECTED,
         observed_at=now - timedelta(hours=1) if silent else now,
         libvirt_uuid=f"00000000-0000-4000-8000-{number:012}",
         cpus=8,

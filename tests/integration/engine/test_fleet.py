@@ -48,9 +48,12 @@ def register(site: Site, fleet: Fleet) -> None:
     site.services.hub.publish([HOSTS])
 
 
-def count(site: Site, state: HostConnection) -> int:
+def count(site: Site, connection: HostConnection) -> int:
     with site.services.database.read() as session:
-        return session.scalar(sa.select(sa.func.count()).select_from(Host).where(Host.state == state)) or 0
+        return (
+            session.scalar(sa.select(sa.func.count()).select_from(Host).where(Host.connection == connection))
+            or 0
+        )
 
 
 def test_hundreds_of_hung_hosts_starve_nobody(make_site: MakeSite, make_fleet: Callable[..., Fleet]) -> None:
@@ -65,7 +68,7 @@ def test_hundreds_of_hung_hosts_starve_nobody(make_site: MakeSite, make_fleet: C
     def fresh() -> bool:
         with site.services.database.read() as session:
             oldest = session.scalar(
-                sa.select(sa.func.min(Host.observed_at)).where(Host.state == HostConnection.CONNECTED)
+                sa.select(sa.func.min(Host.observed_at)).where(Host.connection == HostConnection.CONNECTED)
             )
         return oldest is not None and (datetime.now(UTC) - oldest).total_seconds() < 4
 

@@ -85,7 +85,7 @@ def test_a_stopped_server_leaves_no_sockets_behind(lab: Lab, tmp_path: Path, mon
     host = lab.hosts[0]
     with closing(Rest(server.url, token)) as rest:
         rest.call("POST", "/hosts", {"name": host.name, "transport": "local", "socket": str(host.socket)})
-        eventually(lambda: rest.total("/hosts", state="connected") == 1, 10)
+        eventually(lambda: rest.total("/hosts", connection="connected") == 1, 10)
         assert list(scratch.glob("vigie-*"))
     server.stop()
     assert not list(scratch.glob("vigie-*"))

@@ -104,7 +104,7 @@ def test_sigterm_waits_neither_for_hung_hosts_nor_for_open_streams(faulty_lab: L
     try:
         with closing(Rest(server.url, token)) as rest:
             register_hosts(rest, faulty_lab)
-            eventually(lambda: rest.total("/hosts", state="connected") == 3, 20)
+            eventually(lambda: rest.total("/hosts", connection="connected") == 3, 20)
         streams = [open_stream(server.url, token) for _ in range(3)]
         for host in faulty_lab.hosts:
             host.freeze(everything=True)

@@ -23,15 +23,15 @@ def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -
     site.add(well)
     sick.freeze()
     begun = time.monotonic()
-    while site.host(sick).state == HostConnection.CONNECTED:
+    while site.host(sick).connection == HostConnection.CONNECTED:
         well.virsh("start", "goes-on")
         assert site.wait_vm("goes-on", VmState.RUNNING) < 2
         well.virsh("destroy", "goes-on")
         assert site.wait_vm("goes-on", VmState.SHUTOFF) < 2
         assert time.monotonic() - begun < 10
-    assert site.host(sick).state == HostConnection.NOT_ANSWERING
-    assert site.host(sick).state_reason
-    assert site.host(well).state == HostConnection.CONNECTED
+    assert site.host(sick).connection == HostConnection.NOT_ANSWERING
+    assert site.host(sick).connection_reason
+    assert site.host(well).connection == HostConnection.CONNECTED
     time.sleep(3)
     sick.thaw()
     assert site.wait_host(sick, HostConnection.CONNECTED, 10) < 5

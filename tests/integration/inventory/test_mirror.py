@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.hosts.specs import HostPatch, HostSpec
-from app.core.hosts.states import HostConnection, HostMode
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
@@ -165,7 +165,7 @@ def test_a_host_moved_to_the_address_of_another_touches_no_vm(fresh_lab: Lab, si
     with site.services.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Vm)) == 2
         page = hosts.show_host(site.ctx(session), other_id)
-    assert one.name in (page.state_reason or "")
+    assert one.name in (page.connection_reason or "")
 
 
 def test_a_task_that_waits_while_its_host_turns_to_observe_mode_changes_nothing(
@@ -218,10 +218,10 @@ def test_hosts_come_and_go_by_their_configuration(fresh_lab: Lab, site: Site) ->
     host = fresh_lab.hosts[0]
     host_id = site.add(host)
     with site.services.database.begin() as session:
-        hosts.update_host(site.ctx(session), host_id, HostPatch(enabled=False))
+        hosts.update_host(site.ctx(session), host_id, HostPatch(admin_state=AdminState.DISABLED))
     eventually(lambda: site.engine.host(host_id) is None, 5, "disabled")
     with site.services.database.begin() as session:
-        hosts.update_host(site.ctx(session), host_id, HostPatch(enabled=True))
+        hosts.update_host(site.ctx(session), host_id, HostPatch(admin_state=AdminState.ENABLED))
     eventually(lambda: site.engine.host(host_id) is not None, 5, "enabled")
     with site.services.database.begin() as session:
         hosts.remove_host(site.ctx(session), host_id)
@@ -269,7 +269,7 @@ def test_a_file_with_a_name_that_is_not_utf8_freezes_no_volumes(fresh_lab: Lab, 
         host.exec("sh", "-c", "rm \"$(printf '/var/lib/libvirt/images/caf\\351.img')\"")
         host.virsh("pool-refresh", "local")
     row = site.host(host)
-    assert (row.state, row.state_reason) == (HostConnection.CONNECTED, None)
+    assert (row.connection, row.connection_reason) == (HostConnection.CONNECTED, None)
 
 
 def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
@@ -286,13 +286,13 @@ def test_a_host_that_becomes_unreadable_says_why_until_it_is_read_again(
         site.host_ids[host.name] = hosts.add_host(site.services, ACTOR, str, spec).id
         site.wait_host(host, HostConnection.CONNECTED, 10)
         garbler.on = True
-        eventually(lambda: "UTF-8" in (site.host(host).state_reason or ""), 10, "a reason")
-        assert site.host(host).state == HostConnection.CONNECTED
+        eventually(lambda: "UTF-8" in (site.host(host).connection_reason or ""), 10, "a reason")
+        assert site.host(host).connection == HostConnection.CONNECTED
         host.virsh("suspend", "seen")
         site.wait_vm("seen", VmState.PAUSED)
         garbler.on = False
-        eventually(lambda: site.host(host).state_reason is None, 10, "no reason any more")
-        assert site.host(host).state == HostConnection.CONNECTED
+        eventually(lambda: site.host(host).connection_reason is None, 10, "no reason any more")
+        assert site.host(host).connection == HostConnection.CONNECTED
     finally:
         garbler.close()
 
@@ -313,9 +313,9 @@ def test_what_fails_unexpectedly_is_a_reason_and_one_traceback(
     site = make_site(refresh_s=1.0)
     host = fresh_lab.hosts[0]
     site.add(host)
-    eventually(lambda: site.host(host).state_reason == UNEXPECTED, 10, "a reason")
+    eventually(lambda: site.host(host).connection_reason == UNEXPECTED, 10, "a reason")
     eventually(lambda: len(tries) > 3, 10, "more tries")
-    assert site.host(host).state == HostConnection.CONNECTED
+    assert site.host(host).connection == HostConnection.CONNECTED
     assert tracebacks == ["poll_failed"]
 
 
@@ -333,7 +333,7 @@ def test_a_vm_whose_name_is_no_text_is_watched_by_its_uuid(
         site.wait_vm("plain", VmState.SHUTOFF)
         host.virsh("start", strange.uuid or "")
         assert site.wait_vm(strange.uuid or "", VmState.RUNNING) < 2
-        assert site.host(host).state_reason is None
+        assert site.host(host).connection_reason is None
     finally:
         garbler.close()
 

@@ -256,11 +256,11 @@ def test_the_csv_of_tasks_says_how_long_they_took(console: Console) -> None:
 def test_a_lost_host_in_maintenance_offers_its_end(console: Console) -> None:
     browser, host = console.browser(), console.inventory.hosts[1]
     assert "Begin maintenance" in browser.get(f"/hosts/{host}").text
-    console.client().patch(f"/api/v1/hosts/{host}", json={"maintenance": True})
+    console.client().patch(f"/api/v1/hosts/{host}", json={"admin_state": "maintenance"})
     page = browser.get(f"/hosts/{host}").text
     assert "End maintenance" in page
     assert "Begin maintenance" not in page
-    assert console.client().get(f"/api/v1/hosts/{host}").json()["maintenance"] is True
+    assert console.client().get(f"/api/v1/hosts/{host}").json()["admin_state"] == "maintenance"
 
 
 def test_a_vm_that_a_task_holds_is_still_marked_as_last_seen(console: Console) -> None:

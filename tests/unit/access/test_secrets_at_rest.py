@@ -56,7 +56,7 @@ def vm(ctx: Contexts) -> Contexts:
     where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
     state = {
         "mode": "managed",
-        "state": "connected",
+        "connection": "connected",
         "created_at": asked.now,
         "observed_at": datetime.now(UTC),
     }

@@ -74,7 +74,7 @@ def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(ctx: Co
     asked.session.add(Datacenter(id="dc_1", name="dc", name_key="dc", created_at=asked.now))
     asked.session.flush()
     where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
-    state = {"mode": "managed", "state": "connected", "created_at": asked.now}
+    state = {"mode": "managed", "connection": "connected", "created_at": asked.now}
     asked.session.add(Host(id="host_1", datacenter_id="dc_1", name="a", name_key="a", **where, **state))
     asked.session.flush()
     whole = {"target": "sda", "new": {"pool": "p", "name": "web-seed.iso"}}
@@ -129,3 +129,50 @@ def test_kept_tasks_get_the_new_names_of_their_kinds_and_back(ctx: Contexts) -> 
         }
         migration._rename(*migration.renamed_back())
     assert names() == {kind: (kind, title) for kind, title in before.items()}
+
+
+OLD_STATES = {  # enabled, maintenance, state: connection and administrative state that they become
+    (True, False, "connected"): ("connected", "enabled"),
+    (True, False, "auth_failed"): ("auth_failed", "enabled"),
+    (True, True, "maintenance"): ("connected", "maintenance"),
+    (True, True, "not_answering"): ("not_answering", "maintenance"),
+    (False, False, "disabled"): ("not_answering", "disabled"),
+    (False, True, "disabled"): ("not_answering", "disabled"),
+}
+
+
+def test_kept_hosts_get_a_connection_and_an_administrative_state_and_back(ctx: Contexts) -> None:
+    asked = ctx()
+    asked.session.add(Datacenter(id="dc_1", name="dc", name_key="dc", created_at=asked.now))
+    asked.session.flush()
+    where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
+    plain = {"datacenter_id": "dc_1", "mode": "managed", "connection": "connected", "created_at": asked.now}
+    for number in range(len(OLD_STATES)):
+        name = f"host_{number}"
+        asked.session.add(Host(id=name, name=name, name_key=name, **where, **plain))
+    asked.session.flush()
+    facts = {"uuid": "u", "name": "web", "name_key": "web", "state": "running", "created_at": asked.now}
+    asked.session.add(Vm(id="vm_1", host_id="host_0", persistent=True, autostart=False, **facts))
+    asked.session.flush()
+    connection = asked.session.connection()
+    migration = migrate._scripts().get_revision("0014").module
+    new = "SELECT connection, admin_state FROM host ORDER BY id"
+    old = "SELECT enabled, maintenance, state FROM host ORDER BY id"
+    with Operations.context(MigrationContext.configure(connection)):
+        migration.downgrade()
+        for number, (enabled, maintenance, state) in enumerate(OLD_STATES):
+            values = {"enabled": enabled, "maintenance": maintenance, "state": state, "id": f"host_{number}"}
+            columns = "enabled = :enabled, maintenance = :maintenance, state = :state, state_reason = 'Why'"
+            connection.execute(sa.text(f"UPDATE host SET {columns} WHERE id = :id"), values)
+        migration.upgrade()
+        assert [tuple(row) for row in connection.execute(sa.text(new))] == list(OLD_STATES.values())
+        reason = "SELECT connection_reason FROM host WHERE admin_state {} 'disabled'"
+        assert set(connection.scalars(sa.text(reason.format("=")))) == {migration.DISABLED}
+        assert set(connection.scalars(sa.text(reason.format("<>")))) == {"Why"}
+        migration.downgrade()
+        back = [(bool(row[0]), bool(row[1]), row[2]) for row in connection.execute(sa.text(old))]
+        kept = [*list(OLD_STATES)[:-1], (False, False, "disabled")]
+        assert back == kept, "a disabled host forgets that it was in maintenance"
+        migration.upgrade()
+    assert list(migrate.differences(connection)) == []
+    assert connection.scalar(sa.text("SELECT host_id FROM vm")) == "host_0", "what refers to a host stays"

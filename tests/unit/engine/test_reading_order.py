@@ -134,7 +134,7 @@ def test_saved_definitions_that_were_read_before_their_vm_by_itself_are_out_of_d
 def test_what_is_no_reading_is_taken_whole() -> None:
     order = ReadingOrder(COLLECTORS)
     order.admit(pools(5.0, POOL))
-    reason = HostReport(HOST, None, state_reason="Because.")
+    reason = HostReport(HOST, None, connection_reason="Because.")
     assert order.admit(reason) == reason
 
 

@@ -81,7 +81,7 @@ def add_host(services: Services) -> None:
             Host(
                 **{"id": "host_1", "datacenter_id": "dc_1", "name": "a", "name_key": "a", "transport": "ssh"},
                 **{"address": "a.test", "port": 22, "user": "root", "socket": "/s", "mode": "managed"},
-                **{"state": "connected", "created_at": now},
+                **{"connection": "connected", "created_at": now},
             )
         )
 

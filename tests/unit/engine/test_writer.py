@@ -46,7 +46,7 @@ def services(tmp_path: Path, empty_sqlite: Path) -> Iterator[Services]:
                 user="",
                 socket="/s",
                 mode="managed",
-                state="connecting",
+                connection="connecting",
                 created_at=NOW,
             )
         )
@@ -64,11 +64,11 @@ def writer(services: Services) -> Iterator[Writer]:
 
 def state(services: Services) -> str:
     with services.database.read() as session:
-        return session.get_one(Host, HOST).state
+        return session.get_one(Host, HOST).connection
 
 
 def said(what: HostConnection) -> HostReport:
-    return HostReport(HOST, NOW, state=what)
+    return HostReport(HOST, NOW, connection=what)
 
 
 def measured(percent: float) -> HostReport:
@@ -113,7 +113,9 @@ def test_a_report_that_breaks_does_not_hold_up_the_others(services: Services, wr
 
 
 def test_reports_of_hosts_that_are_gone_are_passed_over(services: Services, writer: Writer) -> None:
-    assert writer.put_and_wait(HostReport("host_bbbbbbbbbbbbbbbb", NOW, state=HostConnection.CONNECTED), 30)
+    assert writer.put_and_wait(
+        HostReport("host_bbbbbbbbbbbbbbbb", NOW, connection=HostConnection.CONNECTED), 30
+    )
 
 
 def test_stop_writes_what_waits(services: Services, writer: Writer) -> None:

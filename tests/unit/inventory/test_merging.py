@@ -46,7 +46,7 @@ def report(kind: str, state: VmState) -> HostReport:
         case "gone":
             return replace(empty, parts=parts_of(gone_vms=("a",)))
         case "edge":
-            return replace(empty, state=HostConnection.NOT_ANSWERING)
+            return replace(empty, connection=HostConnection.NOT_ANSWERING)
         case _:
             return replace(empty, parts=parts_of(host_usage=Usage(1.0), vm_usage={"a": Usage(2.0)}))
 
@@ -72,8 +72,8 @@ histories = st.lists(st.builds(report, kinds, st.sampled_from(STATES)), min_size
 def test_the_end_of_the_story_stays_the_same(history: list[HostReport]) -> None:
     end = merged(*history)
     assert last_states([end]) == last_states(history)
-    edges = [each.state for each in history if each.state]
-    assert end.state == (edges[-1] if edges else None)
+    edges = [each.connection for each in history if each.connection]
+    assert end.connection == (edges[-1] if edges else None)
     assert list(end.hints) == [hint for each in history for hint in each.hints]
     assert (USAGE.of(end.parts) is None) == all(USAGE.of(each.parts) is None for each in history)
 

@@ -102,7 +102,7 @@ class World:
                             "user": "root",
                             "socket": "/s",
                         },
-                        **{"mode": "managed", "state": "connecting", "created_at": now},
+                        **{"mode": "managed", "connection": "connecting", "created_at": now},
                     )
                 )
 
@@ -153,10 +153,10 @@ def world(services: Services) -> World:
 
 
 def test_first_reading_makes_rows_and_one_event_for_the_host(world: World) -> None:
-    world.observe(world.sees("a", vm(), vm(DB, "shutoff"), state=HostConnection.CONNECTED, facts=FACTS))
+    world.observe(world.sees("a", vm(), vm(DB, "shutoff"), connection=HostConnection.CONNECTED, facts=FACTS))
     assert world.said() == ["host.connected", "host.read"]
     host = world.host()
-    assert (host.state, host.vm_count, host.vm_running, host.cpus) == ("connected", 2, 1, 8)
+    assert (host.connection, host.vm_count, host.vm_running, host.cpus) == ("connected", 2, 1, 8)
     web = next(each for each in world.vms() if each.uuid == WEB)
     assert (web.vcpus, web.title, web.state_since) == (2, "Shop", None)
     assert "52:54:00:aa:bb:01" in web.search_text
@@ -164,9 +164,9 @@ def test_first_reading_makes_rows_and_one_event_for_the_host(world: World) -> No
 
 
 def test_the_same_reading_again_changes_and_tells_nothing(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     before = world.said()
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     assert world.said() == before
     assert world.topics == set()
 
@@ -249,16 +249,16 @@ def test_a_partial_reading_makes_nothing_missing(world: World) -> None:
 
 
 def test_silence_changes_the_host_only(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     world.observe(HostReport(world.hosts["a"], None, HostConnection.NOT_ANSWERING, "It is silent.", {}))
-    assert (world.host().state, world.vm().state) == ("not_answering", "running")
+    assert (world.host().connection, world.vm().state) == ("not_answering", "running")
     world.observe(HostReport(world.hosts["a"], None, HostConnection.CONNECTING))
     world.observe(HostReport(world.hosts["a"], None, HostConnection.NOT_ANSWERING))
     assert world.said().count("host.not_answering") == 1
 
 
 def test_pages_of_vms_hear_that_their_host_fell_silent_and_came_back(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     for state, heard in (
         (HostConnection.NOT_ANSWERING, True),
         (HostConnection.CONNECTING, False),
@@ -270,7 +270,7 @@ def test_pages_of_vms_hear_that_their_host_fell_silent_and_came_back(world: Worl
 
 def test_a_reconnect_without_a_loss_is_no_event(world: World) -> None:
     for state in (HostConnection.CONNECTED, HostConnection.CONNECTING, HostConnection.CONNECTED):
-        world.observe(world.report("a", state=state))
+        world.observe(world.report("a", connection=state))
     assert world.said() == ["host.connected"]
 
 
@@ -286,8 +286,8 @@ def test_a_transient_vm_that_moved_while_its_host_was_lost_keeps_its_notes(world
     before = world.vm().id
     with world.services.database.begin() as session:
         session.get_one(models.Vm, before).notes = "ours"
-    world.observe(world.report("a", state=HostConnection.NOT_ANSWERING))
-    world.observe(world.sees("a", state=HostConnection.CONNECTED))  # no event told of the migration
+    world.observe(world.report("a", connection=HostConnection.NOT_ANSWERING))
+    world.observe(world.sees("a", connection=HostConnection.CONNECTED))  # no event told of the migration
     world.observe(world.sees("b", vm(persistent=False)))
     row = world.vm()
     assert (row.id, row.host_id, row.notes) == (before, world.hosts["b"], "ours")
@@ -414,7 +414,7 @@ def wrong(world: World) -> dict[str, list[str]]:
 
 
 def test_two_running_copies_are_two_rows_with_a_loud_condition_until_one_stops(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED), world.sees("b"))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED), world.sees("b"))
     first = world.vm().id
     world.observe(world.sees("b", vm()))
     assert [each.duplicate for each in world.vms()] == [True, True]
@@ -428,14 +428,14 @@ def test_two_running_copies_are_two_rows_with_a_loud_condition_until_one_stops(w
 
 
 def test_a_vm_restarted_elsewhere_keeps_its_row_and_says_where_it_runs(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED), world.sees("b"))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED), world.sees("b"))
     first = world.vm().id
-    world.observe(world.report("a", state=HostConnection.NOT_ANSWERING))
-    world.observe(world.sees("b", vm(state_reason="booted"), state=HostConnection.CONNECTED))
+    world.observe(world.report("a", connection=HostConnection.NOT_ANSWERING))
+    world.observe(world.sees("b", vm(state_reason="booted"), connection=HostConnection.CONNECTED))
     assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["b"], False)
     assert wrong(world) == {"b": ["may_run_elsewhere"]}
     for _ in range(2):
-        world.observe(world.sees("a", vm(state="shutoff"), state=HostConnection.CONNECTED))
+        world.observe(world.sees("a", vm(state="shutoff"), connection=HostConnection.CONNECTED))
         assert (world.vm().id, world.vm().host_id, world.vm().state) == (first, world.hosts["b"], "running")
         assert wrong(world) == {"b": ["defined_elsewhere"]}
     world.observe(world.sees("a"))
@@ -444,7 +444,7 @@ def test_a_vm_restarted_elsewhere_keeps_its_row_and_says_where_it_runs(world: Wo
 
 
 def test_the_copy_that_stops_gives_its_row_to_the_one_that_runs(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED), world.sees("b"))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED), world.sees("b"))
     first = world.vm().id
     world.observe(world.sees("b", vm()))
     assert len(world.vms()) == 2
@@ -478,17 +478,21 @@ def test_when_the_older_copy_goes_its_history_lives_on_in_the_other(world: World
 
 
 def test_the_same_machine_twice_says_so_and_its_vms_are_not_doubled(world: World) -> None:
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED, facts=FACTS))
-    world.observe(world.sees("b", vm(), state=HostConnection.CONNECTED, facts=FACTS))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED, facts=FACTS))
+    world.observe(world.sees("b", vm(), connection=HostConnection.CONNECTED, facts=FACTS))
     world.observe(world.sees("b", vm()))
     host = world.host("b")
-    assert (host.state, host.libvirt_uuid, host.state_params) == ("identity_changed", None, {"host": "a"})
+    assert (host.connection, host.libvirt_uuid, host.connection_params) == (
+        "identity_changed",
+        None,
+        {"host": "a"},
+    )
     assert world.vm().host_id == world.hosts["a"]
 
 
 def test_two_new_hosts_that_are_one_machine_in_one_batch(world: World) -> None:
-    world.observe(*(world.report(name, state=HostConnection.CONNECTED, facts=FACTS) for name in "ab"))
-    assert sorted(world.host(name).state for name in "ab") == ["connected", "identity_changed"]
+    world.observe(*(world.report(name, connection=HostConnection.CONNECTED, facts=FACTS) for name in "ab"))
+    assert sorted(world.host(name).connection for name in "ab") == ["connected", "identity_changed"]
 
 
 # Guests, usage, stock
@@ -580,7 +584,7 @@ def test_starting_or_stopping_a_pool_makes_no_version_and_keeps_its_proof(world:
     """libvirt writes owner and mode of the folder into the definition of a pool that it starts or reads anew."""
     defined = replace(pool("inactive"), xml=pool_xml())
     filled = "<permissions><mode>0755</mode><owner>0</owner><group>0</group></permissions>"
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     world.observe(world.report("a", pools=(defined,)))
     with world.services.database.begin() as session:
         session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
@@ -598,7 +602,7 @@ def test_a_pool_defined_anew_while_it_runs_is_a_version_and_ends_its_proof_when_
 ) -> None:
     """What runs is the storage that was proven; what waits for the next start is another."""
     old, new = pool_xml(), pool_xml("/elsewhere")
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED))
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     world.observe(world.report("a", pools=(replace(pool(), xml=old),)))
     with world.services.database.begin() as session:
         session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
@@ -744,13 +748,15 @@ def test_numbers_that_no_column_holds_do_not_stop_the_mirror(world: World) -> No
 def test_what_a_removed_or_disabled_host_says_is_passed_over(world: World) -> None:
     with world.services.database.begin() as session:
         session.execute(
-            sa.update(models.Host).where(models.Host.name == "a").values(enabled=False, state="disabled")
+            sa.update(models.Host)
+            .where(models.Host.name == "a")
+            .values(admin_state="disabled", connection="not_answering")
         )
     gone = HostReport(
         new_id(ObjectKind.HOST), world.time, HostConnection.CONNECTED, parts=parts_of(listing=(vm(),))
     )
-    world.observe(world.sees("a", vm(), state=HostConnection.CONNECTED), gone)
-    assert (world.vms(), world.host().state) == ([], "disabled")
+    world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED), gone)
+    assert (world.vms(), world.host().connection) == ([], "not_answering")
 
 
 def test_a_rolled_back_observation_tells_nobody(world: World, services: Services) -> None:

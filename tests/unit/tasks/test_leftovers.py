@@ -35,7 +35,7 @@ def test_leftovers_of_a_host_that_is_gone_do_not_keep_those_of_others_waiting(se
     answering, dead = fill(services).hosts
     with services.database.begin() as session:
         gone = sa.update(Host).where(Host.id == dead)
-        session.execute(gone.values(state=HostConnection.NOT_ANSWERING.value))
+        session.execute(gone.values(connection=HostConnection.NOT_ANSWERING.value))
     add_failed(services, dead, 120)
     wanted = add_failed(services, answering, 1)
     with services.database.read() as session:

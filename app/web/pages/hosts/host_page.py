@@ -44,7 +44,7 @@ class HostPage:
     @property
     def is_disabled(self) -> bool:
         """Vigie leaves it alone."""
-        return self.host.status is HostStatus.DISABLED
+        return self.host.is_disabled
 
     @property
     def is_in_maintenance(self) -> bool:

@@ -121,11 +121,7 @@ HOSTS: Table[HostRecord] = Table(
         Column("state", N_("State"), lambda host: host.status.value, sort="connection"),
         Column("connection", N_("Connection"), lambda host: host.connection.value, shown=False),
         Column(
-            "admin_state",
-            N_("Administrative state"),
-            lambda host: host.admin_state.value,
-            sort="admin_state",
-            shown=False,
+            "admin_state", N_("Admin state"), lambda host: host.admin_state, sort="admin_state", shown=False
         ),
         Column(
             "datacenter", N_("Datacenter"), lambda host: host.datacenter_name, sort="datacenter", shown=False
@@ -145,7 +141,7 @@ HOSTS: Table[HostRecord] = Table(
     ),
     choices=(
         Choice("connection", N_("Connection"), _titled(HOST_CONNECTION_TITLES)),
-        Choice("admin_state", N_("Administrative state"), _titled(ADMIN_STATE_TITLES)),
+        Choice("admin_state", N_("Admin state"), _titled(ADMIN_STATE_TITLES)),
         Choice("mode", N_("Mode"), _titled(MODE_TITLES)),
     ),
     empty=Empty(

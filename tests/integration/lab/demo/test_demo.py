@@ -125,7 +125,7 @@ def check_inventory(rest: Rest, ready: dict[str, Any]) -> None:
     """Three hosts by two ways, eight guests of mixed states, as virsh says too."""
     hosts = rest.call("GET", "/hosts")["items"]
     assert Counter(host["transport"] for host in hosts) == {"ssh": 2, "tls": 1}
-    assert {host["state"] for host in hosts} == {"connected"}
+    assert {host["connection"] for host in hosts} == {"connected"}
     assert {(host["name"], host["address"]) for host in hosts} == {
         (host["name"], host["address"]) for host in ready["hosts"]
     }

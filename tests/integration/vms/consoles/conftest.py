@@ -70,7 +70,9 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with Rest(server.url, token) as rest:
             register_hosts(rest, lab)
             wait_for(
-                lambda: all(each["state"] == "connected" for each in rest.call("GET", "/hosts")["items"]),
+                lambda: all(
+                    each["connection"] == "connected" for each in rest.call("GET", "/hosts")["items"]
+                ),
                 "hosts",
             )
             yield Site(server, rest, token, passing, lab.hosts)
@@ -101,7 +103,7 @@ def _site_is_left_as_found(site: Site) -> Iterator[None]:
 
 def _shared_by_all(site: Site) -> dict[str, dict[str, object]]:
     """What people set of each user and each host, by its path."""
-    fields = {"/users": ("role", "disabled"), "/hosts": ("mode", "maintenance")}
+    fields = {"/users": ("role", "disabled"), "/hosts": ("mode", "admin_state")}
     return {
         f"{path}/{each['id']}": {name: each[name] for name in names if name in each}
         for path, names in fields.items()

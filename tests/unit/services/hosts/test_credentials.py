@@ -37,8 +37,8 @@ def host(credential_id: str, number: int = 1) -> Host:
         socket="/run/libvirt/libvirt-sock",
         credential_id=credential_id,
         mode="managed",
-        state="connecting",
-        state_since=datetime.now(UTC),
+        connection="connecting",
+        connection_since=datetime.now(UTC),
         created_at=datetime.now(UTC),
     )
 

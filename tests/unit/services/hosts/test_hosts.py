@@ -3,15 +3,18 @@
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from app.access.context import Actor, Services
 from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, InvalidInput, NotAllowed
-from app.core.hosts.specs import HostPatch, HostSpec, HostTarget
+from app.core.hosts.specs import HostPatch, HostQuery, HostSpec, HostTarget
+from app.core.hosts.states import AdminState, HostConnection, HostStatus
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
-from app.db.models import Datacenter, Host
+from app.db.models import Audit, Datacenter, Event, Host
 from app.services.hosts import credentials, hosts
+from app.services.hosts.checks import require_connected
 from tests.databases import Contexts
 
 HOST = new_id(ObjectKind.HOST)
@@ -43,7 +46,7 @@ def credential(ctx: Contexts) -> str:
             credential_id=made.id,
             mode="managed",
             config_version=1,
-            state="connected",
+            connection="connected",
             created_at=datetime.now(UTC),
         )
     )
@@ -116,3 +119,76 @@ def test_who_may_not_add_hosts_learns_nothing_of_the_target(services: Services, 
 def test_rights_are_asked_before_the_host_is_looked_up(ctx: Contexts, change: object) -> None:
     with pytest.raises(NotAllowed):
         change(ctx("viewer"), new_id(ObjectKind.HOST))  # type: ignore[operator]
+
+
+def test_a_disabled_host_is_let_go_of_and_an_enabled_one_connected_to(ctx: Contexts, credential: str) -> None:
+    asked = ctx()
+    disabled = hosts.update_host(asked, HOST, HostPatch(admin_state=AdminState.DISABLED))
+    assert (disabled.admin_state, disabled.connection) == (
+        AdminState.DISABLED,
+        HostConnection.NOT_ANSWERING,
+    )
+    assert (disabled.stale, disabled.status) == (True, HostStatus.DISABLED)
+    assert disabled.connection_reason == "The host is disabled: Vigie does not connect to it."
+    assert config_version(ctx) == 2
+    with pytest.raises(Conflict) as told:
+        hosts.reconnect(ctx(), HOST)
+    assert told.value.code == "host_disabled"
+    with pytest.raises(Conflict) as told:
+        require_connected(ctx(), ctx().session.get_one(Host, HOST))
+    assert told.value.code == "host_disabled"
+    enabled = hosts.update_host(ctx(), HOST, HostPatch(admin_state=AdminState.ENABLED))
+    assert (enabled.connection, enabled.connection_reason) == (HostConnection.CONNECTING, None)
+    assert config_version(ctx) == 3
+
+
+def test_maintenance_leaves_the_connection_alone(ctx: Contexts, credential: str) -> None:
+    host = hosts.update_host(ctx(), HOST, HostPatch(admin_state=AdminState.MAINTENANCE))
+    assert (host.connection, host.status) == (HostConnection.CONNECTED, HostStatus.MAINTENANCE)
+    assert config_version(ctx) == 1
+    require_connected(ctx(), ctx().session.get_one(Host, HOST))
+
+
+def test_each_change_of_the_administrative_state_is_told_and_none_is_not(
+    ctx: Contexts, credential: str
+) -> None:
+    wanted = (AdminState.DISABLED, AdminState.DISABLED, AdminState.MAINTENANCE, AdminState.ENABLED)
+    for admin_state in wanted:
+        hosts.update_host(ctx(), HOST, HostPatch(admin_state=admin_state))
+    session = ctx().session
+    events = session.scalars(sa.select(Event).order_by(Event.id)).all()
+    assert [event.kind for event in events] == ["host.disabled", "host.maintenance", "host.enabled"]
+    assert {(event.object_id, event.host_id, event.actor_name) for event in events} == {
+        (HOST, HOST, ctx().actor.name)
+    }
+    entries = session.scalars(sa.select(Audit).where(Audit.action == "host.update").order_by(Audit.id)).all()
+    changes = [(each.detail.get("admin_state_before"), each.detail.get("admin_state")) for each in entries]
+    assert changes == [
+        ("enabled", "disabled"),
+        (None, None),
+        ("disabled", "maintenance"),
+        ("maintenance", "enabled"),
+    ]
+
+
+def test_hosts_are_filtered_and_sorted_by_connection_and_by_administrative_state(
+    ctx: Contexts, credential: str
+) -> None:
+    first = ctx().session.get_one(Host, HOST)
+    plain = {column.key: getattr(first, column.key) for column in Host.__table__.columns}
+    for name, connection, admin_state in (
+        ("kvm-2", "not_answering", "disabled"),
+        ("kvm-3", "not_answering", "maintenance"),
+    ):
+        own = {"id": f"host_{name}", "name": name, "name_key": name}
+        ctx().session.add(Host(**plain | own | {"connection": connection, "admin_state": admin_state}))
+    ctx().session.flush()
+
+    def names(**query: object) -> list[str]:
+        return [host.name for host in hosts.list_hosts(ctx(), HostQuery.model_validate(query)).items]
+
+    assert names(connection=["not_answering"]) == ["kvm-2", "kvm-3"]
+    assert names(admin_state=["enabled", "maintenance"]) == ["kvm-1", "kvm-3"]
+    assert names(connection=["not_answering"], admin_state=["maintenance"]) == ["kvm-3"]
+    assert names(sort="connection")[0] == "kvm-1"
+    assert names(sort="admin_state") == ["kvm-2", "kvm-1", "kvm-3"]

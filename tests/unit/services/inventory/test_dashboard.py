@@ -49,10 +49,23 @@ def test_more_hosts_in_a_state_are_told_by_its_title(ctx: Contexts, inventory: I
     plain = {column.key: getattr(first, column.key) for column in Host.__table__.columns}
     for number in range(MOST_HOSTS + 1):
         own = {"id": f"host_{number}", "name": f"lost-{number}", "name_key": f"lost-{number}"}
-        state = {"libvirt_uuid": None, "state": HostConnection.AUTH_FAILED.value}
+        state = {"libvirt_uuid": None, "connection": HostConnection.AUTH_FAILED.value}
         asked.session.add(Host(**plain | own | state))
     told = [each.message for each in overview(asked).attention]
     assert f"More hosts are in the same state: {HOST_CONNECTION_TITLES[HostConnection.AUTH_FAILED]}." in told
+
+
+def test_a_disabled_host_is_counted_as_such_and_needs_no_look(ctx: Contexts, inventory: Inventory) -> None:
+    asked = ctx()
+    before = overview(asked)
+    assert before.hosts == {"connected": 1, "not_answering": 1}
+    asked.session.execute(sa.update(Host).values(worst_check=None))
+    lost = sa.update(Host).where(Host.connection == HostConnection.NOT_ANSWERING)
+    asked.session.execute(lost.values(admin_state="disabled"))
+    after = overview(asked)
+    assert after.hosts == {"connected": 1, "disabled": 1}
+    assert any("does not answer" in each.message for each in before.attention)
+    assert not any("does not answer" in each.message for each in after.attention)
 
 
 def test_storage_that_hosts_report_alike_is_counted_once(ctx: Contexts, inventory: Inventory) -> None:

@@ -29,7 +29,7 @@ def library(ctx: Contexts) -> Contexts:
     asked.session.flush()
     for number in (1, 2, 3):
         where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
-        state = {"mode": "managed", "state": "connected", "created_at": BEGIN}
+        state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
         name = f"kvm-{number}"
         asked.session.add(
             Host(id=f"host_{number}", datacenter_id="dc_1", name=name, name_key=name, **where, **state)

@@ -44,7 +44,7 @@ def add_hosts(ctx: Ctx, count: int) -> list[models.Host]:
             user="",
             socket=f"/s{number}",
             mode=HostMode.MANAGED,
-            state=HostConnection.CONNECTED,
+            connection=HostConnection.CONNECTED,
             observed_at=NOW,
             created_at=NOW,
         )

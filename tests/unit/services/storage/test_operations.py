@@ -41,7 +41,7 @@ def pools(services: Services) -> list[str]:
     sizes = {"capacity_bytes": 2**40, "allocation_bytes": 0, "available_bytes": 2**40}
     kinds = {"kind": "dir", "state": "running", "autostart": True, "persistent": True}
     with services.database.begin() as session:
-        session.execute(sa.update(Host).values(state=HostConnection.CONNECTED.value, mode="managed"))
+        session.execute(sa.update(Host).values(connection=HostConnection.CONNECTED.value, mode="managed"))
         for number, pool_id in enumerate(ids):
             where = {"uuid": f"p{number}", "name": f"p{number}", "target_path": f"/p{number}"}
             session.add(Pool(id=pool_id, host_id=host_id, **where, **sizes, **kinds))

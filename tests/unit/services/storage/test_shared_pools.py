@@ -26,7 +26,7 @@ def pools(services: Services) -> list[str]:
     sizes = {"capacity_bytes": 10, "allocation_bytes": 0, "available_bytes": 10}
     kinds = {"kind": "dir", "state": "running", "autostart": True, "persistent": True, "target_path": "/vms"}
     with services.database.begin() as session:
-        session.execute(sa.update(Host).values(state=HostConnection.CONNECTED.value, mode="managed"))
+        session.execute(sa.update(Host).values(connection=HostConnection.CONNECTED.value, mode="managed"))
         for pool_id, host_id in zip(ids, made.hosts, strict=True):
             session.add(Pool(id=pool_id, host_id=host_id, uuid=pool_id, name="vms", **sizes, **kinds))
     return ids

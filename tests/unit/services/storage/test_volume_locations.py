@@ -55,7 +55,7 @@ class World:
 def world(services: Services) -> World:
     made = fill(services)
     with services.database.begin() as session:
-        session.execute(sa.update(Host).values(state=HostConnection.CONNECTED.value, mode="managed"))
+        session.execute(sa.update(Host).values(connection=HostConnection.CONNECTED.value, mode="managed"))
         ids = [new_id(ObjectKind.POOL) for _ in made.hosts]
         listed = [new_id(ObjectKind.VOLUME) for _ in made.hosts]
         offers = OFFERS.dump_python(OFFERS.validate_python(OFFER), mode="json")

@@ -27,7 +27,7 @@ def as_role(ctx: Contexts) -> Contexts:
     asked = ctx()
     asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=asked.now))
     asked.session.flush()
-    row = {"port": 22, "user": "root", "socket": "/s", "mode": "managed", "state": "connected"}
+    row = {"port": 22, "user": "root", "socket": "/s", "mode": "managed", "connection": "connected"}
     row |= {"name": "kvm-1", "name_key": "kvm-1", "transport": "ssh", "address": "192.0.2.1"}
     asked.session.add(Host(id=HOST, datacenter_id="dc_1", created_at=asked.now, **row))
     asked.session.flush()

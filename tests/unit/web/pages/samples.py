@@ -7,7 +7,7 @@ from itertools import count
 
 from app.core.access.records import AuditRecord, CredentialRecord, SessionRecord, TokenRecord, UserRecord
 from app.core.hosts.records import CheckRecord, HostCheck, HostDetail
-from app.core.hosts.states import HostConnection, HostMode, Transport, Verdict
+from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport, Verdict
 from app.core.ids import new_id
 from app.core.inventory.records import DatacenterRecord, EventRecord
 from app.core.kinds import ObjectKind, Severity
@@ -102,7 +102,8 @@ def vm(
         memory_max_bytes=8 << 30,
         has_agent_channel=True,
         agent_connected=active,
-        host_state=HostConnection.NOT_ANSWERING if stale else HostConnection.CONNECTED,
+        host_connection=HostConnection.NOT_ANSWERING if stale else HostConnection.CONNECTED,
+        host_admin_state=AdminState.ENABLED,
         host_mode=HostMode.MANAGED,
         disks=[
             DiskRecord(
@@ -160,9 +161,13 @@ def checks() -> list[CheckRecord]:
     ]
 
 
-def host(name: str = "kvm-par-01", state: HostConnection = HostConnection.CONNECTED) -> HostDetail:
+def host(
+    name: str = "kvm-par-01",
+    connection: HostConnection = HostConnection.CONNECTED,
+    admin_state: AdminState = AdminState.ENABLED,
+) -> HostDetail:
     """A host."""
-    stale = state is not HostConnection.CONNECTED
+    stale = connection is not HostConnection.CONNECTED
     return HostDetail(
         id=new_id(ObjectKind.HOST),
         name=name,
@@ -173,9 +178,10 @@ def host(name: str = "kvm-par-01", state: HostConnection = HostConnection.CONNEC
         port=22,
         user="root",
         mode=HostMode.MANAGED,
-        state=state,
-        state_reason=HTML if stale else None,
-        state_since=NOW - timedelta(seconds=38),
+        connection=connection,
+        connection_reason=HTML if stale else None,
+        connection_since=NOW - timedelta(seconds=38),
+        admin_state=admin_state,
         stale=stale,
         observed_at=NOW - timedelta(seconds=38 if stale else 1),
         hostname=name,

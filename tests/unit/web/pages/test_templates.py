@@ -13,7 +13,7 @@ from app.access.context import Actor
 from app.core.access.privileges import Role
 from app.core.access.records import NewToken
 from app.core.hosts.endpoints import parse_uri
-from app.core.hosts.states import HostConnection
+from app.core.hosts.states import AdminState, HostConnection
 from app.core.kinds import ObjectKind
 from app.core.library.images import ImagePlace, ImageRecord
 from app.core.records import Page, Problem, Ref
@@ -243,11 +243,21 @@ def test_a_stale_vm_says_that_it_is_the_last_known() -> None:
     assert 'hx-trigger="every 2s"' not in html
 
 
-@pytest.mark.parametrize("state", list(HostConnection))
+@pytest.mark.parametrize(
+    ("connection", "admin_state"),
+    [
+        *((connection, AdminState.ENABLED) for connection in HostConnection),
+        (HostConnection.CONNECTED, AdminState.MAINTENANCE),
+        (HostConnection.NOT_ANSWERING, AdminState.MAINTENANCE),
+        (HostConnection.NOT_ANSWERING, AdminState.DISABLED),
+    ],
+)
 @pytest.mark.parametrize(
     "tab", ["summary", "hardware", "compatibility", "vms", "storage", "networks", "tasks"]
 )
-def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostConnection) -> None:
+def test_a_host_draws_in_every_state_and_tab(
+    tab: str, connection: HostConnection, admin_state: AdminState
+) -> None:
     lists = {
         "vms": listed(tables.VMS, [samples.vm(samples.HTML, stale=True)]),
         "storage": listed(tables.POOLS, [samples.pool(samples.LONG)]),
@@ -255,11 +265,29 @@ def test_a_host_draws_in_every_state_and_tab(tab: str, state: HostConnection) ->
     }
     context = {**VM_TABS["tasks"], "list": lists.get(tab)}
     for name in samples.HOSTILE:
-        assert_harmless(draw("hosts/show.html", host=samples.host(name, state), tab=tab, **context))
+        host = samples.host(name, connection, admin_state)
+        assert_harmless(draw("hosts/show.html", host=host, tab=tab, **context))
+
+
+def test_what_is_wrong_with_a_host_and_its_maintenance_are_both_shown() -> None:
+    lost = samples.host(connection=HostConnection.NOT_ANSWERING, admin_state=AdminState.MAINTENANCE)
+    header = draw("hosts/_header.html", host=lost, tab="summary")
+    assert ">Not answering</span>" in header
+    assert ">Maintenance</span>" in header
+    well = samples.host(admin_state=AdminState.MAINTENANCE)
+    assert draw("hosts/_header.html", host=well, tab="summary").count(">Maintenance</span>") == 1
+
+
+def test_a_disabled_host_is_not_said_to_be_silent() -> None:
+    host = samples.host(connection=HostConnection.NOT_ANSWERING, admin_state=AdminState.DISABLED)
+    html = draw("hosts/_summary.html", host=host)
+    assert "Not answering" not in html
+    assert "none while the host is disabled" in html
+    assert "Vigie does not connect to it." in html
 
 
 def test_a_changed_identity_shows_both_fingerprints() -> None:
-    host = samples.host(state=HostConnection.IDENTITY_CHANGED)
+    host = samples.host(connection=HostConnection.IDENTITY_CHANGED)
     for template in ("hosts/_notices.html", "hosts/identity.html"):
         html = draw(template, host=host)
         assert host.fingerprint in html
@@ -267,8 +295,8 @@ def test_a_changed_identity_shows_both_fingerprints() -> None:
 
 
 def test_a_host_that_is_the_machine_of_another_says_so_and_offers_nothing_to_confirm() -> None:
-    host = samples.host(state=HostConnection.IDENTITY_CHANGED).model_copy(
-        update={"state_reason": "This is the same machine as host b.", "fingerprint_seen": None}
+    host = samples.host(connection=HostConnection.IDENTITY_CHANGED).model_copy(
+        update={"connection_reason": "This is the same machine as host b.", "fingerprint_seen": None}
     )
     html = draw("hosts/show.html", host=host, tab="summary", **VM_TABS["tasks"], list=None)
     assert "This is the same machine as host b." in html

@@ -40,7 +40,7 @@ def seed(ctx: Contexts) -> Contexts:
     asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=BEGIN))
     asked.session.flush()
     where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
-    state = {"mode": "managed", "state": "connected", "created_at": BEGIN}
+    state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
     asked.session.add(
         Host(id="host_1", datacenter_id="dc_1", name="kvm-1", name_key="kvm-1", **where, **state)
     )
@@ -109,7 +109,9 @@ def test_a_seed_that_shall_be_kept_stays_until_its_vm_is_gone(seed: Contexts, se
     assert removed(seed, services, timedelta(days=3))
 
 
-@pytest.mark.parametrize("host", [{"state": "not_answering"}, {"mode": "observe"}])
+@pytest.mark.parametrize(
+    "host", [{"connection": "not_answering"}, {"admin_state": "maintenance"}, {"mode": "observe"}]
+)
 def test_a_host_that_cannot_be_worked_on_is_left_alone(
     seed: Contexts, services: Services, host: dict[str, str]
 ) -> None:
@@ -131,7 +133,7 @@ def elsewhere(asked: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
     """The seed as another host lists it, in a pool that is like this."""
     if asked.session.get(Host, host) is None:
         where = {"transport": "ssh", "address": "192.0.2.2", "port": 22, "user": "root", "socket": "/s"}
-        state = {"mode": "managed", "state": "connected", "created_at": BEGIN}
+        state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
         asked.session.add(Host(id=host, datacenter_id="dc_1", name=host, name_key=host, **where, **state))
         asked.session.flush()
     size = {"capacity_bytes": 1, "allocation_bytes": 1}

@@ -32,7 +32,7 @@ def add_vm(ctx: Ctx, name: str, mac: str, state: VmState = VmState.RUNNING) -> t
         user="",
         socket="/s",
         mode=HostMode.MANAGED,
-        state=HostConnection.CONNECTED,
+        connection=HostConnection.CONNECTED,
         created_at=now,
     )
     ctx.session.add(host)
