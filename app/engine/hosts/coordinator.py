@@ -72,7 +72,7 @@ class Coordinator:
         self._busy: set[tuple[str, ...]] = set()
         self._poll_errors = PollErrors()
         self._machine: str | None = None  # libvirt's UUID of the host that was read last
-        self._told: str | None = None  # the error that people see as the reason of the state
+        self._told: str | None = None  # the error that people see as the reason of the connection
         self._hints = EventDebouncer()
         self._answered_at = 0.0
         self._settling_until: float | None = None  # None until a first connection was in sync
@@ -290,12 +290,12 @@ class Coordinator:
             self._plan({step: time.monotonic() + REFUSED_RETRY_S})
 
     def _report_poll_error(self) -> None:
-        """Report the reason when it changed. The lock is held, so that this cannot follow a later state."""
+        """Report the reason when it changed. The lock is held, so that this cannot follow a later change."""
         reason = self._poll_errors.reason
         if reason == self._told:
             return
         self._told = reason
-        # With the UUID: of a machine that is registered twice the mirror believes no state.
+        # With the UUID: of a machine that is registered twice the mirror believes no connection.
         machine = self._machine if self._connection.is_usable else None
         report = HostReport(self._entry.id, None, self._connection, reason, libvirt_uuid=machine)
         self._tools.report(report)
