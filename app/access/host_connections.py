@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from app.access.context import Services
 from app.access.host_secrets import target_of
 from app.core.errors import Conflict, NotFound
-from app.core.hosts.states import HostConnection
+from app.core.hosts.refusals import HOST_DISABLED
+from app.core.hosts.states import AdminState, HostConnection
 from app.core.messages import N_
 from app.db.models import Host as HostRow
 from app.hypervisor import Host, Target
@@ -21,8 +22,8 @@ from app.hypervisor import Host, Target
 def connected_host(services: Services, host_id: str) -> Iterator[Host]:
     """An open host, for as long as the block lasts. Must not be in a transaction: it may wait for the host.
 
-    Raises NotFound, Conflict (host_not_connected) for a host that the engine cannot use either, and what `Host.open`
-    raises.
+    Raises NotFound, Conflict (host_disabled, host_not_connected) for a host that the engine cannot use either, and what
+    `Host.open` raises.
     """
     config_version, target = _target(services, host_id)
     with services.host_connections.use(host_id, config_version, target) as host:
@@ -34,6 +35,13 @@ def _target(services: Services, host_id: str) -> tuple[int, Target]:
         row = session.get(HostRow, host_id)
         if row is None:
             raise NotFound(N_("There is no such host."))
+        if row.admin_state == AdminState.DISABLED:
+            raise Conflict(
+                N_("The host is not connected."),
+                why=HOST_DISABLED.reason,
+                hint=HOST_DISABLED.hint,
+                code=HOST_DISABLED.code,
+            )
         if not HostConnection(row.connection).is_usable:
             raise Conflict(
                 N_("The host is not connected."),
