@@ -166,7 +166,7 @@ def _bring_up(lab: Lab, server: Server, with_guests: bool, as_json: bool) -> Dem
 
 def _wait_until_seen(rest: Rest, hosts: int, guests: int) -> None:
     deadline = time.monotonic() + SYNC_TIMEOUT_S
-    while rest.total("/hosts", state="connected") < hosts or rest.total("/vms") < guests:
+    while rest.total("/hosts", connection="connected") < hosts or rest.total("/vms") < guests:
         if time.monotonic() > deadline:
             raise LabError(
                 f"The server did not see {hosts} hosts and {guests} guests in {SYNC_TIMEOUT_S:g} s."
