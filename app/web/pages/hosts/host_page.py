@@ -69,7 +69,7 @@ class HostPage:
     @property
     def offers_new_vm(self) -> bool:
         """The reader may make VMs on it."""
-        return self.can("vm.create") and self.host.mode.is_managed
+        return self.can("vm.create") and self.host.mode.is_managed and not self.is_disabled
 
     @property
     def vcpus_per_thread(self) -> float | None:

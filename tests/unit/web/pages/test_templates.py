@@ -284,6 +284,9 @@ def test_a_disabled_host_is_not_said_to_be_silent() -> None:
     assert "Not answering" not in html
     assert "none while the host is disabled" in html
     assert "Vigie does not connect to it." in html
+    header = draw("hosts/_header.html", host=host, tab="summary")
+    assert "Reconnect" not in header
+    assert "New VM" not in header
 
 
 def test_a_changed_identity_shows_both_fingerprints() -> None:
