@@ -83,7 +83,7 @@ class Client:
         """Wait until so many hosts are connected and read."""
 
         def is_read(row: Json) -> bool:
-            is_connected = row["state"] == "connected" and not row["stale"]
+            is_connected = row["connection"] == "connected" and not row["stale"]
             return is_connected and self.ask("GET", f"/hosts/{row['id']}/offers").status == 200
 
         eventually(

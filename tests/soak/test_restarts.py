@@ -20,13 +20,13 @@ LOOK_S = 0.02
 
 
 class Watch:
-    """States that the API tells of a host, as it tells them, with the last time it was not connected."""
+    """Connections that the API tells of a host, as it tells them, with the last time it was not connected."""
 
     def __init__(self, client: Client, host: LabHost) -> None:
         self._client = client
         self._path = f"/hosts/{client.id_of('/hosts', host.name)}"
         self._stop = threading.Event()
-        self.states: list[str] = []
+        self.connections: list[str] = []
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
@@ -37,9 +37,9 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_S):
-            state = self._client.call("GET", self._path)["state"]
-            if not self.states or self.states[-1] != state:
-                self.states.append(state)
+            connection = self._client.call("GET", self._path)["connection"]
+            if not self.connections or self.connections[-1] != connection:
+                self.connections.append(connection)
 
 
 @pytest.mark.parametrize(("transport", "number"), [("ssh", 0), ("tls", 2)])
@@ -56,17 +56,17 @@ def test_a_restart_of_libvirtd_is_no_refused_login(
     watch = Watch(fleet_client, host)
     try:
         for _ in range(trials(3, 30)):
-            seen = len(watch.states)
+            seen = len(watch.connections)
             chance.choice((host.stop_daemon, host.kill_daemon))()
             time.sleep(chance.uniform(0, 1.0))
             host.start_daemon()
             began = time.monotonic()
-            while len(watch.states) == seen or watch.states[-1] != "connected":
-                assert time.monotonic() - began < 60, watch.states[seen:]
+            while len(watch.connections) == seen or watch.connections[-1] != "connected":
+                assert time.monotonic() - began < 60, watch.connections[seen:]
                 time.sleep(LOOK_S)
             took.append(time.monotonic() - began)
             time.sleep(chance.uniform(0, 0.5))
     finally:
         watch.close()
-    assert "auth_failed" not in watch.states
+    assert "auth_failed" not in watch.connections
     assert [round(each, 2) for each in took if each > BACK_S] == []
