@@ -9,7 +9,7 @@ from app.core.hosts.specs import HostPatch
 from app.core.hosts.states import AdminState, HostConnection
 from app.core.vms.states import VmState
 from app.db.models import Event
-from app.lab.host import LabHost
+from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.hosts import hosts
 from app.services.vms import vms
