@@ -41,7 +41,7 @@ def register(site: Site, fleet: Fleet) -> None:
                     user="",
                     socket=str(fleet.socket(fleet.group_of(number))),
                     mode="managed",
-                    state="connecting",
+                    connection="connecting",
                     created_at=now,
                 )
             )
