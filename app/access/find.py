@@ -1,33 +1,61 @@
-"""The one way to an object: found by its id, if the actor may see it and holds the privilege on it."""
+"""The only ways to an object: found by its id, or selected by a query that is limited to what the actor may see.
+
+All grants are global today. Grants on the inventory tree are to be put into `visible` and `find`, and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
 from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
-from app.db.models import Datacenter, Filter, Host, Image, Network, Pool, Vm, Volume
+from app.db.models import (
+    Credential,
+    Datacenter,
+    Filter,
+    Host,
+    Image,
+    Login,
+    Network,
+    Pool,
+    RemovedVm,
+    SavedSpec,
+    Task,
+    Token,
+    Upload,
+    User,
+    Vm,
+    Volume,
+)
 from app.db.models.base import Base
 
 M = TypeVar("M", bound=Base)
+Ts = TypeVarTuple("Ts")
 
 
 class Found(NamedTuple):
-    """What a model is: the kind of its objects, the privilege to see them, and the message when one is missing."""
+    """What a model is: the kind of its objects, the privilege to see them, and the message when one is missing.
+
+    `owner` is the column of the user who may see a row without that privilege; `name`, the attribute that names it.
+    """
 
     kind: ObjectKind
     view: str
     missing: str
+    owner: InstrumentedAttribute[str] | None = None
+    name: str = "name"
 
 
 FINDABLE: dict[type[Base], Found] = {
     Vm: Found(ObjectKind.VM, "vm.view", N_("There is no such VM.")),
+    RemovedVm: Found(ObjectKind.VM, "vm.delete", N_("There is no such VM.")),
     Host: Found(ObjectKind.HOST, "host.view", N_("There is no such host.")),
     Datacenter: Found(ObjectKind.DATACENTER, "datacenter.view", N_("There is no such datacenter.")),
     Pool: Found(ObjectKind.POOL, "pool.view", N_("There is no such storage pool.")),
@@ -35,7 +63,35 @@ FINDABLE: dict[type[Base], Found] = {
     Network: Found(ObjectKind.NETWORK, "network.view", N_("There is no such network.")),
     Filter: Found(ObjectKind.FILTER, "network.view", N_("There is no such traffic filter.")),
     Image: Found(ObjectKind.IMAGE, "image.view", N_("There is no such image.")),
+    SavedSpec: Found(ObjectKind.SPEC, "vm.create", N_("There is no such specification.")),
+    Task: Found(ObjectKind.TASK, "task.view", N_("There is no such task."), name="kind"),
+    Upload: Found(ObjectKind.TASK, "pool.view", N_("There is no such upload."), name="volume_name"),
+    Credential: Found(ObjectKind.CREDENTIAL, "credential.view", N_("There is no such credential.")),
+    User: Found(ObjectKind.USER, "user.view", N_("There is no such user."), User.id),
+    Token: Found(ObjectKind.TOKEN, "token.edit_any", N_("There is no such token."), Token.user_id),
+    Login: Found(ObjectKind.LOGIN, "user.edit", N_("There is no such session."), Login.user_id, "id"),
 }
+
+
+def visible(ctx: Ctx, query: sa.Select[*Ts], model: type[Base], privilege: str) -> sa.Select[*Ts]:
+    """The query, limited in SQL to the rows of `model` on which the actor holds the privilege.
+
+    `model` is one that the query selects from. Rows of the actor's own (tokens, logins) stay where it is only to see.
+    """
+    if ctx.can(privilege):
+        return query
+    owner = _owner(model, privilege)
+    return query.where(sa.false() if owner is None else owner == ctx.actor.user_id)
+
+
+def unrestricted(query: sa.Select[*Ts]) -> sa.Select[*Ts]:
+    """The query as it is, for rules that hold whatever the actor may see: a name is taken, a disk is in use."""
+    return query
+
+
+def visible_part(ctx: Ctx, count: InstrumentedAttribute[int], privilege: str) -> sa.ColumnElement[int]:
+    """A count that rows keep of what is below them, as far as the actor holds the privilege on that."""
+    return sa.type_coerce(count, sa.BigInteger()) if ctx.can(privilege) else sa.literal(0, sa.BigInteger())
 
 
 def find(ctx: Ctx, model: type[M], object_id: str, privilege: str, *, lock: bool = False) -> M:
@@ -43,17 +99,23 @@ def find(ctx: Ctx, model: type[M], object_id: str, privilege: str, *, lock: bool
 
     `lock` keeps others from changing its row until this transaction ends. Raises NotFound, NotAllowed.
     """
-    ctx.require(privilege)
     about = FINDABLE[model]
-    known = ctx.visible_rows.get(object_id)
-    if isinstance(known, model) and not lock:
-        ctx.require(privilege, known)
-        return known
-    query: Any = ctx.visible(sa.select(model).where(_id_of(model) == object_id), about.view)
-    row: M | None = ctx.session.scalar(query.with_for_update() if lock else query)
+    may_own = _owner(model, privilege) is not None
+    if not may_own:
+        ctx.require(privilege)
+    seen = ctx.visible_rows.get(object_id)
+    row = seen if isinstance(seen, model) and not lock else look_up(ctx, model, object_id, lock=lock)
     if row is None:
         raise NotFound(about.missing)
-    ctx.require(privilege, row)
+    if not may_own:
+        ctx.require(privilege, row)
+    return row
+
+
+def look_up(ctx: Ctx, model: type[M], object_id: str, *, lock: bool = False) -> M | None:
+    """The object, if there is one and the actor may see it; for those who say themselves what is wrong otherwise."""
+    query: Any = visible(ctx, sa.select(model).where(_id_of(model) == object_id), model, FINDABLE[model].view)
+    row: M | None = ctx.session.scalar(query.with_for_update() if lock else query)
     return row
 
 
@@ -63,14 +125,27 @@ def preload(ctx: Ctx, model: type[M], object_ids: Collection[str]) -> list[M]:
     ids = sorted(set(object_ids))
     for start in range(0, len(ids), 500):
         query: Any = sa.select(model).where(_id_of(model).in_(ids[start : start + 500]))
-        found += ctx.session.scalars(ctx.visible(query, FINDABLE[model].view))
+        found += ctx.session.scalars(visible(ctx, query, model, FINDABLE[model].view))
     ctx.visible_rows |= {row.__mapper__.primary_key_from_instance(row)[0]: row for row in found}
     return found
 
 
-def ref(row: Any) -> Ref:
-    """A pointer to an object of the inventory."""
-    return Ref(kind=FINDABLE[type(row)].kind, id=row.id, name=row.name)
+def known(ctx: Ctx, model: type[M], object_id: str) -> M:
+    """An object to which a found one belongs, or which an operation touches and `submit` has found."""
+    return ctx.session.get_one(model, object_id)
+
+
+def ref(row: Base) -> Ref:
+    """A pointer to an object, for records, tasks, events and the audit."""
+    about = FINDABLE[type(row)]
+    identity = row.__mapper__.primary_key_from_instance(row)[0]
+    return Ref(kind=about.kind, id=identity, name=getattr(row, about.name))
+
+
+def _owner(model: type[Base], privilege: str) -> InstrumentedAttribute[str] | None:
+    """The column of the user who needs no such privilege on a row of their own, if the model has one."""
+    about = FINDABLE.get(model)
+    return about.owner if about is not None and privilege == about.view else None
 
 
 def _id_of(model: type[Base]) -> Any:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
@@ -58,7 +59,7 @@ def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
     that has most left when the VMs that are off run, too.
     """
     if spec.host_id is not None:
-        asked = ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view")
+        asked = visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view")
         host: Host | None = ctx.session.scalar(asked)
         if host is None:
             raise InvalidInput("host_id", N_("names no host"))
@@ -95,7 +96,7 @@ def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Resul
         query = query.order_by(free.desc())
     else:
         query = query.where(free >= memory_bytes).order_by((free - later).desc())
-    return ctx.session.execute(ctx.visible(query.order_by(Host.name_key).limit(1), "host.view"))
+    return ctx.session.execute(visible(ctx, query.order_by(Host.name_key).limit(1), Host, "host.view"))
 
 
 def _allocations() -> sa.Subquery:

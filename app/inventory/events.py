@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, mentions, page
 from app.core.ids import kind_of
 from app.core.inventory.changes import DEEDS
@@ -21,7 +22,7 @@ ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
 
 def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
     """Events, newest first; those of a host include its VMs, pools and networks."""
-    query = ctx.visible(sa.select(Event), "event.view")
+    query = visible(ctx, sa.select(Event), Event, "event.view")
     if asked.target:
         of_host = kind_of(asked.target) is ObjectKind.HOST
         query = query.where((Event.host_id if of_host else Event.object_id) == asked.target)
@@ -37,7 +38,7 @@ def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
 
 def events_after(ctx: Ctx, event_id: int, limit: int = 200) -> list[EventRecord]:
     """The events that followed one, oldest first; for streams that resume."""
-    query = ctx.visible(sa.select(Event).where(Event.id > event_id), "event.view")
+    query = visible(ctx, sa.select(Event).where(Event.id > event_id), Event, "event.view")
     return _records(ctx, list(ctx.session.scalars(query.order_by(Event.id).limit(limit))))
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
@@ -28,7 +29,7 @@ ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
 
 def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
     """Tasks, newest first."""
-    query = ctx.visible(sa.select(Task), "task.view")
+    query = visible(ctx, sa.select(Task), Task, "task.view")
     for column, value in (
         (Task.target_id, asked.target),
         (Task.host_id, asked.host),
@@ -96,7 +97,7 @@ def _ask_to_stop(ctx: Ctx, task: Task) -> None:
 
 
 def _get(ctx: Ctx, task_id: str, *, lock: bool = False) -> Task:
-    query = ctx.visible(sa.select(Task).where(Task.id == task_id), "task.view")
+    query = visible(ctx, sa.select(Task).where(Task.id == task_id), Task, "task.view")
     task: Task | None = ctx.session.scalar(query.with_for_update() if lock else query)
     if task is None:
         raise NotFound(N_("There is no such task."))

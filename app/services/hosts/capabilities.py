@@ -7,6 +7,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import NotFound
 from app.core.messages import N_
 from app.core.vms.create import OffersRecord
@@ -17,7 +18,7 @@ from app.services.vms.create.config_builder import OFFERS
 def show_offers(ctx: Ctx, host_id: str) -> OffersRecord:
     """What a host can give to VMs. Raises NotFound for no such host, and before it was read."""
     query = sa.select(Offers).join(Host, Host.id == Offers.host_id).where(Host.id == host_id)
-    row: Offers | None = ctx.session.scalar(ctx.visible(query, "host.view"))
+    row: Offers | None = ctx.session.scalar(visible(ctx, query, Host, "host.view"))
     if row is None:
         raise NotFound(N_("What this host can give to VMs is not known yet."))
     offers = asdict(OFFERS.validate_python(row.offers))

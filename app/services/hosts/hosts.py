@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.find import visible
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_free, check_version, save_named
 from app.core.errors import Conflict, InvalidInput, NotFound
@@ -57,7 +58,7 @@ Translate = Callable[[str], str]
 
 def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
     """The hosts that pass the filters."""
-    query = ctx.visible(select_listed(), "host.view")
+    query = visible(ctx, select_listed(), Host, "host.view")
     if asked.connection:
         query = query.where(Host.connection.in_([each.value for each in asked.connection]))
     if asked.admin_state:
@@ -75,14 +76,14 @@ def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
 
 def hosts_by_id(ctx: Ctx, ids: Collection[str]) -> list[HostRecord]:
     """These hosts, in no order, without those that are gone; for live updates of lists."""
-    query = ctx.visible(select_listed().where(Host.id.in_(ids)), "host.view")
+    query = visible(ctx, select_listed().where(Host.id.in_(ids)), Host, "host.view")
     return records_of(ctx, [(row[0], row[1]) for row in ctx.session.execute(query)])
 
 
 def show_host(ctx: Ctx, host_id: str) -> HostDetail:
     """One host with all that is known. Raises NotFound."""
     row = ctx.session.execute(
-        ctx.visible(select_hosts().where(Host.id == host_id), "host.view")
+        visible(ctx, select_hosts().where(Host.id == host_id), Host, "host.view")
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such host."))
@@ -361,7 +362,7 @@ def _set_tags(ctx: Ctx, host: Host, tags: Collection[str]) -> None:
 
 def _get(ctx: Ctx, host_id: str, privilege: str) -> Host:
     ctx.require(privilege)
-    query: sa.Select[Any] = ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view")
+    query: sa.Select[Any] = visible(ctx, sa.select(Host).where(Host.id == host_id), Host, "host.view")
     host: Host | None = ctx.session.scalar(query.with_for_update())
     if host is None:
         raise NotFound(N_("There is no such host."))

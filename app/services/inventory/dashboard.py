@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.hosts.specs import status_filters
 from app.core.hosts.states import HOST_STATUS_TITLES, AdminState, HostStatus, Verdict, status_of
 from app.core.inventory.records import Attention, Meter, Overview
@@ -54,11 +55,11 @@ def overview(ctx: Ctx) -> Overview:
     pool = _storage(ctx)
     stale = sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
     doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
-    duplicates = ctx.session.scalar(ctx.visible(doubled, "vm.view")) or 0
+    duplicates = ctx.session.scalar(visible(ctx, doubled, Vm, "vm.view")) or 0
     return Overview(
         hosts=_by_status(ctx),
         vms=states,
-        stale_vms=ctx.session.scalar(ctx.visible(stale, "host.view")) or 0,
+        stale_vms=ctx.session.scalar(visible(ctx, stale, Host, "host.view")) or 0,
         duplicate_vms=duplicates,
         cpu=meter(float(host.cpu_used or 0), int(host.cpus or 0)),
         memory=meter(int(host.memory_used or 0), int(host.memory or 0)),
@@ -72,7 +73,7 @@ def overview(ctx: Ctx) -> Overview:
 
 
 def _by_state(ctx: Ctx, state: InstrumentedAttribute[str], privilege: str) -> dict[str, int]:
-    counts = ctx.visible(sa.select(state, sa.func.count()).group_by(state), privilege)
+    counts = visible(ctx, sa.select(state, sa.func.count()).group_by(state), XXX, privilege)
     return dict(ctx.session.execute(counts).all())
 
 
@@ -80,7 +81,7 @@ def _by_status(ctx: Ctx) -> dict[str, int]:
     query = sa.select(Host.connection, Host.admin_state, sa.func.count())
     query = query.group_by(Host.connection, Host.admin_state)
     found: Counter[str] = Counter()
-    for connection, admin_state, count in ctx.session.execute(ctx.visible(query, "host.view")):
+    for connection, admin_state, count in ctx.session.execute(visible(ctx, query, Host, "host.view")):
         found[status_of(connection, admin_state).value] += count
     return dict(found)
 
@@ -95,7 +96,7 @@ def _host_sums(ctx: Ctx) -> Any:
     running = sa.select(sa.func.sum(Vm.vcpus), sa.func.sum(Vm.memory_bytes)).where(
         Vm.state == VmState.RUNNING.value
     )
-    vcpus, memory = ctx.session.execute(ctx.visible(running, "vm.view")).one()
+    vcpus, memory = ctx.session.execute(visible(ctx, running, Vm, "vm.view")).one()
     sums = sa.select(
         sa.func.sum(Host.cpus).label("cpus"),
         sa.func.sum(Host.cpu_percent * Host.cpus / 100.0).label("cpu_used"),
@@ -104,7 +105,7 @@ def _host_sums(ctx: Ctx) -> Any:
         sa.literal(int(vcpus or 0)).label("promised_vcpus"),
         sa.literal(int(memory or 0), sa.BigInteger()).label("promised_memory"),
     )
-    return ctx.session.execute(ctx.visible(sums, "host.view")).one()
+    return ctx.session.execute(visible(ctx, sums, Host, "host.view")).one()
 
 
 def _storage(ctx: Ctx) -> Any:
@@ -120,7 +121,7 @@ def _storage(ctx: Ctx) -> Any:
         sa.func.max(Pool.allocation_bytes).label("used"),
     )
     once = once.where(Pool.state == "running").group_by(Pool.uuid, Pool.kind, Pool.target_path)
-    each = ctx.visible(once, "pool.view").subquery()
+    each = visible(ctx, once, Pool, "pool.view").subquery()
     sums = sa.select(sa.func.sum(each.c.capacity).label("capacity"), sa.func.sum(each.c.used).label("used"))
     return ctx.session.execute(sums).one()
 
@@ -129,7 +130,7 @@ def _busiest(ctx: Ctx) -> list[VmRecord]:
     query = sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id)
     query = query.where(Vm.cpu_percent.is_not(None))
     query = query.order_by(Vm.cpu_percent.desc(), Vm.id.desc()).limit(BUSIEST)
-    return records_of(ctx, [tuple(row) for row in ctx.session.execute(ctx.visible(query, "vm.view"))])
+    return records_of(ctx, [tuple(row) for row in ctx.session.execute(visible(ctx, query, Vm, "vm.view"))])
 
 
 def _attention(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attention]:
@@ -146,7 +147,7 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
     for status, severity, message, hint in _LOST:
         query = sa.select(Host.id, Host.name).order_by(Host.name_key)
         query = query.where(Host.connection == status.value, Host.admin_state != AdminState.DISABLED.value)
-        rows = ctx.session.execute(ctx.visible(query, "host.view").limit(MOST_HOSTS + 1)).all()
+        rows = ctx.session.execute(visible(ctx, query, Host, "host.view").limit(MOST_HOSTS + 1)).all()
         for id_, name in rows[:MOST_HOSTS]:
             found.append(_item(ctx, severity, message, {"name": name}, hint, f"/hosts/{id_}"))
         if len(rows) > MOST_HOSTS:
@@ -213,18 +214,18 @@ def _full_pools(ctx: Ctx) -> list[Attention]:
             hint,
             f"/storage/{id_}",
         )
-        for id_, name, host, percent in ctx.session.execute(ctx.visible(query, "pool.view"))
+        for id_, name, host, percent in ctx.session.execute(visible(ctx, query, Pool, "pool.view"))
     ]
 
 
 def _failed_checks(ctx: Ctx) -> list[Attention]:
     failed = Host.worst_check == Verdict.FAIL.value
     counted = sa.select(sa.func.count()).select_from(Host).where(failed)
-    count = ctx.session.scalar(ctx.visible(counted, "host.view")) or 0
+    count = ctx.session.scalar(visible(ctx, counted, Host, "host.view")) or 0
     if not count:
         return []
     found = sa.select(Host.id).where(failed).order_by(Host.name_key).limit(1)
-    first = ctx.session.scalar(ctx.visible(found, "host.view"))
+    first = ctx.session.scalar(visible(ctx, found, Host, "host.view"))
     url = f"/hosts/{first}/compatibility" if count == 1 else "/hosts"
     message = N_("Hosts that fail a compatibility check: %(count)d.")
     hint = N_("The compatibility page of a host says what to mend.")

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, ref, visible
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_version, save_named
 from app.core.errors import Conflict
@@ -29,7 +29,7 @@ ORDER = Order(
 
 def list_datacenters(ctx: Ctx, asked: ListQuery) -> Page[DatacenterRecord]:
     """The datacenters."""
-    query = ctx.visible(sa.select(Datacenter), "datacenter.view")
+    query = visible(ctx, sa.select(Datacenter), Datacenter, "datacenter.view")
     if asked.q:
         query = query.where(contains(Datacenter.name_key, asked.q))
     return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))

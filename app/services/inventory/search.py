@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import begins, contains, holds, mentions, storable
 from app.core.casefold import fold, spellings
 from app.core.hosts.states import status_of
@@ -104,7 +105,7 @@ def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[Any]:
     # A walk along the index of names would read every row on its own; see paging.
     found = sa.select(Vm.id, Vm.name_key).where(where).cte("found").prefix_with("MATERIALIZED")
     query = query.join(found, found.c.id == Vm.id).order_by(found.c.name_key, found.c.id).limit(limit)
-    return list(ctx.session.execute(ctx.visible(query, "vm.view")))
+    return list(ctx.session.execute(visible(ctx, query, Vm, "vm.view")))
 
 
 def _matched(search_text: str, name: str, wanted: str) -> str | None:
@@ -132,22 +133,24 @@ def _hosts(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
             where=row.address,
             matched=_matched(row.search_text, row.name, wanted),
         )
-        for row in ctx.session.execute(ctx.visible(query, "host.view"))
+        for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
     ]
 
 
 def _others(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     found: list[SearchHit] = []
     datacenters = sa.select(Datacenter.id, Datacenter.name).where(contains(Datacenter.name_key, wanted))
-    for id_, name in ctx.session.execute(ctx.visible(datacenters.limit(limit), "datacenter.view")):
+    for id_, name in ctx.session.execute(
+        visible(ctx, datacenters.limit(limit), Datacenter, "datacenter.view")
+    ):
         found.append(SearchHit(kind="datacenter", id=id_, name=name, url=f"/hosts?datacenter={id_}"))
     pools = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
     pools = pools.where(mentions((Pool.name,), wanted)).order_by(Pool.name, Pool.id).limit(limit)
-    for id_, name, host in ctx.session.execute(ctx.visible(pools, "pool.view")):
+    for id_, name, host in ctx.session.execute(visible(ctx, pools, Pool, "pool.view")):
         found.append(SearchHit(kind="pool", id=id_, name=name, url=f"/storage/{id_}", where=host))
     networks = sa.select(Network.id, Network.name, Host.name).join(Host, Host.id == Network.host_id)
     networks = networks.where(mentions((Network.name,), wanted)).order_by(Network.name).limit(limit)
-    for id_, name, host in ctx.session.execute(ctx.visible(networks, "network.view")):
+    for id_, name, host in ctx.session.execute(visible(ctx, networks, Network, "network.view")):
         found.append(SearchHit(kind="network", id=id_, name=name, url=f"/networks/{id_}", where=host))
     return [*found, *_images(ctx, wanted, limit), *_volumes(ctx, wanted, limit)]
 
@@ -157,7 +160,7 @@ def _images(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     query = query.order_by(Image.name_key).limit(limit)
     return [
         SearchHit(kind="image", id=id_, name=name, url=f"/images/{id_}")
-        for id_, name in ctx.session.execute(ctx.visible(query, "image.view"))
+        for id_, name in ctx.session.execute(visible(ctx, query, Image, "image.view"))
     ]
 
 
@@ -177,7 +180,9 @@ def _volumes(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
             where=f"{pool} · {host}",
             matched=None if wanted in fold(name) else path,
         )
-        for id_, name, path, pool, host in ctx.session.execute(ctx.visible(query.limit(limit), "pool.view"))
+        for id_, name, path, pool, host in ctx.session.execute(
+            visible(ctx, query.limit(limit), Volume, "pool.view")
+        )
     ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import InvalidInput, NotFound
 from app.core.hosts.states import status_of
 from app.core.ids import kind_of
@@ -102,7 +103,7 @@ def _datacenters(ctx: Ctx, view: str) -> list[TreeNode]:
     query = query.group_by(Datacenter.id, Datacenter.name, Datacenter.name_key).order_by(Datacenter.name_key)
     return [
         _node(ObjectKind.DATACENTER, row[0], row[1], count=int(row[2]), children=row[3] > 0)
-        for row in ctx.session.execute(ctx.visible(query, "datacenter.view"))
+        for row in ctx.session.execute(visible(ctx, query, Datacenter, "datacenter.view"))
     ]
 
 
@@ -125,7 +126,7 @@ def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> 
             count=row[4],
             children=row[4] > 0,
         )
-        for row in ctx.session.execute(ctx.visible(query, "host.view"))
+        for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
     ]
 
 
@@ -140,14 +141,14 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
     query = query.order_by(leaf.name, leaf.id).limit(MOST)
     return [
         _node(kind, row[0], row[1], state=row[2], stale=is_stale(ctx, row[3], row[4]))
-        for row in ctx.session.execute(ctx.visible(query, _PRIVILEGE[view]))
+        for row in ctx.session.execute(visible(ctx, query, XXX, _PRIVILEGE[view]))
     ]
 
 
 def _vms(ctx: Ctx, where: sa.ColumnElement[bool]) -> list[TreeNode]:
     query = sa.select(Vm.id, Vm.name, Vm.state, Host.connection, Host.observed_at)
     query = query.join(Host, Host.id == Vm.host_id).where(where).order_by(Vm.name_key, Vm.id).limit(MOST)
-    rows: Sequence[Any] = ctx.session.execute(ctx.visible(query, "vm.view")).all()
+    rows: Sequence[Any] = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).all()
     return [
         _node(
             ObjectKind.VM,

@@ -7,7 +7,7 @@ import hashlib
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.library.images import ImageSpec
 from app.core.messages import N_
@@ -85,7 +85,7 @@ def register_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
     ctx.require("image.edit")
     query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.id == asked.volume_id)
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Volume, "pool.view")).one_or_none()
     if row is None:
         raise InvalidInput("volume_id", N_("names no volume"))
     volume, pool, host = row

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, ref, visible
 from app.access.paging import Order, mentions, page
 from app.access.unique_names import check_version, save_named
 from app.core.errors import InvalidInput
@@ -43,7 +43,7 @@ IMPORTING, READY, FAILED = "importing", "ready", "failed"
 
 def list_images(ctx: Ctx, asked: ListQuery) -> Page[ImageRecord]:
     """The images of the library, each with the hosts that have it."""
-    query = ctx.visible(sa.select(Image), "image.view")
+    query = visible(ctx, sa.select(Image), Image, "image.view")
     if asked.q:
         query = query.where(mentions((Image.name, Image.source, Image.os_id), asked.q))
     return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row[0] for row in rows]))
@@ -51,7 +51,7 @@ def list_images(ctx: Ctx, asked: ListQuery) -> Page[ImageRecord]:
 
 def find_image(ctx: Ctx, name: str) -> ImageRecord | None:
     """The image of this id or exact name; None when there is none that the asker may see."""
-    query = ctx.visible(sa.select(Image), "image.view")
+    query = visible(ctx, sa.select(Image), Image, "image.view")
     image = ctx.session.scalar(query.where(sa.or_(Image.id == name, Image.name == name)).limit(1))
     return None if image is None else _records(ctx, [image])[0]
 
@@ -67,7 +67,7 @@ def volume_options(ctx: Ctx) -> list[Ref]:
     query = sa.select(Volume.id, Volume.name, Pool.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.kind == "file", Pool.state == "running")
     query = query.where(sa.not_(is_seed()))
-    rows = ctx.session.execute(ctx.visible(query.order_by(Volume.name).limit(MOST), "pool.view"))
+    rows = ctx.session.execute(visible(ctx, query.order_by(Volume.name).limit(MOST), Volume, "pool.view"))
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
 
 
@@ -81,7 +81,9 @@ def pool_options(ctx: Ctx, image_id: str | None = None) -> list[Ref]:
         query = query.where(
             Host.id.not_in(sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id))
         )
-    rows = ctx.session.execute(ctx.visible(query.order_by(Host.name_key, Pool.name).limit(MOST), "pool.view"))
+    rows = ctx.session.execute(
+        visible(ctx, query.order_by(Host.name_key, Pool.name).limit(MOST), Pool, "pool.view")
+    )
     return [Ref(kind=ObjectKind.POOL, id=row[0], name=f"{row[2]} · {row[1]}") for row in rows]
 
 
@@ -139,7 +141,7 @@ def _records(ctx: Ctx, found: Sequence[Image]) -> list[ImageRecord]:
     query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id).options(HOST_IN_LISTS)
     query = query.where(ImageCopy.image_id.in_([image.id for image in found])).order_by(Host.name_key)
     places: dict[str, list[ImagePlace]] = defaultdict(list)
-    for copy, host in ctx.session.execute(ctx.visible(query, "host.view")):
+    for copy, host in ctx.session.execute(visible(ctx, query, Host, "host.view")):
         places[copy.image_id].append(
             ImagePlace(
                 host=ref(host),

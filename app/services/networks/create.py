@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.access import audit, look_alikes
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, ref, visible
 from app.core.errors import Conflict, HostError, InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -107,7 +107,7 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
 def create_network(ctx: Ctx, spec: NetworkSpec) -> TaskRecord:
     """Ask for a new network. Raises InvalidInput naming the field, Conflict (name_taken, …), Busy."""
     ctx.require("network.edit")
-    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view"))
+    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
     if host is None:
         raise InvalidInput("host_id", N_("names no host that you can see"))
     plan = NetworkPlan.model_validate(spec.model_dump(include=set(NetworkPlan.model_fields)))
@@ -120,7 +120,7 @@ def copy_network(ctx: Ctx, network_id: str, copy: NetworkCopy) -> NetworkBatch:
     network = find(ctx, Network, network_id, "network.edit")
     plan = plan_of(network)
     query = sa.select(Host).where(Host.id.in_(copy.host_ids)).order_by(Host.name_key)
-    hosts = list(ctx.session.scalars(ctx.visible(query, "host.view")))
+    hosts = list(ctx.session.scalars(visible(ctx, query, Host, "host.view")))
     unknown = set(copy.host_ids) - {host.id for host in hosts}
     if unknown:
         raise InvalidInput("host_ids", N_("%(id)s is no host that you can see"), params={"id": min(unknown)})

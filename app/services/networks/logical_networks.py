@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
@@ -59,7 +60,7 @@ def list_names(ctx: Ctx, asked: ListQuery) -> Page[NetworkNameRecord]:
     ).group_by(Network.name)
     if asked.q:
         query = query.where(mentions((Network.name,), asked.q))
-    names = ctx.visible(query, "network.view").subquery()
+    names = visible(ctx, query, Network, "network.view").subquery()
     order = Order(
         {"name": names.c.name, "hosts": names.c.hosts, "active": names.c.active},
         default="name",
@@ -84,7 +85,7 @@ def list_places(ctx: Ctx, asked: PlacesQuery) -> Page[NetworkPlace]:
         query = query.where(Network.active.is_(False))
     if asked.q:
         query = query.where(mentions((Host.name,), asked.q))
-    query = ctx.visible(query, "network.view")
+    query = visible(ctx, query, Network, "network.view")
     return page(ctx, query, asked, PLACES, lambda rows: [_place(ctx, most, *row) for row in rows])
 
 
@@ -130,7 +131,7 @@ def _majorities(ctx: Ctx, names: Iterable[str]) -> dict[str, Majority]:
     query = sa.select(Network.name, *FIELDS.values(), count, sa.func.min(Network.id))
     query = query.where(Network.name.in_(list(names))).group_by(Network.name, *FIELDS.values())
     shapes: dict[str, list[tuple[int, str, Shape]]] = defaultdict(list)
-    for row in ctx.session.execute(ctx.visible(query, "network.view")):
+    for row in ctx.session.execute(visible(ctx, query, Network, "network.view")):
         shapes[row[0]].append((row[-2], row[-1], tuple(row[1:-2])))
     found = {}
     for name, variants in shapes.items():

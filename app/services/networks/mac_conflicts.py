@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, holds, page
 from app.core.kinds import ObjectKind
 from app.core.networks.networks import DuplicateMac, MacUser
@@ -42,7 +43,7 @@ def _cards(ctx: Ctx) -> Any:
     lower = sa.func.lower(mac, type_=sa.Text)
     query = sa.select(lower.label("mac"), VmDefinition.vm_id).select_from(VmDefinition).join(rows, sa.true())
     query = query.join(Vm, Vm.id == VmDefinition.vm_id).where(mac != "")
-    return ctx.visible(query, "vm.view").cte("cards")
+    return visible(ctx, query, Vm, "vm.view").cte("cards")
 
 
 def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[DuplicateMac]:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.kinds import ObjectKind
 from app.core.networks.networks import NetworkUser
 from app.core.records import Ref
@@ -32,7 +33,7 @@ def users_of(ctx: Ctx, networks: Iterable[Network]) -> dict[str, list[NetworkUse
         VmDefinition.saved_parsed["nics"].label("saved_nics"),
     ).join(VmDefinition, VmDefinition.vm_id == Vm.id)
     query = query.where(Vm.host_id.in_(by_host)).order_by(Vm.name_key, Vm.id)
-    for row in ctx.session.execute(ctx.visible(query, "vm.view")):
+    for row in ctx.session.execute(visible(ctx, query, Vm, "vm.view")):
         for network in by_host[row.host_id]:
             found[network.id] += _uses(row, network)
     return found
@@ -63,7 +64,7 @@ def _plugs_of(ctx: Ctx, parsed: Any, hosts: Collection[str]) -> Any:
         part("source").label("source"),
     )
     query = query.select_from(Vm).join(VmDefinition, VmDefinition.vm_id == Vm.id).join(rows, sa.true())
-    return ctx.visible(query.where(Vm.host_id.in_(hosts)), "vm.view")
+    return visible(ctx, query.where(Vm.host_id.in_(hosts)), Vm, "vm.view")
 
 
 def _uses(vm: Any, network: Network) -> list[NetworkUser]:

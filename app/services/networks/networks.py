@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
@@ -38,7 +39,7 @@ ORDER = Order(
 def list_networks(ctx: Ctx, asked: NetworkQuery) -> Page[NetworkRecord]:
     """The networks of all hosts, or of one."""
     query = sa.select(Network, Host).join(Host, Host.id == Network.host_id).options(HOST_IN_LISTS)
-    query = ctx.visible(query, "network.view")
+    query = visible(ctx, query, Network, "network.view")
     for column, value in (
         (Network.host_id, asked.host),
         (Network.name, asked.name),
@@ -57,7 +58,7 @@ def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:
     whole = (undefer(Network.xml), undefer(Network.live_xml), undefer(Network.leases))
     query = sa.select(Network, Host).join(Host, Host.id == Network.host_id).options(*whole)
     row = ctx.session.execute(
-        ctx.visible(query.where(Network.id == network_id), "network.view")
+        visible(ctx, query.where(Network.id == network_id), Network, "network.view")
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such network."))
@@ -82,7 +83,7 @@ def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:
 def xml_of(ctx: Ctx, network_id: str, *, live: bool = False) -> str:
     """The lasting definition as last read, or what runs. Raises NotFound."""
     query = sa.select(Network.xml, Network.live_xml).where(Network.id == network_id)
-    row = ctx.session.execute(ctx.visible(query, "network.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Network, "network.view")).one_or_none()
     xml = None if row is None else row.live_xml or row.xml if live else row.xml
     if xml is None:
         raise NotFound(N_("There is no such network."))
@@ -141,7 +142,9 @@ def _natural(address: str) -> list[Any]:
 def _vms_by_mac(ctx: Ctx, host_id: str) -> dict[str, Ref]:
     query = sa.select(Vm.id, Vm.name, VmDefinition.parsed).join(VmDefinition, VmDefinition.vm_id == Vm.id)
     found: dict[str, Ref] = {}
-    for id_, name, parsed in ctx.session.execute(ctx.visible(query.where(Vm.host_id == host_id), "vm.view")):
+    for id_, name, parsed in ctx.session.execute(
+        visible(ctx, query.where(Vm.host_id == host_id), Vm, "vm.view")
+    ):
         for nic in (parsed or {}).get("nics", ()):
             found.setdefault(nic.get("mac", "").lower(), Ref(kind=ObjectKind.VM, id=id_, name=name))
     found.pop("", None)

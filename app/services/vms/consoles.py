@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.find import visible
 from app.access.host_connections import connected_host
 from app.access.sign_in.login_limits import digest, new_secret
 from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
@@ -110,7 +111,7 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
 
 def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
     """Who has the VM's consoles open. Raises NotFound."""
-    if ctx.session.scalar(ctx.visible(sa.select(Vm.id).where(Vm.id == vm_id), "vm.view")) is None:
+    if ctx.session.scalar(visible(ctx, sa.select(Vm.id).where(Vm.id == vm_id), Vm, "vm.view")) is None:
         raise NotFound(N_("There is no such VM."))
     query = sa.select(models.Console).where(models.Console.vm_id == vm_id).order_by(models.Console.opened_at)
     return ConsoleList(items=tuple(_record(row) for row in ctx.session.scalars(query)))
@@ -213,7 +214,7 @@ def remove_orphaned(services: Services) -> None:
 def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:
     ctx.require("vm.console")
     query = sa.select(Vm, Host).join(Host, Host.id == Vm.host_id).where(Vm.id == vm_id)
-    row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such VM."))
     ctx.require("vm.console", row[0])

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, ref, visible
 from app.access.paging import Order, holds, page
 from app.access.unique_names import check_version
 from app.core.errors import Conflict, NotFound
@@ -47,7 +47,9 @@ ORDER = Order(
 def list_vms(ctx: Ctx, asked: VmQuery) -> Page[VmRecord]:
     """The VMs that pass the filters. Raises InvalidInput for an unknown sort or a bad cursor."""
     conditions = _conditions(ctx, asked)
-    query = ctx.visible(sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*conditions), "vm.view")
+    query = visible(
+        ctx, sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*conditions), Vm, "vm.view"
+    )
     counted = sa.select(Vm.id)
     if asked.datacenter or asked.stale is not None:
         counted = counted.join(Host, Host.id == Vm.host_id)
@@ -57,7 +59,7 @@ def list_vms(ctx: Ctx, asked: VmQuery) -> Page[VmRecord]:
         asked,
         ORDER,
         lambda rows: records_of(ctx, rows),
-        counted=ctx.visible(counted.where(*conditions), "vm.view"),
+        counted=visible(ctx, counted.where(*conditions), Vm, "vm.view"),
     )
 
 
@@ -87,7 +89,7 @@ def _conditions(ctx: Ctx, asked: VmQuery) -> list[sa.ColumnElement[bool]]:
 def vms_by_id(ctx: Ctx, ids: Collection[str]) -> list[VmRecord]:
     """These VMs, in no order, without those that are gone; for live updates of lists."""
     query = sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(Vm.id.in_(ids))
-    return records_of(ctx, list(ctx.session.execute(ctx.visible(query, "vm.view"))))
+    return records_of(ctx, list(ctx.session.execute(visible(ctx, query, Vm, "vm.view"))))
 
 
 def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
@@ -105,7 +107,7 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
     query = query.outerjoin(VmDefinition, VmDefinition.vm_id == Vm.id).outerjoin(
         VmScreen, VmScreen.vm_id == Vm.id
     )
-    row = ctx.session.execute(ctx.visible(query.where(Vm.id == vm_id), "vm.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query.where(Vm.id == vm_id), Vm, "vm.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such VM."))
     vm, host, parsed, read_at, screen_at, pending, saved = row

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -84,7 +84,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
 def create_filter(ctx: Ctx, spec: FilterSpec) -> TaskRecord:
     """Ask for a new traffic filter. Raises InvalidInput naming the field, Conflict, Busy."""
     ctx.require("network.edit")
-    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view"))
+    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
     if host is None:
         raise InvalidInput("host_id", N_("names no host that you can see"))
     parameters = CreateNwfilterParameters(

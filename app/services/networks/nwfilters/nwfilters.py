@@ -7,7 +7,7 @@ import hashlib
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, visible
 from app.access.paging import Order, mentions, page
 from app.core.kinds import ObjectKind
 from app.core.networks.nwfilters import (
@@ -26,7 +26,9 @@ ORDER = Order({"name": Filter.name, "host": Host.name_key}, default="name", uniq
 
 def list_filters(ctx: Ctx, asked: FilterQuery) -> Page[FilterRecord]:
     """The traffic filters of all hosts, or of one."""
-    query = ctx.visible(sa.select(Filter, Host).join(Host, Host.id == Filter.host_id), "network.view")
+    query = visible(
+        ctx, sa.select(Filter, Host).join(Host, Host.id == Filter.host_id), Filter, "network.view"
+    )
     if asked.host:
         query = query.where(Filter.host_id == asked.host)
     if asked.name is not None:
@@ -69,7 +71,7 @@ def users_of(ctx: Ctx, found: Filter) -> list[Ref]:
     query = sa.select(Vm.id, Vm.name, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id == found.host_id)
     users = []
-    for id_, name, *parsed in ctx.session.execute(ctx.visible(query.order_by(Vm.name_key), "vm.view")):
+    for id_, name, *parsed in ctx.session.execute(visible(ctx, query.order_by(Vm.name_key), Vm, "vm.view")):
         nics = [nic for each in parsed for nic in (each or {}).get("nics", ())]
         if any(nic.get("filter") == found.name for nic in nics):
             users.append(Ref(kind=ObjectKind.VM, id=id_, name=name))
@@ -82,7 +84,9 @@ def referrers_of(ctx: Ctx, found: Filter) -> list[Ref]:
         Filter.host_id == found.host_id, Filter.id != found.id, Filter.xml.contains(found.name)
     )
     referrers = []
-    for id_, name, xml in ctx.session.execute(ctx.visible(query.order_by(Filter.name), "network.view")):
+    for id_, name, xml in ctx.session.execute(
+        visible(ctx, query.order_by(Filter.name), Filter, "network.view")
+    ):
         plan, _ = read_plan(xml)
         if plan is not None and found.name in plan.references:
             referrers.append(Ref(kind=ObjectKind.FILTER, id=id_, name=name))

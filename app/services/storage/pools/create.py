@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.core.casefold import fold
 from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.ids import new_id
@@ -92,7 +92,7 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
     """Have a pool defined, and started if that is asked. Raises InvalidInput, Conflict (name_taken), Busy."""
     ctx.require("pool.edit")
     spec = checked(spec, ctx.services.settings.pool_roots)
-    host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == spec.host_id), "host.view"))
+    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
     if host is None:
         raise InvalidInput("host_id", N_("names no host"))
     secret = None

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import undefer
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import NotFound
 from app.core.hosts.states import Transport
@@ -40,7 +41,7 @@ POOLS = Order(
 def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
     """The pools of all hosts, or of one."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
-    query = ctx.visible(query, "pool.view")
+    query = visible(ctx, query, Pool, "pool.view")
     if asked.host:
         query = query.where(Pool.host_id == asked.host)
     if asked.q:
@@ -52,7 +53,7 @@ def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
     """One pool. Raises NotFound. Asking for it makes the engine read its volumes."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
     query = query.options(undefer(Pool.live_xml))
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Pool, "pool.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such storage pool."))
     read_volumes(ctx, row[0])

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.records import Ref
@@ -22,7 +23,7 @@ def shared_with(ctx: Ctx, pool: Pool) -> tuple[Ref, ...]:
         return ()
     query = sa.select(Host.id, Host.name).join(Pool, Pool.host_id == Host.id)
     query = query.where(Pool.shared_mark == pool.shared_mark, Pool.id != pool.id).order_by(Host.name_key)
-    rows = ctx.session.execute(ctx.visible(query, "host.view"))
+    rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
     return tuple(Ref(kind=ObjectKind.HOST, id=row.id, name=row.name) for row in rows)
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Actor, Ctx, Services
-from app.access.find import find
+from app.access.find import find, visible
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HostError, NotFound
 from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport
@@ -242,4 +242,4 @@ def _candidates(ctx: Ctx, pool: Pool) -> sa.Select[str, str, str]:
             Pool.capacity_bytes == pool.capacity_bytes,
         ),
     )
-    return ctx.visible(query, VerifyShared.privilege).order_by(Host.name_key, Pool.name).limit(MOST)
+    return visible(ctx, query, Pool, VerifyShared.privilege).order_by(Host.name_key, Pool.name).limit(MOST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.core.messages import N_
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.tasks.states import TaskState
@@ -94,7 +94,7 @@ def list_uploads(ctx: Ctx, pool_id: str) -> UploadList:
     show_pool(ctx, pool_id)
     query = sa.select(Upload, Pool).join(Pool, Pool.id == Upload.pool_id).where(Pool.id == pool_id)
     query = query.where(Upload.user_id == ctx.actor.user_id)
-    rows = ctx.session.execute(ctx.visible(query, "pool.view").order_by(Upload.updated_at.desc()))
+    rows = ctx.session.execute(visible(ctx, query, Pool, "pool.view").order_by(Upload.updated_at.desc()))
     return UploadList(items=tuple(record_of(upload, pool) for upload, pool in rows))
 
 
@@ -103,7 +103,7 @@ def find_upload(ctx: Ctx, upload_id: str) -> tuple[Upload, Pool, Host]:
     ctx.require("volume.edit")
     query = sa.select(Upload, Pool, Host).join(Pool, Pool.id == Upload.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Upload.id == upload_id)
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Pool, "pool.view")).one_or_none()
     if row is None or row[0].user_id != ctx.actor.user_id or is_cancelled(ctx.session, upload_id):
         raise no_such_upload(ctx.translate)
     return row[0], row[1], row[2]

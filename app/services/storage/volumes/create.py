@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS
@@ -98,7 +99,7 @@ def _size(spec: VolumeSpec, backing: Volume | None) -> int:
 def _backing(ctx: Ctx, pool: Pool, volume_id: str) -> Volume:
     query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id)
     query = query.where(Volume.id == volume_id, Pool.host_id == pool.host_id)
-    found: Volume | None = ctx.session.scalar(ctx.visible(query, "pool.view"))
+    found: Volume | None = ctx.session.scalar(visible(ctx, query, Volume, "pool.view"))
     if found is None:
         raise InvalidInput("backing_volume_id", N_("names no volume of this host"))
     return found

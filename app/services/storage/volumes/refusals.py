@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -25,7 +25,7 @@ from app.tasks.locks import require_free
 def running_pool(ctx: Ctx, pool_id: str, field: str) -> tuple[Pool, Host]:
     """A pool that can take a volume now, and its host. Raises InvalidInput naming the field, Conflict."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).where(Pool.id == pool_id)
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Pool, "pool.view")).one_or_none()
     if row is None:
         raise InvalidInput(field, N_("names no storage pool"))
     pool, host = row

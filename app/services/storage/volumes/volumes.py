@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import InvalidInput, NotFound
 from app.core.kinds import ObjectKind
@@ -45,7 +45,9 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
     counted = sa.select(Volume.id)
     if asked.pool:
         conditions.append(Volume.pool_id == asked.pool)
-        looked_at = ctx.session.scalar(ctx.visible(sa.select(Pool).where(Pool.id == asked.pool), "pool.view"))
+        looked_at = ctx.session.scalar(
+            visible(ctx, sa.select(Pool).where(Pool.id == asked.pool), Pool, "pool.view")
+        )
         if looked_at is not None:
             read_volumes(ctx, looked_at)
     if asked.host:
@@ -57,11 +59,11 @@ def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
         conditions.append(mentions((Volume.name, Volume.path), asked.q))
     return page(
         ctx,
-        ctx.visible(_volumes().where(*conditions), "pool.view"),
+        visible(ctx, _volumes().where(*conditions), Volume, "pool.view"),
         asked,
         VOLUMES,
         lambda rows: _volume_records(ctx, rows),
-        counted=ctx.visible(counted.where(*conditions), "pool.view"),
+        counted=visible(ctx, counted.where(*conditions), Volume, "pool.view"),
     )
 
 
@@ -71,7 +73,7 @@ def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
     query = sa.select(Volume.id, Volume.name, Pool.name).join(Pool, Pool.id == Volume.pool_id)
     query = query.where(Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw")), sa.not_(is_seed()))
     query = query.order_by(Volume.name)
-    rows = ctx.session.execute(ctx.visible(query.limit(500), "pool.view"))
+    rows = ctx.session.execute(visible(ctx, query.limit(500), Volume, "pool.view"))
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
 
 
@@ -92,7 +94,7 @@ def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
 def show_record(ctx: Ctx, volume_id: str) -> VolumeRecord:
     """One volume. Raises NotFound. Asking for it makes the engine read the volumes of its pool."""
     row = ctx.session.execute(
-        ctx.visible(_volumes().where(Volume.id == volume_id), "pool.view")
+        visible(ctx, _volumes().where(Volume.id == volume_id), Volume, "pool.view")
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such volume."))
@@ -109,7 +111,7 @@ def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
     )
     return [
         PoolChoice(id=each.id, name=each.name, available_bytes=each.available_bytes)
-        for each in ctx.session.scalars(ctx.visible(pools.order_by(Pool.name), "pool.view"))
+        for each in ctx.session.scalars(visible(ctx, pools.order_by(Pool.name), Pool, "pool.view"))
         if each.available_bytes > volume.allocation_bytes
     ]
 

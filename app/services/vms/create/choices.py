@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.records import Record
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
@@ -49,7 +50,7 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
     ctx.require("vm.create")
     host: Host | None = None
     if host_id:
-        host = ctx.session.scalar(ctx.visible(sa.select(Host).where(Host.id == host_id), "host.view"))
+        host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == host_id), Host, "host.view"))
     hosts, media, images = _hosts(ctx, host), _images(ctx, "iso"), _images(ctx, "disk")
     if host is None:
         pools = sa.select(Pool.name).where(Pool.state == "running")
@@ -75,7 +76,7 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
 
 
 def _names(ctx: Ctx, query: sa.Select[str], privilege: str) -> tuple[Option, ...]:
-    found = ctx.session.scalars(ctx.visible(query, privilege).limit(MOST))
+    found = ctx.session.scalars(visible(ctx, query, XXX, privilege).limit(MOST))
     return tuple(Option(key=name, name=name) for name in found)
 
 
@@ -86,7 +87,9 @@ def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
         Host.mode == HostMode.MANAGED.value,
     )
     query = sa.select(Host.id, Host.name).where(*usable).order_by(Host.name_key).limit(MOST)
-    found = [Option(key=row[0], name=row[1]) for row in ctx.session.execute(ctx.visible(query, "host.view"))]
+    found = [
+        Option(key=row[0], name=row[1]) for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
+    ]
     if chosen is not None and all(each.key != chosen.id for each in found):
         found.insert(0, Option(key=chosen.id, name=chosen.name))
     return tuple(found)
@@ -96,19 +99,21 @@ def _pools(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Pool).where(Pool.host_id == host.id, Pool.state == "running").order_by(Pool.name)
     return tuple(
         Option(key=pool.id, name=pool.name, free_bytes=pool.available_bytes)
-        for pool in ctx.session.scalars(ctx.visible(query, "pool.view").limit(MOST))
+        for pool in ctx.session.scalars(visible(ctx, query, Pool, "pool.view").limit(MOST))
     )
 
 
 def _networks(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Network).where(Network.host_id == host.id, Network.active.is_(True))
-    found = ctx.session.scalars(ctx.visible(query.order_by(Network.name), "network.view").limit(MOST))
+    found = ctx.session.scalars(
+        visible(ctx, query.order_by(Network.name), Network, "network.view").limit(MOST)
+    )
     return tuple(Option(key=each.id, name=each.name, about=each.forward_mode) for each in found)
 
 
 def _filters(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Filter.name).where(Filter.host_id == host.id).order_by(Filter.name)
-    found = ctx.session.scalars(ctx.visible(query, "network.view").limit(MOST))
+    found = ctx.session.scalars(visible(ctx, query, Filter, "network.view").limit(MOST))
     return tuple(Option(key=name, name=name) for name in found)
 
 
@@ -118,13 +123,13 @@ def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
     query = query.where(Pool.host_id == host.id, sa.not_(is_seed())).order_by(Volume.name).limit(MOST)
     return [
         (Option(key=key, name=name, about=pool), kind == "iso" or name.lower().endswith(".iso"))
-        for key, name, kind, pool in ctx.session.execute(ctx.visible(query, "pool.view"))
+        for key, name, kind, pool in ctx.session.execute(visible(ctx, query, Volume, "pool.view"))
     ]
 
 
 def _images(ctx: Ctx, kind: str) -> tuple[Option, ...]:
     query = sa.select(Image.id, Image.name).where(Image.state == "ready", Image.kind == kind)
-    rows = ctx.session.execute(ctx.visible(query.order_by(Image.name_key).limit(MOST), "image.view"))
+    rows = ctx.session.execute(visible(ctx, query.order_by(Image.name_key).limit(MOST), Image, "image.view"))
     return tuple(Option(key=row[0], name=row[1]) for row in rows)
 
 

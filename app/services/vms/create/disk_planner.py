@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.capabilities import Offers
 from app.core.library.images import ImageFetch
@@ -130,7 +131,7 @@ def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
     query = (
         sa.select(Volume, Pool.host_id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume_id)
     )
-    row = ctx.session.execute(ctx.visible(query, "pool.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Volume, "pool.view")).one_or_none()
     if row is None:
         raise InvalidInput(field, N_("names no volume"))
     if row[1] != host.id:
@@ -145,7 +146,7 @@ def pool_on(ctx: Ctx, host: Host, field: str, *, pool_id: str | None, name: str 
     query = sa.select(Pool).where(
         Pool.id == pool_id if pool_id else sa.and_(Pool.name == name, Pool.host_id == host.id)
     )
-    pool = ctx.session.scalar(ctx.visible(query, "pool.view"))
+    pool = ctx.session.scalar(visible(ctx, query, Pool, "pool.view"))
     if pool is None:
         raise InvalidInput(field, N_("names no storage pool of this host"))
     if pool.host_id != host.id:
@@ -278,7 +279,9 @@ def _from_image(
 
 def _origin(ctx: Ctx, host: Host, field: str, image_id: str, pool: Pool | None) -> _Origin:
     """The image's file on the host; where it is not there yet, where it will be: in this pool, or one with room."""
-    image = ctx.session.scalar(ctx.visible(sa.select(Image).where(Image.id == image_id), "image.view"))
+    image = ctx.session.scalar(
+        visible(ctx, sa.select(Image).where(Image.id == image_id), Image, "image.view")
+    )
     if image is None:
         raise InvalidInput(field, N_("names no image"))
     if image.state != "ready":
@@ -304,7 +307,9 @@ def _file_pool(ctx: Ctx, host: Host, field: str, wanted: Pool | None, size: int)
         Pool.target_path.is_not(None),
         Pool.available_bytes > size,
     )
-    found = list(ctx.session.scalars(ctx.visible(query.order_by(Pool.available_bytes.desc()), "pool.view")))
+    found = list(
+        ctx.session.scalars(visible(ctx, query.order_by(Pool.available_bytes.desc()), Pool, "pool.view"))
+    )
     for pool in found:
         if wanted is None or pool.id == wanted.id:
             return pool

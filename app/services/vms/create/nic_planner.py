@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import InvalidInput
 from app.core.library.os_variants import System
 from app.core.messages import N_
@@ -61,7 +62,7 @@ def _plug(ctx: Ctx, host: Host, asked: NicSpec, where: str) -> dict[str, Any]:
     field = f"{where}.network_id" if asked.network_id else f"{where}.network"
     by_name = sa.and_(Network.name == asked.network, Network.host_id == host.id)
     query = sa.select(Network).where(Network.id == asked.network_id if asked.network_id else by_name)
-    network = ctx.session.scalar(ctx.visible(query, "network.view"))
+    network = ctx.session.scalar(visible(ctx, query, Network, "network.view"))
     if network is None:
         raise InvalidInput(field, N_("names no network of this host"))
     if network.host_id != host.id:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
@@ -103,7 +104,7 @@ def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
 def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
     ctx.require(privilege)
     query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
-    row = ctx.session.execute(ctx.visible(query, "vm.view")).one_or_none()
+    row = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such VM, or its definition was not read yet."))
     return row[0], row[1]

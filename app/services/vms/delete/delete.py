@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from app.access.context import Actor, Ctx, Services
-from app.access.find import find, ref
+from app.access.find import find, ref, visible
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.kinds import ObjectKind
@@ -86,7 +86,7 @@ def list_removed(ctx: Ctx) -> RemovedVmList:
     ctx.require("vm.delete")
     query = sa.select(RemovedVm, Host).join(Host, Host.id == RemovedVm.host_id)
     query = query.order_by(RemovedVm.removed_at.desc(), RemovedVm.id).limit(MOST)
-    rows = ctx.session.execute(ctx.visible(query, "host.view"))
+    rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
     return RemovedVmList(items=tuple(_record(row, host) for row, host in rows))
 
 

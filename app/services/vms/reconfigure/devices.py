@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.networks.attachments import Attachment
@@ -128,7 +129,7 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | N
     if patch.network_id is not None:
         require_attachments(ctx, host, [Attachment("network", patch.network_id)])
         query = sa.select(Network).where(Network.id == patch.network_id, Network.host_id == host.id)
-        found = ctx.session.scalar(ctx.visible(query, "network.view"))
+        found = ctx.session.scalar(visible(ctx, query, Network, "network.view"))
         if found is None:
             raise InvalidInput("network_id", N_("names no network of this host"))
         network = found.name

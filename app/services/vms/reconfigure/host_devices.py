@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, visible
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -122,7 +122,7 @@ def _users(ctx: Ctx, host: Host, *, visible: bool = False) -> dict[str, list[Ref
     found: dict[str, list[Ref]] = {}
     query = query.where(Vm.state != VmState.MISSING.value, Vm.dangers.is_not(None)).order_by(Vm.name_key)
     if visible:
-        query = ctx.visible(query, "vm.view")
+        query = visible(ctx, query, Vm, "vm.view")
     for vm_id, name, *lists in ctx.session.execute(query):
         addresses = {
             each["summary"].split(" ")[-1]
