@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
+from app.access.find import find, look_up, ref, unrestricted, visible
 from app.access.paging import Order, mentions, page, storable
 from app.access.sign_in.login_limits import (
     Guesser,
@@ -34,7 +35,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import USER
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Login, Token, User
 
@@ -133,7 +134,7 @@ def _make_login(services: Services, actor: Actor, browser: Browser, *, verified:
     secret, user_agent = new_secret(), browser.user_agent
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor)
-        user = session.get(User, actor.user_id, populate_existing=True, with_for_update=True)
+        user = look_up(ctx, User, actor.user_id or "", lock=True)
         if user is None or user.disabled or user.password_hash != verified:
             raise _wrong()
         session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
@@ -150,7 +151,7 @@ def _make_login(services: Services, actor: Actor, browser: Browser, *, verified:
         )
         session.add(login)
         user.last_login_at = ctx.now
-        audit.record(ctx, "login", target=_ref(user))
+        audit.record(ctx, "login", target=ref(user))
         return SignIn(secret, new_device(services.vault, user.id), login.id, login.expires_at, _record(user))
 
 
@@ -159,7 +160,7 @@ def _end_earlier(ctx: Ctx, browser: Browser) -> None:
     if not browser.secret:
         return
     known = sa.select(Login).where(Login.secret_sha256 == digest(browser.secret))
-    earlier = ctx.session.scalar(known)
+    earlier = ctx.session.scalar(unrestricted(known))
     if earlier is not None:
         ctx.session.delete(earlier)
         ctx.notify(f"{USER}{earlier.user_id}")
@@ -181,6 +182,7 @@ def list_sessions(ctx: Ctx, asked: ListQuery) -> Page[SessionRecord]:
     query = query.where(Login.last_seen_at >= idle)
     if asked.q:
         query = query.where(mentions((Login.remote, Login.user_agent), asked.q))
+    query = visible(ctx, query, Login, "user.edit")
     return page(ctx, query, asked, LOGINS, lambda rows: [_session(ctx, row) for (row,) in rows])
 
 
@@ -198,9 +200,7 @@ def _session(ctx: Ctx, row: Login) -> SessionRecord:
 
 def end_session(ctx: Ctx, login_id: str) -> None:
     """End a login of the asker, or with user.edit of anybody."""
-    login = ctx.session.get(Login, login_id)
-    if login is None or (login.user_id != ctx.actor.user_id and not ctx.can("user.edit")):
-        raise NotFound(N_("There is no such session."))
+    login = find(ctx, Login, login_id, "user.edit")
     ctx.session.delete(login)
     audit.record(ctx, "session.end", session=login_id)
     ctx.notify(f"{USER}{login.user_id}")
@@ -209,7 +209,7 @@ def end_session(ctx: Ctx, login_id: str) -> None:
 def list_users(ctx: Ctx, asked: ListQuery) -> Page[UserRecord]:
     """The users."""
     ctx.require("user.view")
-    query = sa.select(User)
+    query = visible(ctx, sa.select(User), User, "user.view")
     if asked.q:
         query = query.where(mentions((User.name_key, User.display), asked.q))
     return page(ctx, query, asked, ORDER, _records)
@@ -219,13 +219,14 @@ def show_user(ctx: Ctx, user_id: str) -> UserRecord:
     """One user; everybody may see themselves."""
     if user_id != ctx.actor.user_id:
         ctx.require("user.view")
-    return _record(_get(ctx, user_id))
+    return _record(find(ctx, User, user_id, "user.view"))
 
 
 def find_user(ctx: Ctx, name: str) -> UserRecord:
     """The user with this sign-in name, in any case. Raises NotFound."""
     ctx.require("user.view")
-    user = ctx.session.scalar(sa.select(User).where(User.name_key == fold(name)))
+    query = visible(ctx, sa.select(User), User, "user.view")
+    user = ctx.session.scalar(query.where(User.name_key == fold(name)))
     if user is None:
         raise NotFound(N_("There is no such user."))
     return _record(user)
@@ -248,7 +249,7 @@ def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
         version=1,
     )
     save_named(ctx, user, spec.name)
-    audit.record(ctx, "user.create", target=_ref(user), role=user.role)
+    audit.record(ctx, "user.create", target=ref(user), role=user.role)
     return _record(user)
 
 
@@ -259,7 +260,7 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
     """
     ctx.require("user.edit")
     hashed = _hashed(ctx, user_id, patch)
-    user = _get(ctx, user_id, lock=True)
+    user = find(ctx, User, user_id, "user.edit", lock=True)
     check_version(user, expected_version)
     changed = sorted(patch.model_fields_set)
     ends = patch.disabled or patch.password is not None
@@ -279,7 +280,7 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
     audit.record(
         ctx,
         "user.update",
-        target=_ref(user),
+        target=ref(user),
         fields=", ".join(changed),
         role=user.role,
         disabled=user.disabled,
@@ -297,7 +298,8 @@ def _hashed(ctx: Ctx, user_id: str, patch: UserPatch) -> str | None:
         return None
     password = patch.password.get_secret_value()
     with ctx.services.database.read() as session:
-        row = session.execute(sa.select(User.name, User.display).where(User.id == user_id)).one_or_none()
+        query = sa.select(User.name, User.display).where(User.id == user_id)
+        row = session.execute(visible(ctx, query, User, "user.edit")).one_or_none()
     require_strong("password", password, about=_words(*row) if row else ())
     return hash_password(password, guesser_of(ctx.actor))
 
@@ -309,10 +311,10 @@ def _words(*names: str | None) -> tuple[str, ...]:
 def delete_user(ctx: Ctx, user_id: str) -> None:
     """Remove a user with all logins and tokens. The audit keeps the name."""
     ctx.require("user.edit")
-    user = _get(ctx, user_id, lock=True)
+    user = find(ctx, User, user_id, "user.edit", lock=True)
     _keep_an_administrator(ctx, user)
     ctx.session.delete(user)
-    audit.record(ctx, "user.delete", target=_ref(user))
+    audit.record(ctx, "user.delete", target=ref(user))
     ctx.notify(f"{USER}{user.id}")
 
 
@@ -323,13 +325,13 @@ def change_password(ctx: Ctx, change: PasswordChange) -> None:
     new = change.new.get_secret_value()
     require_strong("new", new, about=_words(known.name, known.display))
     hashed = hash_password(new, guesser)
-    user = _get(ctx, ctx.actor.user_id or "", lock=True)
+    user = find(ctx, User, ctx.actor.user_id or "", "user.view", lock=True)
     check_version(user, known.version)
     user.password_hash = hashed
     user.version += 1
     _end_logins(ctx, user.id, but=ctx.actor.login_id)
     ended = 0 if change.keep_tokens else _end_tokens(ctx, user.id)
-    audit.record(ctx, "user.password", target=_ref(user), tokens_ended=ended)
+    audit.record(ctx, "user.password", target=ref(user), tokens_ended=ended)
     ctx.notify(f"{USER}{user.id}")
 
 
@@ -346,7 +348,7 @@ def _check_current(ctx: Ctx, change: PasswordChange, guesser: Guesser) -> User:
 
 def set_language(ctx: Ctx, language: LanguageName | None) -> None:
     """Choose the language of one's pages; None follows the browser."""
-    user = _get(ctx, ctx.actor.user_id or "")
+    user = find(ctx, User, ctx.actor.user_id or "", "user.view")
     user.language = language
 
 
@@ -357,17 +359,11 @@ def first_user(services: Services, name: str, password: str, role: Role = Role.A
         return create_user(Ctx(services, session, Actor(None, "vigie", Role.ADMINISTRATOR, "system")), spec)
 
 
-def _get(ctx: Ctx, user_id: str, *, lock: bool = False) -> User:
-    user = ctx.session.get(User, user_id, with_for_update=lock or None)
-    if user is None:
-        raise NotFound(N_("There is no such user."))
-    return user
-
-
 def _keep_an_administrator(ctx: Ctx, user: User) -> None:
     """Refuse what would leave nobody who can manage users. The rows are locked: two cannot both be the last."""
     query = sa.select(User.id).where(User.role == Role.ADMINISTRATOR, User.disabled.is_(False))
-    others = set(ctx.session.scalars(query.order_by(User.id).with_for_update())) - {user.id}
+    query = unrestricted(query.order_by(User.id)).with_for_update()
+    others = set(ctx.session.scalars(query)) - {user.id}
     if user.role == Role.ADMINISTRATOR and not user.disabled and not others:
         raise Conflict(
             N_("This is the last administrator."),
@@ -386,10 +382,6 @@ def _end_tokens(ctx: Ctx, user_id: str) -> int:
     """End the user's API tokens; return how many there were."""
     query = sa.delete(Token).where(Token.user_id == user_id).returning(Token.id)
     return len(ctx.session.scalars(query).all())
-
-
-def _ref(user: User) -> Ref:
-    return Ref(kind=ObjectKind.USER, id=user.id, name=user.name)
 
 
 def _records(rows: Sequence[tuple[User]]) -> list[UserRecord]:

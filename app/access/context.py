@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal, TypeVarTuple
+from typing import Any, Literal
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.replicas import Replicas, SingleProcessReplicas
@@ -23,7 +22,6 @@ from app.db.notices import notify
 from app.db.session import Database
 from app.hypervisor import Host, HostConnectionCache, HostProber
 
-Ts = TypeVarTuple("Ts")
 Via = Literal["page", "api", "cli", "system"]
 
 
@@ -99,10 +97,6 @@ class Ctx:
                 why=self.translate(N_("The privilege %(privilege)s is missing.")) % {"privilege": privilege},
                 hint=self.translate(N_("Ask an administrator for a role that holds it.")),
             )
-
-    def visible(self, query: sa.Select[*Ts], privilege: str) -> sa.Select[*Ts]:
-        """The query, limited in SQL to the objects on which the actor holds the privilege."""
-        return query if self.can(privilege) else query.where(sa.false())
 
     def say(self, message: str, params: dict[str, Any] | None = None) -> str:
         """A message id in the asker's language, with its parameters filled in.

@@ -49,7 +49,7 @@ class Found(NamedTuple):
     kind: ObjectKind
     view: str
     missing: str
-    owner: InstrumentedAttribute[str] | None = None
+    owner: sa.SQLColumnExpression[str] | None = None
     name: str = "name"
 
 
@@ -65,7 +65,12 @@ FINDABLE: dict[type[Base], Found] = {
     Image: Found(ObjectKind.IMAGE, "image.view", N_("There is no such image.")),
     SavedSpec: Found(ObjectKind.SPEC, "vm.create", N_("There is no such specification.")),
     Task: Found(ObjectKind.TASK, "task.view", N_("There is no such task."), name="kind"),
-    Upload: Found(ObjectKind.TASK, "pool.view", N_("There is no such upload."), name="volume_name"),
+    Upload: Found(
+        ObjectKind.TASK,
+        "pool.view",
+        N_("There is no such upload: it has ended, or was given up."),
+        name="volume_name",
+    ),
     Credential: Found(ObjectKind.CREDENTIAL, "credential.view", N_("There is no such credential.")),
     User: Found(ObjectKind.USER, "user.view", N_("There is no such user."), User.id),
     Token: Found(ObjectKind.TOKEN, "token.edit_any", N_("There is no such token."), Token.user_id),
@@ -142,7 +147,7 @@ def ref(row: Base) -> Ref:
     return Ref(kind=about.kind, id=identity, name=getattr(row, about.name))
 
 
-def _owner(model: type[Base], privilege: str) -> InstrumentedAttribute[str] | None:
+def _owner(model: type[Base], privilege: str) -> sa.SQLColumnExpression[str] | None:
     """The column of the user who needs no such privilege on a row of their own, if the model has one."""
     about = FINDABLE.get(model)
     return about.owner if about is not None and privilege == about.view else None

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from confusable_homoglyphs.confusables import confusables_data
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import FINDABLE, visible
 from app.core.casefold import fold
 from app.core.kinds import Severity
 from app.core.messages import N_
@@ -85,7 +85,7 @@ def _found(ctx: Ctx, model: Named, name: str, host_id: str | None, but: str) -> 
     # Look-alikes of another script are looked for on all hosts: there are few such names, and none is an accident.
     if host_id is not None and model in (Vm, Pool, Network) and name.isascii():
         query = query.where(model.host_id == host_id)
-    return look_alike(name, ctx.session.scalars(visible(ctx, query, model, f"{_WORDS[model]}.view")))
+    return look_alike(name, ctx.session.scalars(visible(ctx, query, model, FINDABLE[model].view)))
 
 
 def _shapes(name: str) -> frozenset[str]:

@@ -8,16 +8,17 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
+from app.access.find import find, ref, visible
 from app.access.paging import Order, mentions, page
 from app.access.sign_in.login_limits import digest, new_secret
 from app.core.access.records import NewToken, TokenRecord
 from app.core.access.specs import TokenSpec
-from app.core.errors import InvalidInput, NotAllowed, NotFound
+from app.core.errors import InvalidInput, NotAllowed
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import USER
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Token, User
 
@@ -32,7 +33,8 @@ ORDER = Order(
 def list_tokens(ctx: Ctx, asked: ListQuery, *, own: bool = False) -> Page[TokenRecord]:
     """The asker's own tokens, or with token.edit_any those of all users unless `own`; the newest first."""
     query = sa.select(Token, User.name).join(User, User.id == Token.user_id)
-    if own or not ctx.can("token.edit_any"):
+    query = visible(ctx, query, Token, "token.edit_any")
+    if own:
         query = query.where(Token.user_id == ctx.actor.user_id)
     if asked.q:
         query = query.where(mentions((Token.name, Token.prefix, User.name), asked.q))
@@ -56,9 +58,7 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
         raise InvalidInput("user_id", N_("must name the user whose rights the token has"))
     if owner_id != ctx.actor.user_id:
         ctx.require("token.edit_any")
-    user = ctx.session.get(User, owner_id)
-    if user is None:
-        raise NotFound(N_("There is no such user."))
+    user = find(ctx, User, owner_id, "user.view")
     secret = PREFIX + new_secret()
     token = Token(
         id=new_id(ObjectKind.TOKEN),
@@ -70,22 +70,16 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
         expires_at=ctx.now + timedelta(days=spec.expires_in_days),
     )
     ctx.session.add(token)
-    audit.record(ctx, "token.create", target=_ref(token), user=user.name)
+    audit.record(ctx, "token.create", target=ref(token), user=user.name)
     return NewToken(**_record(token, user.name).model_dump(), token=secret)
 
 
 def revoke_token(ctx: Ctx, token_id: str) -> None:
     """End a token of oneself, or with token.edit_any of anybody."""
-    token = ctx.session.get(Token, token_id)
-    if token is None or (token.user_id != ctx.actor.user_id and not ctx.can("token.edit_any")):
-        raise NotFound(N_("There is no such token."))
+    token = find(ctx, Token, token_id, "token.edit_any")
     ctx.session.delete(token)
-    audit.record(ctx, "token.revoke", target=_ref(token))
+    audit.record(ctx, "token.revoke", target=ref(token))
     ctx.notify(f"{USER}{token.user_id}")
-
-
-def _ref(token: Token) -> Ref:
-    return Ref(kind=ObjectKind.TOKEN, id=token.id, name=token.name)
 
 
 def _record(token: Token, user_name: str) -> TokenRecord:

@@ -7,11 +7,10 @@ from sqlalchemy.exc import IntegrityError
 
 from app.access import look_alikes
 from app.access.context import Ctx
+from app.access.find import ref, unrestricted
 from app.core.casefold import fold
 from app.core.errors import Conflict, EditConflict
-from app.core.ids import kind_of
 from app.core.messages import N_
-from app.core.records import Ref
 from app.db.models import Credential, Datacenter, Host, Image, SavedSpec, User, Vm
 
 Named = User | Credential | Datacenter | Host | Image | SavedSpec
@@ -32,13 +31,14 @@ def save_named(ctx: Ctx, row: Named, name: str) -> None:
         if "name_key" not in str(error.orig):
             raise
         raise _taken(ctx, name) from None
-    if is_new and isinstance(row, (Host, Datacenter, Image)) and (kind := kind_of(row.id)):
-        look_alikes.record_warning(ctx, type(row), name, target=Ref(kind=kind, id=row.id, name=name))
+    if is_new and isinstance(row, (Host, Datacenter, Image)):
+        look_alikes.record_warning(ctx, type(row), name, target=ref(row))
 
 
 def check_free(ctx: Ctx, model: type[Named], name: str, *, but: str = "") -> None:
     """Raise Conflict (name_taken) when a row, other than `but`, has this name."""
-    if ctx.session.scalar(sa.select(model.id).where(model.name_key == fold(name), model.id != but)):
+    taken = sa.select(model.id).where(model.name_key == fold(name), model.id != but)
+    if ctx.session.scalar(unrestricted(taken)):
         raise _taken(ctx, name)
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import look_up, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
@@ -59,8 +59,7 @@ def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
     that has most left when the VMs that are off run, too.
     """
     if spec.host_id is not None:
-        asked = visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view")
-        host: Host | None = ctx.session.scalar(asked)
+        host = look_up(ctx, Host, spec.host_id)
         if host is None:
             raise InvalidInput("host_id", N_("names no host"))
         return Place(host)

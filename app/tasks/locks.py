@@ -7,6 +7,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import known, unrestricted
 from app.core.errors import Busy
 from app.core.messages import N_
 from app.core.tasks.records import TaskBrief
@@ -29,7 +30,7 @@ def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dic
             query = query.where(TaskLock.exclusive.is_(True))
         if ctx.task_id is not None:
             query = query.where(Task.id != ctx.task_id)
-        for name, task_id, kind, title, state, progress in ctx.session.execute(query):
+        for name, task_id, kind, title, state, progress in ctx.session.execute(unrestricted(query)):
             found[str(name)] = TaskBrief(
                 id=task_id, kind=kind, title=ctx.translate(title), state=TaskState(state), progress=progress
             )
@@ -49,7 +50,7 @@ def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
 
 def busy(ctx: Ctx, task: TaskBrief) -> Busy:
     """The error for an object that a task holds."""
-    holder = ctx.session.get_one(Task, task.id)
+    holder = known(ctx, Task, task.id)
     return Busy(
         N_("Another task is at work on this."),
         task_id=task.id,

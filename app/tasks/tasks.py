@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import find, ref, visible
 from app.access.paging import Order, mentions, page
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import WORK as WORK_TOPIC
@@ -49,13 +49,12 @@ def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
 
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:
     """One task. Raises NotFound."""
-    return record_of(ctx, _get(ctx, task_id))
+    return record_of(ctx, find(ctx, Task, task_id, "task.view"))
 
 
 def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
     """Ask a task to stop: one that has not begun ends at once, another when its operation sees it."""
-    ctx.require("task.cancel")
-    task = _get(ctx, task_id, lock=True)
+    task = find(ctx, Task, task_id, "task.cancel", lock=True)
     state = TaskState(task.state)
     if state.is_final:
         raise Conflict(
@@ -78,7 +77,7 @@ def cancel_task(ctx: Ctx, task_id: str) -> TaskRecord:
 
 def give_way(ctx: Ctx, holder: TaskBrief) -> None:
     """End a task that only waits for a guest, and let go of its VM at once, for a verb that does not wait."""
-    task = _get(ctx, holder.id, lock=True)
+    task = find(ctx, Task, holder.id, "task.view", lock=True)
     if TaskState(task.state).is_final:
         return
     _ask_to_stop(ctx, task)
@@ -93,15 +92,7 @@ def _ask_to_stop(ctx: Ctx, task: Task) -> None:
     else:
         task.state = TaskState.CANCELLING.value
         tell(ctx.session, ctx.services.hub, task)
-    audit.record(ctx, "task.cancel", target=Ref(kind=ObjectKind.TASK, id=task.id, name=task.kind))
-
-
-def _get(ctx: Ctx, task_id: str, *, lock: bool = False) -> Task:
-    query = visible(ctx, sa.select(Task).where(Task.id == task_id), Task, "task.view")
-    task: Task | None = ctx.session.scalar(query.with_for_update() if lock else query)
-    if task is None:
-        raise NotFound(N_("There is no such task."))
-    return task
+    audit.record(ctx, "task.cancel", target=ref(task))
 
 
 def record_of(ctx: Ctx, task: Task) -> TaskRecord:
@@ -114,8 +105,8 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
         state=state,
         progress=task.progress,
         message=ctx.say(task.message, task.message_params) if task.message else None,
-        target=_ref(task.target_kind, task.target_id, task.target_name),
-        host=_ref(ObjectKind.HOST.value, task.host_id, task.host_name),
+        target=_pointer(task.target_kind, task.target_id, task.target_name),
+        host=_pointer(ObjectKind.HOST.value, task.host_id, task.host_name),
         actor=task.actor_name,
         created_at=task.created_at,
         started_at=task.started_at,
@@ -134,7 +125,7 @@ def _result(ctx: Ctx, result: dict[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in result.items() if name != HOST_SAID} or None
 
 
-def _ref(kind: str | None, object_id: str | None, name: str | None) -> Ref | None:
+def _pointer(kind: str | None, object_id: str | None, name: str | None) -> Ref | None:
     if kind is None or object_id is None:
         return None
     return Ref(kind=ObjectKind(kind), id=object_id, name=name or object_id)

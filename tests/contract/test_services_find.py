@@ -28,7 +28,8 @@ from app.db.models import Host, Vm
 
 LAYERS = ("access", "capacity", "inventory", "services", "tasks")
 LIMITS = {visible, unrestricted}
-FILTERS = {"in_", "not_in", "where", "exists", "scalar_subquery"}
+READS = {"execute", "scalar", "scalars"}
+FILTERS = {"in_", "not_in", "where", "exists"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,22 @@ class Function:
 
     def mentions_models(self, node: ast.AST) -> bool:
         """Whether an expression names a model, or columns of one, or a function that selects them."""
-        return any(self.means_model(self.meaning(each)) for each in ast.walk(node))
+        return any(self.means_model(self.meaning(each)) or self.is_any_model(each) for each in ast.walk(node))
+
+    def is_any_model(self, node: ast.AST) -> bool:
+        """Whether a local name stands for one of several models, or a column of one."""
+        return isinstance(node, ast.Name) and node.id in self.any_models
+
+    @cached_property
+    def any_models(self) -> set[str]:
+        """Parameters and local names whose annotation says so."""
+        arguments = self.node.args
+        annotated = [(each.arg, each.annotation) for each in (*arguments.args, *arguments.kwonlyargs)]
+        for node in ast.walk(self.node):
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                annotated.append((node.target.id, node.annotation))
+        words = ("type[", "Named", "InstrumentedAttribute[")
+        return {name for name, hint in annotated if hint and any(word in ast.unparse(hint) for word in words)}
 
     def means_model(self, found: object) -> bool:
         if isinstance(found, tuple | list):
@@ -111,6 +127,8 @@ class Function:
         """Whether what a node gives comes to a limit."""
         while (parent := self.parents.get(node)) is not None:
             match parent:
+                case ast.Call(func=ast.Attribute(attr=attr)) if attr in READS:
+                    return False
                 case ast.Call(func=func) if node is not func:
                     called = self.meaning(func)
                     if called in LIMITS or self._is_filter(parent, func):

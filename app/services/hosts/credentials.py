@@ -8,17 +8,18 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
+from app.access.find import find, ref, unrestricted, visible
 from app.access.host_secrets import make_secret
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_version, save_named
 from app.core.access.records import CredentialRecord
 from app.core.access.specs import CredentialSpec
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import HOSTS
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Credential, Host
 from app.hypervisor.transport.credentials import describe_secret
@@ -41,7 +42,7 @@ SHOWN_HOSTS = 5
 def list_credentials(ctx: Ctx, asked: ListQuery) -> Page[CredentialRecord]:
     """The credentials, without their secrets."""
     ctx.require("credential.view")
-    query = sa.select(Credential)
+    query = visible(ctx, sa.select(Credential), Credential, "credential.view")
     if asked.q:
         query = query.where(contains(Credential.name_key, asked.q))
     return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
@@ -49,8 +50,7 @@ def list_credentials(ctx: Ctx, asked: ListQuery) -> Page[CredentialRecord]:
 
 def show_credential(ctx: Ctx, credential_id: str) -> CredentialRecord:
     """One credential, without its secret."""
-    ctx.require("credential.view")
-    return _records(ctx, [_get(ctx, credential_id)])[0]
+    return _records(ctx, [find(ctx, Credential, credential_id, "credential.view")])[0]
 
 
 def create_credential(ctx: Ctx, spec: CredentialSpec) -> CredentialRecord:
@@ -67,7 +67,7 @@ def create_credential(ctx: Ctx, spec: CredentialSpec) -> CredentialRecord:
         version=1,
     )
     save_named(ctx, row, spec.name)
-    audit.record(ctx, "credential.create", target=_ref(row), kind=row.kind, summary=row.summary)
+    audit.record(ctx, "credential.create", target=ref(row), kind=row.kind, summary=row.summary)
     return _records(ctx, [row])[0]
 
 
@@ -75,8 +75,7 @@ def update_credential(
     ctx: Ctx, credential_id: str, spec: CredentialSpec, expected_version: int | None = None
 ) -> CredentialRecord:
     """Rename a credential, and replace its secret when one is given; its hosts are then connected anew."""
-    ctx.require("credential.edit")
-    row = _get(ctx, credential_id, lock=True)
+    row = find(ctx, Credential, credential_id, "credential.edit", lock=True)
     check_version(row, expected_version)
     if spec.kind != row.kind:
         raise InvalidInput("kind", N_("cannot be changed; make a new credential"))
@@ -91,16 +90,15 @@ def update_credential(
     row.updated_at = ctx.now
     row.version += 1
     save_named(ctx, row, spec.name)
-    audit.record(ctx, "credential.update", target=_ref(row), secret_replaced=replaced, summary=row.summary)
+    audit.record(ctx, "credential.update", target=ref(row), secret_replaced=replaced, summary=row.summary)
     return _records(ctx, [row])[0]
 
 
 def delete_credential(ctx: Ctx, credential_id: str) -> None:
     """Remove a credential that no host uses."""
-    ctx.require("credential.edit")
-    row = _get(ctx, credential_id, lock=True)
+    row = find(ctx, Credential, credential_id, "credential.edit", lock=True)
     query = sa.select(Host.name).where(Host.credential_id == row.id).order_by(Host.name_key)
-    hosts = ctx.session.scalars(query).all()
+    hosts = ctx.session.scalars(unrestricted(query)).all()
     if hosts:
         names = ", ".join(hosts[:SHOWN_HOSTS]) + (", …" if len(hosts) > SHOWN_HOSTS else "")
         raise Conflict(
@@ -111,7 +109,7 @@ def delete_credential(ctx: Ctx, credential_id: str) -> None:
             params={"count": len(hosts), "names": names},
         )
     ctx.session.delete(row)
-    audit.record(ctx, "credential.delete", target=_ref(row))
+    audit.record(ctx, "credential.delete", target=ref(row))
 
 
 def _given(spec: CredentialSpec) -> dict[str, str]:
@@ -130,21 +128,11 @@ def _given(spec: CredentialSpec) -> dict[str, str]:
     return fields
 
 
-def _get(ctx: Ctx, credential_id: str, *, lock: bool = False) -> Credential:
-    row = ctx.session.get(Credential, credential_id, with_for_update=lock or None)
-    if row is None:
-        raise NotFound(N_("There is no such credential."))
-    return row
-
-
-def _ref(row: Credential) -> Ref:
-    return Ref(kind=ObjectKind.CREDENTIAL, id=row.id, name=row.name)
-
-
 def _records(ctx: Ctx, rows: Sequence[Credential]) -> list[CredentialRecord]:
     wanted = [row.id for row in rows]
     used = sa.select(Host.credential_id, sa.func.count()).where(Host.credential_id.in_(wanted))
-    counts = {row[0]: row[1] for row in ctx.session.execute(used.group_by(Host.credential_id))}
+    used = visible(ctx, used.group_by(Host.credential_id), Host, "host.view")
+    counts = {row[0]: row[1] for row in ctx.session.execute(used)}
     return [
         CredentialRecord.model_validate(
             {

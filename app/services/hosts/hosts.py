@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
 
 import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
-from app.access.find import visible
+from app.access.find import find, look_up, ref, unrestricted, visible
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_free, check_version, save_named
 from app.core.errors import Conflict, InvalidInput, NotFound
@@ -133,7 +132,7 @@ def add_host(services: Services, actor: Actor, translate: Translate, spec: HostS
         host = _new_row(ctx, spec, probe)
         save_named(ctx, host, spec.name)
         _set_tags(ctx, host, spec.tags)
-        audit.record(ctx, "host.add", target=_ref(host), address=str(probe.endpoint), mode=host.mode)
+        audit.record(ctx, "host.add", target=ref(host), address=str(probe.endpoint), mode=host.mode)
         ctx.notify(HOSTS, TREE, host.id)
         return show_host(ctx, host.id)
 
@@ -142,7 +141,7 @@ def _check_place(ctx: Ctx, spec: HostSpec) -> None:
     """Refuse what needs no probe of the host: rights, name, datacenter."""
     ctx.require("host.add")
     check_free(ctx, Host, spec.name)
-    if spec.datacenter_id and ctx.session.get(Datacenter, spec.datacenter_id) is None:
+    if spec.datacenter_id and look_up(ctx, Datacenter, spec.datacenter_id) is None:
         raise InvalidInput("datacenter_id", N_("names no datacenter"))
 
 
@@ -174,9 +173,8 @@ def _new_row(ctx: Ctx, spec: HostSpec, probe: HostProbe) -> Host:
 
 def _first_datacenter(ctx: Ctx) -> str:
     """The oldest datacenter; one is made when there is none."""
-    first = ctx.session.scalar(
-        sa.select(Datacenter.id).order_by(Datacenter.created_at, Datacenter.id).limit(1)
-    )
+    query = sa.select(Datacenter.id).order_by(Datacenter.created_at, Datacenter.id).limit(1)
+    first = ctx.session.scalar(visible(ctx, query, Datacenter, "datacenter.view"))
     if first is not None:
         return first
     row = Datacenter(id=new_id(ObjectKind.DATACENTER), created_at=ctx.now, version=1)
@@ -189,19 +187,19 @@ def _machine(probe: HostProbe) -> str:
 
 
 def _same_machine(ctx: Ctx, uuid: str) -> Ref | None:
-    found = ctx.session.execute(sa.select(Host.id, Host.name).where(Host.libvirt_uuid == uuid)).one_or_none()
-    return Ref(kind=ObjectKind.HOST, id=found.id, name=found.name) if found else None
+    found = ctx.session.scalar(unrestricted(sa.select(Host).where(Host.libvirt_uuid == uuid)))
+    return ref(found) if found else None
 
 
 def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int | None = None) -> HostDetail:
     """Change a host. Another address or credential makes the engine connect anew."""
-    host = _get(ctx, host_id, "host.edit")
+    host = find(ctx, Host, host_id, "host.edit", lock=True)
     check_version(host, expected_version)
     fields = patch.model_fields_set
     if fields & WHERE_FIELDS:
         _move(ctx, host, patch)
     if patch.datacenter_id is not None:
-        if ctx.session.get(Datacenter, patch.datacenter_id) is None:
+        if look_up(ctx, Datacenter, patch.datacenter_id) is None:
             raise InvalidInput("datacenter_id", N_("names no datacenter"))
         host.datacenter_id = patch.datacenter_id
     if patch.mode is not None:
@@ -222,7 +220,7 @@ def update_host(ctx: Ctx, host_id: str, patch: HostPatch, expected_version: int 
     ctx.session.flush()
     if before != _allowed(host):
         changed |= {"allowed_before": before, "allowed": _allowed(host)}
-    audit.record(ctx, "host.update", target=_ref(host), fields=", ".join(sorted(fields)), **changed)
+    audit.record(ctx, "host.update", target=ref(host), fields=", ".join(sorted(fields)), **changed)
     ctx.notify(HOSTS, TREE, host.id)
     return show_host(ctx, host.id)
 
@@ -274,15 +272,15 @@ def _set_admin_state(ctx: Ctx, host: Host, wanted: AdminState | None) -> dict[st
         else:
             _set_connection(ctx, host, HostConnection.CONNECTING)
     kind, message = _ADMIN_EVENTS[wanted]
-    ref = _ref(host)
+    target = ref(host)
     record_event(
         ctx.session,
         ctx.services.hub,
         kind,
         message,
         {"name": host.name},
-        target=ref,
-        host=ref,
+        target=target,
+        host=target,
         actor=ctx.actor.name,
     )
     return {"admin_state_before": before.value, "admin_state": wanted.value}
@@ -295,11 +293,11 @@ def _set_connection(ctx: Ctx, host: Host, connection: HostConnection, reason: st
 
 def remove_host(ctx: Ctx, host_id: str) -> None:
     """Forget a host with its VMs, pools and networks; the host itself is not touched."""
-    host = _get(ctx, host_id, "host.remove")
+    host = find(ctx, Host, host_id, "host.remove", lock=True)
     active = sa.select(sa.func.count()).where(
         Task.host_id == host.id, Task.state.in_([state.value for state in ACTIVE_TASK_STATES])
     )
-    count = ctx.session.scalar(active) or 0
+    count = ctx.session.scalar(unrestricted(active)) or 0
     if count:
         raise Conflict(
             N_("The host has tasks that have not ended."),
@@ -311,13 +309,13 @@ def remove_host(ctx: Ctx, host_id: str) -> None:
     owned = sa.select(Vm.id).where(Vm.host_id == host.id)
     ctx.session.execute(sa.delete(Tag).where(sa.or_(Tag.object_id == host.id, Tag.object_id.in_(owned))))
     ctx.session.execute(sa.delete(Host).where(Host.id == host.id))
-    audit.record(ctx, "host.remove", target=_ref(host), address=host.address)
+    audit.record(ctx, "host.remove", target=ref(host), address=host.address)
     ctx.notify(HOSTS, TREE, host.id)
 
 
 def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     """Take the identity that the host shows now as its own. Raises Conflict when it is not the one shown."""
-    host = _get(ctx, host_id, "host.confirm")
+    host = find(ctx, Host, host_id, "host.confirm", lock=True)
     if spec.fingerprint not in (host.fingerprint_seen, host.fingerprint):
         raise Conflict(
             N_("The host shows another identity than the one that you confirm."),
@@ -333,14 +331,14 @@ def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     if host.admin_state != AdminState.DISABLED:
         _set_connection(ctx, host, HostConnection.CONNECTING)
     ctx.session.flush()
-    audit.record(ctx, "host.confirm", target=_ref(host), before=before, fingerprint=spec.fingerprint)
+    audit.record(ctx, "host.confirm", target=ref(host), before=before, fingerprint=spec.fingerprint)
     ctx.notify(HOSTS, host.id)
     return show_host(ctx, host.id)
 
 
 def reconnect(ctx: Ctx, host_id: str) -> HostDetail:
     """Have the engine make a new connection now. Raises Conflict for a disabled host."""
-    host = _get(ctx, host_id, "host.edit")
+    host = find(ctx, Host, host_id, "host.edit", lock=True)
     if host.admin_state == AdminState.DISABLED:
         raise Conflict(
             N_("The host is disabled."),
@@ -349,7 +347,7 @@ def reconnect(ctx: Ctx, host_id: str) -> HostDetail:
         )
     host.config_version += 1
     ctx.session.flush()
-    audit.record(ctx, "host.reconnect", target=_ref(host))
+    audit.record(ctx, "host.reconnect", target=ref(host))
     ctx.notify(HOSTS, host.id)
     return show_host(ctx, host.id)
 
@@ -358,17 +356,3 @@ def _set_tags(ctx: Ctx, host: Host, tags: Collection[str]) -> None:
     host.tags = list(dict.fromkeys(tags))
     ctx.session.execute(sa.delete(Tag).where(Tag.object_id == host.id))
     ctx.session.add_all(Tag(object_id=host.id, name=name) for name in host.tags)
-
-
-def _get(ctx: Ctx, host_id: str, privilege: str) -> Host:
-    ctx.require(privilege)
-    query: sa.Select[Any] = visible(ctx, sa.select(Host).where(Host.id == host_id), Host, "host.view")
-    host: Host | None = ctx.session.scalar(query.with_for_update())
-    if host is None:
-        raise NotFound(N_("There is no such host."))
-    ctx.require(privilege, host)
-    return host
-
-
-def _ref(host: Host) -> Ref:
-    return Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.access.context import Actor, Ctx, Services
+from app.access.find import look_up
 from app.access.host_secrets import secret_of
 from app.core.errors import InvalidInput
 from app.core.hosts.endpoints import (
@@ -102,7 +103,7 @@ def credential_for(ctx: Ctx, endpoint: Endpoint, credential_id: str | None) -> s
             N_("is needed to sign in to the host"),
             hint=N_("Make a credential first: an SSH key, or a TLS certificate."),
         )
-    credential = ctx.session.get(Credential, credential_id)
+    credential = look_up(ctx, Credential, credential_id)
     if credential is None:
         raise InvalidInput("credential_id", N_("names no credential"))
     if credential.kind not in kinds:

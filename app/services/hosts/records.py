@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import defer
 
 from app.access.context import Ctx
+from app.access.find import known, visible
 from app.core.hosts.observations import Check
 from app.core.hosts.records import CheckRecord, HostDetail, HostRecord
 from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport, Verdict
@@ -48,8 +49,6 @@ _COPIED = (
     "cpu_model",
     "cpus",
     "memory_bytes",
-    "vm_count",
-    "vm_running",
     "tags",
 )
 _FACTS = (
@@ -83,7 +82,10 @@ def records_of(ctx: Ctx, rows: Sequence[tuple[Host, str]]) -> list[HostRecord]:
 
 
 def _common(ctx: Ctx, host: Host, datacenter: str) -> dict[str, Any]:
+    sees_vms = ctx.can("vm.view", host)
     return {name: getattr(host, name) for name in _COPIED} | {
+        "vm_count": host.vm_count if sees_vms else 0,
+        "vm_running": host.vm_running if sees_vms else 0,
         "datacenter_name": datacenter,
         "transport": Transport(host.transport),
         "mode": HostMode(host.mode),
@@ -103,8 +105,8 @@ def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
     promised = sa.select(
         sa.func.coalesce(sa.func.sum(Vm.vcpus), 0), sa.func.coalesce(sa.func.sum(Vm.memory_bytes), 0)
     ).where(Vm.host_id == host.id, Vm.state.in_(_PROMISED))
-    vcpus, memory = ctx.session.execute(promised).one()
-    credential = ctx.session.get(Credential, host.credential_id) if host.credential_id else None
+    vcpus, memory = ctx.session.execute(visible(ctx, promised, Vm, "vm.view")).one()
+    credential = known(ctx, Credential, host.credential_id) if host.credential_id else None
     facts = host.facts or {}
     return HostDetail(
         **_common(ctx, host, datacenter),

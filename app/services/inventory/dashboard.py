@@ -6,10 +6,9 @@ from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import visible, visible_part
 from app.core.hosts.specs import status_filters
 from app.core.hosts.states import HOST_STATUS_TITLES, AdminState, HostStatus, Verdict, status_of
 from app.core.inventory.records import Attention, Meter, Overview
@@ -51,9 +50,10 @@ def overview(ctx: Ctx) -> Overview:
     ctx.require("host.view")
     ctx.require("vm.view")
     host = _host_sums(ctx)
-    states = _by_state(ctx, Vm.state, "vm.view")
+    states = _by_state(ctx)
     pool = _storage(ctx)
-    stale = sa.select(sa.func.coalesce(sa.func.sum(Host.vm_count), 0)).where(stale_hosts(ctx))
+    stale = sa.select(sa.func.coalesce(sa.func.sum(visible_part(ctx, Host.vm_count, "vm.view")), 0))
+    stale = stale.where(stale_hosts(ctx))
     doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
     duplicates = ctx.session.scalar(visible(ctx, doubled, Vm, "vm.view")) or 0
     return Overview(
@@ -72,9 +72,9 @@ def overview(ctx: Ctx) -> Overview:
     )
 
 
-def _by_state(ctx: Ctx, state: InstrumentedAttribute[str], privilege: str) -> dict[str, int]:
-    counts = visible(ctx, sa.select(state, sa.func.count()).group_by(state), XXX, privilege)
-    return dict(ctx.session.execute(counts).all())
+def _by_state(ctx: Ctx) -> dict[str, int]:
+    counted = visible(ctx, sa.select(Vm.state, sa.func.count()).group_by(Vm.state), Vm, "vm.view")
+    return dict(ctx.session.execute(counted).all())
 
 
 def _by_status(ctx: Ctx) -> dict[str, int]:

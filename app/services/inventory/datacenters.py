@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref, visible
+from app.access.find import find, ref, unrestricted, visible, visible_part
 from app.access.paging import Order, contains, page
 from app.access.unique_names import check_version, save_named
 from app.core.errors import Conflict
@@ -62,7 +62,8 @@ def update_datacenter(
 def delete_datacenter(ctx: Ctx, datacenter_id: str) -> None:
     """Remove a datacenter that has no hosts."""
     row = find(ctx, Datacenter, datacenter_id, "datacenter.edit", lock=True)
-    hosts = ctx.session.scalar(sa.select(sa.func.count()).where(Host.datacenter_id == row.id)) or 0
+    counted = sa.select(sa.func.count()).where(Host.datacenter_id == row.id)
+    hosts = ctx.session.scalar(unrestricted(counted)) or 0
     if hosts:
         raise Conflict(
             N_("The datacenter is not empty."),
@@ -84,8 +85,11 @@ def _changed(ctx: Ctx, row: Datacenter, action: str) -> DatacenterRecord:
 
 def _records(ctx: Ctx, rows: Sequence[Datacenter]) -> list[DatacenterRecord]:
     wanted = [row.id for row in rows]
-    hosts = sa.select(Host.datacenter_id, sa.func.count(), sa.func.sum(Host.vm_count))
-    query = hosts.where(Host.datacenter_id.in_(wanted)).group_by(Host.datacenter_id)
+    hosts = sa.select(
+        Host.datacenter_id, sa.func.count(), sa.func.sum(visible_part(ctx, Host.vm_count, "vm.view"))
+    )
+    hosts = hosts.where(Host.datacenter_id.in_(wanted)).group_by(Host.datacenter_id)
+    query = visible(ctx, hosts, Host, "host.view")
     counts = {each: (number, vms) for each, number, vms in ctx.session.execute(query)}
     return [
         DatacenterRecord(

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import look_up, visible, visible_part
 from app.core.errors import InvalidInput, NotFound
 from app.core.hosts.states import status_of
 from app.core.ids import kind_of
@@ -69,12 +69,13 @@ def path_to(ctx: Ctx, object_id: str) -> list[TreeNode]:
     model: type[Vm] | type[Pool] | type[Network] | None = _MODELS.get(kind) if kind else None
     host_id: str | None = object_id if kind is ObjectKind.HOST else None
     if model is not None:
-        host_id = ctx.session.scalar(sa.select(model.host_id).where(model.id == object_id))
-    datacenter = ctx.session.scalar(sa.select(Host.datacenter_id).where(Host.id == host_id))
-    if host_id is None or datacenter is None:
+        leaf = look_up(ctx, model, object_id)
+        host_id = None if leaf is None else leaf.host_id
+    host = None if host_id is None else look_up(ctx, Host, host_id)
+    if host_id is None or host is None:
         return _none(ctx)
-    path = [node for node in _datacenters(ctx, "hosts") if node.id == datacenter]
-    path += _hosts(ctx, "hosts", datacenter, only=host_id)
+    path = [node for node in _datacenters(ctx, "hosts") if node.id == host.datacenter_id]
+    path += _hosts(ctx, "hosts", host.datacenter_id, only=host_id)
     if model is Vm:
         path += _vms(ctx, Vm.id == object_id)
     elif model is not None:
@@ -89,17 +90,17 @@ def _none(ctx: Ctx) -> list[TreeNode]:
 
 def _datacenters(ctx: Ctx, view: str) -> list[TreeNode]:
     if view in ("hosts", "vms"):
-        count = sa.func.coalesce(sa.func.sum(Host.vm_count), 0)
+        count = sa.func.coalesce(sa.func.sum(visible_part(ctx, Host.vm_count, "vm.view")), 0)
         query = sa.select(Datacenter.id, Datacenter.name, count, sa.func.count(Host.id))
         query = query.outerjoin(Host, Host.datacenter_id == Datacenter.id)
     else:
         leaf = _LEAF[view]
-        query = sa.select(
-            Datacenter.id, Datacenter.name, sa.func.count(leaf.id), sa.func.count(sa.distinct(Host.id))
-        )
-        query = query.outerjoin(Host, Host.datacenter_id == Datacenter.id).outerjoin(
-            leaf, leaf.host_id == Host.id
-        )
+        counted = sa.select(leaf.host_id, sa.func.count().label("leaves")).group_by(leaf.host_id)
+        counts = visible(ctx, counted, leaf, _PRIVILEGE[view]).subquery()
+        total = sa.func.coalesce(sa.func.sum(counts.c.leaves), 0)
+        query = sa.select(Datacenter.id, Datacenter.name, total, sa.func.count(Host.id))
+        query = query.outerjoin(Host, Host.datacenter_id == Datacenter.id)
+        query = query.outerjoin(counts, counts.c.host_id == Host.id)
     query = query.group_by(Datacenter.id, Datacenter.name, Datacenter.name_key).order_by(Datacenter.name_key)
     return [
         _node(ObjectKind.DATACENTER, row[0], row[1], count=int(row[2]), children=row[3] > 0)
@@ -108,10 +109,11 @@ def _datacenters(ctx: Ctx, view: str) -> list[TreeNode]:
 
 
 def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> list[TreeNode]:
-    count: Any = Host.vm_count
+    count: Any = visible_part(ctx, Host.vm_count, "vm.view")
     if view in ("storage", "networks"):
         leaf = _LEAF[view]
-        count = sa.select(sa.func.count(leaf.id)).where(leaf.host_id == Host.id).scalar_subquery()
+        counted = sa.select(sa.func.count(leaf.id)).where(leaf.host_id == Host.id)
+        count = visible(ctx, counted, leaf, _PRIVILEGE[view]).scalar_subquery()
     query = sa.select(Host.id, Host.name, Host.connection, Host.observed_at, count, Host.admin_state)
     query = query.where(Host.datacenter_id == datacenter_id).order_by(Host.name_key, Host.id).limit(MOST)
     if only is not None:
@@ -133,7 +135,7 @@ def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> 
 def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
     if view in ("hosts", "vms"):
         return _vms(ctx, Vm.host_id == host_id)
-    leaf: Any = _LEAF[view]
+    leaf: type[Vm] | type[Pool] | type[Network] = _LEAF[view]
     kind = ObjectKind.POOL if view == "storage" else ObjectKind.NETWORK
     state = Pool.state if view == "storage" else sa.case((Network.active, "running"), else_="inactive")
     query = sa.select(leaf.id, leaf.name, state, Host.connection, Host.observed_at)
@@ -141,7 +143,7 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
     query = query.order_by(leaf.name, leaf.id).limit(MOST)
     return [
         _node(kind, row[0], row[1], state=row[2], stale=is_stale(ctx, row[3], row[4]))
-        for row in ctx.session.execute(visible(ctx, query, XXX, _PRIVILEGE[view]))
+        for row in ctx.session.execute(visible(ctx, query, leaf, _PRIVILEGE[view]))
     ]
 
 

@@ -40,13 +40,13 @@ _KINDS = {
 
 def list_versions(ctx: Ctx, kind: ObjectKind, object_id: str) -> VersionList:
     """Versions of the lasting definition, the latest first. Raises NotFound."""
-    _find(ctx, kind, object_id)
+    find(ctx, _KINDS[kind].model, object_id, _KINDS[kind].view)
     return versions_of(ctx, object_id)
 
 
 def show_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> str:
     """The XML of a version; 0 is the present one. Raises NotFound."""
-    found = _find(ctx, kind, object_id)
+    found = find(ctx, _KINDS[kind].model, object_id, _KINDS[kind].view)
     return saved_version(ctx, object_id, number).xml if number else found.xml or ""
 
 
@@ -91,8 +91,3 @@ def saved_version(ctx: Ctx, object_id: str, number: int) -> History:
     if row is None or row.object_id != object_id:
         raise NotFound(N_("There is no such version."))
     return row
-
-
-def _find(ctx: Ctx, kind: ObjectKind, object_id: str) -> Pool | Network:
-    how = _KINDS[kind]
-    return find(ctx, how.model, object_id, how.view)

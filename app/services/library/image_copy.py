@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import ConfigDict
 
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, known, ref, unrestricted
 from app.core.errors import Conflict
 from app.core.hosts.states import HostConnection
 from app.core.library.images import ImageCopySpec, ImageFetch
@@ -61,7 +61,7 @@ class CopyImage(ImageOperation[CopyImageParameters]):
 
     def check(self, ctx: Ctx, parameters: CopyImageParameters) -> Plan:
         """Raises Conflict (image_there, host_not_connected…)."""
-        image = ctx.session.get_one(Image, parameters.target_id)
+        image = known(ctx, Image, parameters.target_id)
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         if not ctx.begins:
@@ -96,7 +96,7 @@ def _refuse_there(ctx: Ctx, image: Image, host: Host) -> None:
 def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
     """How an image comes into a pool of a host that has it not. Raises Conflict (image_nowhere, pool_full…)."""
     query = sa.select(ImageCopy, Host).join(Host, Host.id == ImageCopy.host_id)
-    rows = ctx.session.execute(query.where(ImageCopy.image_id == image.id))
+    rows = ctx.session.execute(unrestricted(query.where(ImageCopy.image_id == image.id)))
     usable = [(copy, host) for copy, host in rows if HostConnection(host.connection).is_usable]
     if image.state != READY or not usable or image.size_bytes is None or image.sha256 is None:
         raise Conflict(
@@ -108,7 +108,7 @@ def fetch_to(ctx: Ctx, image: Image, pool: Pool) -> ImageFetch:
     copy, source = usable[0]
     name = copy.volume_name
     taken = sa.select(Volume.id).where(Volume.pool_id == pool.id, Volume.name == name)
-    if ctx.session.scalar(taken) is not None:
+    if ctx.session.scalar(unrestricted(taken)) is not None:
         name = f"{image.id}-{name}"[:200]
     refuse_narrow(ctx, pool, image.size_bytes)
     return ImageFetch(

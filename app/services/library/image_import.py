@@ -8,7 +8,7 @@ from functools import partial
 from pydantic import TypeAdapter, ValidationError
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import known, ref
 from app.core.errors import Conflict, InvalidInput
 from app.core.library.images import ImageImport
 from app.core.library.import_sources import Source, SourceRefused, read_source
@@ -59,7 +59,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_workable(ctx, host)
         refuse_taken(ctx, pool, parameters.name)
-        image = ctx.session.get_one(Image, parameters.target_id)
+        image = known(ctx, Image, parameters.target_id)
         locks = Locks(holds=locks_of(ctx.session, pool, parameters.name), reads={pool.id})
         return Plan(ref(image), ref(host), locks)
 

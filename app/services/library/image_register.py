@@ -7,7 +7,7 @@ import hashlib
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref, visible
+from app.access.find import known, ref, unrestricted, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.library.images import ImageSpec
 from app.core.messages import N_
@@ -55,11 +55,11 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
         locks = locks_of(ctx.session, pool, parameters.name)
         require_free(ctx, *locks)
         query = sa.select(Volume).where(Volume.pool_id == pool.id, Volume.name == parameters.name)
-        if volume := ctx.session.scalar(query):
+        if volume := ctx.session.scalar(unrestricted(query)):
             refuse_seed(ctx, volume)
             _refuse_used(ctx, volume)
             require_usable(ctx, volume, host.id)
-        image = ctx.session.get_one(Image, parameters.target_id)
+        image = known(ctx, Image, parameters.target_id)
         return Plan(ref(image), ref(host), Locks(holds=locks))
 
     def run(self, context: TaskContext, parameters: RegisterImageParameters) -> Outcome:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref, visible
+from app.access.find import find, ref, unrestricted, visible
 from app.access.paging import Order, mentions, page
 from app.access.unique_names import check_version, save_named
 from app.core.errors import InvalidInput
@@ -106,7 +106,7 @@ def forget_image(ctx: Ctx, image_id: str) -> None:
     image = find(ctx, Image, image_id, "image.edit", lock=True)
     at_work = sa.select(TaskLock.name).join(Task, Task.id == TaskLock.task_id)
     at_work = at_work.where(Task.target_id == image.id, Task.state.in_(tasks.ACTIVE))
-    require_free(ctx, image.id, *ctx.session.scalars(at_work))
+    require_free(ctx, image.id, *ctx.session.scalars(unrestricted(at_work)))
     ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
     ctx.session.delete(image)
     audit.record(ctx, "image.forget", target=ref(image))
@@ -160,7 +160,7 @@ def _abandoned(ctx: Ctx, found: Sequence[Image]) -> set[str]:
     if not waiting:
         return waiting
     query = sa.select(Task.target_id).where(Task.target_id.in_(waiting), Task.state.in_(tasks.ACTIVE))
-    return waiting - set(ctx.session.scalars(query))
+    return waiting - set(ctx.session.scalars(unrestricted(query)))
 
 
 def _record(image: Image, places: Sequence[ImagePlace], abandoned: bool) -> ImageRecord:

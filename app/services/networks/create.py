@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.access import audit, look_alikes
 from app.access.context import Ctx
-from app.access.find import find, ref, visible
+from app.access.find import find, known, look_up, ref, unrestricted, visible
 from app.core.errors import Conflict, HostError, InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -67,7 +67,7 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
 
     def check(self, ctx: Ctx, parameters: CreateNetworkParameters) -> Plan:
         """Name, bridge and subnets must be free on the host. Raises Conflict, InvalidInput naming the field."""
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         require_workable(ctx, host)
         _check_name(ctx, host, parameters.plan.name)
         check_place(ctx, host, parameters.plan)
@@ -107,7 +107,7 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
 def create_network(ctx: Ctx, spec: NetworkSpec) -> TaskRecord:
     """Ask for a new network. Raises InvalidInput naming the field, Conflict (name_taken, …), Busy."""
     ctx.require("network.edit")
-    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
+    host = look_up(ctx, Host, spec.host_id)
     if host is None:
         raise InvalidInput("host_id", N_("names no host that you can see"))
     plan = NetworkPlan.model_validate(spec.model_dump(include=set(NetworkPlan.model_fields)))
@@ -144,7 +144,7 @@ def free_subnet(ctx: Ctx) -> str:
     ctx.require("network.edit")
     taken = {
         ipaddress.ip_interface(cidr).network
-        for addresses in ctx.session.scalars(sa.select(Network.addresses))
+        for addresses in ctx.session.scalars(unrestricted(sa.select(Network.addresses)))
         for cidr in addresses
         if network_of(cidr) is not None and ":" not in cidr
     }
@@ -178,7 +178,7 @@ def _name_lock(host_id: str, name: str) -> str:
 
 def _check_name(ctx: Ctx, host: Host, name: str) -> None:
     query = sa.select(Network.id).where(Network.host_id == host.id, Network.name == name)
-    if ctx.session.scalar(query):
+    if ctx.session.scalar(unrestricted(query)):
         raise Conflict(
             N_("The name is taken."),
             why=N_("Host %(host)s has a network “%(name)s” already."),
@@ -191,17 +191,16 @@ def _check_name(ctx: Ctx, host: Host, name: str) -> None:
 def check_place(ctx: Ctx, host: Host, plan: NetworkPlan, but: str = "") -> None:
     """The other networks of the host, and those that tasks are creating there, leave room for it. Raises InvalidInput."""
     query = sa.select(Network.name, Network.bridge, Network.addresses, Network.forward_mode)
-    others = list(ctx.session.execute(query.where(Network.host_id == host.id, Network.id != but)))
+    query = query.where(Network.host_id == host.id, Network.id != but)
+    others = list(ctx.session.execute(unrestricted(query)))
+    asked = sa.select(Task.params).where(
+        Task.kind == CreateNetwork.kind,
+        Task.state.in_(_ACTIVE),
+        Task.host_id == host.id,
+        Task.id != (ctx.task_id or ""),
+    )
     waiting = [
-        NetworkPlan.model_validate(params["plan"])
-        for params in ctx.session.scalars(
-            sa.select(Task.params).where(
-                Task.kind == CreateNetwork.kind,
-                Task.state.in_(_ACTIVE),
-                Task.host_id == host.id,
-                Task.id != (ctx.task_id or ""),
-            )
-        )
+        NetworkPlan.model_validate(params["plan"]) for params in ctx.session.scalars(unrestricted(asked))
     ]
     if plan.mode in OWN_BRIDGE and plan.bridge is not None:
         taken = {each.bridge: each.name for each in others} | {each.bridge: each.name for each in waiting}

@@ -85,7 +85,7 @@ def list_places(ctx: Ctx, asked: PlacesQuery) -> Page[NetworkPlace]:
         query = query.where(Network.active.is_(False))
     if asked.q:
         query = query.where(mentions((Host.name,), asked.q))
-    query = visible(ctx, query, Network, "network.view")
+    query = visible(ctx, query, Host, "network.view")
     return page(ctx, query, asked, PLACES, lambda rows: [_place(ctx, most, *row) for row in rows])
 
 
@@ -102,7 +102,8 @@ def majority_of(ctx: Ctx, name: str) -> Majority:
 
 def _records(ctx: Ctx, rows: Sequence[tuple[Any, ...]]) -> list[NetworkNameRecord]:
     most = _majorities(ctx, [row[0] for row in rows])
-    hosts = ctx.session.scalar(sa.select(sa.func.count()).select_from(Host)) or 0
+    counted = sa.select(sa.func.count()).select_from(Host)
+    hosts = ctx.session.scalar(visible(ctx, counted, Host, "host.view")) or 0
     found = []
     for name, count, active in rows:
         usual = most[name]

@@ -51,7 +51,7 @@ def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[Dupl
     users: dict[str, dict[str, MacUser]] = defaultdict(dict)
     query = sa.select(cards.c.mac, Vm.id, Vm.name, Host.id, Host.name).join(Vm, Vm.id == cards.c.vm_id)
     query = query.join(Host, Host.id == Vm.host_id).where(cards.c.mac.in_(macs)).order_by(Vm.name_key, Vm.id)
-    for mac, vm_id, vm, host_id, host in ctx.session.execute(query):
+    for mac, vm_id, vm, host_id, host in ctx.session.execute(visible(ctx, query, Vm, "vm.view")):
         users[mac][vm_id] = MacUser(
             vm=Ref(kind=ObjectKind.VM, id=vm_id, name=vm),
             host=Ref(kind=ObjectKind.HOST, id=host_id, name=host),

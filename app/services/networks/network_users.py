@@ -52,6 +52,7 @@ def counts_of(ctx: Ctx, networks: Sequence[Network]) -> dict[str, int]:
         plug, sa.and_(plug.c.host_id == Network.host_id, sa.or_(named, bridged))
     )
     query = query.where(Network.id.in_([each.id for each in networks])).group_by(Network.id)
+    query = visible(ctx, query, Network, "network.view")
     return {row[0]: row[1] for row in ctx.session.execute(query)}
 
 

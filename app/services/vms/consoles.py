@@ -15,16 +15,15 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
-from app.access.find import visible
+from app.access.find import find, known, ref
 from app.access.host_connections import connected_host
 from app.access.sign_in.login_limits import digest, new_secret
-from app.core.errors import Conflict, NotAllowed, NotFound, VigieError
+from app.core.errors import Conflict, NotAllowed, VigieError
 from app.core.hosts.refusals import HOST_OBSERVED
 from app.core.hosts.states import HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref
 from app.core.vms.consoles import ConsoleKind, ConsoleList, ConsoleRecord, ConsoleSpec, ConsoleTicket
 from app.core.vms.states import VmState
 from app.db import models
@@ -55,7 +54,8 @@ def open_console(ctx: Ctx, vm_id: str, spec: ConsoleSpec, origin: str | None, ur
 
     Raises NotFound, Conflict (vm_not_running, host_observed, host_not_connected, too_many_consoles).
     """
-    vm, host = _find(ctx, vm_id)
+    vm = find(ctx, Vm, vm_id, "vm.console")
+    host = known(ctx, Host, vm.host_id)
     _require_openable(ctx, vm, host, view_only=spec.view_only)
     _require_room(ctx)
     secret = new_secret()
@@ -72,7 +72,7 @@ def open_console(ctx: Ctx, vm_id: str, spec: ConsoleSpec, origin: str | None, ur
         expires_at=ctx.now + timedelta(seconds=TICKET_S),
     )
     ctx.session.add(ticket)
-    audit.record(ctx, "vm.console", target=_ref(vm), kind=spec.kind, view_only=spec.view_only)
+    audit.record(ctx, "vm.console", target=ref(vm), kind=spec.kind, view_only=spec.view_only)
     return ConsoleTicket(
         ticket=secret, url=url, kind=spec.kind, view_only=spec.view_only, expires_at=ticket.expires_at
     )
@@ -83,7 +83,8 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
 
     Raises NotFound, Conflict (vm_not_running, host_not_connected, host_observed, no_display, spice_out_of_reach).
     """
-    vm, host = _find(ctx, vm_id)
+    vm = find(ctx, Vm, vm_id, "vm.console")
+    host = known(ctx, Host, vm.host_id)
     _require_openable(ctx, vm, host, view_only=False)
     parsed = ctx.session.scalar(
         sa.select(models.VmDefinition.parsed).where(models.VmDefinition.vm_id == vm.id)
@@ -111,8 +112,7 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
 
 def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
     """Who has the VM's consoles open. Raises NotFound."""
-    if ctx.session.scalar(visible(ctx, sa.select(Vm.id).where(Vm.id == vm_id), Vm, "vm.view")) is None:
-        raise NotFound(N_("There is no such VM."))
+    find(ctx, Vm, vm_id, "vm.view")
     query = sa.select(models.Console).where(models.Console.vm_id == vm_id).order_by(models.Console.opened_at)
     return ConsoleList(items=tuple(_record(row) for row in ctx.session.scalars(query)))
 
@@ -120,20 +120,21 @@ def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
 def redeem(services: Services, actor: Actor, secret: str, origin: str | None) -> Grant:
     """Use a ticket up. Raises NotAllowed (ticket_invalid) for one that is unknown, used, too old or another's."""
     with services.database.begin() as session:
-        known = session.get(models.ConsoleTicket, digest(secret), with_for_update=True)
-        if known is None:
+        ticket = session.get(models.ConsoleTicket, digest(secret), with_for_update=True)
+        if ticket is None:
             raise _invalid()
-        session.delete(known)
-    given_to = (known.user_id, known.login_id, known.token_id, known.origin)
+        session.delete(ticket)
+    given_to = (ticket.user_id, ticket.login_id, ticket.token_id, ticket.origin)
     is_theirs = given_to == (actor.user_id, actor.login_id, actor.token_id, origin)
     with services.database.read() as session:
         ctx = Ctx(services, session, actor)
-        if is_theirs and ctx.now < known.expires_at:
-            vm, host = _find(ctx, known.vm_id)
-            _require_openable(ctx, vm, host, view_only=known.view_only)
-            return _grant(actor, vm, known)
+        if is_theirs and ctx.now < ticket.expires_at:
+            vm = find(ctx, Vm, ticket.vm_id, "vm.console")
+            host = known(ctx, Host, vm.host_id)
+            _require_openable(ctx, vm, host, view_only=ticket.view_only)
+            return _grant(actor, vm, ticket)
     refused = _invalid()
-    audit.record_refusal(services, actor, "vm.console", refused, known.vm_id)
+    audit.record_refusal(services, actor, "vm.console", refused, ticket.vm_id)
     raise refused
 
 
@@ -190,7 +191,8 @@ def still_allowed(services: Services, actor: Actor, grant: Grant) -> None:
     """
     with services.database.read() as session:
         ctx = Ctx(services, session, actor)
-        vm, host = _find(ctx, grant.vm_id)
+        vm = find(ctx, Vm, grant.vm_id, "vm.console")
+        host = known(ctx, Host, vm.host_id)
         if host.mode == HostMode.OBSERVE and not grant.view_only:
             raise _observed(ctx)
         if vm.host_id != grant.host_id:
@@ -209,16 +211,6 @@ def remove_orphaned(services: Services) -> None:
     with services.database.begin() as session:
         session.execute(sa.delete(console).where(console.replica_id.not_in(served)))
         session.execute(sa.delete(ticket).where(ticket.expires_at < datetime.now(UTC)))
-
-
-def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host]:
-    ctx.require("vm.console")
-    query = sa.select(Vm, Host).join(Host, Host.id == Vm.host_id).where(Vm.id == vm_id)
-    row = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).one_or_none()
-    if row is None:
-        raise NotFound(N_("There is no such VM."))
-    ctx.require("vm.console", row[0])
-    return row[0], row[1]
 
 
 def _require_openable(ctx: Ctx, vm: Vm, host: Host, *, view_only: bool) -> None:
@@ -289,7 +281,3 @@ def _record(row: models.Console) -> ConsoleRecord:
         remote=row.remote,
         opened_at=row.opened_at,
     )
-
-
-def _ref(vm: Vm) -> Ref:
-    return Ref(kind=ObjectKind.VM, id=vm.id, name=vm.name)

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
@@ -192,9 +193,8 @@ def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord
         by_name = [sa.and_(Pool.name == pool, Volume.name == name) for pool, name in named]
         columns = (Volume.path, Pool.name, Volume.name, Volume.capacity_bytes, Volume.allocation_bytes)
         query = sa.select(*columns).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == vm.host_id)
-        for path, pool, name, *sizes in ctx.session.execute(
-            query.where(sa.or_(Volume.path.in_(paths), *by_name))
-        ):
+        query = visible(ctx, query.where(sa.or_(Volume.path.in_(paths), *by_name)), Volume, "pool.view")
+        for path, pool, name, *sizes in ctx.session.execute(query):
             found[path] = found[f"{pool}/{name}"] = (sizes[0], sizes[1])
     return [_sized(each, found.get(_volume_of(each))) for each in disks]
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
-from app.access.find import ref, visible
+from app.access.find import known, look_up, ref, unrestricted
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -52,7 +52,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
 
     def check(self, ctx: Ctx, parameters: CreateNwfilterParameters) -> Plan:
         """The name must be free on the host, and what it refers to be there. Raises Conflict, InvalidInput."""
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         require_workable(ctx, host)
         _check_name(ctx, host, parameters.plan.name)
         check_references(ctx.session, host.id, parameters.plan)
@@ -84,7 +84,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
 def create_filter(ctx: Ctx, spec: FilterSpec) -> TaskRecord:
     """Ask for a new traffic filter. Raises InvalidInput naming the field, Conflict, Busy."""
     ctx.require("network.edit")
-    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
+    host = look_up(ctx, Host, spec.host_id)
     if host is None:
         raise InvalidInput("host_id", N_("names no host that you can see"))
     parameters = CreateNwfilterParameters(
@@ -126,7 +126,8 @@ def _name_lock(host_id: str, name: str) -> str:
 
 
 def _check_name(ctx: Ctx, host: Host, name: str) -> None:
-    if ctx.session.scalar(sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == name)):
+    taken = sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == name)
+    if ctx.session.scalar(unrestricted(taken)):
         raise Conflict(
             N_("The name is taken."),
             why=N_("Host %(host)s has a traffic filter “%(name)s” already."),

@@ -7,7 +7,7 @@ import hashlib
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find, visible
+from app.access.find import find, known, visible
 from app.access.paging import Order, mentions, page
 from app.core.kinds import ObjectKind
 from app.core.networks.nwfilters import (
@@ -44,7 +44,7 @@ def list_filters(ctx: Ctx, asked: FilterQuery) -> Page[FilterRecord]:
 def show_filter(ctx: Ctx, filter_id: str) -> FilterDetail:
     """One traffic filter with its rules and users. Raises NotFound."""
     found = find(ctx, Filter, filter_id, "network.view")
-    host = ctx.session.get_one(Host, found.host_id)
+    host = known(ctx, Host, found.host_id)
     plan, kept = read_plan(found.xml)
     return FilterDetail(
         **_record(ctx, found, host).model_dump(),

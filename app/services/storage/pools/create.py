@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.access.find import ref, visible
+from app.access.find import known, look_up, ref, unrestricted
 from app.core.casefold import fold
 from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.ids import new_id
@@ -54,7 +54,7 @@ class CreatePool(Operation[CreatePoolParameters]):
 
     def check(self, ctx: Ctx, parameters: CreatePoolParameters) -> Plan:
         """Name and path must be free on the host. Raises Conflict (name_taken), InvalidInput (target_path)."""
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         spec = parameters.spec
         require_workable(ctx, host)
         _check_place(ctx, host, spec)
@@ -92,7 +92,7 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
     """Have a pool defined, and started if that is asked. Raises InvalidInput, Conflict (name_taken), Busy."""
     ctx.require("pool.edit")
     spec = checked(spec, ctx.services.settings.pool_roots)
-    host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == spec.host_id), Host, "host.view"))
+    host = look_up(ctx, Host, spec.host_id)
     if host is None:
         raise InvalidInput("host_id", N_("names no host"))
     secret = None
@@ -111,7 +111,7 @@ def create_pool(ctx: Ctx, spec: PoolSpec) -> TaskRecord:
 
 
 def _check_place(ctx: Ctx, host: Host, spec: PoolSpec) -> None:
-    for pool in ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id)):
+    for pool in ctx.session.scalars(unrestricted(sa.select(Pool).where(Pool.host_id == host.id))):
         if pool.name == spec.name:
             raise Conflict(
                 N_("The name is taken."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, unrestricted
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
@@ -87,7 +87,8 @@ class DeletePool(PoolOperation[PoolParameters]):
     def check(self, ctx: Ctx, parameters: PoolParameters) -> Plan:
         """Nobody may use its volumes on this host. Raises Conflict (pool_in_use) naming who does."""
         plan = super().check(ctx, parameters)
-        held = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == plan.target.id)))
+        query = sa.select(Volume).where(Volume.pool_id == plan.target.id)
+        held = list(ctx.session.scalars(unrestricted(query)))
         own = {volume.id for volume in held}
         found = users_of(ctx, held, host_id=plan.host.id)  # on other hosts that share it nothing changes
         users = {user.name for each in found.values() for user in each if user.id not in own}

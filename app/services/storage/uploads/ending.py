@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Ctx, Services
-from app.core.kinds import ObjectKind
+from app.access.find import known, ref
 from app.core.messages import N_
-from app.core.records import Ref
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Pool, Task, Upload
 from app.services.storage.uploads.claims import is_claimed, lock_upload, no_such_upload
-from app.services.storage.uploads.uploads import UploadVolume, find_upload
+from app.services.storage.uploads.uploads import find_upload
 from app.tasks import queue
 
 GIVEN_UP_OFF = N_(
@@ -33,15 +32,13 @@ def give_up(ctx: Ctx, upload_id: str) -> None:
     upload = lock_upload(ctx.session, upload_id)
     if upload is None:
         raise no_such_upload(ctx.translate)
+    task = known(ctx, Task, upload_id)
     if is_claimed(upload):
-        task = ctx.session.get_one(Task, upload_id)
         task.state = TaskState.CANCELLING.value
         queue.tell(ctx.session, ctx.services.hub, task)
     else:
         _end_given_up(ctx.session, ctx.services, upload, pool, host)
-    audit.record(
-        ctx, "upload.give_up", target=Ref(kind=ObjectKind.TASK, id=upload_id, name=UploadVolume.kind)
-    )
+    audit.record(ctx, "upload.give_up", target=ref(task))
 
 
 def end_abandoned(services: Services) -> None:

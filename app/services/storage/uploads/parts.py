@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.access.context import Actor, Ctx, Services
+from app.access.find import known
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, InvalidInput
 from app.core.messages import N_
@@ -100,7 +101,7 @@ def _refuse(services: Services, claim: PartClaim, refused: Conflict) -> None:
 
 
 def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:
-    require_workable(ctx, ctx.session.get_one(Host, ctx.session.get_one(Pool, upload.pool_id).host_id))
+    require_workable(ctx, known(ctx, Host, known(ctx, Pool, upload.pool_id).host_id))
     if offset != upload.offset_bytes:
         raise _wrong_offset(ctx, upload)
     if not part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref, visible
+from app.access.find import find, known, ref, visible
 from app.core.messages import N_
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.tasks.states import TaskState
@@ -44,8 +44,8 @@ class UploadVolume(Operation[UploadVolumeParameters]):
 
     def check(self, ctx: Ctx, parameters: UploadVolumeParameters) -> Plan:
         """The name must be free in the pool, and the file fit in. Raises Conflict (volume_exists, pool_full)."""
-        pool = ctx.session.get_one(Pool, parameters.target_id)
-        host = ctx.session.get_one(Host, pool.host_id)
+        pool = known(ctx, Pool, parameters.target_id)
+        host = known(ctx, Host, pool.host_id)
         require_workable(ctx, host)
         refuse_taken(ctx, pool, parameters.name)
         refuse_narrow(ctx, pool, parameters.size_bytes)
@@ -100,13 +100,11 @@ def list_uploads(ctx: Ctx, pool_id: str) -> UploadList:
 
 def find_upload(ctx: Ctx, upload_id: str) -> tuple[Upload, Pool, Host]:
     """An upload of whoever asks, its pool and its host. Raises NotFound."""
-    ctx.require("volume.edit")
-    query = sa.select(Upload, Pool, Host).join(Pool, Pool.id == Upload.pool_id)
-    query = query.join(Host, Host.id == Pool.host_id).where(Upload.id == upload_id)
-    row = ctx.session.execute(visible(ctx, query, Pool, "pool.view")).one_or_none()
-    if row is None or row[0].user_id != ctx.actor.user_id or is_cancelled(ctx.session, upload_id):
+    upload = find(ctx, Upload, upload_id, "volume.edit")
+    if upload.user_id != ctx.actor.user_id or is_cancelled(ctx.session, upload_id):
         raise no_such_upload(ctx.translate)
-    return row[0], row[1], row[2]
+    pool = known(ctx, Pool, upload.pool_id)
+    return upload, pool, known(ctx, Host, pool.host_id)
 
 
 def record_of(upload: Upload, pool: Pool) -> UploadRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, known
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.storage.volumes import VolumeClone
@@ -42,9 +42,9 @@ class CloneVolume(NewVolumeOperation):
             _check_source(ctx, parameters.source_id)
         plan = super().check(ctx, parameters)
         if parameters.source_id is not None:
-            source = ctx.session.get_one(Volume, parameters.source_id)
+            source = known(ctx, Volume, parameters.source_id)
             require_usable(ctx, source, plan.host.id)
-            refuse_narrow(ctx, ctx.session.get_one(Pool, parameters.target_id), source.allocation_bytes)
+            refuse_narrow(ctx, known(ctx, Pool, parameters.target_id), source.allocation_bytes)
         return plan
 
     def run(self, context: TaskContext, parameters: NewVolumeParameters) -> Outcome:
@@ -58,7 +58,7 @@ class CloneVolume(NewVolumeOperation):
 def clone_volume(ctx: Ctx, volume_id: str, clone: VolumeClone) -> TaskRecord:
     """Have a volume copied. Raises InvalidInput, Conflict (volume_busy, volume_exists…), Busy."""
     volume = find(ctx, Volume, volume_id, "volume.edit")
-    pool = ctx.session.get_one(Pool, volume.pool_id)
+    pool = known(ctx, Pool, volume.pool_id)
     to, host = running_pool(ctx, clone.pool_id or pool.id, "pool_id")
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import known, visible
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS
@@ -33,9 +33,9 @@ class CreateVolume(NewVolumeOperation):
 
     def check(self, ctx: Ctx, parameters: NewVolumeParameters) -> Plan:
         """Its backing volume must be usable, and must not change. Raises Conflict, InvalidInput."""
-        pool = ctx.session.get_one(Pool, parameters.target_id)
+        pool = known(ctx, Pool, parameters.target_id)
         if parameters.source_id is not None:
-            _check_backing(ctx, pool, ctx.session.get_one(Volume, parameters.source_id))
+            _check_backing(ctx, pool, known(ctx, Volume, parameters.source_id))
         if parameters.volume.preallocate:
             refuse_narrow(ctx, pool, parameters.volume.size_bytes)
         return super().check(ctx, parameters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, known
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
@@ -33,7 +33,7 @@ class DeleteVolume(VolumeOperation[VolumeParameters]):
     def check(self, ctx: Ctx, parameters: VolumeParameters) -> Plan:
         """Raises Conflict (volume_in_use, volume_may_be_in_use) naming the users, Busy."""
         plan = super().check(ctx, parameters)
-        refuse_used(ctx, ctx.session.get_one(Volume, parameters.target_id))
+        refuse_used(ctx, known(ctx, Volume, parameters.target_id))
         return plan
 
     def run(self, context: TaskContext, parameters: VolumeParameters) -> Outcome:
@@ -51,7 +51,7 @@ class DeleteVolume(VolumeOperation[VolumeParameters]):
 def delete_volume(ctx: Ctx, volume_id: str) -> TaskRecord:
     """Have a volume deleted. Raises Conflict (volume_in_use) naming the users, Busy."""
     volume = find(ctx, Volume, volume_id, DeleteVolume.privilege)
-    place = place_of(ctx.session.get_one(Pool, volume.pool_id), volume)
+    place = place_of(known(ctx, Pool, volume.pool_id), volume)
     return tasks.record_of(ctx, submit(ctx, DeleteVolume, VolumeParameters.model_validate(place)))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
-from app.access.find import find, ref
+from app.access.find import find, known, ref
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
@@ -38,7 +38,7 @@ def open_content(
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
         volume = find(ctx, Volume, volume_id, "volume.edit")
-        pool = session.get_one(Pool, volume.pool_id)
+        pool = known(ctx, Pool, volume.pool_id)
         refuse_seed(ctx, volume)
         refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
         audit.record(ctx, "volume.download", target=ref(volume))

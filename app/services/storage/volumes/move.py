@@ -8,7 +8,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, known, unrestricted
 from app.core.errors import HostError, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -84,7 +84,7 @@ class MoveVolume(VolumeOperation[MoveVolumeParameters]):
         plan = super().check(ctx, parameters)
         volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
         query = sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == parameters.to.pool)
-        to = ctx.session.scalars(query).one()
+        to = ctx.session.scalars(unrestricted(query)).one()
         locks = locks_of(ctx.session, pool, volume.name) | locks_of(ctx.session, to, volume.name)
         require_free(ctx, *locks)
         vms = _followers(ctx, volume, parameters)
@@ -121,14 +121,15 @@ def move_volume(ctx: Ctx, volume_id: str, move: VolumeMove) -> TaskRecord:
     Raises InvalidInput, Conflict (volume_in_use, volume_exists…), Busy.
     """
     volume = find(ctx, Volume, volume_id, "volume.edit")
-    pool = ctx.session.get_one(Pool, volume.pool_id)
+    pool = known(ctx, Pool, volume.pool_id)
     to, host = running_pool(ctx, move.pool_id, "pool_id")
     if to.id == pool.id:
         raise InvalidInput("pool_id", N_("is the pool where it is"))
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))
     users = users_of(ctx, [volume])[volume.id]
-    vms = list(ctx.session.scalars(sa.select(Vm).where(Vm.id.in_([each.id for each in users]))))
+    query = sa.select(Vm).where(Vm.id.in_([each.id for each in users]))
+    vms = list(ctx.session.scalars(unrestricted(query)))
     recorded = recorded_format(ctx, volume, host.id)
     parameters = MoveVolumeParameters.model_validate(
         {
@@ -149,7 +150,8 @@ def _followers(ctx: Ctx, volume: Volume, parameters: MoveVolumeParameters) -> li
     held = [each for each in users if each.kind is not ObjectKind.VM]
     if held or len(users) > 1:
         raise in_use(volume, held or users)
-    vms = list(ctx.session.scalars(sa.select(Vm).where(Vm.id.in_([each.id for each in users]))))
+    query = sa.select(Vm).where(Vm.id.in_([each.id for each in users]))
+    vms = list(ctx.session.scalars(unrestricted(query)))
     if any(vm.host_id != parameters.host_id or vm.uuid not in parameters.vms for vm in vms):
         raise in_use(volume, users)
     return vms

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from app.access.context import Ctx
+from app.access.find import unrestricted
 from app.core.casefold import fold
 from app.db.models import Pool, TaskLock, Volume
 from app.services.storage.pools.same_storage import same_storage
@@ -28,7 +29,7 @@ def is_there(ctx: Ctx, pool: Pool, name: str) -> bool:
     """Whether the pool was last seen with a volume of this name, through whichever host."""
     pools = [each.id for each in same_storage(ctx.session, pool)]
     query = sa.select(Volume.id).where(Volume.pool_id.in_(pools), Volume.name == name)
-    return ctx.session.scalar(query.limit(1)) is not None
+    return ctx.session.scalar(unrestricted(query.limit(1))) is not None
 
 
 def _names_under_way(ctx: Ctx, pool: Pool) -> set[str]:

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import known, ref
 from app.core.errors import HostError, InvalidInput
 from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
@@ -102,8 +102,8 @@ class NewVolumeOperation(Operation[NewVolumeParameters]):
 
     def check(self, ctx: Ctx, parameters: NewVolumeParameters) -> Plan:
         """The name must be free in the pool. Raises Conflict (volume_exists)."""
-        pool = ctx.session.get_one(Pool, parameters.target_id)
-        host = ctx.session.get_one(Host, pool.host_id)
+        pool = known(ctx, Pool, parameters.target_id)
+        host = known(ctx, Host, pool.host_id)
         volume = parameters.volume
         require_workable(ctx, host)
         refuse_taken(ctx, pool, volume.name)

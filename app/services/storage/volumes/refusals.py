@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import ref, visible
+from app.access.find import known, ref, unrestricted, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -44,7 +44,7 @@ def running_pool(ctx: Ctx, pool_id: str, field: str) -> tuple[Pool, Host]:
 def running_vms(ctx: Ctx, volume: Volume) -> list[Vm]:
     """Running VMs whose disk the volume is."""
     ids = [each.id for each in users_of(ctx, [volume])[volume.id] if each.kind is ObjectKind.VM]
-    vms = ctx.session.scalars(sa.select(Vm).where(Vm.id.in_(ids)))
+    vms = ctx.session.scalars(unrestricted(sa.select(Vm).where(Vm.id.in_(ids))))
     return [vm for vm in vms if VmState(vm.state).is_active]
 
 
@@ -62,7 +62,7 @@ def refuse_running(ctx: Ctx, volume: Volume, hint: str) -> None:
 
 def refuse_used(ctx: Ctx, volume: Volume) -> None:
     """Raise Busy, Conflict (volume_in_use, volume_may_be_in_use) unless nothing uses the volume."""
-    pool = ctx.session.get_one(Pool, volume.pool_id)
+    pool = known(ctx, Pool, volume.pool_id)
     require_free(ctx, *locks_of(ctx.session, pool, volume.name))
     if users := users_of(ctx, [volume])[volume.id]:
         raise in_use(volume, users)
@@ -84,7 +84,7 @@ def refuse_taken(ctx: Ctx, pool: Pool, name: str) -> None:
     """Raise Conflict (volume_exists) when the pool has a volume of this name, through whichever host it was listed."""
     pools = same_storage(ctx.session, pool)
     taken = sa.select(Volume.id).where(Volume.pool_id.in_([each.id for each in pools]), Volume.name == name)
-    if ctx.session.scalar(taken.limit(1)) is not None:
+    if ctx.session.scalar(unrestricted(taken.limit(1))) is not None:
         raise Conflict(
             N_("The pool has a volume of this name already."),
             why=N_("Pool %(pool)s has “%(name)s”."),

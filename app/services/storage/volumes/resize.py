@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, known, ref
 from app.core.errors import InvalidInput
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -103,7 +103,7 @@ def resize_volume(ctx: Ctx, volume_id: str, resize: VolumeResize) -> TaskRecord:
     vm = next(iter(running_vms(ctx, volume)), None)
     parameters = ResizeVolumeParameters.model_validate(
         {
-            **place_of(ctx.session.get_one(Pool, volume.pool_id), volume),
+            **place_of(known(ctx, Pool, volume.pool_id), volume),
             **resize.model_dump(),
             "vm": vm.uuid if vm else None,
             "vm_id": vm.id if vm else None,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
+from app.access.find import known
 from app.core.errors import Conflict
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -76,8 +77,7 @@ def in_the_way_of_writing(ctx: Ctx, volume: Volume, *, shared: bool) -> list[str
 def possible_users_of(ctx: Ctx, volumes: Collection[Volume]) -> dict[str, list[PossibleUser]]:
     """By volume id, who on other hosts uses it if the pools are the same storage, which nobody knows."""
     return {
-        volume.id: possible_users(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume)
-        for volume in volumes
+        volume.id: possible_users(ctx.session, known(ctx, Pool, volume.pool_id), volume) for volume in volumes
     }
 
 
@@ -134,7 +134,7 @@ def volume_at(session: Session, host_id: str, path: str) -> tuple[str, str] | No
 
 def why_possible(ctx: Ctx, volume: Volume, user: PossibleUser) -> str:
     """Why a volume may be in use on another host."""
-    pool = ctx.session.get_one(Pool, volume.pool_id)
+    pool = known(ctx, Pool, volume.pool_id)
     return ctx.say(POSSIBLE_WHY, {"user": user.name, "host": user.host, "path": user.path, "pool": pool.name})
 
 

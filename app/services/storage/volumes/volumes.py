@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find, visible
+from app.access.find import find, known, visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import InvalidInput, NotFound
 from app.core.kinds import ObjectKind
@@ -80,7 +80,7 @@ def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
 def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
     """One volume, with its users. Raises NotFound."""
     record = show_record(ctx, volume_id)
-    volume = ctx.session.get_one(Volume, volume_id)
+    volume = known(ctx, Volume, volume_id)
     users = users_of(ctx, [volume])[volume.id]
     return VolumeDetail(
         **record.model_dump(),
@@ -105,7 +105,7 @@ def show_record(ctx: Ctx, volume_id: str) -> VolumeRecord:
 def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
     """Running pools of the volume's host that have room for a copy of it."""
     volume = find(ctx, Volume, volume_id, "volume.edit")
-    host_id = ctx.session.get_one(Pool, volume.pool_id).host_id
+    host_id = known(ctx, Pool, volume.pool_id).host_id
     pools = sa.select(Pool).where(
         Pool.host_id == host_id, Pool.state == "running", Pool.kind.not_in(FIXED_POOLS)
     )
@@ -120,7 +120,8 @@ def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:
     """Whether a volume of this pool is used, in SQL: the ids are found out before."""
     if pool_id is None:
         raise InvalidInput("unused", N_("needs `pool`: users are looked for in one pool at a time"))
-    volumes = list(ctx.session.scalars(sa.select(Volume).where(Volume.pool_id == pool_id)))
+    query = visible(ctx, sa.select(Volume).where(Volume.pool_id == pool_id), Volume, "pool.view")
+    volumes = list(ctx.session.scalars(query))
     used = [volume_id for volume_id, users in users_of(ctx, volumes).items() if users]
     return sa.case((Volume.id.in_(used), True), else_=False)
 
@@ -171,9 +172,8 @@ def _chain(ctx: Ctx, host_id: str, volume: Volume) -> list[str]:
     """Paths that the volume is built on, as far as the host's pools show them."""
     found: list[str] = []
     path = volume.backing_path
-    query = (
-        sa.select(Volume.backing_path).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
-    )
+    query = sa.select(Volume.backing_path).join(Pool, Pool.id == Volume.pool_id)
+    query = visible(ctx, query.where(Pool.host_id == host_id), Volume, "pool.view")
     while path and path not in found and len(found) < DEEPEST:
         found.append(path)
         path = ctx.session.scalar(query.where(Volume.path == path).limit(1))

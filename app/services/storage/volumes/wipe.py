@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, known
 from app.core.messages import N_
 from app.core.storage.volumes import is_same_format
 from app.core.tasks.records import TaskRecord
@@ -33,7 +33,7 @@ class WipeVolume(VolumeOperation[VolumeParameters]):
     def check(self, ctx: Ctx, parameters: VolumeParameters) -> Plan:
         """Raises Conflict (volume_in_use, volume_may_be_in_use), Busy."""
         plan = super().check(ctx, parameters)
-        refuse_used(ctx, ctx.session.get_one(Volume, parameters.target_id))
+        refuse_used(ctx, known(ctx, Volume, parameters.target_id))
         return plan
 
     def run(self, context: TaskContext, parameters: VolumeParameters) -> Outcome:
@@ -53,5 +53,5 @@ class WipeVolume(VolumeOperation[VolumeParameters]):
 def wipe_volume(ctx: Ctx, volume_id: str) -> TaskRecord:
     """Have a volume overwritten with zeros. Raises Conflict (volume_in_use), Busy."""
     volume = find(ctx, Volume, volume_id, WipeVolume.privilege)
-    place = place_of(ctx.session.get_one(Pool, volume.pool_id), volume)
+    place = place_of(known(ctx, Pool, volume.pool_id), volume)
     return tasks.record_of(ctx, submit(ctx, WipeVolume, VolumeParameters.model_validate(place)))

@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 from sqlalchemy.orm import Session
 
 from app.access.context import Actor, Ctx, Services
-from app.access.find import ref
+from app.access.find import known, ref
 from app.core.access.privileges import Role
 from app.core.errors import Busy, HypervisorRefused, VmGone
 from app.core.hosts.states import AdminState, HostConnection, HostMode
@@ -68,11 +68,11 @@ class RemoveSeed(Operation[RemoveSeedParameters]):
 
     def check(self, ctx: Ctx, parameters: RemoveSeedParameters) -> Plan:
         """The VM is held alone; what else uses the seed is looked at as it is deleted."""
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         if parameters.uuid is None:
             locks = Locks(holds={f"{host.id}/seed/{parameters.vm_id}"})
             return Plan(ref(host), ref(host), locks, holds_target=False)
-        return Plan(ref(ctx.session.get_one(Vm, parameters.vm_id)), ref(host))
+        return Plan(ref(known(ctx, Vm, parameters.vm_id)), ref(host))
 
     def run(self, context: TaskContext, parameters: RemoveSeedParameters) -> Outcome:
         """Empty the drive, then delete the volume."""

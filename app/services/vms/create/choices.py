@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import look_up, visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.records import Record
 from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
@@ -50,17 +50,17 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
     ctx.require("vm.create")
     host: Host | None = None
     if host_id:
-        host = ctx.session.scalar(visible(ctx, sa.select(Host).where(Host.id == host_id), Host, "host.view"))
+        host = look_up(ctx, Host, host_id)
     hosts, media, images = _hosts(ctx, host), _images(ctx, "iso"), _images(ctx, "disk")
     if host is None:
-        pools = sa.select(Pool.name).where(Pool.state == "running")
-        networks = sa.select(Network.name).where(Network.active.is_(True))
+        pools = sa.select(Pool.name).where(Pool.state == "running").distinct().order_by(Pool.name)
+        networks = sa.select(Network.name).where(Network.active.is_(True)).distinct().order_by(Network.name)
         return Choices(
             hosts=hosts,
             media=media,
             images=images,
-            pools=_names(ctx, pools.distinct().order_by(Pool.name), "pool.view"),
-            networks=_names(ctx, networks.distinct().order_by(Network.name), "network.view"),
+            pools=_names(ctx, visible(ctx, pools, Pool, "pool.view")),
+            networks=_names(ctx, visible(ctx, networks, Network, "network.view")),
         )
     volumes = _volumes(ctx, host)
     return Choices(
@@ -75,9 +75,8 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
     )
 
 
-def _names(ctx: Ctx, query: sa.Select[str], privilege: str) -> tuple[Option, ...]:
-    found = ctx.session.scalars(visible(ctx, query, XXX, privilege).limit(MOST))
-    return tuple(Option(key=name, name=name) for name in found)
+def _names(ctx: Ctx, query: sa.Select[str]) -> tuple[Option, ...]:
+    return tuple(Option(key=name, name=name) for name in ctx.session.scalars(query.limit(MOST)))
 
 
 def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.access.context import Ctx
+from app.access.find import known, unrestricted
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.capabilities import Offers
 from app.core.library.os_variants import System
@@ -124,7 +125,8 @@ def memory_of(spec: VmSpec, system: System | None) -> int:
 
 
 def check_name(ctx: Ctx, host: Host, name: str) -> None:
-    if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)):
+    taken = sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)
+    if ctx.session.scalar(unrestricted(taken)):
         raise Conflict(
             N_("The name is taken."),
             why=N_("There is a VM “%(name)s” on host %(host)s already."),
@@ -235,7 +237,7 @@ def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
 def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
     """The path of a volume that QEMU reads byte by byte. Raises InvalidInput, Busy, VolumeRefused."""
     volume = volume_on(ctx, host, field_name, volume_id)
-    require_free(ctx, reads=locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name))
+    require_free(ctx, reads=locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name))
     recorded = require_usable(ctx, volume, host.id)
     if not is_same_format(recorded, RAW):
         raise InvalidInput(

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, visible
 from app.capacity.placement import Place, allocated_memory, choose_host, take_turn
 from app.core.errors import InvalidInput, VigieError
 from app.core.ids import new_id
@@ -198,4 +198,5 @@ def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
 
 
 def _pools(ctx: Ctx, host: Host) -> dict[str, Pool]:
-    return {pool.uuid: pool for pool in ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id))}
+    query = visible(ctx, sa.select(Pool).where(Pool.host_id == host.id), Pool, "pool.view")
+    return {pool.uuid: pool for pool in ctx.session.scalars(query)}

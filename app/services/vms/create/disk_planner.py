@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import known, look_up, unrestricted, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.capabilities import Offers
 from app.core.library.images import ImageFetch
@@ -183,7 +183,7 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) ->
 def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
     volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
     writes = asked.device == "disk" and not asked.readonly
-    locks = locks_of(ctx.session, ctx.session.get_one(Pool, volume.pool_id), volume.name)
+    locks = locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name)
     alone = writes and not asked.shareable
     require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
     if writes:  # what all its writers share may be shared with one more
@@ -211,7 +211,7 @@ def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
     """How a definition names a volume: by path, or by pool for what is neither file nor device."""
     if volume.kind in ("file", "block"):
         return {"kind": volume.kind, "path": volume.path}
-    pool = ctx.session.get_one(Pool, volume.pool_id)
+    pool = known(ctx, Pool, volume.pool_id)
     return {"kind": "volume", "pool": pool.name, "volume": volume.name}
 
 
@@ -279,9 +279,7 @@ def _from_image(
 
 def _origin(ctx: Ctx, host: Host, field: str, image_id: str, pool: Pool | None) -> _Origin:
     """The image's file on the host; where it is not there yet, where it will be: in this pool, or one with room."""
-    image = ctx.session.scalar(
-        visible(ctx, sa.select(Image).where(Image.id == image_id), Image, "image.view")
-    )
+    image = look_up(ctx, Image, image_id)
     if image is None:
         raise InvalidInput(field, N_("names no image"))
     if image.state != "ready":
@@ -358,7 +356,8 @@ def _check_room(ctx: Ctx, host: Host, sources: list[Source]) -> None:
         if source.plan.preallocate:
             needed[source.plan.pool] += source.plan.size_bytes
     for uuid, size in needed.items():
-        pool = ctx.session.scalars(sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == uuid)).one()
+        query = sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == uuid)
+        pool = ctx.session.scalars(unrestricted(query)).one()
         if size > pool.available_bytes:
             raise Conflict(
                 N_("The storage pool has too little room."),

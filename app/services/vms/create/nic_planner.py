@@ -76,5 +76,5 @@ def _check_filter(ctx: Ctx, host: Host, asked: NicSpec, where: str) -> None:
     if asked.filter is None:
         return
     query = sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == asked.filter)
-    if ctx.session.scalar(query) is None:
+    if ctx.session.scalar(visible(ctx, query, Filter, "network.view")) is None:
         raise InvalidInput(f"{where}.filter", N_("names no traffic filter of this host"))

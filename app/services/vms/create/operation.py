@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import Field
 
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import known, ref
 from app.core.errors import HostError, VmGone
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -85,7 +85,7 @@ class CreateVm(Operation[CreateVmParameters]):
     def check(self, ctx: Ctx, parameters: CreateVmParameters) -> Plan:
         """The host can be worked on, and has no VM of this name; what it takes counts from now on."""
         config = parameters.config
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         require_workable(ctx, host)
         check_name(ctx, host, config.name)
         plugged = [

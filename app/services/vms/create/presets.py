@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 
 from app.access import audit
 from app.access.context import Ctx
+from app.access.find import find, look_up, ref, visible
 from app.access.unique_names import check_version, save_named
 from app.access.vault import Vault
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.records import Ref
 from app.core.vms.create import SavedSpecList, SavedSpecRecord, SavedSpecSpec
 from app.core.vms.create_spec import CloudInit, VmSpec
 from app.db.models import SavedSpec
@@ -22,13 +22,14 @@ from app.db.models import SavedSpec
 def list_specs(ctx: Ctx) -> SavedSpecList:
     """All of them, by name."""
     ctx.require("vm.create")
-    rows = ctx.session.scalars(sa.select(SavedSpec).order_by(SavedSpec.name_key))
+    query = visible(ctx, sa.select(SavedSpec).order_by(SavedSpec.name_key), SavedSpec, "vm.create")
+    rows = ctx.session.scalars(query)
     return SavedSpecList(items=tuple(_record(row) for row in rows))
 
 
 def show_spec(ctx: Ctx, spec_id: str) -> SavedSpecRecord:
     """One of them. Raises NotFound."""
-    return _record(_get(ctx, spec_id))
+    return _record(find(ctx, SavedSpec, spec_id, "vm.create"))
 
 
 def save_spec(ctx: Ctx, asked: SavedSpecSpec) -> SavedSpecRecord:
@@ -43,7 +44,7 @@ def save_spec(ctx: Ctx, asked: SavedSpecSpec) -> SavedSpecRecord:
     )
     _store(ctx, row, asked.spec)
     save_named(ctx, row, asked.name)
-    audit.record(ctx, "spec.save", target=_ref(row))
+    audit.record(ctx, "spec.save", target=ref(row))
     return _record(row)
 
 
@@ -51,20 +52,20 @@ def replace_spec(
     ctx: Ctx, spec_id: str, asked: SavedSpecSpec, expected_version: int | None = None
 ) -> SavedSpecRecord:
     """Change what is kept. Raises EditConflict when somebody else did in between."""
-    row = _get(ctx, spec_id, lock=True)
+    row = find(ctx, SavedSpec, spec_id, "vm.create", lock=True)
     check_version(row, expected_version)
     _store(ctx, row, asked.spec)
     row.version += 1
     save_named(ctx, row, asked.name)
-    audit.record(ctx, "spec.update", target=_ref(row))
+    audit.record(ctx, "spec.update", target=ref(row))
     return _record(row)
 
 
 def delete_spec(ctx: Ctx, spec_id: str) -> None:
     """Keep it no longer; VMs that were made from it stay as they are."""
-    row = _get(ctx, spec_id, lock=True)
+    row = find(ctx, SavedSpec, spec_id, "vm.create", lock=True)
     ctx.session.delete(row)
-    audit.record(ctx, "spec.delete", target=_ref(row))
+    audit.record(ctx, "spec.delete", target=ref(row))
 
 
 def with_user_data(ctx: Ctx, asked: CloudInit) -> CloudInit:
@@ -103,18 +104,10 @@ def _store(ctx: Ctx, row: SavedSpec, spec: VmSpec) -> None:
 
 
 def _sealed_of(ctx: Ctx, spec_id: str, field: str) -> bytes:
-    row = ctx.session.get(SavedSpec, spec_id)
+    row = look_up(ctx, SavedSpec, spec_id)
     if row is None or row.sealed is None:
         raise InvalidInput(field, N_("names no kept specification with user-data"))
     return row.sealed
-
-
-def _get(ctx: Ctx, spec_id: str, *, lock: bool = False) -> SavedSpec:
-    ctx.require("vm.create")
-    row = ctx.session.get(SavedSpec, spec_id, with_for_update=lock or None)
-    if row is None:
-        raise NotFound(N_("There is no such specification."))
-    return row
 
 
 def _record(row: SavedSpec) -> SavedSpecRecord:
@@ -130,7 +123,3 @@ def _record(row: SavedSpec) -> SavedSpecRecord:
         created_by=row.created_by,
         version=row.version,
     )
-
-
-def _ref(row: SavedSpec) -> Ref:
-    return Ref(kind=ObjectKind.SPEC, id=row.id, name=row.name)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from app.access.context import Actor, Ctx, Services
-from app.access.find import find, ref, visible
+from app.access.find import find, known, ref, visible
 from app.access.host_connections import connected_host
 from app.core.errors import Conflict, HostError, InvalidInput
-from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
@@ -37,7 +36,8 @@ MOST = 500
 
 def show_removal(ctx: Ctx, vm_id: str) -> RemovalRecord:
     """What belongs to the VM. `snapshots` is left open: the host must be asked. Raises NotFound."""
-    vm, host, definition = _find(ctx, vm_id)
+    vm = find(ctx, Vm, vm_id, "vm.delete")
+    host, definition = known(ctx, Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
     state = StateFiles() if definition is None else _state_files(definition)
     return RemovalRecord(
         vm=ref(vm),
@@ -56,7 +56,7 @@ def look_at(services: Services, actor: Actor, translate: Callable[[str], str], v
     with services.database.read() as session:
         ctx = Ctx(services, session, actor, translate)
         found = show_removal(ctx, vm_id)
-        uuid = session.get_one(Vm, vm_id).uuid
+        uuid = known(ctx, Vm, vm_id).uuid
     try:
         with connected_host(services, found.host.id) as host:
             return found.model_copy(update={"snapshots": host.machines.snapshots(uuid)})
@@ -70,7 +70,8 @@ def delete_vm(ctx: Ctx, vm_id: str, spec: RemovalSpec) -> TaskRecord:
     Raises NotFound, Conflict (vm_active, vm_missing, volume_in_use, host_not_connected…), InvalidInput for a volume
     that is none of its disks, Busy.
     """
-    vm, host, definition = _find(ctx, vm_id)
+    vm = find(ctx, Vm, vm_id, "vm.delete")
+    host, definition = known(ctx, Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
     parameters = DeleteVmParameters(
         target_id=vm.id,
         host_id=host.id,
@@ -86,13 +87,9 @@ def list_removed(ctx: Ctx) -> RemovedVmList:
     ctx.require("vm.delete")
     query = sa.select(RemovedVm, Host).join(Host, Host.id == RemovedVm.host_id)
     query = query.order_by(RemovedVm.removed_at.desc(), RemovedVm.id).limit(MOST)
+    query = visible(ctx, query, RemovedVm, "vm.delete")
     rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
     return RemovedVmList(items=tuple(_record(row, host) for row, host in rows))
-
-
-def _find(ctx: Ctx, vm_id: str) -> tuple[Vm, Host, VmDefinition | None]:
-    vm = find(ctx, Vm, vm_id, "vm.delete")
-    return vm, ctx.session.get_one(Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
 
 
 def _state_files(definition: VmDefinition) -> StateFiles:
@@ -138,8 +135,8 @@ def _disk(
         target=str(disk["target"]),
         path=volume.path,
         goes=goes,
-        volume=Ref(kind=ObjectKind.VOLUME, id=volume.id, name=volume.name),
-        pool=Ref(kind=ObjectKind.POOL, id=pool.id, name=pool.name),
+        volume=ref(volume),
+        pool=ref(pool),
         allocation_bytes=volume.allocation_bytes,
         deletable=why is None and not goes,
         own=own and why is None and not goes,
@@ -158,7 +155,7 @@ def _volumes(ctx: Ctx, host_id: str, sources: Sequence[str]) -> dict[str, tuple[
     by_name = [sa.and_(Pool.name == pool, Volume.name == name) for pool, name in named if pool and name]
     query = query.where(sa.or_(Volume.path.in_(sources), *by_name))
     found: dict[str, tuple[Volume, Pool]] = {}
-    for volume, pool in ctx.session.execute(query):
+    for volume, pool in ctx.session.execute(visible(ctx, query, Volume, "pool.view")):
         found[volume.path] = found[f"{pool.name}/{volume.name}"] = (volume, pool)
     return found
 
@@ -178,7 +175,7 @@ def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -
                 code="volume_in_use",
                 params={"name": disk.volume.name},
             )
-        pool = ctx.session.get_one(Pool, disk.pool.id)
+        pool = known(ctx, Pool, disk.pool.id)
         places.append(
             VolumePlace(pool=pool.uuid, name=disk.volume.name, path=disk.path or "", volume_id=disk.volume.id)
         )

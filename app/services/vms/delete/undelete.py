@@ -8,7 +8,7 @@ from functools import partial
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import find, ref
+from app.access.find import find, known, look_up, ref, unrestricted
 from app.core.errors import Conflict
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -68,7 +68,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
     def check(self, ctx: Ctx, parameters: UndeleteVmParameters) -> Plan:
         """Raises NotAllowed for host access that the actor may not give, Conflict (name_taken, volume_is_seed…)."""
         vm_id, xml = parameters.target_id, parameters.xml
-        host = ctx.session.get_one(Host, parameters.host_id)
+        host = known(ctx, Host, parameters.host_id)
         require_workable(ctx, host)
         _require_access(ctx, host, xml)
         with suppress(UnreadableXml):
@@ -121,7 +121,7 @@ def undelete_vm(ctx: Ctx, vm_id: str) -> TaskRecord:
     Raises NotFound, Conflict (name_taken, vm_present…), what the operation's check raises, Busy.
     """
     ctx.require("vm.delete")
-    deleted = ctx.session.get(RemovedVm, vm_id)
+    deleted = look_up(ctx, RemovedVm, vm_id)
     parameters = _of_missing(ctx, vm_id) if deleted is None else _of_deleted(deleted)
     return tasks.record_of(ctx, submit(ctx, UndeleteVm, parameters))
 
@@ -168,7 +168,7 @@ def _refuse_taken(ctx: Ctx, host: Host, name: str, uuid: str) -> None:
     taken = sa.select(Vm.name).where(
         Vm.host_id == host.id, Vm.state != VmState.MISSING, sa.or_(Vm.uuid == uuid, Vm.name == name)
     )
-    if (found := ctx.session.scalar(taken.limit(1))) is not None:
+    if (found := ctx.session.scalar(unrestricted(taken.limit(1)))) is not None:
         raise Conflict(
             N_("The name is taken."),
             why=N_("Host %(host)s has a VM “%(name)s” by now."),

@@ -133,9 +133,8 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | N
         if found is None:
             raise InvalidInput("network_id", N_("names no network of this host"))
         network = found.name
-    if patch.filter and not ctx.session.scalar(
-        sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == patch.filter)
-    ):
+    filters = sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == patch.filter)
+    if patch.filter and not ctx.session.scalar(visible(ctx, filters, Filter, "network.view")):
         raise InvalidInput("filter", N_("names no traffic filter of this host"))
     plain = patch.model_dump(include={"link_up", "filter", "in_kbps", "out_kbps"})
     change = ChangeNic(mac=mac.lower(), network=network, network_id=patch.network_id, **plain)

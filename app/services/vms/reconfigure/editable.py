@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from app.access.context import Ctx
-from app.access.find import find
+from app.access.find import find, known
 from app.core.errors import Conflict, EditConflict, NotFound
 from app.core.messages import N_
 from app.core.vms.states import VmState
@@ -35,7 +35,7 @@ def find_editable(
 
 def require_editable(ctx: Ctx, vm: Vm) -> tuple[Host, VmDefinition]:
     """The host and definition of a VM that can be changed now. Raises Conflict."""
-    host = ctx.session.get_one(Host, vm.host_id)
+    host = known(ctx, Host, vm.host_id)
     require_workable(ctx, host)
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None or vm.state == VmState.MISSING:

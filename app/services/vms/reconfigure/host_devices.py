@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.access.context import Ctx
-from app.access.find import find, visible
+from app.access.find import find, unrestricted, visible
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -44,7 +44,7 @@ def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
     row = ctx.session.get(Offers, host.id)
     if row is None or row.devices is None:
         return HostDeviceList(items=(), read_at=None)
-    users = _users(ctx, host, visible=True)
+    users = _users(ctx, host, to_show=True)
     return HostDeviceList(
         items=tuple(
             HostDeviceRecord(
@@ -115,14 +115,13 @@ def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) ->
     return submit_changes(ctx, vm, definition, version, [RemoveFolder(target=tag)])
 
 
-def _users(ctx: Ctx, host: Host, *, visible: bool = False) -> dict[str, list[Ref]]:
+def _users(ctx: Ctx, host: Host, *, to_show: bool = False) -> dict[str, list[Ref]]:
     """The VMs of the host that have devices of it, by address: all, or those that the asker may see."""
     query = sa.select(Vm.id, Vm.name, VmDefinition.parsed["devices"], VmDefinition.saved_parsed["devices"])
     query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id == host.id)
     found: dict[str, list[Ref]] = {}
     query = query.where(Vm.state != VmState.MISSING.value, Vm.dangers.is_not(None)).order_by(Vm.name_key)
-    if visible:
-        query = visible(ctx, query, Vm, "vm.view")
+    query = visible(ctx, query, Vm, "vm.view") if to_show else unrestricted(query)
     for vm_id, name, *lists in ctx.session.execute(query):
         addresses = {
             each["summary"].split(" ")[-1]

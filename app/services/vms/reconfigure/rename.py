@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.access.find import ref
+from app.access.find import ref, unrestricted
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
@@ -56,7 +56,8 @@ class Rename(VmOperation[RenameParameters]):
                 hint=N_("Shut it down first: hosts rename only what is off."),
                 code="vm_active",
             )
-        if ctx.session.scalar(sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == parameters.name)):
+        taken = sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == parameters.name)
+        if ctx.session.scalar(unrestricted(taken)):
             raise Conflict(
                 N_("The name is taken."),
                 why=N_("There is a VM “%(name)s” on host %(host)s already."),
