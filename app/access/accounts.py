@@ -170,7 +170,8 @@ def sign_out(ctx: Ctx) -> None:
     """End the login with which this is asked."""
     if ctx.actor.login_id is None:
         return
-    ctx.session.execute(sa.delete(Login).where(Login.id == ctx.actor.login_id))
+    if (login := look_up(ctx, Login, ctx.actor.login_id)) is not None:
+        ctx.session.delete(login)
     audit.record(ctx, "logout")
     ctx.notify(f"{USER}{ctx.actor.user_id}")
 

@@ -1,6 +1,6 @@
 """The only ways to an object: found by its id, or selected by a query that is limited to what the actor may see.
 
-All grants are global today. Grants on the inventory tree are to be put into `visible` and `find`, and nowhere else.
+All grants are global today. Grants on the inventory tree are to be put into `granted` and `Ctx.can`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -83,10 +83,16 @@ def visible(ctx: Ctx, query: sa.Select[*Ts], model: type[Base], privilege: str) 
 
     `model` is one that the query selects from. Rows of the actor's own (tokens, logins) stay where it is only to see.
     """
+    condition = granted(ctx, model, privilege)
+    return query if condition is None else query.where(condition)
+
+
+def granted(ctx: Ctx, model: type[Base], privilege: str) -> sa.ColumnElement[bool] | None:
+    """On which rows of the model the actor holds the privilege, in SQL; None for all."""
     if ctx.can(privilege):
-        return query
+        return None
     owner = _owner(model, privilege)
-    return query.where(sa.false() if owner is None else owner == ctx.actor.user_id)
+    return sa.false() if owner is None else owner == ctx.actor.user_id
 
 
 def unrestricted(query: sa.Select[*Ts]) -> sa.Select[*Ts]:
@@ -96,7 +102,7 @@ def unrestricted(query: sa.Select[*Ts]) -> sa.Select[*Ts]:
 
 def visible_part(ctx: Ctx, count: InstrumentedAttribute[int], privilege: str) -> sa.ColumnElement[int]:
     """A count that rows keep of what is below them, as far as the actor holds the privilege on that."""
-    return sa.type_coerce(count, sa.BigInteger()) if ctx.can(privilege) else sa.literal(0, sa.BigInteger())
+    return count * (1 if ctx.can(privilege) else 0)
 
 
 def find(ctx: Ctx, model: type[M], object_id: str, privilege: str, *, lock: bool = False) -> M:

@@ -19,7 +19,7 @@ import anyio.to_thread
 from fastapi import Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.access.context import Actor
+from app.access.topics import visible_topics
 from app.core import notices
 from app.core.errors import NotSignedIn, Unavailable
 from app.core.notices import Hub
@@ -80,15 +80,6 @@ class Inbox:
                 self._loop.call_soon_threadsafe(self._ready.set)
             except RuntimeError:  # the loop ended while a thread of the engine was still publishing
                 self._stop()
-
-
-def visible_topics(actor: Actor, topics: frozenset[str]) -> list[str]:
-    """What of the topics the actor may hear of. All roles may view all objects; the program's own talk is left out."""
-    return sorted(
-        topic
-        for topic in topics
-        if not topic.startswith((notices.SCREEN, notices.USER)) and topic not in (notices.WORK, notices.HOSTS)
-    )
 
 
 class Listener:

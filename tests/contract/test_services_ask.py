@@ -1,7 +1,7 @@
 """Whoever acts for somebody asks whether they may: no function with a `ctx` reads objects unasked.
 
 A public function of these layers that takes a `ctx` and comes to a model that `find` knows, itself or in a function
-that it calls, calls `find`, `preload`, `submit`, `check`, `ctx.visible` or `ctx.require`, itself or in a function that
+that it calls, calls `find`, `look_up`, `preload`, `visible`, `unrestricted`, `submit`, `check` or `ctx.require`, itself or in a function that
 it calls. One that is given rows, or records or queries of them, need not: they were found. Calls are followed through
 the imports of the whole program. A part of a use case that has only ids takes a session.
 """
@@ -19,7 +19,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import FINDABLE, find, preload
+from app.access.find import FINDABLE, find, look_up, preload, unrestricted, visible
 from app.core.records import Record
 from app.db.models import Vm
 from app.db.models.base import Base
@@ -28,8 +28,8 @@ from app.tasks import submit
 
 ASKED = {"access", "capacity", "services", "tasks"}
 FOLLOWED = ASKED | {"inventory"}
-ASKING = {find, preload, submit.submit, submit.check}
-ASKING_METHODS = {"require", "visible"}
+ASKING = {find, look_up, preload, visible, unrestricted, submit.submit, submit.check}
+ASKING_METHODS = {"require"}
 FOUND = (Base, Record, sa.Select)
 
 

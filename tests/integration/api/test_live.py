@@ -24,12 +24,15 @@ from app.access.context import Actor, Ctx
 from app.core import notices
 from app.core.access.privileges import Role
 from app.core.access.specs import UserPatch
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.db import models
 from app.db.notices import notify
 from app.web import live
 from tests.integration.api.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+VM, OTHER_VM = new_id(ObjectKind.VM), new_id(ObjectKind.VM)
 
 
 @dataclass
@@ -115,11 +118,11 @@ def test_the_first_change_comes_at_once_and_the_next_ones_together(
     console, url, _ = served
     stream = listen(f"{url}/live", Authorization=bearer(console))
     started = time.monotonic()
-    console.services.hub.publish(["vm_a"])
-    assert stream.topics() == ["vm_a"]
+    console.services.hub.publish([VM])
+    assert stream.topics() == [VM]
     assert time.monotonic() - started < 0.1
-    for number in range(20):
-        console.services.hub.publish([f"vm_{number}", "tasks"])
+    for _ in range(20):
+        console.services.hub.publish([new_id(ObjectKind.VM), "tasks"])
         time.sleep(0.002)
     assert len(stream.topics()) == 21
     with pytest.raises(queue.Empty):
@@ -130,10 +133,10 @@ def test_internal_talk_stays_inside(served: tuple[Console, str, Server]) -> None
     console, url, _ = served
     stream = listen(f"{url}/live", Authorization=bearer(console))
     console.services.hub.publish(
-        [notices.WORK, notices.HOSTS, f"{notices.SCREEN}vm_a", f"{notices.USER}user_x"]
+        [notices.WORK, notices.HOSTS, f"{notices.SCREEN}{VM}", f"{notices.USER}user_x"]
     )
-    console.services.hub.publish(["vm_b"])
-    assert stream.topics() == ["vm_b"]
+    console.services.hub.publish([OTHER_VM])
+    assert stream.topics() == [OTHER_VM]
 
 
 def test_who_falls_behind_is_told_to_read_again(
@@ -142,13 +145,13 @@ def test_who_falls_behind_is_told_to_read_again(
     console, url, _ = served
     monkeypatch.setattr(live, "COALESCE_S", 1.0)
     stream = listen(f"{url}/live", Authorization=bearer(console))
-    console.services.hub.publish(["vm_a"])
-    assert stream.topics() == ["vm_a"]
-    for number in range(live.MAX_WAITING + 1):
-        console.services.hub.publish([f"vm_{number}"])
+    console.services.hub.publish([VM])
+    assert stream.topics() == [VM]
+    for _ in range(live.MAX_WAITING + 1):
+        console.services.hub.publish([new_id(ObjectKind.VM)])
     assert stream.next()[0] == "resync"
-    console.services.hub.publish(["vm_b"])
-    assert stream.topics() == ["vm_b"]
+    console.services.hub.publish([OTHER_VM])
+    assert stream.topics() == [OTHER_VM]
 
 
 def test_heartbeats(served: tuple[Console, str, Server], monkeypatch: pytest.MonkeyPatch) -> None:

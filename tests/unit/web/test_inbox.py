@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from app.access.context import Actor
-from app.core.access.privileges import Role
 from app.core.notices import Hub
-from app.web.live import MAX_WAITING, Inbox, visible_topics
+from app.web.live import MAX_WAITING, Inbox
 
 
 def test_changes_gather_until_taken() -> None:
@@ -66,9 +64,3 @@ def test_publisher_survives_the_end_of_the_loop() -> None:
     hub.publish(["vm_a"])
     hub.publish(["vm_b"])
     assert not hub._listeners
-
-
-def test_only_objects_and_lists_are_told() -> None:
-    actor = Actor("user_a", "ann", Role.VIEWER, "page")
-    topics = frozenset({"vm_a", "tree", "tasks", "events", "work", "hosts", "screen:vm_a", "session:user_b"})
-    assert visible_topics(actor, topics) == ["events", "tasks", "tree", "vm_a"]

@@ -1,0 +1,23 @@
+"""Live notices: objects and lists that one may see, and nothing that the program tells itself."""
+
+from app.access.context import Actor
+from app.access.topics import visible_topics
+from app.core.access.privileges import Role
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
+
+VM, CREDENTIAL = new_id(ObjectKind.VM), new_id(ObjectKind.CREDENTIAL)
+TALK = {"work", "hosts", f"screen:{VM}", f"volumes:{new_id(ObjectKind.POOL)}", "session:user_b"}
+
+
+def heard(role: Role) -> list[str]:
+    actor = Actor("user_a", "ann", role, "page")
+    return visible_topics(actor, {VM, f"shot:{VM}", CREDENTIAL, "tree", "tasks", "events", *TALK})
+
+
+def test_what_may_be_seen_is_heard() -> None:
+    assert heard(Role.VIEWER) == sorted(["events", f"shot:{VM}", "tasks", "tree", VM])
+
+
+def test_who_may_see_more_hears_more() -> None:
+    assert set(heard(Role.ADMINISTRATOR)) - set(heard(Role.VIEWER)) == {CREDENTIAL}
