@@ -11,12 +11,12 @@ import sqlalchemy as sa
 import structlog
 
 from app.access.context import Actor, Ctx, Services
+from app.access.find import ref_of
 from app.access.paging import Order, mentions, page
 from app.core.access.records import AuditRecord
 from app.core.access.specs import AuditQuery
 from app.core.errors import HostError, Unavailable, VigieError
 from app.core.ids import kind_of
-from app.core.kinds import ObjectKind
 from app.core.records import Page, Ref
 from app.db.models import Audit
 
@@ -122,7 +122,7 @@ def _records(rows: Sequence[tuple[Audit]]) -> list[AuditRecord]:
                 "actor": row.actor_name,
                 "via": row.via,
                 "action": row.action,
-                "target": _target(row),
+                "target": ref_of(row.object_kind, row.object_id, row.object_name),
                 "outcome": row.outcome,
                 "code": row.code,
                 "detail": row.detail,
@@ -131,9 +131,3 @@ def _records(rows: Sequence[tuple[Audit]]) -> list[AuditRecord]:
         )
         for (row,) in rows
     ]
-
-
-def _target(row: Audit) -> Ref | None:
-    if row.object_id is None or row.object_kind is None:
-        return None
-    return Ref(kind=ObjectKind(row.object_kind), id=row.object_id, name=row.object_name or row.object_id)

@@ -153,6 +153,13 @@ def ref(row: Base) -> Ref:
     return Ref(kind=about.kind, id=identity, name=getattr(row, about.name))
 
 
+def ref_of(kind: str | None, object_id: str | None, name: str | None) -> Ref | None:
+    """A pointer that a task, an event or the audit keeps in columns; the object itself may be gone."""
+    if kind is None or object_id is None:
+        return None
+    return Ref(kind=ObjectKind(kind), id=object_id, name=name or object_id)
+
+
 def _owner(model: type[Base], privilege: str) -> sa.SQLColumnExpression[str] | None:
     """The column of the user who needs no such privilege on a row of their own, if the model has one."""
     about = FINDABLE.get(model)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import ref_of, visible
 from app.access.paging import Order, mentions, page
 from app.core.ids import kind_of
 from app.core.inventory.changes import DEEDS
 from app.core.inventory.records import EventRecord
 from app.core.inventory.specs import EventQuery
 from app.core.kinds import ObjectKind, Severity
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.db.models import Event
 
 ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
@@ -50,23 +50,11 @@ def _records(ctx: Ctx, rows: Sequence[Event]) -> list[EventRecord]:
             kind=row.kind,
             severity=Severity(row.severity),
             message=ctx.say(row.message, row.params),
-            target=_target(row),
-            host=_host(row),
+            target=ref_of(row.object_kind, row.object_id, row.object_name),
+            host=ref_of(ObjectKind.HOST.value, row.host_id, row.host_name),
             task_id=row.task_id,
             actor=row.actor_name,
             outside=row.actor_name is None and row.kind in DEEDS,
         )
         for row in rows
     ]
-
-
-def _target(row: Event) -> Ref | None:
-    if row.object_kind is None or row.object_id is None:
-        return None
-    return Ref(kind=ObjectKind(row.object_kind), id=row.object_id, name=row.object_name or row.object_id)
-
-
-def _host(row: Event) -> Ref | None:
-    if row.host_id is None:
-        return None
-    return Ref(kind=ObjectKind.HOST, id=row.host_id, name=row.host_name or row.host_id)

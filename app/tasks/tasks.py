@@ -8,13 +8,13 @@ import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Ctx
-from app.access.find import find, ref, visible
+from app.access.find import find, ref, ref_of, visible
 from app.access.paging import Order, mentions, page
 from app.core.errors import Conflict
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import WORK as WORK_TOPIC
-from app.core.records import Page, Ref
+from app.core.records import Page
 from app.core.tasks.records import TaskBrief, TaskError, TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskState
@@ -105,8 +105,8 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
         state=state,
         progress=task.progress,
         message=ctx.say(task.message, task.message_params) if task.message else None,
-        target=_pointer(task.target_kind, task.target_id, task.target_name),
-        host=_pointer(ObjectKind.HOST.value, task.host_id, task.host_name),
+        target=ref_of(task.target_kind, task.target_id, task.target_name),
+        host=ref_of(ObjectKind.HOST.value, task.host_id, task.host_name),
         actor=task.actor_name,
         created_at=task.created_at,
         started_at=task.started_at,
@@ -123,12 +123,6 @@ def _result(ctx: Ctx, result: dict[str, Any] | None) -> dict[str, Any] | None:
     if result is None or HOST_SAID not in result or ctx.can("host.diagnose"):
         return result
     return {name: value for name, value in result.items() if name != HOST_SAID} or None
-
-
-def _pointer(kind: str | None, object_id: str | None, name: str | None) -> Ref | None:
-    if kind is None or object_id is None:
-        return None
-    return Ref(kind=ObjectKind(kind), id=object_id, name=name or object_id)
 
 
 def _error(ctx: Ctx, error: dict[str, Any] | None) -> TaskError | None:

@@ -1,0 +1,4 @@
+"""The mirror of VMs and their definitions.
+
+Public to other nouns: `definitions`.
+"""

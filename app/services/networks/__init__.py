@@ -1,0 +1,4 @@
+"""Use cases of networks and network filters.
+
+Public to other nouns: `change`.
+"""

@@ -1,4 +1,7 @@
-"""The API of VMs."""
+"""The API of VMs.
+
+Public to other nouns: `definitions`.
+"""
 
 from __future__ import annotations
 

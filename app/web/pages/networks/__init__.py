@@ -1,4 +1,7 @@
-"""Pages of networks and network filters."""
+"""Pages of networks and network filters.
+
+Public to other nouns: `network_tables`, `networks`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pages of VMs."""
+"""Pages of VMs.
+
+Public to other nouns: `xml_view`.
+"""
 
 from __future__ import annotations
 
