@@ -76,16 +76,25 @@ class Function:
 
     @cached_property
     def any_models(self) -> set[str]:
-        """Parameters and local names whose annotation says so."""
+        """Parameters and local names whose annotation says so, or that are taken from a table of models."""
         arguments = self.node.args
-        annotated = [(each.arg, each.annotation) for each in (*arguments.args, *arguments.kwonlyargs)]
+        hints = {each.arg: each.annotation for each in (*arguments.args, *arguments.kwonlyargs)}
+        taken = set()
         for node in ast.walk(self.node):
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                annotated.append((node.target.id, node.annotation))
-        words = ("type[", "Named", "InstrumentedAttribute[")
-        return {name for name, hint in annotated if hint and any(word in ast.unparse(hint) for word in words)}
+            match node:
+                case ast.AnnAssign(target=ast.Name(id=name), annotation=hint):
+                    hints[name] = hint
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=table)):
+                    if self.means_model(self.meaning(table)):
+                        taken.add(name)
+        words = ("type[", "InstrumentedAttribute[")
+        return taken | {
+            name for name, hint in hints.items() if hint and any(map(ast.unparse(hint).count, words))
+        }
 
     def means_model(self, found: object) -> bool:
+        if isinstance(found, dict):
+            found = list(found.values())
         if isinstance(found, tuple | list):
             return any(self.means_model(each) for each in found)
         if isinstance(found, FunctionType):
@@ -255,6 +264,18 @@ def _run(ctx: Ctx, query: sa.Select[str]) -> Any:
     return ctx.session.scalars(query)
 
 
+_TABLE = {"vms": Vm, "hosts": Host}
+
+
+def _of_a_table(ctx: Ctx, view: str) -> Any:
+    model = _TABLE[view]
+    return ctx.session.scalars(sa.select(model.name))
+
+
+def _of_any(ctx: Ctx, model: type[Vm] | type[Host]) -> Any:
+    return ctx.session.scalars(sa.select(model.name))
+
+
 def _by_id(ctx: Ctx, vm_id: str) -> Any:
     return ctx.session.get(Vm, vm_id)
 
@@ -267,7 +288,9 @@ def test_a_limit_is_seen(function: FunctionType) -> None:
     assert unlimited(read) == []
 
 
-@pytest.mark.parametrize("function", [_counted, _joined, _made_elsewhere, _given_on, _by_id])
+@pytest.mark.parametrize(
+    "function", [_counted, _joined, _made_elsewhere, _given_on, _of_a_table, _of_any, _by_id]
+)
 def test_a_query_without_a_limit_is_seen(function: FunctionType) -> None:
     read = function_of(function)
     assert read is not None
