@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
 from app.access.context import Ctx
-from app.access.find import visible
+from app.access.find import find
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
@@ -24,7 +22,7 @@ from app.services.vms.reconfigure.editable import find_editable, version_of
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
     """The saved definition, and the one that runs where that differs. Raises NotFound, NotAllowed."""
-    _, definition = _find(ctx, vm_id, "vm.view-xml")
+    _, definition = _defined(ctx, vm_id, "vm.view-xml")
     return DefinitionRecord(
         saved=definition.saved_xml or definition.xml,
         live=definition.xml if definition.saved_xml else None,
@@ -35,8 +33,7 @@ def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
 
 def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
     """What would be different. Raises NotFound, InvalidInput (xml) for what is no definition of this VM."""
-    ctx.require("vm.edit_xml")
-    vm, definition = _find(ctx, vm_id)
+    vm, definition = _defined(ctx, vm_id, "vm.edit_xml")
     _check(ctx, vm, xml)
     return _diff(ctx, vm, definition.saved_xml or definition.xml, xml)
 
@@ -67,7 +64,7 @@ def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
 
 def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
     """What runs compared with what is saved, while something waits for the power-off. Raises NotFound, NotAllowed."""
-    vm, definition = _find(ctx, vm_id, "vm.view-xml")
+    vm, definition = _defined(ctx, vm_id, "vm.view-xml")
     if not definition.pending or definition.saved_xml is None:
         return None
     return _diff(ctx, vm, definition.xml, definition.saved_xml)
@@ -75,13 +72,13 @@ def diff_pending(ctx: Ctx, vm_id: str) -> DiffRecord | None:
 
 def list_versions(ctx: Ctx, vm_id: str) -> VersionList:
     """Versions of the saved definition, the latest first. Raises NotFound."""
-    _find(ctx, vm_id)
+    _defined(ctx, vm_id)
     return versions_of(ctx, vm_id)
 
 
 def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
     """The XML of a version; 0 is the present one. Raises NotFound, NotAllowed."""
-    _, definition = _find(ctx, vm_id, "vm.view-xml")
+    _, definition = _defined(ctx, vm_id, "vm.view-xml")
     if number == 0:
         return definition.saved_xml or definition.xml
     return saved_version(ctx, vm_id, number).xml
@@ -89,7 +86,7 @@ def show_version(ctx: Ctx, vm_id: str, number: int) -> str:
 
 def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
     """Two versions compared; 0 is the present one. Raises NotFound, NotAllowed."""
-    vm, _ = _find(ctx, vm_id, "vm.view-xml")
+    vm, _ = _defined(ctx, vm_id, "vm.view-xml")
     return _diff(ctx, vm, show_version(ctx, vm_id, before), show_version(ctx, vm_id, after))
 
 
@@ -101,13 +98,12 @@ def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     return submit_definition(ctx, vm, host, definition, xml)
 
 
-def _find(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
-    ctx.require(privilege)
-    query = sa.select(Vm, VmDefinition).join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.id == vm_id)
-    row = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).one_or_none()
-    if row is None:
-        raise NotFound(N_("There is no such VM, or its definition was not read yet."))
-    return row[0], row[1]
+def _defined(ctx: Ctx, vm_id: str, privilege: str = "vm.view") -> tuple[Vm, VmDefinition]:
+    vm = find(ctx, Vm, vm_id, privilege)
+    definition = ctx.session.get(VmDefinition, vm.id)
+    if definition is None:
+        raise NotFound(N_("The definition of the VM was not read yet."))
+    return vm, definition
 
 
 def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
