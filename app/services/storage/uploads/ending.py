@@ -32,13 +32,13 @@ def give_up(ctx: Ctx, upload_id: str) -> None:
     upload = lock_upload(ctx.session, upload_id)
     if upload is None:
         raise no_such_upload(ctx.translate)
-    task = known(ctx, Task, upload_id)
     if is_claimed(upload):
+        task = known(ctx, Task, upload_id)
         task.state = TaskState.CANCELLING.value
         queue.tell(ctx.session, ctx.services.hub, task)
     else:
         _end_given_up(ctx.session, ctx.services, upload, pool, host)
-    audit.record(ctx, "upload.give_up", target=ref(task))
+    audit.record(ctx, "upload.give_up", target=ref(known(ctx, Task, upload_id)))
 
 
 def end_abandoned(services: Services) -> None:
