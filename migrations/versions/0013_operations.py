@@ -22,10 +22,8 @@ TITLES = {"Import the image": "Register the image", "Fetch the image": "Import t
 
 def upgrade() -> None:
     """Claims of tasks are made from their parameters; kept rows get the new names of kinds."""
-    with op.batch_alter_table("task") as table:
-        table.add_column(sa.Column("params_version", sa.Integer(), nullable=False, server_default="1"))
-    with op.batch_alter_table("task") as table:
-        table.alter_column("params_version", server_default=None)
+    # Not in a batch: SQLite would make the table anew, and locks and reservations would go with the old one.
+    op.add_column("task", sa.Column("params_version", sa.Integer(), nullable=False, server_default="1"))
     _key_reservations("task_id", "host_id")
     op.create_table(
         "identity_claim",
@@ -47,8 +45,7 @@ def downgrade() -> None:
     _rename(*renamed_back())
     op.drop_table("identity_claim")
     _key_reservations("task_id")
-    with op.batch_alter_table("task") as table:
-        table.drop_column("params_version")
+    op.drop_column("task", "params_version")
 
 
 def renamed_back() -> tuple[tuple[tuple[str, str], ...], dict[str, str]]:

@@ -35,7 +35,7 @@ class Task(Base):
     kind: Mapped[str]  # vm.start, vm.shutdown, …
     title: Mapped[str]  # message id
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    params_version: Mapped[int] = mapped_column(Integer, default=1)  # of the operation's parameters
+    params_version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # of the operation's parameters
     state: Mapped[str]
     progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id

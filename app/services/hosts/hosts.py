@@ -268,7 +268,7 @@ def _set_admin_state(ctx: Ctx, host: Host, wanted: AdminState | None) -> dict[st
         host.config_version += 1
         if wanted is AdminState.DISABLED:
             _set_connection(ctx, host, HostConnection.NOT_ANSWERING, HOST_DISABLED.reason)
-            ctx.notify(*ctx.session.scalars(sa.select(Vm.id).where(Vm.host_id == host.id)))
+            ctx.notify(*ctx.session.scalars(unrestricted(sa.select(Vm.id).where(Vm.host_id == host.id))))
         else:
             _set_connection(ctx, host, HostConnection.CONNECTING)
     kind, message = _ADMIN_EVENTS[wanted]
