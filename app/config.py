@@ -169,7 +169,7 @@ class Settings(BaseSettings):
         PositiveInt, Field(description="Days for which deleted VMs can be brought back, without their disks.")
     ] = 30
 
-    pool_folders: Annotated[
+    pool_directories: Annotated[
         str,
         Field(
             description="Folders of hosts in which new storage pools may lie, by commas. Folders of the host's system "
@@ -211,7 +211,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{entry!r} is no server: write name, *.name or name:port")
         return ",".join(entries)
 
-    @field_validator("pool_folders", "libvirt_sockets")
+    @field_validator("pool_directories", "libvirt_sockets")
     @classmethod
     def _known_paths(cls, value: str) -> str:
         entries = [entry.strip() for entry in value.split(",") if entry.strip()]
@@ -262,8 +262,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def pool_roots(self) -> tuple[str, ...]:
-        """The entries of `pool_folders`."""
-        return tuple(self.pool_folders.split(",")) if self.pool_folders else ()
+        """The entries of `pool_directories`."""
+        return tuple(self.pool_directories.split(",")) if self.pool_directories else ()
 
     @cached_property
     def sockets(self) -> tuple[str, ...]:
@@ -330,5 +330,5 @@ def load_settings(**overrides: object) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"VIGIE_{'.'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors()]
+        lines = [f"VIGIE_{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
         raise SettingsError("Wrong setting: " + "; ".join(lines)) from None

@@ -104,8 +104,8 @@ def serve(settings: Settings) -> int:
         print(f"vigie: {refused}", file=sys.stderr)  # noqa: T201  said to the person who starts it
         return 1
     except VigieError as error:
-        said = " ".join(filter(None, error.texts()))
-        print(f"vigie: {said}", file=sys.stderr)  # noqa: T201  as above
+        message = " ".join(filter(None, error.texts()))
+        print(f"vigie: {message}", file=sys.stderr)  # noqa: T201  as above
         return 1
     sys.stdout.flush()
     sys.stderr.flush()

@@ -202,9 +202,9 @@ def cluster() -> Iterator[Cluster]:
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
     try:
-        made = Cluster(folder, programs)
-        yield made
-        made.disconnect()
+        created = Cluster(folder, programs)
+        yield created
+        created.disconnect()
     finally:
         _end(folder, programs)
 
@@ -237,9 +237,9 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An empty, migrated database, once on SQLite and once on PostgreSQL."""
-    made = Database(database_url)
-    yield made
-    made.close()
+    created = Database(database_url)
+    yield created
+    created.close()
 
 
 @pytest.fixture
@@ -293,6 +293,6 @@ class _RolledBack(Exception):
 @pytest.fixture
 def ctx(services: Services, actor: Callable[..., Actor]) -> Iterator[Contexts]:
     """A maker of contexts; what is open at the end of the test is rolled back."""
-    made = Contexts(services, actor)
-    yield made
-    made.roll_back()
+    contexts = Contexts(services, actor)
+    yield contexts
+    contexts.roll_back()

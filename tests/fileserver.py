@@ -61,10 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, most: int) -> None:
         content, start = self.server.content, 0
-        asked = self.headers["Range"]
+        requested = self.headers["Range"]
         headers = {"ETag": self.server.etag}
-        if asked and self.headers["If-Range"] == self.server.etag:
-            start = int(asked.removeprefix("bytes=").rstrip("-"))
+        if requested and self.headers["If-Range"] == self.server.etag:
+            start = int(requested.removeprefix("bytes=").rstrip("-"))
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._say(
             206 if "Content-Range" in headers else 200,

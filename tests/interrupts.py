@@ -71,7 +71,7 @@ def _is_worker(config: pytest.Config) -> bool:
 
 def _children() -> list[int]:
     lists = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    return [int(pid) for each in lists for pid in each.read_text().split()]
+    return [int(pid) for item in lists for pid in item.read_text().split()]
 
 
 def _runs(pid: int) -> bool:

@@ -64,9 +64,9 @@ def heal_lab(lab: Lab, before: LabState, *, guests_may_be_left: bool) -> list[st
     """
     # One after the other: they share a pool.
     return [
-        f"{host.name}: {each}"
+        f"{host.name}: {item}"
         for host, state in zip(lab.hosts, before, strict=True)
-        for each in _heal(host, state, guests_may_be_left)
+        for item in _heal(host, state, guests_may_be_left)
     ]
 
 
@@ -76,8 +76,8 @@ def _read(host: LabHost) -> HostState:
         objects, volumes = read_objects(connection), read_volumes(connection)
     return HostState(
         processes=_counted(processes),
-        pids=frozenset(each.pid for each in processes),
-        stopped=frozenset(each.pid for each in processes if each.stopped),
+        pids=frozenset(process.pid for process in processes),
+        stopped=frozenset(process.pid for process in processes if process.stopped),
         has_link=_has_link(host),
         rules=_rules(host),
         mounts=_mounts(host),
@@ -111,7 +111,9 @@ def _heal_machine(host: LabHost, before: HostState) -> list[str]:
     if not host.is_alive:
         wrong.append("it is down")
         host.boot()
-    frozen = {each.command for each in namespace.processes(host.init_pid) if _is_frozen(each, before)}
+    frozen = {
+        process.command for process in namespace.processes(host.init_pid) if _is_frozen(process, before)
+    }
     if frozen:
         wrong.append(f"frozen: {', '.join(sorted(frozen))}")
         host.thaw()
@@ -185,10 +187,10 @@ def _heal_processes(host: LabHost, before: HostState) -> list[str]:
         time.sleep(0.02)
     wrong = []
     left = there - before.processes
-    for each in namespace.processes(host.init_pid):
-        if left[each.command] and each.pid not in before.pids:
-            wrong.append(f"process {shlex.join(namespace.command_line(each.pid))} is left")
-            namespace.send(each.pid, SIGKILL)
+    for process in namespace.processes(host.init_pid):
+        if left[process.command] and process.pid not in before.pids:
+            wrong.append(f"process {shlex.join(namespace.command_line(process.pid))} is left")
+            namespace.send(process.pid, SIGKILL)
     gone = before.processes - there
     if gone:
         wrong += [f"process {command} is gone" for command in gone]
@@ -213,7 +215,7 @@ def _connected(host: LabHost) -> Iterator[libvirt.virConnect]:
 
 def _counted(processes: list[namespace.Process]) -> Counter[str]:
     """How many there are of each, but for sessions of SSH: whoever is connected may stay so."""
-    return Counter(each.command for each in processes if each.command != "sshd")
+    return Counter(process.command for process in processes if process.command != "sshd")
 
 
 def _is_frozen(process: namespace.Process, before: HostState) -> bool:

@@ -31,9 +31,9 @@ def lab() -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.skip("the lab needs root: run the tests with sudo")
     remove_orphans()
-    made = Lab.up(HOSTS, lab_id=f"t{os.getpid()}")
-    yield made
-    made.down()
+    created = Lab.up(HOSTS, lab_id=f"t{os.getpid()}")
+    yield created
+    created.down()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _lab_is_left_as_found(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def _lab_is_left_as_found_by_the_module(request: pytest.FixtureRequest) -> Iterator[None]:
     """The same for what serves several tests: the fixtures of a module."""
-    if not any("lab" in each.fixturenames for each in _items_of(request)):
+    if not any("lab" in item.fixturenames for item in _items_of(request)):
         yield
         return
     lab: Lab = request.getfixturevalue("lab")
@@ -96,14 +96,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture
 def make_fleet() -> Iterator[Callable[..., Fleet]]:
     """A function with the arguments of `Fleet.up`; what it makes ends with the test."""
-    made: list[Fleet] = []
+    requested: list[Fleet] = []
 
     def make(hosts: int, vms: int = 18, *, victims: int = 0, frozen: bool = False) -> Fleet:
-        made.append(own_fleet(hosts, vms, victims=victims, frozen=frozen))
-        return made[-1]
+        requested.append(own_fleet(hosts, vms, victims=victims, frozen=frozen))
+        return requested[-1]
 
     yield make
-    for fleet in made:
+    for fleet in requested:
         fleet.down()
 
 

@@ -85,7 +85,7 @@ Objects = dict[str, dict[str, Found]]  # by kind, then by name
 def read_objects(connection: libvirt.virConnect) -> Objects:
     """All objects of a host. Raises libvirtError."""
     return {
-        kind.title: {each.name(): _found(kind, each) for each in kind.listed(connection)} for kind in KINDS
+        kind.title: {item.name(): _found(kind, item) for item in kind.listed(connection)} for kind in KINDS
     }
 
 
@@ -103,7 +103,7 @@ def put_back(connection: libvirt.virConnect, before: Objects, *, guests_may_be_l
     """Put all objects of a host back as they were; return what was otherwise. Raises libvirtError."""
     wrong = []
     for kind in KINDS:
-        there = {each.name(): each for each in kind.listed(connection)}
+        there = {item.name(): item for item in kind.listed(connection)}
         for name in there.keys() - before[kind.title].keys():
             if kind is not DOMAINS or not guests_may_be_left:
                 wrong.append(f"{kind.title} {name} is left")
@@ -116,39 +116,39 @@ def put_back(connection: libvirt.virConnect, before: Objects, *, guests_may_be_l
     return wrong
 
 
-def _found(kind: Kind, each: Any) -> Found:
-    saved = each.XMLDesc(kind.saved_flags)
+def _found(kind: Kind, handle: Any) -> Found:
+    saved = handle.XMLDesc(kind.saved_flags)
     if kind.create is None:
         return Found(True, False, saved, kind.digest(saved))
-    return Found(bool(each.isActive()), bool(each.autostart()), saved, kind.digest(saved))
+    return Found(bool(handle.isActive()), bool(handle.autostart()), saved, kind.digest(saved))
 
 
-def _remove(kind: Kind, each: Any) -> None:
+def _remove(kind: Kind, handle: Any) -> None:
     if kind.create is None:
-        kind.undefine(each)
+        kind.undefine(handle)
         return
-    is_persistent = each.isPersistent()
-    if each.isActive():
-        each.destroy()
+    is_persistent = handle.isPersistent()
+    if handle.isActive():
+        handle.destroy()
     if is_persistent:
-        kind.undefine(each)
+        kind.undefine(handle)
 
 
-def _put_one_back(connection: libvirt.virConnect, kind: Kind, each: Any | None, wanted: Found) -> list[str]:
+def _put_one_back(connection: libvirt.virConnect, kind: Kind, handle: Any | None, wanted: Found) -> list[str]:
     wrong = []
-    seen = None if each is None else _found(kind, each)
+    seen = None if handle is None else _found(kind, handle)
     if seen is None or seen.mark != wanted.mark:
         wrong.append("is defined otherwise" if seen else "is gone")
-        each = kind.define(connection, wanted.saved)
-    if kind.create is None or each is None:
+        handle = kind.define(connection, wanted.saved)
+    if kind.create is None or handle is None:
         return wrong
-    if bool(each.isActive()) != wanted.active:
+    if bool(handle.isActive()) != wanted.active:
         wrong.append(f"is {'off' if wanted.active else 'on'}")
         if wanted.active:
-            kind.create(each)
+            kind.create(handle)
         else:
-            each.destroy()
-    if bool(each.autostart()) != wanted.autostart:
+            handle.destroy()
+    if bool(handle.autostart()) != wanted.autostart:
         wrong.append("has another autostart")
-        each.setAutostart(int(wanted.autostart))
+        handle.setAutostart(int(wanted.autostart))
     return wrong

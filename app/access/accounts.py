@@ -126,7 +126,7 @@ def _user_named(services: Services, name: str) -> User | None:
 
 def _shown(name: str) -> str:
     """What somebody typed as a name, made fit for the audit. It may be a password in the wrong field: cut short."""
-    return "".join(each if each.isprintable() else "?" for each in name)[:63]
+    return "".join(item if item.isprintable() else "?" for item in name)[:63]
 
 
 def _make_login(services: Services, actor: Actor, browser: Browser, *, verified: str | None) -> SignIn:
@@ -176,15 +176,15 @@ def sign_out(ctx: Ctx) -> None:
     ctx.notify(f"{USER}{ctx.actor.user_id}")
 
 
-def list_sessions(ctx: Ctx, asked: ListQuery) -> Page[SessionRecord]:
+def list_sessions(ctx: Ctx, params: ListQuery) -> Page[SessionRecord]:
     """The asker's own logins, the latest used first."""
     idle = ctx.now - timedelta(seconds=ctx.services.settings.session_idle_s)
     query = sa.select(Login).where(Login.user_id == ctx.actor.user_id, Login.expires_at > ctx.now)
     query = query.where(Login.last_seen_at >= idle)
-    if asked.q:
-        query = query.where(mentions((Login.remote, Login.user_agent), asked.q))
+    if params.q:
+        query = query.where(mentions((Login.remote, Login.user_agent), params.q))
     query = visible(ctx, query, Login, "user.edit")
-    return page(ctx, query, asked, LOGINS, lambda rows: [_session(ctx, row) for (row,) in rows])
+    return page(ctx, query, params, LOGINS, lambda rows: [_session(ctx, row) for (row,) in rows])
 
 
 def _session(ctx: Ctx, row: Login) -> SessionRecord:
@@ -207,13 +207,13 @@ def end_session(ctx: Ctx, login_id: str) -> None:
     ctx.notify(f"{USER}{login.user_id}")
 
 
-def list_users(ctx: Ctx, asked: ListQuery) -> Page[UserRecord]:
+def list_users(ctx: Ctx, params: ListQuery) -> Page[UserRecord]:
     """The users."""
     ctx.require("user.view")
     query = visible(ctx, sa.select(User), User, "user.view")
-    if asked.q:
-        query = query.where(mentions((User.name_key, User.display), asked.q))
-    return page(ctx, query, asked, ORDER, _records)
+    if params.q:
+        query = query.where(mentions((User.name_key, User.display), params.q))
+    return page(ctx, query, params, ORDER, _records)
 
 
 def show_user(ctx: Ctx, user_id: str) -> UserRecord:

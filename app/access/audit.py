@@ -84,20 +84,20 @@ def _is_first(read: tuple[str | None, ...]) -> bool:
         return _refused_reads.setdefault(read, now) == now
 
 
-def list_audit(ctx: Ctx, asked: AuditQuery) -> Page[AuditRecord]:
+def list_audit(ctx: Ctx, params: AuditQuery) -> Page[AuditRecord]:
     """The audit, newest first."""
     ctx.require("audit.view")
     query = sa.select(Audit)
-    if asked.actor:
-        query = query.where(Audit.actor_name == asked.actor)
-    if asked.target:
-        query = query.where(Audit.object_id == asked.target)
-    if asked.outcome:
-        query = query.where(Audit.outcome == asked.outcome)
-    if asked.q:
+    if params.actor:
+        query = query.where(Audit.actor_name == params.actor)
+    if params.target:
+        query = query.where(Audit.object_id == params.target)
+    if params.outcome:
+        query = query.where(Audit.outcome == params.outcome)
+    if params.q:
         searched = (Audit.action, Audit.actor_name, Audit.object_name)
-        query = query.where(mentions(searched, asked.q))
-    return page(ctx, query, asked, ORDER, _records)
+        query = query.where(mentions(searched, params.q))
+    return page(ctx, query, params, ORDER, _records)
 
 
 def _row(actor: Actor, action: str, outcome: str, at: datetime) -> Audit:

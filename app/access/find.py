@@ -19,19 +19,19 @@ from app.core.records import Ref
 from app.db.models import (
     Credential,
     Datacenter,
-    Filter,
+    DeletedVm,
     Host,
     Image,
     Login,
     Network,
+    Nwfilter,
     Pool,
-    RemovedVm,
-    SavedSpec,
     Task,
     Token,
     Upload,
     User,
     Vm,
+    VmPreset,
     Volume,
 )
 from app.db.models.base import Base
@@ -55,15 +55,15 @@ class Found(NamedTuple):
 
 FINDABLE: dict[type[Base], Found] = {
     Vm: Found(ObjectKind.VM, "vm.view", N_("There is no such VM.")),
-    RemovedVm: Found(ObjectKind.VM, "vm.delete", N_("There is no such VM.")),
+    DeletedVm: Found(ObjectKind.VM, "vm.delete", N_("There is no such VM.")),
     Host: Found(ObjectKind.HOST, "host.view", N_("There is no such host.")),
     Datacenter: Found(ObjectKind.DATACENTER, "datacenter.view", N_("There is no such datacenter.")),
     Pool: Found(ObjectKind.POOL, "pool.view", N_("There is no such storage pool.")),
     Volume: Found(ObjectKind.VOLUME, "pool.view", N_("There is no such volume.")),
     Network: Found(ObjectKind.NETWORK, "network.view", N_("There is no such network.")),
-    Filter: Found(ObjectKind.FILTER, "network.view", N_("There is no such traffic filter.")),
+    Nwfilter: Found(ObjectKind.NWFILTER, "network.view", N_("There is no such network filter.")),
     Image: Found(ObjectKind.IMAGE, "image.view", N_("There is no such image.")),
-    SavedSpec: Found(ObjectKind.SPEC, "vm.create", N_("There is no such specification.")),
+    VmPreset: Found(ObjectKind.PRESET, "vm.create", N_("There is no such VM preset.")),
     Task: Found(ObjectKind.TASK, "task.view", N_("There is no such task."), name="kind"),
     Upload: Found(
         ObjectKind.TASK,
@@ -73,7 +73,7 @@ FINDABLE: dict[type[Base], Found] = {
     ),
     Credential: Found(ObjectKind.CREDENTIAL, "credential.view", N_("There is no such credential.")),
     User: Found(ObjectKind.USER, "user.view", N_("There is no such user."), User.id),
-    Token: Found(ObjectKind.TOKEN, "token.edit_any", N_("There is no such token."), Token.user_id),
+    Token: Found(ObjectKind.TOKEN, "token.edit-any", N_("There is no such token."), Token.user_id),
     Login: Found(ObjectKind.LOGIN, "user.edit", N_("There is no such session."), Login.user_id, "id"),
 }
 

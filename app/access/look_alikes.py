@@ -97,9 +97,9 @@ def _table() -> dict[int, str]:
     """Each character to the one that stands for its group: the library has pairs, in both directions."""
     near: dict[str, set[str]] = defaultdict(set)
     for character, others in confusables_data.items():
-        for each in others:
-            near[character].add(each["c"])
-            near[each["c"]].add(character)
+        for other in others:
+            near[character].add(other["c"])
+            near[other["c"]].add(character)
     table: dict[int, str] = {}
     seen: set[str] = set()
     for character in near:
@@ -111,6 +111,6 @@ def _table() -> dict[int, str]:
             group |= new
             ahead += new
         seen |= group
-        head = max(group, key=lambda each: (len(near[each]), len(each), each))
-        table |= {ord(each): head for each in group if len(each) == 1}
+        head = max(group, key=lambda item: (len(near[item]), len(item), item))
+        table |= {ord(item): head for item in group if len(item) == 1}
     return table

@@ -90,7 +90,7 @@ class _Place:
 def page(
     ctx: Ctx,
     query: sa.Select[*Ts],
-    asked: ListQuery,
+    params: ListQuery,
     order: Order,
     to_records: Callable[[Sequence[tuple[*Ts]]], Sequence[R]],
     *,
@@ -102,17 +102,17 @@ def page(
     all rows of the part at once. `counted` is the same filter with fewer joins, when that is cheaper to count.
     Raises InvalidInput for an unknown sort or a bad cursor.
     """
-    sort = _sort(ctx, asked, order)
-    place = _read_cursor(asked.cursor, sort) if asked.cursor else None
+    sort = _sort(ctx, params, order)
+    place = _read_cursor(params.cursor, sort) if params.cursor else None
     narrow = query if counted is None else counted
     keyed = narrow if sort.is_of_one_table else query
-    if asked.q:
-        keys, total = _sought(ctx, keyed, sort, place, asked.limit + 1)
+    if params.q:
+        keys, total = _sought(ctx, keyed, sort, place, params.limit + 1)
     else:
-        keys = _keys(ctx, keyed, sort, place, asked.limit + 1)
+        keys = _keys(ctx, keyed, sort, place, params.limit + 1)
         total = _total(ctx, narrow, order.unique)
-    more = len(keys) > asked.limit
-    keys = keys[: asked.limit]
+    more = len(keys) > params.limit
+    keys = keys[: params.limit]
     following = _write_cursor(sort, keys[-1]) if more else None
     return Page(items=list(to_records(_rows(ctx, query, sort, keys))), next=following, total=total)
 
@@ -126,7 +126,7 @@ def contains(column: Column, text: str) -> sa.ColumnElement[bool]:
 
 def holds(column: Column, text: str) -> sa.ColumnElement[bool]:
     """Whether a folded column holds the text; of a MAC address or UUID whichever way it is written."""
-    return sa.or_(*(contains(column, each) for each in spellings(text)))
+    return sa.or_(*(contains(column, spelling) for spelling in spellings(text)))
 
 
 def begins(database: Database, column: Column, wanted: str) -> sa.ColumnElement[bool]:
@@ -141,11 +141,11 @@ def begins(database: Database, column: Column, wanted: str) -> sa.ColumnElement[
 
 def mentions(columns: Iterable[Column], text: str) -> sa.ColumnElement[bool]:
     """Whether one of the columns, which are not folded, holds the text, whatever its case."""
-    return sa.or_(*(contains(folded(each), text) for each in columns))
+    return sa.or_(*(contains(folded(column), text) for column in columns))
 
 
-def _sort(ctx: Ctx, asked: ListQuery, order: Order) -> _Sort:
-    wanted = asked.sort or order.default
+def _sort(ctx: Ctx, query: ListQuery, order: Order) -> _Sort:
+    wanted = query.sort or order.default
     name = wanted.removeprefix("-")
     if name not in order.columns:
         allowed = {"names": ", ".join(sorted(order.columns))}
@@ -204,7 +204,7 @@ def _places(ctx: Ctx, query: AnySelect) -> list[_Place]:
 
 def _rows(ctx: Ctx, query: sa.Select[*Ts], sort: _Sort, keys: Sequence[_Place]) -> list[tuple[*Ts]]:
     """The rows at these places, in their order; one that has just gone is left out."""
-    places = {each.unique: number for number, each in enumerate(keys)}
+    places = {item.unique: number for number, item in enumerate(keys)}
     found = query.order_by(None).where(sort.unique.in_(places)).add_columns(sort.unique.label("sort_unique"))
     rows = sorted(ctx.session.execute(found), key=lambda row: places[row[-1]]) if keys else []
     return [cast("tuple[*Ts]", row[:-1]) for row in rows]
@@ -218,7 +218,7 @@ def _total(ctx: Ctx, query: AnySelect, unique: Column) -> int:
 def _write_cursor(sort: _Sort, place: _Place) -> str:
     parts = [
         sort.name,
-        *(each.isoformat() if isinstance(each, datetime) else each for each in (place.value, place.unique)),
+        *(item.isoformat() if isinstance(item, datetime) else item for item in (place.value, place.unique)),
     ]
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

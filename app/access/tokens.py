@@ -30,19 +30,19 @@ ORDER = Order(
 )
 
 
-def list_tokens(ctx: Ctx, asked: ListQuery, *, own: bool = False) -> Page[TokenRecord]:
-    """The asker's own tokens, or with token.edit_any those of all users unless `own`; the newest first."""
+def list_tokens(ctx: Ctx, params: ListQuery, *, own: bool = False) -> Page[TokenRecord]:
+    """The asker's own tokens, or with token.edit-any those of all users unless `own`; the newest first."""
     query = sa.select(Token, User.name).join(User, User.id == Token.user_id)
-    query = visible(ctx, query, Token, "token.edit_any")
+    query = visible(ctx, query, Token, "token.edit-any")
     if own:
         query = query.where(Token.user_id == ctx.actor.user_id)
-    if asked.q:
-        query = query.where(mentions((Token.name, Token.prefix, User.name), asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: [_record(*row) for row in rows])
+    if params.q:
+        query = query.where(mentions((Token.name, Token.prefix, User.name), params.q))
+    return page(ctx, query, params, ORDER, lambda rows: [_record(*row) for row in rows])
 
 
 def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewToken:
-    """Make a token for oneself, or with token.edit_any for another user. It is shown this once.
+    """Make a token for oneself, or with token.edit-any for another user. It is shown this once.
 
     Raises NotAllowed (token_from_token) when a token asks: whoever finds one could make another that outlives it.
     """
@@ -57,7 +57,7 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
     if owner_id is None:
         raise InvalidInput("user_id", N_("must name the user whose rights the token has"))
     if owner_id != ctx.actor.user_id:
-        ctx.require("token.edit_any")
+        ctx.require("token.edit-any")
     user = find(ctx, User, owner_id, "user.view")
     secret = PREFIX + new_secret()
     token = Token(
@@ -75,8 +75,8 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
 
 
 def revoke_token(ctx: Ctx, token_id: str) -> None:
-    """End a token of oneself, or with token.edit_any of anybody."""
-    token = find(ctx, Token, token_id, "token.edit_any")
+    """End a token of oneself, or with token.edit-any of anybody."""
+    token = find(ctx, Token, token_id, "token.edit-any")
     ctx.session.delete(token)
     audit.record(ctx, "token.revoke", target=ref(token))
     ctx.notify(f"{USER}{token.user_id}")

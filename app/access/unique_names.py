@@ -11,9 +11,9 @@ from app.access.find import ref, unrestricted
 from app.core.casefold import fold
 from app.core.errors import Conflict, EditConflict
 from app.core.messages import N_
-from app.db.models import Credential, Datacenter, Host, Image, SavedSpec, User, Vm
+from app.db.models import Credential, Datacenter, Host, Image, User, Vm, VmPreset
 
-Named = User | Credential | Datacenter | Host | Image | SavedSpec
+Named = User | Credential | Datacenter | Host | Image | VmPreset
 Versioned = Named | Vm
 
 

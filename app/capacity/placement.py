@@ -16,7 +16,7 @@ from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import VmSpec
 from app.core.vms.states import VmState
-from app.db.models import Host, Network, Offers, Pool, Reservation, Task, Vm
+from app.db.models import Host, HostCapabilities, Network, Pool, Reservation, Task, Vm
 
 OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
 MIB = 1024**2
@@ -88,7 +88,7 @@ def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Resul
         sa.select(Host, free, later.label("off"))
         .outerjoin(sums, sums.c.host_id == Host.id)
         .outerjoin(off, off.c.host_id == Host.id)
-        .join(Offers, Offers.host_id == Host.id)
+        .join(HostCapabilities, HostCapabilities.host_id == Host.id)
         .where(*_conditions(spec), Host.memory_bytes.is_not(None))
     )
     if memory_bytes is None:
@@ -101,12 +101,12 @@ def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Resul
 def _allocations() -> sa.Subquery:
     """Host and bytes of every VM that runs, and of what tasks under way have reserved for one that does not yet."""
     runs = Vm.state.in_(ACTIVE)
-    made = sa.select(Vm.id).where(Vm.id == Task.target_id, runs)
+    created = sa.select(Vm.id).where(Vm.id == Task.target_id, runs)
     return sa.union_all(
         sa.select(Vm.host_id.label("host_id"), Vm.memory_bytes.label("memory_bytes")).where(runs),
         sa.select(Reservation.host_id, Reservation.memory_bytes)
         .join(Task, Task.id == Reservation.task_id)
-        .where(Task.state.in_(ACTIVE_TASKS), ~made.exists()),
+        .where(Task.state.in_(ACTIVE_TASKS), ~created.exists()),
     ).subquery()
 
 

@@ -42,7 +42,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register a host. A running server starts to read it within seconds."""
-    asked = {
+    requested = {
         "name": name,
         "uri": uri,
         "transport": transport,
@@ -54,9 +54,9 @@ def add(
     }
     with opened() as services:
         if credential is not None:
-            asked["credential_id"] = _credential_id(services, credential)
-        made = _add_confirmed(services, HostSpec.model_validate(asked))
-    show(made, COLUMNS, as_json=as_json)
+            requested["credential_id"] = _credential_id(services, credential)
+        confirmed = _add_confirmed(services, HostSpec.model_validate(requested))
+    show(confirmed, COLUMNS, as_json=as_json)
 
 
 @host.command("list")
@@ -92,9 +92,9 @@ def _credential_id(services: Services, name: str) -> str:
     with services.database.read() as session:
         ctx = Ctx(services, session, operator())
         found = credentials.list_credentials(ctx, ListQuery(limit=MAX_LIMIT, q=name)).items
-    for each in found:
-        if each.name.casefold() == name.casefold():
-            return each.id
+    for item in found:
+        if item.name.casefold() == name.casefold():
+            return item.id
     raise InvalidInput("credential", "names no credential that Vigie keeps")
 
 

@@ -32,16 +32,16 @@ def vm_named(ctx: Ctx, name: str) -> VmRecord:
     if not found:
         raise InvalidInput("name", "names no VM")
     if len(found) > 1:
-        where = ", ".join(f"{each.id} on {each.host_name}" for each in found)
+        where = ", ".join(f"{item.id} on {item.host_name}" for item in found)
         raise InvalidInput("name", "names several VMs", hint=f"Give the id of one: {where}.")
     return found[0]
 
 
 def host_named(ctx: Ctx, name: str) -> str:
     """The id of the host that is called so. Raises InvalidInput."""
-    for each in hosts.list_hosts(ctx, HostQuery(limit=MAX_LIMIT, q=name)).items:
-        if name.casefold() in (each.name.casefold(), each.id):
-            return each.id
+    for item in hosts.list_hosts(ctx, HostQuery(limit=MAX_LIMIT, q=name)).items:
+        if name.casefold() in (item.name.casefold(), item.id):
+            return item.id
     raise InvalidInput("host", "names no host")
 
 
@@ -52,9 +52,9 @@ def pool_named(ctx: Ctx, name: str) -> PoolRecord:
     host, slash, pool = name.partition("/")
     if not slash:
         raise InvalidInput("pool", "must be HOST/POOL, such as kvm-01/default")
-    for each in list_pools(ctx, PoolQuery(limit=MAX_LIMIT, host=host_named(ctx, host))).items:
-        if each.name == pool:
-            return each
+    for item in list_pools(ctx, PoolQuery(limit=MAX_LIMIT, host=host_named(ctx, host))).items:
+        if item.name == pool:
+            return item
     raise InvalidInput("pool", "names no storage pool of this host")
 
 
@@ -66,9 +66,9 @@ def volume_named(ctx: Ctx, name: str) -> VolumeRecord:
     if not slash or "/" not in place:
         raise InvalidInput("volume", "must be HOST/POOL/VOLUME, such as kvm-01/default/data.qcow2")
     pool = pool_named(ctx, place)
-    for each in list_volumes(ctx, VolumeQuery(limit=MAX_LIMIT, pool=pool.id, q=volume)).items:
-        if each.name == volume:
-            return each
+    for item in list_volumes(ctx, VolumeQuery(limit=MAX_LIMIT, pool=pool.id, q=volume)).items:
+        if item.name == volume:
+            return item
     raise InvalidInput("volume", "names no volume of this pool")
 
 

@@ -37,14 +37,14 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except VigieError as error:
             title, why, hint = error.texts()
-            said = [title, None if why and why in title else why, hint, error.detail]
+            message = [title, None if why and why in title else why, hint, error.detail]
         except (SettingsError, OSError) as error:
-            said = [str(error)]
+            message = [str(error)]
         except ValidationError as error:
-            said = [
-                f"{'.'.join(map(str, each['loc'])) or 'value'}: {rule_of(each)}" for each in error.errors()
+            message = [
+                f"{'.'.join(map(str, item['loc'])) or 'value'}: {rule_of(item)}" for item in error.errors()
             ]
-        typer.echo("vigie: " + " ".join(filter(None, said)), err=True)
+        typer.echo("vigie: " + " ".join(filter(None, message)), err=True)
         raise typer.Exit(1)
 
     return wrapped

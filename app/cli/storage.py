@@ -52,15 +52,15 @@ def list_volumes(
     """List volumes as last seen."""
     found: list[VolumeRecord] = []
     with reading() as ctx:
-        asked = VolumeQuery(
+        volume_query = VolumeQuery(
             limit=MAX_LIMIT, pool=pool_named(ctx, pool).id if pool else None, unused=True if unused else None
         )
         while True:
-            part: Page[VolumeRecord] = volumes.list_volumes(ctx, asked)
+            part: Page[VolumeRecord] = volumes.list_volumes(ctx, volume_query)
             found += part.items
             if part.next is None:
                 break
-            asked = asked.model_copy(update={"cursor": part.next})
+            volume_query = volume_query.model_copy(update={"cursor": part.next})
     show(found, COLUMNS, as_json=as_json)
 
 
@@ -156,11 +156,11 @@ def upload(
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
             pool_id = pool_named(ctx, pool).id
-            waiting = [each for each in list_uploads(ctx, pool_id).items if each.name == called]
+            waiting = [item for item in list_uploads(ctx, pool_id).items if item.name == called]
             if waiting and waiting[0].size_bytes != size:
                 raise InvalidInput("file", "has another size than the one of this name that is on its way")
-            asked = UploadSpec(name=called, size_bytes=size)
-            record = waiting[0] if waiting else begin_upload(ctx, pool_id, asked)
+            upload_spec = UploadSpec(name=called, size_bytes=size)
+            record = waiting[0] if waiting else begin_upload(ctx, pool_id, upload_spec)
         try:
             while record.offset_bytes < size:
                 source.seek(record.offset_bytes)
@@ -198,13 +198,13 @@ def list_images(as_json: AsJson = False) -> None:
     """List the images of the library."""
     found: list[ImageRecord] = []
     with reading() as ctx:
-        asked = ListQuery(limit=MAX_LIMIT)
+        list_query = ListQuery(limit=MAX_LIMIT)
         while True:
-            part: Page[ImageRecord] = images.list_images(ctx, asked)
+            part: Page[ImageRecord] = images.list_images(ctx, list_query)
             found += part.items
             if part.next is None:
                 break
-            asked = asked.model_copy(update={"cursor": part.next})
+            list_query = list_query.model_copy(update={"cursor": part.next})
     show(found, IMAGES, as_json=as_json)
 
 
@@ -269,11 +269,11 @@ def copy_image(
 
 @image.command("forget")
 @plain_errors
-def forget_image(name: Annotated[str, typer.Argument(help="Name or id of the image.")]) -> None:
+def remove_image(name: Annotated[str, typer.Argument(help="Name or id of the image.")]) -> None:
     """Take an image out of the library; its files stay as volumes."""
     with opened() as services, services.database.begin() as session:
         ctx = Ctx(services, session, operator())
-        images.forget_image(ctx, image_named(ctx, name).id)
+        images.remove_image(ctx, image_named(ctx, name).id)
 
 
 def _do(ask: Callable[[Ctx], TaskRecord], *, no_wait: bool, as_json: bool) -> None:

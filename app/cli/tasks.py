@@ -23,12 +23,12 @@ LOOK_S = 0.3
 TAKEN_UP_S = 15
 
 
-def follow(services: Services, asked: Sequence[TaskRecord], *, no_wait: bool, as_json: bool) -> None:
+def follow(services: Services, requested: Sequence[TaskRecord], *, no_wait: bool, as_json: bool) -> None:
     """Show tasks when they have ended, or at once. Ends the command with status 1 when one has failed.
 
     Raises Unavailable when no server takes them up.
     """
-    found = list(asked) if no_wait else [_ended(services, task) for task in asked]
+    found = list(requested) if no_wait else [_ended(services, task) for task in requested]
     if as_json:
         show(found if len(found) != 1 else found[0], COLUMNS, as_json=True)
     else:
@@ -50,10 +50,10 @@ def _ended(services: Services, task: TaskRecord) -> TaskRecord:
         time.sleep(LOOK_S)
         with services.database.read() as session:
             task = tasks.show_task(Ctx(services, session, operator()), task.id)
-        said = f"{task.title}: {task.progress} %" if task.progress is not None else ""
-        if said and said != shown and sys.stderr.isatty():
-            typer.echo(f"\r{said}\033[K", nl=False, err=True)
-            shown = said
+        message = f"{task.title}: {task.progress} %" if task.progress is not None else ""
+        if message and message != shown and sys.stderr.isatty():
+            typer.echo(f"\r{message}\033[K", nl=False, err=True)
+            shown = message
     if shown:
         typer.echo("\r\033[K", nl=False, err=True)
     return task
@@ -63,5 +63,5 @@ def _line(task: TaskRecord) -> str:
     about = f"{task.title} · {task.target.name}" if task.target else task.title
     if task.error is None:
         return f"{about}: {task.message or task.state.value}"
-    said = (task.error.title, task.error.why, task.error.hint, task.error.detail)
-    return f"{about}: " + " ".join(each for each in said if each)
+    message = (task.error.title, task.error.why, task.error.hint, task.error.detail)
+    return f"{about}: " + " ".join(item for item in message if item)

@@ -37,8 +37,8 @@ def add(
     password = read_password(password_stdin)
     spec = UserSpec.model_validate({"name": name, "password": password, "role": role, "display": display})
     with writing() as ctx:
-        made = accounts.create_user(ctx, spec)
-    show(made, USER_COLUMNS, as_json=as_json)
+        user = accounts.create_user(ctx, spec)
+    show(user, USER_COLUMNS, as_json=as_json)
 
 
 @users.command("list")
@@ -91,13 +91,13 @@ def create_token(
 ) -> None:
     """Make a token and print it; it is shown this once."""
     with writing() as ctx:
-        made = tokens.create_token(
+        created = tokens.create_token(
             ctx, TokenSpec(name=name, expires_in_days=days), accounts.find_user(ctx, user).id
         )
     if as_json:
-        show(made, (), as_json=True)
+        show(created, (), as_json=True)
     else:
-        typer.echo(made.token)
+        typer.echo(created.token)
 
 
 @token.command("list")

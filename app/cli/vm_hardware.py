@@ -16,7 +16,7 @@ from app.cli.tasks import NoWait, follow
 from app.cli.vms import Name, disk_of, vm
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
-from app.core.vms.compute import MachinePatch, TuningPatch
+from app.core.vms.compute import ComputePatch, ResourcesPatch
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
 from app.services.vms.definitions import definitions
@@ -33,7 +33,7 @@ MACHINE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog",
 def hardware_(name: Name, as_json: AsJson = False) -> None:
     """Show the machine of a VM as its saved definition has it."""
     with reading() as ctx:
-        show(compute.show_machine(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
+        show(compute.show_hardware(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
 
 
 @vm.command("set")
@@ -50,7 +50,7 @@ def set_(
         list[str] | None,
         typer.Option("--machine", help="NAME=VALUE of the machine, such as firmware=efi; may be repeated."),
     ] = None,
-    tuning: Annotated[
+    resources: Annotated[
         list[str] | None,
         typer.Option("--tuning", help="NAME=VALUE of limits, such as cpu_shares=2048; may be repeated."),
     ] = None,
@@ -70,15 +70,15 @@ def set_(
         patch = HardwarePatch.model_validate(given)
         work.append(lambda ctx, vm_id: devices.change_hardware(ctx, vm_id, patch))
     if machine_:
-        parts = MachinePatch.model_validate(_pairs("machine", machine_))
-        work.append(lambda ctx, vm_id: compute.change_machine(ctx, vm_id, parts))
-    if tuning:
-        limits = TuningPatch.model_validate(_pairs("tuning", tuning))
-        work.append(lambda ctx, vm_id: compute.change_tuning(ctx, vm_id, limits))
+        parts = ComputePatch.model_validate(_pairs("machine", machine_))
+        work.append(lambda ctx, vm_id: compute.change_compute(ctx, vm_id, parts))
+    if resources:
+        limits = ResourcesPatch.model_validate(_pairs("resources", resources))
+        work.append(lambda ctx, vm_id: compute.change_resources(ctx, vm_id, limits))
     if not work:
         raise InvalidInput("set", "needs at least one option")
-    for each in work:
-        _do(name, each, no_wait=no_wait, as_json=as_json)
+    for item in work:
+        _do(name, item, no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("rename")
@@ -90,8 +90,8 @@ def rename(
     as_json: AsJson = False,
 ) -> None:
     """Rename a VM that is off."""
-    asked = RenameSpec(name=new)
-    _do(name, lambda ctx, vm_id: rename_vm(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    rename_spec = RenameSpec(name=new)
+    _do(name, lambda ctx, vm_id: rename_vm(ctx, vm_id, rename_spec), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("add-disk")
@@ -103,8 +103,8 @@ def add_disk(
     as_json: AsJson = False,
 ) -> None:
     """Add a disk."""
-    asked = DiskSpec.model_validate(disk_of(disk))
-    _do(name, lambda ctx, vm_id: devices.add_disk(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    requested = DiskSpec.model_validate(disk_of(disk))
+    _do(name, lambda ctx, vm_id: devices.add_disk(ctx, vm_id, requested), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("add-nic")
@@ -116,8 +116,8 @@ def add_nic(
     as_json: AsJson = False,
 ) -> None:
     """Add a network interface."""
-    asked = NicSpec(network=network)
-    _do(name, lambda ctx, vm_id: devices.add_nic(ctx, vm_id, asked), no_wait=no_wait, as_json=as_json)
+    nic_spec = NicSpec(network=network)
+    _do(name, lambda ctx, vm_id: devices.add_nic(ctx, vm_id, nic_spec), no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("remove-device")
@@ -195,8 +195,8 @@ def _do(name: str, ask: Callable[[Ctx, str], TaskRecord], *, no_wait: bool, as_j
 
 def _pairs(option: str, given: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for each in given:
-        key, sign, value = each.partition("=")
+    for item in given:
+        key, sign, value = item.partition("=")
         if not sign:
             raise InvalidInput(option, "must be NAME=VALUE")
         found[key] = value

@@ -18,7 +18,7 @@ from app.core.records import Page
 from app.core.specs import MAX_LIMIT
 from app.core.tasks.records import BulkRecord
 from app.core.vms.create_spec import VmBatch, VmSpec
-from app.core.vms.delete import RemovalSpec
+from app.core.vms.delete import DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import ActionOptions, VmQuery
@@ -40,13 +40,13 @@ def list_(
     """List VMs as last seen."""
     found: list[VmRecord] = []
     with reading() as ctx:
-        asked = VmQuery(limit=MAX_LIMIT, q=text or None)
+        vm_query = VmQuery(limit=MAX_LIMIT, q=text or None)
         while True:
-            part: Page[VmRecord] = vms.list_vms(ctx, asked)
+            part: Page[VmRecord] = vms.list_vms(ctx, vm_query)
             found += part.items
             if part.next is None:
                 break
-            asked = asked.model_copy(update={"cursor": part.next})
+            vm_query = vm_query.model_copy(update={"cursor": part.next})
     show(found, COLUMNS, as_json=as_json)
 
 
@@ -88,7 +88,7 @@ def create_vm(
     if memory is not None:
         given["memory_bytes"] = bytes_of("memory", memory)
     given["disks"] = [*given.get("disks", []), *map(disk_of, disk or [])]
-    given["nics"] = [*given.get("nics", []), *({"network": each} for each in network or [])]
+    given["nics"] = [*given.get("nics", []), *({"network": item} for item in network or [])]
     with opened() as services:
         if host is not None:
             with services.database.read() as session:
@@ -101,7 +101,7 @@ def create_vm(
             return
         with services.database.begin() as session:
             done = create.create_many(Ctx(services, session, operator()), batch)
-        tell_refused(done)
+        print_refusal(done)
         follow(services, done.tasks, no_wait=no_wait, as_json=as_json)
     if done.refused:
         raise typer.Exit(1)
@@ -119,8 +119,8 @@ def power_vms(
     with opened() as services:
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
-            asked = [power.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
-        follow(services, asked, no_wait=no_wait, as_json=as_json)
+            requested = [power.act(ctx, vm_named(ctx, name).id, verb, ActionOptions()) for name in names]
+        follow(services, requested, no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("delete")
@@ -142,27 +142,27 @@ def delete_vm(
         with services.database.read() as session:
             ctx = Ctx(services, session, operator())
             vm_id = vm_named(ctx, name).id
-            found = delete.show_removal(ctx, vm_id)
+            found = delete.preview_delete(ctx, vm_id)
         own = [disk for disk in found.disks if disk.own and disk.volume] if volumes else []
         if not yes:
             typer.echo(f"{found.vm.name} on {found.host.name} is deleted.", err=True)
             for disk in own:
                 typer.echo(f"Deleted for good: {disk.path}", err=True)
             typer.confirm("Go on?", abort=True, err=True)
-        asked = RemovalSpec(
+        removal_spec = DeleteSpec(
             volumes=[disk.volume.id for disk in own if disk.volume],
             force_off=force_off,
             keep_nvram=keep_nvram,
             keep_tpm=keep_tpm,
         )
         with services.database.begin() as session:
-            task = delete.delete_vm(Ctx(services, session, operator()), vm_id, asked)
+            task = delete.delete_vm(Ctx(services, session, operator()), vm_id, removal_spec)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
 @vm.command("bring-back")
 @plain_errors
-def bring_back(
+def undelete(
     name: Annotated[str, typer.Argument(help="Name or id of a deleted VM.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -171,19 +171,19 @@ def bring_back(
     with opened() as services:
         with services.database.begin() as session:
             ctx = Ctx(services, session, operator())
-            deleted = delete.list_removed(ctx).items
-            found = next((each for each in deleted if name in (each.name, each.id, each.uuid)), None)
+            deleted = delete.list_deleted(ctx).items
+            found = next((item for item in deleted if name in (item.name, item.id, item.uuid)), None)
             if found is None:
                 raise InvalidInput("name", "names no VM that was deleted and can be brought back")
             task = undelete_vm(ctx, found.id)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
-def tell_refused(done: BulkRecord) -> None:
+def print_refusal(done: BulkRecord) -> None:
     """Print what was not begun, and why."""
-    for each in done.refused:
-        said = (each.problem.title, each.problem.why, each.problem.hint)
-        typer.echo(f"vigie: {each.vm.name}: " + " ".join(filter(None, said)), err=True)
+    for item in done.refused:
+        message = (item.problem.title, item.problem.why, item.problem.hint)
+        typer.echo(f"vigie: {item.vm.name}: " + " ".join(filter(None, message)), err=True)
 
 
 def disk_of(text: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@
 
 Each carries `code` (stable, documented in docs/errors.md), `title` (a sentence for a person), `why` (the
 check that failed, with its figures) and `hint` (what to do). These are message ids, which `params` fill; they are
-translated where they are shown. Texts never hold secrets. `detail` may hold what the hypervisor said; only people
-with `host.diagnose` see it.
+translated where they are shown. Texts never hold secrets. `detail` may hold what the hypervisor translated; only people
+with `host.view-diagnostics` see it.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ class VigieError(Exception):
     def texts(self, translate: Callable[[str], str] = str) -> ErrorTexts:
         """What it says, in the reader's language; in English when nobody translates."""
 
-        def said(text: str | None) -> str | None:
+        def translated(text: str | None) -> str | None:
             return filled(translate, text, self.params if "%(" in text else None) if text else None
 
-        return ErrorTexts(said(self.title) or "", said(self.why), said(self.hint))
+        return ErrorTexts(translated(self.title) or "", translated(self.why), translated(self.hint))
 
 
 class InvalidInput(VigieError):
@@ -98,7 +98,7 @@ class InvalidInput(VigieError):
         self.field = field
         self.rule = rule
 
-    def said(self, translate: Callable[[str], str]) -> str:
+    def rule_text(self, translate: Callable[[str], str]) -> str:
         """The rule in the reader's language."""
         return filled(translate, self.rule, self.params)
 

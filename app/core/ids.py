@@ -14,9 +14,9 @@ _PREFIX = {
     ObjectKind.POOL: "pool",
     ObjectKind.VOLUME: "vol",
     ObjectKind.NETWORK: "net",
-    ObjectKind.FILTER: "nwf",
+    ObjectKind.NWFILTER: "nwf",
     ObjectKind.IMAGE: "img",
-    ObjectKind.SPEC: "spec",
+    ObjectKind.PRESET: "spec",
     ObjectKind.DATACENTER: "dc",
     ObjectKind.TASK: "task",
     ObjectKind.USER: "user",
@@ -38,4 +38,4 @@ def kind_of(identifier: str) -> ObjectKind | None:
     if not re.match(ID_PATTERN, identifier):
         return None
     prefix = identifier.partition("_")[0]
-    return next((kind for kind, each in _PREFIX.items() if each == prefix), None)
+    return next((kind for kind, item in _PREFIX.items() if item == prefix), None)

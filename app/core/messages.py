@@ -12,8 +12,8 @@ def N_(text: str) -> str:
 
 def filled(translate: Callable[[str], str], message: str, params: Mapping[str, object] | None) -> str:
     """A message id in the reader's language, with its parameters. One that is a list holds message ids of its own."""
-    said = {
+    text = {
         name: ", ".join(map(translate, value)) if isinstance(value, list) else value
         for name, value in (params or {}).items()
     }
-    return translate(message) % said if said else translate(message)
+    return translate(message) % text if text else translate(message)

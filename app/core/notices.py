@@ -13,7 +13,7 @@ TASKS = "tasks"  # any task changed
 EVENTS = "events"  # an event was written
 HOSTS = "hosts"  # a host's configuration changed: the engine looks again
 WORK = "work"  # a task was queued or a cancel asked: the engine looks again
-SCREEN = "screen:"  # + vm id: somebody looks at the VM, take a screenshot
+SCREENSHOT = "screenshot:"  # + vm id: somebody looks at the VM, take a screenshot
 LEASES = "leases:"  # + network id: somebody looks at the network, read its leases
 VOLUMES = "volumes:"  # + pool id: somebody looks at the pool or its volumes, read these
 DEVICES = "devices:"  # + host id: somebody wants to give a device away, read them
@@ -37,13 +37,13 @@ class Hub:
 
         def stop() -> None:
             with self._lock:
-                self._listeners = [each for each in self._listeners if each is not listener]
+                self._listeners = [item for item in self._listeners if item is not listener]
 
         return stop
 
     def publish(self, topics: Iterable[str]) -> None:
         """Tell every listener that these topics changed."""
-        told = frozenset(topics)
-        if told:
+        reported = frozenset(topics)
+        if reported:
             for listener in self._listeners:
-                listener(told)
+                listener(reported)

@@ -36,7 +36,7 @@ def plain_name(text: str) -> str:
     """
     name = unicodedata.normalize("NFKC", text.strip(" ")).strip(" ")
     if any(
-        each in _INVISIBLE or unicodedata.category(each) in _REFUSED for each in (*text.strip(" "), *name)
+        item in _INVISIBLE or unicodedata.category(item) in _REFUSED for item in (*text.strip(" "), *name)
     ):
         raise ValueError(N_("must not contain control characters, direction marks or invisible characters"))
     return name

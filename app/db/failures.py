@@ -50,10 +50,10 @@ def as_unavailable(path: Path | None) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sa.exc.TimeoutError) as error:
-        told = _told(error, path)
-        if told is None:
+        reported = _told(error, path)
+        if reported is None:
             raise
-        raise told from error
+        raise reported from error
 
 
 def _told(error: DBAPIError | sa.exc.TimeoutError, path: Path | None) -> Unavailable | None:

@@ -49,7 +49,7 @@ def check(database: Database) -> None:
             raise _outdated(f"{known or '-'} ≠ {head}")
         different = differences(connection)
         if different:
-            raise _outdated("; ".join(str(each[0]) for each in different[:5]))
+            raise _outdated("; ".join(str(item[0]) for item in different[:5]))
 
 
 def differences(connection: sa.Connection) -> Sequence[Any]:
@@ -85,7 +85,7 @@ def _scripts() -> ScriptDirectory:
 def _current(scripts: ScriptDirectory, connection: sa.Connection) -> str | None:
     """The revision that the database is at, which must be one that this version knows; None when it is empty."""
     found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in {each.revision for each in scripts.walk_revisions()}:
+    if found is not None and found not in {revision.revision for revision in scripts.walk_revisions()}:
         raise Unavailable(
             N_("The database was made by a newer version of Vigie."),
             why=N_("Its schema is %(found)s; this version knows none of that name.") % {"found": found},
@@ -95,9 +95,9 @@ def _current(scripts: ScriptDirectory, connection: sa.Connection) -> str | None:
     return found
 
 
-def _run(scripts: ScriptDirectory, connection: sa.Connection) -> None:
+def _run(scripts: ScriptDirectory, connection: sa.Connection, target: str = "head") -> None:
     def steps(revision: Any, _context: MigrationContext) -> Any:
-        return scripts._upgrade_revs("head", revision)
+        return scripts._upgrade_revs(target, revision)
 
     with EnvironmentContext(Config(), scripts) as environment:
         environment.configure(connection, target_metadata=Base.metadata, fn=steps, transactional_ddl=False)

@@ -94,8 +94,8 @@ class Database:
             todo: list[Callable[[], None]] = session.info.pop("after_commit", [])
         if mark is not None and self.epoch is not None:
             self.epoch.follow(mark)
-        for each in todo:
-            each()
+        for item in todo:
+            item()
 
     def close(self) -> None:
         """Close all connections."""

@@ -27,7 +27,7 @@ KEEP = timedelta(days=1)
 ENDED = ("SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 
-class Ending(TypedDict):
+class TaskResult(TypedDict):
     """How a task ended, as data: nothing that needs pickle."""
 
     state: str
@@ -51,8 +51,8 @@ class Durable:
         executor_id: str,
         *,
         threads: int,
-        act: Callable[[str], Ending],
-        finish: Callable[[str, Ending], None],
+        act: Callable[[str], TaskResult],
+        finish: Callable[[str, TaskResult], None],
     ) -> None:
         self._url = url
         self._executor_id = executor_id
@@ -87,9 +87,9 @@ class Durable:
         act, finish = self._act, self._finish
 
         def run_task(task_id: str) -> None:
-            acted: list[Ending] = []
+            acted: list[TaskResult] = []
 
-            def step() -> Ending:
+            def step() -> TaskResult:
                 acted.append(act(task_id))
                 return acted[0]
 
@@ -122,7 +122,7 @@ class Durable:
             old = DBOS.list_workflows(status=list(ENDED), end_time=before, limit=500)
             if not old:
                 return
-            DBOS.delete_workflows([each.workflow_id for each in old])
+            DBOS.delete_workflows([item.workflow_id for item in old])
 
     def stop(self) -> None:
         """Close the task log. Steps that are blocked in a call to a host are left; the next start repeats them."""

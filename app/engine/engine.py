@@ -17,7 +17,7 @@ from app.core.errors import Unavailable
 from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
 from app.core.inventory.usage import UsageSample
-from app.core.notices import DEVICES, HOSTS, LEASES, SCREEN, VOLUMES, WORK
+from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT, VOLUMES, WORK
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.hosts.coordinator import Coordinator
 from app.engine.hosts.on_demand import OnDemand, read_devices, read_leases, read_volumes
@@ -36,8 +36,8 @@ from app.hypervisor import Host
 from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.services.operations import load_operations
 from app.services.storage.pools.verify_shared import request_due
-from app.services.storage.uploads.ending import end_abandoned
-from app.services.vms.cloud_init import removal
+from app.services.storage.uploads.finish import end_abandoned
+from app.services.vms.cloud_init import deletion
 
 log = structlog.get_logger(__name__)
 
@@ -144,10 +144,10 @@ class Engine:
     def health(self) -> EngineHealth:
         """How the engine is now."""
         pool, tasks = self._threads.health(), self._tasks.health
-        hosts = Counter(each.connection.value for each in list(self._coordinators.values()))
+        hosts = Counter(coordinator.connection.value for coordinator in list(self._coordinators.values()))
         return EngineHealth(
             running=self._running,
-            hosts={each.value: hosts[each.value] for each in HostConnection if each.value in hosts},
+            hosts={item.value: hosts[item.value] for item in HostConnection if item.value in hosts},
             writer_lag_s=self._writer.lag_s,
             writer_failing=self._writer.failing,
             reports_waiting=self._writer.waiting,
@@ -165,8 +165,8 @@ class Engine:
         if HOSTS in topics:
             self._threads.submit(partial(self._read_registry, anyway=True))
         for topic in topics:
-            if topic.startswith(SCREEN):
-                self._screenshots.want(topic.removeprefix(SCREEN))
+            if topic.startswith(SCREENSHOT):
+                self._screenshots.want(topic.removeprefix(SCREENSHOT))
             elif topic.startswith(LEASES):
                 self._leases.want(topic.removeprefix(LEASES))
             elif topic.startswith(VOLUMES):
@@ -223,7 +223,7 @@ class Engine:
 
     def _remove_seeds(self) -> None:
         with suppress(Unavailable):
-            removal.remove_due(self._services, now=datetime.now(UTC))
+            deletion.remove_due(self._services, now=datetime.now(UTC))
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""

@@ -73,8 +73,10 @@ class IpcEndpoint:
                 topics, self._topics = self._topics, set()
                 messages, self._messages = self._messages, []
                 closed = self._closed
-            told = list(topics)
-            packets = [{"topics": told[at : at + MAX_TOPICS]} for at in range(0, len(told), MAX_TOPICS)]
+            reported = list(topics)
+            packets = [
+                {"topics": reported[at : at + MAX_TOPICS]} for at in range(0, len(reported), MAX_TOPICS)
+            ]
             try:
                 for packet in (*packets, *messages):
                     self._end.send(json.dumps(packet).encode())

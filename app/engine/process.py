@@ -141,8 +141,8 @@ class _Child:
         try:
             self._engine.start()
         except VigieError as error:
-            told = {**error.texts()._asdict(), "code": error.code}
-            self._ipc.tell({"failed": told})
+            reported = {**error.texts()._asdict(), "code": error.code}
+            self._ipc.tell({"failed": reported})
             self._ipc.close()
             return
         trimmed_at = time.monotonic()

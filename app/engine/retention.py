@@ -19,7 +19,7 @@ from app.core.records import Ref
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.states import VmState
 from app.db.events import record_event
-from app.db.models import Audit, Base, Event, Host, IdempotencyKey, Login, RemovedVm, Tag, Task, Vm
+from app.db.models import Audit, Base, DeletedVm, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.db.notices import notify
 from app.inventory import conditions
 from app.services.vms.create import presets
@@ -50,7 +50,7 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
         (Event, Event.at < events_before),
         (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
         (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
-        (RemovedVm, RemovedVm.removed_at < now - timedelta(days=settings.undo_days)),
+        (DeletedVm, DeletedVm.deleted_at < now - timedelta(days=settings.undo_days)),
         (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
         (
             Login,
@@ -64,7 +64,7 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
 def _ended_transient(before: datetime) -> sa.ColumnElement[bool]:
     """Transient VMs that ended long ago and that nobody has written anything about."""
     tagged = sa.exists().where(Tag.object_id == Vm.id)
-    ended = sa.and_(Vm.state == VmState.MISSING, Vm.persistent.is_(False), Vm.seen_at < before)
+    ended = sa.and_(Vm.state == VmState.MISSING, Vm.persistent.is_(False), Vm.missing_since < before)
     return sa.and_(ended, Vm.notes == "", sa.not_(tagged))
 
 
@@ -82,7 +82,7 @@ def _forget_vms(services: Services, before: datetime, stopped: Callable[[], bool
                 record_event(
                     session,
                     services.hub,
-                    "vm.forgotten",
+                    "vm.removed-from-inventory",
                     FORGOTTEN,
                     {"name": row.name, "host": row.host_name},
                     target=Ref(kind=ObjectKind.VM, id=row.id, name=row.name),

@@ -25,12 +25,12 @@ from app.core.storage.created_volumes import REQUESTED
 from app.core.tasks.states import TaskState
 from app.db import epoch
 from app.engine.acts import Acts
-from app.engine.durable import Durable, Ending
-from app.engine.endings import failed, internal, log_lost, restored, with_left
+from app.engine.durable import Durable, TaskResult
 from app.engine.task_claims import SingleProcessTaskClaims, TaskClaims
+from app.engine.task_results import failed, internal, log_lost, restored, with_left
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
-from app.services.storage.uploads.ending import forget_uploads
+from app.services.storage.uploads.finish import forget_uploads
 from app.tasks import queue, undo
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, Interrupted
@@ -44,8 +44,8 @@ WRITE_S = 3.0  # how long a task waits for the mirror to show its result
 RETRY_S = 0.3
 LATE_S = 5.0  # after a host's return, before what it may have been asked for is looked for
 CLEAN_AGAIN_S = (2.0, 60.0)  # doubled from the first to the second while a host keeps what is to be removed
-ENDED_BEFORE = Ending(state="", message=None, params={}, error=None, result=None)
-CANCELLED = Ending(
+ENDED_BEFORE = TaskResult(state="", message=None, params={}, error=None, result=None)
+CANCELLED = TaskResult(
     state=TaskState.CANCELLED.value, message=N_("Cancelled."), params={}, error=None, result=None
 )
 
@@ -148,8 +148,8 @@ class TaskRuntime:
             try:
                 self._start_queued()
                 if time.monotonic() - scanned > SCAN_S:
-                    self._look_for_strays()
-                    self._look_for_leftovers()
+                    self._end_strays()
+                    self._roll_back_ended()
                     scanned = time.monotonic()
             except Unavailable as error:
                 log.warning("tasks_wait_for_database", reason=error.code)
@@ -188,7 +188,7 @@ class TaskRuntime:
                 self._claims.withdraw(task_id)
         return begun
 
-    def _look_for_strays(self) -> None:
+    def _end_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
         with self._services.database.read() as session:
             running = set(queue.running(session))
@@ -196,39 +196,39 @@ class TaskRuntime:
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
         self._strays = strays
         for task_id in lost:
-            self._forget_made(task_id)
+            self._forget_created(task_id)
             self._finish(task_id, failed(log_lost()))
 
-    def _forget_made(self, task_id: str) -> None:
+    def _forget_created(self, task_id: str) -> None:
         """Leave what a task created of which nobody knows how far it came: it may be whole, and in use."""
         with self._services.database.begin() as session:
-            made = queue.forget_made(session, task_id)
-        if made:
-            log.warning("begun_and_not_removed", task=task_id, made=made)
+            created = queue.forget_created(session, task_id)
+        if created:
+            log.warning("begun_and_not_removed", task=task_id, created_resources=created)
 
-    def _look_for_leftovers(self) -> None:
+    def _roll_back_ended(self) -> None:
         """Take back what ended tasks left on hosts that were lost then and answer now."""
         with self._services.database.read() as session:
-            left = queue.leftovers(session)
-        for task_id, host_id, made in left:
+            left = queue.created_by_ended_tasks(session)
+        for task_id, host_id, created in left:
             host = self._engine.host(host_id)
             with self._lock:
                 if host is None or task_id in self._cleaning:
                     continue
                 self._cleaning.add(task_id)
-            clean = partial(self._clean, task_id, host, made)
+            clean = partial(self._clean, task_id, host, created)
             threading.Thread(target=clean, name="engine-clean", daemon=True).start()
 
-    def _clean(self, task_id: str, host: Host, made: list[dict[str, str]]) -> None:
+    def _clean(self, task_id: str, host: Host, requested: list[dict[str, str]]) -> None:
         try:
             # A call that was on its way when the host was lost may be carried out only now that it is back.
-            if any(each.get("state") == REQUESTED for each in made) and self._stopping.wait(LATE_S):
+            if any(item.get("state") == REQUESTED for item in requested) and self._stopping.wait(LATE_S):
                 return
-            for note in undo.roll_back(host, made, ended=True):
+            for note in undo.roll_back(host, requested, ended=True):
                 self._journal.leave(task_id, note)
-            self._journal.note_made(task_id, [])
+            self._journal.note_created(task_id, [])
             self._clean_waits.pop(task_id, None)
-            log.info("leftovers_removed", task=task_id, count=len(made))
+            log.info("leftovers_removed", task=task_id, count=len(requested))
         except HostError as error:
             log.warning("leftovers_stay", task=task_id, code=error.code)
             wait_s = self._clean_waits.get(task_id, CLEAN_AGAIN_S[0])
@@ -242,7 +242,7 @@ class TaskRuntime:
 
     # -- one task ------------------------------------------------------------------------------------------
 
-    def _act(self, task_id: str) -> Ending:
+    def _act(self, task_id: str) -> TaskResult:
         """Run the operation of a task and say how it ended. Runs again after a crash."""
         job = self._journal.patiently(partial(self._begin, task_id))
         if job is None:
@@ -261,7 +261,7 @@ class TaskRuntime:
         except Exception:
             log.exception("task_failed", task=task_id, kind=job.kind)
             return failed(internal())
-        return Ending(
+        return TaskResult(
             state=TaskState.SUCCEEDED.value,
             message=outcome.message,
             params=outcome.params,
@@ -269,7 +269,7 @@ class TaskRuntime:
             result=outcome.result,
         )
 
-    def _finish(self, task_id: str, ending: Ending) -> None:
+    def _finish(self, task_id: str, ending: TaskResult) -> None:
         """Write how the task ended, and make room for the next."""
         try:
             if ending["state"]:
@@ -283,7 +283,7 @@ class TaskRuntime:
         with self._services.database.begin() as session:
             return queue.begin_task(self._services, session, task_id)
 
-    def _write_ending(self, task_id: str, ending: Ending) -> None:
+    def _write_ending(self, task_id: str, ending: TaskResult) -> None:
         with self._services.database.begin() as session:
             queue.finish_task(
                 session,

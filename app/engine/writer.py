@@ -101,14 +101,14 @@ class Writer:
     def lag_s(self) -> float:
         """Age of the oldest report that is not written yet."""
         with self._wake:
-            oldest = [each.since for each in (*self._waiting.values(), *self._in_hand.values())]
+            oldest = [item.since for item in (*self._waiting.values(), *self._in_hand.values())]
         return time.monotonic() - min(oldest) if oldest else 0.0
 
     @property
     def waiting(self) -> int:
         """Reports that are not written yet."""
         with self._wake:
-            return sum(len(each.reports) for each in (*self._waiting.values(), *self._in_hand.values()))
+            return sum(len(item.reports) for item in (*self._waiting.values(), *self._in_hand.values()))
 
     @property
     def failing(self) -> bool:

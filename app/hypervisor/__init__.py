@@ -4,9 +4,9 @@ from app.hypervisor.consoles.consoles import Line
 from app.hypervisor.host.connection_cache import HostConnectionCache
 from app.hypervisor.host.host import Host, see_identity
 from app.hypervisor.host.probe import HostProbe, HostProber
-from app.hypervisor.transport.link_loop import serve_many_threads
 from app.hypervisor.transport.relay import remove_directory
 from app.hypervisor.transport.targets import Secret, SshKey, SshPassword, Target, TlsIdentity
+from app.hypervisor.transport.transport_loop import serve_many_threads
 
 __all__ = [
     "Host",

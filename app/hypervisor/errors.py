@@ -77,7 +77,7 @@ _REFUSALS: dict[int, tuple[str, str, str | None]] = {
     ),
     libvirt.VIR_ERR_NO_STORAGE_VOL: ("no_such_volume", N_("The host has no such volume."), None),
     libvirt.VIR_ERR_NO_NETWORK: ("no_such_network", N_("The host has no such network."), None),
-    libvirt.VIR_ERR_NO_NWFILTER: ("no_such_filter", N_("The host has no such traffic filter."), None),
+    libvirt.VIR_ERR_NO_NWFILTER: ("no_such_filter", N_("The host has no such network filter."), None),
     libvirt.VIR_ERR_HOOK_SCRIPT_FAILED: (
         "hook_failed",
         N_("A hook script on the host refused this."),

@@ -147,7 +147,7 @@ def _on_vm(on_hint: OnHint, _: object, vm: libvirt.virDomain, event: int, detail
 
 
 def _on_other(on_hint: OnHint, what: str, _: object, vm: libvirt.virDomain, *details: object) -> None:
-    words = ", ".join(str(each) for each in details[:-1] if isinstance(each, (str, int)))
+    words = ", ".join(str(detail) for detail in details[:-1] if isinstance(detail, (str, int)))
     on_hint(_hint("vm", vm, what, words or None))
 
 

@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from app.core.library.os_variants import Medium, System
+from app.core.library.os_variants import Media, OsVariant
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
 
@@ -24,15 +24,15 @@ _VIDEO = frozenset({f"{_PCI}1050"})
 
 
 @cache
-def systems() -> Mapping[str, System]:
+def os_variants() -> Mapping[str, OsVariant]:
     """All systems by short id, and by every other short id that they have; empty where osinfo-db is not installed."""
     trees = {tree.get("id", ""): tree for tree in _trees()}
-    found: dict[str, System] = {}
+    found: dict[str, OsVariant] = {}
     for uri, tree in trees.items():
-        names = [each.text for each in tree.findall("short-id") if each.text]
+        names = [short_id.text for short_id in tree.findall("short-id") if short_id.text]
         if names:
-            system = _system(uri, names[0], tree, _devices(uri, trees))
-            found |= dict.fromkeys(names, system)
+            os_variant = _system(uri, names[0], tree, _devices(uri, trees))
+            found |= dict.fromkeys(names, os_variant)
     return found
 
 
@@ -53,10 +53,10 @@ def _devices(uri: str, trees: Mapping[str, Element]) -> frozenset[str]:
     seen: set[str] = set()
     waiting = [uri]
     while waiting:
-        tree = trees.get(each := waiting.pop())
-        if tree is None or each in seen:
+        tree = trees.get(item := waiting.pop())
+        if tree is None or item in seen:
             continue
-        seen.add(each)
+        seen.add(item)
         found |= {device.get("id", "") for device in tree.iterfind("devices/device")}
         waiting += [
             parent.get("id", "") for name in ("derives-from", "clones") for parent in tree.findall(name)
@@ -64,11 +64,11 @@ def _devices(uri: str, trees: Mapping[str, Element]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _system(uri: str, short_id: str, tree: Element, devices: frozenset[str]) -> System:
-    return System(
+def _system(uri: str, short_id: str, tree: Element, devices: frozenset[str]) -> OsVariant:
+    return OsVariant(
         short_id=short_id,
         uri=uri,
-        name=next((each.text or short_id for each in tree.findall("name") if not each.attrib), short_id),
+        name=next((name.text or short_id for name in tree.findall("name") if not name.attrib), short_id),
         family=tree.findtext("family") or "",
         released=_date(tree.findtext("release-date")),
         memory_bytes=_resource(tree, "ram"),
@@ -92,11 +92,11 @@ def _resource(tree: Element, name: str) -> int | None:
     return None
 
 
-def _media(tree: Element) -> Iterator[Medium]:
+def _media(tree: Element) -> Iterator[Media]:
     for iso in tree.iterfind("media/iso"):
         volume = iso.findtext("volume-id")
         if volume:
-            yield Medium(volume, iso.findtext("system-id"), iso.findtext("publisher-id"))
+            yield Media(volume, iso.findtext("system-id"), iso.findtext("publisher-id"))
 
 
 def _date(text: str | None) -> date | None:

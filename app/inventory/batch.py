@@ -64,7 +64,7 @@ class Batch:
         """Delete the rows whose column `by` is `key`."""
         self._deletes[table(model), by].append(key)
 
-    def tell(
+    def publish(
         self,
         kind: str,
         message: str,

@@ -46,28 +46,28 @@ def begin(session: Session, held: Collection[Held], now: datetime) -> set[str]:
         return set()
     rows = [
         {
-            "object_id": each.object_id,
-            "code": each.code,
-            "subject": each.subject,
-            "object_kind": CONDITIONS[each.code].object_kind.value,
-            "host_id": each.observer or each.host[0],
-            "params": dict(each.params),
+            "object_id": item.object_id,
+            "code": item.code,
+            "subject": item.subject,
+            "object_kind": CONDITIONS[item.code].object_kind.value,
+            "host_id": item.observer or item.host[0],
+            "params": dict(item.params),
             "since": now,
         }
-        for each in held
+        for item in held
     ]
     session.execute(sa.insert(Condition), rows)
     _tell(session, held, now, began=True)
-    return {EVENTS, *(each.object_id for each in held)}
+    return {EVENTS, *(item.object_id for item in held)}
 
 
 def end(session: Session, held: Collection[Held], now: datetime) -> set[str]:
     """Remove conditions that hold no more, each with its event. Returns the topics to publish."""
     if not held:
         return set()
-    remove(session, [each.key for each in held])
+    remove(session, [item.key for item in held])
     _tell(session, held, now, began=False)
-    return {EVENTS, *(each.object_id for each in held)}
+    return {EVENTS, *(item.object_id for item in held)}
 
 
 def end_of_stopped(batch: Batch, code: str, vm_ids: Iterable[str]) -> None:
@@ -114,8 +114,8 @@ def records(ctx: Ctx, object_ids: Collection[str]) -> dict[str, list[ConditionRe
         for row in ctx.session.scalars(sa.select(Condition).where(Condition.object_id.in_(some))):
             if row.code in CONDITIONS:
                 found[row.object_id].append(_record(ctx, row))
-    for each in found.values():
-        each.sort(key=lambda record: (_WEIGHT[record.severity], record.since, record.text))
+    for item in found.values():
+        item.sort(key=lambda record: (_WEIGHT[record.severity], record.since, record.text))
     return found
 
 
@@ -134,8 +134,8 @@ def _record(ctx: Ctx, row: Condition) -> ConditionRecord:
 
 def _tell(session: Session, held: Collection[Held], now: datetime, *, began: bool) -> None:
     events: list[dict[str, Any]] = []
-    for each in held:
-        kind = CONDITIONS[each.code]
+    for item in held:
+        kind = CONDITIONS[item.code]
         event = f"{kind.object_kind.value}.{kind.code}"
         events.append(
             {
@@ -143,12 +143,12 @@ def _tell(session: Session, held: Collection[Held], now: datetime, *, began: boo
                 "kind": event if began else f"{event}_ended",
                 "severity": (kind.severity if began else Severity.INFO).value,
                 "message": kind.began if began else kind.ended,
-                "params": {**each.params, "name": each.object_name, "host": each.host[1]},
+                "params": {**item.params, "name": item.object_name, "host": item.host[1]},
                 "object_kind": kind.object_kind.value,
-                "object_id": each.object_id,
-                "object_name": each.object_name,
-                "host_id": each.host[0],
-                "host_name": each.host[1],
+                "object_id": item.object_id,
+                "object_name": item.object_name,
+                "host_id": item.host[0],
+                "host_name": item.host[1],
             }
         )
     session.execute(sa.insert(Event), events)

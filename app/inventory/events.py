@@ -20,20 +20,20 @@ from app.db.models import Event
 ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
 
 
-def list_events(ctx: Ctx, asked: EventQuery) -> Page[EventRecord]:
+def list_events(ctx: Ctx, params: EventQuery) -> Page[EventRecord]:
     """Events, newest first; those of a host include its VMs, pools and networks."""
     query = visible(ctx, sa.select(Event), Event, "event.view")
-    if asked.target:
-        of_host = kind_of(asked.target) is ObjectKind.HOST
-        query = query.where((Event.host_id if of_host else Event.object_id) == asked.target)
-    if asked.severity:
-        query = query.where(Event.severity.in_([each.value for each in asked.severity]))
-    if asked.kind:
-        query = query.where(Event.kind == asked.kind)
-    if asked.q:
+    if params.target:
+        of_host = kind_of(params.target) is ObjectKind.HOST
+        query = query.where((Event.host_id if of_host else Event.object_id) == params.target)
+    if params.severity:
+        query = query.where(Event.severity.in_([item.value for item in params.severity]))
+    if params.kind:
+        query = query.where(Event.kind == params.kind)
+    if params.q:
         searched = (Event.kind, Event.object_name, Event.host_name, Event.actor_name)
-        query = query.where(mentions(searched, asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+        query = query.where(mentions(searched, params.q))
+    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def events_after(ctx: Ctx, event_id: int, limit: int = 200) -> list[EventRecord]:

@@ -43,7 +43,7 @@ def appear(
     """Publish a new object; with an event unless its host is read for the first time."""
     batch.topics |= {object_id, host[0], TREE}
     if not first:
-        tell(batch, host, listed, object_id, name, "appeared", listed.appeared)
+        publish(batch, host, listed, object_id, name, "appeared", listed.appeared)
 
 
 def update(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[Any], wanted: Row) -> None:
@@ -58,7 +58,7 @@ def update(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[
     xml = changes.get("xml")
     if xml and row.xml and not listed.same(row.xml, xml):
         batch.version(listed.kind, row.id, host[0], row.xml, xml)
-        tell(batch, host, listed, row.id, row.name, "changed", listed.changed)
+        publish(batch, host, listed, row.id, row.name, "changed", listed.changed)
 
 
 def vanish(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[Any]) -> None:
@@ -66,10 +66,10 @@ def vanish(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[
     batch.delete(listed.model, row.id)
     batch.delete(models.Condition, row.id, by="object_id")
     batch.topics |= {row.id, host[0], TREE}
-    tell(batch, host, listed, row.id, row.name, "vanished", listed.vanished, severity=Severity.WARNING)
+    publish(batch, host, listed, row.id, row.name, "vanished", listed.vanished, severity=Severity.WARNING)
 
 
-def tell(
+def publish(
     batch: Batch,
     host: tuple[str, str],
     listed: ListedKind,
@@ -82,7 +82,7 @@ def tell(
     **params: list[str],
 ) -> None:
     """Write an event (the last part of its kind) of an object on a host (id and name)."""
-    batch.tell(
+    batch.publish(
         f"{listed.kind.value}.{event}",
         message,
         {"name": name, "host": host[1], **params},

@@ -62,15 +62,15 @@ def observe_hosts(batch: Batch, merged: dict[str, MergedReport]) -> list[MergedR
     query = query.order_by(host.id)
     rows = batch.session.execute(query.with_for_update()).all()
     for row in rows:
-        each = merged[row.id]
-        each.row, each.host_name = row, row.name
-        vms = VMS.of(each.report.parts)
-        each.first = row.synced_at is None and vms is not None and vms.complete
+        one = merged[row.id]
+        one.row, one.host_name = row, row.name
+        vms = VMS.of(one.report.parts)
+        one.first = row.synced_at is None and vms is not None and vms.complete
     claimed = _claimed_uuids(batch, [merged[row.id] for row in rows])
     edges: list[tuple[MergedReport, HostConnection]] = []
     believed = [merged[row.id] for row in rows if _observe_host(batch, row, merged[row.id], claimed, edges)]
     _tell_edges(batch, edges)
-    _tell_turned(batch, [each.host_id for each in merged.values() if each.turned])
+    _tell_turned(batch, [item.host_id for item in merged.values() if item.turned])
     return believed
 
 
@@ -110,11 +110,11 @@ def _observe_host(
             changes["libvirt_uuid"] = machine
     if changes:
         batch.topics.add(row.id)
-    if merged.seen_at is not None:
-        changes["observed_at"] = merged.seen_at
+    if merged.answered_at is not None:
+        changes["observed_at"] = merged.answered_at
     vms = VMS.of(merged.report.parts)
     if twin is None and vms is not None and vms.has_definitions:
-        changes["synced_at"] = merged.seen_at or batch.now
+        changes["synced_at"] = merged.answered_at or batch.now
     if changes:
         batch.update(models.Host, row.id, changes)
     return twin is None
@@ -152,9 +152,9 @@ def _connection_changes(
 def _claimed_uuids(batch: Batch, merged: list[MergedReport]) -> dict[str, tuple[str, str]]:
     """Which host (id, name) has which of the machine UUIDs that were reported now."""
     reported = {
-        machine_uuid(each.row.transport, each.row.address, libvirt_uuid)
-        for each in merged
-        if each.row is not None and (libvirt_uuid := _libvirt_uuid(each)) is not None
+        machine_uuid(item.row.transport, item.row.address, libvirt_uuid)
+        for item in merged
+        if item.row is not None and (libvirt_uuid := _libvirt_uuid(item)) is not None
     }
     if not reported:
         return {}
@@ -182,20 +182,20 @@ def _tell_edges(batch: Batch, edges: list[tuple[MergedReport, HostConnection]]) 
     event = table(models.Event).c
     kinds = [kind for kind, _, _ in _EDGES.values()]
     last = sa.select(sa.func.max(event.id)).where(
-        event.object_id.in_([each.host_id for each, _ in edges]), event.kind.in_(kinds)
+        event.object_id.in_([item.host_id for item, _ in edges]), event.kind.in_(kinds)
     )
     query = sa.select(event.object_id, event.kind).where(event.id.in_(last.group_by(event.object_id)))
     logged = {row.object_id: row.kind for row in batch.session.execute(query)}
-    for each, connection in edges:
+    for item, connection in edges:
         kind, severity, message = _EDGES[connection]
-        if logged.get(each.host_id) != kind:
-            batch.tell(
+        if logged.get(item.host_id) != kind:
+            batch.publish(
                 kind,
                 message,
-                {"name": each.host_name},
+                {"name": item.host_name},
                 object_kind=ObjectKind.HOST,
-                object_id=each.host_id,
-                object_name=each.host_name,
-                host=each.host,
+                object_id=item.host_id,
+                object_name=item.host_name,
+                host=item.host,
                 severity=severity,
             )

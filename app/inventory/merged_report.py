@@ -41,9 +41,9 @@ class MergedReport:
         return self.report.host_id, self.host_name
 
     @property
-    def seen_at(self) -> datetime | None:
+    def answered_at(self) -> datetime | None:
         """When the host last answered (UTC); None when nothing is said of that."""
-        return self.report.seen_at
+        return self.report.answered_at
 
     def hinted(self, uuid: str, what: str, detail: str = "") -> bool:
         """Whether an event of the host said this of the VM."""
@@ -77,7 +77,7 @@ def merge(earlier: HostReport, later: HostReport, merge_parts: MergeParts) -> Ho
     latest = later if later.connection is not None else earlier
     return HostReport(
         earlier.host_id,
-        later.seen_at or earlier.seen_at,
+        later.answered_at or earlier.answered_at,
         latest.connection,
         latest.connection_reason,
         latest.connection_params,

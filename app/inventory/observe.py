@@ -30,9 +30,9 @@ def observe(session: Session, reports: Sequence[HostReport], collectors: Collect
     believed = observe_hosts(batch, merge_by_host(reports, collectors.merge))
     for collector in collectors:
         readings = [
-            Reading(each, value)
-            for each in believed
-            if (value := collector.of(each.report.parts)) is not None
+            Reading(item, value)
+            for item in believed
+            if (value := collector.of(item.report.parts)) is not None
         ]
         if readings:
             collector.write(batch, readings)
@@ -46,9 +46,9 @@ def record_changes(session: Session, hub: Hub, changes: Changes) -> None:
     Notices (ids of what changed; TREE when something was added, removed, renamed or moved) go out after the commit.
     """
     if changes.events:
-        session.execute(sa.insert(Event), [_event(each, changes) for each in changes.events])
+        session.execute(sa.insert(Event), [_event(event, changes) for event in changes.events])
         changes.topics.add(EVENTS)
-    rows = [row for each in changes.versions.values() for row in _versions(each, changes)]
+    rows = [row for version in changes.versions.values() for row in _versions(version, changes)]
     if rows:
         session.execute(sa.insert(History), rows)
     notify(session, hub, *changes.topics)

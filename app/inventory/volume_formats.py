@@ -52,13 +52,13 @@ class VolumeFormats:
             "condition_params": params,
         }
 
-    def tell(self, volume_id: str, name: str, settled: Row) -> None:
+    def publish(self, volume_id: str, name: str, settled: Row) -> None:
         """Write the event that a volume is held back from use."""
         host = models.Host
         query = sa.select(host.name).where(host.id == self._host_id)
         host_name = self._batch.session.scalar(query) or ""
         params = settled["condition_params"]
-        self._batch.tell(
+        self._batch.publish(
             "volume.held",
             HELD[FORMAT_DISAGREES],
             {"name": name, "host": host_name, "recorded": params["recorded"], "found": params["found"]},
@@ -85,7 +85,7 @@ class VolumeFormats:
         """The format that definitions give for the volume, by path or by pool and name; raw wins."""
         names = (volume.path, f"{self._pool}/{volume.name}")
         found = [self._defined[name] for name in names if name in self._defined]
-        return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
+        return next((item for item in found if is_same_format(item, RAW)), next(iter(found), None))
 
 
 def is_in_question(volume: VolumeObservation, row: sa.Row[Any] | None) -> bool:
@@ -103,7 +103,7 @@ def formats_in_definitions(session: Session, host_ids: Iterable[str]) -> dict[st
     for some in chunks(host_ids):
         for host_id, *definitions in session.execute(columns.where(Vm.host_id.in_(some))):
             found = formats.setdefault(host_id, {})
-            for disk in (disk for each in definitions if each for disk in each["disks"]):
+            for disk in (disk for definition in definitions if definition for disk in definition["disks"]):
                 path, format = disk["source"], disk.get("format")
                 if path and format and not is_same_format(found.get(path, format), RAW):
                     found[path] = format

@@ -151,5 +151,5 @@ def _show(report: LabStatus, as_json: bool) -> None:
     for host in report.hosts:
         alive = "up" if host.alive else "down"
         typer.echo(f"  {host.name}  {host.address}  {alive}, libvirtd {host.daemon}  {host.virsh_uri}")
-        for each in host.guests or []:
-            typer.echo(f"    {each.name!r}: {each.state}")
+        for item in host.guests or []:
+            typer.echo(f"    {item.name!r}: {item.state}")

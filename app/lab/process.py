@@ -45,6 +45,6 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{' '.join(words)}` did not end within {timeout_s:g} s.") from error
     if check and done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip())[-2000:]
-        raise LabError(f"`{' '.join(words)}` failed with status {done.returncode}: {said}")
+        message = (done.stderr.strip() or done.stdout.strip())[-2000:]
+        raise LabError(f"`{' '.join(words)}` failed with status {done.returncode}: {message}")
     return done

@@ -38,8 +38,8 @@ def register_host(rest: Rest, host: LabHost, credential_id: str) -> str:
     else:
         where = {"transport": "ssh", "port": host.ssh_port, "user": host.ssh_user}
         fingerprint = ssh_fingerprint(host)
-    asked = {"name": host.name, "address": host.address, "credential_id": credential_id, **where}
-    return str(rest.call("POST", "/hosts", {**asked, "fingerprint": fingerprint})["id"])
+    requested = {"name": host.name, "address": host.address, "credential_id": credential_id, **where}
+    return str(rest.call("POST", "/hosts", {**requested, "fingerprint": fingerprint})["id"])
 
 
 def by_tls(host: LabHost) -> bool:

@@ -82,8 +82,8 @@ class Rest:
         """Send one request to the API (`/hosts`, …) and return its JSON. Raises LabError for a refusal."""
         answer = self.ask(method, f"/api/v1{path}", body)
         if answer.status >= 300:
-            said = answer.body.decode(errors="replace")[:600]
-            raise LabError(f"{method} /api/v1{path} was refused with status {answer.status}: {said}")
+            message = answer.body.decode(errors="replace")[:600]
+            raise LabError(f"{method} /api/v1{path} was refused with status {answer.status}: {message}")
         return answer.data if answer.body else None
 
     def total(self, path: str, **filters: object) -> int:

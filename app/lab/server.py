@@ -99,8 +99,8 @@ class Server:
             check=False,
         )
         if done.returncode != 0:
-            said = (done.stderr.strip() or done.stdout.strip())[-1500:]
-            raise LabError(f"`vigie {' '.join(words)}` failed: {said}")
+            message = (done.stderr.strip() or done.stdout.strip())[-1500:]
+            raise LabError(f"`vigie {' '.join(words)}` failed: {message}")
         return done.stdout
 
     def start(self, *, timeout_s: float = READY_TIMEOUT_S) -> None:

@@ -63,7 +63,7 @@ def lab_status(lab: Lab) -> LabStatus:
 def host_status(host: LabHost) -> HostStatus:
     """Look at one host now."""
     inside = namespace.processes(host.init_pid) if host.is_alive else []
-    daemons = [each for each in inside if each.command == "libvirtd"]
+    daemons = [item for item in inside if item.command == "libvirtd"]
     daemon = "dead" if not daemons else "frozen" if daemons[0].stopped else "running"
     return HostStatus(
         name=host.name,
@@ -71,7 +71,7 @@ def host_status(host: LabHost) -> HostStatus:
         address=host.address,
         alive=host.is_alive,
         daemon=daemon,
-        ssh=any(each.command == "sshd" and not each.stopped for each in inside),
+        ssh=any(item.command == "sshd" and not item.stopped for item in inside),
         ssh_host_key=host.ssh_host_key if host.is_alive else None,
         tls_port=host.tls_port,
         virsh_uri=host.virsh_uri,

@@ -33,15 +33,15 @@ def find_operation(kind: str) -> AnyOperation | None:
 
 def kinds_by_client() -> list[str]:
     """Kinds of tasks that the program drives which submitted them."""
-    return [each.kind for each in operations() if each.by_client]
+    return [operation.kind for operation in operations() if operation.by_client]
 
 
 def kinds_that_create() -> list[str]:
     """Kinds of tasks with which the history of their target begins."""
-    return [each.kind for each in operations() if each.creates]
+    return [operation.kind for operation in operations() if operation.creates]
 
 
 def titles_with(text: str, translate: Any) -> list[str]:
     """Message ids of the titles that hold the text in the reader's language."""
-    titles = {each.title for each in operations()}
-    return sorted(each for each in titles if fold(text) in fold(translate(each)))
+    titles = {operation.title for operation in operations()}
+    return sorted(title for title in titles if fold(text) in fold(translate(title)))

@@ -54,7 +54,7 @@ class TaskContext:
         stopping: threading.Event,
     ) -> None:
         self.job = job
-        self.made: list[dict[str, str]] = list(job.made)
+        self.created_resources: list[dict[str, str]] = list(job.created_resources)
         self.left: list[dict[str, str]] = []  # what is left where it is, since it may be somebody else's
         self.percent = -1  # as last told, of work that counts bytes
         self._called_at = 0.0  # when the last call to the host began
@@ -66,9 +66,9 @@ class TaskContext:
     def host(self) -> Host:
         """The open connection; waits a bounded time for a lost host."""
         deadline = time.monotonic() + HOST_WAIT_S
-        told = False
+        reported = False
         while (host := self._engine.host(self.job.host_id)) is None:
-            self.stop_if_asked()
+            self.stop_if_cancelled()
             if time.monotonic() > deadline:
                 raise TaskFailed(
                     "host_lost",
@@ -77,9 +77,9 @@ class TaskContext:
                     hint=N_("Look at the VM once the host answers again, then decide."),
                     params={"seconds": int(HOST_WAIT_S)},
                 )
-            if not told:
+            if not reported:
                 self.say(None, N_("Waiting for the host to answer."))
-                told = True
+                reported = True
             self.pause(0.2)
         return host
 
@@ -114,7 +114,7 @@ class TaskContext:
         if self.job.sent:
             raise maybe_sent()
         host = self.host()
-        self.stop_if_asked()
+        self.stop_if_cancelled()
         self._journal.mark_sent(self.job.task_id)
         try:
             verb(host)
@@ -130,61 +130,61 @@ class TaskContext:
 
         What is noted is all that a clean-up may remove, so look first whether it is there already.
         """
-        if what in self.made:
+        if what in self.created_resources:
             return False
-        self.made.append(what)
-        self._journal.note_made(self.job.task_id, self.made)
+        self.created_resources.append(what)
+        self._journal.note_created(self.job.task_id, self.created_resources)
         return True
 
     def noted(self, kind: str, **key: str) -> dict[str, str] | None:
         """What was noted, by this run or an earlier one, of the thing of this kind with this key."""
         wanted = {"kind": kind, **key}
-        return next((each for each in self.made if wanted.items() <= each.items()), None)
+        return next((item for item in self.created_resources if wanted.items() <= item.items()), None)
 
     def note(self, what: Mapping[str, str], *, instead_of: Mapping[str, str] | None = None) -> None:
         """Note how far a created resource has come, in the place of what was noted of the same one.
 
         `instead_of` is what is forgotten by the same write.
         """
-        keys = {undo.key_of(each) for each in (what, instead_of) if each is not None}
-        kept = [each for each in self.made if undo.key_of(each) not in keys]
+        keys = {undo.key_of(item) for item in (what, instead_of) if item is not None}
+        kept = [item for item in self.created_resources if undo.key_of(item) not in keys]
         self._keep_notes([*kept, dict(what)])
 
     def drop_note(self, what: Mapping[str, str]) -> None:
         """Forget a resource that this task did not create after all."""
         key = undo.key_of(what)
-        self._keep_notes([each for each in self.made if undo.key_of(each) != key])
+        self._keep_notes([item for item in self.created_resources if undo.key_of(item) != key])
 
     def hand_over(self, step: Callable[[Session], T], what: Mapping[str, str]) -> T:
         """Do a step on the database that keeps a created resource; in its transaction the task forgets it."""
         key = undo.key_of(what)
-        kept = [each for each in self.made if undo.key_of(each) != key]
+        kept = [item for item in self.created_resources if undo.key_of(item) != key]
 
         def both(session: Session) -> T:
             done = step(session)
-            queue.note_made(session, self.job.task_id, kept)
+            queue.note_created(session, self.job.task_id, kept)
             return done
 
         done: T = self._journal.write(both)
-        self.made = kept
+        self.created_resources = kept
         return done
 
     def _keep_notes(self, notes: list[dict[str, str]]) -> None:
-        self.made = notes
-        self._journal.note_made(self.job.task_id, notes)
+        self.created_resources = notes
+        self._journal.note_created(self.job.task_id, notes)
 
     def roll_back(self) -> None:
         """Remove what this task surely created. When the host cannot be asked now, that is done on its return."""
         host = self._engine.host(self.job.host_id)
-        if not self.made or host is None:
+        if not self.created_resources or host is None:
             return
         try:
-            doubtful = undo.roll_back(host, self.made)
+            doubtful = undo.roll_back(host, self.created_resources)
         except HostError as error:
             log.warning("leftovers_stay", task=self.job.task_id, code=error.code)
             return
-        for each in doubtful:
-            self.leave(each)
+        for item in doubtful:
+            self.leave(item)
         self._keep_notes([])
 
     def leave(self, what: Mapping[str, str]) -> None:
@@ -216,13 +216,13 @@ class TaskContext:
         self._journal.progress(self.job.task_id, progress, message, params)
 
     @property
-    def cancel_asked(self) -> bool:
+    def cancel_requested(self) -> bool:
         """Whether somebody asked the task to stop."""
         return self._journal.is_cancelled(self.job.task_id)
 
-    def stop_if_asked(self) -> None:
+    def stop_if_cancelled(self) -> None:
         """Raise Cancelled when the task was asked to stop."""
-        if self.cancel_asked:
+        if self.cancel_requested:
             raise Cancelled
 
     def pause(self, seconds: float) -> None:

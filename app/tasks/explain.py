@@ -49,13 +49,13 @@ def explain(session: Session, changes: Changes) -> None:
     if not ids:
         return
     found = _candidates(session, changes.at, ids)
-    over = {each.initiator.task_id for some in found.values() for each in some if each.is_over}
+    over = {item.initiator.task_id for some in found.values() for item in some if item.is_over}
     before = _shown(session, ids, over)
     for event in events:
-        for each in found.get(event.object_id, ()):
-            effect = (each.initiator.task_id, event.object_id, event.kind)
-            if event.kind in each.operation.explains and not (each.is_over and effect in before):
-                event.initiator = each.initiator
+        for item in found.get(event.object_id, ()):
+            effect = (item.initiator.task_id, event.object_id, event.kind)
+            if event.kind in item.operation.explains and not (item.is_over and effect in before):
+                event.initiator = item.initiator
                 before.add(effect)
                 break
     if changes.versions:
@@ -128,9 +128,11 @@ def _explain_versions(
 
 def _maker(candidates: Iterable[_Candidate], known: Collection[str | None]) -> Initiator | None:
     """The task that made a version: one that runs, or one that has just ended and made none that is known."""
-    for each in candidates:
-        if each.operation.redefines and (not each.is_over or each.initiator.task_id not in known):
-            return each.initiator
+    for candidate in candidates:
+        if candidate.operation.redefines and (
+            not candidate.is_over or candidate.initiator.task_id not in known
+        ):
+            return candidate.initiator
     return None
 
 

@@ -59,13 +59,13 @@ class Journal:
         """Note that a change is sent to the host; None: all that was sent was refused."""
         self.write(lambda session: queue.note_acted(session, task_id, at))
 
-    def note_made(self, task_id: str, made: Sequence[dict[str, Any]]) -> None:
+    def note_created(self, task_id: str, requested: Sequence[dict[str, Any]]) -> None:
         """Replace the undo notes of the task."""
-        self.write(lambda session: queue.note_made(session, task_id, list(made)))
+        self.write(lambda session: queue.note_created(session, task_id, list(requested)))
 
     def leave(self, task_id: str, note: Mapping[str, str]) -> None:
         """Write an event of what the task leaves where it is, because it may be somebody else's or is in use."""
-        self.write(lambda session: queue.tell_left(session, self._services.hub, task_id, left_event(note)))
+        self.write(lambda session: queue.publish_left(session, self._services.hub, task_id, left_event(note)))
 
     def is_cancelled(self, task_id: str) -> bool:
         """Whether somebody asked the task to stop."""

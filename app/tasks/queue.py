@@ -51,7 +51,7 @@ class Job:
     target_id: str
     uuid: str
     sent: bool
-    made: tuple[dict[str, Any], ...] = ()
+    created_resources: tuple[dict[str, Any], ...] = ()
     acted: bool = False  # an earlier run changed something on the host, or may have
 
 
@@ -91,12 +91,12 @@ def begin_task(services: Services, session: Session, task_id: str) -> Job | None
     note_step(session)
     try:
         operation, parameters, location = _read(session, task)
-        if not (task.sent_at or task.acted_at or task.made):
+        if not (task.sent_at or task.acted_at or task.created_resources):
             _check_again(services, session, task, operation, parameters, location)
     except VigieError as error:
         end(session, services.hub, task, TaskState.FAILED, error=error_of(error))
         return None
-    tell(session, services.hub, task)
+    publish(session, services.hub, task)
     return Job(
         task_id=task.id,
         kind=task.kind,
@@ -106,7 +106,7 @@ def begin_task(services: Services, session: Session, task_id: str) -> Job | None
         target_id=task.target_id or "",
         uuid=location.uuid,
         sent=task.sent_at is not None,
-        made=tuple(task.made or ()),
+        created_resources=tuple(task.created_resources or ()),
         acted=task.acted_at is not None,
     )
 
@@ -168,7 +168,7 @@ def report_progress(
         task.progress = progress
     if message is not None:
         task.message, task.message_params = message, params or {}
-    tell(session, hub, task)
+    publish(session, hub, task)
 
 
 def mark_sent(session: Session, task_id: str) -> None:
@@ -183,30 +183,32 @@ def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
     note_step(session)
 
 
-def note_made(session: Session, task_id: str, made: list[dict[str, Any]]) -> None:
+def note_created(session: Session, task_id: str, requested: list[dict[str, Any]]) -> None:
     """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
-    session.execute(sa.update(Task).where(Task.id == task_id).values(made=made or None))
+    session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=requested or None))
     note_step(session)
 
 
-def forget_made(session: Session, task_id: str) -> list[dict[str, Any]]:
+def forget_created(session: Session, task_id: str) -> list[dict[str, Any]]:
     """Forget what a task has noted to have created, and return it."""
-    made = session.scalar(sa.select(Task.made).where(Task.id == task_id)) or []
-    note_made(session, task_id, [])
-    return made
+    created = session.scalar(sa.select(Task.created_resources).where(Task.id == task_id)) or []
+    note_created(session, task_id, [])
+    return created
 
 
-def leftovers(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
+def created_by_ended_tasks(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
     """Ids, hosts and notes of ended tasks that left something behind on hosts that answer, oldest first."""
     ended = [state.value for state in TaskState if state.is_final]
-    usable = [each.value for each in HostConnection if each.is_usable]
-    query = sa.select(Task.id, Task.host_id, Task.made).where(Task.made.is_not(None), Task.state.in_(ended))
+    usable = [item.value for item in HostConnection if item.is_usable]
+    query = sa.select(Task.id, Task.host_id, Task.created_resources).where(
+        Task.created_resources.is_not(None), Task.state.in_(ended)
+    )
     query = query.join(Host, Host.id == Task.host_id).where(Host.connection.in_(usable))
     query = query.order_by(Task.finished_at, Task.id).limit(100)
     return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
 
 
-def tell_left(session: Session, hub: Hub, task_id: str, left: LeftEvent) -> None:
+def publish_left(session: Session, hub: Hub, task_id: str, left: LeftEvent) -> None:
     """Write the event that a task leaves something, because it may be somebody else's or is in use."""
     task = session.get_one(Task, task_id)
     record_event(
@@ -245,7 +247,9 @@ def finish_task(
     task = session.get(Task, task_id, with_for_update=True)
     if task is not None and not TaskState(task.state).is_final:
         if state is TaskState.SUCCEEDED:
-            task.made = None  # until now a run after a crash finds by it what the one before has created
+            task.created_resources = (
+                None  # until now a run after a crash finds by it what the one before has created
+            )
         end(session, hub, task, state, message=message, params=params, error=error, result=result)
 
 
@@ -298,7 +302,7 @@ def end(
                 detail={"task": task.id},
             )
         )
-    tell(session, hub, task)
+    publish(session, hub, task)
 
 
 def release(session: Session, task_id: str) -> None:
@@ -318,9 +322,11 @@ def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
         end(session, hub, task, TaskState.FAILED, error=error)
         count += 1
     session.flush()
-    for task_id, made in session.execute(sa.select(Task.id, Task.made).where(Task.made.is_not(None))):
-        log.warning("begun_and_not_removed", task=task_id, made=made)
-    session.execute(sa.update(Task).where(Task.made.is_not(None)).values(made=None))
+    for task_id, created in session.execute(
+        sa.select(Task.id, Task.created_resources).where(Task.created_resources.is_not(None))
+    ):
+        log.warning("begun_and_not_removed", task=task_id, created_resources=created)
+    session.execute(sa.update(Task).where(Task.created_resources.is_not(None)).values(created_resources=None))
     log.warning("database_restored", tasks_ended=count)
     record_event(
         session,
@@ -334,6 +340,6 @@ def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
     )
 
 
-def tell(session: Session, hub: Hub, task: Task) -> None:
+def publish(session: Session, hub: Hub, task: Task) -> None:
     """Publish that the task changed."""
     notify(session, hub, TASKS, task.id, *([task.target_id] if task.target_id else []))

@@ -36,12 +36,12 @@ def submit(ctx: Ctx, operation: type[Operation[P]], parameters: P, *, batch_id: 
     ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=True) for name in sorted(locks.holds))
     ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=False) for name in sorted(locks.reads))
     ctx.session.add_all(
-        Reservation(task_id=task.id, host_id=each.host_id, memory_bytes=each.memory_bytes)
-        for each in plan.reservations
+        Reservation(task_id=task.id, host_id=reservation.host_id, memory_bytes=reservation.memory_bytes)
+        for reservation in plan.reservations
     )
     ctx.session.add_all(
-        IdentityClaim(task_id=task.id, host_id=each.host_id, uuid=each.uuid, object_id=each.object_id)
-        for each in plan.claims
+        IdentityClaim(task_id=task.id, host_id=claim.host_id, uuid=claim.uuid, object_id=claim.object_id)
+        for claim in plan.claims
     )
     ctx.session.flush()
     audit.record(ctx, task.kind, target=plan.target, task=task.id)
@@ -65,13 +65,13 @@ def check(ctx: Ctx, operation: type[Operation[P]], parameters: P) -> Plan:
 
 def supersedes(operation: type[Operation[P]], holder: TaskBrief) -> bool:
     """Whether a task that holds a target ends for this operation."""
-    return holder.kind in {each.kind for each in operation.supersedes}
+    return holder.kind in {supersede.kind for supersede in operation.supersedes}
 
 
 def _superseded(ctx: Ctx, operation: type[Operation[P]], target_id: str) -> Sequence[TaskBrief]:
     if not operation.supersedes:
         return ()
-    return [each for each in holders(ctx, [target_id]).values() if supersedes(operation, each)]
+    return [holder for holder in holders(ctx, [target_id]).values() if supersedes(operation, holder)]
 
 
 def _task_of(ctx: Ctx, operation: Operation[P], parameters: P, plan: Plan, batch_id: str | None) -> Task:

@@ -20,31 +20,31 @@ from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskState
 from app.db.models import Task
 from app.tasks import catalogue
-from app.tasks.queue import end, release, tell
+from app.tasks.queue import end, publish, release
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 HOST_SAID = "host_said"  # of a result: what the host answered to what it did not do at once
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
 
 
-def list_tasks(ctx: Ctx, asked: TaskQuery) -> Page[TaskRecord]:
+def list_tasks(ctx: Ctx, params: TaskQuery) -> Page[TaskRecord]:
     """Tasks, newest first."""
     query = visible(ctx, sa.select(Task), Task, "task.view")
     for column, value in (
-        (Task.target_id, asked.target),
-        (Task.host_id, asked.host),
-        (Task.batch_id, asked.batch),
-        (Task.kind, asked.kind),
+        (Task.target_id, params.target),
+        (Task.host_id, params.host),
+        (Task.batch_id, params.batch),
+        (Task.kind, params.kind),
     ):
         if value:
             query = query.where(column == value)
-    if asked.state:
-        query = query.where(Task.state.in_([state.value for state in asked.state]))
-    if asked.q:
+    if params.state:
+        query = query.where(Task.state.in_([state.value for state in params.state]))
+    if params.q:
         searched = (Task.target_name, Task.host_name, Task.actor_name)
-        titles = catalogue.titles_with(asked.q, ctx.translate)
-        query = query.where(sa.or_(Task.title.in_(titles), mentions(searched, asked.q)))
-    return page(ctx, query, asked, ORDER, lambda rows: [record_of(ctx, row) for (row,) in rows])
+        titles = catalogue.titles_with(params.q, ctx.translate)
+        query = query.where(sa.or_(Task.title.in_(titles), mentions(searched, params.q)))
+    return page(ctx, query, params, ORDER, lambda rows: [record_of(ctx, row) for (row,) in rows])
 
 
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:
@@ -91,7 +91,7 @@ def _ask_to_stop(ctx: Ctx, task: Task) -> None:
         end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
     else:
         task.state = TaskState.CANCELLING.value
-        tell(ctx.session, ctx.services.hub, task)
+        publish(ctx.session, ctx.services.hub, task)
     audit.record(ctx, "task.cancel", target=ref(task))
 
 
@@ -120,7 +120,7 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
 
 def _result(ctx: Ctx, result: dict[str, Any] | None) -> dict[str, Any] | None:
     """The result, with the host's own words only for those who may see them."""
-    if result is None or HOST_SAID not in result or ctx.can("host.diagnose"):
+    if result is None or HOST_SAID not in result or ctx.can("host.view-diagnostics"):
         return result
     return {name: value for name, value in result.items() if name != HOST_SAID} or None
 
@@ -130,15 +130,15 @@ def _error(ctx: Ctx, error: dict[str, Any] | None) -> TaskError | None:
         return None
     params = error.get("params") or {}
 
-    def said(field: str) -> str | None:
+    def text_of(field: str) -> str | None:
         text = error.get(field)
         return ctx.say(text, params) if text else None
 
     return TaskError(
         code=error["code"],
-        title=said("title") or "",
-        why=said("why"),
-        hint=said("hint"),
-        detail=error.get("detail") if ctx.can("host.diagnose") else None,
+        title=text_of("title") or "",
+        why=text_of("why"),
+        hint=text_of("hint"),
+        detail=error.get("detail") if ctx.can("host.view-diagnostics") else None,
         next_verb=error.get("next_verb"),
     )

@@ -165,7 +165,7 @@ def _limiter(mode: Mode) -> CapacityLimiter:
     """The threads of one kind, of the running event loop."""
     limiters = _limiters.get(None)
     if limiters is None:
-        limiters = {each: CapacityLimiter(each.value) for each in Mode}
+        limiters = {item: CapacityLimiter(item.value) for item in Mode}
         _limiters.set(limiters)
     return limiters[mode]
 
@@ -175,8 +175,8 @@ def _in_one_thread(endpoint: Callable[..., Any], status: int | None) -> Callable
         return endpoint
     signature = inspect.signature(endpoint, eval_str=True)
     waits_for_hosts = any(
-        _host_dependency in getattr(each.annotation, "__metadata__", ())
-        for each in signature.parameters.values()
+        _host_dependency in getattr(parameter.annotation, "__metadata__", ())
+        for parameter in signature.parameters.values()
     )
 
     def work(values: dict[str, Any]) -> Any:
@@ -252,16 +252,16 @@ def _check_json(parsed: object) -> None:
     level = [parsed]
     for _ in range(MAX_JSON_DEPTH):
         below: list[object] = []
-        for each in level:
-            if isinstance(each, str):
-                if "\x00" in each:
+        for item in level:
+            if isinstance(item, str):
+                if "\x00" in item:
                     raise ValueError("NUL in a text")
-                each.encode()  # raises UnicodeEncodeError, a ValueError
-            elif isinstance(each, dict):
-                below += each.keys()
-                below += each.values()
-            elif isinstance(each, list):
-                below += each
+                item.encode()  # raises UnicodeEncodeError, a ValueError
+            elif isinstance(item, dict):
+                below += item.keys()
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
         level = below
     if level:
         raise ValueError("too deep")

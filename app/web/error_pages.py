@@ -19,8 +19,8 @@ def error_page(request: Request, error: VigieError, problem: Problem) -> Respons
         back = _open_page(request)
         return leave(request, f"/login?next={quote(back, safe='')}" if back else "/login")
     if is_htmx(request):
-        said = " ".join(part for part in (problem.why, problem.hint) if part)
-        response = with_toast(Response(status_code=problem.status), "bad", problem.title, said)
+        message = " ".join(part for part in (problem.why, problem.hint) if part)
+        response = with_toast(Response(status_code=problem.status), "bad", problem.title, message)
         response.headers["HX-Reswap"] = "none"  # htmx 4 would put error answers into the page
         return response
     return render(request, visitor_of(request), "error.html", status=problem.status, problem=problem)

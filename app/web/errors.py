@@ -1,6 +1,6 @@
 """Errors as people and programs see them: RFC 9457 problems for the API, a page or a toast for browsers.
 
-Texts are constant and safe: what a hypervisor said is shown only to people with `host.diagnose`, values that
+Texts are constant and safe: what a hypervisor said is shown only to people with `host.view-diagnostics`, values that
 were sent are never echoed, and an unexpected failure shows nothing but a reference to the log.
 """
 
@@ -148,7 +148,7 @@ def problem_of(request: HTTPConnection, error: VigieError) -> Problem:
     """The error as the API says it."""
     _ = translator(language_of(request))
     visitor = visitor_of(request)
-    diagnoses = visitor is not None and "host.diagnose" in visitor.actor.role.privileges
+    diagnoses = visitor is not None and "host.view-diagnostics" in visitor.actor.role.privileges
     return Problem(
         type=f"urn:vigie:problem:{error.code}",
         title=_title(error, _),
@@ -176,17 +176,17 @@ def _fields(error: VigieError, _: Translate) -> list[FieldProblem] | None:
     if isinstance(error, FieldsInvalid):
         return error.errors
     if isinstance(error, InvalidInput):
-        return [FieldProblem(field=error.field, rule=error.said(_))]
+        return [FieldProblem(field=error.field, rule=error.rule_text(_))]
     return None
 
 
 def _of_validation(error: RequestValidationError) -> VigieError:
     """Which fields break which rules. Input is left out: it may be a secret."""
     found = error.errors()
-    if found and all(each["loc"][0] == "path" for each in found):
+    if found and all(item["loc"][0] == "path" for item in found):
         return NotFound(N_("There is no such object."))
     fields = [
-        FieldProblem(field=_field(each["loc"]), rule=rule_of(each)[:300]) for each in found[:MAX_FIELDS]
+        FieldProblem(field=_field(item["loc"]), rule=rule_of(item)[:300]) for item in found[:MAX_FIELDS]
     ]
     return FieldsInvalid(fields) if fields else _unreadable()
 

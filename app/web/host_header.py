@@ -48,8 +48,8 @@ class HostGuard:
         allowed = set(settings.allowed_host_names)
         if settings.public_url:
             allowed.add((urlsplit(settings.public_url).hostname or "").lower())
-        self._names = frozenset(each for each in allowed if not each.startswith("*"))
-        self._endings = tuple(each[1:] for each in allowed if each.startswith("*"))
+        self._names = frozenset(item for item in allowed if not item.startswith("*"))
+        self._endings = tuple(item[1:] for item in allowed if item.startswith("*"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (

@@ -62,5 +62,5 @@ def negotiate(accept_language: str | None) -> str:
             wanted.append((-float(quality), name.strip()))
         except ValueError:
             continue
-    names = [name for weight, name in sorted(wanted, key=lambda each: each[0]) if weight < 0]
+    names = [name for weight, name in sorted(wanted, key=lambda row: row[0]) if weight < 0]
     return negotiate_locale(names, LANGUAGES, sep="-") or DEFAULT_LANGUAGE

@@ -37,7 +37,7 @@ def fill(services: Services, count: int) -> list[str]:
     ids = add_hosts(services, count)
 
     def first(number: int) -> HostReport:
-        seen = tuple(vm(number, each, definition=True) for each in range(VMS))
+        seen = tuple(vm(number, item, definition=True) for item in range(VMS))
         return HostReport(ids[number], datetime.now(UTC), HostConnection.CONNECTED, parts=listing(seen))
 
     run(services, ids, first)

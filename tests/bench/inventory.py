@@ -58,7 +58,7 @@ def vm(host: int, number: int, *, definition: bool) -> VmObservation:
             DiskView(f"vd{c}", "disk", "virtio", f"/p/{key}-{c}", "qcow2", capacity_bytes=2**34) for c in "ab"
         ),
         nics=(NicView(mac, "network", "default"),),
-        devices=tuple(DeviceView("controller", f"controller {each}") for each in range(8)),
+        devices=tuple(DeviceView("controller", f"controller {item}") for item in range(8)),
     )
     state = VmState.RUNNING if running else VmState.SHUTOFF
     name = f"{('web', 'db', 'mail')[number % 3]}-{host:04d}-{number:02d}"
@@ -77,7 +77,7 @@ def add_hosts(services: Services, count: int) -> list[str]:
             datacenter = new_id(ObjectKind.DATACENTER)
             session.add(models.Datacenter(id=datacenter, name="dc", name_key="dc", created_at=now))
             session.flush()
-        made = [
+        created = [
             models.Host(
                 **{"id": new_id(ObjectKind.HOST), "datacenter_id": datacenter, "name": f"kvm-{n:04d}"},
                 **{
@@ -97,8 +97,8 @@ def add_hosts(services: Services, count: int) -> list[str]:
             )
             for n in range(count)
         ]
-        session.add_all(made)
-        return [host.id for host in made]
+        session.add_all(created)
+        return [host.id for host in created]
 
 
 def listing(vms: tuple[VmObservation, ...]) -> dict[str, object]:
@@ -132,7 +132,7 @@ def mirror(services: Services, ids: list[str]) -> None:
     def poll(values: Usage) -> Callable[[int], HostReport]:
         def make(n: int) -> HostReport:
             seen = tuple(vm(n, number, definition=False) for number in range(VMS))
-            used = {each.uuid: values for each in seen if each.state.is_active}
+            used = {item.uuid: values for item in seen if item.state.is_active}
             parts = listing(seen) | USAGE.part(UsageReading(None, used))
             return HostReport(ids[n], datetime.now(UTC), parts=parts)
 
@@ -171,7 +171,7 @@ def lists(services: Services, ids: list[str]) -> None:
         "tree: host": lambda ctx: tree.children(ctx, TreeQuery(parent=ids[7])),
         "show vm": lambda ctx: vms.show_vm(ctx, one),
         "show host": lambda ctx: hosts.show_host(ctx, ids[7]),
-        "overview": dashboard.overview,
+        "dashboard": dashboard.show_dashboard,
         "list vms, of a host": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, host=ids[7])),
         "list vms, running": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, state=running)),
         "list vms, q=web-1": lambda ctx: vms.list_vms(ctx, VmQuery(limit=100, q="web-1")),

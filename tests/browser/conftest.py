@@ -84,18 +84,18 @@ def _watched(browser: Browser, **options: Any) -> Iterator[Page]:
     complaints: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("response", lambda answer: complaints.append(answer.url) if _is_broken(answer) else None)
     try:
         yield page
-        assert [each for each in complaints if not each.startswith(NETWORK)] == []
+        assert [complaint for complaint in complaints if not complaint.startswith(NETWORK)] == []
     finally:
         context.close()
 
 
 def _is_broken(answer: Response) -> bool:
-    told = answer.status == 503 and "vigie-page" in answer.headers  # a page that says what a host did
-    return (answer.status >= 500 and not told) or (answer.status >= 400 and "/static/" in answer.url)
+    reported = answer.status == 503 and "vigie-page" in answer.headers  # a page that says what a host did
+    return (answer.status >= 500 and not reported) or (answer.status >= 400 and "/static/" in answer.url)
 
 
 Visit = Callable[..., Page]

@@ -83,10 +83,10 @@ def console_over(lab: Lab, directory: Path, **settings: object) -> Iterator[Cons
     try:
         with Rest(server.url, token) as rest:
             key = lab.hosts[0].ssh_private_key.read_text()
-            made = rest.call(
+            created = rest.call(
                 "POST", "/credentials", {"name": "Lab key", "kind": "ssh_key", "private_key": key}
             )
-            yield Console(server, password, rest, made["id"])
+            yield Console(server, password, rest, created["id"])
     finally:
         server.stop()
 

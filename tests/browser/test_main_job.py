@@ -21,17 +21,17 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(420)]
 @pytest.fixture
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows the first two hosts."""
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
         for host in fresh_lab.hosts[:2]:
-            made.add(host)
-        yield made
+            created.add(host)
+        yield created
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a fresh browser."""
-    with chromium() as browser, page_of(browser) as made:
-        yield made
+    with chromium() as browser, page_of(browser) as created:
+        yield created
 
 
 def test_from_adding_a_host_to_a_crash_and_a_frozen_host(

@@ -22,23 +22,23 @@ LONG = "n" * 240
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all tests here; each has pages of its own."""
-    with chromium() as made:
-        yield made
+    with chromium() as created:
+        yield created
 
 
 @pytest.fixture
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console over the lab's first host."""
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
-        made.add(fresh_lab.hosts[0])
-        yield made
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
+        created.add(fresh_lab.hosts[0])
+        yield created
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of its own."""
-    with page_of(browser) as made:
-        yield made
+    with page_of(browser) as created:
+        yield created
 
 
 def test_what_one_tab_does_shows_in_the_other(console: Console, page: Page, fresh_lab: Lab) -> None:
@@ -61,12 +61,12 @@ def test_hostile_names_stay_text_and_in_their_place(console: Console, page: Page
     page.on("dialog", lambda dialog: pytest.fail("a name ran as a script"))
     console.sign_in(page)
     page.goto(f"{console.url}/vms")
-    for each, name in zip(ids, (HTML, RTL, LONG), strict=True):
-        assert page.locator(f"#row-{each} bdi").first.text_content() == name
+    for item, name in zip(ids, (HTML, RTL, LONG), strict=True):
+        assert page.locator(f"#row-{item} bdi").first.text_content() == name
     width = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert width <= 0, "the page scrolls sideways"
-    for each, name in zip(ids, (HTML, RTL, LONG), strict=True):
-        page.goto(f"{console.url}/vms/{each}")
+    for value, name in zip(ids, (HTML, RTL, LONG), strict=True):
+        page.goto(f"{console.url}/vms/{value}")
         assert page.locator("h1").text_content() == name
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
 

@@ -21,7 +21,7 @@ from tests.browser.conftest import Site, Visit
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(240)]
 
 PAGES = (
-    "/", "/hosts", "/hosts/new", "/vms", "/vms/new", "/vms/deleted", "/storage", "/storage/volumes", "/images", "/images/new", "/storage/new", "/networks", "/networks/new", "/networks/names", "/filters", "/tasks", "/events", "/audit",
+    "/", "/hosts", "/hosts/new", "/vms", "/vms/new", "/vms/deleted", "/storage", "/storage/volumes", "/images", "/images/new", "/storage/new", "/networks", "/networks/new", "/networks/logical", "/nwfilters", "/tasks", "/events", "/audit",
     "/users", "/users/new", "/tokens", "/credentials", "/credentials/new", "/datacenters", "/account", "/gallery",
     "/vms/{vm}", "/vms/{vm}/hardware", "/vms/{vm}/tasks", "/vms/{vm}/xml", "/vms/{vm}/console",
     "/hosts/{host}", "/hosts/{host}/hardware", "/hosts/{host}/compatibility", "/hosts/{host}/vms",
@@ -39,7 +39,7 @@ def paths(site: Site) -> list[str]:
         "pool": site.first("pools"),
         "network": site.first("networks"),
     }
-    return [each.format(**ids) for each in PAGES]
+    return [page.format(**ids) for page in PAGES]
 
 
 def test_a_wrong_password_says_so_and_keeps_the_name(site: Site, visit: Visit) -> None:
@@ -170,7 +170,7 @@ def test_the_inventory_is_a_drawer_on_narrow_screens(visit: Visit) -> None:
 def broken_rules(page: Page, options: dict[str, object]) -> list[object]:
     """What axe finds on the page: the rule, and where it is broken."""
     found = Axe().run(page, options={"resultTypes": ["violations"], **options}).response["violations"]
-    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+    return [(item["id"], [node["html"][:200] for node in item["nodes"]]) for item in found]
 
 
 def test_every_page_keeps_the_rules_of_accessibility_and_never_scrolls_sideways(
@@ -289,14 +289,14 @@ def test_columns_are_remembered(visit: Visit) -> None:
 
 def test_a_chosen_column_is_asked_for_once(visit: Visit) -> None:
     page = visit("/vms")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     page.get_by_role("button", name="Columns").click()
     page.get_by_label("UUID").check()
     expect(page.get_by_role("columnheader", name="UUID")).to_be_visible()
     page.wait_for_timeout(700)  # longer than a filter waits for the next key
-    lists = [url for url in asked if urlsplit(url).path == "/vms"]
-    assert len(lists) == 1, asked  # a second answer, asked for before the choice, would take it back
+    lists = [url for url in requested if urlsplit(url).path == "/vms"]
+    assert len(lists) == 1, requested  # a second answer, asked for before the choice, would take it back
 
 
 @contextmanager
@@ -376,7 +376,7 @@ def test_links_keep_the_shell_and_move_the_focus(visit: Visit) -> None:
     assert page.evaluate("window.sameShell") is True
     assert page.title().startswith("Hosts")
     page.go_back()
-    expect(page.locator("h1")).to_have_text("Overview")
+    expect(page.locator("h1")).to_have_text("Dashboard")
 
 
 def test_a_lost_server_is_said_and_its_return_refreshes(site: Site, visit: Visit) -> None:

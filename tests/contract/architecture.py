@@ -42,7 +42,7 @@ def drawing() -> str:
     for layer in LAYERS:
         nouns = sorted(path.name for path in (APP / layer).iterdir() if (path / "__init__.py").exists())
         count = len(list((APP / layer).rglob("*.py")))
-        below = [each for each in LAYERS if (layer, each) in edges]
+        below = [item for item in LAYERS if (layer, item) in edges]
         lines.append(f"| `{layer}` | {', '.join(nouns) or '–'} | {count} | {', '.join(below) or '–'} |")
     return "\n".join(lines) + "\n"
 

@@ -17,7 +17,7 @@ def test_every_path_that_the_map_names_exists() -> None:
         re.findall(r"`((?:app|tests|templates|static|docs|migrations)/[\w./<>*-]+)`", PAGE.read_text())
     )
     assert named
-    missing = [each for each in named if not re.search(r"[<>*]", each) and not (ROOT / each).exists()]
+    missing = [item for item in named if not re.search(r"[<>*]", item) and not (ROOT / item).exists()]
     assert missing == []
 
 

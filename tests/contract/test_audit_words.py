@@ -7,33 +7,33 @@ from tests.contract.sources import APP, modules, name_of, tree
 
 # Acts that have no entry of their own when they succeed, or one for each object.
 UNNAMED = {
-    "host.check": "looks and keeps nothing",
-    "network.restore_version": "a network.define",
+    "host.probe": "looks and keeps nothing",
+    "network.restore-version": "a network.define",
     "pool.act": "named by its verb",
-    "pool.restore_version": "a pool.define",
+    "pool.restore-version": "a pool.define",
     "upload.part": "one act with the beginning of the upload",
     "user.language": "a matter of one's own pages",
     "vm.act": "named by its verb",
     "vm.action": "named by its verb",
-    "vm.act_many": "an entry for each VM",
-    "vm.create_many": "an entry for each VM",
-    "vm.add_disk": "a vm.reconfigure",
-    "vm.add_nic": "a vm.reconfigure",
-    "vm.add_device": "a vm.reconfigure",
-    "vm.add_folder": "a vm.reconfigure",
-    "vm.change_disk": "a vm.reconfigure",
-    "vm.change_machine": "a vm.reconfigure",
-    "vm.change_nic": "a vm.reconfigure",
-    "vm.change_tuning": "a vm.reconfigure",
-    "vm.medium": "a vm.reconfigure",
-    "vm.preview_definition": "looks and keeps nothing",
-    "vm.remove_device": "a vm.reconfigure",
-    "vm.remove_disk": "a vm.reconfigure",
-    "vm.remove_folder": "a vm.reconfigure",
-    "vm.remove_nic": "a vm.reconfigure",
-    "vm.restore_version": "a vm.define",
-    "vm.revert": "a vm.discard-changes",
-    "vm.tune_nic": "a vm.reconfigure",
+    "vm.act-many": "an entry for each VM",
+    "vm.create-many": "an entry for each VM",
+    "vm.add-disk": "a vm.reconfigure",
+    "vm.add-nic": "a vm.reconfigure",
+    "vm.add-host-device": "a vm.reconfigure",
+    "vm.add-filesystem": "a vm.reconfigure",
+    "vm.change-disk": "a vm.reconfigure",
+    "vm.change-compute": "a vm.reconfigure",
+    "vm.change-nic": "a vm.reconfigure",
+    "vm.change-resources": "a vm.reconfigure",
+    "vm.change-media": "a vm.reconfigure",
+    "vm.preview-definition": "looks and keeps nothing",
+    "vm.remove-device": "a vm.reconfigure",
+    "vm.remove-disk": "a vm.reconfigure",
+    "vm.remove-filesystem": "a vm.reconfigure",
+    "vm.remove-nic": "a vm.reconfigure",
+    "vm.restore-version": "a vm.define",
+    "vm.change-nic-resources": "a vm.reconfigure",
+    "vm.delete-preview": "looks and keeps nothing",
     "vm.preview": "looks and keeps nothing",
 }
 CHANGES = {"post", "put", "patch", "delete"}
@@ -51,7 +51,9 @@ def routes() -> set[str]:
                 and isinstance(node.func, ast.Attribute)
                 and node.func.attr in CHANGES
             ):
-                found |= {ast.literal_eval(each.value) for each in node.keywords if each.arg == "name"}
+                found |= {
+                    ast.literal_eval(keyword.value) for keyword in node.keywords if keyword.arg == "name"
+                }
     return found
 
 
@@ -61,5 +63,5 @@ def test_refusals_and_successes_have_the_same_words() -> None:
         for layer in ("services", "tasks", "access", "db")
         for path in (APP / layer).rglob("*.py")
     )
-    said = set(re.findall(r'"([a-z]+(?:\.[a-z_]+)?)"', services))
-    assert routes() - set(UNNAMED) - said == set()
+    message = set(re.findall(r'"([a-z]+(?:[.-][a-z_]+)*)"', services))
+    assert routes() - set(UNNAMED) - message == set()

@@ -58,9 +58,9 @@ def test_compose_services_are_healthy_and_unprivileged(compose: dict[str, Any]) 
 
 
 def test_compose_volumes_and_secrets_are_named_and_used(compose: dict[str, Any]) -> None:
-    mounted = {volume.split(":")[0] for each in compose["services"].values() for volume in each["volumes"]}
+    mounted = {volume.split(":")[0] for item in compose["services"].values() for volume in item["volumes"]}
     assert mounted == set(compose["volumes"])
-    used = {name for each in compose["services"].values() for name in each["secrets"]}
+    used = {name for item in compose["services"].values() for name in item["secrets"]}
     assert used == set(compose["secrets"])
     for secret in compose["secrets"].values():
         tracked = subprocess.run(

@@ -30,17 +30,15 @@ def _parsed(name: str) -> nodes.Template:
 def _macros(name: str) -> dict[str, list[str]]:
     """Public macros of a template with their parameters."""
     found = _parsed(name).find_all(nodes.Macro)
-    return {
-        macro.name: [each.name for each in macro.args] for macro in found if not macro.name.startswith("_")
-    }
+    return {macro.name: [arg.name for arg in macro.args] for macro in found if not macro.name.startswith("_")}
 
 
 def _imports(template: nodes.Template) -> dict[str, str]:
     """The template behind each name that is imported."""
     return {
-        each.target: each.template.value
-        for each in template.find_all(nodes.Import)
-        if isinstance(each.template, nodes.Const)
+        item.target: item.template.value
+        for item in template.find_all(nodes.Import)
+        if isinstance(item.template, nodes.Const)
     }
 
 
@@ -60,7 +58,7 @@ def test_the_gallery_has_every_macro_with_every_argument(source: str) -> None:
     given: dict[str, set[str]] = defaultdict(set)
     for where, macro, call in _calls(_parsed(GALLERY)):
         if where == source and macro in macros:
-            given[macro] |= set(macros[macro][: len(call.args)]) | {each.key for each in call.kwargs}
+            given[macro] |= set(macros[macro][: len(call.args)]) | {kwarg.key for kwarg in call.kwargs}
     missing = {
         macro: sorted(set(parameters) - given[macro] - UNSEEN)
         for macro, parameters in macros.items()

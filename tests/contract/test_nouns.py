@@ -31,8 +31,8 @@ def noun_of(module: str) -> tuple[str, str] | None:
 
 def public_of(layer: str, noun: str) -> set[str]:
     """The modules of a noun that are public to others in the layer."""
-    told = ast.get_docstring(tree(APP.joinpath(*layer.split("."), noun, "__init__.py"))) or ""
-    found = PUBLIC.search(told)
+    reported = ast.get_docstring(tree(APP.joinpath(*layer.split("."), noun, "__init__.py"))) or ""
+    found = PUBLIC.search(reported)
     return {f"{layer}.{noun}.{name}" for name in re.findall(r"`([\w.]+)`", found[1])} if found else set()
 
 
@@ -41,10 +41,10 @@ def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("app."):
             module = (node.module or "").removeprefix("app.")
-            for each in node.names:
-                below = APP.joinpath(*module.split("."), each.name)
+            for name in node.names:
+                below = APP.joinpath(*module.split("."), name.name)
                 is_module = below.is_dir() or below.with_suffix(".py").exists()
-                yield f"{module}.{each.name}" if is_module else module
+                yield f"{module}.{name.name}" if is_module else module
 
 
 def used_by_others() -> dict[str, set[str]]:
@@ -79,11 +79,11 @@ def test_what_is_public_is_there_and_used() -> None:
 
 def test_private_names_stay_in_their_module() -> None:
     taken = [
-        f"{name_of(path)}: {each.name}"
+        f"{name_of(path)}: {name.name}"
         for path in modules()
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("app.")
-        for each in node.names
-        if each.name.startswith("_")
+        for name in node.names
+        if name.name.startswith("_")
     ]
     assert taken == []

@@ -19,13 +19,13 @@ from tests.contract.sources import APP, ROOT, modules, name_of, tree
 load_operations()
 
 FRENCH = sorted(APP.glob("locale/fr/LC_MESSAGES/*.po"))
-OPERATIONS = sorted(operations(), key=lambda each: each.kind)
-KINDS = frozenset(each.kind for each in OPERATIONS)
+OPERATIONS = sorted(operations(), key=lambda item: item.kind)
+KINDS = frozenset(operation.kind for operation in OPERATIONS)
 ROUTES = {"get", "post", "put", "patch", "delete", "api_route", "websocket"}
 _IN_TEMPLATES = re.compile(r"(\w+)?\(?\s*[\"']([a-z]+\.[a-z-]+)[\"']")
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.kind)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda item: item.kind)
 def test_an_operation_is_complete(operation: AnyOperation) -> None:
     assert re.fullmatch(r"[a-z]+\.[a-z]+(-[a-z]+)*", operation.kind)
     assert operation.title in french()
@@ -35,7 +35,7 @@ def test_an_operation_is_complete(operation: AnyOperation) -> None:
 
 
 def test_titles_differ() -> None:
-    assert len({each.title for each in OPERATIONS}) == len(OPERATIONS)
+    assert len({operation.title for operation in OPERATIONS}) == len(OPERATIONS)
 
 
 @pytest.mark.parametrize("verb", VmVerb)
@@ -47,9 +47,9 @@ def test_a_power_verb_is_complete(verb: VmVerb) -> None:
 
 
 def test_privileges_that_are_named_exist() -> None:
-    named = [(name_of(path), *each) for path in modules() for each in privileges_in(tree(path))]
+    named = [(name_of(path), *privilege) for path in modules() for privilege in privileges_in(tree(path))]
     assert len(named) > 100
-    assert [each for each in named if each[2] not in PRIVILEGES] == []
+    assert [item for item in named if item[2] not in PRIVILEGES] == []
 
 
 def test_no_kind_stands_outside_its_declaration() -> None:
@@ -111,23 +111,23 @@ def french() -> set[str]:
 def privileges_in(module: ast.AST) -> Iterator[tuple[int, str]]:
     """Lines and texts where something is said to be a privilege."""
     for node in ast.walk(module):
-        said: list[ast.expr | None] = []
+        requested: list[ast.expr | None] = []
         match node:
             case ast.Call(func=ast.Name(id="Touch"), args=[_, _, privilege]):
-                said = [privilege]
+                requested = [privilege]
             case ast.Call(func=ast.Name(id="find"), args=[ast.Name(id="ctx"), _, _, privilege, *_]):
-                said = [privilege]
+                requested = [privilege]
             case ast.Call(func=ast.Attribute(attr="require" | "can"), args=[privilege, *_]):
-                said = [privilege]
+                requested = [privilege]
             case ast.Call(func=ast.Attribute(attr="visible"), args=[_, privilege]):
-                said = [privilege]
+                requested = [privilege]
             case ast.Assign(targets=[ast.Name(id="privilege")], value=privilege):
-                said = [privilege]
+                requested = [privilege]
             case ast.AnnAssign(target=ast.Name(id="privilege"), value=privilege):
-                said = [privilege]
-        for each in said:
-            if isinstance(each, ast.Constant) and isinstance(each.value, str):
-                yield each.lineno, each.value
+                requested = [privilege]
+        for item in requested:
+            if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                yield item.lineno, item.value
 
 
 def kinds_in(module: ast.AST, *, in_web: bool) -> Iterator[tuple[int, str]]:
@@ -135,8 +135,8 @@ def kinds_in(module: ast.AST, *, in_web: bool) -> Iterator[tuple[int, str]]:
 
     The pages and the API call their routes, and so what they refuse, after the kinds.
     """
-    declared = {id(each) for node in ast.walk(module) for each in declaration(node)}
-    compared = {id(each) for node in ast.walk(module) for each in beside_kind(node)}
+    declared = {id(item) for node in ast.walk(module) for item in declaration(node)}
+    compared = {id(item) for node in ast.walk(module) for item in beside_kind(node)}
     routes = {name for node in ast.walk(module) for name in route_names(node)} if in_web else set()
     for node in ast.walk(module):
         if not isinstance(node, ast.Constant) or node.value not in KINDS - routes or id(node) in declared:
@@ -148,7 +148,7 @@ def kinds_in(module: ast.AST, *, in_web: bool) -> Iterator[tuple[int, str]]:
 def declaration(node: ast.AST) -> Iterator[ast.expr]:
     """The kind in the declaration of an operation."""
     if isinstance(node, ast.ClassDef) and any(
-        isinstance(each, ast.Name) and each.id == "declare" for each in node.decorator_list
+        isinstance(item, ast.Name) and item.id == "declare" for item in node.decorator_list
     ):
         for statement in node.body:
             match statement:
@@ -160,7 +160,7 @@ def route_names(node: ast.AST) -> Iterator[str]:
     """The names of the routes that a call declares."""
     match node:
         case ast.Call(func=ast.Attribute(attr=attr), keywords=keywords) if attr in ROUTES:
-            yield from (ast.literal_eval(each.value) for each in keywords if each.arg == "name")
+            yield from (ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == "name")
 
 
 def beside_kind(node: ast.AST) -> Iterator[ast.expr]:
@@ -172,5 +172,5 @@ def beside_kind(node: ast.AST) -> Iterator[ast.expr]:
             both = [owner, *args]
         case _:
             return
-    if any(isinstance(each, ast.Attribute) and each.attr == "kind" for each in both):
-        yield from (each for side in both for each in ast.walk(side) if isinstance(each, ast.expr))
+    if any(isinstance(item, ast.Attribute) and item.attr == "kind" for item in both):
+        yield from (item for side in both for item in ast.walk(side) if isinstance(item, ast.expr))

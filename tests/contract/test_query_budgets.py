@@ -84,17 +84,17 @@ def counted(database: Database) -> Iterator[list[str]]:
 
 def fill(ctx: Ctx, datacenter: str, size: tuple[int, int], prefix: str) -> Inventory:
     """Hosts with VMs that have tags, conditions, events and tasks that hold them, volumes and networks."""
-    made = [add_host(ctx, datacenter, f"{prefix}-{number}", 1 << 38) for number in range(size[0])]
+    created = [add_host(ctx, datacenter, f"{prefix}-{number}", 1 << 38) for number in range(size[0])]
     found = []
-    for host in made:
+    for host in created:
         for number in range(size[1]):
             vm = add_vm(ctx, host, f"web-{host.name}-{number}", state="running", tags=["web"])
             _add_around(ctx, host, vm)
             found.append(vm.id)
         ctx.session.add(_network(host))
-    idle = add_vm(ctx, made[0], f"{prefix}-idle")
-    pool = ctx.session.scalars(sa.select(models.Pool.id).where(models.Pool.host_id == made[0].id)).one()
-    return Inventory(datacenter, made[0].id, found[0], idle.id, pool, found)
+    idle = add_vm(ctx, created[0], f"{prefix}-idle")
+    pool = ctx.session.scalars(sa.select(models.Pool.id).where(models.Pool.host_id == created[0].id)).one()
+    return Inventory(datacenter, created[0].id, found[0], idle.id, pool, found)
 
 
 def _network(host: models.Host) -> models.Network:
@@ -168,7 +168,7 @@ SERVICES: dict[str, tuple[int, Service]] = {
     "tree, root": (1, lambda ctx, _: tree.children(ctx, TreeQuery())),
     "tree, datacenter": (1, lambda ctx, there: tree.children(ctx, TreeQuery(parent=there.datacenter))),
     "tree, host": (1, lambda ctx, there: tree.children(ctx, TreeQuery(parent=there.host))),
-    "dashboard": (13, lambda ctx, _: dashboard.overview(ctx)),
+    "dashboard": (13, lambda ctx, _: dashboard.show_dashboard(ctx)),
     "search": (8, lambda ctx, _: search.search(ctx, "web")),
     "drawer of tasks": (3, lambda ctx, _: tasks.list_tasks(ctx, TaskQuery(limit=SHOWN))),
     "drawer of events": (3, lambda ctx, _: events.list_events(ctx, EventQuery(limit=SHOWN))),
@@ -188,10 +188,10 @@ def statements_of(services: Services, ctx: Contexts, there: Inventory) -> dict[s
     ctx.commit()
     found: dict[str, list[str]] = {}
     for name, (_, service) in SERVICES.items():
-        made = ctx()
+        context = ctx()
         with counted(services.database) as found[name]:
-            service(made, there)
-            made.session.flush()
+            service(context, there)
+            context.session.flush()
         ctx.roll_back()
     return found
 
@@ -200,9 +200,9 @@ def test_services_take_few_statements_and_no_more_in_a_large_inventory(
     services: Services, ctx: Contexts
 ) -> None:
     load_operations()
-    made = ctx()
-    datacenter = add_datacenter(made)
-    small = statements_of(services, ctx, fill(made, datacenter, SMALL, "few"))
+    context = ctx()
+    datacenter = add_datacenter(context)
+    small = statements_of(services, ctx, fill(context, datacenter, SMALL, "few"))
     large = statements_of(services, ctx, fill(ctx(), datacenter, MORE, "more"))
     over = {
         name: {"budget": budget, "small": small[name], "large": large[name]}
@@ -283,23 +283,23 @@ def test_a_batch_of_the_writer_takes_few_statements_and_no_more_for_more_rows(
     datacenter = add_datacenter(ctx())
     found: dict[str, list[list[str]]] = {name: [] for name in BATCHES}
     for count, vms_of_host in SIZES:
-        numbers = [count * vms_of_host * 100 + each for each in range(count)]
-        made = ctx()
-        ids = [add_host(made, datacenter, f"kvm-{number}", 1 << 38).id for number in numbers]
+        numbers = [count * vms_of_host * 100 + item for item in range(count)]
+        context = ctx()
+        ids = [add_host(context, datacenter, f"kvm-{number}", 1 << 38).id for number in numbers]
         ctx.commit()
         seen = [
-            Seen(number, tuple(observed_vm(number, each, definition=True) for each in range(vms_of_host)))
+            Seen(number, tuple(observed_vm(number, item, definition=True) for item in range(vms_of_host)))
             for number in numbers
         ]
         for name, (_, parts) in BATCHES.items():
             reports = [
-                HostReport(host_id, datetime.now(UTC), parts=parts(each))
-                for host_id, each in zip(ids, seen, strict=True)
+                HostReport(host_id, datetime.now(UTC), parts=parts(item))
+                for host_id, item in zip(ids, seen, strict=True)
             ]
             found[name].append(written(services, reports))
     over = {
         name: {"budget": budget, **dict(zip(SIZES, found[name], strict=True))}
         for name, (budget, _) in BATCHES.items()
-        if len(found[name][0]) > budget or len({len(each) for each in found[name]}) > 1
+        if len(found[name][0]) > budget or len({len(item) for item in found[name]}) > 1
     }
     assert over == {}, shown(over)

@@ -51,7 +51,7 @@ def body(function: FunctionType) -> tuple[ast.AST, ...]:
     """Everything in a function's body, without annotations."""
     node = ast.parse(inspect.getsource(function)).body[0]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return tuple(each for statement in node.body for each in walk(statement))
+    return tuple(item for statement in node.body for item in walk(statement))
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -59,9 +59,9 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for name, value in ast.iter_fields(node):
         if name not in ("annotation", "returns"):
-            for each in value if isinstance(value, list) else [value]:
-                if isinstance(each, ast.AST):
-                    yield from walk(each)
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, ast.AST):
+                    yield from walk(item)
 
 
 def meaning(node: ast.AST, function: FunctionType) -> object:
@@ -79,7 +79,7 @@ def meaning(node: ast.AST, function: FunctionType) -> object:
 def mentioned(function: FunctionType) -> tuple[object, ...]:
     """Functions and classes of the program that a function's body names."""
     meanings = (meaning(node, function) for node in body(function))
-    return tuple(each for each in meanings if inspect.isfunction(each) or inspect.isclass(each))
+    return tuple(item for item in meanings if inspect.isfunction(item) or inspect.isclass(item))
 
 
 @cache
@@ -88,10 +88,10 @@ def reached(function: FunctionType) -> frozenset[FunctionType]:
     seen = {function}
     left = [function]
     while left:
-        for each in mentioned(left.pop()):
-            if isinstance(each, FunctionType) and is_followed(each) and each not in seen:
-                seen.add(each)
-                left.append(each)
+        for item in mentioned(left.pop()):
+            if isinstance(item, FunctionType) and is_followed(item) and item not in seen:
+                seen.add(item)
+                left.append(item)
     return frozenset(seen)
 
 
@@ -102,11 +102,11 @@ def is_followed(function: FunctionType) -> bool:
 
 
 def comes_to_objects(function: FunctionType) -> bool:
-    return any(model in mentioned(each) for each in reached(function) for model in FINDABLE)
+    return any(model in mentioned(item) for item in reached(function) for model in FINDABLE)
 
 
 def asks(function: FunctionType) -> bool:
-    return any(each in ASKING or asks_itself(each) for each in reached(function))
+    return any(item in ASKING or asks_itself(item) for item in reached(function))
 
 
 def asks_itself(function: FunctionType) -> bool:
@@ -129,7 +129,7 @@ def holds_objects(hint: object) -> bool:
     kind = typing.get_origin(hint) or hint
     if inspect.isclass(kind) and issubclass(kind, FOUND):
         return True
-    return any(holds_objects(each) for each in typing.get_args(hint) if each is not Ctx)
+    return any(holds_objects(arg) for arg in typing.get_args(hint) if arg is not Ctx)
 
 
 def test_no_function_reads_objects_unasked() -> None:

@@ -46,12 +46,12 @@ class Function:
     @property
     def parameters(self) -> list[str]:
         arguments = self.node.args
-        return [each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
+        return [item.arg for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
 
     @property
     def has_ctx(self) -> bool:
-        made = any(isinstance(node, ast.Name) and node.id == "ctx" for node in ast.walk(self.node))
-        return "ctx" in self.parameters or made
+        created = any(isinstance(node, ast.Name) and node.id == "ctx" for node in ast.walk(self.node))
+        return "ctx" in self.parameters or created
 
     @property
     def returns_select(self) -> bool:
@@ -68,7 +68,7 @@ class Function:
 
     def mentions_models(self, node: ast.AST) -> bool:
         """Whether an expression names a model, or columns of one, or a function that selects them."""
-        return any(self.means_model(self.meaning(each)) or self.is_any_model(each) for each in ast.walk(node))
+        return any(self.means_model(self.meaning(item)) or self.is_any_model(item) for item in ast.walk(node))
 
     def is_any_model(self, node: ast.AST) -> bool:
         """Whether a local name stands for one of several models, or a column of one."""
@@ -78,7 +78,7 @@ class Function:
     def any_models(self) -> set[str]:
         """Parameters and local names whose annotation says so, or that are taken from a table of models."""
         arguments = self.node.args
-        hints = {each.arg: each.annotation for each in (*arguments.args, *arguments.kwonlyargs)}
+        hints = {item.arg: item.annotation for item in (*arguments.args, *arguments.kwonlyargs)}
         taken = set()
         for node in ast.walk(self.node):
             match node:
@@ -96,7 +96,7 @@ class Function:
         if isinstance(found, dict):
             found = list(found.values())
         if isinstance(found, tuple | list):
-            return any(self.means_model(each) for each in found)
+            return any(self.means_model(item) for item in found)
         if isinstance(found, FunctionType):
             return (function := function_of(found)) is not None and function.is_query
         owner = getattr(found, "class_", found)
@@ -168,13 +168,13 @@ class Function:
             for node in ast.walk(self.node)
             if isinstance(node, ast.Name) and node.id == target.id and isinstance(node.ctx, ast.Load)
         )
-        return any(self.is_limited(self.chained(each), seen | {target.id}) for each in uses)
+        return any(self.is_limited(self.chained(use), seen | {target.id}) for use in uses)
 
     def _parameter(self, function: "Function", call: ast.Call, node: ast.AST) -> str:
         for keyword in call.keywords:
             if keyword is node or keyword.value is node:
                 return keyword.arg or ""
-        place = next((number for number, each in enumerate(call.args) if each is node), -1)
+        place = next((number for number, item in enumerate(call.args) if item is node), -1)
         return function.parameters[place] if 0 <= place < len(function.parameters) else ""
 
 
@@ -202,16 +202,16 @@ def functions() -> Iterator[Function]:
 
 def unlimited(function: Function) -> list[str]:
     """What a function loads without a limit."""
-    queries = [each for each in function.queries() if not function.is_limited(each)]
-    return [" ".join(ast.unparse(each).split()) for each in (*queries, *function.loads())]
+    queries = [query for query in function.queries() if not function.is_limited(query)]
+    return [" ".join(ast.unparse(item).split()) for item in (*queries, *function.loads())]
 
 
 def test_rows_of_objects_are_found() -> None:
     loaded = {
-        f"{function.module.__name__}.{function.node.name}: {each}"
+        f"{function.module.__name__}.{function.node.name}: {item}"
         for function in functions()
         if function.has_ctx
-        for each in unlimited(function)
+        for item in unlimited(function)
     }
     assert sorted(loaded) == []
 

@@ -55,7 +55,7 @@ def test_templates_do_not_decide() -> None:
 
 def _decisions(template: nodes.Template) -> Iterator[tuple[int, str]]:
     """Line and kind of everything that belongs into Python."""
-    tested = {id(each) for each in _tested(template)}
+    tested = {id(item) for item in _tested(template)}
     for node in template.find_all(nodes.Node):
         if isinstance(node, nodes.Compare) and not _marks_the_chosen(node):
             yield node.lineno, "compares"
@@ -83,9 +83,9 @@ def _tested(template: nodes.Template) -> Iterator[nodes.Node]:
 
 def _marks_the_chosen(node: nodes.Compare) -> bool:
     """`key == tab`: which one of what is repeated is the present one. Neither side is a constant."""
-    sides = [node.expr, *(each.expr for each in node.ops)]
+    sides = [node.expr, *(op.expr for op in node.ops)]
     constants = (nodes.Const, nodes.Tuple, nodes.List, nodes.Dict, nodes.Concat)
-    return [each.op for each in node.ops] == ["eq"] and not any(isinstance(each, constants) for each in sides)
+    return [op.op for op in node.ops] == ["eq"] and not any(isinstance(side, constants) for side in sides)
 
 
 def _asks_whether_there_is(node: nodes.Test) -> bool:
@@ -95,11 +95,11 @@ def _asks_whether_there_is(node: nodes.Test) -> bool:
 
 
 def _parts(node: nodes.CondExpr, kind: type[nodes.Node]) -> Iterator[nodes.Node]:
-    for each in (node.test, node.expr1, node.expr2):
-        if isinstance(each, kind):
-            yield each
-        elif each is not None:
-            yield from each.find_all(kind)
+    for item in (node.test, node.expr1, node.expr2):
+        if isinstance(item, kind):
+            yield item
+        elif item is not None:
+            yield from item.find_all(kind)
 
 
 def _own_filters() -> set[str]:

@@ -26,24 +26,24 @@ def _catalog() -> Catalog:
 
 def _known(catalog: Catalog) -> dict[Message, Message]:
     return {
-        (each.id if isinstance(each.id, str) else (each.id[0], each.id[1])): each.string
-        for each in catalog
-        if each.id
+        (item.id if isinstance(item.id, str) else (item.id[0], item.id[1])): item.string
+        for item in catalog
+        if item.id
     }
 
 
 def test_every_text_has_its_french() -> None:
     known = _known(_catalog())
     known |= {
-        each[0]: french for each, french in known.items() if isinstance(each, tuple)
+        item[0]: french for item, french in known.items() if isinstance(item, tuple)
     }  # one entry for both
-    lacking = [each for each in extracted(ROOT) if not known.get(each) or not all(known[each])]
+    lacking = [item for item in extracted(ROOT) if not known.get(item) or not all(known[item])]
     assert sorted(lacking, key=str) == []
 
 
 def test_nothing_is_fuzzy_or_left_over() -> None:
     catalog = _catalog()
-    assert [each.id for each in catalog if each.id and each.fuzzy] == []
+    assert [item.id for item in catalog if item.id and item.fuzzy] == []
     assert dict(catalog.obsolete) == {}
     assert sorted(set(_known(catalog)) - extracted(ROOT), key=str) == []
 
@@ -76,12 +76,12 @@ TERMINAL = ("app/cli/", "app/engine/process.py")
 
 def _texts(call: ast.Call) -> list[ast.expr]:
     """What an error is made of that people read."""
-    told = call.args[1:2] if ast.unparse(call.func) == "InvalidInput" else call.args[:1]
-    return [*told, *(each.value for each in call.keywords if each.arg in ("why", "hint"))]
+    reported = call.args[1:2] if ast.unparse(call.func) == "InvalidInput" else call.args[:1]
+    return [*reported, *(keyword.value for keyword in call.keywords if keyword.arg in ("why", "hint"))]
 
 
 def test_texts_of_errors_are_marked() -> None:
-    errors = {name for name, each in vars(errors_module).items() if isinstance(each, type)}
+    errors = {name for name, item in vars(errors_module).items() if isinstance(item, type)}
     bare = [
         f"{name_of(path)}:{text.lineno}"
         for path in modules()

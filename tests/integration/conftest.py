@@ -23,7 +23,7 @@ def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
     `busy_timeout_ms` is how long its transactions wait for the lock of the database; `collectors` are those of its
     engine.
     """
-    made: list[Site] = []
+    requested: list[Site] = []
     shutil.copy(empty_sqlite, tmp_path / "vigie.db")
 
     def make(
@@ -38,11 +38,11 @@ def make_site(empty_sqlite: Path, tmp_path: Path) -> Iterator[MakeSite]:
         )
         engine = Engine(services, collectors)
         engine.start()
-        made.append(Site(services, engine))
-        return made[-1]
+        requested.append(Site(services, engine))
+        return requested[-1]
 
     yield make
-    for site in made:
+    for site in requested:
         site.engine.stop()
         site.services.database.close()
 

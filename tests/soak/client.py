@@ -38,20 +38,20 @@ class Client:
         """The answer, whatever its status."""
         return self.rest.ask(method, f"/api/v1{path}", body)
 
-    def all(self, path: str, **filters: object) -> list[Json]:
+    def all(self, path: str, **nwfilters: object) -> list[Json]:
         """Every object of a list, of up to 500."""
-        query = "&".join(f"{name}={value}" for name, value in {**filters, "limit": 500}.items())
+        query = "&".join(f"{name}={value}" for name, value in {**nwfilters, "limit": 500}.items())
         items: list[Json] = self.call("GET", f"{path}?{query}")["items"]
         return items
 
-    def find(self, path: str, name: str, **filters: object) -> Json | None:
+    def find(self, path: str, name: str, **nwfilters: object) -> Json | None:
         """The object of this name; None when there is none."""
-        return next((each for each in self.all(path, **filters) if each["name"] == name), None)
+        return next((item for item in self.all(path, **nwfilters) if item["name"] == name), None)
 
-    def id_of(self, path: str, name: str, timeout_s: float = 30, **filters: object) -> str:
+    def id_of(self, path: str, name: str, timeout_s: float = 30, **nwfilters: object) -> str:
         """The id of the object of this name, which may take a moment to be seen."""
-        eventually(lambda: self.find(path, name, **filters), timeout_s, f"{name} in {path}")
-        found = self.find(path, name, **filters)
+        eventually(lambda: self.find(path, name, **nwfilters), timeout_s, f"{name} in {path}")
+        found = self.find(path, name, **nwfilters)
         assert found is not None
         return str(found["id"])
 
@@ -84,7 +84,7 @@ class Client:
 
         def is_read(row: Json) -> bool:
             is_connected = row["connection"] == "connected" and not row["stale"]
-            return is_connected and self.ask("GET", f"/hosts/{row['id']}/offers").status == 200
+            return is_connected and self.ask("GET", f"/hosts/{row['id']}/capabilities").status == 200
 
         eventually(
             lambda: sum(is_read(row) for row in self.all("/hosts")) == count, timeout_s, f"{count} hosts read"

@@ -48,7 +48,14 @@ class Stage:
 
     def domain(self, name: str) -> libvirt.virDomain | None:
         """The VM of this name; None when the host has none."""
-        return next((each for each in self.connection.listAllDomains() if each.name() == name), None)
+        return next(
+            (
+                list_all_domain
+                for list_all_domain in self.connection.listAllDomains()
+                if list_all_domain.name() == name
+            ),
+            None,
+        )
 
     def domain_state(self, name: str) -> int | None:
         """libvirt's number of the VM's state; None when the host has none of the name."""
@@ -246,7 +253,7 @@ class DeleteVm(VmJob):
 
     def submit(self) -> str:
         volume = self.stage.client.id_of("/volumes", f"{self.name}-a.img")
-        return self._post(f"/vms/{self.vm}/delete", {"volumes": [volume]})
+        return self._post(f"/vms/{self.vm}/actions/delete", {"volumes": [volume]})
 
     def is_done(self) -> bool:
         return self.stage.domain_state(self.name) is None and f"{self.name}-a.img" not in self.stage.files()
@@ -304,7 +311,7 @@ class MoveDisk(VmJob):
 
     def submit(self) -> str:
         volume = self.stage.client.id_of("/volumes", f"{self.name}-a.img")
-        return self._post(f"/volumes/{volume}/move", {"pool_id": self.stage.pool("shared")})
+        return self._post(f"/volumes/{volume}/actions/move", {"pool_id": self.stage.pool("shared")})
 
     def is_done(self) -> bool:
         name = f"{self.name}-a.img"
@@ -340,7 +347,7 @@ class CloneVolume(Job):
         self._write_mark()
 
     def submit(self) -> str:
-        return self._post(f"/volumes/{self.source}/clone", {"name": f"{self.name}-copy.img"})
+        return self._post(f"/volumes/{self.source}/actions/clone", {"name": f"{self.name}-copy.img"})
 
     def is_done(self) -> bool:
         return f"{self.name}-copy.img" in self.stage.files() and self.stage.has_mark(f"{self.name}-copy.img")
@@ -353,10 +360,10 @@ class ResizeVolume(Job):
     """Make a volume larger."""
 
     def prepare(self) -> None:
-        self.made = self._make_volume()
+        self.created_resources = self._make_volume()
 
     def submit(self) -> str:
-        return self._post(f"/volumes/{self.made}/resize", {"size_bytes": 2 * SMALL})
+        return self._post(f"/volumes/{self.created_resources}/actions/resize", {"size_bytes": 2 * SMALL})
 
     def is_done(self) -> bool:
         return self.stage.capacity(self.volume) == 2 * SMALL
@@ -366,11 +373,13 @@ class MoveVolume(Job):
     """Move a volume that nobody uses."""
 
     def prepare(self) -> None:
-        self.made = self._make_volume()
+        self.created_resources = self._make_volume()
         self._write_mark()
 
     def submit(self) -> str:
-        return self._post(f"/volumes/{self.made}/move", {"pool_id": self.stage.pool("shared")})
+        return self._post(
+            f"/volumes/{self.created_resources}/actions/move", {"pool_id": self.stage.pool("shared")}
+        )
 
     def is_done(self) -> bool:
         return (
@@ -387,11 +396,11 @@ class WipeVolume(Job):
     """Overwrite a volume with zeros."""
 
     def prepare(self) -> None:
-        self.made = self._make_volume()
+        self.created_resources = self._make_volume()
         self._write_mark()
 
     def submit(self) -> str:
-        return self._post(f"/volumes/{self.made}/wipe")
+        return self._post(f"/volumes/{self.created_resources}/actions/wipe")
 
     def is_done(self) -> bool:
         return self.volume in self.stage.files() and not self.stage.has_mark(self.volume)
@@ -401,10 +410,10 @@ class DeleteVolume(Job):
     """Delete a volume."""
 
     def prepare(self) -> None:
-        self.made = self._make_volume()
+        self.created_resources = self._make_volume()
 
     def submit(self) -> str:
-        return self._post(f"/volumes/{self.made}/delete")
+        return self._post(f"/volumes/{self.created_resources}/actions/delete")
 
     def is_done(self) -> bool:
         return self.volume not in self.stage.files()
@@ -414,18 +423,18 @@ class RegisterImage(Job):
     """Make a volume an image: looked at, and read once for its sum."""
 
     def prepare(self) -> None:
-        self.made = self._make_volume()
+        self.created_resources = self._make_volume()
         self._write_mark()
 
     def submit(self) -> str:
-        return self._post("/images", {"name": self.name, "volume_id": self.made})
+        return self._post("/images", {"name": self.name, "volume_id": self.created_resources})
 
     def is_done(self) -> bool:
         image = self._image()
         if image is None or image["state"] != "ready":
             return False
-        said = self.stage.host.exec("sha256sum", f"{POOLS['local']}/{self.volume}").stdout.split()[0]
-        return bool(image["sha256"] == said)
+        message = self.stage.host.exec("sha256sum", f"{POOLS['local']}/{self.volume}").stdout.split()[0]
+        return bool(image["sha256"] == message)
 
     def clear(self) -> None:
         if (image := self._image()) is not None:
@@ -445,20 +454,24 @@ class CreatePool(Job):
         return self._post("/pools", {"host_id": self.stage.host_id, "name": self.name, **body})
 
     def is_done(self) -> bool:
-        return any(each.isActive() for each in self._pools())
+        return any(pool.isActive() for pool in self._pools())
 
     def is_clean(self) -> bool:
         return not self._pools()
 
     def clear(self) -> None:
-        for each in self._pools():
-            if each.isActive():
-                each.destroy()
-            each.undefine()
+        for pool in self._pools():
+            if pool.isActive():
+                pool.destroy()
+            pool.undefine()
         self.stage.host.exec("rm", "-rf", f"{POOLS['local']}/{self.name}.d")
 
     def _pools(self) -> list[libvirt.virStoragePool]:
-        return [each for each in self.stage.connection.listAllStoragePools() if each.name() == self.name]
+        return [
+            list_all_storage_pool
+            for list_all_storage_pool in self.stage.connection.listAllStoragePools()
+            if list_all_storage_pool.name() == self.name
+        ]
 
 
 class CreateNetwork(Job):
@@ -472,11 +485,15 @@ class CreateNetwork(Job):
         return bool(self._networks())
 
     def clear(self) -> None:
-        for each in self._networks():
-            each.undefine()
+        for network in self._networks():
+            network.undefine()
 
     def _networks(self) -> list[libvirt.virNetwork]:
-        return [each for each in self.stage.connection.listAllNetworks() if each.name() == self.name]
+        return [
+            list_all_network
+            for list_all_network in self.stage.connection.listAllNetworks()
+            if list_all_network.name() == self.name
+        ]
 
 
 KINDS: list[type[Job]] = [

@@ -47,11 +47,11 @@ def _one_kill(stage: Stage, jobs: list[Job], chance: random.Random) -> None:
     try:
         for job in jobs:
             job.prepare()
-        asked = {job.submit(): job for job in jobs}
+        requested = {job.submit(): job for job in jobs}
         time.sleep(chance.uniform(0, LONGEST_S))
         stage.client.kill_and_restart()
-        ended = stage.client.ended(asked)
-        found = {job: job.wrong(ended[task]) for task, job in asked.items()}
+        ended = stage.client.ended(requested)
+        found = {job: job.wrong(ended[task]) for task, job in requested.items()}
         assert [f"{type(job).__name__}: {what}" for job, what in found.items() if what] == []
     finally:
         for job in jobs:

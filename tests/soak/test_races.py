@@ -68,7 +68,7 @@ def _by_description(
 
 
 def _named(objects: Iterable[Any], name: str) -> Any:
-    return next((each for each in objects if each.name() == name), None)
+    return next((item for item in objects if item.name() == name), None)
 
 
 def _undefine(found: libvirt.virDomain | libvirt.virNetwork | libvirt.virStoragePool | None) -> None:
@@ -77,9 +77,9 @@ def _undefine(found: libvirt.virDomain | libvirt.virNetwork | libvirt.virStorage
 
 
 def _remove_files(stage: Stage, name: str) -> None:
-    for each in stage.files():
-        if re.match(rf"{name}\b", each):
-            stage.host.exec("rm", "-f", f"{POOLS['local']}/{each}")
+    for file in stage.files():
+        if re.match(rf"{name}\b", file):
+            stage.host.exec("rm", "-f", f"{POOLS['local']}/{file}")
 
 
 def _clear_domain(stage: Stage, name: str) -> None:

@@ -69,4 +69,4 @@ def test_a_restart_of_libvirtd_is_no_refused_login(
     finally:
         watch.close()
     assert "auth_failed" not in watch.connections
-    assert [round(each, 2) for each in took if each > BACK_S] == []
+    assert [round(item, 2) for item in took if item > BACK_S] == []

@@ -47,8 +47,8 @@ def asked(
 
 
 @pytest.mark.timeout(3600)
-def test_api_keeps_its_word(asked: tuple[Role, Console], trials: Trials) -> None:
-    role, console = asked
+def test_api_keeps_its_word(requested: tuple[Role, Console], trials: Trials) -> None:
+    role, console = requested
     count = trials(*TRIALS[role])
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", console.app, headers=OURS)
     tried = [try_operation(found.ok(), role, console, count) for found in schema.get_all_operations()]

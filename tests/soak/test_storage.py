@@ -91,7 +91,11 @@ class Calls:
                 "size_bytes": SIZE,
             }
             return "POST", "/volumes", {**body, "format": "raw"}
-        return "POST", f"/volumes/{self._chance.choice(named)}/move", {"pool_id": self._pools["shared"]}
+        return (
+            "POST",
+            f"/volumes/{self._chance.choice(named)}/actions/move",
+            {"pool_id": self._pools["shared"]},
+        )
 
 
 @pytest.mark.parametrize("is_verified", [False, True], ids=["as_added", "verified"])
@@ -102,7 +106,7 @@ def test_no_call_on_one_host_changes_a_file_of_a_vm_on_another(
     hosts = {row["name"]: row for row in client.all("/hosts")}
     pools = {name: client.id_of("/pools", "shared", host=row["id"]) for name, row in hosts.items()}
     if is_verified:
-        client.done("POST", f"/pools/{pools[user_host.name]}/prove")
+        client.done("POST", f"/pools/{pools[user_host.name]}/actions/verify-shared")
     names = tuple(f"{letter}-{is_verified}.img" for letter in "abc")
     used = names[:2]
     for name in used:

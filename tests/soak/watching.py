@@ -44,9 +44,9 @@ class ResetCounter:
     """Counts resets that QEMU was asked for on a host. Firmware that finds itself reset resets once more by itself,
     so libvirt's own event comes twice."""
 
-    def __init__(self, uri: str, told: Path) -> None:
-        self._told = told
-        with told.open("w") as output:
+    def __init__(self, uri: str, path: Path) -> None:
+        self._told = path
+        with path.open("w") as output:
             self._virsh = subprocess.Popen(
                 ["stdbuf", "-oL", "virsh", "-c", uri, "qemu-monitor-event", "--event", "RESET", "--loop"],
                 stdout=output,
@@ -54,8 +54,8 @@ class ResetCounter:
 
     def resets(self) -> Counter[str]:
         """Resets of each VM by name."""
-        asked = r"for domain '([^']+)': .*host-qmp-system-reset"
-        return Counter(re.findall(asked, self._told.read_text()))
+        requested = r"for domain '([^']+)': .*host-qmp-system-reset"
+        return Counter(re.findall(requested, self._told.read_text()))
 
     def close(self) -> None:
         """Stop counting."""

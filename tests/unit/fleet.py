@@ -6,13 +6,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from app.access.context import Ctx
-from app.core.hosts.capabilities import Offers
+from app.core.hosts.capabilities import HostCapabilities
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db import models
 
 GIB = 1 << 30
-OFFERS = Offers(
+HOST_CAPABILITIES = HostCapabilities(
     hypervisor="kvm",
     arch="x86_64",
     machine="q35",
@@ -29,12 +29,12 @@ OFFERS = Offers(
 
 def add_datacenter(ctx: Ctx) -> str:
     """A datacenter; its id."""
-    made = models.Datacenter(
+    datacenter = models.Datacenter(
         id=new_id(ObjectKind.DATACENTER), name="Paris", name_key="paris", created_at=ctx.now
     )
-    ctx.session.add(made)
+    ctx.session.add(datacenter)
     ctx.session.flush()
-    return made.id
+    return datacenter.id
 
 
 def add_host(ctx: Ctx, datacenter_id: str, name: str, memory_bytes: int) -> models.Host:
@@ -73,7 +73,12 @@ def add_host(ctx: Ctx, datacenter_id: str, name: str, memory_bytes: int) -> mode
         target_path="/images",
     )
     ctx.session.add_all(
-        [pool, models.Offers(host_id=host.id, offers=asdict(OFFERS), read_at=datetime.now(UTC))]
+        [
+            pool,
+            models.HostCapabilities(
+                host_id=host.id, capabilities=asdict(HOST_CAPABILITIES), read_at=datetime.now(UTC)
+            ),
+        ]
     )
     ctx.session.flush()
     return host

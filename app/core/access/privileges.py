@@ -35,21 +35,21 @@ OPERATE = VIEW | {
 }
 # `vm.host-access`: what lets a guest, or whoever changes it, reach its host (core.vms.host_access).
 ADMINISTER = OPERATE | {
-    "vm.edit_xml",
+    "vm.edit-xml",
     "vm.host-access",
     "pool.edit",
     "network.edit",
     "host.add",
     "host.edit",
     "host.remove",
-    "host.confirm",
-    "host.diagnose",
+    "host.trust",
+    "host.view-diagnostics",
     "datacenter.edit",
     "credential.view",
     "credential.edit",
     "user.view",
     "user.edit",
-    "token.edit_any",
+    "token.edit-any",
     "audit.view",
 }
 

@@ -17,7 +17,7 @@ class CpuModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Offers:
+class HostCapabilities:
     """Of one way to run VMs on a host (KVM where it works, else emulation) and one machine type."""
 
     hypervisor: str  # kvm, qemu, test

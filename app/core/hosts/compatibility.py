@@ -50,12 +50,12 @@ def _pass(key: str, reason: str, **params: str | int | float) -> Check:
     return Check(key, Verdict.PASS, reason, params)
 
 
-def _warn(key: str, reason: str, mend: str | None = None, **params: str | int | float) -> Check:
-    return Check(key, Verdict.WARN, reason, params, mend)
+def _warn(key: str, reason: str, remedy: str | None = None, **params: str | int | float) -> Check:
+    return Check(key, Verdict.WARN, reason, params, remedy)
 
 
-def _fail(key: str, reason: str, mend: str | None = None, **params: str | int | float) -> Check:
-    return Check(key, Verdict.FAIL, reason, params, mend)
+def _fail(key: str, reason: str, remedy: str | None = None, **params: str | int | float) -> Check:
+    return Check(key, Verdict.FAIL, reason, params, remedy)
 
 
 def _virtualization(facts: HostFacts) -> Check:
@@ -109,20 +109,22 @@ def _iommu(facts: HostFacts) -> Check:
     key = "iommu"
     if facts.iommu:
         return _pass(key, N_("An IOMMU is active: devices can be passed to VMs."))
-    mend = N_("Switch VT-d or AMD-Vi on in the firmware setup and boot with intel_iommu=on or amd_iommu=on.")
+    remedy = N_(
+        "Switch VT-d or AMD-Vi on in the firmware setup and boot with intel_iommu=on or amd_iommu=on."
+    )
     if facts.iommu is None:
-        return _warn(key, N_("Whether an IOMMU is active cannot be told from here."), mend)
-    return _warn(key, N_("No IOMMU is active: devices of the host cannot be passed to VMs."), mend)
+        return _warn(key, N_("Whether an IOMMU is active cannot be told from here."), remedy)
+    return _warn(key, N_("No IOMMU is active: devices of the host cannot be passed to VMs."), remedy)
 
 
 def _kvm(facts: HostFacts) -> Check:
     key = "kvm"
     if facts.kvm:
         return _pass(key, N_("KVM can be used."))
-    mend = N_("Load the module kvm_intel or kvm_amd, and let libvirt open /dev/kvm.")
+    remedy = N_("Load the module kvm_intel or kvm_amd, and let libvirt open /dev/kvm.")
     if facts.kvm is None:
-        return _warn(key, N_("Whether KVM can be used cannot be told from here."), mend)
-    return _fail(key, N_("KVM cannot be used: VMs run by emulation only, many times slower."), mend)
+        return _warn(key, N_("Whether KVM can be used cannot be told from here."), remedy)
+    return _fail(key, N_("KVM cannot be used: VMs run by emulation only, many times slower."), remedy)
 
 
 def _cpu(facts: HostFacts) -> Check:
@@ -166,25 +168,27 @@ def _versions(facts: HostFacts) -> Check:
 
 def _lock_manager(facts: HostFacts) -> Check:
     key = "lock_manager"
-    mend = N_(
+    remedy = N_(
         'Set lock_manager = "lockd" in /etc/libvirt/qemu.conf on every host that shares disks, and restart libvirt.'
     )
     if facts.lock_manager is None:
-        return _warn(key, N_("Whether a lock manager protects shared disks cannot be told from here."), mend)
+        return _warn(
+            key, N_("Whether a lock manager protects shared disks cannot be told from here."), remedy
+        )
     if facts.lock_manager == "none":
         return _warn(
             key,
             N_("No lock manager is on: nothing keeps two hosts from starting VMs on the same disk."),
-            mend,
+            remedy,
         )
     return _pass(key, N_("The lock manager %(name)s protects shared disks."), name=facts.lock_manager)
 
 
 def _clock(facts: HostFacts) -> Check:
     key = "clock"
-    mend = N_("Run a time service such as chrony on the host.")
+    remedy = N_("Run a time service such as chrony on the host.")
     if facts.clock_skew_s is None:
-        return _warn(key, N_("The host's clock cannot be read from here."), mend)
+        return _warn(key, N_("The host's clock cannot be read from here."), remedy)
     skew = abs(facts.clock_skew_s)
     if skew <= MAX_SKEW_WARN_S:
         return _pass(
@@ -192,7 +196,7 @@ def _clock(facts: HostFacts) -> Check:
         )
     verdict = _fail if skew > MAX_SKEW_FAIL_S else _warn
     return verdict(
-        key, N_("The host's clock differs from Vigie's by %(seconds)s s."), mend, seconds=math.ceil(skew)
+        key, N_("The host's clock differs from Vigie's by %(seconds)s s."), remedy, seconds=math.ceil(skew)
     )
 
 
@@ -207,12 +211,12 @@ def _space(pools: tuple[PoolObservation, ...] | None) -> Check:
         )
     share, fullest = min((pool.available_bytes / pool.capacity_bytes, pool.name) for pool in running)
     params: dict[str, str | int | float] = {"pool": fullest, "percent": round(100 * share)}
-    mend = N_("Delete what is not needed, or add storage to the pool.")
+    remedy = N_("Delete what is not needed, or add storage to the pool.")
     if share < NO_SPACE:
-        return _fail(key, N_("The storage pool %(pool)s is full: %(percent)s %% is free."), mend, **params)
+        return _fail(key, N_("The storage pool %(pool)s is full: %(percent)s %% is free."), remedy, **params)
     if share < LOW_SPACE:
         return _warn(
-            key, N_("The storage pool %(pool)s is nearly full: %(percent)s %% is free."), mend, **params
+            key, N_("The storage pool %(pool)s is nearly full: %(percent)s %% is free."), remedy, **params
         )
     return _pass(key, N_("The fullest storage pool, %(pool)s, has %(percent)s %% free."), **params)
 
@@ -221,13 +225,13 @@ def _migration(facts: HostFacts) -> Check:
     key = "migration"
     if facts.migration_port_open:
         return _pass(key, N_("The ports for live migration (from 49152) can be reached."))
-    mend = N_("Open TCP ports 49152 to 49215 between the hosts.")
+    remedy = N_("Open TCP ports 49152 to 49215 between the hosts.")
     if facts.migration_port_open is None:
         return _warn(
-            key, N_("Whether the ports for live migration can be reached cannot be told from here."), mend
+            key, N_("Whether the ports for live migration can be reached cannot be told from here."), remedy
         )
     return _fail(
-        key, N_("The ports for live migration (from 49152) cannot be reached: a firewall drops them."), mend
+        key, N_("The ports for live migration (from 49152) cannot be reached: a firewall drops them."), remedy
     )
 
 

@@ -149,10 +149,10 @@ def require_libvirt_socket(endpoint: Endpoint, allowed: Collection[str], *, anyw
         plain = plain_path(endpoint.socket)
     except ValueError:
         raise InvalidInput("socket", N_("must be an absolute path without ..")) from None
-    known = {plain_path(each) for each in allowed}
+    known = {plain_path(item) for item in allowed}
     if plain in known:
         return
-    if anywhere and posixpath.basename(plain) in {posixpath.basename(each) for each in known}:
+    if anywhere and posixpath.basename(plain) in {posixpath.basename(item) for item in known}:
         return
     raise InvalidInput(
         "socket",

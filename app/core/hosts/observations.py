@@ -46,7 +46,7 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class FileLook:
+class FileCheck:
     """Of the files and folders of a host that were looked for: which are gone, and which cannot be written."""
 
     missing: frozenset[str]
@@ -61,4 +61,4 @@ class Check:
     verdict: str  # Verdict
     reason: str  # message id, English, with %(name)s placeholders
     params: dict[str, str | int | float]
-    mend: str | None = None  # what to do, message id
+    remedy: str | None = None  # what to do, message id

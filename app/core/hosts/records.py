@@ -25,7 +25,7 @@ class CheckRecord(Record):
     title: str
     verdict: Verdict
     reason: str
-    mend: str | None = None
+    remedy: str | None = None
 
 
 class HostRecord(Record):
@@ -98,8 +98,8 @@ class HostDetail(HostRecord):
     checked_at: datetime | None = None
     synced_at: datetime | None = None
     created_at: datetime
-    vcpus_promised: int = Field(0, description="vCPUs of its running VMs.")
-    memory_promised_bytes: int = Field(0, description="Memory of its running VMs.")
+    vcpus_allocated: int = Field(0, description="vCPUs of its running VMs.")
+    memory_allocated_bytes: int = Field(0, description="Memory of its running VMs.")
     version: int
 
 

@@ -15,7 +15,7 @@ DEEDS = frozenset(
         *("vm.saved", "vm.paused", "vm.resumed", "vm.rebooted", "vm.autostart", "vm.changed", "vm.renamed"),
         *("vm.migrated", "pool.appeared", "pool.state", "pool.changed", "pool.vanished"),
         *("network.appeared", "network.state", "network.changed", "network.vanished"),
-        *("filter.appeared", "filter.changed", "filter.vanished"),
+        *("nwfilter.appeared", "nwfilter.changed", "nwfilter.vanished"),
     }
 )
 

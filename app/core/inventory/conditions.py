@@ -61,7 +61,7 @@ DISK_MISSING = "disk_missing"
 DEFINED_ELSEWHERE = "defined_elsewhere"
 MAY_RUN_ELSEWHERE = "may_run_elsewhere"
 RUNS_TWICE = "runs_twice"
-FOLDER_MISSING = "folder_missing"
+DIRECTORY_MISSING = "directory_missing"
 READ_ONLY = "read_only"
 
 CONDITIONS: dict[str, ConditionKind] = {
@@ -122,7 +122,7 @@ CONDITIONS: dict[str, ConditionKind] = {
             N_("VM %(name)s no longer runs on host %(other)s."),
         ),
         ConditionKind(
-            FOLDER_MISSING,
+            DIRECTORY_MISSING,
             ObjectKind.POOL,
             Severity.ERROR,
             N_("Folder missing"),

@@ -47,7 +47,7 @@ class Meter(Record):
     percent: float | None
 
 
-class Overview(Record):
+class Dashboard(Record):
     """The dashboard."""
 
     hosts: dict[str, int] = Field(
@@ -59,9 +59,9 @@ class Overview(Record):
     cpu: Meter
     memory: Meter
     storage: Meter
-    vcpus_promised: int
+    vcpus_allocated: int
     cpus: int
-    memory_promised_bytes: int
+    memory_allocated_bytes: int
     attention: list[Attention]
     busiest: list[VmRecord]
 

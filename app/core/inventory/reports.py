@@ -21,7 +21,7 @@ class HostReport:
     """
 
     host_id: str
-    seen_at: datetime | None  # UTC; when the host last answered, None when this report is about silence
+    answered_at: datetime | None  # UTC; when the host last answered, None when this report is about silence
     connection: HostConnection | None = None
     connection_reason: str | None = None
     connection_params: dict[str, str] = field(default_factory=dict)
@@ -41,4 +41,4 @@ class Hint:
     uuid: str | None
     what: str  # started, stopped, crashed, defined, undefined, agent, device, job, rebooted, ...
     detail: str | None = None
-    seen_at_s: float = field(default=0.0)  # time.monotonic()
+    answered_at_s: float = field(default=0.0)  # time.monotonic()

@@ -7,7 +7,7 @@ from datetime import date
 
 
 @dataclass(frozen=True, slots=True)
-class Medium:
+class Media:
     """How an installation medium of a system can be recognised: regular expressions for fields of ISO 9660."""
 
     volume_id: str
@@ -16,7 +16,7 @@ class Medium:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class OsVariant:
     """One system. Sizes are bytes; None where nothing is said. `has_virtio`: it has drivers of its own."""
 
     short_id: str
@@ -30,7 +30,7 @@ class System:
     has_virtio_disk: bool
     has_virtio_net: bool
     has_virtio_video: bool
-    media: tuple[Medium, ...] = ()
+    media: tuple[Media, ...] = ()
     codename: str | None = None  # of the release
 
     @property

@@ -286,7 +286,7 @@ class MacUser(Record):
     host: Ref
 
 
-class DuplicateMac(Record):
+class MacConflict(Record):
     """A MAC address that more than one VM has."""
 
     mac: str

@@ -1,4 +1,4 @@
-"""Traffic filters: what is asked for and what is shown. https://libvirt.org/formatnwfilter.html
+"""Network filters: what is asked for and what is shown. https://libvirt.org/formatnwfilter.html
 
 Directions are the guest's: `in` is what it receives. Rules of lower priority numbers are looked at first; the
 first that matches decides.
@@ -16,7 +16,7 @@ from app.core.messages import N_
 from app.core.records import Record, Ref
 from app.core.specs import ListQuery, ObjectId, Spec
 
-FilterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
+NwfilterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Protocol = Literal["all", "tcp", "udp", "sctp", "icmp", "esp", "ah"]
 WITH_PORTS = ("tcp", "udp", "sctp")
@@ -71,7 +71,7 @@ Network = Annotated[
 ]
 
 
-class FilterRule(Spec):
+class NwfilterRule(Spec):
     """What shall happen to one kind of traffic. Ports are those of the destination."""
 
     action: Literal["accept", "drop", "reject"]
@@ -91,47 +91,47 @@ class FilterRule(Spec):
             raise ValueError(N_("only tcp, udp and sctp have ports"))
         if self.port_end is not None and (self.port_start is None or self.port_end < self.port_start):
             raise ValueError(N_("the last port must not lie before the first"))
-        for each in (self.source, self.destination):
-            if each is not None and network_of(each).version != (4 if self.family == "ipv4" else 6):
+        for item in (self.source, self.destination):
+            if item is not None and network_of(item).version != (4 if self.family == "ipv4" else 6):
                 raise ValueError(N_("the addresses must be of the rule's family (ipv4 or ipv6)"))
         return self
 
 
-class FilterPlan(Spec):
-    """A traffic filter as far as Vigie can change it. The defaults decide what no rule names; unset: nothing does."""
+class NwfilterPlan(Spec):
+    """A network filter as far as Vigie can change it. The defaults decide what no rule names; unset: nothing does."""
 
-    name: FilterName
+    name: NwfilterName
     default_in: Literal["accept", "drop"] | None = None
     default_out: Literal["accept", "drop"] | None = None
-    rules: list[FilterRule] = Field([], max_length=500)
-    references: list[FilterName] = Field([], max_length=50, description="Other filters that count too.")
+    rules: list[NwfilterRule] = Field([], max_length=500)
+    references: list[NwfilterName] = Field([], max_length=50, description="Other filters that count too.")
 
 
-class FilterSpec(FilterPlan):
-    """A traffic filter to create."""
+class NwfilterSpec(NwfilterPlan):
+    """A network filter to create."""
 
     host_id: ObjectId
 
 
-class FilterPatch(Spec):
-    """Changes of a traffic filter; what is left out stays. A list replaces the whole list."""
+class NwfilterPatch(Spec):
+    """Changes of a network filter; what is left out stays. A list replaces the whole list."""
 
     default_in: Literal["accept", "drop", "none"] | None = None
     default_out: Literal["accept", "drop", "none"] | None = None
-    rules: list[FilterRule] | None = Field(None, max_length=500)
-    references: list[FilterName] | None = Field(None, max_length=50)
+    rules: list[NwfilterRule] | None = Field(None, max_length=500)
+    references: list[NwfilterName] | None = Field(None, max_length=50)
 
 
-class FilterQuery(ListQuery):
-    """Filters of the list of traffic filters."""
+class NwfilterQuery(ListQuery):
+    """Filters of the list of network filters."""
 
     host: ObjectId | None = None
     name: str | None = Field(None, max_length=300, description="The exact name.")
     built_in: bool | None = None
 
 
-class FilterRecord(Record):
-    """A traffic filter of a host."""
+class NwfilterRecord(Record):
+    """A network filter of a host."""
 
     id: str
     uuid: str
@@ -143,10 +143,10 @@ class FilterRecord(Record):
     observed_at: datetime | None
 
 
-class FilterDetail(FilterRecord):
-    """A traffic filter with its rules and users."""
+class NwfilterDetail(NwfilterRecord):
+    """A network filter with its rules and users."""
 
-    plan: FilterPlan | None = Field(None, description="null: Vigie cannot change it.")
+    plan: NwfilterPlan | None = Field(None, description="null: Vigie cannot change it.")
     kept_rules: int = Field(0, description="Rules of kinds that Vigie does not know; a change leaves them.")
     users: list[Ref] = Field([], description="VMs with an interface that names it.")
     referenced_by: list[Ref] = Field([], description="Filters that count it in.")

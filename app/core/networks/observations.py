@@ -36,8 +36,8 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class FilterObservation:
-    """A traffic filter (nwfilter) of a host."""
+class NwfilterObservation:
+    """A network filter (nwfilter) of a host."""
 
     uuid: str
     name: str

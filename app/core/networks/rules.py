@@ -136,7 +136,7 @@ def _check_groups(plan: NetworkPlan) -> None:
         where = f"port_groups.{number}."
         if group.name in names[:number]:
             raise InvalidInput(f"{where}name", N_("each name may be given once"))
-        if group.default and any(each.default for each in plan.port_groups[:number]):
+        if group.default and any(port_group.default for port_group in plan.port_groups[:number]):
             raise InvalidInput(f"{where}default", N_("only one can be the default"))
         if group.vlans and plan.mode not in ("openvswitch", "hostdev", "macvtap"):
             raise InvalidInput(
@@ -157,17 +157,20 @@ def _check_subnet(subnet: Subnet, where: str) -> IpNetwork:
     if net.version == 6 and subnet.dhcp and net.prefixlen != 64:
         raise InvalidInput(f"{where}.address", N_("must have the prefix 64: DHCP for IPv6 needs that"))
     ranges: list[tuple[IpAddress, IpAddress]] = []
-    for number, each in enumerate(subnet.dhcp):
-        ranges.append(_check_range(each, f"{where}.dhcp.{number}", own, ranges))
+    for number, item in enumerate(subnet.dhcp):
+        ranges.append(_check_range(item, f"{where}.dhcp.{number}", own, ranges))
     for number, reservation in enumerate(subnet.reservations):
         _check_reservation(reservation, f"{where}.reservations.{number}", own)
     return net
 
 
 def _check_range(
-    asked: DhcpRange, where: str, own: IpInterface, before: Sequence[tuple[IpAddress, IpAddress]]
+    dhcp_range: DhcpRange, where: str, own: IpInterface, before: Sequence[tuple[IpAddress, IpAddress]]
 ) -> tuple[IpAddress, IpAddress]:
-    start, end = _inside(asked.start, f"{where}.start", own), _inside(asked.end, f"{where}.end", own)
+    start, end = (
+        _inside(dhcp_range.start, f"{where}.start", own),
+        _inside(dhcp_range.end, f"{where}.end", own),
+    )
     if int(end) < int(start):
         raise InvalidInput(f"{where}.end", N_("must not lie before the start"))
     if int(end) - int(start) >= MAX_POOL:
@@ -181,14 +184,14 @@ def _check_range(
     return start, end
 
 
-def _check_reservation(asked: Reservation, where: str, own: IpInterface) -> None:
-    address = _inside(asked.address, f"{where}.address", own)
+def _check_reservation(reservation: Reservation, where: str, own: IpInterface) -> None:
+    address = _inside(reservation.address, f"{where}.address", own)
     if address == own.ip:
         raise InvalidInput(f"{where}.address", N_("is the host's own address"))
     if address.version == 4:
-        if asked.duid is not None or (asked.mac is None and asked.name is None):
+        if reservation.duid is not None or (reservation.mac is None and reservation.name is None):
             raise InvalidInput(f"{where}.mac", N_("an IPv4 reservation needs a MAC address or a name"))
-    elif asked.mac is not None or (asked.duid is None and asked.name is None):
+    elif reservation.mac is not None or (reservation.duid is None and reservation.name is None):
         raise InvalidInput(
             f"{where}.duid", N_("an IPv6 reservation needs a DUID or a name, and no MAC address")
         )
@@ -199,8 +202,8 @@ def _check_once(plan: NetworkPlan) -> None:
     for number, subnet in enumerate(plan.subnets):
         for key in ("address", "mac", "duid", "name"):
             seen: set[str] = set()
-            for place, each in enumerate(subnet.reservations):
-                value = getattr(each, key)
+            for place, item in enumerate(subnet.reservations):
+                value = getattr(item, key)
                 value = value and (str(address_of(value)) if key == "address" else value.lower())
                 if value is None:
                     continue
@@ -216,7 +219,9 @@ def _check_once(plan: NetworkPlan) -> None:
 def _check_dns(plan: NetworkPlan) -> None:
     for number, host in enumerate(plan.dns_hosts):
         _address(host.address, f"dns_hosts.{number}.address")
-        if any(address_of(host.address) == address_of(each.address) for each in plan.dns_hosts[:number]):
+        if any(
+            address_of(host.address) == address_of(dns_host.address) for dns_host in plan.dns_hosts[:number]
+        ):
             raise InvalidInput(
                 f"dns_hosts.{number}.address", N_("each address may be given once, with all its names")
             )

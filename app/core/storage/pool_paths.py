@@ -24,7 +24,7 @@ SYSTEM_TREES = (
     )),
 )  # fmt: skip
 # Where the devices of these kinds appear: libvirt looks there for links to the devices of the pool's source.
-DEVICE_FOLDERS = {
+DEVICE_DIRECTORIES = {
     "disk": ("/dev",),
     "iscsi": ("/dev/disk/by-path", "/dev/disk/by-id"),
     "scsi": ("/dev", "/dev/disk/by-path", "/dev/disk/by-id"),
@@ -47,9 +47,9 @@ def plain_path(path: str) -> str:
     return plain
 
 
-def is_inside(path: str, folder: str) -> bool:
+def is_inside(path: str, directory: str) -> bool:
     """Whether a plain path is the folder or lies in it."""
-    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+    return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
 def check_pool_path(kind: str, path: str, roots: Collection[str], *, source_name: str | None = None) -> str:
@@ -63,8 +63,8 @@ def check_pool_path(kind: str, path: str, roots: Collection[str], *, source_name
         raise InvalidInput("target_path", N_("must be an absolute path without ..")) from None
     if kind == "logical":
         _require_one_of(plain, (f"/dev/{source_name}",))
-    elif kind in DEVICE_FOLDERS:
-        _require_one_of(plain, DEVICE_FOLDERS[kind])
+    elif kind in DEVICE_DIRECTORIES:
+        _require_one_of(plain, DEVICE_DIRECTORIES[kind])
     else:
         _check_folder(plain, roots)
     return plain
@@ -83,12 +83,12 @@ def check_source(kind: str, device: str | None, name: str | None) -> None:
         raise InvalidInput("source_name", N_("must be the name of a volume group: letters, digits, + _ . -"))
 
 
-def _require_one_of(path: str, folders: Collection[str]) -> None:
-    if path not in folders:
+def _require_one_of(path: str, directories: Collection[str]) -> None:
+    if path not in directories:
         raise InvalidInput(
             "target_path",
-            N_("must be %(folders)s for a pool of this kind"),
-            params={"folders": ", ".join(folders)},
+            N_("must be %(directories)s for a pool of this kind"),
+            params={"directories": ", ".join(directories)},
         )
 
 
@@ -99,7 +99,7 @@ def _check_folder(path: str, roots: Collection[str]) -> None:
     if not any(is_inside(path, root) for root in roots):
         raise InvalidInput(
             "target_path",
-            N_("is in no folder that may hold storage pools: %(folders)s"),
-            params={"folders": ", ".join(roots)},
-            hint=N_("Choose a folder there, or have VIGIE_POOL_FOLDERS name another one."),
+            N_("is in no folder that may hold storage pools: %(directories)s"),
+            params={"directories": ", ".join(roots)},
+            hint=N_("Choose a folder there, or have VIGIE_POOL_DIRECTORIES name another one."),
         )

@@ -35,7 +35,7 @@ class PoolRecord(Record):
         None, description="Whether other hosts have the same storage; null: not known."
     )
     shared_with: tuple[Ref, ...] = Field((), description="Those hosts; only when one pool is asked for.")
-    proven_at: datetime | None = Field(None, description="When that was found out.")
+    verified_at: datetime | None = Field(None, description="When that was found out.")
     pending: bool | None = Field(None, description="Of one pool: a definition waits for its next start.")
     conditions: list[ConditionRecord] = Field([], description="What is wrong with it now, the worst first.")
     links_checked: bool = Field(True, description="Whether Vigie can see symbolic links on this host.")

@@ -81,7 +81,7 @@ class TaskError(Record):
     why: str | None = None
     hint: str | None = None
     detail: str | None = Field(
-        None, description="What the hypervisor said; only with the privilege host.diagnose."
+        None, description="What the hypervisor said; only with the privilege host.view-diagnostics."
     )
     next_verb: str | None = Field(None, description="The action that would go further, such as force-off.")
 

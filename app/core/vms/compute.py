@@ -36,7 +36,7 @@ class Topology(Spec):
     threads: int = Field(1, ge=1, le=16)
 
 
-class MachinePatch(Spec):
+class ComputePatch(Spec):
     """Parts of the machine; what is left out stays. All count after the next power-off."""
 
     cpu_mode: CpuMode | None = None
@@ -72,7 +72,7 @@ class Pin(Spec):
     cpus: CpuSet
 
 
-class TuningPatch(Spec):
+class ResourcesPatch(Spec):
     """What a VM gets of its host's processors and memory; what is left out stays. Counts at once where it can."""
 
     cpu_shares: int | None = Field(
@@ -136,7 +136,7 @@ class PinRecord(Record):
     cpus: str
 
 
-class DiskTuning(Record):
+class DiskResources(Record):
     """How a disk is driven and limited; null: no limit."""
 
     target: str
@@ -149,7 +149,7 @@ class DiskTuning(Record):
     write_iops: int | None = None
 
 
-class NicTuning(Record):
+class NicResources(Record):
     """Rates and filter of an interface; null: none."""
 
     mac: str
@@ -166,7 +166,7 @@ class HostDeviceUse(Record):
     address: str
 
 
-class FolderRecord(Record):
+class FilesystemRecord(Record):
     """A folder of the host that the guest shares."""
 
     tag: str
@@ -175,8 +175,8 @@ class FolderRecord(Record):
     readonly: bool = False
 
 
-class MachineRecord(Record):
-    """The machine as its saved definition has it."""
+class ComputeRecord(Record):
+    """The processor model, firmware and single devices of a VM, as its saved definition has them."""
 
     cpu_mode: str = "default"
     cpu_model: str | None = None
@@ -194,16 +194,31 @@ class MachineRecord(Record):
     rng: bool = False
     guest_agent: bool = False
     serial: bool = False
+
+
+class ResourcesRecord(Record):
+    """What a VM gets of its host's processors and memory, as its saved definition has it."""
+
     cpu_shares: int | None = None
     cpu_limit_percent: int | None = None
     pins: tuple[PinRecord, ...] = ()
     emulator_cpus: str | None = None
     numa_nodes: str | None = None
     numa_mode: str | None = None
-    disks: tuple[DiskTuning, ...] = ()
-    nics: tuple[NicTuning, ...] = ()
+
+
+class HardwareRecord(ComputeRecord, ResourcesRecord):
+    """All hardware of a VM as its saved definition has it."""
+
+    title: str | None = None
+    vcpus: int | None = None
+    vcpus_max: int | None = None
+    memory_bytes: int | None = None
+    memory_max_bytes: int | None = None
+    disks: tuple[DiskResources, ...] = ()
+    nics: tuple[NicResources, ...] = ()
     host_devices: tuple[HostDeviceUse, ...] = ()
-    folders: tuple[FolderRecord, ...] = ()
+    filesystems: tuple[FilesystemRecord, ...] = ()
     free_ports: int | None = Field(
         None,
         description="PCIe ports for devices that are plugged in while it runs; null: it has no such ports.",

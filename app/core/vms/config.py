@@ -92,7 +92,7 @@ class CpuPlan(Spec):
     model: str | None = None
 
 
-class Blueprint(Spec):
+class VmConfig(Spec):
     """Everything that a new VM's XML is made from."""
 
     uuid: str

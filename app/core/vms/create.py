@@ -12,7 +12,7 @@ from app.core.specs import Name, Spec
 from app.core.vms.create_spec import VmSpec
 
 
-class SeedRemoval(Spec):
+class RemoveCloudInitDriveParams(Spec):
     """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone.
 
     `host` has the seed, `vm_host` the VM; None in older tasks, which have both on their host.
@@ -44,7 +44,7 @@ class Room(Record):
     name: str = Field(description="memory, or the name of a pool.")
     total_bytes: int
     free_bytes: int
-    after_bytes: int = Field(description="May be negative: then more is promised than there is.")
+    after_bytes: int = Field(description="May be negative: then more is allocated than there is.")
 
     @property
     def taken_bytes(self) -> int:
@@ -58,7 +58,7 @@ class CreationPlan(Record):
     name: str
     host: Ref
     reason: str | None = Field(None, description="Why this host, when Vigie chose it.")
-    system: str | None = Field(None, description="Name of the guest's system.")
+    os_variant: str | None = Field(None, description="Name of the guest's system.")
     machine: str | None
     firmware: str
     hypervisor: str
@@ -73,7 +73,7 @@ class CreationPlan(Record):
     xml: str = Field(description="The definition that would be made.")
 
 
-class SystemRecord(Record):
+class OsVariantRecord(Record):
     """A guest's operating system, as osinfo-db knows it."""
 
     id: str = Field(description="What `os` takes when a VM is created.")
@@ -84,10 +84,10 @@ class SystemRecord(Record):
     disk_bytes: int | None = Field(None, description="Recommended.")
 
 
-class SystemList(Record):
+class OsVariantList(Record):
     """Systems, newest first."""
 
-    items: tuple[SystemRecord, ...]
+    items: tuple[OsVariantRecord, ...]
 
 
 class CpuModelRecord(Record):
@@ -97,7 +97,7 @@ class CpuModelRecord(Record):
     usable: bool
 
 
-class OffersRecord(Record):
+class HostCapabilitiesRecord(Record):
     """What a host can give to VMs."""
 
     host_id: str
@@ -119,7 +119,7 @@ class OffersRecord(Record):
     read_at: datetime
 
 
-class SavedSpecRecord(Record):
+class VmPresetRecord(Record):
     """A specification that was kept under a name. Passwords are not kept; user_data is, sealed, and never shown:
 
     `user_data_from` in it names the specification itself then, so that it can be sent back as it is.
@@ -133,13 +133,13 @@ class SavedSpecRecord(Record):
     version: int
 
 
-class SavedSpecList(Record):
+class VmPresetList(Record):
     """Kept specifications, by name."""
 
-    items: tuple[SavedSpecRecord, ...]
+    items: tuple[VmPresetRecord, ...]
 
 
-class SavedSpecSpec(Spec):
+class VmPresetSpec(Spec):
     """A specification to keep."""
 
     name: Name

@@ -117,7 +117,7 @@ class NicSpec(Spec):
     model: Literal["virtio", "e1000e", "e1000", "rtl8139", "igb", "vmxnet3", "ne2k_pci"] | None = None
     mac: Mac | None = None
     vlan: int | None = Field(None, ge=1, le=4094)
-    filter: Name | None = Field(None, description="A traffic filter of the host.")
+    filter: Name | None = Field(None, description="A network filter of the host.")
     link_up: bool = True
     boot_order: int | None = Field(None, ge=1, le=99)
     in_kbps: Tuning | None = Field(None, description="Average limit, kilobytes per second.")
@@ -181,7 +181,7 @@ class CloudInit(Spec):
         None, description="A kept specification whose user_data, which is never shown, is taken."
     )
 
-    keep_seed: bool = Field(
+    keep_drive: bool = Field(
         False,
         description="Leave the CD in its drive after the first boot, with the hashes of passwords on it.",
     )

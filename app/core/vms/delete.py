@@ -19,7 +19,7 @@ class VolumePlace(Spec):
     volume_id: str | None = None
 
 
-class RemovalSpec(Spec):
+class DeleteSpec(Spec):
     """What goes with a VM that is deleted. Without anything, its definition and its saved state."""
 
     volumes: list[ObjectId] = Field([], max_length=64, description="Volumes of its disks that go too.")
@@ -28,7 +28,7 @@ class RemovalSpec(Spec):
     force_off: bool = Field(False, description="Cut its power first when it runs.")
 
 
-class RemovalDisk(Record):
+class DeletePreviewDisk(Record):
     """A disk or drive of the VM, and whether its volume may go with it."""
 
     target: str
@@ -42,13 +42,13 @@ class RemovalDisk(Record):
     why: str | None = Field(None, description="Why it stays.")
 
 
-class RemovalRecord(Record):
+class DeletePreview(Record):
     """What belongs to a VM that might be deleted."""
 
     vm: Ref
     host: Ref
     running: bool
-    disks: tuple[RemovalDisk, ...]
+    disks: tuple[DeletePreviewDisk, ...]
     nvram: str | None = Field(None, description="File with its UEFI variables.")
     tpm: bool
     managed_save: bool
@@ -58,20 +58,20 @@ class RemovalRecord(Record):
     undo_days: int = Field(description="For so long its definition can be brought back; disks cannot.")
 
 
-class RemovedVmRecord(Record):
+class DeletedVmRecord(Record):
     """A VM that was deleted and whose definition is kept for a while."""
 
     id: str
     name: str
     uuid: str
     host: Ref
-    removed_at: datetime
-    removed_by: str
+    deleted_at: datetime
+    deleted_by: str
     volumes: tuple[str, ...] = Field(description="Paths of volumes that were deleted with it.")
     tags: tuple[str, ...] = ()
 
 
-class RemovedVmList(Record):
+class DeletedVmList(Record):
     """Deleted VMs, the last first."""
 
-    items: tuple[RemovedVmRecord, ...]
+    items: tuple[DeletedVmRecord, ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from app.core.hosts.capabilities import Offers
-from app.core.library.os_variants import System
+from app.core.hosts.capabilities import HostCapabilities
+from app.core.library.os_variants import OsVariant
 
 _PREFIX = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd", "fdc": "fd"}
 # How many devices a bus takes without further controllers.
@@ -20,7 +20,7 @@ def disk_names(buses: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     used = set(taken)
     names = []
     for bus in buses:
-        name = next(each for each in _numbered(_PREFIX[bus]) if each not in used)
+        name = next(item for item in _numbered(_PREFIX[bus]) if item not in used)
         used.add(name)
         names.append(name)
     return names
@@ -32,58 +32,58 @@ def _numbered(prefix: str) -> Iterable[str]:
     yield from (f"{prefix}{first}{second}" for first in letters for second in letters)
 
 
-def machine_for(system: System | None, offers: Offers) -> str | None:
+def machine_for(os_variant: OsVariant | None, capabilities: HostCapabilities) -> str | None:
     """The machine type for a new VM; None: the host's default."""
-    is_old = system is not None and (
-        system.family in ("win9x", "win16") or (system.released or _Q35_SINCE) < _Q35_SINCE
+    is_old = os_variant is not None and (
+        os_variant.family in ("win9x", "win16") or (os_variant.released or _Q35_SINCE) < _Q35_SINCE
     )
-    if is_old and "pc" in offers.machines:
+    if is_old and "pc" in capabilities.machines:
         return "pc"
-    return MODERN if MODERN in offers.machines else None
+    return MODERN if MODERN in capabilities.machines else None
 
 
-def disk_bus_for(system: System | None, device: str, machine: str | None) -> str:
+def disk_bus_for(os_variant: OsVariant | None, device: str, machine: str | None) -> str:
     """The bus on which the system finds a disk or drive without further drivers."""
     modern = machine is not None and MODERN in machine
     if device == "floppy":
         return "fdc"
-    if device == "disk" and (system is None or system.has_virtio_disk):
+    if device == "disk" and (os_variant is None or os_variant.has_virtio_disk):
         return "virtio"
     return "sata" if modern else "ide"
 
 
-def seed_bus_for(system: System | None, machine: str | None) -> str:
+def cloud_init_bus_for(os_variant: OsVariant | None, machine: str | None) -> str:
     """The bus of a cloud-init seed's drive. Kernels of cloud images often lack SATA, but never virtio."""
-    is_virtio = disk_bus_for(system, "disk", machine) == "virtio"
-    return "scsi" if is_virtio else disk_bus_for(system, "cdrom", machine)
+    is_virtio = disk_bus_for(os_variant, "disk", machine) == "virtio"
+    return "scsi" if is_virtio else disk_bus_for(os_variant, "cdrom", machine)
 
 
-def nic_model_for(system: System | None, machine: str | None) -> str:
+def nic_model_for(os_variant: OsVariant | None, machine: str | None) -> str:
     """The card for which the system has a driver."""
-    if system is None or system.has_virtio_net:
+    if os_variant is None or os_variant.has_virtio_net:
         return "virtio"
     return "e1000e" if machine is not None and MODERN in machine else "e1000"
 
 
-def video_for(system: System | None, graphics: str, offers: Offers) -> str | None:
+def video_for(os_variant: OsVariant | None, graphics: str, capabilities: HostCapabilities) -> str | None:
     """The video card: what the host has of what suits; None without a display."""
     if graphics == "none":
         return None
     wanted = ["qxl"] if graphics == "spice" else []
-    wanted += ["virtio", "vga"] if system is None or system.has_virtio_video else ["vga", "virtio"]
-    return next((model for model in wanted if model in offers.video_models), "vga")
+    wanted += ["virtio", "vga"] if os_variant is None or os_variant.has_virtio_video else ["vga", "virtio"]
+    return next((model for model in wanted if model in capabilities.video_models), "vga")
 
 
-def firmware_for(system: System | None, offers: Offers) -> str:
+def firmware_for(os_variant: OsVariant | None, capabilities: HostCapabilities) -> str:
     """The firmware that the system asks for, if the host has it."""
-    needs_efi = system is not None and system.short_id.startswith(("win11", "win2k25"))
+    needs_efi = os_variant is not None and os_variant.short_id.startswith(("win11", "win2k25"))
     for firmware in ("efi-secure", "efi") if needs_efi else ():
-        if firmware in offers.firmwares:
+        if firmware in capabilities.firmwares:
             return firmware
     return "bios"
 
 
-def cpu_mode_for(hypervisor: str, offers: Offers) -> str:
+def cpu_mode_for(hypervisor: str, capabilities: HostCapabilities) -> str:
     """A CPU that other hosts of the same kind have too; under emulation all that QEMU can do."""
     wanted = "host-model" if hypervisor == "kvm" else "maximum"
-    return wanted if wanted in offers.cpu_modes else "default"
+    return wanted if wanted in capabilities.cpu_modes else "default"

@@ -38,7 +38,7 @@ class HardwarePatch(Spec):
         return self
 
 
-class Medium(Spec):
+class Media(Spec):
     """What lies in a CD or floppy drive."""
 
     volume_id: ObjectId | None = Field(None, description="None: the drive is emptied.")
@@ -51,7 +51,7 @@ class NicPatch(Spec):
     link_up: bool | None = None
     network_id: ObjectId | None = None
     filter: Annotated[str, StringConstraints(max_length=100)] | None = Field(
-        None, description="A traffic filter of the host; empty: none."
+        None, description="A network filter of the host; empty: none."
     )
     in_kbps: int | None = Field(None, ge=0, le=2**40, description="Kilobytes per second; 0: no limit.")
     out_kbps: int | None = Field(None, ge=0, le=2**40)
@@ -105,7 +105,7 @@ class DiffRecord(Record):
     """Two definitions compared, element by element."""
 
     parts: tuple[str, ...] = Field(description="What is different, in words.")
-    dangers: tuple[str, ...] = Field((), description="What of the new one lets a guest reach its host.")
+    host_access: tuple[str, ...] = Field((), description="What of the new one lets a guest reach its host.")
     lines: tuple[DiffLine, ...]
 
     @property

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from app.core.messages import N_
 
-DANGERS: dict[str, str] = {
+HOST_ACCESS_KINDS: dict[str, str] = {
     "emulator": N_("a program of its own as emulator"),
     "command_line": N_("arguments that are given to QEMU as they are"),
     "host_path": N_("files of the host outside its storage pools"),
     "host_device": N_("devices of the host"),
-    "filesystem": N_("folders of the host that are shared with the guest"),
+    "filesystem": N_("filesystems of the host that are shared with the guest"),
     "kernel": N_("a kernel from a file of the host"),
     "network_disk": N_("a disk on another machine"),
     "connection": N_("connections to programs of the host, or from it to other machines"),
@@ -21,14 +21,14 @@ DANGERS: dict[str, str] = {
 PATHS = frozenset({"host_path", "kernel"})
 
 
-def dangers_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
+def host_access_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
     """The dangers of a VM, in the order of DANGERS.
 
     `reaches`: see core.vms.observations.VmDefinition. `places` are the folders of the host's storage pools, and devices
     that are volumes.
     """
     found = {key for key, _ in outside(reaches, places)}
-    return [key for key in DANGERS if key in found]
+    return [key for key in HOST_ACCESS_KINDS if key in found]
 
 
 def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterator[tuple[str, str]]:

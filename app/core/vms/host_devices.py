@@ -74,7 +74,7 @@ class HostDeviceAdd(Spec):
     name: NodeName = Field(description="As GET /hosts/{id}/devices names it.")
 
 
-class FolderAdd(Spec):
+class FilesystemAdd(Spec):
     """A folder of the host that the guest mounts by its tag."""
 
     path: FolderPath

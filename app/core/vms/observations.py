@@ -42,7 +42,7 @@ class NicView:
     source: str | None = None
     model: str | None = None
     target: str | None = None  # the host's tap device while running
-    filter: str | None = None  # the traffic filter that it names
+    filter: str | None = None  # the network filter that it names
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class NicRecord(Record):
     source: str | None = None
     model: str | None = None
     target: str | None = None
-    filter: str | None = Field(None, description="The traffic filter that it names.")
+    filter: str | None = Field(None, description="The network filter that it names.")
     addresses: list[str] = Field([])
     pending: Literal["added", "removed"] | None = Field(None, description="At the next power-off.")
 
@@ -129,9 +129,9 @@ class VmDetail(VmRecord):
     devices: list[DeviceRecord] = Field([])
     actions: list[VerbRecord] = Field([])
     definition_read_at: datetime | None = None
-    screen_at: datetime | None = Field(None, description="When the last screenshot was taken.")
+    screenshot_at: datetime | None = Field(None, description="When the last screenshot was taken.")
     pending: list[str] = Field([], description="Parts that will be others after the next power-off.")
-    dangers: list[str] = Field([], description="What of its definition lets its guest reach its host.")
+    host_access: list[str] = Field([], description="What of its definition lets its guest reach its host.")
     version: int = Field(description="Changes with each edit of tags or notes; the ETag.")
 
     @property

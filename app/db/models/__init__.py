@@ -2,38 +2,39 @@
 
 from app.db.models.access import Audit, Credential, Login, Token, User
 from app.db.models.base import Base, Id, UtcDateTime
-from app.db.models.hosts import Host, Offers
+from app.db.models.hosts import Host, HostCapabilities
 from app.db.models.inventory import Condition, Datacenter, Event, History, Tag
 from app.db.models.library import Image, ImageCopy
-from app.db.models.networks import Filter, Network
+from app.db.models.networks import Network, Nwfilter
 from app.db.models.storage import Pool, PoolDifference, Upload, Volume
 from app.db.models.tasks import Epoch, IdempotencyKey, IdentityClaim, Reservation, Task, TaskLock
 from app.db.models.usage import Usage
 from app.db.models.vms import (
-    CloudInitSeed,
+    CloudInitDrive,
     Console,
     ConsoleTicket,
-    RemovedVm,
-    SavedSpec,
+    DeletedVm,
     Vm,
     VmDefinition,
-    VmScreen,
+    VmPreset,
+    VmScreenshot,
 )
 
 __all__ = [
     "Audit",
     "Base",
-    "CloudInitSeed",
+    "CloudInitDrive",
     "Condition",
     "Console",
     "ConsoleTicket",
     "Credential",
     "Datacenter",
+    "DeletedVm",
     "Epoch",
     "Event",
-    "Filter",
     "History",
     "Host",
+    "HostCapabilities",
     "Id",
     "IdempotencyKey",
     "IdentityClaim",
@@ -41,12 +42,10 @@ __all__ = [
     "ImageCopy",
     "Login",
     "Network",
-    "Offers",
+    "Nwfilter",
     "Pool",
     "PoolDifference",
-    "RemovedVm",
     "Reservation",
-    "SavedSpec",
     "Tag",
     "Task",
     "TaskLock",
@@ -57,6 +56,7 @@ __all__ = [
     "UtcDateTime",
     "Vm",
     "VmDefinition",
-    "VmScreen",
+    "VmPreset",
+    "VmScreenshot",
     "Volume",
 ]

@@ -68,13 +68,13 @@ class Host(Usage, Base):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class Offers(Base):
+class HostCapabilities(Base):
     """What a host can give to VMs (core.hosts.capabilities), read once per connection."""
 
-    __tablename__ = "offers"
+    __tablename__ = "host_capabilities"
 
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
-    offers: Mapped[dict[str, Any]]
+    capabilities: Mapped[dict[str, Any]]
     read_at: Mapped[datetime]
     devices: Mapped[list[Any] | None]  # core.vms.host_devices.HostDevice, read when somebody asks
     devices_read_at: Mapped[datetime | None]

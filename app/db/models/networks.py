@@ -38,10 +38,10 @@ class Network(Base):
     leases_read_at: Mapped[datetime | None]
 
 
-class Filter(Base):
-    """A traffic filter (nwfilter) of a host, which interfaces of VMs may name."""
+class Nwfilter(Base):
+    """A network filter (nwfilter) of a host, which interfaces of VMs may name."""
 
-    __tablename__ = "traffic_filter"
+    __tablename__ = "nwfilter"
     __table_args__ = (UniqueConstraint("host_id", "uuid"),)
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)

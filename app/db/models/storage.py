@@ -12,7 +12,7 @@ from app.db.models.base import Base, Id
 
 
 class Pool(Base):
-    """A storage pool of a host. `seen_at` as with VMs."""
+    """A storage pool of a host. `missing_since` as with VMs."""
 
     __tablename__ = "pool"
     __table_args__ = (UniqueConstraint("host_id", "uuid"), Index("ix_pool_name_id", "name", "id"))
@@ -34,7 +34,7 @@ class Pool(Base):
     xml: Mapped[str | None] = mapped_column(deferred=True)
     live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
     shared_mark: Mapped[str | None]  # pools with the same mark are proven to be the same storage
-    proven_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
     source: Mapped[
         str | None
     ]  # its target on a storage server, such as "netfs nas:/vms"; None: local to the host

@@ -20,10 +20,10 @@ class Task(Base):
     __tablename__ = "task"
     __table_args__ = (
         Index(
-            "ix_task_made",
+            "ix_task_created_resources",
             "id",
-            sqlite_where=text("made IS NOT NULL"),
-            postgresql_where=text("made IS NOT NULL"),
+            sqlite_where=text("created_resources IS NOT NULL"),
+            postgresql_where=text("created_resources IS NOT NULL"),
         ),
         Index("ix_task_created_at_id", "created_at", "id"),
         Index("ix_task_state_created_at", "state", "created_at"),
@@ -35,7 +35,9 @@ class Task(Base):
     kind: Mapped[str]  # vm.start, vm.shutdown, …
     title: Mapped[str]  # message id
     params: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    params_version: Mapped[int] = mapped_column(Integer, default=1, server_default="1")  # of the operation's parameters
+    params_version: Mapped[int] = mapped_column(
+        Integer, default=1, server_default="1"
+    )  # of the operation's parameters
     state: Mapped[str]
     progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id
@@ -49,7 +51,7 @@ class Task(Base):
     actor_name: Mapped[str]
     batch_id: Mapped[str | None] = mapped_column(Id, index=True)
     cancellable: Mapped[bool] = mapped_column(default=False)
-    made: Mapped[list[Any] | None] = mapped_column(
+    created_resources: Mapped[list[Any] | None] = mapped_column(
         JSON(none_as_null=True)
     )  # what it began to make, for those who clean up
     sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host

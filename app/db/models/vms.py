@@ -15,7 +15,7 @@ from app.db.models.usage import Usage
 class Vm(Usage, Base):
     """A VM as last seen. It stays when its host is silent, and turns `missing` when a complete listing lacks it.
 
-    `host_id` follows the VM when it migrates. `seen_at` is set while the VM is not in its host's listings
+    `host_id` follows the VM when it migrates. `missing_since` is set while the VM is not in its host's listings
     (else the host's own `observed_at` counts). `duplicate`: another host runs the same VM at the same time.
     """
 
@@ -51,7 +51,7 @@ class Vm(Usage, Base):
     autostart: Mapped[bool]
     has_managed_save: Mapped[bool] = mapped_column(default=False)
     duplicate: Mapped[bool] = mapped_column(default=False)
-    seen_at: Mapped[datetime | None]
+    missing_since: Mapped[datetime | None]
     vcpus: Mapped[int] = mapped_column(Integer, default=0)
     memory_bytes: Mapped[int] = mapped_column(default=0)
     disk_bytes: Mapped[int | None]
@@ -60,7 +60,7 @@ class Vm(Usage, Base):
     agent_connected: Mapped[bool] = mapped_column(default=False)
     addresses: Mapped[list[Any]] = mapped_column(default=list)  # [mac or "", address]
     pending: Mapped[bool | None]  # changes wait for its next power-off
-    dangers: Mapped[list[Any] | None]  # keys of core.vms.host_access found in its definition
+    host_access: Mapped[list[Any] | None]  # keys of core.vms.host_access found in its definition
     tags: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     search_text: Mapped[str] = mapped_column(default="")
@@ -88,10 +88,10 @@ class VmDefinition(Base):
     pending: Mapped[list[Any] | None]
 
 
-class VmScreen(Base):
+class VmScreenshot(Base):
     """The last screenshot of a running VM, scaled down."""
 
-    __tablename__ = "vm_screen"
+    __tablename__ = "vm_screenshot"
 
     vm_id: Mapped[str] = mapped_column(Id, ForeignKey("vm.id", ondelete="CASCADE"), primary_key=True)
     image: Mapped[bytes]
@@ -101,10 +101,10 @@ class VmScreen(Base):
     taken_at: Mapped[datetime]
 
 
-class RemovedVm(Base):
+class DeletedVm(Base):
     """A VM that was deleted by Vigie: its definition stays until the settings no longer want it."""
 
-    __tablename__ = "removed_vm"
+    __tablename__ = "deleted_vm"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)  # the one it had
     name: Mapped[str]
@@ -118,14 +118,14 @@ class RemovedVm(Base):
     tags: Mapped[list[Any]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     volumes: Mapped[list[Any]] = mapped_column(default=list)  # paths of those that were deleted with it
-    removed_at: Mapped[datetime] = mapped_column(index=True)
-    removed_by: Mapped[str]
+    deleted_at: Mapped[datetime] = mapped_column(index=True)
+    deleted_by: Mapped[str]
 
 
-class SavedSpec(Base):
+class VmPreset(Base):
     """A VM specification that was kept under a name."""
 
-    __tablename__ = "saved_spec"
+    __tablename__ = "vm_preset"
 
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str]
@@ -137,10 +137,10 @@ class SavedSpec(Base):
     version: Mapped[int] = mapped_column(default=1)
 
 
-class CloudInitSeed(Base):
+class CloudInitDrive(Base):
     """The medium with which a VM is set up at its first boot. `vm_id` is set before the VM is made."""
 
-    __tablename__ = "cloud_init_seed"
+    __tablename__ = "cloud_init_drive"
 
     vm_id: Mapped[str] = mapped_column(Id, primary_key=True)
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)

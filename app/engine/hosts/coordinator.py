@@ -182,7 +182,7 @@ class Coordinator:
         except (Unavailable, HostError) as error:
             self._failed(step, link, host, error)
         except Exception as error:
-            if self._poll_errors.is_news(step, repr(error)):
+            if self._poll_errors.is_new(step, repr(error)):
                 log.exception("poll_failed", host=self._entry.id, step=step)
             self._note_unexpected(step, link)
         finally:
@@ -278,7 +278,7 @@ class Coordinator:
 
     def _refused(self, step: str, link: object, error: HypervisorRefused) -> None:
         """Libvirt answered with an error. Without a first reading there is no use in the connection."""
-        if self._poll_errors.is_news(step, error.code):
+        if self._poll_errors.is_new(step, error.code):
             log.warning("host_refused", host=self._entry.id, step=step, code=error.code, detail=error.detail)
         if step == SYNC.name and not self._connection.is_usable:
             self._lost(link, error)
@@ -309,7 +309,7 @@ class Coordinator:
         self._tools.report(
             HostReport(
                 host_id=self._entry.id,
-                seen_at=None,
+                answered_at=None,
                 connection=connection,
                 connection_reason=reason,
                 fingerprint_seen=error.fingerprint if isinstance(error, HostIdentityChanged) else None,

@@ -15,7 +15,7 @@ import structlog
 from app.access.context import Services
 from app.core.errors import VigieError
 from app.core.inventory.reports import HostReport
-from app.db.models import Network, Offers, Pool
+from app.db.models import HostCapabilities, Network, Pool
 from app.engine.thread_pool import ElasticThreadPool
 from app.hypervisor import Host
 from app.inventory.collectors.storage import STORAGE
@@ -80,7 +80,7 @@ def read_leases(services: Services, find: Find, network_id: str) -> None:
     seen = host.networks.leases(row.uuid)
     if seen is None:
         return
-    leases = [asdict(each) for each in seen]
+    leases = [asdict(item) for item in seen]
     with services.database.begin() as session:
         change = sa.update(Network).where(Network.id == network_id)
         session.execute(change.values(leases=leases, leases_read_at=datetime.now(UTC)))
@@ -106,11 +106,13 @@ def read_devices(services: Services, find: Find, host_id: str) -> None:
     host = find(host_id)
     if host is None:
         return
-    devices = [asdict(each) for each in host.read_devices()]
+    devices = [asdict(device) for device in host.read_devices()]
     with services.database.begin() as session:
-        before = session.scalar(sa.select(Offers.devices).where(Offers.host_id == host_id))
-        change = sa.update(Offers).where(Offers.host_id == host_id)
+        before = session.scalar(
+            sa.select(HostCapabilities.devices).where(HostCapabilities.host_id == host_id)
+        )
+        change = sa.update(HostCapabilities).where(HostCapabilities.host_id == host_id)
         session.execute(change.values(devices=devices, devices_read_at=datetime.now(UTC)))
     # Tuples become lists in the database.
-    if before is None or [each["name"] for each in before] != [each["name"] for each in devices]:
+    if before is None or [item["name"] for item in before] != [device["name"] for device in devices]:
         services.hub.publish([host_id])

@@ -39,7 +39,7 @@ class PollErrors:
         """A new connection has no errors yet."""
         self._reasons.clear()
 
-    def is_news(self, poll: str, what: str) -> bool:
+    def is_new(self, poll: str, what: str) -> bool:
         """Whether the poll did not fail like this the last time: the log has edges only."""
         before, self._logged[poll] = self._logged.get(poll), what
         return before != what

@@ -21,7 +21,7 @@ class PollSchedule:
     """The polls of all collectors beside the coordinator's own work: connecting, events, signs of life."""
 
     def __init__(self, collectors: Collectors) -> None:
-        polls = [poll for each in collectors for poll in each.polls]
+        polls = [poll for collector in collectors for poll in collector.polls]
         self.polls: Mapping[str, Poll] = {poll.name: poll for poll in polls}
         own = {Lane.PROMPT: (EVENTS, CONNECT), Lane.STATISTICS: (), Lane.SLOW: ()}
         last = {Lane.PROMPT: (PING,)}
@@ -51,9 +51,9 @@ class PollSchedule:
         if poll is not None and poll.every_s is not None:
             due[name] = now + poll.every_s(_spread(load))
         if name == SYNC.name:
-            for each in self.polls.values():
-                if each.first_s is not None and each.name not in planned:
-                    due[each.name] = now + each.first_s(_spread(load))
+            for item in self.polls.values():
+                if item.first_s is not None and item.name not in planned:
+                    due[item.name] = now + item.first_s(_spread(load))
         return due
 
     def while_settling(self, plan: dict[str, float], now: float) -> dict[str, float]:

@@ -31,21 +31,23 @@ class HostReader:
     def follow(self, host: Host, hints: Sequence[Hint]) -> Parts:
         """Read again what the events named, and only that. Raises HostError."""
         found: dict[str, object] = {}
-        for each in self._collectors:
-            if each.events is not None:
-                found |= each.follow(self.memory, host, [hint for hint in hints if hint.kind == each.events])
+        for collector in self._collectors:
+            if collector.events is not None:
+                found |= collector.follow(
+                    self.memory, host, [hint for hint in hints if hint.kind == collector.events]
+                )
         return self._with_derived(found, hints)
 
     def reconnected(self) -> None:
         """A new connection: what cannot be compared with readings of an earlier one is forgotten."""
-        for each in self._collectors:
-            each.reconnected(self.memory)
+        for collector in self._collectors:
+            collector.reconnected(self.memory)
 
     def wanted(self, now: float) -> dict[str, float]:
         """Polls that what was read so far asks for, by name, and when (time.monotonic())."""
         found: dict[str, float] = {}
-        for each in self._collectors:
-            for name, due in each.wanted(self.memory, now).items():
+        for collector in self._collectors:
+            for name, due in collector.wanted(self.memory, now).items():
                 found[name] = min(due, found.get(name, due))
         return found
 
@@ -56,6 +58,6 @@ class HostReader:
         if usage is not None and usage.sample is not None:
             self._on_usage(self._host_id, usage.sample)
         derived: dict[str, object] = {}
-        for each in self._collectors:
-            derived |= each.derive(self.memory, parts, hints)
+        for collector in self._collectors:
+            derived |= collector.derive(self.memory, parts, hints)
         return {**parts, **derived} if derived else parts

@@ -15,7 +15,7 @@ from app.access.context import Services
 from app.core.errors import VigieError
 from app.core.notices import SHOT
 from app.core.vms.states import VmState
-from app.db.models import Vm, VmScreen
+from app.db.models import Vm, VmScreenshot
 from app.engine.thread_pool import ElasticThreadPool
 from app.hypervisor import Host
 
@@ -62,7 +62,7 @@ class Screenshots:
             picture = host.screenshot(row.uuid)
             with self._services.database.begin() as session:
                 session.merge(
-                    VmScreen(
+                    VmScreenshot(
                         vm_id=vm_id,
                         image=picture.data,
                         media_type="image/png",

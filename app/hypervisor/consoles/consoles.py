@@ -14,11 +14,11 @@ from app.core.errors import Conflict
 from app.core.messages import N_
 from app.hypervisor import errors
 from app.hypervisor.consoles.serial import SerialStream
-from app.hypervisor.domains import listing
+from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import Connection
-from app.hypervisor.transport.connections import Wiring
-from app.hypervisor.transport.links import Place
+from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.transport.relay import Half
+from app.hypervisor.transport.transports import Place
 from app.hypervisor.transport.tunnel import Tunnel
 from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays
 from app.hypervisor.xml.domains.read import UnreadableXml
@@ -42,8 +42,8 @@ class Line:
 class Consoles:
     """Opens consoles of a host's VMs. Every call raises core errors only."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections) -> None:
+        self._connections = connections
 
     def displays(self, uuid: str) -> tuple[DisplayPlace, ...]:
         """The displays that a running VM has, with passwords. Raises VmGone, HypervisorRefused."""
@@ -54,7 +54,7 @@ class Consoles:
         display = _vnc_of(self.displays(uuid))
         place = Place(path=display.path, listens_on=display.listens_on, port=display.port or 0)
         tunnel = Tunnel()
-        link = self._wiring.link
+        link = self._connections.link
         try:
             tunnel.open(lambda near: link.tunnel(place, near, DEADLINE_S), DEADLINE_S)
         except TimeoutError:
@@ -74,7 +74,7 @@ class Consoles:
             )
         held = ExitStack()
         try:
-            connection = held.enter_context(self._wiring.long())
+            connection = held.enter_context(self._connections.long())
             return self._serial(connection, uuid, force, held)
         except BaseException:
             held.close()
@@ -85,7 +85,7 @@ class Consoles:
         flags = libvirt.VIR_DOMAIN_CONSOLE_SAFE
         if force:
             flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE
-        vm = listing.find_vm(connection, uuid)
+        vm = queries.find_vm(connection, uuid)
         connection.call(_open_console, vm, stream, flags)
         tunnel = Tunnel()
 
@@ -97,8 +97,8 @@ class Consoles:
         return Line(tunnel.socket, held.close)
 
     def _read(self, uuid: str, read: Callable[[str], T]) -> T:
-        with self._wiring.reads() as reads:
-            vm = listing.find_vm(reads, uuid)
+        with self._connections.reads() as reads:
+            vm = queries.find_vm(reads, uuid)
             if not reads.call(vm.isActive):
                 raise Conflict(
                     N_("The VM is not running."),
@@ -114,7 +114,7 @@ class Consoles:
 
 def _vnc_of(displays: tuple[DisplayPlace, ...]) -> DisplayPlace:
     """The VNC display to open. Raises Conflict with the reason when there is none."""
-    found = next((each for each in displays if each.kind == "vnc"), None)
+    found = next((display for display in displays if display.kind == "vnc"), None)
     if found is None:
         raise Conflict(
             N_("This VM has no VNC display."),

@@ -12,8 +12,8 @@ from functools import partial
 import libvirt
 
 from app.hypervisor import events
-from app.hypervisor.transport.link_loop import link_loop
 from app.hypervisor.transport.relay import Half
+from app.hypervisor.transport.transport_loop import link_loop
 
 CHUNK = 16 * 1024
 MAX_WAITING = 64 * 1024

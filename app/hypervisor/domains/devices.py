@@ -16,18 +16,18 @@ import libvirt
 
 from app.core.errors import HypervisorRefused
 from app.core.messages import N_
-from app.core.vms.compute import QUOTA_PERIOD_US, DiskPatch, MachinePatch, TuningPatch
+from app.core.vms.compute import QUOTA_PERIOD_US, ComputePatch, DiskPatch, ResourcesPatch
 from app.core.vms.config import DiskPlan, NicPlan
-from app.core.vms.host_devices import DevicePlan, FolderAdd
-from app.hypervisor.domains import listing
+from app.core.vms.host_devices import DevicePlan, FilesystemAdd
+from app.hypervisor.domains import queries
 from app.hypervisor.domains.effects import LATER, NOW, Effect, attempt, changed_meanwhile, held, together
 from app.hypervisor.transport.connection import Connection
-from app.hypervisor.transport.connections import Wiring
+from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.domains import build
-from app.hypervisor.xml.domains.compute_edit import change_machine, change_tuning
+from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources
 from app.hypervisor.xml.domains.device_edit import add_filesystem, change_disk, change_nic, limits_to_set
 from app.hypervisor.xml.domains.edit import (
-    change_medium,
+    change_media,
     device_at,
     drop_topology,
     edited,
@@ -35,7 +35,7 @@ from app.hypervisor.xml.domains.edit import (
     in_boot_order,
 )
 from app.hypervisor.xml.domains.read import parse_for_edit
-from app.hypervisor.xml.node_devices import folder, folder_at, host_device, host_device_at
+from app.hypervisor.xml.node_devices import filesystem, filesystem_at, host_device, host_device_at
 from app.hypervisor.xml.write import Element
 
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
@@ -50,20 +50,20 @@ Find = Callable[[Element], Element | None]
 class Hardware:
     """Verbs on the hardware of a VM, by its UUID. Raise VmGone, HypervisorRefused."""
 
-    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections, touched: Callable[[], None]) -> None:
+        self._connections = connections
         self._touched = touched
 
     def require_unchanged(self, uuid: str, digest: str) -> None:
         """Raise HypervisorRefused (changed_meanwhile) when the saved definition has another SHA-256. Raises VmGone."""
-        with self._wiring.work() as work:
-            now = str(work.call(listing.find_vm(work, uuid).XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
+        with self._connections.work() as work:
+            now = str(work.call(queries.find_vm(work, uuid).XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
             if hashlib.sha256(now.encode(errors="surrogatepass")).hexdigest() != digest:
                 raise changed_meanwhile()
 
     def set_vcpus(self, uuid: str, count: int | None, maximum: int | None) -> Effect:
         """Give it so many vCPUs, and another maximum after its next power-off."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             now = work.call(vm.vcpusFlags, _CONFIG)
             if maximum is not None:
@@ -78,7 +78,7 @@ class Hardware:
 
     def set_memory(self, uuid: str, size_bytes: int | None, maximum_bytes: int | None) -> Effect:
         """Give it so much memory by its balloon, and another maximum after its next power-off."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             if maximum_bytes is not None:
                 maximum = maximum_bytes // _KIB
@@ -91,7 +91,7 @@ class Hardware:
 
     def set_title(self, uuid: str, title: str) -> Effect:
         """Give it a title."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             kind = libvirt.VIR_DOMAIN_METADATA_TITLE
             work.call(vm.setMetadata, kind, title, None, None, _CONFIG)
@@ -99,23 +99,23 @@ class Hardware:
 
     def set_boot(self, uuid: str, order: tuple[str, ...]) -> Effect:
         """Boot from these disks (targets) and interfaces (MAC addresses), first to last."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, lambda tree: in_boot_order(tree, order))
             return LATER if self._runs(work, vm) else NOW
 
-    def set_machine(self, uuid: str, patch: MachinePatch) -> Effect:
+    def set_compute(self, uuid: str, patch: ComputePatch) -> Effect:
         """Change parts of the machine; they count after the next power-off."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
-            self._redefine(work, vm, lambda tree: change_machine(tree, patch))
+            self._redefine(work, vm, lambda tree: change_compute(tree, patch))
             return LATER if self._runs(work, vm) else NOW
 
-    def set_tuning(self, uuid: str, patch: TuningPatch) -> Effect:
+    def set_resources(self, uuid: str, patch: ResourcesPatch) -> Effect:
         """Change what it gets of the host's processors and memory."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
-            self._redefine(work, vm, lambda tree: change_tuning(tree, patch))
+            self._redefine(work, vm, lambda tree: change_resources(tree, patch))
             if not self._runs(work, vm):
                 return NOW
             done = [attempt(partial(work.call, *call)) for call in _live_tuning(work, vm, patch)]
@@ -135,7 +135,7 @@ class Hardware:
             change_disk(disk, patch)
             limits.update(limits_to_set(disk, patch))
 
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, change)
             if not self._runs(work, vm):
@@ -159,33 +159,33 @@ class Hardware:
         """Take a device of the host from it; the guest must let go of it."""
         return self._detach(uuid, lambda tree: host_device_at(tree, address))
 
-    def add_folder(self, uuid: str, asked: FolderAdd) -> Effect:
+    def add_filesystem(self, uuid: str, spec: FilesystemAdd) -> Effect:
         """Share a folder of the host with it. By virtiofs only after the next power-off: its memory becomes shared."""
-        if asked.driver != "virtiofs":
-            return self._attach(uuid, folder(asked), lambda tree: folder_at(tree, asked.tag))
+        if spec.driver != "virtiofs":
+            return self._attach(uuid, filesystem(spec), lambda tree: filesystem_at(tree, spec.tag))
 
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
-            self._redefine(work, vm, lambda tree: add_filesystem(tree, asked))
+            self._redefine(work, vm, lambda tree: add_filesystem(tree, spec))
             return LATER if self._runs(work, vm) else NOW
 
-    def remove_folder(self, uuid: str, tag: str) -> Effect:
+    def remove_filesystem(self, uuid: str, tag: str) -> Effect:
         """Share it no more."""
-        return self._detach(uuid, lambda tree: folder_at(tree, tag))
+        return self._detach(uuid, lambda tree: filesystem_at(tree, tag))
 
     def remove(self, uuid: str, key: str) -> Effect:
         """Remove the disk of this target or the interface of this address; the guest must let go of it."""
         return self._detach(uuid, lambda tree: device_at(tree, key))
 
-    def change_medium(self, uuid: str, target: str, plan: DiskPlan | None) -> Effect:
+    def change_media(self, uuid: str, target: str, plan: DiskPlan | None) -> Effect:
         """Put a medium into a drive, or take out what is in it, also from a guest that holds it."""
-        medium = None if plan is None else build.disk(plan)
-        change = partial(change_medium, medium=medium)
+        media = None if plan is None else build.disk(plan)
+        change = partial(change_media, media=media)
         return self._update(uuid, target, change, flags=libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE)
 
     def holds(self, uuid: str, target: str, name: str) -> bool:
         """Whether the volume or file of this name lies in the drive, as it runs or as it is saved. Raises VmGone."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             drives = (device_at(_tree(work, vm, saved=saved), target) for saved in (True, False))
             return any(drive is not None and holds_file(drive, name) for drive in drives)
@@ -214,10 +214,10 @@ class Hardware:
 
     def _vm(self, work: Connection, uuid: str) -> libvirt.virDomain:
         self._touched()
-        return listing.find_vm(work, uuid)
+        return queries.find_vm(work, uuid)
 
     def _attach(self, uuid: str, device: Element, find: Find) -> Effect:
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             xml = edited(device)
             if find(_tree(work, vm, saved=True)) is None:
@@ -227,7 +227,7 @@ class Hardware:
             return attempt(lambda: work.call(vm.attachDeviceFlags, xml, _LIVE))
 
     def _detach(self, uuid: str, find: Find) -> Effect:
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             device = find(_tree(work, vm, saved=True))
             if device is not None:
@@ -237,11 +237,11 @@ class Hardware:
             device = find(_tree(work, vm, saved=False))
             if device is None:
                 return NOW
-            asked = attempt(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE))
-            return self._let_go(work, vm, find) if asked.now else asked
+            requested = attempt(lambda: work.call(vm.detachDeviceFlags, edited(device), _LIVE))
+            return self._let_go(work, vm, find) if requested.now else requested
 
     def _update(self, uuid: str, key: str, change: Callable[[Element], None], flags: int = 0) -> Effect:
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             vm = self._vm(work, uuid)
             for saved in (True, False):
                 if not saved and not self._runs(work, vm):
@@ -287,7 +287,7 @@ def _gone() -> HypervisorRefused:
 
 
 def _live_tuning(
-    work: Connection, vm: libvirt.virDomain, patch: TuningPatch
+    work: Connection, vm: libvirt.virDomain, patch: ResourcesPatch
 ) -> list[tuple[Callable[..., object], *tuple[Any, ...]]]:
     """The calls that do it on the VM that runs."""
     calls: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []

@@ -10,9 +10,9 @@ import libvirt
 
 from app.core.errors import HypervisorRefused, VmGone
 from app.core.messages import N_
-from app.hypervisor.domains import listing
+from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import NO_DEADLINE, Connection
-from app.hypervisor.transport.connections import Wiring
+from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.domains import edit
 from app.hypervisor.xml.domains.disks import names_any
 from app.hypervisor.xml.domains.files import normal
@@ -29,22 +29,22 @@ class Disks:
     `touched` is called when something may have changed.
     """
 
-    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections, touched: Callable[[], None]) -> None:
+        self._connections = connections
         self._touched = touched
 
     def grow(self, uuid: str, path: str, size_bytes: int) -> None:
         """Make a disk of a running VM larger; the guest sees it at once. Raises VmGone, HypervisorRefused."""
-        with self._wiring.work() as work:
-            vm = listing.find_vm(work, uuid)
+        with self._connections.work() as work:
+            vm = queries.find_vm(work, uuid)
             target = _target(work, vm, path)
             work.call(vm.blockResize, target, size_bytes, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
             self._touched()
 
     def capacity(self, uuid: str, path: str) -> int:
         """Bytes that the guest sees of a disk. Raises VmGone, HypervisorRefused."""
-        with self._wiring.reads() as reads:
-            vm = listing.find_vm(reads, uuid)
+        with self._connections.reads() as reads:
+            vm = queries.find_vm(reads, uuid)
             return int(reads.call(vm.blockInfo, _target(reads, vm, path), 0)[0])
 
     def repoint(self, uuid: str, path: str, to: str, format: str) -> None:
@@ -53,8 +53,8 @@ class Disks:
         Raises VmGone, HypervisorRefused (not_repointed) when the VM, as the host has it afterwards, does not name it,
         or still names the old one.
         """
-        with self._wiring.work() as work:
-            vm = listing.find_vm(work, uuid)
+        with self._connections.work() as work:
+            vm = queries.find_vm(work, uuid)
             old, new = _sources(work, path), _sources(work, to)
             before = str(work.call(vm.XMLDesc, _SAVED))
             after = edit.repointed(before, old, to, format)
@@ -75,14 +75,14 @@ class Disks:
 
     def is_at(self, uuid: str, path: str) -> bool:
         """Whether the VM, as it runs, has a disk at this path. Raises VmGone."""
-        with self._wiring.looks() as work:
-            xml = str(work.call(listing.find_vm(work, uuid).XMLDesc, 0))
+        with self._connections.looks() as work:
+            xml = str(work.call(queries.find_vm(work, uuid).XMLDesc, 0))
             return edit.disk_at(parse(xml, "domain"), _sources(work, path)) is not None
 
     def has(self, uuid: str, path: str) -> bool:
         """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
-        with self._wiring.reads() as reads:
-            return _has_disk(reads, listing.find_vm(reads, uuid), _sources(reads, path))
+        with self._connections.reads() as reads:
+            return _has_disk(reads, queries.find_vm(reads, uuid), _sources(reads, path))
 
     def vms_with(self, source: str, *, but: str = "", alone: bool = False) -> list[str]:
         """Names of the host's VMs that use a file or volume, as they run or as they are saved, now.
@@ -90,7 +90,7 @@ class Disks:
         `source` is its path, or `pool/volume`; definitions may name it either way. `alone`: without those that declare
         it to be shared.
         """
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             sources, found = _sources(reads, source), []
             for vm in reads.call(reads.raw.listAllDomains, 0):
                 with suppress(VmGone):
@@ -100,8 +100,8 @@ class Disks:
 
     def stop_copy(self, uuid: str, path: str) -> None:
         """End a copy of a disk that is under way, if there is one: the VM stays where it is. Raises VmGone."""
-        with self._wiring.work() as work:
-            vm = listing.find_vm(work, uuid)
+        with self._connections.work() as work:
+            vm = queries.find_vm(work, uuid)
             tree = parse(str(work.call(vm.XMLDesc, 0)), "domain")
             if edit.disk_at(tree, _sources(work, path)) is not None:
                 target = _target(work, vm, path)
@@ -115,8 +115,8 @@ class Disks:
         an earlier try left is ended first. Raises VmGone, HypervisorRefused.
         https://libvirt.org/html/libvirt-libvirt-domain.html#virDomainBlockCopy
         """
-        with self._wiring.long() as work:
-            vm = listing.find_vm(work, uuid)
+        with self._connections.long() as work:
+            vm = queries.find_vm(work, uuid)
             target = _target(work, vm, path)
             if work.call(vm.blockJobInfo, target, 0):
                 work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import libvirt
 
 from app.core.errors import HypervisorRefused, VmGone
-from app.core.vms.config import Blueprint
-from app.hypervisor.domains import listing
+from app.core.vms.config import VmConfig
+from app.hypervisor.domains import queries
 from app.hypervisor.domains.effects import changed_meanwhile
 from app.hypervisor.transport.connection import NO_DEADLINE
-from app.hypervisor.transport.connections import Wiring
+from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.domains import build, edit
 
 _UNDEFINE = (
@@ -22,16 +22,16 @@ _UNDEFINE = (
 )
 
 
-class Machines:
+class Domains:
     """Verbs on definitions. `touched` is called when something may have changed."""
 
-    def __init__(self, wiring: Wiring, touched: Callable[[], None]) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections, touched: Callable[[], None]) -> None:
+        self._connections = connections
         self._touched = touched
 
     def find(self, name: str) -> str | None:
         """UUID of the VM of that name; None when there is none."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             try:
                 found: str = work.call(work.raw.lookupByName, name).UUIDString()
             except VmGone:
@@ -46,29 +46,29 @@ class Machines:
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE if saved else 0
         if secure:
             flags |= libvirt.VIR_DOMAIN_XML_SECURE
-        with self._wiring.looks() as work:
-            text: str = work.call(listing.find_vm(work, uuid).XMLDesc, flags)
+        with self._connections.looks() as work:
+            text: str = work.call(queries.find_vm(work, uuid).XMLDesc, flags)
             return text
 
     def saved_state_xml(self, uuid: str) -> str:
         """The definition with which the VM's saved state goes on. Raises VmGone, HypervisorRefused when there is none."""
-        with self._wiring.work() as work:
-            text: str = work.call(listing.find_vm(work, uuid).managedSaveGetXMLDesc, 0)
+        with self._connections.work() as work:
+            text: str = work.call(queries.find_vm(work, uuid).managedSaveGetXMLDesc, 0)
             return text
 
     def snapshots(self, uuid: str) -> tuple[str, ...]:
         """Names of the VM's snapshots. Raises VmGone."""
-        with self._wiring.reads() as reads:
-            found = reads.call(listing.find_vm(reads, uuid).snapshotListNames, 0)
+        with self._connections.reads() as reads:
+            found = reads.call(queries.find_vm(reads, uuid).snapshotListNames, 0)
             return tuple(sorted(map(str, found)))
 
-    def create(self, plan: Blueprint) -> None:
+    def create(self, plan: VmConfig) -> None:
         """Define a new VM. Raises HypervisorRefused."""
         self.define(build.domain(plan))
 
     def define(self, xml: str) -> None:
         """Define a VM, or define it anew. The host validates it. Raises HypervisorRefused."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             try:
                 work.call(work.raw.defineXMLFlags, xml, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
             finally:
@@ -79,8 +79,8 @@ class Machines:
 
         Raises VmGone, HypervisorRefused (changed_meanwhile) when the saved one has another SHA-256 than `digest`.
         """
-        with self._wiring.work() as work:
-            vm = listing.find_vm(work, uuid)
+        with self._connections.work() as work:
+            vm = queries.find_vm(work, uuid)
             now = str(work.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))
             if digest is not None and _digest(now) != digest and _digest(xml) != _digest(now):
                 raise changed_meanwhile()
@@ -93,9 +93,9 @@ class Machines:
 
     def rename(self, uuid: str, name: str) -> None:
         """Give a VM that is off another name. Raises VmGone, HypervisorRefused."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             try:
-                work.call(listing.find_vm(work, uuid).rename, name, 0)
+                work.call(queries.find_vm(work, uuid).rename, name, 0)
             finally:
                 self._touched()
 
@@ -104,9 +104,9 @@ class Machines:
         nvram = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
         tpm = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_TPM if keep_tpm else libvirt.VIR_DOMAIN_UNDEFINE_TPM
         flags = _UNDEFINE | nvram
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             try:
-                vm = listing.find_vm(work, uuid)
+                vm = queries.find_vm(work, uuid)
                 try:
                     work.call(vm.undefineFlags, flags | tpm, deadline_s=NO_DEADLINE)
                 except HypervisorRefused as error:

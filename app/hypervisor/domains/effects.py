@@ -34,7 +34,7 @@ def attempt(live: Callable[[], object]) -> Effect:
 
 def together(effects: Iterable[Effect]) -> Effect:
     """Of several changes that belong together: the first that does not count now, if any."""
-    return next((each for each in effects if not each.now), NOW)
+    return next((effect for effect in effects if not effect.now), NOW)
 
 
 def held() -> Effect:

@@ -11,7 +11,7 @@ import libvirt
 from app.core.errors import HypervisorRefused
 from app.core.vms.observations import GuestInfo
 from app.hypervisor import errors
-from app.hypervisor.domains import listing
+from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.xml.domains import read
 
@@ -32,7 +32,7 @@ class Interface(TypedDict, total=False):
 
 def read_guest(connection: Connection, uuid: str) -> GuestInfo:
     """Names and addresses of a running guest; those of its DHCP leases when there is no agent."""
-    vm = listing.find_vm(connection, uuid)
+    vm = queries.find_vm(connection, uuid)
     if vm.ID() == -1:
         return GuestInfo()
     try:

@@ -11,7 +11,7 @@ from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.vms.observations import Picture
 from app.hypervisor import errors
-from app.hypervisor.domains import listing
+from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import Connection
 
 MAX_BYTES = 32 * 1024**2
@@ -22,7 +22,7 @@ FORMATS = ("PPM", "PNG")
 
 def take(connection: Connection, uuid: str, max_width: int) -> Picture:
     """The VM's first screen, as PNG. Raises VmGone, HypervisorRefused."""
-    vm = listing.find_vm(connection, uuid)
+    vm = queries.find_vm(connection, uuid)
     stream = connection.raw.newStream(0)
     connection.call(vm.screenshot, stream, 0, 0)
     return shrink(_receive(connection, stream), max_width)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from app.hypervisor.host.host import Host
-from app.hypervisor.transport.link_loop import link_loop
 from app.hypervisor.transport.targets import Target
+from app.hypervisor.transport.transport_loop import link_loop
 
 IDLE_S = 60.0
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import libvirt
 
 from app.core.errors import HypervisorRefused, VigieError
-from app.core.hosts.capabilities import Offers
+from app.core.hosts.capabilities import HostCapabilities
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import Transport
 from app.hypervisor import errors
 from app.hypervisor.transport.connection import Connection
-from app.hypervisor.transport.link_loop import link_loop
-from app.hypervisor.transport.links import Link
+from app.hypervisor.transport.transport_loop import link_loop
+from app.hypervisor.transport.transports import HostTransport
 from app.hypervisor.xml import host as host_xml
 from app.hypervisor.xml.domains.read import UnreadableXml
 
@@ -62,7 +62,7 @@ def read_booted_at(connection: Connection) -> int | None:
     return int(time.time() - sum(spent.get(name, 0) for name in _TIMES) / cpus / 1e9)
 
 
-def read_facts(connection: Connection, link: Link) -> HostFacts:
+def read_facts(connection: Connection, link: HostTransport) -> HostFacts:
     """Read everything; takes some ten round trips. Raises HostNotAnswering, HypervisorRefused."""
     raw = connection.raw
     capabilities = _capabilities(connection)
@@ -104,13 +104,17 @@ def read_facts(connection: Connection, link: Link) -> HostFacts:
     )
 
 
-def read_offers(connection: Connection) -> Offers | None:
+def read_domain_capabilities(connection: Connection) -> HostCapabilities | None:
     """What VMs can have on this host; None where the driver cannot tell. Raises HostNotAnswering, HypervisorRefused."""
     capabilities = connection.call(connection.raw.getCapabilities)
     try:
         machines = host_xml.read_capabilities(capabilities).machine_types
         xml = _domain_capabilities(connection, machines)
-        return host_xml.read_offers(xml, machines, host_xml.read_huge_pages(capabilities)) if xml else None
+        return (
+            host_xml.read_domain_capabilities(xml, machines, host_xml.read_huge_pages(capabilities))
+            if xml
+            else None
+        )
     except UnreadableXml as error:
         raise errors.unreadable(error) from None
 
@@ -145,7 +149,7 @@ def _system_cpu_name(connection: Connection) -> str | None:
         return None
 
 
-def _ask_shell(link: Link) -> _Shell:
+def _ask_shell(link: HostTransport) -> _Shell:
     async def ask() -> _Shell:
         info, config, groups, (stamp, sent, received) = (
             await link.run("cat /proc/cpuinfo", 8 * MAX_FILE),
@@ -167,7 +171,7 @@ def _ask_shell(link: Link) -> _Shell:
         return _Shell()
 
 
-async def _timed(link: Link, command: str) -> tuple[bytes | None, float, float]:
+async def _timed(link: HostTransport, command: str) -> tuple[bytes | None, float, float]:
     sent = time.time()
     return await link.run(command, 64), sent, time.time()
 
@@ -206,7 +210,7 @@ def _lock_manager(config: str) -> str:
     return found[1]
 
 
-def _probe_migration(link: Link) -> bool | None:
+def _probe_migration(link: HostTransport) -> bool | None:
     """Whether a connection to the first migration port would get through from here.
 
     No listener is needed: a refusal shows that no firewall is in between, silence that one is.

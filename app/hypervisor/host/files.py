@@ -11,30 +11,30 @@ from collections.abc import Collection, Iterable, Iterator
 import asyncssh
 
 from app.core.errors import HypervisorRefused
-from app.core.hosts.observations import FileLook
+from app.core.hosts.observations import FileCheck
 from app.hypervisor.transport.connection import Connection
 
 AT_ONCE = 100
 _READ_ONLY = 1  # ST_RDONLY of statvfs
 
 
-async def look_by_sftp(
-    connection: asyncssh.SSHClientConnection, paths: Iterable[str], folders: Iterable[str]
-) -> FileLook | None:
+async def check_by_sftp(
+    connection: asyncssh.SSHClientConnection, paths: Iterable[str], directories: Iterable[str]
+) -> FileCheck | None:
     """What is missing and what is mounted read-only; None when SFTP is not offered."""
     try:
         async with await connection.start_sftp_client() as sftp:
-            wanted, places = list(dict.fromkeys([*paths, *folders])), list(dict.fromkeys(folders))
+            wanted, places = list(dict.fromkeys([*paths, *directories])), list(dict.fromkeys(directories))
             missing, read_only = set[str](), set[str]()
             for some in _parts(wanted):
                 gone = await asyncio.gather(*(_is_missing(sftp, path) for path in some))
                 missing.update(path for path, is_gone in zip(some, gone, strict=True) if is_gone)
-            for some in _parts([each for each in places if each not in missing]):
+            for some in _parts([place for place in places if place not in missing]):
                 locked = await asyncio.gather(*(_is_read_only(sftp, path) for path in some))
                 read_only.update(path for path, is_locked in zip(some, locked, strict=True) if is_locked)
     except (asyncssh.Error, OSError):
         return None
-    return FileLook(frozenset(missing), frozenset(read_only))
+    return FileCheck(frozenset(missing), frozenset(read_only))
 
 
 async def _is_missing(sftp: asyncssh.SFTPClient, path: str) -> bool:
@@ -73,6 +73,6 @@ def has_volume(connection: Connection, path: str) -> bool | None:
     return True
 
 
-def look_by_libvirt(connection: Connection, paths: Collection[str]) -> FileLook:
+def check_by_libvirt(connection: Connection, paths: Collection[str]) -> FileCheck:
     """What libvirt tells of the files of volumes; of folders it tells nothing without reading their pools anew."""
-    return FileLook(frozenset(path for path in paths if has_volume(connection, path) is False), None)
+    return FileCheck(frozenset(path for path in paths if has_volume(connection, path) is False), None)

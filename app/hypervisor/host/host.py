@@ -10,8 +10,8 @@ from typing import Literal, Self
 import libvirt
 
 from app.core.errors import HostNotAnswering, HypervisorRefused, VigieError, VmGone
-from app.core.hosts.capabilities import Offers
-from app.core.hosts.observations import FileLook, HostCounters, HostFacts
+from app.core.hosts.capabilities import HostCapabilities
+from app.core.hosts.observations import FileCheck, HostCounters, HostFacts
 from app.core.hosts.states import Transport
 from app.core.inventory.reports import Hint
 from app.core.inventory.usage import UsageSample
@@ -22,20 +22,20 @@ from app.core.vms.host_devices import HostDevice
 from app.core.vms.observations import GuestInfo, Picture, VmDefinition, VmObservation
 from app.hypervisor import errors, sent_commands
 from app.hypervisor.consoles.consoles import Consoles
-from app.hypervisor.domains import guest_agent, listing, screenshot
+from app.hypervisor.domains import guest_agent, queries, screenshot
 from app.hypervisor.domains.devices import Hardware
 from app.hypervisor.domains.disks import Disks
-from app.hypervisor.domains.domains import Machines
+from app.hypervisor.domains.domains import Domains
 from app.hypervisor.host import facts, files
 from app.hypervisor.host.node_devices import list_devices
-from app.hypervisor.networks.listing import list_networks, network_mark
 from app.hypervisor.networks.networks import Networks
-from app.hypervisor.nwfilters import Filters
-from app.hypervisor.storage.listing import list_pools, pool_marks
+from app.hypervisor.networks.queries import list_networks, network_mark
+from app.hypervisor.nwfilters import Nwfilters
+from app.hypervisor.storage.queries import list_pools, pool_marks
 from app.hypervisor.storage.secrets import PoolSecrets
 from app.hypervisor.storage.storage import Storage
 from app.hypervisor.transport.connection import NO_DEADLINE
-from app.hypervisor.transport.connections import Wiring, see_identity
+from app.hypervisor.transport.connections import HostConnections, see_identity
 from app.hypervisor.transport.targets import Target
 
 StopMethod = Literal["auto", "agent", "acpi"]
@@ -62,20 +62,20 @@ class Host:
     connection is lost, VmGone for a VM that the host does not have, HypervisorRefused for libvirt's errors.
     """
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
-        self._flags: listing.Flags | None = None  # of the last poll
+    def __init__(self, connections: HostConnections) -> None:
+        self._connections = connections
+        self._flags: queries.Flags | None = None  # of the last poll
         self._flags_of = -1  # how much Vigie had touched by then: what it does meanwhile counts as later
         self._touched = 0
         self._polls = 0
-        self.machines = Machines(wiring, self._touch)
-        self.storage = Storage(wiring)
-        self.pool_secrets = PoolSecrets(wiring)
-        self.disks = Disks(wiring, self._touch)
-        self.hardware = Hardware(wiring, self._touch)
-        self.consoles = Consoles(wiring)
-        self.networks = Networks(wiring)
-        self.filters = Filters(wiring)
+        self.domains = Domains(connections, self._touch)
+        self.storage = Storage(connections)
+        self.pool_secrets = PoolSecrets(connections)
+        self.disks = Disks(connections, self._touch)
+        self.hardware = Hardware(connections, self._touch)
+        self.consoles = Consoles(connections)
+        self.networks = Networks(connections)
+        self.nwfilters = Nwfilters(connections)
 
     @classmethod
     def open(
@@ -92,45 +92,45 @@ class Host:
         `on_hint` is called for each event; `on_lost` once, when the connection ends by itself or is cut after
         a passed deadline. Both are called from any thread and must only queue.
         """
-        wiring = Wiring(
+        connections = HostConnections(
             target, connect_deadline_s=connect_deadline_s, call_deadline_s=call_deadline_s, on_lost=on_lost
         )
-        wiring.open(on_hint)
-        return cls(wiring)
+        connections.open(on_hint)
+        return cls(connections)
 
     def close(self) -> None:
         """Close at once, whatever the host does. Calls in progress raise HostNotAnswering."""
-        self._wiring.close()
+        self._connections.close()
 
     @property
     def is_open(self) -> bool:
         """False once closed or lost."""
-        return self._wiring.is_open
+        return self._connections.is_open
 
     @property
     def _is_simulated(self) -> bool:
-        return self._wiring.link.endpoint.transport is Transport.SIMULATED
+        return self._connections.link.endpoint.transport is Transport.SIMULATED
 
     def ping(self) -> None:
         """One cheap round trip to the daemon. Raises HostNotAnswering."""
-        watch = self._wiring.watch
+        watch = self._connections.watch
         watch.call(watch.raw.getLibVersion)
 
     def read_facts(self) -> HostFacts:
         """What the host is: hardware, versions, what it can do. None where it cannot be told."""
-        return facts.read_facts(self._wiring.watch, self._wiring.link)
+        return facts.read_facts(self._connections.watch, self._connections.link)
 
-    def read_offers(self) -> Offers | None:
+    def read_domain_capabilities(self) -> HostCapabilities | None:
         """What VMs can have on this host; None where it cannot be told."""
-        return facts.read_offers(self._wiring.watch)
+        return facts.read_domain_capabilities(self._connections.watch)
 
     def read_uuid(self) -> str:
         """The UUID that libvirt gives the machine."""
-        return facts.read_uuid(self._wiring.watch)
+        return facts.read_uuid(self._connections.watch)
 
     def read_vms(self) -> tuple[VmObservation, ...]:
         """All VMs with definitions."""
-        return listing.read_vms(self._wiring.watch)
+        return queries.read_vms(self._connections.watch)
 
     def poll(self) -> tuple[tuple[VmObservation, ...], UsageSample]:
         """States of all VMs, without definitions, and counters; four round trips, or seven.
@@ -143,12 +143,12 @@ class Host:
         self._polls += 1
         touched = self._touched
         is_known = self._polls % FLAGS_EVERY and self._flags_of == touched
-        vms, self._flags = listing.list_vms(self._wiring.watch, self._flags if is_known else None)
+        vms, self._flags = queries.list_vms(self._connections.watch, self._flags if is_known else None)
         self._flags_of = touched
         sample = UsageSample(taken_at_s=time.monotonic(), host=HostCounters(), complete=False)
         try:
-            with self._wiring.counters() as counters:
-                sample = listing.read_counters(counters, asks=not self._is_simulated)
+            with self._connections.counters() as counters:
+                sample = queries.read_counters(counters, asks=not self._is_simulated)
         except HostNotAnswering:
             if not self.is_open:
                 raise
@@ -159,13 +159,13 @@ class Host:
 
     def booted_at(self) -> int | None:
         """About when the host was booted, in seconds since 1970; None where it cannot be told."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return facts.read_booted_at(reads)
 
     def read_vm(self, uuid: str) -> VmObservation:
         """One VM with its definition. Raises VmGone."""
         self._touched += 1
-        return listing.read_vm(self._wiring.watch, uuid)
+        return queries.read_vm(self._connections.watch, uuid)
 
     def read_saved(
         self, uuids: Collection[str] | None = None, marks: Mapping[str, int] | None = None
@@ -174,11 +174,11 @@ class Host:
 
         Without those that cannot be read, and without definitions whose marks are still as given.
         """
-        return listing.read_saved(self._wiring.watch, uuids, marks)
+        return queries.read_saved(self._connections.watch, uuids, marks)
 
     def read_marks(self) -> dict[str, int]:
         """Marks of the definitions of all VMs that are off, by UUID, as `VmObservation.text_mark` has them."""
-        return listing.read_marks(self._wiring.watch)
+        return queries.read_marks(self._connections.watch)
 
     def read_pools(
         self, *, volumes: bool, only: Collection[str] | None = None
@@ -188,8 +188,8 @@ class Host:
         `only`: UUIDs of pools whose volumes are wanted.
         """
         if not volumes:
-            return list_pools(self._wiring.watch, volumes=False)
-        with self._wiring.reads() as reads:
+            return list_pools(self._connections.watch, volumes=False)
+        with self._connections.reads() as reads:
             found = list_pools(reads, volumes=True, only=only)
         return tuple(self._with_broken_files(pool) if pool.uuid in (only or ()) else pool for pool in found)
 
@@ -199,50 +199,50 @@ class Host:
             return pool
         return replace(pool, broken_files=tuple(self.storage.broken_files(pool.target_path) or ()))
 
-    def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+    def check_files(self, paths: Collection[str], directories: Collection[str]) -> FileCheck | None:
         """Which files and folders of the host are gone or read-only; None where it cannot be told now.
 
         Raises HostNotAnswering when a file system hangs.
         """
         if self._is_simulated:
             return None
-        look = self._wiring.on_link(self._wiring.link.look_at_files(paths, folders))
+        look = self._connections.on_link(self._connections.link.check_files(paths, directories))
         if look is None:
-            with self._wiring.reads() as reads:
-                return files.look_by_libvirt(reads, paths)
+            with self._connections.reads() as reads:
+                return files.check_by_libvirt(reads, paths)
         if not look.missing:
             return look
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             # The login may see another file system than libvirt does.
             there = {path for path in look.missing if files.has_volume(reads, path)}
         return replace(look, missing=look.missing - there)
 
     def pool_marks(self) -> tuple[dict[str, int], int]:
         """For each running pool a number that changes with what it holds, and how many round trips that took."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return pool_marks(reads)
 
     def network_mark(self) -> tuple[int, int]:
         """A number that changes when any network does, and how many round trips that took."""
-        return network_mark(self._wiring.watch)
+        return network_mark(self._connections.watch)
 
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return list_devices(reads)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""
-        return list_networks(self._wiring.watch)
+        return list_networks(self._connections.watch)
 
     def guest_info(self, uuid: str) -> GuestInfo:
         """What the guest says of itself through its agent, or its DHCP leases. Raises VmGone."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return guest_agent.read_guest(reads, uuid)
 
     def screenshot(self, uuid: str, *, max_width: int = 640) -> Picture:
         """The VM's screen now, as PNG, no wider than `max_width` pixels. Raises VmGone, HypervisorRefused."""
-        with self._wiring.stream() as own:
+        with self._connections.stream() as own:
             return screenshot.take(own, uuid, max_width)
 
     def start(self, uuid: str) -> None:
@@ -310,8 +310,8 @@ class Host:
 
     def job_progress(self, uuid: str) -> int | None:
         """Percent done of the VM's job, such as a save; None when there is none."""
-        with self._wiring.reads() as reads:
-            stats = reads.call(listing.find_vm(reads, uuid).jobStats)
+        with self._connections.reads() as reads:
+            stats = reads.call(queries.find_vm(reads, uuid).jobStats)
         if stats.get("type", libvirt.VIR_DOMAIN_JOB_NONE) == libvirt.VIR_DOMAIN_JOB_NONE:
             return None
         total = stats.get("data_total") or stats.get("memory_total") or 0
@@ -325,10 +325,10 @@ class Host:
         self, uuid: str, change: Callable[[libvirt.virDomain], object], deadline_s: float = VERB_DEADLINE_S
     ) -> None:
         # An abort of what takes long must not wait behind it.
-        wiring = self._wiring
-        with wiring.long() if deadline_s == NO_DEADLINE else wiring.work() as work:
+        connections = self._connections
+        with connections.long() if deadline_s == NO_DEADLINE else connections.work() as work:
             try:
-                work.call(change, listing.find_vm(work, uuid), deadline_s=deadline_s)
+                work.call(change, queries.find_vm(work, uuid), deadline_s=deadline_s)
             except (HypervisorRefused, VmGone):
                 sent_commands.refused()
                 raise

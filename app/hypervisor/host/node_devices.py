@@ -28,7 +28,7 @@ def list_devices(connection: Connection) -> tuple[HostDevice, ...]:
             continue
         if seen is not None:
             found.append(seen)
-    return tuple(sorted(found, key=lambda each: (each.kind, each.address)))
+    return tuple(sorted(found, key=lambda item: (item.kind, item.address)))
 
 
 def _xml(connection: Connection, device: libvirt.virNodeDevice) -> str | None:

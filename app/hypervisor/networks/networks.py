@@ -11,9 +11,9 @@ import libvirt
 from app.core.errors import HypervisorRefused
 from app.core.networks.networks import NetworkPlan
 from app.core.networks.observations import Lease, NetworkObservation
-from app.hypervisor.networks.listing import list_leases, list_networks, read_leases, saved_network
+from app.hypervisor.networks.queries import list_leases, list_networks, read_leases, saved_network
 from app.hypervisor.transport.connection import Connection
-from app.hypervisor.transport.connections import Wiring
+from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.networks import network_build, networks
 from app.hypervisor.xml.networks.network_updates import Update, updates
 
@@ -54,24 +54,24 @@ class Seen:
 class Networks:
     """Verbs on networks. Raises `core.errors`: HypervisorRefused with no_such_network."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections) -> None:
+        self._connections = connections
 
     def find(self, uuid: str) -> Seen | None:
         """One network; None when the host has none of that UUID."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             found = _lookup(work, work.raw.networkLookupByUUIDString, uuid)
             return None if found is None else _seen(work, found)
 
     def find_named(self, name: str) -> Seen | None:
         """As `find`, by name."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             found = _lookup(work, work.raw.networkLookupByName, name)
             return None if found is None else _seen(work, found)
 
     def read(self) -> tuple[NetworkObservation, ...]:
         """All networks, over the connection of changes: what was just changed is in it."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             return list_networks(work)
 
     def define(self, plan: NetworkPlan, uuid: str) -> None:
@@ -87,7 +87,7 @@ class Networks:
 
         Raises HypervisorRefused, with nothing changed, when the host does not accept the definition.
         """
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             network = work.call(work.raw.networkLookupByUUIDString, uuid)
             seen = _seen(work, network)
             self._define(network_build.edit(seen.saved or seen.live, wanted))
@@ -119,7 +119,7 @@ class Networks:
 
     def plugged(self, uuid: str) -> list[str]:
         """UUIDs of the running VMs that have a port of the network; empty where the host cannot tell."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             network = reads.call(reads.raw.networkLookupByUUIDString, uuid)
             ports: list[Any] = reads.optional("network ports", network.listAllPorts, 0) or []
             owners = []
@@ -134,16 +134,16 @@ class Networks:
 
     def leases(self, uuid: str) -> tuple[Lease, ...] | None:
         """The addresses that guests have from the network's DHCP; None when that cannot be told."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return read_leases(reads, reads.call(reads.raw.networkLookupByUUIDString, uuid))
 
     def all_leases(self) -> dict[str, tuple[Lease, ...]]:
         """Those of all networks that run, by the network's UUID."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             return list_leases(reads)
 
     def _define(self, text: str) -> None:
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             flags = libvirt.VIR_NETWORK_DEFINE_VALIDATE
             try:
                 work.call(work.raw.networkDefineXMLFlags, text, flags, deadline_s=CHANGE_S)
@@ -154,7 +154,7 @@ class Networks:
                 work.call(work.raw.networkDefineXML, text, deadline_s=CHANGE_S)
 
     def _do(self, uuid: str, change: Callable[[libvirt.virNetwork], object]) -> None:
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             network = work.call(work.raw.networkLookupByUUIDString, uuid)
             work.call(change, network, deadline_s=CHANGE_S)
 

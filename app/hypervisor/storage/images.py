@@ -115,7 +115,7 @@ def inspect(head: Iterable[bytes], size_bytes: int, tail: bytes = b"") -> ImageF
                             N_("It says that it is %(format)s, but its header is broken."), format=name
                         )
                     del inspectors[name]
-    found = sorted(name for name, each in inspectors.items() if _matches(each))
+    found = sorted(name for name, item in inspectors.items() if _matches(item))
     if not found:
         _refuse_magic(beginning)
     if found != ["qcow2"]:

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator
 from datetime import date
 
-from app.core.library.os_variants import Medium, System
-from app.hypervisor.osinfo import systems
+from app.core.library.os_variants import Media, OsVariant
+from app.hypervisor.osinfo import os_variants
 
 LABEL_BYTES = 17 * 2048
 # The primary volume descriptor, ECMA-119 (ISO 9660) section 8.4: sector 16, fields by offset.
 _DESCRIPTOR = 16 * 2048
-_FIELDS = {"system": (8, 40), "volume": (40, 72), "publisher": (318, 446)}
+_FIELDS = {"os_variant": (8, 40), "volume": (40, 72), "publisher": (318, 446)}
 _WORDS = re.compile(r"[^a-z0-9.]+")
 _SHORT_ID = re.compile(r"^(?P<words>[a-z-]+?)(?P<version>\d[\d.]*)$")
 
 
-def guess_system(file_name: str, beginning: bytes) -> str | None:
+def detect_os(file_name: str, beginning: bytes) -> str | None:
     """Short id of the system in osinfo-db, or None. `beginning`: the file's first LABEL_BYTES."""
     return _by_label(beginning) or _by_name(file_name.lower())
 
@@ -31,19 +31,19 @@ def _by_label(beginning: bytes) -> str | None:
         for name, (start, end) in _FIELDS.items()
     }
     found = [
-        (len(medium.volume_id), system.released or date.min, system.short_id)
-        for system in systems().values()
-        for medium in system.media
-        if _is_of(label, medium)
+        (len(media.volume_id), os_variant.released or date.min, os_variant.short_id)
+        for os_variant in os_variants().values()
+        for media in os_variant.media
+        if _is_of(label, media)
     ]
     return max(found)[2] if found else None
 
 
-def _is_of(label: dict[str, str], medium: Medium) -> bool:
+def _is_of(label: dict[str, str], media: Media) -> bool:
     wanted = (
-        (medium.volume_id, label["volume"]),
-        (medium.system_id, label["system"]),
-        (medium.publisher_id, label["publisher"]),
+        (media.volume_id, label["volume"]),
+        (media.system_id, label["os_variant"]),
+        (media.publisher_id, label["publisher"]),
     )
     try:
         return all(pattern is None or re.search(pattern, text) for pattern, text in wanted)
@@ -57,15 +57,15 @@ def _by_name(name: str) -> str | None:
     version = next((word.strip(".") for word in words if word[0].isdigit()), None)
     known = set(words) | {f"{word}linux" for word in words}
     fitting = [
-        (len(system.short_id), system.short_id)
-        for system in systems().values()
-        if system.short_id in known or (version and _names(system, known, version))
+        (len(os_variant.short_id), os_variant.short_id)
+        for os_variant in os_variants().values()
+        if os_variant.short_id in known or (version and _names(os_variant, known, version))
     ]
     return max(fitting)[1] if fitting else next(_by_codename(words), None)
 
 
-def _names(system: System, known: set[str], version: str) -> bool:
-    match = _SHORT_ID.match(system.short_id)
+def _names(os_variant: OsVariant, known: set[str], version: str) -> bool:
+    match = _SHORT_ID.match(os_variant.short_id)
     return (
         match is not None
         and f"{version}.".startswith(f"{match['version']}.")
@@ -75,6 +75,6 @@ def _names(system: System, known: set[str], version: str) -> bool:
 
 def _by_codename(words: list[str]) -> Iterator[str]:
     """Names of Debian and Ubuntu begin with the first word of the release's name: noble-server-cloudimg-amd64.img."""
-    for system in systems().values():
-        if words and system.codename and system.codename.lower().split()[0] == words[0]:
-            yield system.short_id
+    for os_variant in os_variants().values():
+        if words and os_variant.codename and os_variant.codename.lower().split()[0] == words[0]:
+            yield os_variant.short_id

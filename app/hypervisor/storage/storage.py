@@ -14,20 +14,20 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.pools import FILE_POOLS, PoolSpec
 from app.core.vms.config import VolumePlan
 from app.hypervisor import sent_commands
-from app.hypervisor.storage.listing import saved_pool
+from app.hypervisor.storage.queries import saved_pool
 from app.hypervisor.transport.connection import NO_DEADLINE, Connection
-from app.hypervisor.transport.connections import Wiring
-from app.hypervisor.transport.link_loop import link_loop
+from app.hypervisor.transport.connections import HostConnections
+from app.hypervisor.transport.transport_loop import link_loop
 from app.hypervisor.xml.domains import read
 from app.hypervisor.xml.pools import pool_xml
 from app.hypervisor.xml.volumes import volume_xml
 
 CHUNK = 256 * 1024
-LOOK_DEADLINE_S = 10.0
+READ_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class VolumeHead:
     """A volume with how many bytes its file has, and the first of them."""
 
     volume: VolumeObservation
@@ -38,13 +38,13 @@ class Look:
 class Storage:
     """Verbs on pools and volumes. Raises `core.errors`: HypervisorRefused with no_such_pool, no_such_volume."""
 
-    def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+    def __init__(self, connections: HostConnections) -> None:
+        self._connections = connections
         self.changes = 0  # how often something was changed: a listing that was begun before is old news
 
     def has_pool(self, uuid: str) -> bool:
         """Whether the host has a pool of this UUID."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             try:
                 _pool(work, uuid)
             except HypervisorRefused as error:
@@ -55,30 +55,30 @@ class Storage:
 
     def is_pool_active(self, uuid: str) -> bool:
         """Whether a pool runs. Raises HypervisorRefused (no_such_pool)."""
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             return bool(work.call(_pool(work, uuid).isActive))
 
     def define_pool(self, spec: PoolSpec, uuid: str) -> None:
         """Define a pool. Raises HypervisorRefused."""
         self.changes += 1
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             work.call(work.raw.storagePoolDefineXML, pool_xml(spec, uuid), 0)
 
     def definition_of(self, uuid: str) -> str:
         """The lasting definition of a pool, as the mirror keeps it. Raises HypervisorRefused (no_such_pool)."""
-        with self._wiring.looks() as work:
+        with self._connections.looks() as work:
             return read.read_pool(saved_pool(work, _pool(work, uuid)))[2]
 
     def redefine_pool(self, xml: str) -> None:
         """Have this text, of a pool that there is and that is off, as its definition. Raises HypervisorRefused."""
         self.changes += 1
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             work.call(work.raw.storagePoolDefineXML, xml, 0)
 
     def start_pool(self, uuid: str, *, build: bool) -> None:
         """Start a pool that is off. `build` makes its folder or mount point first; it never formats anything."""
         self.changes += 1
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             pool = _pool(work, uuid)
             if work.call(pool.isActive):
                 return
@@ -91,7 +91,7 @@ class Storage:
     def stop_pool(self, uuid: str) -> None:
         """Stop a pool; nothing it holds is touched. Raises HypervisorRefused, PoolBusy."""
         self.changes += 1
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             pool = _pool(work, uuid)
             if work.call(pool.isActive):
                 with _telling_busy(work, pool):
@@ -100,7 +100,7 @@ class Storage:
     def set_autostart(self, uuid: str, on: bool) -> None:
         """Have it started with its host, or not."""
         self.changes += 1
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             work.call(_pool(work, uuid).setAutostart, int(on))
 
     def remove_pool(self, uuid: str) -> None:
@@ -109,12 +109,12 @@ class Storage:
             return
         self.stop_pool(uuid)
         self.changes += 1
-        with self._wiring.work() as work:
+        with self._connections.work() as work:
             work.call(_pool(work, uuid).undefine)
 
     def find_volume(self, pool: str, name: str) -> VolumeObservation | None:
         """One volume; None when the pool has none of that name. Raises HypervisorRefused (no_such_pool)."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             found = _pool(reads, pool)
             try:
                 volume = reads.call(found.storageVolLookupByName, name)
@@ -126,7 +126,7 @@ class Storage:
 
     def find_path(self, path: str) -> VolumeObservation | None:
         """The volume at this path; None when no pool has it. Raises HypervisorRefused."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             try:
                 volume = reads.call(reads.raw.storageVolLookupByPath, path)
             except HypervisorRefused as error:
@@ -137,17 +137,17 @@ class Storage:
 
     def locate(self, path: str) -> tuple[str, VolumeObservation]:
         """The UUID of the pool in which this path is a volume, and the volume. Raises HypervisorRefused."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             volume = reads.call(reads.raw.storageVolLookupByPath, path)
             pool = reads.call(volume.storagePoolLookupByVolume)
             return pool.UUIDString(), read.read_volume(reads.call(volume.XMLDesc, 0))
 
-    def look_at(self, pool: str, name: str, length: int) -> Look | None:
+    def read_head(self, pool: str, name: str, length: int) -> VolumeHead | None:
         """A volume with its first bytes, as they are now; None when there is none of that name.
 
         A volume that its storage shows to nobody (Ceph) has no bytes here. Raises HypervisorRefused.
         """
-        with self._wiring.stream() as own:
+        with self._connections.stream() as own:
             try:
                 volume = own.call(_pool(own, pool).storageVolLookupByName, name)
             except HypervisorRefused as error:
@@ -160,25 +160,25 @@ class Storage:
             stored = seen.capacity_bytes if stored is None else stored
             is_read = seen.kind in ("file", "block")
             head = b"".join(_chunks(own, volume, min(length, stored))) if is_read else b""
-            return Look(seen, stored, head)
+            return VolumeHead(seen, stored, head)
 
     def is_link(self, path: str) -> bool | None:
         """Whether the file of a volume is a symbolic link; None where the host's files cannot be looked at."""
         try:
-            return link_loop().run(self._wiring.link.is_symlink(path), LOOK_DEADLINE_S)
+            return link_loop().run(self._connections.link.is_symlink(path), READ_DEADLINE_S)
         except TimeoutError:
             return None
 
-    def broken_files(self, folder: str) -> list[str] | None:
+    def broken_files(self, directory: str) -> list[str] | None:
         """Names of a folder's files by which libvirt fails to read it; None where they cannot be looked at."""
         try:
-            return link_loop().run(self._wiring.link.broken_images(folder), LOOK_DEADLINE_S)
+            return link_loop().run(self._connections.link.broken_images(directory), READ_DEADLINE_S)
         except TimeoutError:
             return None
 
-    def folder_of(self, uuid: str) -> str | None:
+    def directory_of(self, uuid: str) -> str | None:
         """The folder of a pool of files, also when it is off. Raises HypervisorRefused (no_such_pool)."""
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             kind, path, _ = read.read_pool(reads.call(_pool(reads, uuid).XMLDesc, 0))
             return path if kind in FILE_POOLS else None
 
@@ -203,7 +203,7 @@ class Storage:
         if plan.preallocate and plan.format == "qcow2":
             flags = libvirt.VIR_STORAGE_VOL_CREATE_PREALLOC_METADATA
         self._refuse_link(plan)
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             pool = _pool(work, plan.pool)
             if plan.clone_of:
                 origin = work.call(work.raw.storageVolLookupByPath, plan.clone_of)
@@ -222,14 +222,14 @@ class Storage:
         """Give a volume that nothing runs on another size. Raises HypervisorRefused."""
         self.changes += 1
         flags = libvirt.VIR_STORAGE_VOL_RESIZE_SHRINK if shrink else 0
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             volume = work.call(_pool(work, pool).storageVolLookupByName, name)
             work.call(volume.resize, size_bytes, flags, deadline_s=NO_DEADLINE)
 
     def wipe_volume(self, pool: str, name: str) -> None:
         """Overwrite a volume with zeros. Raises HypervisorRefused."""
         self.changes += 1
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             volume = work.call(_pool(work, pool).storageVolLookupByName, name)
             work.call(volume.wipe, 0, deadline_s=NO_DEADLINE)
 
@@ -239,7 +239,7 @@ class Storage:
         Raises HypervisorRefused, PoolBusy.
         """
         self.changes += 1
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             found = _pool(work, pool)
             with _telling_busy(work, found):
                 work.call(found.refresh, 0, deadline_s=NO_DEADLINE)
@@ -247,7 +247,7 @@ class Storage:
     def write_volume(self, pool: str, name: str, data: bytes, offset: int = 0) -> None:
         """Write a part of a volume. Raises HypervisorRefused."""
         sent_commands.sending()
-        with self._wiring.stream() as own:
+        with self._connections.stream() as own:
             volume = own.call(_pool(own, pool).storageVolLookupByName, name)
             stream = own.raw.newStream(0)
             own.call(volume.upload, stream, offset, len(data), 0)
@@ -267,7 +267,7 @@ class Storage:
 
         Raises HypervisorRefused.
         """
-        with self._wiring.reads() as reads:
+        with self._connections.reads() as reads:
             volume = reads.call(_pool(reads, pool).storageVolLookupByName, name)
             xml = reads.call(volume.XMLDesc, 0)
             physical = read.physical_bytes(xml)
@@ -275,7 +275,7 @@ class Storage:
 
     def read_volume(self, pool: str, name: str, length: int, offset: int = 0) -> Iterator[bytes]:
         """A part of a volume, in chunks; less when it ends before. Raises HypervisorRefused."""
-        with self._wiring.stream() as own:
+        with self._connections.stream() as own:
             volume = own.call(_pool(own, pool).storageVolLookupByName, name)
             yield from _chunks(own, volume, length, offset)
 
@@ -286,8 +286,8 @@ class Storage:
 
     def _refuse_link(self, plan: VolumePlan) -> None:
         """A link that leads nowhere is no volume to libvirt, and what is made by its name would lie elsewhere."""
-        folder = self.folder_of(plan.pool)
-        if folder is not None and self.is_link(f"{folder}/{plan.name}"):
+        directory = self.directory_of(plan.pool)
+        if directory is not None and self.is_link(f"{directory}/{plan.name}"):
             raise HypervisorRefused(
                 N_("The pool has a symbolic link of this name."),
                 hint=N_("Remove the link on the host, or choose another name for the volume."),
@@ -296,7 +296,7 @@ class Storage:
 
     def _on_volume(self, pool: str, name: str, act: Callable[[libvirt.virStorageVol], object]) -> None:
         self.changes += 1
-        with self._wiring.long() as work:
+        with self._connections.long() as work:
             try:
                 volume = work.call(_pool(work, pool).storageVolLookupByName, name)
                 work.call(act, volume, deadline_s=NO_DEADLINE)

@@ -17,9 +17,9 @@ import libvirt
 from app.core.errors import HypervisorRefused, VigieError
 from app.core.inventory.reports import Hint
 from app.hypervisor import errors, events
-from app.hypervisor.transport.link_loop import link_loop
-from app.hypervisor.transport.links import Link
 from app.hypervisor.transport.relay import Relay
+from app.hypervisor.transport.transport_loop import link_loop
+from app.hypervisor.transport.transports import HostTransport
 
 T = TypeVar("T")
 # For calls that may take as long as they need. They end when the connection does: see `keep_alive`.
@@ -33,7 +33,9 @@ _UNSUPPORTED = ("not_supported", "invalid_argument")
 class Connection:
     """An open libvirt connection. `call` may be used from any thread; `raw` only inside it."""
 
-    def __init__(self, link: Link, call_deadline_s: float, on_end: Callable[[VigieError], None]) -> None:
+    def __init__(
+        self, link: HostTransport, call_deadline_s: float, on_end: Callable[[VigieError], None]
+    ) -> None:
         self._loop = link_loop()
         self._link = link
         self._deadline_s = call_deadline_s

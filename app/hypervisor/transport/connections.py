@@ -23,11 +23,11 @@ from app.core.hosts.states import Transport
 from app.core.inventory.reports import Hint
 from app.hypervisor import errors, sent_commands
 from app.hypervisor.transport.connection import Connection
-from app.hypervisor.transport.link_loop import T, link_loop
-from app.hypervisor.transport.links import Link, LocalLink, SimulatedLink
-from app.hypervisor.transport.ssh import SshLink, see_host_key
+from app.hypervisor.transport.ssh import SshTransport, see_host_key
 from app.hypervisor.transport.targets import Target
-from app.hypervisor.transport.tls import TlsLink, see_certificate
+from app.hypervisor.transport.tls import TlsTransport, see_certificate
+from app.hypervisor.transport.transport_loop import T, link_loop
+from app.hypervisor.transport.transports import HostTransport, LocalTransport, SimulatedTransport
 
 IDLE_S = 60.0
 LINK_STEP_S = 10.0
@@ -45,7 +45,7 @@ def see_identity(endpoint: Endpoint, *, deadline_s: float) -> str | None:
     return None
 
 
-class Wiring:
+class HostConnections:
     """Link and connections of one host; `open` before anything else."""
 
     def __init__(
@@ -159,8 +159,10 @@ class Wiring:
 class _Spare:
     """A connection that is opened when needed, again if it ended, and closed after a minute without use."""
 
-    def __init__(self, wiring: Wiring, connect_deadline_s: float, call_deadline_s: float) -> None:
-        self._wiring = wiring
+    def __init__(
+        self, connections: HostConnections, connect_deadline_s: float, call_deadline_s: float
+    ) -> None:
+        self._connections = connections
         self._connect_deadline_s = connect_deadline_s
         self._call_deadline_s = call_deadline_s
         self._connection: Connection | None = None
@@ -193,10 +195,10 @@ class _Spare:
     def _opened(self) -> Connection:
         with self._opening:
             if self._connection is None or not self._connection.is_open:
-                connection = Connection(self._wiring.link, self._call_deadline_s, _ignore)
+                connection = Connection(self._connections.link, self._call_deadline_s, _ignore)
                 self._connection = connection
                 # Looked at after it can be seen by `end`, so that it cannot outlive `watch`.
-                if not self._wiring.is_open:
+                if not self._connections.is_open:
                     connection.end(errors.connection_ended())
                 connection.open(self._connect_deadline_s)
                 connection.keep_alive()
@@ -220,13 +222,13 @@ def _within(deadline_s: float, step: Coroutine[object, object, T]) -> T:
         raise errors.deadline_passed(deadline_s) from None
 
 
-def _link(target: Target) -> Link:
+def _link(target: Target) -> HostTransport:
     """The link for a target. Raises HostAuthFailed when its secret cannot be used."""
     transport = target.endpoint.transport
     if transport is Transport.SSH:
-        return SshLink(target)
+        return SshTransport(target)
     if transport is Transport.TLS:
-        return TlsLink(target)
+        return TlsTransport(target)
     if transport is Transport.LOCAL:
-        return LocalLink(target.endpoint)
-    return SimulatedLink(target.endpoint)
+        return LocalTransport(target.endpoint)
+    return SimulatedTransport(target.endpoint)

@@ -23,7 +23,7 @@ from typing import Protocol, cast
 
 from app.core.errors import VigieError
 from app.hypervisor import errors
-from app.hypervisor.transport.link_loop import LinkLoop
+from app.hypervisor.transport.transport_loop import TransportLoop
 
 # The kernel's limit for the path of a unix socket, less room for the number.
 MAX_DIRECTORY = 90
@@ -97,7 +97,7 @@ class Relay:
 
     def __init__(
         self,
-        loop: LinkLoop,
+        loop: TransportLoop,
         is_busy: Callable[[], bool],
         on_end: Callable[[VigieError], None],
         on_gone: Callable[[], None],

@@ -14,15 +14,15 @@ import asyncssh
 
 from app.core.errors import HostAuthFailed, VigieError
 from app.core.hosts.endpoints import Endpoint
-from app.core.hosts.observations import FileLook
+from app.core.hosts.observations import FileCheck
 from app.core.messages import N_
 from app.hypervisor import errors
-from app.hypervisor.host.files import look_by_sftp
+from app.hypervisor.host.files import check_by_sftp
 from app.hypervisor.storage.images import format_of, is_broken
 from app.hypervisor.storage.qcow2 import HEADER_BYTES
-from app.hypervisor.transport.links import MOST_FILES, Link, Place, dial
 from app.hypervisor.transport.relay import Half, Relay
 from app.hypervisor.transport.targets import SshKey, SshPassword, Target
+from app.hypervisor.transport.transports import MOST_FILES, HostTransport, Place, dial
 
 # Fixed, so that a host that has several keys always shows the same one.
 HOST_KEY_ALGORITHMS = (
@@ -59,7 +59,7 @@ async def see_host_key(endpoint: Endpoint, deadline_s: float) -> str:
     return key.get_fingerprint()
 
 
-class SshLink(Link):
+class SshTransport(HostTransport):
     """An SSH connection that carries relays to the host's libvirt socket, and fixed commands."""
 
     has_shell = True
@@ -168,13 +168,13 @@ class SshLink(Link):
         """Files of a folder that begin as images and have no whole header, by SFTP."""
         try:
             sftp = await self._files()
-            entries = [each async for each in sftp.scandir(folder)]
-            files = [each for each in entries if stat.S_ISREG(each.attrs.permissions or 0)]
-            files.sort(key=lambda each: -(each.attrs.mtime or 0))
+            entries = [item async for item in sftp.scandir(folder)]
+            files = [entry for entry in entries if stat.S_ISREG(entry.attrs.permissions or 0)]
+            files.sort(key=lambda item: -(item.attrs.mtime or 0))
             return [
-                os.fsdecode(each.filename)
-                for each in files[:MOST_FILES]
-                if await _is_broken(sftp, f"{folder}/{os.fsdecode(each.filename)}", each.attrs.size or 0)
+                os.fsdecode(file.filename)
+                for file in files[:MOST_FILES]
+                if await _is_broken(sftp, f"{folder}/{os.fsdecode(file.filename)}", file.attrs.size or 0)
             ]
         except (asyncssh.Error, OSError):
             self._sftp = None
@@ -185,9 +185,9 @@ class SshLink(Link):
             self._sftp = await self._open().start_sftp_client()
         return self._sftp
 
-    async def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+    async def check_files(self, paths: Collection[str], folders: Collection[str]) -> FileCheck | None:
         """Which files and folders of the host are gone or read-only, over SFTP; None when it is not offered."""
-        return await look_by_sftp(self._open(), paths, folders)
+        return await check_by_sftp(self._open(), paths, folders)
 
     def abort(self) -> None:
         """Close at once."""

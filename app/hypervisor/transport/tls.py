@@ -16,9 +16,9 @@ from dataclasses import replace
 from app.core.hosts.endpoints import Endpoint
 from app.core.messages import N_
 from app.hypervisor import errors
-from app.hypervisor.transport.links import Link, Place, dial
 from app.hypervisor.transport.relay import Half, Relay, Side
 from app.hypervisor.transport.targets import Target, TlsIdentity
+from app.hypervisor.transport.transports import HostTransport, Place, dial
 
 WELCOME = b"\x01"
 LENGTH_BYTES = 4
@@ -36,7 +36,7 @@ async def see_certificate(endpoint: Endpoint, deadline_s: float) -> str:
         transport.abort()
 
 
-class TlsLink(Link):
+class TlsTransport(HostTransport):
     """Each relay is a TLS connection of its own."""
 
     def __init__(self, target: Target) -> None:

@@ -11,8 +11,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from app.hypervisor.transport.link_loop import LinkLoop, link_loop
 from app.hypervisor.transport.relay import Half
+from app.hypervisor.transport.transport_loop import TransportLoop, link_loop
 
 # What was written to a side before its end has this long to be taken.
 FINISH_S = 1.0
@@ -25,7 +25,7 @@ class Tunnel:
     """The caller's end is `socket`, non-blocking; whoever uses it closes it. `end` cuts both sides."""
 
     def __init__(self) -> None:
-        self._loop: LinkLoop = link_loop()
+        self._loop: TransportLoop = link_loop()
         self.socket, self._inner = socket.socketpair()
         self.socket.setblocking(False)
         self._inner.setblocking(False)

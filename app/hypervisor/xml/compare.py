@@ -43,9 +43,9 @@ def broken_rule(xml: str) -> str | None:
 
 @cache
 def _schema() -> etree.RelaxNG | None:
-    for folder in SCHEMAS:
-        if (folder / "domain.rng").is_file():
-            return etree.RelaxNG(etree.parse(folder / "domain.rng"))
+    for filesystem in SCHEMAS:
+        if (filesystem / "domain.rng").is_file():
+            return etree.RelaxNG(etree.parse(filesystem / "domain.rng"))
     return None
 
 
@@ -60,10 +60,10 @@ def _lines(xml: str) -> list[str]:
 
 
 def _sort_attributes(tree: Element) -> None:
-    for each in tree.iter(etree.Element):
-        attributes = sorted(each.attrib.items())
-        each.attrib.clear()
-        each.attrib.update(attributes)
+    for item in tree.iter(etree.Element):
+        attributes = sorted(item.attrib.items())
+        item.attrib.clear()
+        item.attrib.update(attributes)
         for text in ("text", "tail"):
-            if not (getattr(each, text) or "").strip():
-                setattr(each, text, None)
+            if not (getattr(item, text) or "").strip():
+                setattr(item, text, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.core.hosts.capabilities import CpuModel, Offers
+from app.core.hosts.capabilities import CpuModel, HostCapabilities
 from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.write import Element
 
@@ -38,9 +38,9 @@ def read_capabilities(xml: str) -> Capabilities:
         arch=arch,
         cpu_vendor=tree.findtext("host/cpu/vendor"),
         cpu_model=tree.findtext("host/cpu/model"),
-        cpu_features=tuple(each.get("name", "") for each in tree.iterfind("host/cpu/feature")),
+        cpu_features=tuple(item.get("name", "") for item in tree.iterfind("host/cpu/feature")),
         iommu=None if iommu is None else iommu.get("support") == "yes",
-        domain_types=frozenset(each.get("type", "") for guest in guests for each in guest.iterfind("domain")),
+        domain_types=frozenset(item.get("type", "") for guest in guests for item in guest.iterfind("domain")),
         machine_types=tuple(dict.fromkeys(name for name in names if name))[:MAX_MACHINES],
     )
 
@@ -54,15 +54,19 @@ def read_guest_features(xml: str) -> tuple[str, ...]:
     if tree.findtext("domain") != "kvm":
         return ()
     features = tree.iterfind("cpu/mode[@name='host-model']/feature")
-    return tuple(each.get("name", "") for each in features if each.get("policy") in ("require", "force"))
+    return tuple(
+        feature.get("name", "") for feature in features if feature.get("policy") in ("require", "force")
+    )
 
 
-def read_offers(xml: str, machines: tuple[str, ...], huge_page_sizes: tuple[int, ...]) -> Offers:
+def read_domain_capabilities(
+    xml: str, machines: tuple[str, ...], huge_page_sizes: tuple[int, ...]
+) -> HostCapabilities:
     """What domain capabilities say that a VM can have. Raises UnreadableXml."""
     tree = parse(xml, "domainCapabilities")
     models = tree.find("cpu/mode[@name='custom'][@supported='yes']")
     host_model = tree.find("cpu/mode[@name='host-model'][@supported='yes']/model")
-    return Offers(
+    return HostCapabilities(
         hypervisor=tree.findtext("domain") or "",
         arch=tree.findtext("arch") or "",
         machine=tree.findtext("machine") or "",

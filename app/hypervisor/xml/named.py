@@ -24,9 +24,9 @@ def read_written(xml: str) -> frozenset[str]:
 
 def _named_by(element: Element) -> Iterator[str]:
     for text in (element.text, *element.attrib.values()):
-        said = (text or "").strip()
-        if said.startswith("/"):
-            yield normal(said)
+        message = (text or "").strip()
+        if message.startswith("/"):
+            yield normal(message)
     pool, volume = element.get("pool"), element.get("volume")
     if pool and volume:
         yield f"{pool}/{volume}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.core.vms.host_devices import DevicePlan, FolderAdd, HostDevice
+from app.core.vms.host_devices import DevicePlan, FilesystemAdd, HostDevice
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element, node
 
@@ -46,16 +46,16 @@ def host_device(plan: DevicePlan) -> Element:
     )
 
 
-def folder(asked: FolderAdd) -> Element:
+def filesystem(spec: FilesystemAdd) -> Element:
     """The device by which a guest shares a folder."""
     element = node(
-        "filesystem", type="mount", accessmode="passthrough" if asked.driver == "virtiofs" else "mapped"
+        "filesystem", type="mount", accessmode="passthrough" if spec.driver == "virtiofs" else "mapped"
     )
-    if asked.driver == "virtiofs":
+    if spec.driver == "virtiofs":
         element.append(node("driver", type="virtiofs"))
-    element.append(node("source", dir=asked.path))
-    element.append(node("target", dir=asked.tag))
-    if asked.readonly:
+    element.append(node("source", dir=spec.path))
+    element.append(node("target", dir=spec.tag))
+    if spec.readonly:
         element.append(node("readonly"))
     return element
 
@@ -70,7 +70,7 @@ def address_of(device: Element) -> tuple[str, str] | None:
         return "pci", _pci_text(_hex(address.get(part)) for part in _PCI_PARTS)
     if kind == "usb" and source.find("vendor") is not None:
         vendor, product = source.find("vendor"), source.find("product")
-        ids = [0 if each is None else _hex(each.get("id")) for each in (vendor, product)]
+        ids = [0 if item is None else _hex(item.get("id")) for item in (vendor, product)]
         return "usb", "0x{:04x}:0x{:04x}".format(*ids)
     if kind == "mdev" and address is not None:
         return "mdev", address.get("uuid", "")
@@ -86,7 +86,7 @@ def host_device_at(tree: Element, address: str) -> Element | None:
     return None
 
 
-def folder_at(tree: Element, tag: str) -> Element | None:
+def filesystem_at(tree: Element, tag: str) -> Element | None:
     """The folder that the guest knows by this tag."""
     for device in tree.iterfind("devices/filesystem"):
         target = device.find("target")
@@ -108,7 +108,7 @@ def _pci(tree: Element, capability: Element, name: str) -> HostDevice | None:
         title=_title(capability),
         driver=tree.findtext("driver/name"),
         iommu_group=None if group is None else _number(group.get("number")),
-        group_members=tuple(_pci_text(_hex(each.get(part)) for part in _PCI_PARTS) for each in members),
+        group_members=tuple(_pci_text(_hex(member.get(part)) for part in _PCI_PARTS) for member in members),
         numa_node=None if numa is None else _number(numa.get("node")),
     )
 
@@ -140,7 +140,7 @@ def _mdev(capability: Element, name: str) -> HostDevice | None:
 
 def _title(capability: Element) -> str:
     """Vendor and product by name; by number where the host does not know their names."""
-    parts = [each for each in (capability.find("vendor"), capability.find("product")) if each is not None]
+    parts = [item for item in (capability.find("vendor"), capability.find("product")) if item is not None]
     words = [(part.text or "").strip() or part.get("id", "") for part in parts]
     return " ".join(filter(None, words))[:200]
 

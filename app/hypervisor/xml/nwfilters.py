@@ -1,4 +1,4 @@
-"""libvirt's XML of traffic filters: read into a plan, built from one, edited in place by one."""
+"""libvirt's XML of network filters: read into a plan, built from one, edited in place by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.networks.nwfilters import FilterPlan, FilterRule, network_of
+from app.core.networks.nwfilters import NwfilterPlan, NwfilterRule, network_of
 from app.hypervisor.xml.domains.read import parse, parse_for_edit
 from app.hypervisor.xml.write import Element, drop, node, text_of
 
@@ -22,86 +22,86 @@ _KINDS = {tag: kind for kind, tag in _TAGS.items()}
 _KNOWN = {"srcipaddr", "srcipmask", "dstipaddr", "dstipmask", "dstportstart", "dstportend", "comment"}
 
 
-def build(plan: FilterPlan, uuid: str) -> str:
+def build(plan: NwfilterPlan, uuid: str) -> str:
     """The definition of a new filter."""
     tree = node("filter", node("uuid", uuid), name=plan.name, chain="root")
     _write(tree, plan)
     return text_of(tree)
 
 
-def edit(xml: str, wanted: FilterPlan) -> str:
+def edit(xml: str, wanted: NwfilterPlan) -> str:
     """The definition with the plan's rules, references and defaults; rules that Vigie does not know stay. Raises UnreadableXml."""
     tree = parse_for_edit(xml, "filter")
     _write(tree, wanted)
     return etree.tostring(tree, encoding="unicode")
 
 
-def read_plan(xml: str) -> tuple[FilterPlan | None, int]:
+def read_plan(xml: str) -> tuple[NwfilterPlan | None, int]:
     """What Vigie can change of a filter (None: nothing), and how many rules it does not know. Raises UnreadableXml."""
     tree = parse(xml, "filter")
-    rules = [_read_rule(each) for each in tree.findall("rule") if _default_of(each) is None]
-    known = [each for each in rules if each is not None]
+    rules = [_read_rule(rule) for rule in tree.findall("rule") if _default_of(rule) is None]
+    known = [rule for rule in rules if rule is not None]
     found: dict[str, Any] = {
         "name": tree.get("name"),
         "rules": known,
-        "references": [each.get("filter") for each in tree.findall("filterref")],
+        "references": [filterref.get("filter") for filterref in tree.findall("filterref")],
         **_read_defaults(tree),
     }
     try:
-        return FilterPlan.model_validate(found), len(rules) - len(known)
+        return NwfilterPlan.model_validate(found), len(rules) - len(known)
     except ValidationError:
         return None, len(rules)
 
 
-def _write(tree: Element, wanted: FilterPlan) -> None:
+def _write(tree: Element, wanted: NwfilterPlan) -> None:
     left = list(wanted.references)
-    for each in tree.findall("filterref"):
-        name = each.get("filter", "")
+    for filterref in tree.findall("filterref"):
+        name = filterref.get("filter", "")
         if name in left:
             left.remove(name)
         else:
-            tree.remove(each)
+            tree.remove(filterref)
     for name in left:
         tree.append(node("filterref", filter=name))
     _write_rules(tree, wanted.rules)
     _write_defaults(tree, wanted)
 
 
-def _write_rules(tree: Element, wanted: Sequence[FilterRule]) -> None:
+def _write_rules(tree: Element, wanted: Sequence[NwfilterRule]) -> None:
     """Have these rules, in their order, of those that Vigie knows; of one priority, the first that matches decides."""
     known = [
-        (rule, each)
-        for each in tree.findall("rule")
-        if _default_of(each) is None and (rule := _read_rule(each)) is not None
+        (rule, item)
+        for item in tree.findall("rule")
+        if _default_of(item) is None and (rule := _read_rule(item)) is not None
     ]
     place = tree.index(known[0][1]) if known else len(tree)
     elements = []
     for rule in wanted:
-        found = next((number for number, (each, _) in enumerate(known) if each == rule), None)
+        found = next((number for number, (item, _) in enumerate(known) if item == rule), None)
         elements.append(_rule(rule) if found is None else known.pop(found)[1])
-    drop(each for _, each in known)
+    drop(item for _, item in known)
     for element in elements:
         if element.getparent() is None or tree.index(element) < place:
             tree.insert(place, element)
         place = tree.index(element) + 1
 
 
-def _write_defaults(tree: Element, wanted: FilterPlan) -> None:
-    asked = [
+def _write_defaults(tree: Element, wanted: NwfilterPlan) -> None:
+    requested = [
         (tag, direction, action)
         for direction, action in (("in", wanted.default_in), ("out", wanted.default_out))
         if action is not None
         for tag in ("all", "all-ipv6")
     ]
-    found = [each for each in tree.findall("rule") if _default_of(each) is not None]
-    if [(each.findall("*")[0].tag, each.get("direction"), each.get("action")) for each in found] == asked:
+    found = [rule for rule in tree.findall("rule") if _default_of(rule) is not None]
+    if [(item.findall("*")[0].tag, item.get("direction"), item.get("action")) for item in found] == requested:
         return
     drop(found)
-    for tag, direction, action in asked:
+    for tag, direction, action in requested:
         tree.append(node("rule", node(tag), action=action, direction=direction, priority=DEFAULT_PRIORITY))
 
 
-def _rule(rule: FilterRule) -> Element:
+def _rule(rule: NwfilterRule) -> Element:
     match = node(_TAGS[rule.family, rule.protocol])
     for name, text in (("src", rule.source), ("dst", rule.destination)):
         if text is not None:
@@ -116,7 +116,7 @@ def _rule(rule: FilterRule) -> Element:
     return node("rule", match, action=rule.action, direction=rule.direction, priority=str(rule.priority))
 
 
-def _read_rule(element: Element) -> FilterRule | None:
+def _read_rule(element: Element) -> NwfilterRule | None:
     """The rule; None when it holds what Vigie does not know."""
     matches = element.findall("*")
     if len(matches) != 1 or set(element.attrib) - {"action", "direction", "priority"}:
@@ -127,7 +127,7 @@ def _read_rule(element: Element) -> FilterRule | None:
         return None
     start, end = match.get("dstportstart"), match.get("dstportend")
     try:
-        return FilterRule.model_validate(
+        return NwfilterRule.model_validate(
             {
                 "action": element.get("action"),
                 "direction": element.get("direction"),
@@ -168,4 +168,4 @@ def _default_of(rule: Element) -> tuple[str, str] | None:
 
 def _read_defaults(tree: Element) -> dict[str, str]:
     found = (_default_of(rule) for rule in tree.findall("rule"))
-    return {f"default_{each[0]}": each[1] for each in found if each is not None}
+    return {f"default_{item[0]}": item[1] for item in found if item is not None}

@@ -76,14 +76,14 @@ def digest(xml: str) -> str:
 def _plain(xml: str) -> str:
     tree = parse(xml, "pool")
     for path in ("capacity", "allocation", "available", "target/permissions", "source/device/freeExtent"):
-        for each in tree.findall(path):
-            parent = each.getparent()
+        for entry in tree.findall(path):
+            parent = entry.getparent()
             if parent is not None:
-                parent.remove(each)
-    for each in tree.iter():
-        each.text = (each.text or "").strip()
-        each.tail = None
-    tree[:] = [each for each in tree if len(each) or each.text or each.attrib]  # `<source/>` says nothing
+                parent.remove(entry)
+    for item in tree.iter():
+        item.text = (item.text or "").strip()
+        item.tail = None
+    tree[:] = [item for item in tree if len(item) or item.text or item.attrib]  # `<source/>` says nothing
     return etree.tostring(tree, method="c14n", encoding=None).decode()
 
 
@@ -109,12 +109,12 @@ def source_of(xml: str) -> str | None:
     device = tree.find("source/device")
     if kind in ("iscsi", "iscsi-direct") and device is not None:
         return f"iscsi {device.get('path', '')}"  # an IQN names one target in the world, by whichever portal
-    servers = sorted(each.get("name", "") for each in tree.findall("source/host"))
+    servers = sorted(host.get("name", "") for host in tree.findall("source/host"))
     found = [(tree.find(path), attribute) for path, attribute in _ON_SERVER.get(kind, ())]
     parts = [
-        (each.get(attribute, "") if attribute else each.text or "").rstrip("/")
-        for each, attribute in found
-        if each is not None
+        (item.get(attribute, "") if attribute else item.text or "").rstrip("/")
+        for item, attribute in found
+        if item is not None
     ]
     if not servers or not any(parts):
         return None

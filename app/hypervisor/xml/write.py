@@ -11,16 +11,16 @@ Element = etree._Element
 
 def node(tag: str, *parts: Element | str | Mapping[str, str], **attributes: str) -> Element:
     """An element of this name with its children, its text and its attributes; those that are no words go in a mapping."""
-    made = etree.Element(tag, attributes)
+    element = etree.Element(tag, attributes)
     for part in parts:
         if isinstance(part, str):
-            made.text = part
+            element.text = part
         elif isinstance(part, Mapping):
             for name, value in part.items():
-                made.set(name, value)
+                element.set(name, value)
         else:
-            made.append(part)
-    return made
+            element.append(part)
+    return element
 
 
 def text_of(tree: Element) -> str:
@@ -31,10 +31,10 @@ def text_of(tree: Element) -> str:
 
 def drop(elements: Iterable[Element]) -> None:
     """Take elements out of their tree."""
-    for each in list(elements):
-        parent = each.getparent()
+    for element in list(elements):
+        parent = element.getparent()
         if parent is not None:
-            parent.remove(each)
+            parent.remove(element)
 
 
 def drop_if_empty(element: Element) -> None:

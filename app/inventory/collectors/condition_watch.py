@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterable
 
 from app.core.errors import HostError
-from app.core.hosts.observations import FileLook
+from app.core.hosts.observations import FileCheck
 from app.core.inventory.conditions import (
+    DIRECTORY_MISSING,
     DISK_MISSING,
-    FOLDER_MISSING,
     NOT_ANSWERING,
     READ_ONLY,
     ObservedCondition,
@@ -34,14 +34,14 @@ class ConditionWatch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._disks: dict[str, tuple[tuple[str, str], ...]] = {}  # by UUID: target and path
-        self._folders: dict[str, str] = {}  # by UUID of a pool that runs
+        self._directories: dict[str, str] = {}  # by UUID of a pool that runs
         self._silent: frozenset[str] = frozenset()  # by the last reading
         self._hung = False  # the last reading of statistics did not return
         self._told: Conditions = {}
         self.poll_soon = False  # whether statistics should be read again at once
         self.files_hung_until = 0.0
 
-    def forget_told(self) -> None:
+    def forget_reported(self) -> None:
         """A new connection: all is told again, so that what ended meanwhile ends."""
         with self._lock:
             self._told = {}
@@ -59,13 +59,13 @@ class ConditionWatch:
 
     def learn_pools(self, pools: Iterable[PoolObservation]) -> None:
         """Take the folders of the pools that run; a complete listing."""
-        folders = {
+        directories = {
             pool.uuid: pool.target_path
             for pool in pools
             if pool.kind in FOLDER_KINDS and pool.state == "running" and pool.target_path
         }
         with self._lock:
-            self._folders = folders
+            self._directories = directories
 
     def silent(self, sample: UsageSample) -> Conditions:
         """VMs whose QEMU process gives no statistics: for the second time, or after a reading that hung."""
@@ -73,7 +73,7 @@ class ConditionWatch:
             if not sample.complete:
                 self.poll_soon, self._hung = not self._hung, True
                 return {}
-            now = frozenset(each.uuid for each in sample.vms if not each.answers)
+            now = frozenset(vm.uuid for vm in sample.vms if not vm.answers)
             sure = now if self._hung else now & self._silent
             self.poll_soon = not self._hung and bool(now - self._silent)
             self._hung, self._silent = False, now
@@ -82,35 +82,35 @@ class ConditionWatch:
     def files(self, host: Host) -> Conditions:
         """Disks whose file is gone, and pools whose folder is gone or read-only."""
         with self._lock:
-            disks, folders = dict(self._disks), dict(self._folders)
-        paths = {path for each in disks.values() for _, path in each}
-        if not paths and not folders:
-            look: FileLook | None = FileLook(frozenset(), frozenset())
+            disks, directories = dict(self._disks), dict(self._directories)
+        paths = {path for disk in disks.values() for _, path in disk}
+        if not paths and not directories:
+            look: FileCheck | None = FileCheck(frozenset(), frozenset())
         else:
-            look = self._look(host, paths, set(folders.values()))
+            look = self._look(host, paths, set(directories.values()))
         if look is None:
             return {}
         found: Conditions = {
             DISK_MISSING: tuple(
                 ObservedCondition(uuid, path, {"target": target, "path": path})
-                for uuid, each in sorted(disks.items())
-                for path, target in {path: target for target, path in each}.items()
+                for uuid, item in sorted(disks.items())
+                for path, target in {path: target for target, path in item}.items()
                 if path in look.missing
             )
         }
         if look.read_only is not None:
-            for code, places in ((FOLDER_MISSING, look.missing), (READ_ONLY, look.read_only)):
+            for code, places in ((DIRECTORY_MISSING, look.missing), (READ_ONLY, look.read_only)):
                 found[code] = tuple(
                     ObservedCondition(uuid, "", {"path": path})
-                    for uuid, path in sorted(folders.items())
+                    for uuid, path in sorted(directories.items())
                     if path in places
                 )
         with self._lock:
             return self._changed(found)
 
-    def _look(self, host: Host, paths: set[str], folders: set[str]) -> FileLook | None:
+    def _look(self, host: Host, paths: set[str], directories: set[str]) -> FileCheck | None:
         try:
-            return host.look_at_files(paths, folders)
+            return host.check_files(paths, directories)
         except HostError:
             if not host.is_open:
                 raise
@@ -119,7 +119,7 @@ class ConditionWatch:
             return None
 
     def _changed(self, found: Conditions) -> Conditions:
-        changed = {code: each for code, each in found.items() if self._told.get(code) != each}
+        changed = {code: item for code, item in found.items() if self._told.get(code) != item}
         self._told |= changed
         return changed
 

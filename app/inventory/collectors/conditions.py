@@ -31,7 +31,7 @@ Observed = Mapping[
 _MODELS: Mapping[ObjectKind, type[models.Base]] = {ObjectKind.VM: models.Vm, ObjectKind.POOL: models.Pool}
 
 
-def look_at_files(memory: HostMemory, host: Host) -> Parts:
+def check_files(memory: HostMemory, host: Host) -> Parts:
     """Files of disks and folders of pools: what is gone or cannot be written."""
     observed = memory.of(ConditionWatch).files(host)
     return CONDITIONS.part(observed) if observed else {}
@@ -47,7 +47,7 @@ def first_files_s(load: Load) -> float:
     return 2.0 + load.soon * max(FILES_EVERY_S / 5, load.hosts / FILES_PER_S)
 
 
-FILES = Poll("files", Lane.SLOW, slack_s=5.0, read=look_at_files, every_s=files_s, first_s=first_files_s)
+FILES = Poll("files", Lane.SLOW, slack_s=5.0, read=check_files, every_s=files_s, first_s=first_files_s)
 
 
 class ConditionsCollector(Collector[Observed]):
@@ -71,7 +71,7 @@ class ConditionsCollector(Collector[Observed]):
 
     def reconnected(self, memory: HostMemory) -> None:
         """Tell all again."""
-        memory.of(ConditionWatch).forget_told()
+        memory.of(ConditionWatch).forget_reported()
 
     def wanted(self, memory: HostMemory, now: float) -> Mapping[str, float]:
         """Statistics again at the first sign of a hang; files later when a look at them hung."""
@@ -92,12 +92,12 @@ class ConditionsCollector(Collector[Observed]):
     def write(self, batch: Batch, readings: Sequence[Reading[Observed]]) -> None:
         """Compare what holds on the hosts with what held before, and write the difference."""
         batch.write()  # what is new in this batch must have its row
-        told = {each.host_id: each for each in readings}
+        reported = {reading.host_id: reading for reading in readings}
         now: dict[tuple[str, str, str], Held] = {}
-        for each, object_id, name, code, subject, params in _known(batch, told):
-            held = Held(code, object_id, name, each.host, subject, params)
+        for item, object_id, name, code, subject, params in _known(batch, reported):
+            held = Held(code, object_id, name, item.host, subject, params)
             now[held.key] = held
-        before = _before(batch, told)
+        before = _before(batch, reported)
         over = [held for key, held in before.items() if key not in now]
         began = [held for key, held in now.items() if key not in before]
         batch.topics |= conditions.end(batch.session, over, batch.now)
@@ -105,37 +105,37 @@ class ConditionsCollector(Collector[Observed]):
 
 
 def _known(
-    batch: Batch, told: Mapping[str, Reading[Observed]]
+    batch: Batch, reported: Mapping[str, Reading[Observed]]
 ) -> Iterable[tuple[Reading[Observed], str, str, str, str, dict[str, str]]]:
     """What was observed, with the objects that it was observed of; those that have no row are left out."""
     wanted: dict[ObjectKind, set[str]] = {}
-    for reading in told.values():
+    for reading in reported.values():
         for code, observed in reading.value.items():
-            wanted.setdefault(KINDS[code].object_kind, set()).update(each.uuid for each in observed)
+            wanted.setdefault(KINDS[code].object_kind, set()).update(item.uuid for item in observed)
     rows: dict[tuple[ObjectKind, str, str], tuple[str, str]] = {}
     for kind, uuids in wanted.items():
         column = table(_MODELS[kind]).c
         for some in chunks(uuids):
             query = sa.select(column.id, column.name, column.host_id, column.uuid)
-            query = query.where(column.uuid.in_(some), column.host_id.in_(list(told)))
+            query = query.where(column.uuid.in_(some), column.host_id.in_(list(reported)))
             for object_id, name, host_id, uuid in batch.session.execute(query):
                 rows[kind, host_id, uuid] = object_id, name
-    for reading in told.values():
+    for reading in reported.values():
         for code, observed in reading.value.items():
-            for each in observed:
-                row = rows.get((KINDS[code].object_kind, reading.host_id, each.uuid))
+            for item in observed:
+                row = rows.get((KINDS[code].object_kind, reading.host_id, item.uuid))
                 if row is not None:
-                    yield reading, *row, code, each.subject, each.params
+                    yield reading, *row, code, item.subject, item.params
 
 
-def _before(batch: Batch, told: Mapping[str, Reading[Observed]]) -> dict[tuple[str, str, str], Held]:
+def _before(batch: Batch, reported: Mapping[str, Reading[Observed]]) -> dict[tuple[str, str, str], Held]:
     """What held so far of the codes that each host's reading looked for."""
     condition = table(models.Condition)
-    codes = {code for reading in told.values() for code in reading.value}
+    codes = {code for reading in reported.values() for code in reading.value}
     known: sa.Select[Any] = sa.select(condition).where(
-        condition.c.host_id.in_(list(told)), condition.c.code.in_(codes)
+        condition.c.host_id.in_(list(reported)), condition.c.code.in_(codes)
     )
-    rows = [row for row in batch.session.execute(known).all() if row.code in told[row.host_id].value]
+    rows = [row for row in batch.session.execute(known).all() if row.code in reported[row.host_id].value]
     names: dict[str, str] = {}
     for kind, model in _MODELS.items():
         column = table(model).c
@@ -147,7 +147,7 @@ def _before(batch: Batch, told: Mapping[str, Reading[Observed]]) -> dict[tuple[s
             row.code,
             row.object_id,
             names.get(row.object_id, ""),
-            told[row.host_id].host,
+            reported[row.host_id].host,
             row.subject,
             row.params,
         )

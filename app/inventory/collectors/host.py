@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from app.core.hosts.capabilities import Offers
+from app.core.hosts.capabilities import HostCapabilities
 from app.core.hosts.compatibility import report as compatibility
 from app.core.hosts.observations import Check, HostFacts
 from app.core.inventory.reports import Hint, Parts
@@ -25,7 +25,7 @@ from app.inventory.hosts import checks_columns, facts_columns, host_search_text
 from app.inventory.merged_report import Reading
 from app.inventory.storage.readings import StorageReading
 
-OFFERS = TypeAdapter(Offers)
+HOST_CAPABILITIES = TypeAdapter(HostCapabilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class HostReading:
 
     facts: HostFacts | None = None
     checks: tuple[Check, ...] | None = None
-    offers: Offers | None = None
+    capabilities: HostCapabilities | None = None
 
 
 class _LastVms:
@@ -63,13 +63,13 @@ def read_host(memory: HostMemory, host: Host) -> Parts:
     last = memory.of(_LastVms)
     vms = last.take()
     try:
-        facts, offers = host.read_facts(), host.read_offers()
+        facts, capabilities = host.read_facts(), host.read_domain_capabilities()
         # Last: what a task makes meanwhile must be in it.
         pools, networks = host.read_pools(volumes=False), host.read_networks()
     except BaseException:
         last.put_back(vms)
         raise
-    reading = HostReading(facts, compatibility(facts, pools, vms or ()), offers)
+    reading = HostReading(facts, compatibility(facts, pools, vms or ()), capabilities)
     return {**HOST.part(reading), **STORAGE.part(StorageReading(pools)), **NETWORKS.part(networks)}
 
 
@@ -94,7 +94,7 @@ class HostCollector(Collector[HostReading]):
         return HostReading(
             later.facts or earlier.facts,
             later.checks if later.checks is not None else earlier.checks,
-            later.offers or earlier.offers,
+            later.capabilities or earlier.capabilities,
         )
 
     def write(self, batch: Batch, readings: Sequence[Reading[HostReading]]) -> None:
@@ -104,9 +104,11 @@ class HostCollector(Collector[HostReading]):
             if columns:
                 batch.update(models.Host, reading.host_id, columns)
                 batch.topics.add(reading.host_id)
-        offers = {each.host_id: each.value.offers for each in readings if each.value.offers is not None}
-        if offers:
-            _write_offers(batch, offers)
+        capabilities = {
+            item.host_id: item.value.capabilities for item in readings if item.value.capabilities is not None
+        }
+        if capabilities:
+            _write_offers(batch, capabilities)
 
 
 def _without_xml(vm: VmObservation) -> VmObservation:
@@ -123,15 +125,15 @@ def _columns(reading: Reading[HostReading], batch: Batch) -> Row:
     return columns
 
 
-def _write_offers(batch: Batch, offers: dict[str, Offers]) -> None:
-    rows = table(models.Offers).c
-    known = set(batch.session.scalars(sa.select(rows.host_id).where(rows.host_id.in_(list(offers)))))
-    for host_id, offered in offers.items():
-        row = {"offers": OFFERS.dump_python(offered, mode="json"), "read_at": batch.now}
+def _write_offers(batch: Batch, capabilities: dict[str, HostCapabilities]) -> None:
+    rows = table(models.HostCapabilities).c
+    known = set(batch.session.scalars(sa.select(rows.host_id).where(rows.host_id.in_(list(capabilities)))))
+    for host_id, offered in capabilities.items():
+        row = {"capabilities": HOST_CAPABILITIES.dump_python(offered, mode="json"), "read_at": batch.now}
         if host_id in known:
-            batch.update(models.Offers, host_id, row, by="host_id")
+            batch.update(models.HostCapabilities, host_id, row, by="host_id")
         else:
-            batch.insert(models.Offers, {"host_id": host_id, **row})
+            batch.insert(models.HostCapabilities, {"host_id": host_id, **row})
 
 
 HOST = HostCollector()

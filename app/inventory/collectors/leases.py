@@ -49,14 +49,16 @@ class LeasesCollector(Collector[Leases]):
 
     def write(self, batch: Batch, readings: Sequence[Reading[Leases]]) -> None:
         """Write them. Networks that are not mirrored yet get theirs with the next reading."""
-        told = {each.host_id: each.value for each in readings}
+        reported = {reading.host_id: reading.value for reading in readings}
         rows = table(models.Network).c
-        query = sa.select(rows.id, rows.host_id, rows.uuid, rows.leases).where(rows.host_id.in_(list(told)))
+        query = sa.select(rows.id, rows.host_id, rows.uuid, rows.leases).where(
+            rows.host_id.in_(list(reported))
+        )
         for row in batch.session.execute(query):
-            seen = told[row.host_id].get(row.uuid)
+            seen = reported[row.host_id].get(row.uuid)
             if seen is None:
                 continue
-            leases = [asdict(each) for each in seen]
+            leases = [asdict(item) for item in seen]
             batch.update(models.Network, row.id, {"leases": leases, "leases_read_at": batch.now})
             if leases != row.leases:
                 batch.topics.add(row.id)

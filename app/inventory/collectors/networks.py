@@ -77,17 +77,17 @@ class NetworksCollector(Collector[Networks]):
 
     def write(self, batch: Batch, readings: Sequence[Reading[Networks]]) -> None:
         """Write networks that appeared, changed, started, stopped or vanished."""
-        host_ids = [each.host_id for each in readings]
+        host_ids = [reading.host_id for reading in readings]
         before = host_objects.rows_by_uuid(batch, models.Network, host_ids)
         ids = claimed_ids(batch.session, host_ids)
-        for each in readings:
-            _observe(batch, each, before.get(each.host_id, {}), ids)
+        for reading in readings:
+            _observe(batch, reading, before.get(reading.host_id, {}), ids)
 
 
 def _observe(
     batch: Batch, reading: Reading[Networks], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
 ) -> None:
-    for network in {each.uuid: each for each in reading.value}.values():
+    for network in {item.uuid: item for item in reading.value}.values():
         row = before.pop(network.uuid, None)
         if row is None:
             network_id = ids.get((reading.host_id, network.uuid)) or new_id(ObjectKind.NETWORK)
@@ -112,7 +112,7 @@ def _compare(batch: Batch, host: tuple[str, str], row: sa.Row[Any], network: Net
             N_("Network %(name)s on host %(host)s stopped."),
         )
         text = on if network.active else off
-        host_objects.tell(batch, host, _LISTED, row.id, network.name, "state", text)
+        host_objects.publish(batch, host, _LISTED, row.id, network.name, "state", text)
 
 
 def _columns(network: NetworkObservation) -> Row:

@@ -11,7 +11,7 @@ from app.core.ids import new_id
 from app.core.inventory.reports import Hint, Parts
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks.observations import FilterObservation
+from app.core.networks.observations import NwfilterObservation
 from app.db import models
 from app.hypervisor import Host
 from app.inventory import host_objects
@@ -22,7 +22,7 @@ from app.inventory.identity_claims import claimed_ids
 from app.inventory.merged_report import Reading
 
 CALLS_PER_S = 50.0  # round trips that this poll may cost over all hosts; beyond, hosts are read less often
-NwFilters = tuple[FilterObservation, ...]
+Nwfilters = tuple[NwfilterObservation, ...]
 
 
 class _Reported:
@@ -34,13 +34,13 @@ class _Reported:
 
 def _read(memory: HostMemory, host: Host) -> Parts:
     """The filters, when any is not as it was reported last."""
-    reported, filters = memory.of(_Reported), host.filters.read()
-    memory.calls["nwfilters"] = 1 + len(filters or ())
-    mark = hash(filters)
-    if filters is None or mark == reported.mark:
+    reported, nwfilters = memory.of(_Reported), host.nwfilters.read()
+    memory.calls["nwfilters"] = 1 + len(nwfilters or ())
+    mark = hash(nwfilters)
+    if nwfilters is None or mark == reported.mark:
         return {}
     reported.mark = mark
-    return NWFILTERS.part(filters)
+    return NWFILTERS.part(nwfilters)
 
 
 def recheck_s(load: Load) -> float:
@@ -48,7 +48,7 @@ def recheck_s(load: Load) -> float:
     return max(load.settings.recheck_s, load.hosts * load.calls / CALLS_PER_S)
 
 
-class NwFiltersCollector(Collector[NwFilters]):
+class NwfiltersCollector(Collector[Nwfilters]):
     """Mirrors the network filters of hosts."""
 
     name = "nwfilters"
@@ -71,48 +71,48 @@ class NwFiltersCollector(Collector[NwFilters]):
             memory.of(_Reported).mark = None
         return {}
 
-    def write(self, batch: Batch, readings: Sequence[Reading[NwFilters]]) -> None:
+    def write(self, batch: Batch, readings: Sequence[Reading[Nwfilters]]) -> None:
         """Write filters that appeared, changed or vanished."""
-        host_ids = [each.host_id for each in readings]
-        before = host_objects.rows_by_uuid(batch, models.Filter, host_ids)
+        host_ids = [reading.host_id for reading in readings]
+        before = host_objects.rows_by_uuid(batch, models.Nwfilter, host_ids)
         ids = claimed_ids(batch.session, host_ids)
-        for each in readings:
-            _observe(batch, each, before.get(each.host_id, {}), ids)
+        for reading in readings:
+            _observe(batch, reading, before.get(reading.host_id, {}), ids)
 
 
 def _observe(
-    batch: Batch, reading: Reading[NwFilters], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+    batch: Batch, reading: Reading[Nwfilters], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
 ) -> None:
-    for seen in {each.uuid: each for each in reading.value}.values():
+    for seen in {item.uuid: item for item in reading.value}.values():
         row = before.pop(seen.uuid, None)
         wanted = {"name": seen.name, "xml": seen.xml}
         if row is None:
-            filter_id = ids.get((reading.host_id, seen.uuid)) or new_id(ObjectKind.FILTER)
-            key = {"id": filter_id, "host_id": reading.host_id, "uuid": seen.uuid}
-            batch.insert(models.Filter, key | wanted)
-            batch.topics.add(filter_id)
+            nwfilter_id = ids.get((reading.host_id, seen.uuid)) or new_id(ObjectKind.NWFILTER)
+            key = {"id": nwfilter_id, "host_id": reading.host_id, "uuid": seen.uuid}
+            batch.insert(models.Nwfilter, key | wanted)
+            batch.topics.add(nwfilter_id)
         elif (row.name, row.xml) != (seen.name, seen.xml):
-            batch.update(models.Filter, row.id, wanted)
+            batch.update(models.Nwfilter, row.id, wanted)
             batch.topics.add(row.id)
             _changed(batch, reading.host, row, seen.xml)
     for row in before.values():
-        batch.delete(models.Filter, row.id)
+        batch.delete(models.Nwfilter, row.id)
         batch.topics.add(row.id)
 
 
 def _changed(batch: Batch, host: tuple[str, str], row: sa.Row[Any], xml: str) -> None:
     if xml == row.xml:
         return
-    batch.version(ObjectKind.FILTER, row.id, host[0], row.xml, xml)
-    batch.tell(
-        "filter.changed",
-        N_("Traffic filter %(name)s on host %(host)s was changed."),
+    batch.version(ObjectKind.NWFILTER, row.id, host[0], row.xml, xml)
+    batch.publish(
+        "nwfilter.changed",
+        N_("Network filter %(name)s on host %(host)s was changed."),
         {"name": row.name, "host": host[1]},
-        object_kind=ObjectKind.FILTER,
+        object_kind=ObjectKind.NWFILTER,
         object_id=row.id,
         object_name=row.name,
         host=host,
     )
 
 
-NWFILTERS = NwFiltersCollector()
+NWFILTERS = NwfiltersCollector()

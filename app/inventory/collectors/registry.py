@@ -24,7 +24,7 @@ class Collectors:
     """A set of collectors, and what is done with the parts of reports by all of them."""
 
     def __init__(self, collectors: Iterable[AnyCollector]) -> None:
-        self._by_name = {each.name: each for each in collectors}
+        self._by_name = {collector.name: collector for collector in collectors}
 
     def __iter__(self) -> Iterator[AnyCollector]:
         return iter(self._by_name.values())

@@ -81,7 +81,7 @@ def read_changed_volumes(memory: HostMemory, host: Host) -> Parts:
         raise
 
 
-def look_at_fill(memory: HostMemory, host: Host) -> Parts:
+def check_fill(memory: HostMemory, host: Host) -> Parts:
     """Have the volumes read of pools that hold something else than when they were read last."""
     changes = memory.of(PoolChanges)
     marks, memory.calls[FILL.name] = host.pool_marks()
@@ -119,7 +119,7 @@ FILL = Poll(
     "fill",
     Lane.SLOW,
     slack_s=15.0,
-    read=look_at_fill,
+    read=check_fill,
     every_s=fill_s,
     first_s=lambda load: load.first_recheck_s,
     hangs_alone=True,

@@ -42,10 +42,10 @@ class UsageCollector(Collector[UsageReading]):
         for reading in readings:
             if reading.value.host is not None:
                 _write_host(batch, reading, reading.value.host)
-        told = {each.host_id: each.value.vms for each in readings if each.value.vms is not None}
-        if told:
-            for host_id, rows in batch.shared(VmRows).of(told).items():
-                _write_vms(batch, rows, told[host_id])
+        reported = {item.host_id: item.value.vms for item in readings if item.value.vms is not None}
+        if reported:
+            for host_id, rows in batch.shared(VmRows).of(reported).items():
+                _write_vms(batch, rows, reported[host_id])
 
 
 def _write_host(batch: Batch, reading: Reading[UsageReading], usage: Usage) -> None:

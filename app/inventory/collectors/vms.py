@@ -70,7 +70,7 @@ def read_saved(memory: HostMemory, host: Host) -> Parts:
     return VMS.part(VmReadings(saved=found)) if found else {}
 
 
-def look_at_definitions(memory: HostMemory, host: Host) -> Parts:
+def check_definitions(memory: HostMemory, host: Host) -> Parts:
     """Saved definitions of running VMs that are not as they were reported last.
 
     VMs that are off with another definition than was read last are read with the next events.
@@ -119,7 +119,7 @@ DEFINITIONS = Poll(
     "definitions",
     Lane.SLOW,
     slack_s=15.0,
-    read=look_at_definitions,
+    read=check_definitions,
     every_s=definitions_s,
     first_s=lambda load: load.first_recheck_s,
     hangs_alone=True,
@@ -169,7 +169,7 @@ class VmsCollector(Collector[VmReadings]):
 
     def write(self, batch: Batch, readings: Sequence[VmReading]) -> None:
         """Write VMs that appeared, changed, moved or are missing, with their definitions and events."""
-        joined = {each.host_id: Reading(each.merged, join_saved(each.value)) for each in readings}
+        joined = {reading.host_id: Reading(reading.merged, join_saved(reading.value)) for reading in readings}
         VmMirror(batch, joined).run()
 
 

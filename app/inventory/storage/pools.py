@@ -21,10 +21,10 @@ from app.inventory.identity_claims import claimed_ids
 from app.inventory.merged_report import Reading
 from app.inventory.storage.readings import StorageReading
 from app.inventory.storage.volumes import VolumesRead
-from app.inventory.vms.definitions import MAX_INTEGER, refresh_dangers
+from app.inventory.vms.definitions import MAX_INTEGER, refresh_host_access
 
 STOPPED_BY = N_(
-    "libvirt cannot read the folder %(folder)s because of incomplete image files: %(files)s. Delete or complete them on the host, then start the pool."
+    "libvirt cannot read the folder %(directory)s because of incomplete image files: %(files)s. Delete or complete them on the host, then start the pool."
 )
 _FILES_NAMED = 5
 POOLS = ListedKind(
@@ -39,20 +39,20 @@ POOLS = ListedKind(
 
 def observe_pools(batch: Batch, readings: Iterable[Reading[StorageReading]]) -> list[VolumesRead]:
     """Write the pools that were listed; return the volumes that came with them."""
-    listed = {each.host_id: each for each in readings if each.value.pools is not None}
+    listed = {reading.host_id: reading for reading in readings if reading.value.pools is not None}
     if not listed:
         return []
     before = host_objects.rows_by_uuid(batch, models.Pool, listed)
     ids = claimed_ids(batch.session, listed)
     read: list[VolumesRead] = []
     moved = {
-        each.host_id
-        for each in listed.values()
-        if _observe_pools(batch, each, before.get(each.host_id, {}), ids, read)
+        item.host_id
+        for item in listed.values()
+        if _observe_pools(batch, item, before.get(item.host_id, {}), ids, read)
     }
     if moved:
         batch.write()
-        refresh_dangers(batch, moved)
+        refresh_host_access(batch, moved)
     return read
 
 
@@ -65,8 +65,8 @@ def _observe_pools(
 ) -> bool:
     """Write the pools of one host; return whether their folders are others than before."""
     pools = reading.value.pools or ()
-    folders = {row.target_path for row in before.values()}
-    for pool in {each.uuid: each for each in pools}.values():
+    directories = {row.target_path for row in before.values()}
+    for pool in {item.uuid: item for item in pools}.values():
         row = before.pop(pool.uuid, None)
         if row is None:
             pool_id = ids.get((reading.host_id, pool.uuid)) or new_id(ObjectKind.POOL)
@@ -78,7 +78,7 @@ def _observe_pools(
             read.append(VolumesRead(reading.host_id, pool_id, pool.volumes))
     for row in before.values():
         host_objects.vanish(batch, reading.host, POOLS, row)
-    return folders != {pool.target_path for pool in pools}
+    return directories != {pool.target_path for pool in pools}
 
 
 def _insert(batch: Batch, reading: Reading[StorageReading], pool_id: str, pool: PoolObservation) -> None:
@@ -92,14 +92,14 @@ def _update(batch: Batch, host: tuple[str, str], row: sa.Row[Any], pool: PoolObs
     wanted = _pool_columns(pool) | _stopped_by(pool)
     if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
         # It may be another storage now.
-        wanted |= {"shared_mark": None, "proven_at": None, "verify_requested_at": None}
+        wanted |= {"shared_mark": None, "verified_at": None, "verify_requested_at": None}
         batch.delete(models.PoolDifference, row.id, by="pool_id")
         batch.delete(models.PoolDifference, row.id, by="other_id")
     host_objects.update(batch, host, POOLS, row, wanted)
     if row.state != pool.state:
         text = N_("Storage pool %(name)s on host %(host)s is in state “%(state)s” now.")
         state = [POOL_STATE_TITLES[pool.state]]
-        host_objects.tell(batch, host, POOLS, row.id, pool.name, "state", text, state=state)
+        host_objects.publish(batch, host, POOLS, row.id, pool.name, "state", text, state=state)
 
 
 def _stopped_by(pool: PoolObservation) -> Row:
@@ -109,7 +109,7 @@ def _stopped_by(pool: PoolObservation) -> Row:
     if not pool.broken_files:
         return {}
     files = ", ".join(pool.broken_files[:_FILES_NAMED])
-    return {"stopped_by": {"why": STOPPED_BY, "params": {"folder": pool.target_path, "files": files}}}
+    return {"stopped_by": {"why": STOPPED_BY, "params": {"directory": pool.target_path, "files": files}}}
 
 
 def _pool_columns(pool: PoolObservation) -> Row:

@@ -17,7 +17,7 @@ from app.db import models
 from app.inventory.batch import Batch, table
 from app.inventory.merged_report import Reading
 from app.inventory.storage.readings import StorageReading
-from app.inventory.vms.definitions import MAX_INTEGER, refresh_dangers, refresh_disk_bytes
+from app.inventory.vms.definitions import MAX_INTEGER, refresh_disk_bytes, refresh_host_access
 from app.inventory.volume_formats import VolumeFormats, formats_in_definitions, is_in_question
 
 SHOW_AGE_AFTER = timedelta(seconds=5)
@@ -35,7 +35,7 @@ class VolumesRead:
 
 def volumes_without_pools(batch: Batch, readings: Iterable[Reading[StorageReading]]) -> list[VolumesRead]:
     """Volumes that came without their pools go to the rows that these have."""
-    bare = {each.host_id: each.value.volumes for each in readings if each.value.volumes}
+    bare = {reading.host_id: reading.value.volumes for reading in readings if reading.value.volumes}
     if not bare:
         return []
     rows = table(models.Pool).c
@@ -53,43 +53,43 @@ def observe_volumes(batch: Batch, read: Sequence[VolumesRead]) -> None:
         return
     batch.write()  # new pools must be there before their volumes and counts
     rows = table(models.Volume)
-    query = sa.select(rows).where(rows.c.pool_id.in_([each.pool_id for each in read]))
+    query = sa.select(rows).where(rows.c.pool_id.in_([item.pool_id for item in read]))
     before: dict[str, dict[str, sa.Row[Any]]] = {}
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
     pools = table(models.Pool).c
     facts = sa.select(pools.id, pools.name, pools.volumes_read_at, pools.kind).where(
-        pools.id.in_([each.pool_id for each in read])
+        pools.id.in_([item.pool_id for item in read])
     )
     known = {row.id: row for row in batch.session.execute(facts)}
     defined = formats_in_definitions(batch.session, _in_question(read, before))
     resized: set[str] = set()
     devices: set[str] = set()  # hosts of which other devices are volumes now
-    for each in read:
-        host_id, pool_id = each.host_id, each.pool_id
+    for item in read:
+        host_id, pool_id = item.host_id, item.pool_id
         formats = VolumeFormats(batch, host_id, known[pool_id].name, defined.get(host_id, {}))
-        if _observe_volumes_of(batch, pool_id, each.volumes, before.get(pool_id, {}), formats):
+        if _observe_volumes_of(batch, pool_id, item.volumes, before.get(pool_id, {}), formats):
             resized.add(host_id)
             if known[pool_id].kind in DEVICE_POOLS:
                 devices.add(host_id)
         if _is_due(batch, known[pool_id].volumes_read_at):
             batch.topics.add(pool_id)
-        counted = {"volume_count": len(each.volumes), "volumes_read_at": batch.now}
+        counted = {"volume_count": len(item.volumes), "volumes_read_at": batch.now}
         batch.update(models.Pool, pool_id, counted)
     if resized:
         batch.write()
         refresh_disk_bytes(batch, resized)
     if devices:
-        refresh_dangers(batch, devices)
+        refresh_host_access(batch, devices)
 
 
 def _in_question(read: Sequence[VolumesRead], before: dict[str, dict[str, sa.Row[Any]]]) -> set[str]:
     """Hosts with volumes of which definitions may know the format better."""
     return {
-        each.host_id
-        for each in read
+        item.host_id
+        for item in read
         if any(
-            is_in_question(volume, before.get(each.pool_id, {}).get(volume.name)) for volume in each.volumes
+            is_in_question(volume, before.get(item.pool_id, {}).get(volume.name)) for volume in item.volumes
         )
     }
 
@@ -108,14 +108,14 @@ def _observe_volumes_of(
 ) -> bool:
     """Write the volumes of one pool; return whether any was added, removed or resized."""
     resized = False
-    for volume in {each.name: each for each in volumes}.values():
+    for volume in {item.name: item for item in volumes}.values():
         wanted = {name: getattr(volume, name) for name in _VOLUME}
         wanted |= {name: min(wanted[name], MAX_INTEGER) for name in ("capacity_bytes", "allocation_bytes")}
         row = before.pop(volume.name, None)
         wanted = formats.settle(volume, row, wanted)
         volume_id = new_id(ObjectKind.VOLUME) if row is None else row.id
         if wanted.get("condition") and (row is None or row.condition != wanted["condition"]):
-            formats.tell(volume_id, volume.name, wanted)
+            formats.publish(volume_id, volume.name, wanted)
         if row is None:
             blank = {"condition": None, "condition_why": None, "condition_params": None, "checked_at": None}
             key = {"id": volume_id, "pool_id": pool_id, "name": volume.name}

@@ -20,7 +20,7 @@ def recount(batch: Batch, host_ids: Iterable[str]) -> None:
     running = sa.func.count().filter(vm.state == VmState.RUNNING.value)
     for some in chunks(host_ids):
         query = sa.select(vm.host_id, sa.func.count(), running)
-        query = query.where(vm.host_id.in_(some), vm.seen_at.is_(None)).group_by(vm.host_id)
+        query = query.where(vm.host_id.in_(some), vm.missing_since.is_(None)).group_by(vm.host_id)
         found = {row[0]: (row[1], row[2]) for row in batch.session.execute(query)}
         for host_id in some:
             count, on = found.get(host_id, (0, 0))
@@ -28,16 +28,16 @@ def recount(batch: Batch, host_ids: Iterable[str]) -> None:
             batch.topics.add(host_id)
 
 
-def tell_first_readings(batch: Batch, readings: Iterable[VmReading]) -> None:
+def record_first_readings(batch: Batch, readings: Iterable[VmReading]) -> None:
     """One event for each host that was read for the first time, in place of one for each of its VMs."""
-    for each in readings:
-        if each.merged.first and each.value.has_definitions:
-            batch.tell(
+    for reading in readings:
+        if reading.merged.first and reading.value.has_definitions:
+            batch.publish(
                 "host.read",
                 N_("Host %(name)s was read for the first time: %(count)s VMs."),
-                {"name": each.merged.host_name, "count": len(each.value.listed)},
+                {"name": reading.merged.host_name, "count": len(reading.value.listed)},
                 object_kind=ObjectKind.HOST,
-                object_id=each.host_id,
-                object_name=each.merged.host_name,
-                host=each.host,
+                object_id=reading.host_id,
+                object_name=reading.merged.host_name,
+                host=reading.host,
             )

@@ -41,7 +41,7 @@ def write_definitions(
         query = sa.select(definition.vm_id, definition.digest, definition.saved_digest)
         rows = batch.session.execute(query.where(definition.vm_id.in_(some)))
         digests |= {row.vm_id: (row.digest, row.saved_digest) for row in rows}
-    changed = [each for each in defined if not each[1].new and _is_new(each, digests.get(each[1].id))]
+    changed = [item for item in defined if not item[1].new and _is_new(item, digests.get(item[1].id))]
     before: dict[str, sa.Row[Any]] = {}
     columns = (
         definition.vm_id,
@@ -68,14 +68,14 @@ def write_definitions(
     return {vm_row.id for _, vm_row, _, _ in changed}
 
 
-def only_saved(session: Session, told: Iterable[tuple[VmReading, Mapping[str, VmRow]]]) -> list[Defined]:
+def only_saved(session: Session, reported: Iterable[tuple[VmReading, Mapping[str, VmRow]]]) -> list[Defined]:
     """Saved definitions that came without the running ones, each with the running one that is stored.
 
     Those that are stored already are left out, and those of VMs that are not known to run.
     """
     wanted = {
         vm_row.id: (reading, vm_row, saved)
-        for reading, rows in told
+        for reading, rows in reported
         for uuid, saved in reading.value.saved.items()
         if (vm_row := rows.get(uuid)) is not None and not vm_row.gone and not vm_row.new
     }
@@ -138,12 +138,16 @@ def _replace(batch: Batch, reading: VmReading, vm_row: VmRow, columns: Row, stor
     if was_live and not live and stored.saved_parsed is not None:
         # What was saved before takes effect; only what differs from that was changed by somebody.
         changed = differences(stored.saved_parsed, columns["parsed"], live=False)
-        applied = [each for each in parts if each not in changed]
+        applied = [part for part in parts if part not in changed]
         if applied:
             tell_vm(batch, reading.host, vm_row.id, vm_row.name, APPLIED, parts=applied)
         parts = changed
     if later is not None and stored.saved_parsed is not None:
-        parts += [each for each in differences(stored.saved_parsed, later, live=False) if each not in parts]
+        parts += [
+            difference
+            for difference in differences(stored.saved_parsed, later, live=False)
+            if difference not in parts
+        ]
     if parts:
         tell_vm(batch, reading.host, vm_row.id, vm_row.name, CHANGED, parts=parts)
     lasting_before = stored.saved_xml or (None if was_live else stored.xml)

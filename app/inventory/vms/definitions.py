@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.casefold import fold
 from app.core.messages import N_
 from app.core.storage.pools import DEVICE_POOLS
-from app.core.vms.host_access import dangers_of
+from app.core.vms.host_access import host_access_of
 from app.core.vms.observations import VmDefinition
 from app.db import models
 from app.inventory.batch import Batch, Row, chunks, table
@@ -85,14 +85,14 @@ def _lasting(name: str, value: Any, live: bool) -> Any:
     hidden = _RUNTIME.get(name, ()) if live or name == "disks" else ()
     if not hidden:
         return value
-    parts = [{key: each for key, each in part.items() if key not in hidden} for part in value or ()]
+    parts = [{key: item for key, item in part.items() if key not in hidden} for part in value or ()]
     if name == "disks":  # an empty drive has a format only in the saved definition
         parts = [part if part["source"] else part | {"format": None} for part in parts]
     return parts
 
 
 def _lasting_devices(devices: Iterable[Mapping[str, Any]], live: bool) -> list[tuple[str, str]]:
-    found = [(each["kind"], _CHANNEL_STATE.sub("", each["summary"])) for each in devices]
+    found = [(device["kind"], _CHANNEL_STATE.sub("", device["summary"])) for device in devices]
     if not live:
         return found
     return sorted(
@@ -113,7 +113,7 @@ def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int], place
         "vcpus": min(definition.vcpus, 2**31 - 1),
         "memory_bytes": min(definition.memory_bytes, MAX_INTEGER),
         "disk_bytes": disk_bytes(disks, volumes),
-        "dangers": dangers_of(definition.reaches, places) or None,
+        "host_access": host_access_of(definition.reaches, places) or None,
     }
 
 
@@ -138,7 +138,7 @@ def vm_search_text(
     tags: Iterable[str],
 ) -> str:
     """What the search of VMs looks through: one word or name a line, folded."""
-    parts = [name, uuid, title, *macs, *(each[1] for each in addresses), guest_hostname, *tags]
+    parts = [name, uuid, title, *macs, *(address[1] for address in addresses), guest_hostname, *tags]
     return fold("\n".join(part for part in parts if part))
 
 
@@ -200,7 +200,7 @@ def refresh_disk_bytes(batch: Batch, host_ids: Iterable[str]) -> None:
                 batch.topics.add(row.id)
 
 
-def refresh_dangers(batch: Batch, host_ids: Iterable[str]) -> None:
+def refresh_host_access(batch: Batch, host_ids: Iterable[str]) -> None:
     """Judge anew what the VMs of these hosts reach: their pools have other folders now."""
     hosts = list(host_ids)
     places = pool_places(batch.session, hosts)
@@ -208,9 +208,9 @@ def refresh_dangers(batch: Batch, host_ids: Iterable[str]) -> None:
     reaches = table(models.VmDefinition).c.parsed["reaches"].label("reaches")
     joined = table(models.Vm).join(table(models.VmDefinition))
     for some in chunks(hosts, 50):
-        query = sa.select(vm.id, vm.host_id, vm.dangers, reaches).select_from(joined)
+        query = sa.select(vm.id, vm.host_id, vm.host_access, reaches).select_from(joined)
         for row in batch.session.execute(query.where(vm.host_id.in_(some))).all():
-            now = dangers_of(row.reaches or (), places.get(row.host_id, ())) or None
-            if now != row.dangers:
-                batch.update(models.Vm, row.id, {"dangers": now})
+            now = host_access_of(row.reaches or (), places.get(row.host_id, ())) or None
+            if now != row.host_access:
+                batch.update(models.Vm, row.id, {"host_access": now})
                 batch.topics.add(row.id)

@@ -66,13 +66,13 @@ def _defined(
 ) -> dict[Key, Held]:
     """VMs that hosts list as off, and that have their row on another host."""
     found: dict[Key, Held] = {}
-    for each in readings.values():
-        for uuid, vm in each.value.listed.items():
-            if uuid in here[each.host_id] or vm.is_migration_target or vm.state.is_active:
+    for reading in readings.values():
+        for uuid, vm in reading.value.listed.items():
+            if uuid in here[reading.host_id] or vm.is_migration_target or vm.state.is_active:
                 continue
             row = next((twin for twin in twins.get(uuid, ()) if not twin.gone), None)
-            if row is not None and row.host_id != each.host_id:
-                held = about_other_host(DEFINED_ELSEWHERE, row, each.host, observer=each.host_id)
+            if row is not None and row.host_id != reading.host_id:
+                held = about_other_host(DEFINED_ELSEWHERE, row, reading.host, observer=reading.host_id)
                 found[held.key] = held
     return found
 

@@ -58,7 +58,7 @@ def tell_vm(
     batch: Batch, host: tuple[str, str], vm_id: str, name: str, change: Change, **params: str | list[str]
 ) -> None:
     """Write the event of a VM on a host (id and name). A parameter that is a list holds message ids."""
-    batch.tell(
+    batch.publish(
         change.kind,
         change.message,
         {"name": name, "host": host[1], **params},

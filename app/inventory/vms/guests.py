@@ -23,11 +23,11 @@ SILENT: Row = {"agent_connected": False, "addresses": []}  # what is known of a 
 
 def observe_guests(batch: Batch, readings: Iterable[Reading[Mapping[str, GuestInfo]]]) -> None:
     """Write what guests said, by the UUID of the VM. An answer that comes after its VM has stopped is too late."""
-    told = {each.host_id: each.value for each in readings}
+    reported = {reading.host_id: reading.value for reading in readings}
     wanted = {
         vm_row.id: _columns(info)
-        for host_id, rows in batch.shared(VmRows).of(told).items()
-        for uuid, info in told[host_id].items()
+        for host_id, rows in batch.shared(VmRows).of(reported).items()
+        for uuid, info in reported[host_id].items()
         if (vm_row := rows.get(uuid)) is not None and runs(vm_row)
     }
     changed: set[str] = set()
@@ -59,7 +59,7 @@ def silence_stopped(batch: Batch, readings: Iterable[VmReading]) -> set[str]:
     active = [state.value for state in VmState if state.is_active]
     kept = sa.cast(vm.addresses, sa.Text) != "[]"
     silenced: set[str] = set()
-    for some in chunks(each.host_id for each in readings if each.value.has_definitions):
+    for some in chunks(reading.host_id for reading in readings if reading.value.has_definitions):
         query = sa.select(vm.id).where(vm.host_id.in_(some), vm.state.not_in(active), kept)
         silenced.update(row.id for row in batch.session.execute(query))
     for vm_id in silenced:

@@ -98,8 +98,8 @@ class Placing(ABC):
         arrived = (vm.state_reason or "").startswith("migrat") and vm.state is VmState.RUNNING
         newer = (
             other.state_since is None
-            or reading.merged.seen_at is None
-            or other.state_since <= reading.merged.seen_at
+            or reading.merged.answered_at is None
+            or other.state_since <= reading.merged.answered_at
         )
         return leaving or (arrived and newer)
 
@@ -112,11 +112,17 @@ class Placing(ABC):
     def _move(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
         source = (vm_row.host_id, vm_row.host_name)
         self.here.get(vm_row.host_id, {}).pop(vm_row.uuid, None)
-        changes = {**dict(zip(SEEN, observed(vm), strict=True)), "name_key": fold(vm.name), "seen_at": None}
+        changes = {
+            **dict(zip(SEEN, observed(vm), strict=True)),
+            "name_key": fold(vm.name),
+            "missing_since": None,
+        }
         changes["host_id"] = reading.host_id
         if not vm.state.is_active:
             changes |= SILENT
-        since = vm_row.state_since if vm_row.state == vm.state else reading.merged.seen_at or self.batch.now
+        since = (
+            vm_row.state_since if vm_row.state == vm.state else reading.merged.answered_at or self.batch.now
+        )
         self.batch.update(models.Vm, vm_row.id, changes | {"state_since": since})
         tell_vm(self.batch, reading.host, vm_row.id, vm.name, MOVED, source=source[1])
         vm_row.host_id, vm_row.host_name = reading.host
@@ -180,7 +186,7 @@ class Placing(ABC):
             survivor, subject = twin, reading.host_id
             self._remove(vm_row)
         self.twins[vm_row.uuid] = [*self._others(survivor), survivor]
-        if not any(not each.gone for each in self._others(survivor)):
+        if not any(not other.gone for other in self._others(survivor)):
             self._clear_duplicate(survivor, subject, reading.merged.host_name)
         self.search.add(survivor.id)
         self.counted |= {reading.host_id, twin.host_id}

@@ -127,7 +127,7 @@ def admit(value: VmReadings, times: dict[str, float], began_s: float) -> VmReadi
             gone=frozenset(uuid for uuid in value.gone if _note(times, uuid, began_s)),
         )
     if value.saved:
-        saved = {uuid: each for uuid, each in value.saved.items() if times.get(uuid, began_s) <= began_s}
+        saved = {uuid: item for uuid, item in value.saved.items() if times.get(uuid, began_s) <= began_s}
         value = replace(value, saved=saved)
     return value
 

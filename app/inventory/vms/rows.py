@@ -118,7 +118,7 @@ def _vm_row(row: sa.Row[*tuple[Any, ...]]) -> VmRow:
 def _query() -> sa.Select[Any]:
     vm, host = table(models.Vm), table(models.Host)
     found: sa.Select[Any] = sa.select(
-        *_columns(), vm.c.seen_at.is_not(None), vm.c.state_since, host.c.name, host.c.connection
+        *_columns(), vm.c.missing_since.is_not(None), vm.c.state_since, host.c.name, host.c.connection
     )
     return found.join_from(vm, host)
 

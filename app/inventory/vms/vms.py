@@ -25,7 +25,7 @@ from app.inventory.usage import COLUMNS as USAGE
 from app.inventory.usage import UNKNOWN
 from app.inventory.vms import definitions
 from app.inventory.vms.arrivals import begin_history, new_row
-from app.inventory.vms.counts import recount, tell_first_readings
+from app.inventory.vms.counts import record_first_readings, recount
 from app.inventory.vms.definition_changes import insert_definition, only_saved, write_definitions
 from app.inventory.vms.deletions import departing
 from app.inventory.vms.elsewhere import observe_elsewhere
@@ -48,11 +48,11 @@ class VmMirror(Placing):
         self.defined = []
         self.began, self.over = [], []
         defining = [
-            key for key, each in readings.items() if any(vm.definition for vm in each.value.listed.values())
+            key for key, item in readings.items() if any(vm.definition for vm in item.value.listed.values())
         ]
         self.sizes = definitions.volume_sizes(batch.session, defining)
         self.places = definitions.pool_places(batch.session, defining)
-        new = {key for key, each in readings.items() if each.value.listed.keys() - self.here[key].keys()}
+        new = {key for key, item in readings.items() if item.value.listed.keys() - self.here[key].keys()}
         self.claimed = claimed_ids(batch.session, new) if new else {}
         self.search = set()  # rows whose search text may be another now
         self.stopped: set[str] = set()  # rows that ran before this batch, and do not
@@ -60,19 +60,19 @@ class VmMirror(Placing):
 
     def run(self) -> None:
         """Compare with the rows, and write what changed."""
-        for each in self.readings.values():
-            rows = self.here[each.host_id]
-            for uuid, vm in each.value.listed.items():
+        for reading in self.readings.values():
+            rows = self.here[reading.host_id]
+            for uuid, vm in reading.value.listed.items():
                 vm_row = rows.get(uuid)
                 if vm_row is None:
-                    self._arrive(each, vm)
+                    self._arrive(reading, vm)
                 elif not vm.is_migration_target:
-                    self._compare(each, vm_row, vm)
+                    self._compare(reading, vm_row, vm)
         self._departures()
-        for each in self.readings.values():
-            self._rebooted(each)
+        for item in self.readings.values():
+            self._rebooted(item)
         self.defined += only_saved(
-            self.batch.session, [(each, self.here[each.host_id]) for each in self.readings.values()]
+            self.batch.session, [(reading, self.here[reading.host_id]) for reading in self.readings.values()]
         )
         self.search |= write_definitions(self.batch, self.defined, self.sizes, self.places)
         self.batch.write()
@@ -82,15 +82,15 @@ class VmMirror(Placing):
         observe_elsewhere(self.batch, self.readings, self.here, self.twins, self.began, self.over)
         end_of_stopped(self.batch, NOT_ANSWERING, self.stopped)
         recount(self.batch, self.counted)
-        tell_first_readings(self.batch, self.readings.values())
+        record_first_readings(self.batch, self.readings.values())
 
     def _load_twins(self) -> dict[str, list[VmRow]]:
         """Rows on other hosts of VMs that are new here or known to be duplicate, by UUID."""
         wanted = {
             uuid
-            for each in self.readings.values()
-            for uuid, vm in each.value.listed.items()
-            if uuid not in self.here[each.host_id] and not vm.is_migration_target
+            for reading in self.readings.values()
+            for uuid, vm in reading.value.listed.items()
+            if uuid not in self.here[reading.host_id] and not vm.is_migration_target
         }
         wanted |= {vm_row.uuid for rows in self.here.values() for vm_row in rows.values() if vm_row.duplicate}
         return self.rows.with_uuids(wanted)
@@ -126,36 +126,36 @@ class VmMirror(Placing):
             self.batch.topics.add(TREE)
         before = VmState(vm_row.state)
         if vm.state is not before:
-            changes["state_since"] = reading.merged.seen_at or self.batch.now
+            changes["state_since"] = reading.merged.answered_at or self.batch.now
             self.counted.add(reading.host_id)
         if before.is_active and not vm.state.is_active:
             changes |= SILENT
             self.search.add(vm_row.id)
             self.stopped.add(vm_row.id)
         if vm_row.gone:
-            changes["seen_at"] = None
+            changes["missing_since"] = None
         return changes
 
     def _tell_changes(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
         """Write the events of what is not as it was: name, state, starting with the host."""
-        told: list[Change] = []
+        requested: list[Change] = []
         if vm_row.name != vm.name:
             renamed = Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s."))
             tell_vm(self.batch, reading.host, vm_row.id, vm.name, renamed, old=vm_row.name)
         before = VmState(vm_row.state)
         change = state_change(before, vm.state, vm.state_reason)
         if change and vm.state is not before:
-            told.append(change)
+            requested.append(change)
         elif vm.state.is_active and vm_row.domain_id not in (None, vm.domain_id):
-            told.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
+            requested.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
         if vm.autostart != vm_row.autostart and before is not VmState.MISSING:
             on, off = (
                 N_("VM %(name)s starts with its host now."),
                 N_("VM %(name)s does not start with its host any more."),
             )
-            told.append(Change("vm.autostart", on if vm.autostart else off))
-        for each in told:
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, each)
+            requested.append(Change("vm.autostart", on if vm.autostart else off))
+        for item in requested:
+            tell_vm(self.batch, reading.host, vm_row.id, vm.name, item)
 
     def _rebooted(self, reading: VmReading) -> None:
         times = Counter(
@@ -208,10 +208,10 @@ class VmMirror(Placing):
 
     def _departures(self) -> None:
         gone = [
-            (each, vm_row)
-            for each in self.readings.values()
-            for vm_row in self.here[each.host_id].values()
-            if each.value.lacks(vm_row.uuid)
+            (item, vm_row)
+            for item in self.readings.values()
+            for vm_row in self.here[item.host_id].values()
+            if item.value.lacks(vm_row.uuid)
         ]
         ids = [vm_row.id for _, vm_row in gone]
         deleted = departing(self.batch.session, ids) if gone else set()
@@ -237,9 +237,9 @@ class VmMirror(Placing):
         self.counted.add(reading.host_id)
 
     def _miss(self, reading: VmReading, vm_row: VmRow) -> None:
-        since = reading.merged.seen_at or self.batch.now
+        since = reading.merged.answered_at or self.batch.now
         changes: Row = {"state": VmState.MISSING.value, "state_reason": None, "domain_id": None}
-        changes |= {"seen_at": since, "state_since": since, **dict.fromkeys(USAGE), **SILENT}
+        changes |= {"missing_since": since, "state_since": since, **dict.fromkeys(USAGE), **SILENT}
         self.batch.update(models.Vm, vm_row.id, changes)
         self.batch.delete(models.Condition, vm_row.id, by="object_id")
         self.search.add(vm_row.id)

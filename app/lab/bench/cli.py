@@ -60,7 +60,7 @@ def bench(
         raise LabError(f"There is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}.")
     extent = QUICK if quick else FULL
     report = [_machine(quick)]
-    made: dict[str, Callable[[Extent], str]] = {
+    payload: dict[str, Callable[[Extent], str]] = {
         "fleets": fleets,
         "dead": dead_hosts,
         "lab": real_hosts,
@@ -71,7 +71,7 @@ def bench(
     try:
         with interruptible():
             for part in only or PARTS:
-                report.append(made[part](extent))
+                report.append(payload[part](extent))
                 typer.echo(report[-1])
     except Interrupted as interrupted:
         raise typer.Exit(128 + interrupted.number) from None
@@ -132,7 +132,7 @@ def consoles(extent: Extent) -> str:
         "to the display through Vigie and SSH": found.proxied,
         "its overhead over the median of the former": added,
     }
-    rows = [[name, len(each.values), each.p50, each.p95] for name, each in trips.items()]
+    rows = [[name, len(item.values), item.p50, item.p95] for name, item in trips.items()]
     film = f"{CONSOLES} consoles, each with {FRAME_BYTES * FRAMES_PER_S // 1000} kB/s and 10 keys/s"
     loads = [["no console", found.idle.cpu_share * 100], [film, found.busy.cpu_share * 100]]
     return (
@@ -146,7 +146,7 @@ def vms(extent: Extent) -> str:
     full = extent.steady_s > 0
     found = run_vms(max(extent.rounds // 2, 3), extent.samples, (64, 512) if full else (32,))
     over = Spread(tuple(value - found.virsh_create.p50 for value in found.api_create.values))
-    made = {
+    created = {
         "`virsh`: volume over an image, define, start": found.virsh_create,
         "the same by Vigie's API until it says running": found.api_create,
         "its overhead over the median of the former": over,
@@ -156,16 +156,16 @@ def vms(extent: Extent) -> str:
     }
     sent = [
         [
-            f"{each.size // MIB} MiB by {each.transport}",
-            each.size / MIB / each.socket_s,
-            each.size / MIB / each.virsh_s,
-            each.size / MIB / each.vigie_s,
-            each.virsh_s / each.vigie_s,
-            each.grown_mib,
+            f"{upload.size // MIB} MiB by {upload.transport}",
+            upload.size / MIB / upload.socket_s,
+            upload.size / MIB / upload.virsh_s,
+            upload.size / MIB / upload.vigie_s,
+            upload.virsh_s / upload.vigie_s,
+            upload.grown_mib,
         ]
-        for each in found.uploads
+        for upload in found.uploads
     ]
-    rows = [[name, len(each.values), each.p50, each.p95] for name, each in made.items()]
+    rows = [[name, len(item.values), item.p50, item.p95] for name, item in created.items()]
     heads = [
         "Upload of",
         "virsh, own socket MiB/s",
@@ -245,14 +245,14 @@ def _lab_table(figures: BrowserFigures, sick: SickHostFigures) -> str:
         "start by API until the browser shows running": figures.api_start_to_dom,
         "its overhead over the median `virsh start`": overhead,
         "virsh command begun until the browser shows its effect": figures.virsh_change_to_dom,
-        "libvirtd frozen until the host is shown not answering": sick.frozen_seen,
+        "libvirtd frozen until the host is shown not answering": sick.frozen_noticed,
         "libvirtd thawed until the host is back": sick.thawed_seen,
         "libvirtd killed until the host is shown not answering": sick.dead_seen,
         "libvirtd started until the host is back": sick.returned_seen,
     }
     return table(
         ["What", "n", "p50 ms", "p95 ms"],
-        [[name, len(each.values), each.p50, each.p95] for name, each in rows.items()],
+        [[name, len(item.values), item.p50, item.p95] for name, item in rows.items()],
     )
 
 

@@ -148,8 +148,8 @@ def _inside(host: LabHost, script: str, *arguments: str) -> str:
 
 def _ticket(rest: Rest, vm: str) -> tuple[str, list[Subprotocol]]:
     rest.close()
-    made = rest.call("POST", f"/vms/{vm}/console", {"kind": "vnc"})
-    return str(made["url"]), [Subprotocol("vigie"), Subprotocol(f"vigie.ticket.{made['ticket']}")]
+    created = rest.call("POST", f"/vms/{vm}/consoles", {"kind": "vnc"})
+    return str(created["url"]), [Subprotocol("vigie"), Subprotocol(f"vigie.ticket.{created['ticket']}")]
 
 
 def _round_trips(rest: Rest, token: str, vm: str, samples: int) -> Spread:

@@ -51,12 +51,12 @@ def run_bare(fleet: Fleet, steady_s: float) -> Bare:
         )
     if done.returncode != 0:
         raise LabError(f"Bare libvirt failed: {done.stderr[-1000:]}")
-    said = json.loads(done.stdout)
+    message = json.loads(done.stdout)
     expected = fleet.state.hosts * fleet.state.vms
-    if said["vms"] != expected:
-        raise LabError(f"Bare libvirt saw {said['vms']} VMs instead of {expected}.")
-    load = None if said["cpu_share"] is None else Load(said["cpu_share"], said["rss_kib"] / 1024)
-    return Bare(said["first_sync_s"], load)
+    if message["vms"] != expected:
+        raise LabError(f"Bare libvirt saw {message['vms']} VMs instead of {expected}.")
+    load = None if message["cpu_share"] is None else Load(message["cpu_share"], message["rss_kib"] / 1024)
+    return Bare(message["first_sync_s"], load)
 
 
 def run_vigie(fleet: Fleet, steady_s: float, samples: int) -> Served:

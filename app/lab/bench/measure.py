@@ -50,7 +50,7 @@ def load_of(pid: int, seconds: float) -> Load:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(each) for each in _proc(pid, f"task/{pid}/children").split()]
+    return [int(part) for part in _proc(pid, f"task/{pid}/children").split()]
 
 
 def _memory_mib(pid: int) -> float:

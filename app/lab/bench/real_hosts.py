@@ -47,7 +47,7 @@ class BrowserFigures:
 class SickHostFigures:
     """When a host that freezes, dies or returns is seen to, and server times beside a frozen host; ms."""
 
-    frozen_seen: Spread
+    frozen_noticed: Spread
     thawed_seen: Spread
     dead_seen: Spread
     returned_seen: Spread
@@ -77,9 +77,9 @@ def _browser_figures(rest: Rest, token: str, host: LabHost, uuid: str, rounds: i
     with _browser(rest.url, token) as page:
         for _ in range(rounds):
             _watch(page, vm, "running")
-            asked = time.time()
+            requested = time.time()
             task = rest.call("POST", f"/vms/{vm}/actions/start", {})
-            api.append(_moment_ms(page, asked))
+            api.append(_moment_ms(page, requested))
             # The page says running before libvirt has finished the start; a VM destroyed then has failed to start.
             rest.call("GET", f"/tasks/{task['id']}?wait=10")
             _off(page, vm, host, uuid)
@@ -156,7 +156,7 @@ def _sick_host_figures(rest: Rest, lab: Lab, samples: int) -> SickHostFigures:
         host.start_daemon()
         returned_ms.append(_seen_ms(rest, host_id, "connected"))
     return SickHostFigures(
-        frozen_seen=Spread(tuple(frozen_ms)),
+        frozen_noticed=Spread(tuple(frozen_ms)),
         thawed_seen=Spread(tuple(thawed_ms)),
         dead_seen=Spread(tuple(dead_ms)),
         returned_seen=Spread(tuple(returned_ms)),

@@ -93,10 +93,10 @@ def _datacenter(session: Session, now: datetime) -> str:
     found = session.scalar(sa.select(Datacenter.id).limit(1))
     if found is not None:
         return found
-    made = Datacenter(id=new_id(ObjectKind.DATACENTER), name="Bench", name_key="bench", created_at=now)
-    session.add(made)
+    datacenter = Datacenter(id=new_id(ObjectKind.DATACENTER), name="Bench", name_key="bench", created_at=now)
+    session.add(datacenter)
     session.flush()
-    return made.id
+    return datacenter.id
 
 
 def _prepare(server: Server) -> str:

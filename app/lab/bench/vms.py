@@ -84,7 +84,7 @@ def _image(rest: Rest) -> str:
     rest.call("POST", "/images", {"name": "Tiny", "volume_id": volume})
 
     def ready() -> list[str]:
-        return [each["id"] for each in rest.call("GET", "/images")["items"] if each["state"] == "ready"]
+        return [item["id"] for item in rest.call("GET", "/images")["items"] if item["state"] == "ready"]
 
     until(lambda: bool(ready()), "the image", 60)
     return ready()[0]
@@ -195,9 +195,9 @@ def _remote_uri(host: LabHost) -> str:
 def _send(rest: Rest, url: str, token: str, host: LabHost, file: Path, size: int) -> None:
     place = (host.name, "local")
     pools = rest.call("GET", "/pools")["items"]
-    pool = next(each["id"] for each in pools if (each["host_name"], each["name"]) == place)
-    asked = {"name": f"sent-{size // MIB}.img", "size_bytes": size}
-    upload = rest.call("POST", f"/pools/{pool}/uploads", asked)["id"]
+    pool = next(item["id"] for item in pools if (item["host_name"], item["name"]) == place)
+    requested = {"name": f"sent-{size // MIB}.img", "size_bytes": size}
+    upload = rest.call("POST", f"/pools/{pool}/uploads", requested)["id"]
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
@@ -207,10 +207,10 @@ def _send(rest: Rest, url: str, token: str, host: LabHost, file: Path, size: int
             path = f"/api/v1/uploads/{upload}?offset={offset}"
             connection.request("PUT", path, body=data, headers=headers)
             answer = connection.getresponse()
-            said = answer.read()
+            message = answer.read()
             if answer.status != 200:
-                raise LabError(f"A part was answered with {answer.status}: {said[:300]!r}")
-            offset = json.loads(said)["offset_bytes"]
+                raise LabError(f"A part was answered with {answer.status}: {message[:300]!r}")
+            offset = json.loads(message)["offset_bytes"]
     connection.close()
     _end(rest, upload)
 

@@ -158,7 +158,7 @@ def _bring_up(lab: Lab, server: Server, with_guests: bool, as_json: bool) -> Dem
         user=USER,
         password=password,
         token=token,
-        hosts=[DemoHost(each.name, each.address, each.virsh_uri) for each in lab.hosts],
+        hosts=[DemoHost(host.name, host.address, host.virsh_uri) for host in lab.hosts],
         data_dir=str(server.directory),
         pid=os.getpid(),
     )
@@ -178,7 +178,7 @@ def _welcome(report: DemoReport, server: Server, lab: Lab) -> str:
     vigie = _executable()
     lines = ["", f"  Vigie     {report.url}", f"  user      {report.user}", f"  password  {report.password}"]
     lines += [f"  token     {report.token}", "", "Its hosts, and how virsh reaches each past Vigie:"]
-    lines += [f"  {each.name}  {each.address}  {each.virsh_uri}" for each in report.hosts]
+    lines += [f"  {host.name}  {host.address}  {host.virsh_uri}" for host in report.hosts]
     lines += [
         "",
         "What to try:",

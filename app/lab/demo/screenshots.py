@@ -61,7 +61,7 @@ def _shots(ready: dict[str, Any]) -> list[Shot]:
         Shot("tasks-light", "/tasks"),
         Shot("new-vm-light", f"/vms/new?host={host}", height=1200),
         Shot("hardware-light", f"/vms/{vm}/hardware"),
-        Shot("machine-light", f"/vms/{vm}/edit/machine", height=1100),
+        Shot("machine-light", f"/vms/{vm}/edit/compute", height=1100),
         Shot("console-dark", f"/vms/{vm}/console", scheme="dark"),
         Shot("pool-light", f"/storage/{pool}"),
         Shot("network-light", f"/networks/{network}"),

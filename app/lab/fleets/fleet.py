@@ -219,12 +219,12 @@ class Fleet:
 
     def _wait_until_answering(self, group: str) -> None:
         numbers = range(1, self.state.hosts + 1)
-        number = next(each for each in numbers if self.group_of(each) == group)
+        number = next(item for item in numbers if self.group_of(item) == group)
         answer = run(["virsh", "-q", "-c", self.uri(number), "list"], check=False)
         if answer.returncode != 0:
             log = self.state.directory / group / "log"
-            said = log.read_text()[-1000:] if log.exists() else ""
-            raise LabError(f"The fleet's libvirtd does not answer: {answer.stderr.strip()} {said}")
+            message = log.read_text()[-1000:] if log.exists() else ""
+            raise LabError(f"The fleet's libvirtd does not answer: {answer.stderr.strip()} {message}")
 
     def _signal(self, group: str, number: signal.Signals, timeout_s: float = 10) -> None:
         pid = self.pid(group)

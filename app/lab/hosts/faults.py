@@ -51,11 +51,11 @@ class Faults:
 
     def daemon_pids(self) -> list[int]:
         """Pids, on the machine, of the host's libvirtd."""
-        return [each.pid for each in namespace.processes(self.init_pid) if each.command == DAEMON]
+        return [process.pid for process in namespace.processes(self.init_pid) if process.command == DAEMON]
 
     def sshd_pids(self) -> list[int]:
         """Pids, on the machine, of the host's SSH server and its sessions."""
-        return [each.pid for each in namespace.processes(self.init_pid) if each.command == "sshd"]
+        return [process.pid for process in namespace.processes(self.init_pid) if process.command == "sshd"]
 
     def stop_daemon(self) -> None:
         """Stop libvirtd as an admin would; VMs go on."""
@@ -81,7 +81,7 @@ class Faults:
     def _freeze(self, everything: bool, *, timeout_s: float) -> None:
         chosen = self._signal_all(signal.SIGSTOP, everything=everything)
         # The kernel stops the threads of a process one by one, soon after.
-        self._wait_until(lambda: not {each.pid for each in self._running()} & chosen, "stop", timeout_s)
+        self._wait_until(lambda: not {item.pid for item in self._running()} & chosen, "stop", timeout_s)
 
     def thaw(self) -> None:
         """Let all that `freeze` stopped go on."""
@@ -110,9 +110,9 @@ class Faults:
 
         Raises LabError when it does not run.
         """
-        for each in namespace.processes(self.init_pid):
-            if _is_qemu_of(namespace.command_line(each.pid), vm):
-                return each.pid
+        for process in namespace.processes(self.init_pid):
+            if _is_qemu_of(namespace.command_line(process.pid), vm):
+                return process.pid
         raise LabError(f"No VM {vm!r} runs on {self.name}; `vigie lab status` lists those that do.")
 
     def kill_qemu(self, vm: str) -> None:
@@ -141,9 +141,9 @@ class Faults:
 
     def save_writer(self) -> int | None:
         """Pid, on the machine, of what stands still instead of writing a VM's memory; None while nothing does."""
-        for each in namespace.processes(self.init_pid):
-            if each.stopped and SAVE_WRITER in namespace.command_line(each.pid):
-                return each.pid
+        for process in namespace.processes(self.init_pid):
+            if process.stopped and SAVE_WRITER in namespace.command_line(process.pid):
+                return process.pid
         return None
 
     def kill_host(self) -> None:
@@ -177,23 +177,25 @@ class Faults:
         pid_file = self.run_directory / "sshd.pid"
         listener = pid_file.read_text().strip()
         self.exec("kill", listener)
-        self._wait_until_ended([each.pid for each in self._inner(int(listener))])
+        self._wait_until_ended([item.pid for item in self._inner(int(listener))])
         self.start_sshd()
         self.start_daemon()
 
     def _inner(self, inner_pid: int) -> list[namespace.Process]:
-        return [each for each in namespace.processes(self.init_pid) if each.inner_pid == inner_pid]
+        return [process for process in namespace.processes(self.init_pid) if process.inner_pid == inner_pid]
 
     def _signal_all(self, number: signal.Signals, *, everything: bool) -> set[int]:
         chosen = {
-            each.pid for each in namespace.processes(self.init_pid) if everything or each.command == DAEMON
+            process.pid
+            for process in namespace.processes(self.init_pid)
+            if everything or process.command == DAEMON
         }
         for pid in chosen:
             namespace.send(pid, number)
         return chosen
 
     def _running(self) -> list[namespace.Process]:
-        return [each for each in namespace.processes(self.init_pid) if not each.stopped]
+        return [process for process in namespace.processes(self.init_pid) if not process.stopped]
 
     def _end_daemon(self, number: signal.Signals) -> None:
         pids = self.daemon_pids()
@@ -205,14 +207,14 @@ class Faults:
 
     def _wait_until_ended(self, pids: list[int]) -> None:
         self._wait_until(
-            lambda: not {each.pid for each in namespace.processes(self.init_pid)} & set(pids), "end"
+            lambda: not {process.pid for process in namespace.processes(self.init_pid)} & set(pids), "end"
         )
 
     def _wait_until(self, done: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
         deadline = time.monotonic() + timeout_s
         while not done():
             if time.monotonic() > deadline:
-                left = ", ".join(f"{each.command} ({each.pid})" for each in self._running())
+                left = ", ".join(f"{item.command} ({item.pid})" for item in self._running())
                 raise LabError(
                     f"A process of {self.name} did not {what} within {timeout_s:g} s; kill the host. "
                     f"Still running: {left or 'none'}."

@@ -192,8 +192,8 @@ class LabHost(Faults):
             self.virsh("version")
         except LabError as error:
             log = self.directory / "var/log/libvirt/libvirtd.log"
-            said = log.read_text()[-1500:] if log.exists() else "nothing"
-            raise LabError(f"libvirtd of {self.name} does not answer; its log ends: {said}") from error
+            message = log.read_text()[-1500:] if log.exists() else "nothing"
+            raise LabError(f"libvirtd of {self.name} does not answer; its log ends: {message}") from error
 
     @property
     def init_pid(self) -> int:

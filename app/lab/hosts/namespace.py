@@ -112,7 +112,7 @@ def kill(init_pid: int, *, timeout_s: float = 10) -> None:
     inside = processes(init_pid)
     send(init_pid, signal.SIGKILL)
     deadline = time.monotonic() + timeout_s
-    while any(_status(pid) and not _is_zombie(pid) for pid in [init_pid, *(each.pid for each in inside)]):
+    while any(_status(pid) and not _is_zombie(pid) for pid in [init_pid, *(item.pid for item in inside)]):
         if time.monotonic() > deadline:
             raise LabError(f"The host with process {init_pid} did not end within {timeout_s:g} s.")
         time.sleep(0.005)

@@ -39,13 +39,13 @@ ALL_FIELDS = ("private_key", "passphrase", "password", "certificate", "ca_certif
 SHOWN_HOSTS = 5
 
 
-def list_credentials(ctx: Ctx, asked: ListQuery) -> Page[CredentialRecord]:
+def list_credentials(ctx: Ctx, params: ListQuery) -> Page[CredentialRecord]:
     """The credentials, without their secrets."""
     ctx.require("credential.view")
     query = visible(ctx, sa.select(Credential), Credential, "credential.view")
-    if asked.q:
-        query = query.where(contains(Credential.name_key, asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+    if params.q:
+        query = query.where(contains(Credential.name_key, params.q))
+    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def show_credential(ctx: Ctx, credential_id: str) -> CredentialRecord:

@@ -55,22 +55,22 @@ WHERE_FIELDS = frozenset({"address", "port", "user", "socket", "credential_id"})
 Translate = Callable[[str], str]
 
 
-def list_hosts(ctx: Ctx, asked: HostQuery) -> Page[HostRecord]:
+def list_hosts(ctx: Ctx, params: HostQuery) -> Page[HostRecord]:
     """The hosts that pass the filters."""
     query = visible(ctx, select_listed(), Host, "host.view")
-    if asked.connection:
-        query = query.where(Host.connection.in_([each.value for each in asked.connection]))
-    if asked.admin_state:
-        query = query.where(Host.admin_state.in_([each.value for each in asked.admin_state]))
-    if asked.datacenter:
-        query = query.where(Host.datacenter_id == asked.datacenter)
-    if asked.mode:
-        query = query.where(Host.mode == asked.mode.value)
-    if asked.tag:
-        query = query.where(Host.id.in_(sa.select(Tag.object_id).where(Tag.name == asked.tag)))
-    if asked.q:
-        query = query.where(contains(Host.search_text, asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: records_of(ctx, rows))
+    if params.connection:
+        query = query.where(Host.connection.in_([item.value for item in params.connection]))
+    if params.admin_state:
+        query = query.where(Host.admin_state.in_([item.value for item in params.admin_state]))
+    if params.datacenter:
+        query = query.where(Host.datacenter_id == params.datacenter)
+    if params.mode:
+        query = query.where(Host.mode == params.mode.value)
+    if params.tag:
+        query = query.where(Host.id.in_(sa.select(Tag.object_id).where(Tag.name == params.tag)))
+    if params.q:
+        query = query.where(contains(Host.search_text, params.q))
+    return page(ctx, query, params, ORDER, lambda rows: records_of(ctx, rows))
 
 
 def hosts_by_id(ctx: Ctx, ids: Collection[str]) -> list[HostRecord]:
@@ -232,7 +232,7 @@ def _allowed(host: Host) -> str:
 
 def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:
     """Another address, account or credential. Another address means another identity to confirm."""
-    asked = {
+    requested = {
         "transport": host.transport,
         "address": host.address if patch.address is None else patch.address,
         "port": host.port if patch.port is None else patch.port,
@@ -241,10 +241,10 @@ def _move(ctx: Ctx, host: Host, patch: HostPatch) -> None:
         "credential_id": patch.credential_id or host.credential_id,
     }
     if host.transport in (Transport.LOCAL, Transport.SIMULATED):
-        asked |= {"port": None, "user": None}
+        requested |= {"port": None, "user": None}
     if host.transport == Transport.TLS:
-        asked |= {"user": None, "socket": None}
-    target = HostTarget.model_validate(asked)
+        requested |= {"user": None, "socket": None}
+    target = HostTarget.model_validate(requested)
     endpoint = endpoint_of(ctx.services, target)
     wanted = where_columns(endpoint) | {"credential_id": target.credential_id}
     if all(getattr(host, name) == value for name, value in wanted.items()):
@@ -315,7 +315,7 @@ def remove_host(ctx: Ctx, host_id: str) -> None:
 
 def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     """Take the identity that the host shows now as its own. Raises Conflict when it is not the one shown."""
-    host = find(ctx, Host, host_id, "host.confirm", lock=True)
+    host = find(ctx, Host, host_id, "host.trust", lock=True)
     if spec.fingerprint not in (host.fingerprint_seen, host.fingerprint):
         raise Conflict(
             N_("The host shows another identity than the one that you confirm."),
@@ -331,7 +331,7 @@ def confirm_identity(ctx: Ctx, host_id: str, spec: IdentitySpec) -> HostDetail:
     if host.admin_state != AdminState.DISABLED:
         _set_connection(ctx, host, HostConnection.CONNECTING)
     ctx.session.flush()
-    audit.record(ctx, "host.confirm", target=ref(host), before=before, fingerprint=spec.fingerprint)
+    audit.record(ctx, "host.trust", target=ref(host), before=before, fingerprint=spec.fingerprint)
     ctx.notify(HOSTS, host.id)
     return show_host(ctx, host.id)
 

@@ -56,14 +56,14 @@ def _endpoint(services: Services, target: HostTarget) -> Endpoint:
         raise InvalidInput(
             "transport", N_("simulated hosts are for tests"), hint=N_("Use ssh, tls or local.")
         )
-    made = make_endpoint(
+    endpoint = make_endpoint(
         Transport(target.transport),
         address=target.address or "",
         port=target.port,
         user=target.user,
         socket=target.socket,
     )
-    return check_dialable(replace(made, loopback=services.settings.lab))
+    return check_dialable(replace(endpoint, loopback=services.settings.lab))
 
 
 def where_columns(endpoint: Endpoint) -> dict[str, Any]:

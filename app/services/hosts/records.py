@@ -62,7 +62,7 @@ _FACTS = (
     "numa_nodes",
     "kvm",
 )
-_PROMISED = (VmState.RUNNING.value, VmState.PAUSED.value, VmState.SUSPENDED.value)
+_ALLOCATED = (VmState.RUNNING.value, VmState.PAUSED.value, VmState.SUSPENDED.value)
 
 
 def select_hosts() -> sa.Select[Any, Any]:
@@ -102,10 +102,10 @@ def _common(ctx: Ctx, host: Host, datacenter: str) -> dict[str, Any]:
 
 def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
     """A host with all that is known."""
-    promised = sa.select(
+    allocated = sa.select(
         sa.func.coalesce(sa.func.sum(Vm.vcpus), 0), sa.func.coalesce(sa.func.sum(Vm.memory_bytes), 0)
-    ).where(Vm.host_id == host.id, Vm.state.in_(_PROMISED))
-    vcpus, memory = ctx.session.execute(visible(ctx, promised, Vm, "vm.view")).one()
+    ).where(Vm.host_id == host.id, Vm.state.in_(_ALLOCATED))
+    vcpus, memory = ctx.session.execute(visible(ctx, allocated, Vm, "vm.view")).one()
     credential = known(ctx, Credential, host.credential_id) if host.credential_id else None
     facts = host.facts or {}
     return HostDetail(
@@ -123,8 +123,8 @@ def detail_of(ctx: Ctx, host: Host, datacenter: str) -> HostDetail:
         checked_at=host.checked_at,
         synced_at=host.synced_at,
         created_at=host.created_at,
-        vcpus_promised=int(vcpus),
-        memory_promised_bytes=int(memory),
+        vcpus_allocated=int(vcpus),
+        memory_allocated_bytes=int(memory),
         version=host.version,
     )
 
@@ -137,7 +137,7 @@ def check_records(ctx: Ctx, checks: Sequence[Check]) -> list[CheckRecord]:
             title=ctx.translate(CHECK_TITLES.get(check.key, check.key)),
             verdict=Verdict(check.verdict),
             reason=ctx.say(check.reason, check.params),
-            mend=ctx.say(check.mend, check.params) if check.mend else None,
+            remedy=ctx.say(check.remedy, check.params) if check.remedy else None,
         )
         for check in checks
     ]

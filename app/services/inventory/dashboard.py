@@ -11,7 +11,7 @@ from app.access.context import Ctx
 from app.access.find import visible, visible_part
 from app.core.hosts.specs import status_filters
 from app.core.hosts.states import HOST_STATUS_TITLES, AdminState, HostStatus, Verdict, status_of
-from app.core.inventory.records import Attention, Meter, Overview
+from app.core.inventory.records import Attention, Dashboard, Meter
 from app.core.kinds import Severity
 from app.core.messages import N_
 from app.core.vms.records import VmRecord
@@ -45,7 +45,7 @@ _LOST: tuple[tuple[HostStatus, Severity, str, str], ...] = (
 MOST_HOSTS = 5
 
 
-def overview(ctx: Ctx) -> Overview:
+def show_dashboard(ctx: Ctx) -> Dashboard:
     """Everything that the dashboard shows. Figures of silent hosts are their last ones."""
     ctx.require("host.view")
     ctx.require("vm.view")
@@ -56,7 +56,7 @@ def overview(ctx: Ctx) -> Overview:
     stale = stale.where(stale_hosts(ctx))
     doubled = sa.select(sa.func.count()).select_from(Vm).where(Vm.duplicate.is_(True))
     duplicates = ctx.session.scalar(visible(ctx, doubled, Vm, "vm.view")) or 0
-    return Overview(
+    return Dashboard(
         hosts=_by_status(ctx),
         vms=states,
         stale_vms=ctx.session.scalar(visible(ctx, stale, Host, "host.view")) or 0,
@@ -64,9 +64,9 @@ def overview(ctx: Ctx) -> Overview:
         cpu=meter(float(host.cpu_used or 0), int(host.cpus or 0)),
         memory=meter(int(host.memory_used or 0), int(host.memory or 0)),
         storage=meter(int(pool.used or 0), int(pool.capacity or 0)),
-        vcpus_promised=host.promised_vcpus or 0,
+        vcpus_allocated=host.allocated_vcpus or 0,
         cpus=int(host.cpus or 0),
-        memory_promised_bytes=host.promised_memory or 0,
+        memory_allocated_bytes=host.allocated_memory or 0,
         attention=_attention(ctx, states, duplicates),
         busiest=_busiest(ctx),
     )
@@ -102,8 +102,8 @@ def _host_sums(ctx: Ctx) -> Any:
         sa.func.sum(Host.cpu_percent * Host.cpus / 100.0).label("cpu_used"),
         sa.func.sum(Host.memory_bytes).label("memory"),
         sa.func.sum(Host.memory_used_bytes).label("memory_used"),
-        sa.literal(int(vcpus or 0)).label("promised_vcpus"),
-        sa.literal(int(memory or 0), sa.BigInteger()).label("promised_memory"),
+        sa.literal(int(vcpus or 0)).label("allocated_vcpus"),
+        sa.literal(int(memory or 0), sa.BigInteger()).label("allocated_memory"),
     )
     return ctx.session.execute(visible(ctx, sums, Host, "host.view")).one()
 
@@ -113,7 +113,7 @@ def _storage(ctx: Ctx) -> Any:
 
     Pools of several hosts with the same UUID, kind and target path count once, with the largest figures that
     were told: hosts that share storage usually report it so. It is no proof: shared storage that is defined
-    with a UUID of its own on each host is counted on each, and local pools of cloned hosts that kept one
+    with a UUID of its own on counted host is counted on counted, and local pools of cloned hosts that kept one
     UUID are counted once. One pass over the pools in the database, no comparison of each with each.
     """
     once = sa.select(
@@ -121,8 +121,10 @@ def _storage(ctx: Ctx) -> Any:
         sa.func.max(Pool.allocation_bytes).label("used"),
     )
     once = once.where(Pool.state == "running").group_by(Pool.uuid, Pool.kind, Pool.target_path)
-    each = visible(ctx, once, Pool, "pool.view").subquery()
-    sums = sa.select(sa.func.sum(each.c.capacity).label("capacity"), sa.func.sum(each.c.used).label("used"))
+    counted = visible(ctx, once, Pool, "pool.view").subquery()
+    sums = sa.select(
+        sa.func.sum(counted.c.capacity).label("capacity"), sa.func.sum(counted.c.used).label("used")
+    )
     return ctx.session.execute(sums).one()
 
 
@@ -186,7 +188,7 @@ def _vm_troubles(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Atte
             Severity.WARNING,
             N_("VMs that their hosts do not list any more: %(count)d."),
             N_(
-                "The XML tab of each has its last definition; take those off the list that are not to come back."
+                "The XML tab of each has its last definition; remove those from the inventory that are not to come back."
             ),
             "/vms?state=missing",
         ),
@@ -228,7 +230,7 @@ def _failed_checks(ctx: Ctx) -> list[Attention]:
     first = ctx.session.scalar(visible(ctx, found, Host, "host.view"))
     url = f"/hosts/{first}/compatibility" if count == 1 else "/hosts"
     message = N_("Hosts that fail a compatibility check: %(count)d.")
-    hint = N_("The compatibility page of a host says what to mend.")
+    hint = N_("The compatibility page of a host says how to fix it.")
     return [_item(ctx, Severity.WARNING, message, {"count": count}, hint, url)]
 
 

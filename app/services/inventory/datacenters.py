@@ -27,12 +27,12 @@ ORDER = Order(
 )
 
 
-def list_datacenters(ctx: Ctx, asked: ListQuery) -> Page[DatacenterRecord]:
+def list_datacenters(ctx: Ctx, params: ListQuery) -> Page[DatacenterRecord]:
     """The datacenters."""
     query = visible(ctx, sa.select(Datacenter), Datacenter, "datacenter.view")
-    if asked.q:
-        query = query.where(contains(Datacenter.name_key, asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+    if params.q:
+        query = query.where(contains(Datacenter.name_key, params.q))
+    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def show_datacenter(ctx: Ctx, datacenter_id: str) -> DatacenterRecord:
@@ -90,7 +90,7 @@ def _records(ctx: Ctx, rows: Sequence[Datacenter]) -> list[DatacenterRecord]:
     )
     hosts = hosts.where(Host.datacenter_id.in_(wanted)).group_by(Host.datacenter_id)
     query = visible(ctx, hosts, Host, "host.view")
-    counts = {each: (number, vms) for each, number, vms in ctx.session.execute(query)}
+    counts = {item: (number, vms) for item, number, vms in ctx.session.execute(query)}
     return [
         DatacenterRecord(
             id=row.id,

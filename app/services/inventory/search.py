@@ -20,7 +20,7 @@ from app.services.vms.power import VERBS
 
 # Address, the names by which pages and menus call it (the page's own first), and the privilege that it needs.
 PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
-    ("/", (N_("Overview"),), None),
+    ("/", (N_("Dashboard"),), None),
     ("/hosts", (N_("Hosts"),), "host.view"),
     ("/hosts/new", (N_("Add a host"),), "host.add"),
     ("/datacenters", (N_("Datacenters"),), "datacenter.view"),
@@ -31,9 +31,9 @@ PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("/storage/volumes", (N_("Volumes"),), "pool.view"),
     ("/images", (N_("Images"),), "image.view"),
     ("/networks", (N_("Networks"),), "network.view"),
-    ("/networks/names", (N_("Networks across the fleet"),), "network.view"),
-    ("/filters", (N_("Traffic filters"),), "network.view"),
-    ("/networks/macs", (N_("Duplicate MACs"),), "vm.view"),
+    ("/networks/logical", (N_("Networks across the fleet"),), "network.view"),
+    ("/nwfilters", (N_("Network filters"),), "network.view"),
+    ("/networks/mac-conflicts", (N_("Duplicate MACs"),), "vm.view"),
     ("/tasks", (N_("Tasks"),), "task.view"),
     ("/events", (N_("Events"),), "event.view"),
     ("/credentials", (N_("Credentials"),), "credential.view"),

@@ -43,21 +43,21 @@ _MODELS: dict[ObjectKind, type[Vm] | type[Pool] | type[Network]] = {
 _PRIVILEGE = {"hosts": "vm.view", "vms": "vm.view", "storage": "pool.view", "networks": "network.view"}
 
 
-def children(ctx: Ctx, asked: TreeQuery) -> list[TreeNode]:
+def children(ctx: Ctx, query: TreeQuery) -> list[TreeNode]:
     """The children of `parent` in one of the views, by name; of the root when there is no parent.
 
     The view of VMs has no level of hosts: VMs stand below their datacenter. Raises InvalidInput for a parent
     that has no children.
     """
-    if asked.parent is None:
-        return _datacenters(ctx, asked.view)
-    kind = kind_of(asked.parent)
+    if query.parent is None:
+        return _datacenters(ctx, query.view)
+    kind = kind_of(query.parent)
     if kind is ObjectKind.DATACENTER:
-        if asked.view == "vms":
-            return _vms(ctx, Host.datacenter_id == asked.parent)
-        return _hosts(ctx, asked.view, asked.parent)
+        if query.view == "vms":
+            return _vms(ctx, Host.datacenter_id == query.parent)
+        return _hosts(ctx, query.view, query.parent)
     if kind is ObjectKind.HOST:
-        return _leaves(ctx, asked.view, asked.parent)
+        return _leaves(ctx, query.view, query.parent)
     raise InvalidInput("parent", N_("must be a datacenter or a host"))
 
 

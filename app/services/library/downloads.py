@@ -196,7 +196,7 @@ class Download:
                 server=source.host,
                 reason=str(error.strerror or error),
             ) from None
-        addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+        addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
         for address in addresses:
             _checked(partial(refuse_address, address, private=self._rules.private))
         return addresses

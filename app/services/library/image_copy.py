@@ -76,10 +76,10 @@ class CopyImage(ImageOperation[CopyImageParameters]):
         return Outcome(N_("The host has the image now."))
 
 
-def copy_image(ctx: Ctx, image_id: str, asked: ImageCopySpec) -> TaskRecord:
+def copy_image(ctx: Ctx, image_id: str, spec: ImageCopySpec) -> TaskRecord:
     """Have an image copied to another host. Raises InvalidInput, Conflict (image_there, image_nowhere…), Busy."""
     image = find(ctx, Image, image_id, "image.edit")
-    pool, host = running_pool(ctx, asked.pool_id, "pool_id")
+    pool, host = running_pool(ctx, spec.pool_id, "pool_id")
     _refuse_there(ctx, image, host)
     parameters = CopyImageParameters(
         target_id=image.id, host_id=host.id, pool_id=pool.id, **fetch_to(ctx, image, pool).model_dump()
@@ -154,7 +154,7 @@ def _alone(context: TaskContext, wanted: ImageFetch) -> Iterator[None]:
             finally:
                 lock.release()
         context.say(None, N_("Waiting for another task that copies the image."))
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         context.pause(WAIT_S)
 
 
@@ -173,11 +173,11 @@ def _fetch(context: TaskContext, wanted: ImageFetch) -> None:
 
 
 def _keep(context: TaskContext, wanted: ImageFetch) -> None:
-    made = context.call(lambda host: host.storage.find_volume(wanted.pool, wanted.name))
-    if made is None:
+    created = context.call(lambda host: host.storage.find_volume(wanted.pool, wanted.name))
+    if created is None:
         return
-    task_checks.record_made(context, wanted.pool, made, wanted.format)
-    file = ImageFile(wanted.image_id, context.job.host_id, wanted.pool, wanted.name, made.path)
+    task_checks.record_created(context, wanted.pool, created, wanted.format)
+    file = ImageFile(wanted.image_id, context.job.host_id, wanted.pool, wanted.name, created.path)
     context.hand_over(partial(image_records.place, file=file), volume_note(wanted.pool, wanted.name))
 
 

@@ -17,7 +17,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.core.vms.create_spec import VolumeName
 from app.db.models import Image
-from app.hypervisor.storage.os_detect import guess_system
+from app.hypervisor.storage.os_detect import detect_os
 from app.services.hosts.checks import require_workable
 from app.services.library import image_records
 from app.services.library.downloads import Download, DownloadRules
@@ -74,13 +74,13 @@ class ImportImage(ImageOperation[ImportImageParameters]):
                     raise _wrong_checksum()
                 head, facts = look(context, pool, parameters.name, size, held_back)
                 write_beginning(context, pool, parameters.name, held_back)
-                content = ImageContent(facts, size, digest, guess_system(parameters.name, head))
+                content = ImageContent(facts, size, digest, detect_os(parameters.name, head))
                 _keep(context, parameters, content)
         show_pools(context, {pool})
         return Outcome(IN_LIBRARY)
 
 
-def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
+def import_image(ctx: Ctx, spec: ImageImport) -> TaskRecord:
     """Have a file fetched from another server into a pool and made an image.
 
     Raises InvalidInput (url, pool_id, volume_name, os), Conflict (name_taken, volume_exists, host_not_connected…),
@@ -88,11 +88,11 @@ def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
     """
     ctx.require("image.edit")
     ctx.require("volume.edit")
-    source = _source(ctx, asked)
-    pool, host = running_pool(ctx, asked.pool_id, "pool_id")
-    name = asked.volume_name or _volume_name(source)
+    source = _source(ctx, spec)
+    pool, host = running_pool(ctx, spec.pool_id, "pool_id")
+    name = spec.volume_name or _volume_name(source)
     refuse_taken(ctx, pool, name)
-    image = begin_image(ctx, asked, name, source.shown)
+    image = begin_image(ctx, spec, name, source.shown)
     parameters = ImportImageParameters(
         target_id=image.id,
         host_id=host.id,
@@ -101,7 +101,7 @@ def import_image(ctx: Ctx, asked: ImageImport) -> TaskRecord:
         pool=pool.uuid,
         name=name,
         url=ctx.services.vault.seal({"url": source.url}).decode(),
-        sha256=asked.sha256,
+        sha256=spec.sha256,
     )
     return tasks.record_of(ctx, submit(ctx, ImportImage, parameters))
 
@@ -112,7 +112,7 @@ def imports_from(ctx: Ctx) -> list[str]:
     return sorted(ctx.services.settings.import_servers)
 
 
-def _source(ctx: Ctx, asked: ImageImport) -> Source:
+def _source(ctx: Ctx, spec: ImageImport) -> Source:
     allowed = ctx.services.settings.import_servers
     if not allowed:
         raise Conflict(
@@ -122,7 +122,7 @@ def _source(ctx: Ctx, asked: ImageImport) -> Source:
             code="imports_off",
         )
     try:
-        return read_source(asked.url, allowed, plain=asked.sha256 is not None)
+        return read_source(spec.url, allowed, plain=spec.sha256 is not None)
     except SourceRefused as refused:
         hint = ctx.say(N_("Allowed are: %(servers)s."), {"servers": ", ".join(sorted(allowed))})
         raise InvalidInput("url", refused.rule, params=refused.params, hint=hint) from None
@@ -161,14 +161,14 @@ def _keep(context: TaskContext, parameters: ImportImageParameters, content: Imag
     volume = context.call(lambda host: host.storage.find_volume(pool, name))
     if volume is None:
         raise no_content()
-    task_checks.record_made(context, pool, volume, content.facts.volume_format)
+    task_checks.record_created(context, pool, volume, content.facts.volume_format)
     settle(context, ImageFile(parameters.target_id, context.job.host_id, pool, name, volume.path), content)
 
 
 def _refuse_narrow(context: TaskContext, pool: str, needed: int) -> None:
     """Raise TaskFailed (pool_full) when so many bytes are not left in the pool."""
     seen = context.call(lambda host: host.read_pools(volumes=False, only={pool}))
-    free = next((each.available_bytes for each in seen if each.uuid == pool), None)
+    free = next((item.available_bytes for item in seen if item.uuid == pool), None)
     if free is not None and needed > free:
         raise TaskFailed(
             "pool_full",

@@ -13,7 +13,7 @@ from app.core.library.images import ImageSpec
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Image, Pool, Volume
-from app.hypervisor.storage.os_detect import guess_system
+from app.hypervisor.storage.os_detect import detect_os
 from app.services.hosts.checks import require_workable
 from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
 from app.services.library.image_records import ImageContent, ImageFile
@@ -22,9 +22,9 @@ from app.services.library.operation import ImageOperation, ImageParameters, pool
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.steps import task_checks
-from app.services.storage.volumes.steps.own_volume import tell_share
+from app.services.storage.volumes.steps.own_volume import report_share
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -56,7 +56,7 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
         require_free(ctx, *locks)
         query = sa.select(Volume).where(Volume.pool_id == pool.id, Volume.name == parameters.name)
         if volume := ctx.session.scalar(unrestricted(query)):
-            refuse_seed(ctx, volume)
+            refuse_cloud_init_drive(ctx, volume)
             _refuse_used(ctx, volume)
             require_usable(ctx, volume, host.id)
         image = known(ctx, Image, parameters.target_id)
@@ -72,24 +72,24 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
             task_checks.check_link(context, pool, name, path)
             head, facts = look(context, pool, name, size)
             task_checks.check(context, path, facts.volume_format)
-            content = ImageContent(facts, size, _sum_of(context, pool, name, size), guess_system(name, head))
+            content = ImageContent(facts, size, _sum_of(context, pool, name, size), detect_os(name, head))
             settle(context, ImageFile(parameters.target_id, context.job.host_id, pool, name, path), content)
         return Outcome(IN_LIBRARY)
 
 
-def register_image(ctx: Ctx, asked: ImageSpec) -> TaskRecord:
+def register_image(ctx: Ctx, spec: ImageSpec) -> TaskRecord:
     """Have a volume looked at and made an image.
 
     Raises InvalidInput (volume_id, os), Conflict (name_taken, volume_in_use, host_not_connected…), Busy.
     """
     ctx.require("image.edit")
     query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
-    query = query.join(Host, Host.id == Pool.host_id).where(Volume.id == asked.volume_id)
+    query = query.join(Host, Host.id == Pool.host_id).where(Volume.id == spec.volume_id)
     row = ctx.session.execute(visible(ctx, query, Volume, "pool.view")).one_or_none()
     if row is None:
         raise InvalidInput("volume_id", N_("names no volume"))
     volume, pool, host = row
-    image = begin_image(ctx, asked, volume.name, f"{host.name}: {volume.path}")
+    image = begin_image(ctx, spec, volume.name, f"{host.name}: {volume.path}")
     image.format, image.virtual_bytes = volume.format, volume.capacity_bytes
     parameters = RegisterImageParameters(
         target_id=image.id,
@@ -121,5 +121,5 @@ def _sum_of(context: TaskContext, pool: str, name: str, size: int) -> str:
     for chunk in context.host().storage.read_volume(pool, name, size):
         digest.update(chunk)
         seen += len(chunk)
-        tell_share(context, seen, size, N_("Reading the image."))
+        report_share(context, seen, size, N_("Reading the image."))
     return digest.hexdigest()

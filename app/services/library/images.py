@@ -26,9 +26,9 @@ from app.core.messages import N_
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
-from app.hypervisor.osinfo import systems
+from app.hypervisor.osinfo import os_variants
 from app.inventory.staleness import HOST_IN_LISTS
-from app.services.vms.cloud_init.drives import is_seed
+from app.services.vms.cloud_init.drives import is_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.locks import require_free
 
@@ -41,12 +41,12 @@ MOST = 500
 IMPORTING, READY, FAILED = "importing", "ready", "failed"
 
 
-def list_images(ctx: Ctx, asked: ListQuery) -> Page[ImageRecord]:
+def list_images(ctx: Ctx, params: ListQuery) -> Page[ImageRecord]:
     """The images of the library, each with the hosts that have it."""
     query = visible(ctx, sa.select(Image), Image, "image.view")
-    if asked.q:
-        query = query.where(mentions((Image.name, Image.source, Image.os_id), asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, [row[0] for row in rows]))
+    if params.q:
+        query = query.where(mentions((Image.name, Image.source, Image.os_id), params.q))
+    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row[0] for row in rows]))
 
 
 def find_image(ctx: Ctx, name: str) -> ImageRecord | None:
@@ -66,7 +66,7 @@ def volume_options(ctx: Ctx) -> list[Ref]:
     ctx.require("image.edit")
     query = sa.select(Volume.id, Volume.name, Pool.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.kind == "file", Pool.state == "running")
-    query = query.where(sa.not_(is_seed()))
+    query = query.where(sa.not_(is_cloud_init_drive()))
     rows = ctx.session.execute(visible(ctx, query.order_by(Volume.name).limit(MOST), Volume, "pool.view"))
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
 
@@ -101,7 +101,7 @@ def update_image(ctx: Ctx, image_id: str, patch: ImagePatch, version: int | None
     return _records(ctx, [image])[0]
 
 
-def forget_image(ctx: Ctx, image_id: str) -> None:
+def remove_image(ctx: Ctx, image_id: str) -> None:
     """Take an image out of the library. Its files stay, as ordinary volumes of their pools. Raises NotFound, Busy."""
     image = find(ctx, Image, image_id, "image.edit", lock=True)
     at_work = sa.select(TaskLock.name).join(Task, Task.id == TaskLock.task_id)
@@ -109,29 +109,29 @@ def forget_image(ctx: Ctx, image_id: str) -> None:
     require_free(ctx, image.id, *ctx.session.scalars(unrestricted(at_work)))
     ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
     ctx.session.delete(image)
-    audit.record(ctx, "image.forget", target=ref(image))
+    audit.record(ctx, "image.remove", target=ref(image))
 
 
-def begin_image(ctx: Ctx, asked: ImageSpec | ImageImport, file_name: str, source: str) -> Image:
+def begin_image(ctx: Ctx, spec: ImageSpec | ImageImport, file_name: str, source: str) -> Image:
     """An image of which nothing is known yet. Raises InvalidInput (os), Conflict (name_taken)."""
     image = Image(
         id=new_id(ObjectKind.IMAGE),
         kind="iso" if file_name.lower().endswith(".iso") else "disk",
         state=IMPORTING,
-        os_id=known_os(asked.os),
+        os_id=known_os(spec.os),
         source=source,
-        notes=asked.notes,
+        notes=spec.notes,
         created_at=ctx.now,
         created_by=ctx.actor.name,
         version=1,
     )
-    save_named(ctx, image, asked.name)
+    save_named(ctx, image, spec.name)
     return image
 
 
 def known_os(short_id: str | None) -> str | None:
     """The short id of a system. Raises InvalidInput (os) for one that osinfo-db does not know."""
-    if short_id is not None and short_id not in systems():
+    if short_id is not None and short_id not in os_variants():
         raise InvalidInput("os", N_("names no system in osinfo-db"))
     return short_id
 

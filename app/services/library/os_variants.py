@@ -6,29 +6,29 @@ from datetime import date
 
 from app.access.context import Ctx
 from app.core.casefold import fold
-from app.core.library.os_variants import System
-from app.core.vms.create import SystemList, SystemRecord
-from app.hypervisor.osinfo import systems
+from app.core.library.os_variants import OsVariant
+from app.core.vms.create import OsVariantList, OsVariantRecord
+from app.hypervisor.osinfo import os_variants
 
 MOST = 1000
 
 
-def list_systems(ctx: Ctx, text: str = "") -> SystemList:
+def list_os_variants(ctx: Ctx, text: str = "") -> OsVariantList:
     """Systems whose name or id holds the text, newest first."""
     ctx.require("vm.create")
     wanted = fold(text.strip())
-    known = {each.short_id: each for each in systems().values()}.values()
-    found = [each for each in known if wanted in fold(f"{each.name}\n{each.short_id}")]
-    found.sort(key=lambda each: (each.released or date.min, each.name), reverse=True)
-    return SystemList(items=tuple(_system(each) for each in found[:MOST]))
+    known = {os_variant.short_id: os_variant for os_variant in os_variants().values()}.values()
+    found = [item for item in known if wanted in fold(f"{item.name}\n{item.short_id}")]
+    found.sort(key=lambda item: (item.released or date.min, item.name), reverse=True)
+    return OsVariantList(items=tuple(_system(item) for item in found[:MOST]))
 
 
-def _system(system: System) -> SystemRecord:
-    return SystemRecord(
-        id=system.short_id,
-        name=system.name,
-        family=system.family,
-        released=system.released,
-        memory_bytes=system.memory_bytes,
-        disk_bytes=system.disk_bytes,
+def _system(os_variant: OsVariant) -> OsVariantRecord:
+    return OsVariantRecord(
+        id=os_variant.short_id,
+        name=os_variant.name,
+        family=os_variant.family,
+        released=os_variant.released,
+        memory_bytes=os_variant.memory_bytes,
+        disk_bytes=os_variant.disk_bytes,
     )

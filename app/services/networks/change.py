@@ -70,7 +70,11 @@ class ChangeNetwork(NetworkOperation[ChangeNetworkParameters]):
         """Change it, unless it is not what the submitter saw any more."""
         uuid, plan, on = parameters.uuid, parameters.plan, parameters.autostart
         seen = look(context, uuid)
-        if plan is not None and not context.made and parameters.digest not in (None, seen.digest):
+        if (
+            plan is not None
+            and not context.created_resources
+            and parameters.digest not in (None, seen.digest)
+        ):
             raise changed_meanwhile()
         context.make(kind=CHANGE, uuid=uuid)
         if plan is not None:
@@ -78,7 +82,7 @@ class ChangeNetwork(NetworkOperation[ChangeNetworkParameters]):
         if on is not None and on is not seen.autostart:
             context.call(lambda host: host.networks.set_autostart(uuid, on))
         networks = show(context)
-        found = next((each for each in networks if each.uuid == uuid), None)
+        found = next((network for network in networks if network.uuid == uuid), None)
         if found is not None and found.live_xml is not None:
             return Outcome(
                 N_("The definition is changed; a part of it counts after the network restarts."),
@@ -119,7 +123,7 @@ class RestoreNetwork(NetworkOperation[RestoreNetworkParameters]):
     def run(self, context: TaskContext, parameters: RestoreNetworkParameters) -> Outcome:
         """Define it, unless it is not what the submitter saw any more."""
         seen = look(context, parameters.uuid)
-        if not context.made and parameters.digest != seen.digest:
+        if not context.created_resources and parameters.digest != seen.digest:
             raise changed_meanwhile()
         context.make(kind=CHANGE, uuid=parameters.uuid)
         context.call(lambda host: host.networks.redefine(parameters.xml))

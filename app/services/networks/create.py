@@ -96,7 +96,9 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
                 context.call(lambda host: host.networks.set_autostart(uuid, True))
         except (HostError, TaskFailed):
             context.roll_back()
-            if not context.made:  # else the host does not answer, and the rest is done on its return
+            if (
+                not context.created_resources
+            ):  # else the host does not answer, and the rest is done on its return
                 show(context)
             raise
         show(context)
@@ -150,7 +152,7 @@ def free_subnet(ctx: Ctx) -> str:
     }
     for third in range(100, 255):
         net = ipaddress.IPv4Network(f"192.168.{third}.0/24")
-        if not any(isinstance(each, ipaddress.IPv4Network) and each.overlaps(net) for each in taken):
+        if not any(isinstance(item, ipaddress.IPv4Network) and item.overlaps(net) for item in taken):
             return f"192.168.{third}"
     return "10.0.0"
 
@@ -193,17 +195,17 @@ def check_place(ctx: Ctx, host: Host, plan: NetworkPlan, but: str = "") -> None:
     query = sa.select(Network.name, Network.bridge, Network.addresses, Network.forward_mode)
     query = query.where(Network.host_id == host.id, Network.id != but)
     others = list(ctx.session.execute(unrestricted(query)))
-    asked = sa.select(Task.params).where(
+    requested = sa.select(Task.params).where(
         Task.kind == CreateNetwork.kind,
         Task.state.in_(_ACTIVE),
         Task.host_id == host.id,
         Task.id != (ctx.task_id or ""),
     )
     waiting = [
-        NetworkPlan.model_validate(params["plan"]) for params in ctx.session.scalars(unrestricted(asked))
+        NetworkPlan.model_validate(params["plan"]) for params in ctx.session.scalars(unrestricted(requested))
     ]
     if plan.mode in OWN_BRIDGE and plan.bridge is not None:
-        taken = {each.bridge: each.name for each in others} | {each.bridge: each.name for each in waiting}
+        taken = {other.bridge: other.name for other in others} | {item.bridge: item.name for item in waiting}
         if plan.bridge in taken:
             raise InvalidInput(
                 "bridge",
@@ -211,8 +213,8 @@ def check_place(ctx: Ctx, host: Host, plan: NetworkPlan, but: str = "") -> None:
                 params={"bridge": plan.bridge, "name": taken[plan.bridge]},
                 code="bridge_taken",
             )
-    subnets = [(each.name, cidr) for each in others for cidr in each.addresses]
-    subnets += [(each.name, subnet.address) for each in waiting for subnet in each.subnets]
+    subnets = [(other.name, cidr) for other in others for cidr in other.addresses]
+    subnets += [(item.name, subnet.address) for item in waiting for subnet in item.subnets]
     check_neighbours(plan, subnets, host.address)
 
 

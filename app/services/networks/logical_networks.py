@@ -51,15 +51,15 @@ class Majority:
         return self.shape[list(FIELDS).index(field)]
 
 
-def list_names(ctx: Ctx, asked: ListQuery) -> Page[NetworkNameRecord]:
+def list_names(ctx: Ctx, params: ListQuery) -> Page[NetworkNameRecord]:
     """The names of networks, with how many hosts have one and where they differ."""
     query = sa.select(
         Network.name,
         sa.func.count().label("hosts"),
         sa.func.sum(sa.case((Network.active, 1), else_=0)).label("active"),
     ).group_by(Network.name)
-    if asked.q:
-        query = query.where(mentions((Network.name,), asked.q))
+    if params.q:
+        query = query.where(mentions((Network.name,), params.q))
     names = visible(ctx, query, Network, "network.view").subquery()
     order = Order(
         {"name": names.c.name, "hosts": names.c.hosts, "active": names.c.active},
@@ -67,26 +67,26 @@ def list_names(ctx: Ctx, asked: ListQuery) -> Page[NetworkNameRecord]:
         unique=names.c.name,
     )
     found = sa.select(names.c.name, names.c.hosts, names.c.active)
-    without_q = asked.model_copy(update={"q": None})
+    without_q = params.model_copy(update={"q": None})
     return page(ctx, found, without_q, order, lambda rows: _records(ctx, rows))
 
 
-def list_places(ctx: Ctx, asked: PlacesQuery) -> Page[NetworkPlace]:
+def list_places(ctx: Ctx, params: PlacesQuery) -> Page[NetworkPlace]:
     """The hosts, each with the network of the name that it has or lacks. Raises NotFound when no host has one."""
-    most = majority_of(ctx, asked.name)
+    most = majority_of(ctx, params.name)
     query = sa.select(Host, Network).outerjoin(
-        Network, sa.and_(Network.host_id == Host.id, Network.name == asked.name)
+        Network, sa.and_(Network.host_id == Host.id, Network.name == params.name)
     )
-    if asked.show == "missing":
+    if params.show == "missing":
         query = query.where(Network.id.is_(None))
-    elif asked.show == "differs":
+    elif params.show == "differs":
         query = query.where(Network.id.is_not(None), _differs(most))
-    elif asked.show == "inactive":
+    elif params.show == "inactive":
         query = query.where(Network.active.is_(False))
-    if asked.q:
-        query = query.where(mentions((Host.name,), asked.q))
+    if params.q:
+        query = query.where(mentions((Host.name,), params.q))
     query = visible(ctx, query, Host, "network.view")
-    return page(ctx, query, asked, PLACES, lambda rows: [_place(ctx, most, *row) for row in rows])
+    return page(ctx, query, params, PLACES, lambda rows: [_place(ctx, most, *row) for row in rows])
 
 
 PLACES = Order({"host": Host.name_key}, default="host", unique=Host.id)
@@ -136,7 +136,7 @@ def _majorities(ctx: Ctx, names: Iterable[str]) -> dict[str, Majority]:
         shapes[row[0]].append((row[-2], row[-1], tuple(row[1:-2])))
     found = {}
     for name, variants in shapes.items():
-        most, sample, shape = min(variants, key=lambda each: (-each[0], each[1]))
+        most, sample, shape = min(variants, key=lambda item: (-item[0], item[1]))
         total = sum(number for number, _, _ in variants)
         found[name] = Majority(shape, len(variants), total - most, sample)
     return found

@@ -12,7 +12,7 @@ from app.access.context import Ctx
 from app.access.find import visible
 from app.access.paging import Order, holds, page
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import DuplicateMac, MacUser
+from app.core.networks.networks import MacConflict, MacUser
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Host, Vm, VmDefinition
@@ -20,7 +20,7 @@ from app.db.session import folded
 from app.services.networks.definition_nics import each_nic
 
 
-def list_duplicates(ctx: Ctx, asked: ListQuery) -> Page[DuplicateMac]:
+def list_mac_conflicts(ctx: Ctx, params: ListQuery) -> Page[MacConflict]:
     """The addresses, each with its VMs. Looks through all definitions: not for pages that are looked at often."""
     cards = _cards(ctx)
     query = (
@@ -28,11 +28,11 @@ def list_duplicates(ctx: Ctx, asked: ListQuery) -> Page[DuplicateMac]:
         .group_by(cards.c.mac)
         .having(sa.func.count(cards.c.vm_id.distinct()) > 1)
     )
-    if asked.q:
-        query = query.where(holds(folded(cards.c.mac), asked.q))
+    if params.q:
+        query = query.where(holds(folded(cards.c.mac), params.q))
     found = query.subquery()
     order = Order({"mac": found.c.mac, "users": found.c.users}, default="mac", unique=found.c.mac)
-    without_q = asked.model_copy(update={"q": None})
+    without_q = params.model_copy(update={"q": None})
     return page(ctx, sa.select(found.c.mac), without_q, order, lambda rows: _records(ctx, cards, rows))
 
 
@@ -46,7 +46,7 @@ def _cards(ctx: Ctx) -> Any:
     return visible(ctx, query, Vm, "vm.view").cte("cards")
 
 
-def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[DuplicateMac]:
+def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[MacConflict]:
     macs = [row[0] for row in rows]
     users: dict[str, dict[str, MacUser]] = defaultdict(dict)
     query = sa.select(cards.c.mac, Vm.id, Vm.name, Host.id, Host.name).join(Vm, Vm.id == cards.c.vm_id)
@@ -56,4 +56,4 @@ def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[Dupl
             vm=Ref(kind=ObjectKind.VM, id=vm_id, name=vm),
             host=Ref(kind=ObjectKind.HOST, id=host_id, name=host),
         )
-    return [DuplicateMac(mac=mac, users=list(users[mac].values())) for mac in macs]
+    return [MacConflict(mac=mac, users=list(users[mac].values())) for mac in macs]

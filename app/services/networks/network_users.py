@@ -41,7 +41,7 @@ def users_of(ctx: Ctx, networks: Iterable[Network]) -> dict[str, list[NetworkUse
 
 def counts_of(ctx: Ctx, networks: Sequence[Network]) -> dict[str, int]:
     """How many VMs each network has now or after their next power-off, by its id; one without VMs is not told."""
-    hosts = {each.host_id for each in networks}
+    hosts = {network.host_id for network in networks}
     plugs = sa.union(
         *(_plugs_of(ctx, parsed, hosts) for parsed in (VmDefinition.parsed, VmDefinition.saved_parsed))
     )
@@ -51,7 +51,7 @@ def counts_of(ctx: Ctx, networks: Sequence[Network]) -> dict[str, int]:
     query = sa.select(Network.id, sa.func.count(plug.c.vm_id.distinct())).join(
         plug, sa.and_(plug.c.host_id == Network.host_id, sa.or_(named, bridged))
     )
-    query = query.where(Network.id.in_([each.id for each in networks])).group_by(Network.id)
+    query = query.where(Network.id.in_([network.id for network in networks])).group_by(Network.id)
     query = visible(ctx, query, Network, "network.view")
     return {row[0]: row[1] for row in ctx.session.execute(query)}
 

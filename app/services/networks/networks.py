@@ -36,21 +36,21 @@ ORDER = Order(
 )
 
 
-def list_networks(ctx: Ctx, asked: NetworkQuery) -> Page[NetworkRecord]:
+def list_networks(ctx: Ctx, params: NetworkQuery) -> Page[NetworkRecord]:
     """The networks of all hosts, or of one."""
     query = sa.select(Network, Host).join(Host, Host.id == Network.host_id).options(HOST_IN_LISTS)
     query = visible(ctx, query, Network, "network.view")
     for column, value in (
-        (Network.host_id, asked.host),
-        (Network.name, asked.name),
-        (Network.forward_mode, asked.mode),
-        (Network.active, asked.active),
+        (Network.host_id, params.host),
+        (Network.name, params.name),
+        (Network.forward_mode, params.mode),
+        (Network.active, params.active),
     ):
         if value is not None:
             query = query.where(column == value)
-    if asked.q:
-        query = query.where(mentions((Network.name, Network.bridge), asked.q))
-    return page(ctx, query, asked, ORDER, lambda rows: _records(ctx, rows))
+    if params.q:
+        query = query.where(mentions((Network.name, Network.bridge), params.q))
+    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, rows))
 
 
 def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:
@@ -67,7 +67,7 @@ def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:
         ctx.services.hub.publish([LEASES + network.id])
     users = users_of(ctx, [network]).get(network.id, [])
     plan = read_plan(network.xml) if network.xml else None
-    shown = _record(ctx, network, host, len({each.vm.id for each in users}))
+    shown = _record(ctx, network, host, len({user.vm.id for user in users}))
     return NetworkDetail(
         **shown.model_dump(),
         plan=plan,
@@ -117,7 +117,11 @@ def _leases(ctx: Ctx, network: Network, plan: NetworkPlan | None) -> list[LeaseR
     if network.leases is None:
         return None
     vms = _vms_by_mac(ctx, network.host_id) if network.leases else {}
-    reserved = {each.address for subnet in (plan.subnets if plan else ()) for each in subnet.reservations}
+    reserved = {
+        reservation.address
+        for subnet in (plan.subnets if plan else ())
+        for reservation in subnet.reservations
+    }
     found = []
     for lease in network.leases:
         ends = lease["expires_at"]
@@ -129,7 +133,7 @@ def _leases(ctx: Ctx, network: Network, plan: NetworkPlan | None) -> list[LeaseR
                 vm=vms.get(lease["mac"] or ""),
             )
         )
-    return sorted(found, key=lambda each: _natural(each.address))
+    return sorted(found, key=lambda item: _natural(item.address))
 
 
 def _natural(address: str) -> list[Any]:
@@ -157,9 +161,9 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
         return []
     error = _unworkable(ctx, host)
     texts = error.texts(ctx.translate) if error else None
-    active = [each for each in users if VmState(each.state).is_active and not each.after_power_off]
-    running = list(dict.fromkeys(each.vm.name for each in active))
-    used = list(dict.fromkeys(each.vm.name for each in users))
+    active = [user for user in users if VmState(user.state).is_active and not user.after_power_off]
+    running = list(dict.fromkeys(item.vm.name for item in active))
+    used = list(dict.fromkeys(user.vm.name for user in users))
     reasons: dict[str, str | None] = {
         "start": ctx.translate(N_("The network runs.")) if network.active else None,
         "stop": _why_not_stop(ctx, network, running),
@@ -211,7 +215,7 @@ def in_use(ctx: Ctx, names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
     if len(names) > 5:
         return ctx.say(
-            N_("VMs are plugged into it: %(names)s and %(more)d more."),
+            N_("VMs are connected to it: %(names)s and %(more)d more."),
             {"names": shown, "more": len(names) - 5},
         )
-    return ctx.say(N_("VMs are plugged into it: %(names)s."), {"names": shown})
+    return ctx.say(N_("VMs are connected to it: %(names)s."), {"names": shown})

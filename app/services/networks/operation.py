@@ -64,9 +64,9 @@ def refuse_used(ctx: Ctx, network: Network, *, running_only: bool) -> None:
     """Raise Conflict (network_in_use) naming the VMs that use it, or of these the running ones."""
     users = users_of(ctx, [network]).get(network.id, [])
     names = [
-        each.vm.name
-        for each in users
-        if not running_only or (VmState(each.state).is_active and not each.after_power_off)
+        user.vm.name
+        for user in users
+        if not running_only or (VmState(user.state).is_active and not user.after_power_off)
     ]
     if names:
         raise Conflict(
@@ -111,7 +111,7 @@ def refuse_connected(context: TaskContext, uuid: str) -> None:
     if owners:
         raise TaskFailed(
             "network_in_use",
-            N_("Running VMs are plugged into the network."),
+            N_("Running VMs are connected to the network."),
             why=N_("%(count)d VMs would lose their connection: %(uuids)s."),
             hint=N_("Move them to another network, or shut them down, first."),
             params={"count": len(owners), "uuids": ", ".join(owners[:5])},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.hypervisor import Host
 from app.tasks.undo import Note, Undo, declare_undo
 
-NETWORK, NWFILTER = "network", "filter"
+NETWORK, NWFILTER = "network", "nwfilter"
 
 
 def _remove_network(host: Host, note: Note, ended: bool) -> bool:
@@ -16,7 +16,7 @@ def _remove_network(host: Host, note: Note, ended: bool) -> bool:
 
 
 def _remove_nwfilter(host: Host, note: Note, ended: bool) -> bool:
-    host.filters.delete(note["uuid"])
+    host.nwfilters.delete(note["uuid"])
     return True
 
 

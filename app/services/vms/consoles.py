@@ -89,7 +89,7 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
     parsed = ctx.session.scalar(
         sa.select(models.VmDefinition.parsed).where(models.VmDefinition.vm_id == vm.id)
     )
-    displays = [each for each in (parsed or {}).get("graphics", ()) if each.get("kind") == "spice"]
+    displays = [item for item in (parsed or {}).get("graphics", ()) if item.get("kind") == "spice"]
     if not displays:
         raise Conflict(N_("This VM has no SPICE display."), code="no_display")
     port, listens_on = displays[0].get("port"), displays[0].get("listen") or ""
@@ -105,7 +105,7 @@ def spice_file(ctx: Ctx, vm_id: str) -> str:
             code="spice_out_of_reach",
         )
     # A name may hold anything; in this file a line break would begin another setting.
-    title = "".join(each if each.isprintable() else "?" for each in vm.name)
+    title = "".join(item if item.isprintable() else "?" for item in vm.name)
     lines = ["[virt-viewer]", "type=spice", f"host={host.address}", f"port={int(port)}", f"title={title}"]
     return "\n".join([*lines, "delete-this-file=1", ""])
 
@@ -229,7 +229,7 @@ def _observed(ctx: Ctx) -> VigieError:
     return Conflict(
         N_("This cannot be done now."),
         why=HOST_OBSERVED.reason,
-        hint=N_("Open the console to look only, or let Vigie manage the host."),
+        hint=N_("Open the console in view-only mode, or let Vigie manage the host."),
         code=HOST_OBSERVED.code,
     )
 

@@ -13,7 +13,7 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput, NotAllowed
 from app.core.messages import N_
 from app.core.networks.attachments import Attachment, is_open
-from app.core.vms.host_access import DANGERS, dangers_of
+from app.core.vms.host_access import HOST_ACCESS_KINDS, host_access_of
 from app.db.models import Host
 from app.hypervisor.xml.domains.attachments import read_attachments
 from app.hypervisor.xml.domains.read import read_vm
@@ -27,24 +27,24 @@ def require_for_definition(ctx: Ctx, host: Host, after: str, before: str | None 
     """Raise NotAllowed when the definition reaches its host in a way that the one before does not, and the actor
     may not have that. Without one before, all of it is new. Raises UnreadableXml.
     """
-    dangers, attachments = _added(ctx.session, host.id, before, after)
+    host_access, attachments = _added(ctx.session, host.id, before, after)
     require_attachments(ctx, host, attachments)
-    if dangers and not ctx.can(HOST_ACCESS):
-        said = ", ".join(ctx.translate(DANGERS[key]) for key in dangers)
+    if host_access and not ctx.can(HOST_ACCESS):
+        message = ", ".join(ctx.translate(HOST_ACCESS_KINDS[key]) for key in host_access)
         raise _not_allowed(
             ctx,
             ctx.say(
                 N_("It gives the VM host access: %(parts)s. The privilege vm.host-access is missing."),
-                {"parts": said},
+                {"parts": message},
             ),
         )
 
 
 def adds_host_access(session: Session, host_id: str, before: str, after: str) -> bool:
     """Whether a definition reaches its host in a way that the one before does not. Raises UnreadableXml."""
-    dangers, attachments = _added(session, host_id, before, after)
+    host_access, attachments = _added(session, host_id, before, after)
     host = session.get_one(Host, host_id)
-    return bool(dangers) or any(not _is_open(host, each) for each in attachments)
+    return bool(host_access) or any(not _is_open(host, attachment) for attachment in attachments)
 
 
 def _added(
@@ -56,8 +56,8 @@ def _added(
         kept -= {("host_path", path) for path in read_written(after) - read_written(before)}
     plugged = set() if before is None else set(read_attachments(before))
     places = pool_places(session, [host_id])[host_id]
-    dangers = dangers_of((each for each in read_vm(after).reaches if each not in kept), places)
-    return dangers, [each for each in read_attachments(after) if each not in plugged]
+    host_access = host_access_of((reach for reach in read_vm(after).reaches if reach not in kept), places)
+    return host_access, [attachment for attachment in read_attachments(after) if attachment not in plugged]
 
 
 def _is_open(host: Host, attachment: Attachment) -> bool:
@@ -66,11 +66,11 @@ def _is_open(host: Host, attachment: Attachment) -> bool:
 
 def require_attachments(ctx: Ctx, host: Host, new: Iterable[Attachment]) -> None:
     """Raise NotAllowed when the actor may not plug interfaces into these on this host."""
-    for each in new:
-        if each.kind == "network":
+    for item in new:
+        if item.kind == "network":
             ctx.require(USE_NETWORK)
-        if not ctx.can(HOST_ACCESS) and not _is_open(host, each):
-            raise _not_allowed(ctx, _why(ctx, host, each))
+        if not ctx.can(HOST_ACCESS) and not _is_open(host, item):
+            raise _not_allowed(ctx, _why(ctx, host, item))
 
 
 def require_tagged(ctx: Ctx, field: str) -> None:

@@ -69,7 +69,7 @@ class RunningVm:
         """Look again and again until `done`; False when that takes too long."""
         deadline = time.monotonic() + timeout_s
         while not done(self.look()):
-            self._context.stop_if_asked()
+            self._context.stop_if_cancelled()
             if time.monotonic() > deadline:
                 return False
             self._context.pause(LOOK_EVERY_S)

@@ -13,7 +13,7 @@ from app.access.find import visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
-from app.core.vms.host_access import DANGERS
+from app.core.vms.host_access import HOST_ACCESS_KINDS
 from app.core.vms.records import (
     DeviceRecord,
     DiskRecord,
@@ -42,7 +42,7 @@ COLUMNS = (
     Vm.state,
     Vm.state_reason,
     Vm.state_since,
-    Vm.seen_at,
+    Vm.missing_since,
     Vm.duplicate,
     Vm.persistent,
     Vm.autostart,
@@ -92,7 +92,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord
         state,
         reason,
         since,
-        seen_at,
+        missing_since,
     ) = row[:12]
     (duplicate, persistent, autostart, vcpus, memory, disk, os_name, hostname, addresses, tags) = row[
         12:_FIRST_USAGE
@@ -108,7 +108,7 @@ def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord
         state_reason=reason,
         state_since=since,
         stale=is_stale(ctx, host_connection, host_observed_at),
-        observed_at=seen_at or host_observed_at,
+        observed_at=missing_since or host_observed_at,
         duplicate=duplicate,
         persistent=persistent,
         autostart=autostart,
@@ -133,7 +133,7 @@ def detail_of(
     actions: list[VerbRecord],
     parsed: dict[str, Any],
     read_at: datetime | None,
-    screen_at: datetime | None,
+    screenshot_at: datetime | None,
     pending: Sequence[str],
     saved: dict[str, Any] | None,
 ) -> VmDetail:
@@ -157,16 +157,18 @@ def detail_of(
         host_mode=HostMode(host.mode),
         disks=_disks(ctx, vm, _with_pending(parsed, saved, "disks", "target")),
         nics=[
-            NicRecord(**each, addresses=by_mac.get(each["mac"].lower(), []))
-            for each in _with_pending(parsed, saved, "nics", "mac")
+            NicRecord(**item, addresses=by_mac.get(item["mac"].lower(), []))
+            for item in _with_pending(parsed, saved, "nics", "mac")
         ],
-        graphics=[GraphicsRecord(**each) for each in parsed.get("graphics", ())],
-        devices=[DeviceRecord(**each) for each in parsed.get("devices", ())],
+        graphics=[GraphicsRecord(**item) for item in parsed.get("graphics", ())],
+        devices=[DeviceRecord(**item) for item in parsed.get("devices", ())],
         actions=actions,
         definition_read_at=read_at,
-        screen_at=screen_at,
+        screenshot_at=screenshot_at,
         pending=[ctx.translate(part) for part in pending],
-        dangers=[ctx.translate(DANGERS[key]) for key in vm.dangers or () if key in DANGERS],
+        host_access=[
+            ctx.translate(HOST_ACCESS_KINDS[key]) for key in vm.host_access or () if key in HOST_ACCESS_KINDS
+        ],
         version=vm.version,
     )
 
@@ -179,14 +181,14 @@ def _with_pending(
     if saved is None:
         return runs
     lasting = list(saved.get(kind, ()))
-    stays, there = ({each[key].lower() for each in some} for some in (lasting, runs))
-    marked = [each if each[key].lower() in stays else each | {"pending": "removed"} for each in runs]
-    return marked + [each | {"pending": "added"} for each in lasting if each[key].lower() not in there]
+    stays, there = ({item[key].lower() for item in some} for some in (lasting, runs))
+    marked = [run if run[key].lower() in stays else run | {"pending": "removed"} for run in runs]
+    return marked + [item | {"pending": "added"} for item in lasting if item[key].lower() not in there]
 
 
 def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:
     """The disks with their sizes, which no definition says: those of the volumes that they are on this host."""
-    paths = {source for each in disks if (source := _volume_of(each))}
+    paths = {source for disk in disks if (source := _volume_of(disk))}
     found: dict[str, tuple[int, int]] = {}
     if paths:
         named = [path.split("/", 1) for path in paths if "/" in path and not path.startswith("/")]
@@ -196,7 +198,7 @@ def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord
         query = visible(ctx, query.where(sa.or_(Volume.path.in_(paths), *by_name)), Volume, "pool.view")
         for path, pool, name, *sizes in ctx.session.execute(query):
             found[path] = found[f"{pool}/{name}"] = (sizes[0], sizes[1])
-    return [_sized(each, found.get(_volume_of(each))) for each in disks]
+    return [_sized(disk, found.get(_volume_of(disk))) for disk in disks]
 
 
 def _volume_of(disk: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def _remove(host: Host, note: Note, ended: bool) -> bool:
             if ended:
                 return False
             host.force_off(uuid)
-        host.machines.undefine(uuid)
+        host.domains.undefine(uuid)
     except VmGone:
         log.info("vm_gone_already", uuid=uuid)
     return True

@@ -14,12 +14,12 @@ from app.access.paging import Order, holds, page
 from app.access.unique_names import check_version
 from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
-from app.core.notices import SCREEN, TREE
+from app.core.notices import SCREENSHOT, TREE
 from app.core.records import Page
 from app.core.vms.records import VmDetail, VmRecord
 from app.core.vms.specs import VmPatch, VmQuery
 from app.core.vms.states import VmState
-from app.db.models import Host, Tag, Vm, VmDefinition, VmScreen
+from app.db.models import Host, Tag, Vm, VmDefinition, VmScreenshot
 from app.db.session import unindexed
 from app.inventory import conditions
 from app.inventory.staleness import stale_hosts
@@ -44,45 +44,45 @@ ORDER = Order(
 )
 
 
-def list_vms(ctx: Ctx, asked: VmQuery) -> Page[VmRecord]:
+def list_vms(ctx: Ctx, params: VmQuery) -> Page[VmRecord]:
     """The VMs that pass the filters. Raises InvalidInput for an unknown sort or a bad cursor."""
-    conditions = _conditions(ctx, asked)
+    conditions = _conditions(ctx, params)
     query = visible(
         ctx, sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*conditions), Vm, "vm.view"
     )
     counted = sa.select(Vm.id)
-    if asked.datacenter or asked.stale is not None:
+    if params.datacenter or params.stale is not None:
         counted = counted.join(Host, Host.id == Vm.host_id)
     return page(
         ctx,
         query,
-        asked,
+        params,
         ORDER,
         lambda rows: records_of(ctx, rows),
         counted=visible(ctx, counted.where(*conditions), Vm, "vm.view"),
     )
 
 
-def _conditions(ctx: Ctx, asked: VmQuery) -> list[sa.ColumnElement[bool]]:
+def _conditions(ctx: Ctx, query: VmQuery) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
-    if asked.state:
+    if query.state:
         # Beside a text, of which every row is searched, the index of states would only read the rows one by one.
-        column = unindexed(Vm.state) if asked.q else Vm.state
-        found.append(column.in_([state.value for state in asked.state]))
-    if asked.host:
-        found.append(Vm.host_id == asked.host)
-    if asked.datacenter:
-        found.append(Host.datacenter_id == asked.datacenter)
-    if asked.tag:
-        found.append(Vm.id.in_(sa.select(Tag.object_id).where(Tag.name == asked.tag)))
-    if asked.stale is not None:
-        found.append(stale_hosts(ctx) if asked.stale else sa.not_(stale_hosts(ctx)))
-    if asked.uuid:
-        found.append(Vm.uuid == asked.uuid.lower())
-    if asked.name:
-        found.append(Vm.name == asked.name)
-    if asked.q:
-        found.append(holds(Vm.search_text, asked.q))
+        column = unindexed(Vm.state) if query.q else Vm.state
+        found.append(column.in_([state.value for state in query.state]))
+    if query.host:
+        found.append(Vm.host_id == query.host)
+    if query.datacenter:
+        found.append(Host.datacenter_id == query.datacenter)
+    if query.tag:
+        found.append(Vm.id.in_(sa.select(Tag.object_id).where(Tag.name == query.tag)))
+    if query.stale is not None:
+        found.append(stale_hosts(ctx) if query.stale else sa.not_(stale_hosts(ctx)))
+    if query.uuid:
+        found.append(Vm.uuid == query.uuid.lower())
+    if query.name:
+        found.append(Vm.name == query.name)
+    if query.q:
+        found.append(holds(Vm.search_text, query.q))
     return found
 
 
@@ -99,21 +99,23 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
         Host,
         VmDefinition.parsed,
         VmDefinition.read_at,
-        VmScreen.taken_at,
+        VmScreenshot.taken_at,
         VmDefinition.pending,
         VmDefinition.saved_parsed,
     )
     query = query.join(Host, Host.id == Vm.host_id)
     query = query.outerjoin(VmDefinition, VmDefinition.vm_id == Vm.id).outerjoin(
-        VmScreen, VmScreen.vm_id == Vm.id
+        VmScreenshot, VmScreenshot.vm_id == Vm.id
     )
     row = ctx.session.execute(visible(ctx, query.where(Vm.id == vm_id), Vm, "vm.view")).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such VM."))
-    vm, host, parsed, read_at, screen_at, pending, saved = row
+    vm, host, parsed, read_at, screenshot_at, pending, saved = row
     record = records_of(ctx, [tuple(_column(vm, host, column) for column in COLUMNS)])[0]
-    actions = power.offered_verbs(ctx, vm, host, record)
-    return detail_of(ctx, vm, host, record, actions, parsed or {}, read_at, screen_at, pending or (), saved)
+    actions = power.allowed_verbs(ctx, vm, host, record)
+    return detail_of(
+        ctx, vm, host, record, actions, parsed or {}, read_at, screenshot_at, pending or (), saved
+    )
 
 
 def _column(vm: Vm, host: Host, column: Any) -> Any:
@@ -145,19 +147,19 @@ def _search_text(ctx: Ctx, vm: Vm) -> str:
     return vm_search_text(vm.name, vm.uuid, vm.title, macs, vm.addresses, vm.guest_hostname, vm.tags)
 
 
-def forget_vm(ctx: Ctx, vm_id: str) -> None:
+def remove_from_inventory(ctx: Ctx, vm_id: str) -> None:
     """Remove a missing VM from the inventory. Raises Conflict while its host still has it."""
     vm = find(ctx, Vm, vm_id, "vm.configure", lock=True)
     if vm.state != VmState.MISSING:
         raise Conflict(
             N_("The VM is still on its host."),
-            hint=N_("Only a VM that its host does not list any more can be forgotten."),
+            hint=N_("Only a VM that its host does not list any more can be removed from the inventory."),
             code="vm_present",
         )
     ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
     conditions.forget(ctx.session, vm.id)
     ctx.session.delete(vm)
-    audit.record(ctx, "vm.forget", target=ref(vm))
+    audit.record(ctx, "vm.remove-from-inventory", target=ref(vm))
     ctx.notify(TREE, vm.id, vm.host_id)
 
 
@@ -170,8 +172,8 @@ def xml_of(ctx: Ctx, vm_id: str) -> str:
     return xml
 
 
-def screen_of(ctx: Ctx, vm_id: str) -> VmScreen | None:
+def screenshot_of(ctx: Ctx, vm_id: str) -> VmScreenshot | None:
     """The last screenshot, if there is one. Asking for it makes the engine take a new one. Raises NotFound, NotAllowed."""
     vm = find(ctx, Vm, vm_id, "vm.console")
-    ctx.services.hub.publish([SCREEN + vm.id])
-    return ctx.session.get(VmScreen, vm.id)
+    ctx.services.hub.publish([SCREENSHOT + vm.id])
+    return ctx.session.get(VmScreenshot, vm.id)

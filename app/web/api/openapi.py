@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 TAGS = (
     ("session", "Who is signed in."),
-    ("overview", "Capacity, search and the inventory tree."),
+    ("dashboard", "Capacity, search and the inventory tree."),
     ("datacenters", "The top of the tree."),
     ("hosts", "Machines with libvirt."),
     ("vms", "Virtual machines, wherever they were made."),
@@ -57,7 +57,7 @@ def install_openapi(app: FastAPI, path: str) -> None:
 
 def describe(app: FastAPI) -> Json:
     """The whole description."""
-    made: Json = get_openapi(
+    created: Json = get_openapi(
         title=app.title,
         version=app.version,
         openapi_version="3.1.0",
@@ -67,7 +67,7 @@ def describe(app: FastAPI) -> Json:
         tags=[{"name": name, "description": about} for name, about in TAGS],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
     )
-    components: Json = made["components"]
+    components: Json = created["components"]
     schemas: Json = components["schemas"]
     for model in (Problem, FieldProblem):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -86,9 +86,9 @@ def describe(app: FastAPI) -> Json:
             "description": "The browser's login, from Vigie's own origin only; over HTTPS: __Host-vigie_session.",
         },
     }
-    made["security"] = [{"token": []}, {"session": []}]
-    _finish_operations(made["paths"])
-    return made
+    created["security"] = [{"token": []}, {"session": []}]
+    _finish_operations(created["paths"])
+    return created
 
 
 def _finish_operations(paths: Json) -> None:
@@ -121,7 +121,7 @@ def _add_headers(responses: Json) -> None:
 
 def _list_schema(operation: Json) -> str | None:
     """The name of the schema of a list that can be had as CSV, or None."""
-    if not any(each["name"] == "format" for each in operation.get("parameters", ())):
+    if not any(item["name"] == "format" for item in operation.get("parameters", ())):
         return None
     name: str = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
     return name

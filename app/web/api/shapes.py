@@ -85,8 +85,8 @@ class ApiRoute(SignedRoute):
         try:
             self._body.validate_json(body, strict=True)
         except ValidationError as error:
-            broken = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
-            if all(each["type"] != "json_invalid" for each in broken):
+            broken = [{**item, "loc": ("body", *item["loc"])} for item in error.errors(include_url=False)]
+            if all(item["type"] != "json_invalid" for item in broken):
                 raise RequestValidationError(broken) from None
 
 
@@ -103,8 +103,8 @@ def _query_names(dependant: Dependant) -> Iterator[str]:
             yield from annotation.model_fields
         else:
             yield parameter.alias
-    for each in dependant.dependencies:
-        yield from _query_names(each)
+    for dependency in dependant.dependencies:
+        yield from _query_names(dependency)
 
 
 def api_router(tag: str) -> APIRouter:
@@ -262,7 +262,7 @@ def _csv(ctx: Ctx, query: ListQuery, fetch: Callable[[Ctx, Any], Page[R]], row: 
 
 def _columns(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, about in model.model_fields.items():
-        nested = next((each for each in _types(about.annotation) if issubclass(each, BaseModel)), None)
+        nested = next((item for item in _types(about.annotation) if issubclass(item, BaseModel)), None)
         if nested is None:
             yield prefix + name
         else:
@@ -271,17 +271,17 @@ def _columns(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def _types(annotation: object) -> list[type]:
     """The classes that an annotation names directly, of a union each."""
-    return [each for each in getattr(annotation, "__args__", (annotation,)) if isinstance(each, type)]
+    return [item for item in getattr(annotation, "__args__", (annotation,)) if isinstance(item, type)]
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
-    for name, each in value.items():
-        if isinstance(each, dict) and each:
-            flat |= _flat(each, f"{prefix}{name}.")
-            flat[prefix + name] = json.dumps(each)
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            flat |= _flat(item, f"{prefix}{name}.")
+            flat[prefix + name] = json.dumps(item)
         else:
-            flat[prefix + name] = each
+            flat[prefix + name] = item
     return flat
 
 

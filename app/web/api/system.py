@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.inventory.records import Overview
+from app.core.inventory.records import Dashboard
 from app.core.records import Record
 from app.services.inventory import dashboard
 from app.services.inventory.readiness import Health, Readiness
@@ -58,7 +58,7 @@ def metrics(request: Request, ctx: Reader) -> Response:
     ctx.require("host.view")
     health: Health = request.app.state.health
     here = CollectorRegistry()
-    here.register(_Now(dashboard.overview(ctx), health()))
+    here.register(_Now(dashboard.show_dashboard(ctx), health()))
     own: CollectorRegistry = request.app.state.registry
     return Response(generate_latest(here) + generate_latest(own), media_type=CONTENT_TYPE_LATEST)
 
@@ -66,7 +66,7 @@ def metrics(request: Request, ctx: Reader) -> Response:
 class _Now:
     """What is so at the moment of the scrape."""
 
-    def __init__(self, seen: Overview, health: Mapping[str, object]) -> None:
+    def __init__(self, seen: Dashboard, health: Mapping[str, object]) -> None:
         self.seen = seen
         self.health = health
 
@@ -79,10 +79,10 @@ class _Now:
             ("vigie_stale_vms", "VMs whose host has not been heard of for too long.", seen.stale_vms),
             ("vigie_cpus", "Threads of all hosts.", seen.cpus),
             ("vigie_cpus_used", "Threads in use.", seen.cpu.used),
-            ("vigie_vcpus_promised", "vCPUs of running VMs.", seen.vcpus_promised),
+            ("vigie_vcpus_allocated", "vCPUs of running VMs.", seen.vcpus_allocated),
             ("vigie_memory_bytes", "Memory of all hosts.", seen.memory.total),
             ("vigie_memory_used_bytes", "Memory in use.", seen.memory.used),
-            ("vigie_memory_promised_bytes", "Memory of running VMs.", seen.memory_promised_bytes),
+            ("vigie_memory_allocated_bytes", "Memory of running VMs.", seen.memory_allocated_bytes),
             ("vigie_storage_bytes", "Capacity of all pools.", seen.storage.total),
             ("vigie_storage_used_bytes", "Storage in use.", seen.storage.used),
         ):

@@ -49,7 +49,7 @@ def _enter(socket: WebSocket, visitor: Visitor) -> Grant:
     """What the visitor's ticket is for. Raises NotAllowed, NotFound, Conflict."""
     origin = socket_origin(socket)
     offered: list[str] = socket.scope.get("subprotocols", [])
-    secret = next((each.removeprefix(TICKET) for each in offered if each.startswith(TICKET)), None)
+    secret = next((item.removeprefix(TICKET) for item in offered if item.startswith(TICKET)), None)
     if secret is None or PROTOCOL not in offered:
         raise NotAllowed(
             N_("The ticket for the console is missing."),

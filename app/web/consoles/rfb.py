@@ -84,7 +84,7 @@ async def welcome(exactly: Exactly, write: Write) -> bytes:
 def answer_to(challenge: bytes, password: str) -> bytes:
     """The answer to a VNC password challenge: DES with the password's first 8 bytes, their bits reversed."""
     key = password.encode(errors="replace")[:8].ljust(8, b"\0")
-    reversed_bits = bytes(int(f"{each:08b}"[::-1], 2) for each in key)
+    reversed_bits = bytes(int(f"{item:08b}"[::-1], 2) for item in key)
     # With its key repeated, triple DES is DES.
     encryptor = Cipher(TripleDES(reversed_bits * 3), modes.ECB()).encryptor()  # noqa: S305 -- the protocol's own
     return encryptor.update(challenge) + encryptor.finalize()
@@ -94,7 +94,7 @@ async def _reason(reader: asyncio.StreamReader) -> str:
     """Why the server refuses; cut, and without control characters."""
     (length,) = unpack(">I", await reader.readexactly(4))
     text = (await reader.readexactly(min(length, _MAX_REASON))).decode(errors="replace")
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return "".join(item if item.isprintable() else "?" for item in text)
 
 
 def _broken(why: str) -> VigieError:
@@ -121,7 +121,7 @@ def _refused(
 
 
 def _unsupported(offered: bytes) -> VigieError:
-    names = ", ".join(_NAMES.get(each, str(each)) for each in offered[:8])
+    names = ", ".join(_NAMES.get(item, str(item)) for item in offered[:8])
     return HostError(
         N_("The VM's display asks for a kind of login that Vigie does not have."),
         why=N_("It asks for TLS or SASL: vnc_tls or vnc_sasl is on in the host's qemu.conf."),

@@ -73,11 +73,11 @@ def _same(message: bytes) -> bytes:
 def _encodings(message: bytes) -> bytes:
     """SetEncodings without extensions."""
     wanted = unpack(f">{(len(message) - 4) // 4}i", message[4:])
-    kept = [each for each in wanted if each not in _EXTENSIONS]
+    kept = [item for item in wanted if item not in _EXTENSIONS]
     return (
         message[:2]
         + len(kept).to_bytes(2, "big")
-        + b"".join(each.to_bytes(4, "big", signed=True) for each in kept)
+        + b"".join(item.to_bytes(4, "big", signed=True) for item in kept)
     )
 
 

@@ -18,7 +18,7 @@ from app.web.auth import (
 from app.web.cookies import set_cookie
 from app.web.deps import Program, SignedRouter, Writer
 from app.web.i18n import LANGUAGES, translator
-from app.web.pages.rendering.forms import Posted, Told
+from app.web.pages.rendering.forms import FormError, Posted
 from app.web.pages.rendering.render import LANGUAGE_COOKIE, leave, local_path, page_language, render
 
 router = APIRouter(include_in_schema=False)
@@ -31,12 +31,12 @@ def ask(request: Request, next: str = "/") -> Response:
     """The sign-in page; who is signed in already goes on."""
     if visitor_of(request) is not None:
         return leave(request, local_path(next))
-    told = None
+    reported = None
     try:
         require_private(request)
     except NotAllowed as error:
-        told = _told(request, error)
-    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=told)
+        reported = _told(request, error)
+    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=reported)
 
 
 @router.post("/login")
@@ -46,24 +46,30 @@ def sign_in(request: Request, form: Posted, services: Program) -> Response:
     back = local_path(form["next"])
     try:
         require_private(request)
-        made = accounts.sign_in(
+        created = accounts.sign_in(
             services,
             form["name"].strip(),
             form["password"],
             browser_of(request),
         )
     except (NotAllowed, NotSignedIn, TooManyRequests) as error:
-        told = _told(request, error)
+        reported = _told(request, error)
         return render(
-            request, None, "shell/login.html", status=told.status, next=back, name=form["name"], problem=told
+            request,
+            None,
+            "shell/login.html",
+            status=reported.status,
+            next=back,
+            name=form["name"],
+            problem=reported,
         )
     response = leave(request, back)
-    set_session(request, response, made)
+    set_session(request, response, created)
     return response
 
 
-def _told(request: Request, error: VigieError) -> Told:
-    return Told(*error.texts(translator(page_language(request))), int(error.status))
+def _told(request: Request, error: VigieError) -> FormError:
+    return FormError(*error.texts(translator(page_language(request))), int(error.status))
 
 
 @signed.post("/logout", name="logout")

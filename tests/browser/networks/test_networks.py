@@ -18,24 +18,24 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(300)]
 @pytest.fixture
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows two hosts and their pools."""
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
         for host in fresh_lab.hosts[:2]:
-            made.add(host)
-        wait_for(lambda: len(made.rest.call("GET", "/pools")["items"]) == 4, "the pools")
-        yield made
+            created.add(host)
+        wait_for(lambda: len(created.rest.call("GET", "/pools")["items"]) == 4, "the pools")
+        yield created
 
 
 def find(console: Console, kind: str, name: str) -> dict[str, Any] | None:
     """The first object of this name, as the API has it."""
     found = console.rest.call("GET", f"/{kind}")["items"]
-    return next((each for each in found if each["name"] == name), None)
+    return next((item for item in found if item["name"] == name), None)
 
 
 def at_rest(console: Console, object_id: str) -> None:
     """Wait until no task works on the object."""
     wait_for(
         lambda: all(
-            each["finished_at"] for each in console.rest.call("GET", f"/tasks?target={object_id}")["items"]
+            item["finished_at"] for item in console.rest.call("GET", f"/tasks?target={object_id}")["items"]
         ),
         "its tasks end",
     )
@@ -57,16 +57,16 @@ def test_a_network_from_its_making_to_its_end(console: Console, fresh_lab: Lab) 
         page.fill("[name=ipv4_ranges]", "192.168.77.10 - 192.168.77.20")
         page.click("button:has-text('Create')")
         page.wait_for_url("**/tasks/*")
-        made = wait_for(lambda: find(console, "networks", "lab-net"), "the network")
+        created = wait_for(lambda: find(console, "networks", "lab-net"), "the network")
         assert "192.168.77.10" in host.virsh("net-dumpxml", "lab-net")
-        at_rest(console, made["id"])
+        at_rest(console, created["id"])
 
-        page.goto(f"{console.url}/networks/{made['id']}/edit")
+        page.goto(f"{console.url}/networks/{created['id']}/edit")
         page.fill("[name=ipv4_ranges]", "192.168.77.10 - 192.168.77.50")
         page.click("button:has-text('Save')")
-        page.wait_for_url(f"**/networks/{made['id']}")
+        page.wait_for_url(f"**/networks/{created['id']}")
         wait_for(lambda: "192.168.77.50" in host.virsh("net-dumpxml", "lab-net", "--inactive"), "the change")
-        at_rest(console, made["id"])
+        at_rest(console, created["id"])
 
         page.click(".vg-tabs a:has-text('History')")
         page.click("a:has-text('Compare')")
@@ -74,16 +74,16 @@ def test_a_network_from_its_making_to_its_end(console: Console, fresh_lab: Lab) 
         redrawn: list[str] = []
         page.on("requestfinished", lambda request: redrawn.append(request.url))
         page.dispatch_event("#network-live", "vigie:live")
-        wait_for(lambda: page.title() and any("/history?" in each for each in redrawn), "the next drawing")
+        wait_for(lambda: page.title() and any("/history?" in item for item in redrawn), "the next drawing")
         page.wait_for_timeout(300)
         expect(page.locator("pre.vg-diff ins")).to_contain_text("192.168.77.50")  # what is read stays
         page.click("button:has-text('Restore')")
         wait_for(
             lambda: "192.168.77.20" in host.virsh("net-dumpxml", "lab-net", "--inactive"), "the first version"
         )
-        at_rest(console, made["id"])
+        at_rest(console, created["id"])
 
-        page.goto(f"{console.url}/networks/{made['id']}")
+        page.goto(f"{console.url}/networks/{created['id']}")
         choose(page, "network-more", "Delete")
         page.fill("#question-name", "lab-net")
         page.click("dialog[open] .btn-danger")
@@ -115,7 +115,7 @@ def test_a_pool_is_asked_for_what_its_kind_needs_and_proven_shared(console: Cons
         other = second if shared["host_name"] == first.name else first
         wait_for(lambda: console.rest.call("GET", f"/pools/{shared['id']}")["shared"], "the proof")
         page.reload()
-        expect(page.locator("main")).to_contain_text("proven, with")
+        expect(page.locator("main")).to_contain_text("verified, with")
         expect(page.locator(".vg-kv a", has_text=other.name)).to_be_visible()
 
 

@@ -21,10 +21,10 @@ def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows one host with a running guest."""
     host = fresh_lab.hosts[0]
     host.create_guest("user", start=True, boots=False)
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
-        made.add(host)
-        wait_for(lambda: volume(made, "user.qcow2"), "the volumes")
-        yield made
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
+        created.add(host)
+        wait_for(lambda: volume(created, "user.qcow2"), "the volumes")
+        yield created
 
 
 def volume(console: Console, name: str) -> str | None:
@@ -37,7 +37,7 @@ def test_a_file_is_sent_copied_and_deleted_and_a_disk_moved_and_grown(
     console: Console, fresh_lab: Lab, tmp_path: Path
 ) -> None:
     host = fresh_lab.hosts[0]
-    pool = next(each for each in console.rest.call("GET", "/pools")["items"] if each["name"] == "local")["id"]
+    pool = next(item for item in console.rest.call("GET", "/pools")["items"] if item["name"] == "local")["id"]
     file = tmp_path / "data.img"
     file.write_bytes(os.urandom(9 * 1024**2))
     with chromium() as browser, page_of(browser) as page:

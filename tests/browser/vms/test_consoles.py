@@ -25,23 +25,24 @@ LETTERS, LIT = "m" * 40, 500
 @pytest.fixture
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A console that knows the first two hosts, and a guest on the pool that they share."""
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
         for host in fresh_lab.hosts[:2]:
-            made.add(host)
+            created.add(host)
         fresh_lab.hosts[0].create_guest(NAME, start=True, pool="shared")
-        made.vm(NAME)
-        yield made
+        created.vm(NAME)
+        yield created
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a fresh browser."""
-    with chromium() as browser, page_of(browser) as made:
+    with chromium() as browser, page_of(browser) as created:
         refused: list[str] = []
-        made.on(
-            "console", lambda said: refused.append(said.text) if "Content Security" in said.text else None
+        created.on(
+            "console",
+            lambda message: refused.append(message.text) if "Content Security" in message.text else None,
         )
-        yield made
+        yield created
         assert refused == [], "the page breaks its own policy"
 
 
@@ -58,10 +59,10 @@ def test_screen_and_serial_port_through_reboot_and_live_migration(
     expect(page.locator("[data-console]")).to_have_attribute("data-kind", "vnc")
     connected(page)
     type_on_screen(page, first)
-    page.get_by_role("button", name="Look only").click()
+    page.get_by_role("button", name="View only").click()
     expect(page.locator("#console-who")).to_contain_text("looks only")
     connected(page)
-    page.get_by_role("button", name="Look only").click()
+    page.get_by_role("button", name="View only").click()
     expect(page.locator("#console-who")).not_to_contain_text("looks only")
     connected(page)
     picture_can_be_kept(page)

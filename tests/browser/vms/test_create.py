@@ -27,17 +27,17 @@ def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     for name in ("disk.qcow2", "cloud.qcow2"):
         host.exec("qemu-img", "convert", "-O", "qcow2", f"{ASSETS}/boot.iso", f"{POOLS['local']}/{name}")
     host.virsh("pool-refresh", "local")
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
-        made.add(host)
-        wait_for(lambda: made.rest.call("GET", "/volumes?q=boot.iso")["items"], "the volumes")
-        yield made
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
+        created.add(host)
+        wait_for(lambda: created.rest.call("GET", "/volumes?q=boot.iso")["items"], "the volumes")
+        yield created
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a fresh browser."""
-    with chromium() as browser, page_of(browser) as made:
-        yield made
+    with chromium() as browser, page_of(browser) as created:
+        yield created
 
 
 def test_from_a_medium_an_existing_disk_and_an_image(console: Console, page: Page, fresh_lab: Lab) -> None:
@@ -140,7 +140,7 @@ def from_an_image(console: Console, page: Page) -> None:
     page.click(".vg-form-foot button[type=submit]")
     expect(page).to_have_url(re.compile("/images$"))
     wait_for(
-        lambda: [1 for each in console.rest.call("GET", "/images")["items"] if each["state"] == "ready"],
+        lambda: [1 for item in console.rest.call("GET", "/images")["items"] if item["state"] == "ready"],
         "the image",
         90,
     )
@@ -170,8 +170,8 @@ def from_a_medium(page: Page) -> None:
     page.fill('[name="disks.0.size_gib"]', "0.05")
     page.select_option('[name="disks.0.pool"]', index=1)
     page.select_option('[name="nics.0.network"]', label="default · nat")
-    page.click("[value=add-medium]")
-    page.select_option('[name="disks.1.medium"]', label="boot.iso · local")
+    page.click("[value=add-media]")
+    page.select_option('[name="disks.1.media"]', label="boot.iso · local")
     page.fill("[name=memory_mib]", "2000000000")
     expect(page.locator("[name=memory_mib]")).to_have_attribute("aria-invalid", "true")
     summary.get_by_role("link", name="Memory").click()

@@ -27,11 +27,11 @@ def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     host.virsh("setvcpus", NAME, "2", "--maximum", "--config")
     host.virsh("setmaxmem", NAME, "192M", "--config")
     host.virsh("start", NAME)
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
-        made.add(host)
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
+        created.add(host)
         wait_for_agent(host, NAME)
-        wait_for(lambda: console_knows(made), "the definition is read")
-        yield made
+        wait_for(lambda: console_knows(created), "the definition is read")
+        yield created
 
 
 def console_knows(console: Console) -> bool:
@@ -48,8 +48,8 @@ def definition(console: Console, vm: str) -> str:
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of a fresh browser."""
-    with chromium() as browser, page_of(browser) as made:
-        yield made
+    with chromium() as browser, page_of(browser) as created:
+        yield created
 
 
 def test_what_is_added_by_the_page_is_seen_in_the_guest(console: Console, page: Page, fresh_lab: Lab) -> None:
@@ -95,7 +95,7 @@ def test_a_page_from_before_virsh_changed_the_vm_is_refused_and_one_from_after_k
     page.locator("form[action$='/machine'] button[type=submit]").click()
     expect(page.locator("main")).to_contain_text("Somebody changed this in between.")
     assert "<watchdog" not in host.virsh("dumpxml", "--inactive", NAME)
-    page.goto(f"{console.url}/vms/{vm}/edit/machine")
+    page.goto(f"{console.url}/vms/{vm}/edit/compute")
     page.select_option("[name=watchdog]", "reset")
     send(page, "machine")
     wait_for(lambda: "<watchdog" in host.virsh("dumpxml", "--inactive", NAME), "the change is saved", 30)
@@ -104,12 +104,12 @@ def test_a_page_from_before_virsh_changed_the_vm_is_refused_and_one_from_after_k
     assert "https://example.org/own" in saved
     expect(page.locator("main")).to_contain_text("after the next power-off")
 
-    page.goto(f"{console.url}/vms/{vm}/edit/machine")
+    page.goto(f"{console.url}/vms/{vm}/edit/compute")
     page.fill("[name=pins]", "0: 0\nnonsense")
     page.locator("form[action$='/tuning'] button[type=submit]").click()
     expect(page.locator("[name=pins]")).to_have_attribute("aria-invalid", "true")
     page.fill("[name=pins]", "0: 0")
-    send(page, "tuning")
+    send(page, "resources")
     wait_for(lambda: "cpuset='0'" in pins(host), "the pin is saved", 30)
 
 

@@ -285,7 +285,7 @@ def _vm(host: models.Host, number: int, now: datetime) -> models.Vm:
         memory_bytes=1 << 30,
         addresses=[["52:54:00:00:00:01", "192.0.2.10"]],
         search_text=name,
-        seen_at=now if states[number % len(states)] is VmState.MISSING else None,
+        missing_since=now if states[number % len(states)] is VmState.MISSING else None,
         created_at=now,
     )
 
@@ -339,9 +339,9 @@ def _network(host: models.Host) -> models.Network:
     )
 
 
-def _filter(host: models.Host) -> models.Filter:
-    return models.Filter(
-        id=new_id(ObjectKind.FILTER),
+def _filter(host: models.Host) -> models.Nwfilter:
+    return models.Nwfilter(
+        id=new_id(ObjectKind.NWFILTER),
         host_id=host.id,
         uuid="00000000-0000-4000-c000-000000000001",
         name="shop-web",

@@ -45,7 +45,7 @@ def operations(app: FastAPI, inventory: Inventory | None = None) -> list[Operati
             url = path.replace("{id}", _id(path, inventory)).replace("{verb}", "start")
             for name, value in PARTS.items():
                 url = url.replace(f"{{{name}}}", value)
-            if path == "/api/v1/network-names/hosts":
+            if path == "/api/v1/logical-networks/hosts":
                 url += "?name=default"
             if path == "/api/v1/uploads/{id}" and method == "put":
                 url += "?offset=0"
@@ -84,5 +84,5 @@ def _body(operation: dict) -> dict[str, object] | None:
     if "application/json" not in operation.get("requestBody", {}).get("content", {}):
         return None  # nothing, or bytes as they are
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    named = next(each["$ref"] for each in [schema, *schema.get("anyOf", [])] if "$ref" in each)
+    named = next(item["$ref"] for item in [schema, *schema.get("anyOf", [])] if "$ref" in item)
     return EXAMPLES[named.rsplit("/", 1)[-1]]

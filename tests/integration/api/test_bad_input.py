@@ -248,7 +248,7 @@ def test_values_of_another_json_type_are_refused_by_their_field(shared: Console)
             answer = client.request(operation.method, operation.url, json=body)
             assert answer.status_code == 422, f"{operation} {body}: {answer.status_code}"
             assert field.partition(".")[0] in {
-                each["field"].partition(".")[0] for each in answer.json()["errors"]
+                item["field"].partition(".")[0] for item in answer.json()["errors"]
             }
             tried += 1
     assert tried > 200

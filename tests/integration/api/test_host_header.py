@@ -118,10 +118,10 @@ def test_cookies_over_https_cannot_be_planted_by_other_sites(published: Console)
     )
     answer = client.post("/login", data=SIGN_IN)
     assert answer.status_code == 303
-    said = answer.headers["set-cookie"]
-    assert said.startswith("__Host-vigie_session=")
-    assert {"Secure", "HttpOnly", "Path=/"} <= set(said.split("; "))
-    assert "domain" not in said.lower()
+    message = answer.headers["set-cookie"]
+    assert message.startswith("__Host-vigie_session=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= set(message.split("; "))
+    assert "domain" not in message.lower()
     assert client.get("/api/v1/session").json()["name"] == "viewer"
     chosen = client.post("/language", data={"language": "fr", "next": "/"})
     assert chosen.headers["set-cookie"].startswith("__Host-vigie_language=fr")
@@ -132,9 +132,9 @@ def test_cookies_over_https_cannot_be_planted_by_other_sites(published: Console)
 
 def test_cookies_on_the_loopback_need_no_https(console: Console) -> None:
     client = TestClient(console.app, "http://127.0.0.1:8600", headers=SAME_ORIGIN, follow_redirects=False)
-    said = client.post("/login", data=SIGN_IN).headers["set-cookie"]
-    assert said.startswith("vigie_session=")
-    assert "Secure" not in said
+    message = client.post("/login", data=SIGN_IN).headers["set-cookie"]
+    assert message.startswith("vigie_session=")
+    assert "Secure" not in message
 
 
 def test_nobody_signs_in_over_plain_http_from_another_machine(console: Console) -> None:
@@ -172,7 +172,7 @@ def test_a_public_url_does_not_make_plain_http_private(
 
 
 @pytest.mark.parametrize(
-    ("caller", "told", "session"),
+    ("caller", "text", "session"),
     [
         ("192.0.2.80", "https", SECURE),
         ("192.0.2.80", "http", REFUSED),
@@ -180,12 +180,12 @@ def test_a_public_url_does_not_make_plain_http_private(
     ],
 )
 def test_the_word_of_a_proxy_counts_where_the_settings_name_it(
-    published: Console, caller: str, told: str, session: str | None
+    published: Console, caller: str, text: str, session: str | None
 ) -> None:
     client = TestClient(
         ProxyHeadersMiddleware(published.app, "192.0.2.80"),
         "http://vigie.example.org",
-        headers=SAME_ORIGIN | {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": told},
+        headers=SAME_ORIGIN | {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": text},
         follow_redirects=False,
         client=(caller, 50000),
     )

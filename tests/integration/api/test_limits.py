@@ -32,11 +32,11 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = QuickServer(tmp_path_factory.mktemp("limits") / "server", settings=LIMITS)
-    made.prepare()
-    made.start()
-    yield made
-    made.stop()
+    quick_server = QuickServer(tmp_path_factory.mktemp("limits") / "server", settings=LIMITS)
+    quick_server.prepare()
+    quick_server.start()
+    yield quick_server
+    quick_server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ def problem_in(answer: bytes) -> dict[str, object]:
 
 def test_a_body_that_trickles_into_the_sign_in_page_ends_with_408(server: Server) -> None:
     with slow_login(server) as client:
-        said = trickled(client)
-    assert said.startswith(b"HTTP/1.1 408")
-    assert b"connection: close" in said.lower()
+        message = trickled(client)
+    assert message.startswith(b"HTTP/1.1 408")
+    assert b"connection: close" in message.lower()
 
 
 def test_a_body_that_trickles_into_the_api_ends_with_a_problem(server: Server, token: str) -> None:
@@ -113,9 +113,9 @@ def test_a_body_that_trickles_into_the_api_ends_with_a_problem(server: Server, t
             f"POST /api/v1/datacenters HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
             f"Authorization: Bearer {token}\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n".encode()
         )
-        said = trickled(client)
-    assert said.startswith(b"HTTP/1.1 408")
-    assert problem_in(said)["code"] == "body_timeout"
+        message = trickled(client)
+    assert message.startswith(b"HTTP/1.1 408")
+    assert problem_in(message)["code"] == "body_timeout"
 
 
 def test_a_body_that_nobody_reads_does_not_keep_its_connection(server: Server) -> None:
@@ -201,6 +201,6 @@ def test_a_request_leaves_no_place_taken(shared: Console) -> None:
     shared.client(None).get("/api/v1/vms")
     shared.client().get("/api/v1/events/stream?seconds=1")
     held = [
-        each.held for each in (quotas.requests_of_address, quotas.requests_of_user, quotas.streams_of_user)
+        item.held for item in (quotas.requests_of_address, quotas.requests_of_user, quotas.streams_of_user)
     ]
-    assert [dict(each) for each in held] == [{}, {}, {}]
+    assert [dict(item) for item in held] == [{}, {}, {}]

@@ -58,11 +58,11 @@ def test_every_body_and_answer_has_an_example(description: dict) -> None:
         shown = [operation.get("requestBody")] + [
             answer for status, answer in operation["responses"].items() if status < "300"
         ]
-        for content in (each["content"] for each in shown if each and "content" in each):
+        for content in (item["content"] for item in shown if item and "content" in item):
             if "application/json" not in content:
                 continue
             schema = content["application/json"]["schema"]
-            named = next(each["$ref"] for each in [schema, *schema.get("anyOf", [])] if "$ref" in each)
+            named = next(item["$ref"] for item in [schema, *schema.get("anyOf", [])] if "$ref" in item)
             assert schemas[named.rsplit("/", 1)[-1]]["examples"], (method, path)
 
 
@@ -77,11 +77,11 @@ def test_all_references_lead_somewhere(description: dict) -> None:
         if isinstance(value, dict):
             if isinstance(value.get("$ref"), str):
                 yield value["$ref"]
-            for each in value.values():
-                yield from references(each)
+            for item in value.values():
+                yield from references(item)
         elif isinstance(value, list):
-            for each in value:
-                yield from references(each)
+            for entry in value:
+                yield from references(entry)
 
     for reference in set(references(description)):
         kind, name = reference.removeprefix("#/components/").split("/")

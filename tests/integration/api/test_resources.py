@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.core.access.privileges import Role
 from app.core.hosts.records import HostDetail
-from app.core.inventory.records import Overview
+from app.core.inventory.records import Dashboard
 from app.core.vms.records import VmDetail
 from app.db import models
 from tests.integration.api.conftest import Console
@@ -23,7 +23,7 @@ def test_details(shared: Console) -> None:
     assert VmDetail.model_validate_json(vm.content).version == int(vm.headers["etag"].strip('"'))
     host = client.get(f"/api/v1/hosts/{inventory.hosts[0]}")
     assert HostDetail.model_validate_json(host.content).name == "kvm-00"
-    Overview.model_validate_json(client.get("/api/v1/capacity").content)
+    Dashboard.model_validate_json(client.get("/api/v1/capacity").content)
     for path in (
         f"pools/{inventory.pool}",
         f"volumes/{inventory.volume}",
@@ -35,7 +35,7 @@ def test_details(shared: Console) -> None:
     xml = operator.get(f"/api/v1/vms/{inventory.vms[0]}/xml")
     assert xml.headers["content-type"].startswith("application/xml")
     assert xml.text.startswith("<domain>")
-    assert operator.get(f"/api/v1/vms/{inventory.vms[0]}/screen").status_code == 404
+    assert operator.get(f"/api/v1/vms/{inventory.vms[0]}/screenshot").status_code == 404
 
 
 def test_a_repeated_request_is_done_once(console: Console) -> None:
@@ -61,14 +61,14 @@ def test_a_failed_request_may_be_repeated(console: Console) -> None:
     assert client.post("/api/v1/datacenters", json={"name": "Paris"}, headers=key).status_code == 201
 
 
-@pytest.mark.parametrize("asked", [{"params": {"format": "csv"}}, {"headers": {"Accept": "text/csv"}}])
-def test_lists_as_tables(console: Console, asked: dict) -> None:
+@pytest.mark.parametrize("payload", [{"params": {"format": "csv"}}, {"headers": {"Accept": "text/csv"}}])
+def test_lists_as_tables(console: Console, payload: dict) -> None:
     with console.services.database.begin() as session:
         vm = session.get(models.Vm, console.inventory.vms[0])
         assert vm is not None
         vm.name = '=cmd|" /C calc"!A0'
         vm.tags = ["a", "b"]
-    answer = console.client(Role.VIEWER).get("/api/v1/vms", **asked)
+    answer = console.client(Role.VIEWER).get("/api/v1/vms", **payload)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="vms.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -157,8 +157,8 @@ def test_every_post_that_makes_or_changes_something_may_be_repeated(console: Con
         "/api/v1/users": {"name": "ana", "password": "long enough 1"},
         "/api/v1/credentials": {"name": "door", "kind": "ssh_password", "password": "S3cret-Word"},
         "/api/v1/datacenters": {"name": "Lyon"},
-        f"{host}/reconnect": None,
-        f"/api/v1/tasks/{task}/cancel": None,
+        f"{host}/actions/reconnect": None,
+        f"/api/v1/tasks/{task}/actions/cancel": None,
     }
     for number, (url, body) in enumerate(posts.items()):
         key = {"Idempotency-Key": f"again-{number}"}

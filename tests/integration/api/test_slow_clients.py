@@ -18,11 +18,11 @@ from tests.commands import QuickServer
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    made = QuickServer(tmp_path_factory.mktemp("slow") / "server")
-    made.prepare()
-    made.start()
-    yield made
-    made.stop()
+    quick_server = QuickServer(tmp_path_factory.mktemp("slow") / "server")
+    quick_server.prepare()
+    quick_server.start()
+    yield quick_server
+    quick_server.stop()
 
 
 @pytest.fixture(scope="module")

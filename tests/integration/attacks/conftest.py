@@ -119,7 +119,7 @@ def target(
 
 
 @pytest.fixture(
-    params=list(itertools.product(Role, ("api", "page"))), ids=lambda each: f"{each[0]}-{each[1]}"
+    params=list(itertools.product(Role, ("api", "page"))), ids=lambda item: f"{item[0]}-{item[1]}"
 )
 def attack(request: pytest.FixtureRequest, fresh_lab: Lab, target: tuple[Site, Console]) -> Attack:
     """An attack on the lab's first host by a person of each role, by the API or as a browser."""

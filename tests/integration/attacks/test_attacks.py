@@ -65,7 +65,7 @@ def test_a_file_of_the_host_is_not_read_by_an_upload_that_never_ends(attack: Att
     if not send_all_but_one_byte(attack, name, qcow2(attack, SECRET_FILE)):
         return
     attack.client.post(f"/api/v1/pools/{attack.pool()}/actions/refresh")
-    attack.client.post(f"/api/v1/pools/{attack.pool()}/refresh")
+    attack.client.post(f"/api/v1/pools/{attack.pool()}/actions/refresh")
     attack.host.virsh("pool-refresh", "local")
     attack.wait()
     rows = attack.admin.get("/api/v1/volumes", params={"pool": attack.pool(), "limit": "500"}).json()["items"]

@@ -21,11 +21,11 @@ Vigie = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def console(fresh_lab: Lab, tmp_path: Path) -> Iterator[Console]:
     """A server that knows one host."""
-    with console_over(fresh_lab, tmp_path / "vigie") as made:
-        host_id = made.add(fresh_lab.hosts[0])
-        offers = f"/api/v1/hosts/{host_id}/offers"
-        wait_for(lambda: made.rest.ask("GET", offers).status == 200, "what the host offers")
-        yield made
+    with console_over(fresh_lab, tmp_path / "vigie") as created:
+        host_id = created.add(fresh_lab.hosts[0])
+        capabilities = f"/api/v1/hosts/{host_id}/capabilities"
+        wait_for(lambda: created.rest.ask("GET", capabilities).status == 200, "what the host offers")
+        yield created
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.lab
 def test_volumes_and_images(vigie: Vigie, fresh_lab: Lab, tmp_path: Path) -> None:
     def names() -> set[str]:
         return {
-            each["name"]
-            for each in json.loads(vigie("volume", "list", "--pool", "kvm-01/local", "--json").stdout)
+            load["name"]
+            for load in json.loads(vigie("volume", "list", "--pool", "kvm-01/local", "--json").stdout)
         }
 
     assert vigie("volume", "create", "kvm-01/local", "a.qcow2", "16M").returncode == 0
@@ -48,7 +48,7 @@ def test_volumes_and_images(vigie: Vigie, fresh_lab: Lab, tmp_path: Path) -> Non
 
 
 def test_what_is_wrong_is_said(vigie: Vigie, tmp_path: Path) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (("volume", "create", "local", "x", "8M"), "must be HOST/POOL"),
         (("volume", "create", "kvm-01/none", "x", "8M"), "names no storage pool"),
         (("volume", "create", "kvm-01/local", "..", "8M"), "must be a plain name"),
@@ -58,6 +58,6 @@ def test_what_is_wrong_is_said(vigie: Vigie, tmp_path: Path) -> None:
         (("image", "import", "X", "https://a.example/x.img", "kvm-01/local"), "Nothing may be imported"),
     ):
         done = vigie(*arguments)
-        assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
+        assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
             done.stderr
         )

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.lab
 
 
 def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> None:
-    made = vigie(
+    created = vigie(
         "vm", "create", "job-##", "--count", "2", "--host", "kvm-01", "--memory", "64M", "--disk", "local:8M"
     )
-    assert (made.returncode, made.stdout.count("The VM was created.")) == (0, 2), made.stderr
+    assert (created.returncode, created.stdout.count("The VM was created.")) == (0, 2), created.stderr
     assert sorted(fresh_lab.hosts[0].virsh("list", "--name").split()) == ["job-01", "job-02"]
     spec = "name: from-file\nmemory_bytes: 67108864\nstart: false\ndisks: []\n"
     kept = vigie("vm", "create", "--spec", "-", "--host", "kvm-01", "--json", given=spec)
@@ -37,8 +37,8 @@ def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> Non
 
 def test_hardware_and_definitions_are_changed(vigie: Vigie, fresh_lab: Lab) -> None:
     host = fresh_lab.hosts[0]
-    made = vigie("vm", "create", "box", "--host", "kvm-01", "--memory", "64M", "--no-start")
-    assert made.returncode == 0, made.stderr
+    created = vigie("vm", "create", "box", "--host", "kvm-01", "--memory", "64M", "--no-start")
+    assert created.returncode == 0, created.stderr
     options = ("--vcpus-max", "2", "--title", "A box", "--machine", "watchdog=reset", "--tuning", "pins=")
     refused = vigie("vm", "set", "box", *options)
     assert (refused.returncode, "pins" in refused.stderr) == (1, True), refused.stderr
@@ -81,8 +81,8 @@ def test_the_examples_that_change_hardware_do_on_what_the_examples_create(
     assert create
     assert change
     assert patch
-    made = vigie(*create[1].replace("default:20G", "local:20G").split(), "--no-start")
-    assert made.returncode == 0, made.stderr
+    created = vigie(*create[1].replace("default:20G", "local:20G").split(), "--no-start")
+    assert created.returncode == 0, created.stderr
     changed = vigie(*change[1].split())
     assert changed.returncode == 0, changed.stderr
     vm = console.rest.call("GET", "/vms?name=web-01")["items"][0]["id"]
@@ -102,9 +102,9 @@ REFUSED = [
 
 
 def test_bad_input_says_why_and_ends_with_1(vigie: Vigie, fresh_lab: Lab) -> None:
-    for arguments, said in REFUSED:
+    for arguments, message in REFUSED:
         done = vigie("vm", *arguments)
-        assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
+        assert (done.returncode, message in done.stderr, "Traceback" in done.stderr) == (1, True, False), (
             done.stderr
         )
     assert fresh_lab.hosts[0].virsh("list", "--all", "--name") == ""

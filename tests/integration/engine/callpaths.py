@@ -71,9 +71,9 @@ class CallPaths:
         `is_entry`: the journey begins with this function; what called it does not count. Fails when there was none.
         """
         wanted = _name(inspect.unwrap(through))
-        for each in list(self._recorded):
-            if each.point == point and wanted in each.stack and when(*each.arguments):
-                return each.stack[each.stack.index(wanted) :] if is_entry else each.stack
+        for item in list(self._recorded):
+            if item.point == point and wanted in item.stack and when(*item.arguments):
+                return item.stack[item.stack.index(wanted) :] if is_entry else item.stack
         pytest.fail(f"{point} was not reached through {wanted}")
 
     def _record(

@@ -123,13 +123,13 @@ def test_a_read_only_place_has_its_own_reason(small_disk: Path, what: str) -> No
     )
     database = Database(settings.database)
     try:
-        with pytest.raises(Unavailable) as told, database.begin() as session:
+        with pytest.raises(Unavailable) as reported, database.begin() as session:
             session.execute(sa.delete(Datacenter))
-        assert told.value.code == "database_read_only"
+        assert reported.value.code == "database_read_only"
         looking = Readiness(Services(settings, database, Hub(), services.vault), dict)
-        with pytest.raises(Unavailable) as asked:
+        with pytest.raises(Unavailable) as requested:
             looking.check()
-        assert asked.value.code == "database_read_only"
+        assert requested.value.code == "database_read_only"
     finally:
         database.close()
         if what == "file":

@@ -52,15 +52,15 @@ class DevicesCollector(Collector[dict[int, int]]):
         return earlier | later
 
     def write(self, batch: Batch, readings: Sequence[Reading[dict[int, int]]]) -> None:
-        for each in readings:
+        for reading in readings:
             batch.tell(
                 "host.devices",
                 "%(count)d devices.",
-                {"numbers": list(each.value), "count": max(each.value.values())},
+                {"numbers": list(reading.value), "count": max(reading.value.values())},
                 object_kind=ObjectKind.HOST,
-                object_id=each.host_id,
-                object_name=each.host[1],
-                host=each.host,
+                object_id=reading.host_id,
+                object_name=reading.host[1],
+                host=reading.host,
             )
 
 
@@ -76,13 +76,13 @@ def test_a_collector_of_its_own_is_read_merged_and_written(
 
     def written() -> list[list[int]]:
         with site.services.database.read() as session:
-            return [each["numbers"] for each in session.scalars(sa.select(Event.params).where(IS_OURS))]
+            return [row["numbers"] for row in session.scalars(sa.select(Event.params).where(IS_OURS))]
 
     eventually(lambda: len(written()) > 2, 20, "events of the collector")
     found = written()
-    numbers = [number for each in found for number in each]
+    numbers = [number for item in found for number in item]
     assert numbers == list(range(1, len(numbers) + 1)), "each reading once, in order"
-    assert any(len(each) > 1 for each in found), "readings that waited together were merged"
+    assert any(len(item) > 1 for item in found), "readings that waited together were merged"
 
 
 def test_samples_of_usage_are_handed_out_before_they_are_rounded(

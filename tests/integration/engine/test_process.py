@@ -38,11 +38,11 @@ def has_ended(pid: int) -> bool:
 
 @pytest.fixture
 def server(tmp_path: Path):
-    made = QuickServer(tmp_path / "server", settings={"log_level": "info"})
-    made.prepare()
-    made.start()
-    yield made
-    made.stop()
+    quick_server = QuickServer(tmp_path / "server", settings={"log_level": "info"})
+    quick_server.prepare()
+    quick_server.start()
+    yield quick_server
+    quick_server.stop()
 
 
 def test_the_engine_dies_with_a_server_that_is_killed(server: Server) -> None:

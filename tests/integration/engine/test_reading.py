@@ -45,7 +45,7 @@ def test_a_guest_that_hangs_is_put_off_and_its_neighbours_answers_are_kept(
         time.sleep(guests.FIRST_S[0])
         # The stuck one ends the first round.
         rounds = [GUESTS.of(reader.read(guests.ASK, host)) for _ in range(2)]
-        assert [list(each) for each in rounds if each is not None] == [[WELL]]
+        assert [list(item) for item in rounds if item is not None] == [[WELL]]
         now = time.monotonic()
         assert reader.wanted(now)[guests.ASK.name] > now + guests.FIRST_S[1] / 2, (
             "nobody is due again at once"
@@ -105,8 +105,8 @@ def test_a_slow_read_of_saved_definitions_keeps_what_a_sync_fills_in_meanwhile(
             assert begun.wait(30)
             reader.read(vms.SYNC, host)
             go_on.set()
-            told = saved_in(first.result())
+            reported = saved_in(first.result())
         again = saved_in(reader.read(vms.SAVED, host))
-        assert again == told != set(), "the second sync asked for them too"
+        assert again == reported != set(), "the second sync asked for them too"
     finally:
         host.close()

@@ -49,7 +49,7 @@ def test_nobody_else_reads_what_is_in_a_directory_that_all_may_enter(tmp_path: P
         upgraded = _readable(directory)
         server.start()
         served = _readable(directory)
-        names = {each.name for each in directory.iterdir()}
+        names = {item.name for item in directory.iterdir()}
     finally:
         server.stop()
         os.umask(before)
@@ -61,7 +61,7 @@ def test_nobody_else_reads_what_is_in_a_directory_that_all_may_enter(tmp_path: P
 
 def _readable(directory: Path) -> set[str]:
     """The files that others than their owner may read or write."""
-    return {each.name for each in directory.iterdir() if each.stat().st_mode & 0o077}
+    return {item.name for item in directory.iterdir() if item.stat().st_mode & 0o077}
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_disabled_host_is_left_alone_until_it_is_enabled(fresh_lab: Lab, site:
     with site.services.database.read() as session:
         shown = vms.show_vm(site.ctx(session), row.id)
     assert (shown.state, shown.stale) == (VmState.RUNNING, True)
-    assert {each.code for each in shown.actions} == {"host_disabled"}
+    assert {action.code for action in shown.actions} == {"host_disabled"}
     set_admin_state(site, host, AdminState.ENABLED)
     site.wait_host(host, HostConnection.CONNECTED, 10)
     site.wait_vm("left", VmState.SHUTOFF)

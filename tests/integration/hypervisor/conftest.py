@@ -11,12 +11,14 @@ from tests.integration.hypervisor.targets import Opened, OpenHost
 @pytest.fixture
 def open_host() -> Iterator[OpenHost]:
     """A function that opens a target; what it opened is closed after the test."""
-    made: list[Opened] = []
+    requested: list[Opened] = []
 
     def make(target: Target, *, call_deadline_s: float = 5, connect_deadline_s: float = 10) -> Opened:
-        made.append(Opened(target, call_deadline_s=call_deadline_s, connect_deadline_s=connect_deadline_s))
-        return made[-1]
+        requested.append(
+            Opened(target, call_deadline_s=call_deadline_s, connect_deadline_s=connect_deadline_s)
+        )
+        return requested[-1]
 
     yield make
-    for opened in made:
+    for opened in requested:
         opened.host.close()

@@ -24,10 +24,10 @@ class Garbler:
 
     def close(self) -> None:
         """End all connections."""
-        for each in self._open:
+        for item in self._open:
             with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                item.shutdown(socket.SHUT_RDWR)
+            item.close()
 
     def _accept(self) -> None:
         with suppress(OSError):

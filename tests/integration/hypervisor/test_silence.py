@@ -60,8 +60,8 @@ def listener(greeting: bytes) -> Iterator[int]:
         threading.Thread(target=work, daemon=True).start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
-        for each in held:
-            each.close()
+        for item in held:
+            item.close()
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

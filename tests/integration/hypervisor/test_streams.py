@@ -60,8 +60,8 @@ def test_streams_one_after_the_other_share_a_connection_and_at_once_have_their_o
     lab: Lab, open_host: OpenHost
 ) -> None:
     host = open_host(local_target(lab.hosts[0])).host
-    wiring = host._wiring
-    with wiring.stream() as first, wiring.stream() as second:
+    connections = host._connections
+    with connections.stream() as first, connections.stream() as second:
         assert first is not second
-    with wiring.stream() as again:
+    with connections.stream() as again:
         assert again in (first, second)

@@ -21,15 +21,15 @@ Garble = Callable[[LabHost, str], Target]
 @pytest.fixture
 def garble(tmp_path: Path) -> Iterator[Garble]:
     """Makes a target of a host that says this word in undecodable bytes."""
-    made: list[Garbler] = []
+    requested: list[Garbler] = []
 
     def make(host: LabHost, word: str) -> Target:
-        made.append(Garbler(tmp_path / f"{len(made)}.sock", host.socket, word))
-        return Target(make_endpoint(Transport.LOCAL, socket=str(made[-1].path)))
+        requested.append(Garbler(tmp_path / f"{len(requested)}.sock", host.socket, word))
+        return Target(make_endpoint(Transport.LOCAL, socket=str(requested[-1].path)))
 
     yield make
-    for each in made:
-        each.close()
+    for item in requested:
+        item.close()
 
 
 def test_a_file_with_a_name_that_is_not_utf8_hides_no_volumes(fresh_lab: Lab, open_host: OpenHost) -> None:
@@ -71,10 +71,10 @@ def test_a_pool_or_network_with_such_a_name_hides_no_other(
     whole, garbled = open_host(local_target(lab_host)).host, open_host(garble(lab_host, word)).host
 
     def pools(host: Host) -> set[str]:
-        return {each.name for each in host.read_pools(volumes=False)}
+        return {pool.name for pool in host.read_pools(volumes=False)}
 
     def networks(host: Host) -> set[str]:
-        return {each.name for each in host.read_networks()}
+        return {network.name for network in host.read_networks()}
 
     assert word in pools(whole) | networks(whole)
     assert pools(garbled) == pools(whole) - {word}

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from app.core.hosts.states import HostConnection
 from app.core.inventory.conditions import (
     DEFINED_ELSEWHERE,
+    DIRECTORY_MISSING,
     DISK_MISSING,
-    FOLDER_MISSING,
     MAY_RUN_ELSEWHERE,
     NOT_ANSWERING,
     READ_ONLY,
@@ -76,7 +76,7 @@ def test_a_disk_that_is_gone_and_a_folder_that_is_gone_or_read_only_are_conditio
     host.exec("mv", f"{path}.away", path)
     eventually(lambda: held(site) == {}, 60, "the disk is back")
     host.exec("mv", folder, f"{folder}.away")
-    eventually(lambda: held(site).get(FOLDER_MISSING) == {"path": folder}, 60, "the folder is gone")
+    eventually(lambda: held(site).get(DIRECTORY_MISSING) == {"path": folder}, 60, "the folder is gone")
     host.exec("mv", f"{folder}.away", folder)
     eventually(lambda: held(site) == {}, 60, "the folder is back")
     host.exec("mount", "--bind", folder, folder)

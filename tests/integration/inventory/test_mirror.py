@@ -79,11 +79,11 @@ def test_usage_guest_and_volumes_follow(fresh_lab: Lab, make_site: MakeSite) -> 
 
     eventually(measured, 10, "usage")
 
-    def told() -> bool:
+    def shown() -> bool:
         vm = site.vm("busy")
         return vm is not None and bool(vm.addresses)
 
-    eventually(told, 60, "address of the guest")
+    eventually(shown, 60, "address of the guest")
     row = site.vm("busy")
     assert row is not None
     with site.services.database.read() as session:
@@ -107,8 +107,8 @@ def test_power_operations_change_no_definition(fresh_lab: Lab, make_site: MakeSi
 
     def changes() -> list[list[str]]:
         with site.services.database.read() as session:
-            told = session.scalars(sa.select(Event).where(Event.kind == "vm.changed").order_by(Event.id))
-            return [[event.object_name, *event.params["parts"]] for event in told]
+            reported = session.scalars(sa.select(Event).where(Event.kind == "vm.changed").order_by(Event.id))
+            return [[event.object_name, *event.params["parts"]] for event in reported]
 
     def connected() -> bool:
         vm = site.vm("power")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.core.storage.specs import VolumeQuery
 from app.core.vms.states import VmState
-from app.db.models import Filter, Network, Pool, Vm, VmDefinition, Volume
+from app.db.models import Network, Nwfilter, Pool, Vm, VmDefinition, Volume
 from app.engine import engine as engines
 from app.inventory.collectors import storage as storage_collector
 from app.lab.hosts.host import LabHost
@@ -90,10 +90,10 @@ def test_network_filters_that_are_changed_without_an_event_are_seen(host: LabHos
     host.exec("sh", "-c", f"cat > /tmp/filter.xml <<'X'\n{text}\nX")
     host.virsh("nwfilter-define", "/tmp/filter.xml")
     try:
-        seen(site, Filter.name, Filter.uuid == uuid, lambda name: name == "late", "a network filter")
+        seen(site, Nwfilter.name, Nwfilter.uuid == uuid, lambda name: name == "late", "a network filter")
     finally:
         host.virsh("nwfilter-undefine", "late")
-    seen(site, Filter.name, Filter.uuid == uuid, lambda name: name is None, "its end")
+    seen(site, Nwfilter.name, Nwfilter.uuid == uuid, lambda name: name is None, "its end")
 
 
 def test_a_disk_that_is_resized_under_a_running_vm_is_seen(host: LabHost, site: Site) -> None:
@@ -137,17 +137,17 @@ def test_layers_under_a_disk_that_a_job_takes_away_are_seen(host: LabHost, site:
 
 
 def test_a_medium_that_virsh_changes_in_a_running_vm_is_seen(host: LabHost, site: Site) -> None:
-    medium = "/var/lib/libvirt/images/late.iso"
-    host.exec("truncate", "-s", "1M", medium)
+    media = "/var/lib/libvirt/images/late.iso"
+    host.exec("truncate", "-s", "1M", media)
     host.create_guest("reader", boots=False)
     host.virsh("attach-disk", "reader", "", "sdz", "--type", "cdrom", "--targetbus", "sata", "--config")
     host.virsh("start", "reader")
     site.wait_vm("reader", VmState.RUNNING)
     is_reader = VmDefinition.vm_id == site.vm("reader").id  # type: ignore[union-attr]
     for verb, lies_in_it in (("--insert", True), ("--eject", False)):
-        more = [medium] if lies_in_it else []
+        more = [media] if lies_in_it else []
         host.virsh("change-media", "reader", "sdz", *more, verb, "--live", "--force")
-        seen(site, VmDefinition.xml, is_reader, lambda xml, now=lies_in_it: (medium in xml) is now, verb)
+        seen(site, VmDefinition.xml, is_reader, lambda xml, now=lies_in_it: (media in xml) is now, verb)
 
 
 def test_volumes_that_virsh_makes_and_deletes_are_seen(host: LabHost, site: Site) -> None:
@@ -172,7 +172,7 @@ def test_a_pool_that_somebody_looks_at_is_read_but_not_again_at_once(
     def look() -> dict[str, int]:
         with site.services.database.read() as session:
             page = list_volumes(site.ctx(session), VolumeQuery(pool=pool))
-            return {each.name: each.capacity_bytes for each in page.items}
+            return {item.name: item.capacity_bytes for item in page.items}
 
     host.virsh("vol-resize", "spare.raw", "16M", "local")
     eventually(lambda: look().get("spare.raw") == 16 * 2**20, SOON_S, "its size")

@@ -62,7 +62,7 @@ def define(host: LabHost, verb: str, xml: str) -> None:
 def test_a_network_has_versions_whoever_made_them(host: LabHost, site: Site) -> None:
     network = one(site, Network, "default")
     only = look(site, versions.list_versions, ObjectKind.NETWORK, network).items
-    assert [(each.id, each.current) for each in only] == [(0, True)]
+    assert [(item.id, item.current) for item in only] == [(0, True)]
     xml = host.virsh("net-dumpxml", "default", "--inactive")
     define(
         host,
@@ -74,7 +74,7 @@ def test_a_network_has_versions_whoever_made_them(host: LabHost, site: Site) -> 
     )
     done(site, change_network, network, NetworkPatch(mtu=1400))
     found = look(site, versions.list_versions, ObjectKind.NETWORK, network).items
-    assert [each.actor for each in found] == ["tester", None, None]
+    assert [item.actor for item in found] == ["tester", None, None]
     diff = look(site, versions.diff_versions, ObjectKind.NETWORK, network, found[-1].id, 0)
     assert any(line.kind == "new" and "mtu" in line.text for line in diff.lines)
     done(site, versions.restore_version, ObjectKind.NETWORK, network, found[-1].id)
@@ -100,9 +100,9 @@ def test_a_pool_is_brought_back_while_it_is_off(host: LabHost, site: Site) -> No
     done(site, versions.restore_version, ObjectKind.POOL, pool, first)
     assert "/images2" not in host.virsh("pool-dumpxml", "local", "--inactive")
     done(site, start_pool, pool)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, versions.restore_version, ObjectKind.POOL, pool, first)
-    assert told.value.code == "wrong_state"
+    assert reported.value.code == "wrong_state"
 
 
 def test_a_pool_that_starts_or_stops_is_no_new_version_whatever_libvirt_fills_in(
@@ -126,7 +126,7 @@ def test_a_pool_that_starts_or_stops_is_no_new_version_whatever_libvirt_fills_in
     finally:
         host.exec("chmod", "0755", folder)
     only = look(site, versions.list_versions, ObjectKind.POOL, pool).items
-    assert [(each.id, each.current) for each in only] == [(0, True)]
+    assert [(item.id, item.current) for item in only] == [(0, True)]
     with site.services.database.read() as session:
         assert "pool.changed" not in set(session.scalars(sa.select(Event.kind)))
 

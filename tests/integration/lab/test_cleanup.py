@@ -45,7 +45,7 @@ def test_kill_9_of_everything_then_down_leaves_nothing(tmp_path: Path) -> None:
     host.create_guest("running", start=True, boots=False)
     with pytest.raises(OSError), socket.create_connection(("198.19.243.9", 80), 2):
         pass
-    everybody = [each.pid for each in namespace.processes(host.init_pid)]
+    everybody = [process.pid for process in namespace.processes(host.init_pid)]
     everybody += [host.init_pid, host.switch_pid]
     for pid in everybody:
         namespace.send(pid, signal.SIGKILL)

@@ -68,15 +68,15 @@ def _text(path: Path) -> str:
 
 def _held(worker: int) -> tuple[list[str], bool]:
     """What a process of tests holds: labs and fleets; and whether it has a database."""
-    held = ["lab" for each in all_labs() if each.id == f"t{worker}"]
-    held += ["fleet" for each in all_fleets() if each.id.startswith(f"t{worker}-")]
+    held = ["lab" for lab in all_labs() if lab.id == f"t{worker}"]
+    held += ["fleet" for fleet in all_fleets() if fleet.id.startswith(f"t{worker}-")]
     return held, Path(f"/tmp/vigie-pg-{worker}").exists()
 
 
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_an_interrupted_benchmark_takes_down_its_fleet(number: signal.Signals) -> None:
-    earlier = [each.id for each in all_fleets()]
+    earlier = [item.id for item in all_fleets()]
     command = [
         sys.executable,
         "-c",
@@ -93,11 +93,11 @@ def test_an_interrupted_benchmark_takes_down_its_fleet(number: signal.Signals) -
         bench.send_signal(number)
         assert bench.wait(60) == 128 + number
     assert not fleet.directory.exists()
-    assert fleet.id not in [each.id for each in all_fleets()]
+    assert fleet.id not in [item.id for item in all_fleets()]
     assert with_word(str(fleet.directory)) == []
 
 
 def _own_fleet(earlier: list[str]) -> FleetState | None:
     """The fleet of ten hosts that is new: the benchmark's first."""
-    new = [each for each in all_fleets() if each.id not in earlier and each.hosts == 10]
+    new = [fleet for fleet in all_fleets() if fleet.id not in earlier and fleet.hosts == 10]
     return new[0] if new else None

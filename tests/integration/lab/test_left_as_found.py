@@ -99,13 +99,13 @@ def test_who_leaves_the_lab_otherwise_fails_and_the_next_passes(tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=270, check=False)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     failures = {
-        case.get("name", ""): [each.get("message", "") for each in case if each.tag in ("error", "failure")]
+        case.get("name", ""): [item.get("message", "") for item in case if item.tag in ("error", "failure")]
         for case in ElementTree.parse(report).iter("testcase")
     }
     assert len(failures) == 2 * len(LEFT) + 2
     for leave, words in LEFT.items():
-        assert [words in each for each in failures.pop(f"test_leaves[{leave}]")] == [True], done.stdout
+        assert [words in item for item in failures.pop(f"test_leaves[{leave}]")] == [True], done.stdout
     assert [
-        "its own" in each for each in failures.pop("test_that_fails_is_told_of_its_own_failure_only")
+        "its own" in item for item in failures.pop("test_that_fails_is_told_of_its_own_failure_only")
     ] == [True]
-    assert {name: said for name, said in failures.items() if said} == {}
+    assert {name: text for name, text in failures.items() if text} == {}

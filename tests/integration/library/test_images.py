@@ -93,10 +93,10 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
         }
     )  # fmt: skip
     with site.services.database.begin() as session:
-        asked = create.create_many(site.ctx(session), batch)
-    assert asked.refused == []
-    for each in asked.tasks:
-        assert site.task(each.id, 90).state is TaskState.SUCCEEDED
+        many = create.create_many(site.ctx(session), batch)
+    assert many.refused == []
+    for task in many.tasks:
+        assert site.task(task.id, 90).state is TaskState.SUCCEEDED
     wait_for_agent(second, "copy-1")
     assert second.exec("sha256sum", f"{POOLS['local']}/cloud.qcow2").stdout.split()[0] == summed
     assert row(site, ImageCopy, ImageCopy.host_id == site.host_ids[second.name]) is not None
@@ -105,12 +105,12 @@ def test_an_image_is_copied_when_it_is_first_used_by_many(hosts: list[LabHost], 
         users = show_volume(site.ctx(session), row(site, Volume, Volume.name == "cloud.qcow2").id).users
     assert [place.host.name for place in shown.places] == [first.name, second.name]
     assert "Tiny" in [user.name for user in users]
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, delete_volume, row(site, Volume, Volume.name == "cloud.qcow2").id)
-    assert told.value.code == "volume_in_use"
-    with pytest.raises(Conflict) as told:
+    assert reported.value.code == "volume_in_use"
+    with pytest.raises(Conflict) as reported:
         ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id))
-    assert told.value.code == "image_there"
+    assert reported.value.code == "image_there"
 
 
 def test_vms_wait_for_the_task_whose_copy_of_the_image_a_crash_interrupted(
@@ -130,13 +130,13 @@ def test_vms_wait_for_the_task_whose_copy_of_the_image_a_crash_interrupted(
         }
     )  # fmt: skip
     with site.services.database.begin() as session:
-        asked = create.create_many(site.ctx(session), batch).tasks
-        last = max(asked, key=lambda each: (each.created_at, each.id)).id
-        made = [volume_note(pool.uuid, "cloud.qcow2") | {"state": CREATED}]
-        session.execute(sa.update(Task).where(Task.id == last).values(made=made))
+        requested = create.create_many(site.ctx(session), batch).tasks
+        last = max(requested, key=lambda item: (item.created_at, item.id)).id
+        created = [volume_note(pool.uuid, "cloud.qcow2") | {"state": CREATED}]
+        session.execute(sa.update(Task).where(Task.id == last).values(created_resources=created))
         second.virsh("vol-create-as", "local", "cloud.qcow2", "1M", "--format", "raw")
-    for each in asked:
-        task = site.task(each.id, 90)
+    for item in requested:
+        task = site.task(item.id, 90)
         assert task.state is TaskState.SUCCEEDED, task
     sums = [host.exec("sha256sum", f"{POOLS['local']}/cloud.qcow2").stdout.split()[0] for host in hosts]
     assert sums == [image.sha256] * 2
@@ -158,7 +158,7 @@ def test_an_iso_is_copied_on_demand_edited_and_forgotten(hosts: list[LabHost], s
     with site.services.database.begin() as session, pytest.raises(InvalidInput):
         images.update_image(site.ctx(session), image.id, ImagePatch(os="no-such-system"))
     with site.services.database.begin() as session:
-        images.forget_image(site.ctx(session), image.id)
+        images.remove_image(site.ctx(session), image.id)
     assert row(site, Image) is None
     assert "boot.iso" in second.virsh("vol-list", "local"), "its files stay"
 
@@ -174,9 +174,9 @@ def test_attacks_changed_files_and_volumes_in_use_are_refused(hosts: list[LabHos
     task = site.task(ask(site, copy_image, image.id, ImageCopySpec(pool_id=pool_of(site, second).id)), 60)
     assert (task.state, task.error.code if task.error else None) == (TaskState.FAILED, "wrong_checksum")
     assert "cloud.qcow2" not in second.virsh("vol-list", "local")
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         take_in(site, "cloud.qcow2", "Again")
-    assert told.value.code == "volume_in_use"
+    assert reported.value.code == "volume_in_use"
 
 
 @pytest.fixture
@@ -274,10 +274,10 @@ def test_an_import_is_cancelled_and_leaves_nothing(
         sha256=hashlib.sha256(served.content).hexdigest(),
     )
     task_id = ask(importing, import_image, spec)
-    eventually(lambda: row(importing, Task, Task.id == task_id).made, 15, "it has begun")
+    eventually(lambda: row(importing, Task, Task.id == task_id).created_resources, 15, "it has begun")
     image = row(importing, Image, Image.name == "Slow")
     with importing.services.database.begin() as session, pytest.raises(Busy):
-        images.forget_image(importing.ctx(session), image.id)
+        images.remove_image(importing.ctx(session), image.id)
     with pytest.raises(Busy):
         ask(importing, import_image, spec.model_copy(update={"name": "Same file"}))
     importing.cancel(task_id)
@@ -293,9 +293,9 @@ def test_what_may_not_be_imported_is_said_at_once(importing: Site, served: FileS
         ({"pool_id": "pool_2222222222222222"}, "pool_id"),
         ({"os": "nothing-like-it"}, "os"),
     ):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             import_(importing, served, "file/a.img", **given)
-        assert told.value.field == field
+        assert reported.value.field == field
 
 
 def test_nothing_is_imported_unless_a_server_is_allowed(site: Site) -> None:

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app.core.errors import Conflict, EditConflict, InvalidInput
 from app.core.hosts.states import HostConnection, HostMode
 from app.core.networks.networks import NetworkCopy, NetworkDetail, NetworkPatch, NetworkSpec, PlacesQuery
-from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterSpec
+from app.core.networks.nwfilters import NwfilterDetail, NwfilterPatch, NwfilterSpec
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.states import VmState
-from app.db.models import Filter, History, Host, Network
+from app.db.models import History, Host, Network, Nwfilter
 from app.hypervisor.xml.networks import network_build
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
@@ -25,9 +25,9 @@ from app.services.networks.change import change_network
 from app.services.networks.create import copy_network, create_network
 from app.services.networks.lifecycle import delete_network, start_network, stop_network
 from app.services.networks.nwfilters import nwfilters
-from app.services.networks.nwfilters.change import change_filter
-from app.services.networks.nwfilters.create import create_filter
-from app.services.networks.nwfilters.delete import delete_filter
+from app.services.networks.nwfilters.change import change_nwfilter
+from app.services.networks.nwfilters.create import create_nwfilter
+from app.services.networks.nwfilters.delete import delete_nwfilter
 from app.services.vms import vms
 from tests.integration.site import Site, eventually
 
@@ -38,12 +38,12 @@ MAC = "52:54:00:6e:65:74"
 def host(fresh_lab: Lab) -> Iterator[LabHost]:
     """A lab host that is left with its own networks only."""
     yield fresh_lab.hosts[0]
-    for each in fresh_lab.hosts:
-        each.restore()
-        for name in each.virsh("net-list", "--all", "--name").split("\n"):
+    for item in fresh_lab.hosts:
+        item.restore()
+        for name in item.virsh("net-list", "--all", "--name").split("\n"):
             if name.strip() and name.strip() != "default":
-                each.exec("virsh", "net-destroy", "--", name.strip(), check=False)
-                each.exec("virsh", "net-undefine", "--", name.strip(), check=False)
+                item.exec("virsh", "net-destroy", "--", name.strip(), check=False)
+                item.exec("virsh", "net-undefine", "--", name.strip(), check=False)
 
 
 def ask(site: Site, act: Callable[..., Any], *arguments: object) -> Any:
@@ -88,11 +88,11 @@ def nat(site: Site, host: LabHost, name: str = "shop", net: str = "10.77.1", **m
 def test_a_guest_gets_exactly_the_reserved_address(host: LabHost, site: Site) -> None:
     site.add(host)
     task = done(site, create_network, nat(site, host))
-    made = show(site, "shop")
+    created = show(site, "shop")
     assert task.target is not None
-    assert made.id == task.target.id
-    assert (made.active, made.autostart, made.dhcp, made.pending) == (True, True, True, False)
-    assert made.addresses == ["10.77.1.1/24"]
+    assert created.id == task.target.id
+    assert (created.active, created.autostart, created.dhcp, created.pending) == (True, True, True, False)
+    assert created.addresses == ["10.77.1.1/24"]
     assert "Active:         yes" in host.virsh("net-info", "shop")
     host.create_guest("web", start=True, network="shop", mac=MAC)
     site.wait_vm("web", VmState.RUNNING, 20)
@@ -102,7 +102,7 @@ def test_a_guest_gets_exactly_the_reserved_address(host: LabHost, site: Site) ->
     assert lease.vm is not None
     assert lease.vm.name == "web"
     shown = show(site, "shop")
-    assert [(each.vm.name, each.state) for each in shown.users] == [("web", VmState.RUNNING)]
+    assert [(user.vm.name, user.state) for user in shown.users] == [("web", VmState.RUNNING)]
     for act in (stop_network, delete_network):
         with pytest.raises(Conflict) as refused:
             ask(site, act, shown.id)
@@ -129,7 +129,7 @@ def _state(site: Site, name: str) -> str | None:
 def forget(site: Site, name: str) -> None:
     row = site.vm(name)
     assert row is not None
-    ask(site, vms.forget_vm, row.id)
+    ask(site, vms.remove_from_inventory, row.id)
 
 
 def test_reservations_come_and_go_while_the_network_runs(host: LabHost, site: Site) -> None:
@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_refused_with_the_field(host: LabHost, site: Site) 
     with pytest.raises(InvalidInput) as refused:
         ask(site, create_network, nat(site, host, "other", "10.77.1"))
     assert (refused.value.field, refused.value.code) == ("subnets.0.address", "subnet_overlaps")
-    assert "shop" in refused.value.said(str)
+    assert "shop" in refused.value.rule_text(str)
     with pytest.raises(InvalidInput) as refused:
         ask(site, create_network, nat(site, host, "other", "10.77.2", bridge="virbr9"))
     assert (refused.value.field, refused.value.code) == ("bridge", "bridge_taken")
@@ -239,7 +239,7 @@ def test_what_does_not_fit_is_refused_with_the_field(host: LabHost, site: Site) 
     around = ".".join(host.address.split(".")[:3])
     with pytest.raises(InvalidInput) as refused:
         ask(site, create_network, nat(site, host, "other", around))
-    assert "by which Vigie reaches the host" in refused.value.said(str)
+    assert "by which Vigie reaches the host" in refused.value.rule_text(str)
     # A name that virsh took meanwhile, unseen: the task finds it, and leaves it alone.
     with site.services.database.begin() as session:
         session.execute(sa.update(Network).where(Network.name == "default").values(name="unseen"))
@@ -281,7 +281,7 @@ def test_a_host_in_observe_mode_or_lost_refuses(host: LabHost, site: Site) -> No
         with pytest.raises(Conflict) as refused:
             ask(site, act, *arguments)
         assert refused.value.code == "host_observed"
-    assert not any(each.allowed for each in default.actions)
+    assert not any(action.allowed for action in default.actions)
     host.kill_daemon()
     site.wait_host(host, HostConnection.NOT_ANSWERING, 10)
     with site.services.database.begin() as session:
@@ -307,30 +307,30 @@ def test_a_host_lost_in_the_middle_is_waited_for(host: LabHost, site: Site) -> N
 
 def test_a_network_is_copied_to_other_hosts(host: LabHost, fresh_lab: Lab, site: Site) -> None:
     hosts = fresh_lab.hosts[:3]
-    for each in hosts:
-        site.add(each)
-    made = done(site, create_network, nat(site, host))
-    assert made.target is not None
+    for item in hosts:
+        site.add(item)
+    created = done(site, create_network, nat(site, host))
+    assert created.target is not None
     taken = nat(site, hosts[2], "shop", "10.78.0")
     done(site, create_network, taken)
-    ids = [site.host_ids[each.name] for each in hosts[1:]]
-    batch = ask(site, copy_network, made.target.id, NetworkCopy(host_ids=ids))
-    assert [each.problem.code for each in batch.refused] == ["name_taken"]
-    assert [site.task(each.id).state for each in batch.tasks] == [TaskState.SUCCEEDED]
+    ids = [site.host_ids[item.name] for item in hosts[1:]]
+    batch = ask(site, copy_network, created.target.id, NetworkCopy(host_ids=ids))
+    assert [item.problem.code for item in batch.refused] == ["name_taken"]
+    assert [site.task(task.id).state for task in batch.tasks] == [TaskState.SUCCEEDED]
     assert "10.77.1.50" in hosts[1].virsh("net-dumpxml", "shop")
     with site.services.database.read() as session:
         ctx = site.ctx(session)
         record = next(
-            each for each in logical_networks.list_names(ctx, ListQuery()).items if each.name == "shop"
+            item for item in logical_networks.list_names(ctx, ListQuery()).items if item.name == "shop"
         )
         differing = logical_networks.list_places(ctx, PlacesQuery(name="shop", show="differs")).items
     assert (record.hosts, record.missing, record.differing) == (3, 0, 1)
-    assert [(each.host.name, each.differs) for each in differing] == [(hosts[2].name, ["addresses"])]
+    assert [(item.host.name, item.differs) for item in differing] == [(hosts[2].name, ["addresses"])]
 
 
 def test_traffic_filters(host: LabHost, site: Site) -> None:
     site.add(host)
-    spec = FilterSpec.model_validate(
+    spec = NwfilterSpec.model_validate(
         {
             "name": "shop-web",
             "host_id": site.host_ids[host.name],
@@ -338,36 +338,36 @@ def test_traffic_filters(host: LabHost, site: Site) -> None:
             "rules": [{"action": "accept", "protocol": "tcp", "port_start": 443, "source": "192.0.2.0/24"}],
         }
     )
-    done(site, create_filter, spec)
+    done(site, create_nwfilter, spec)
     assert "shop-web" in host.virsh("nwfilter-list")
-    made = shown_filter(site, "shop-web")
-    assert made.plan is not None
-    assert made.plan.model_dump() == spec.model_dump(exclude={"host_id"})
+    created = shown_filter(site, "shop-web")
+    assert created.plan is not None
+    assert created.plan.model_dump() == spec.model_dump(exclude={"host_id"})
     xml = host.virsh("nwfilter-dumpxml", "shop-web")
     kept = xml.replace("</filter>", "<rule action='drop' direction='out'><arp opcode='2'/></rule></filter>")
-    path = host.run_directory / "filter.xml"
+    path = host.run_directory / "nwfilter.xml"
     path.write_text(kept)
     host.virsh("nwfilter-define", str(path))
     # No event tells of filters: the task finds the change, and shows it.
-    patch = FilterPatch.model_validate({"rules": [{"action": "reject", "protocol": "icmp"}]})
-    task = site.task(ask(site, change_filter, made.id, patch).id)
+    patch = NwfilterPatch.model_validate({"rules": [{"action": "reject", "protocol": "icmp"}]})
+    task = site.task(ask(site, change_nwfilter, created.id, patch).id)
     assert (task.error and task.error.code) == "changed_meanwhile"
     assert shown_filter(site, "shop-web").kept_rules == 1
-    done(site, change_filter, made.id, patch)
+    done(site, change_nwfilter, created.id, patch)
     after = host.virsh("nwfilter-dumpxml", "shop-web")
     assert "<arp " in after
     assert "icmp" in after
     assert "'443'" not in after, "the port's rule is gone; the filter's random UUID may hold these digits"
-    done(site, delete_filter, made.id)
+    done(site, delete_nwfilter, created.id)
     assert "shop-web" not in host.virsh("nwfilter-list")
 
 
 def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     site.add(host)
-    spec = FilterSpec.model_validate(
+    spec = NwfilterSpec.model_validate(
         {"name": "shop-db", "host_id": site.host_ids[host.name], "default_in": "drop"}
     )
-    done(site, create_filter, spec)
+    done(site, create_nwfilter, spec)
     guest = host.create_guest("filtered")
     xml = host.virsh("dumpxml", "filtered")
     host.define(
@@ -375,22 +375,22 @@ def test_a_filter_of_a_running_vm_stays(host: LabHost, site: Site) -> None:
     )
     host.virsh("start", "filtered")
     site.wait_vm("filtered", VmState.RUNNING, 20)
-    made = shown_filter(site, "shop-db")
+    created = shown_filter(site, "shop-db")
     eventually(lambda: shown_filter(site, "shop-db").users, 10, "the VM is seen with its filter")
-    assert [each.name for each in shown_filter(site, "shop-db").users] == ["filtered"]
+    assert [user.name for user in shown_filter(site, "shop-db").users] == ["filtered"]
     assert "shop-db" in host.virsh("nwfilter-binding-list")
     rules = host.exec("iptables-save").stdout
     assert any("vnet" in line and "-j DROP" in line for line in rules.split("\n")), rules
     with pytest.raises(Conflict) as refused:
-        ask(site, delete_filter, made.id)
+        ask(site, delete_nwfilter, created.id)
     assert refused.value.code == "filter_in_use"
     assert host.virsh("dominfo", guest.name)
     host.remove_guests()
     host.virsh("nwfilter-undefine", "shop-db")
 
 
-def shown_filter(site: Site, name: str) -> FilterDetail:
+def shown_filter(site: Site, name: str) -> NwfilterDetail:
     with site.services.database.read() as session:
-        id_ = session.scalar(sa.select(Filter.id).where(Filter.name == name))
+        id_ = session.scalar(sa.select(Nwfilter.id).where(Nwfilter.name == name))
         assert id_ is not None, f"no filter {name}"
-        return nwfilters.show_filter(site.ctx(session), id_)
+        return nwfilters.show_nwfilter(site.ctx(session), id_)

@@ -24,13 +24,21 @@ def test_a_wrong_form_comes_back_with_what_was_typed(console: Console) -> None:
 
 
 def test_nonsense_in_addresses_and_forms_is_refused(shared: Console) -> None:
-    browser, made = shared.browser(), shared.inventory
+    browser, created = shared.browser(), shared.inventory
     for path in ("/vms/x/tasks", "/hosts/x/tasks", "/hosts/x/vms", "/storage/x", "/tasks/x"):
         assert browser.get(path).status_code == 404, path
     for query in ("parent=x", "view=x"):
         assert browser.get(f"/tree/children?{query}").status_code == 422, query
-    forms = (f"/hosts/{made.hosts[0]}/edit", f"/hosts/{made.hosts[0]}/set", f"/vms/{made.vms[0]}/notes")
-    named = (f"/datacenters/{made.datacenter}", f"/users/{made.user}", f"/credentials/{made.credential}")
+    forms = (
+        f"/hosts/{created.hosts[0]}/edit",
+        f"/hosts/{created.hosts[0]}/set",
+        f"/vms/{created.vms[0]}/notes",
+    )
+    named = (
+        f"/datacenters/{created.datacenter}",
+        f"/users/{created.user}",
+        f"/credentials/{created.credential}",
+    )
     for path in forms + named:
         for version in ("abc", "1e3", "-1", "²", "9" * 30):
             fields = {"version": version, "name": "other", "kind": "ssh_password"}
@@ -55,17 +63,17 @@ def test_forms_from_other_sites_are_refused(console: Console) -> None:
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR])
 def test_who_may_not_is_refused_by_the_service(console: Console, role: Role) -> None:
     browser = console.browser(role)
-    made = console.inventory
+    created = console.inventory
     paths = [
-        f"/hosts/{made.hosts[0]}/remove",
-        f"/hosts/{made.hosts[0]}/reconnect",
-        f"/datacenters/{made.datacenter}/delete",
+        f"/hosts/{created.hosts[0]}/remove",
+        f"/hosts/{created.hosts[0]}/reconnect",
+        f"/datacenters/{created.datacenter}/delete",
     ]
     if role is Role.VIEWER:
         paths += [
-            f"/vms/{made.vms[1]}/actions/start",
-            f"/vms/{made.vms[0]}/notes",
-            f"/tasks/{made.task}/cancel",
+            f"/vms/{created.vms[1]}/actions/start",
+            f"/vms/{created.vms[0]}/notes",
+            f"/tasks/{created.task}/cancel",
         ]
     for path in paths:
         assert browser.post(path, data={"version": "1"}).status_code == 403, path

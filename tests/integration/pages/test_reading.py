@@ -38,9 +38,9 @@ EVERYONE = [
     "/storage",
     "/storage/volumes",
     "/networks",
-    "/networks/names",
-    "/networks/macs",
-    "/filters",
+    "/networks/logical",
+    "/networks/mac-conflicts",
+    "/nwfilters",
     "/tasks",
     "/events",
     "/account",
@@ -55,7 +55,7 @@ ADMINISTRATORS = [
     "/credentials/new",
     "/hosts/new",
     "/networks/new",
-    "/filters/new",
+    "/nwfilters/new",
 ]
 LISTS: list[Table[Any]] = [
     tables.VMS,
@@ -74,9 +74,9 @@ LISTS: list[Table[Any]] = [
 ]
 
 
-def pages_of(made: Inventory) -> list[str]:
+def pages_of(created: Inventory) -> list[str]:
     """The pages of single objects."""
-    vm = made.vms[0]
+    vm = created.vms[0]
     return [
         *(
             f"/vms/{vm}{tab}"
@@ -87,21 +87,21 @@ def pages_of(made: Inventory) -> list[str]:
                 "/xml",
                 "/header",
                 "/notes",
-                "/screen",
+                "/screenshot",
                 "/console",
                 "/console/full",
                 "/console/who",
             )
         ),
-        *(f"/hosts/{host}{tab}" for host in made.hosts for tab in SECTIONS),
-        f"/storage/{made.pool}",
-        f"/storage/volumes/{made.volume}",
-        f"/networks/{made.network}",
-        f"/networks/{made.network}/xml",
-        f"/networks/{made.network}/hosts",
-        f"/filters/{made.filter}",
-        f"/tasks/{made.task}",
-        f"/datacenters/{made.datacenter}",
+        *(f"/hosts/{host}{tab}" for host in created.hosts for tab in SECTIONS),
+        f"/storage/{created.pool}",
+        f"/storage/volumes/{created.volume}",
+        f"/networks/{created.network}",
+        f"/networks/{created.network}/xml",
+        f"/networks/{created.network}/hosts",
+        f"/nwfilters/{created.filter}",
+        f"/tasks/{created.task}",
+        f"/datacenters/{created.datacenter}",
     ]
 
 
@@ -115,7 +115,7 @@ def test_every_page_answers(shared: Console, role: Role) -> None:
     browser, vm = shared.browser(role), shared.inventory.vms[0]
     for path in EVERYONE + pages_of(shared.inventory):
         answer = browser.get(path)
-        withheld = role is Role.VIEWER and path in (f"/vms/{vm}/xml", f"/vms/{vm}/screen")
+        withheld = role is Role.VIEWER and path in (f"/vms/{vm}/xml", f"/vms/{vm}/screenshot")
         assert answer.status_code == (403 if withheld else 200), path
         assert "no-store" in answer.headers["cache-control"]
 
@@ -285,17 +285,17 @@ def test_shut_down_and_reboot_of_one_vm_ask_first(shared: Console) -> None:
     for verb in ("shutdown", "reboot"):
         buttons = re.findall(rf'<button[^>]*data-verb="{verb}"[^>]*>', html)
         assert buttons
-        assert all(f'data-ask="#ask-{verb}"' in each for each in buttons)
+        assert all(f'data-ask="#ask-{verb}"' in button for button in buttons)
         assert f'id="ask-{verb}"' in html
 
 
 def test_the_final_message_of_a_task_is_on_its_page_and_in_the_lists(console: Console) -> None:
-    said = "2 of 2 other hosts have the same storage."
+    message = "2 of 2 other hosts have the same storage."
     with console.services.database.begin() as session:
-        session.get_one(models.Task, console.inventory.task).message = said
+        session.get_one(models.Task, console.inventory.task).message = message
     browser, task = console.browser(), console.inventory.task
     for path in (f"/tasks/{task}", "/tasks", "/drawer/tasks"):
-        assert said in browser.get(path).text, path
+        assert message in browser.get(path).text, path
 
 
 def test_the_palette_finds_every_page_of_the_menus_by_its_name(shared: Console) -> None:
@@ -305,8 +305,12 @@ def test_the_palette_finds_every_page_of_the_menus_by_its_name(shared: Console) 
     menus += shell.partition('id="menu-user"')[2].partition("</header>")[0]
     links = re.findall(r'<a href="(/[^"]*)"[^>]*> ?<svg.*?</svg>([^<]+)</a>', menus)
     assert len(links) > 10
-    links += [("/vms/new", "new vm"), ("/vms/deleted", "deleted"), ("/filters", "traffic filters")]
-    links += [("/networks/macs", "duplicate macs"), ("/tokens", "token"), ("/storage/volumes", "volumes")]
+    links += [("/vms/new", "new vm"), ("/vms/deleted", "deleted"), ("/nwfilters", "network filters")]
+    links += [
+        ("/networks/mac-conflicts", "duplicate macs"),
+        ("/tokens", "token"),
+        ("/storage/volumes", "volumes"),
+    ]
     for url, name in links:
         assert f'data-url="{url}"' in browser.get("/search", params={"q": name}).text, name
     assert 'data-url="/vms/new"' not in shared.browser(Role.VIEWER).get("/search?q=new+vm").text
@@ -327,8 +331,11 @@ def test_only_what_others_did_is_called_outside_vigie(console: Console) -> None:
         assert "outside Vigie" in by["vm.stopped"], path
         assert "outside Vigie" not in by["host.connected"], path
         assert re.search(r">Vigie<", by["host.connected"]), path
-    told = console.client().get("/api/v1/events").json()["items"]
-    assert {each["kind"]: each["outside"] for each in told} == {"vm.stopped": True, "host.connected": False}
+    reported = console.client().get("/api/v1/events").json()["items"]
+    assert {item["kind"]: item["outside"] for item in reported} == {
+        "vm.stopped": True,
+        "host.connected": False,
+    }
 
 
 def test_a_vm_with_two_interfaces_keeps_a_network_on_once(console: Console) -> None:
@@ -339,5 +346,5 @@ def test_a_vm_with_two_interfaces_keeps_a_network_on_once(console: Console) -> N
     with console.services.database.begin() as session:
         session.get_one(models.VmDefinition, console.inventory.vms[0]).parsed = parsed(read_vm(xml))
     page = console.browser().get(f"/networks/{console.inventory.network}").text
-    assert "VMs are plugged into it: web-00-00." in page
+    assert "VMs are connected to it: web-00-00." in page
     assert "web-00-00, web-00-00" not in page

@@ -58,13 +58,18 @@ def pool(site: Site, name: str = "local") -> Pool:
 
 
 def ask(
-    site: Site, service: Callable[..., TaskRecord], *arguments: Any, made: list[dict[str, str]] | None = None
+    site: Site,
+    service: Callable[..., TaskRecord],
+    *arguments: Any,
+    created_resources: list[dict[str, str]] | None = None,
 ) -> str:
     """Ask for a task; `made` is what a run of it, which a crash ended, had noted."""
     with site.services.database.begin() as session:
         task_id = service(site.ctx(session), *arguments).id
-        if made is not None:
-            session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
+        if created_resources is not None:
+            session.execute(
+                sa.update(Task).where(Task.id == task_id).values(created_resources=created_resources)
+            )
         return task_id
 
 
@@ -92,7 +97,9 @@ def racing(site: Site, host: LabHost, name: str) -> Iterator[Callable[[str], boo
 
         def race(task_id: str) -> bool:
             deadline = time.monotonic() + 120
-            while not row(site, Task.made, Task.id == task_id, Task.made.is_not(None)):
+            while not row(
+                site, Task.created_resources, Task.id == task_id, Task.created_resources.is_not(None)
+            ):
                 assert time.monotonic() < deadline
                 if site.now(task_id).state.is_final:
                     break
@@ -129,13 +136,13 @@ def test_a_volume_that_appeared_while_vigie_was_down_is_left_and_named(host: Lab
     """A run was killed after its note and before its call; then somebody else made the volume."""
     host.virsh("vol-create-as", "local", "mine.raw", "8M", "--format", "raw")
     spec = VolumeSpec(pool_id=pool(site).id, name="mine.raw", size_bytes=8 * MIB, format="raw")
-    made = [note(site, "mine.raw", REQUESTED, size=str(8 * MIB - 1024))]
-    task = site.task(ask(site, create_volume, spec, made=made))
+    created = [note(site, "mine.raw", REQUESTED, size=str(8 * MIB - 1024))]
+    task = site.task(ask(site, create_volume, spec, created_resources=created))
     assert (task.state, task.error.code) == (TaskState.FAILED, "volume_in_doubt")  # type: ignore[union-attr]
     assert "mine.raw" in (task.message or "")
     assert row(site, Event, Event.kind == "volume.left").params == {"name": "mine.raw"}
     assert "mine.raw" in volumes_of(host)
-    assert row(site, Task.made, Task.id == task.id, Task.made.is_not(None)) is None
+    assert row(site, Task.created_resources, Task.id == task.id, Task.created_resources.is_not(None)) is None
     host.virsh("vol-delete", "--pool", "local", "mine.raw")
 
 
@@ -144,8 +151,8 @@ def test_a_run_after_a_crash_goes_on_with_the_volume_it_created(host: LabHost, s
     size = 8 * MIB - 7 * 1024
     host.virsh("vol-create-as", "local", "again.qcow2", f"{size}B", "--format", "qcow2")
     spec = VolumeSpec(pool_id=pool(site).id, name="again.qcow2", size_bytes=8 * MIB)
-    made = [note(site, "again.qcow2", REQUESTED, size=str(size))]
-    task = site.task(ask(site, create_volume, spec, made=made))
+    created = [note(site, "again.qcow2", REQUESTED, size=str(size))]
+    task = site.task(ask(site, create_volume, spec, created_resources=created))
     assert task.state is TaskState.SUCCEEDED, task
     assert "8.00 MiB" in host.virsh("vol-info", "--pool", "local", "again.qcow2")
 
@@ -153,8 +160,10 @@ def test_a_run_after_a_crash_goes_on_with_the_volume_it_created(host: LabHost, s
 def test_a_run_after_a_crash_goes_on_with_the_copy_it_made(host: LabHost, site: Site) -> None:
     host.virsh("vol-clone", "--pool", "local", "user.qcow2", "copy.qcow2")
     original = row(site, Volume, Volume.name == "user.qcow2").id
-    made = [note(site, "copy.qcow2", REQUESTED, boot=boot(site, host))]
-    task = site.task(ask(site, clone_volume, original, VolumeClone(name="copy.qcow2"), made=made))
+    created = [note(site, "copy.qcow2", REQUESTED, boot=boot(site, host))]
+    task = site.task(
+        ask(site, clone_volume, original, VolumeClone(name="copy.qcow2"), created_resources=created)
+    )
     assert task.state is TaskState.SUCCEEDED, task
     assert "copy.qcow2" in volumes_of(host)
 
@@ -164,15 +173,17 @@ def test_a_run_after_a_crash_attaches_the_new_volume_once(host: LabHost, site: S
     path = host.virsh("vol-path", "--pool", "local", "user-vdb.qcow2").strip()
     host.virsh("attach-disk", "user", path, "vdb", "--subdriver", "qcow2", "--config")
     vm: Vm = row(site, Vm, Vm.name == "user")
-    made = [note(site, "user-vdb.qcow2", CREATED, vm=vm.uuid)]
-    asked = DiskSpec(pool_id=pool(site).id, size_bytes=8 * MIB, volume_name="user-vdb.qcow2", bus="virtio")
+    created = [note(site, "user-vdb.qcow2", CREATED, vm=vm.uuid)]
+    disk_spec = DiskSpec(
+        pool_id=pool(site).id, size_bytes=8 * MIB, volume_name="user-vdb.qcow2", bus="virtio"
+    )
     with site.services.database.begin() as session:  # as it was when it was asked for
         session.execute(sa.delete(Volume).where(Volume.name == "user-vdb.qcow2"))
         parsed = session.get_one(VmDefinition, vm.id).parsed
         first = [disk for disk in parsed["disks"] if disk["target"] != "vdb"]
         session.execute(sa.update(VmDefinition).values(parsed=parsed | {"disks": first}))
-        task_id = devices.add_disk(site.ctx(session), vm.id, asked).id
-        session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
+        task_id = devices.add_disk(site.ctx(session), vm.id, disk_spec).id
+        session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=created))
     task = site.task(task_id)
     assert task.state is TaskState.SUCCEEDED, task
     assert host.virsh("domblklist", "user").count("user-vdb.qcow2") == 1
@@ -187,11 +198,11 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
     host.exec("mv", f"{local}/tmp.qcow2", f"{shared}/user.qcow2")
     host.virsh("pool-refresh", "shared")
     vm: Vm = row(site, Vm, Vm.name == "user")
-    made = [note(site, "user.qcow2", CREATED, "shared", vm=vm.uuid, moving=moved.path)]
+    created = [note(site, "user.qcow2", CREATED, "shared", vm=vm.uuid, moving=moved.path)]
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == pool(site, "shared").id))
         task_id = move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=pool(site, "shared").id)).id
-        session.execute(sa.update(Task).where(Task.id == task_id).values(made=made))
+        session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=created))
     task = site.task(task_id)
     assert task.state is TaskState.SUCCEEDED, task
     assert "user.qcow2" not in volumes_of(host)
@@ -199,14 +210,14 @@ def test_a_move_after_a_crash_leaves_one_copy(host: LabHost, site: Site) -> None
     assert f"{shared}/user.qcow2" in host.virsh("dumpxml", "user")
 
 
-def leave_behind(site: Site, *made: dict[str, str]) -> str:
+def leave_behind(site: Site, *payload: dict[str, str]) -> str:
     """A task that failed long ago and could not remove this."""
     spec = VolumeSpec(pool_id=pool(site).id, name="spare.raw", size_bytes=MIB, format="raw")
     task_id = site.task(ask(site, create_volume, spec)).id
     with site.services.database.begin() as session:
         failed = sa.update(Task).where(Task.id == task_id)
-        session.execute(failed.values(state=TaskState.FAILED.value, made=list(made)))
-    eventually(lambda: row(site, Task, Task.id == task_id).made is None, 20, "it is settled")
+        session.execute(failed.values(state=TaskState.FAILED.value, created_resources=list(payload)))
+    eventually(lambda: row(site, Task, Task.id == task_id).created_resources is None, 20, "it is settled")
     return task_id
 
 
@@ -252,7 +263,7 @@ def test_the_original_of_a_move_stays_when_another_vm_was_given_it_meanwhile(
     with site.services.database.begin() as session:
         session.execute(sa.delete(Volume).where(Volume.pool_id == shared.id))
         task_id = move_volume(site.ctx(session), moved.id, VolumeMove(pool_id=shared.id)).id
-        session.execute(sa.update(Task).where(Task.id == task_id).values(made=[copied]))
+        session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=[copied]))
         # While it was copied:
         host.virsh("attach-disk", "taker", moved.path, "vdb", "--subdriver", "qcow2", "--config")
     task = site.task(task_id)
@@ -288,8 +299,8 @@ def test_a_volume_of_a_shared_pool_stays_while_a_vm_of_another_host_uses_it(
 ) -> None:
     one, other = fresh_lab.hosts[:2]
     other.create_guest("there", pool="shared")
-    for each in (one, other):
-        site.add(each)
+    for item in (one, other):
+        site.add(item)
     site.wait_vm("there", VmState.SHUTOFF)
     one.virsh("pool-refresh", "shared")
     here = sa.select(Pool.id).where(Pool.host_id == site.host_ids[one.name], Pool.name == "shared")

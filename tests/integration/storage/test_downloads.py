@@ -43,9 +43,9 @@ def fetch(server: FileServer, path: str, **changed: object) -> bytes:
 
 
 def refused(server: FileServer, path: str, **changed: object) -> str:
-    with pytest.raises(TaskFailed) as told:
+    with pytest.raises(TaskFailed) as reported:
         fetch(server, path, **changed)
-    return (told.value.texts().why or "") % told.value.params
+    return (reported.value.texts().why or "") % reported.value.params
 
 
 def test_a_file_comes_as_it_is_and_the_server_hears_its_own_name(server: FileServer) -> None:
@@ -56,7 +56,7 @@ def test_a_file_comes_as_it_is_and_the_server_hears_its_own_name(server: FileSer
 def test_a_broken_connection_goes_on_where_it_broke(server: FileServer) -> None:
     server.cuts = 3
     assert fetch(server, "cut/a.img") == CONTENT
-    assert [each[2] for each in server.asked] == [None, "bytes=70000-", "bytes=140000-", "bytes=210000-"]
+    assert [item[2] for item in server.asked] == [None, "bytes=70000-", "bytes=140000-", "bytes=210000-"]
 
 
 def test_it_does_not_go_on_for_ever(server: FileServer) -> None:
@@ -71,9 +71,9 @@ def test_another_file_under_the_same_name_is_not_mixed_in(server: FileServer) ->
         parts = download.parts()
         next(parts)
         server.etag = '"2"'
-        with pytest.raises(TaskFailed, match="could not be fetched") as told:
+        with pytest.raises(TaskFailed, match="could not be fetched") as reported:
             list(parts)
-    assert "does not go on where it stopped" in (told.value.texts().why or "")
+    assert "does not go on where it stopped" in (reported.value.texts().why or "")
 
 
 def test_without_a_strong_tag_nothing_is_resumed(server: FileServer) -> None:
@@ -109,12 +109,12 @@ def test_a_server_that_is_slow_has_its_time(server: FileServer) -> None:
 
 def test_a_server_that_is_not_there(server: FileServer) -> None:
     gone = frozenset({"localhost:9", "no-such-name.invalid"})
-    with pytest.raises(TaskFailed) as told:
+    with pytest.raises(TaskFailed) as reported:
         Download("http://localhost:9/a", rules(server, allowed=gone))
-    assert "cannot be reached" in (told.value.texts().why or "")
-    with pytest.raises(TaskFailed) as told:
+    assert "cannot be reached" in (reported.value.texts().why or "")
+    with pytest.raises(TaskFailed) as reported:
         Download("https://no-such-name.invalid/a", rules(server, allowed=gone))
-    assert "is not known here" in (told.value.texts().why or "")
+    assert "is not known here" in (reported.value.texts().why or "")
 
 
 def test_certificates_are_checked_against_the_name(tmp_path: Path) -> None:
@@ -125,8 +125,8 @@ def test_certificates_are_checked_against_the_name(tmp_path: Path) -> None:
         url = f"https://localhost:{server.port}/file/a.img"
         with Download(url, rules(server, ca_file=ca, plain=False)) as download:
             assert b"".join(download.parts()) == CONTENT
-        with pytest.raises(TaskFailed) as told:
+        with pytest.raises(TaskFailed) as reported:
             Download(url, rules(server, plain=False))
-        assert "cannot be reached" in (told.value.texts().why or "")
+        assert "cannot be reached" in (reported.value.texts().why or "")
         with pytest.raises(TaskFailed):
             Download(url.replace("localhost", "127.0.0.1"), rules(server, ca_file=ca, plain=False))

@@ -72,7 +72,9 @@ def begin_move(site: Site) -> str:
 def check_truth(host: LabHost, site: Site, task_id: str) -> None:
     """One copy of the disk is there, the one that the VM uses and has defined, and the task says the same."""
     task = site.task(task_id, 180)
-    eventually(lambda: not row(site, Task, Task.id == task_id).made, 60, "what was begun is settled")
+    eventually(
+        lambda: not row(site, Task, Task.id == task_id).created_resources, 60, "what was begun is settled"
+    )
     pool = "shared" if task.state is TaskState.SUCCEEDED else "local"
     other = "local" if pool == "shared" else "shared"
     for name in (pool, other):

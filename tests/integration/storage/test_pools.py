@@ -61,22 +61,22 @@ def done(site: Site, service: Any, *arguments: Any) -> None:
 
 def test_a_pool_from_its_definition_to_its_end(host: LabHost, site: Site) -> None:
     done(site, create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
-    made = pool(site, "more")
-    assert made is not None
+    created = pool(site, "more")
+    assert created is not None
     try:
-        assert (made.state, made.autostart, made.target_path) == ("running", True, PATH)
+        assert (created.state, created.autostart, created.target_path) == ("running", True, PATH)
         host.exec("qemu-img", "create", "-f", "qcow2", f"{PATH}/found.qcow2", "8M")
-        done(site, refresh_pool, made.id)
+        done(site, refresh_pool, created.id)
         assert pool(site, "more").volume_count == 1  # type: ignore[union-attr]
-        done(site, change_pool, made.id, PoolPatch(autostart=False))
-        done(site, stop_pool, made.id)
+        done(site, change_pool, created.id, PoolPatch(autostart=False))
+        done(site, stop_pool, created.id)
         assert (pool(site, "more").state, pool(site, "more").autostart) == ("inactive", False)  # type: ignore[union-attr]
-        with pytest.raises(Conflict) as told:
-            ask(site, stop_pool, made.id)
-        assert told.value.code == "wrong_state"
-        done(site, start_pool, made.id)
+        with pytest.raises(Conflict) as reported:
+            ask(site, stop_pool, created.id)
+        assert reported.value.code == "wrong_state"
+        done(site, start_pool, created.id)
     finally:
-        done(site, delete_pool, made.id)
+        done(site, delete_pool, created.id)
     assert pool(site, "more") is None
     assert "more" not in host.virsh("pool-list", "--all", "--name").split()
     assert "found.qcow2" in host.exec("ls", PATH).stdout, "what it holds stays"
@@ -105,13 +105,13 @@ def test_an_older_reading_of_pools_that_ends_later_does_not_overwrite_a_newer_on
     host.virsh("pool-destroy", "local")
     try:
         eventually(lambda: (row := pool(site, "local")) and row.state == "inactive", 15, "it is off")
-        told = len(events_of(site))
+        reported = len(events_of(site))
         go_on.set()
         assert ended.wait(15)
         eventually(lambda: (row := pool(site, "shared")) and row.volumes_read_at, 15, "that is written")
         row = pool(site, "local")
         assert row is not None
-        assert (row.state, len(events_of(site))) == ("inactive", told)
+        assert (row.state, len(events_of(site))) == ("inactive", reported)
     finally:
         go_on.set()
         host.virsh("pool-start", "local")
@@ -125,25 +125,25 @@ def events_of(site: Site) -> list[str]:
 def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: LabHost, site: Site) -> None:
     """Libvirt refuses to read a pool meanwhile; then tasks failed with "asynchronous jobs running"."""
     done(site, create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
-    made = pool(site, "more")
-    assert made is not None
+    created = pool(site, "more")
+    assert created is not None
     host.exec("truncate", "-s", "12G", f"{PATH}/large.raw")
-    done(site, refresh_pool, made.id)
+    done(site, refresh_pool, created.id)
     making = subprocess.Popen(
         ["virsh", "-q", "-c", host.virsh_uri, "vol-clone", "--pool", "more", "large.raw", "copy.raw"]
     )
     try:
         eventually(lambda: "copy.raw" in host.virsh("vol-list", "more"), 10, "the copy begins")
-        stopping = site.task(ask(site, stop_pool, made.id))
+        stopping = site.task(ask(site, stop_pool, created.id))
         assert (stopping.state, stopping.error and stopping.error.code) == (TaskState.FAILED, "pool_busy")
-        asked = ask(site, refresh_pool, made.id)
-        eventually(lambda: "Waiting" in (site.now(asked).message or ""), 10, "the task waits")
+        requested = ask(site, refresh_pool, created.id)
+        eventually(lambda: "Waiting" in (site.now(requested).message or ""), 10, "the task waits")
         assert making.poll() is None, "no test of a busy pool"
-        task = site.task(asked, 100)
+        task = site.task(requested, 100)
         assert task.state is TaskState.SUCCEEDED, task
     finally:
         making.wait(60)
-        done(site, delete_pool, made.id)
+        done(site, delete_pool, created.id)
         host.exec("rm", "-r", PATH)
 
 
@@ -160,9 +160,9 @@ def test_a_pool_in_use_stays(fresh_lab: Lab, host: LabHost, site: Site) -> None:
     site.wait_vm("user", VmState.SHUTOFF)
     host.virsh("pool-refresh", "local")
     done(site, refresh_pool, pool(site, "local").id)  # type: ignore[union-attr]
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, delete_pool, pool(site, "local").id)  # type: ignore[union-attr]
-    assert (told.value.code, "user" in (told.value.texts().why or "")) == ("pool_in_use", True)
+    assert (reported.value.code, "user" in (reported.value.texts().why or "")) == ("pool_in_use", True)
 
 
 SYSTEM = ("/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/var/lib/../../etc", "/dev/shm")
@@ -170,17 +170,17 @@ SYSTEM = ("/", "/etc", "/usr/share", "/root/x", "/var", "/proc/1", "/boot/", "/v
 
 def test_folders_of_the_system_are_refused(site: Site) -> None:
     for path in SYSTEM:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             ask(site, create_pool, PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", target_path=path))
-        assert told.value.field == "target_path", path
+        assert reported.value.field == "target_path", path
 
 
 def test_fields_that_a_kind_needs_or_has_not_are_named(site: Site) -> None:
     for kind, fields in (("netfs", "source_host"), ("rbd", "source_host"), ("logical", "source_name")):
         spec = PoolSpec(host_id="host_aaaaaaaaaaaaaaaa", name="x", kind=kind, target_path="/srv/x")  # type: ignore[arg-type]
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             ask(site, create_pool, spec)
-        assert told.value.field in (fields, "target_path")
+        assert reported.value.field in (fields, "target_path")
 
 
 def shared(site: Site, host: LabHost, name: str) -> PoolRecord:
@@ -189,7 +189,7 @@ def shared(site: Site, host: LabHost, name: str) -> PoolRecord:
         return show_pool(site.ctx(session), session.scalars(sa.select(Pool.id).where(*where)).one())
 
 
-def prove(site: Site, pool_id: str) -> str | None:
+def verify(site: Site, pool_id: str) -> str | None:
     """Have it found out who shares the pool, once no task is at it that Vigie asked for by itself; what is said then."""
 
     def has_begun() -> bool:
@@ -212,16 +212,16 @@ def test_pools_are_proven_to_be_shared_or_not(fresh_lab: Lab, host: LabHost, sit
         site.add(other)
     eventually(lambda: len(pools_of(site, "running")) == 6, 15, "the pools of all")
     # Of each other host two pools are asked, which are as large as this one: hosts are counted.
-    assert prove(site, shared(site, first, "shared").id) == "2 of 2 other hosts have the same storage."
+    assert verify(site, shared(site, first, "shared").id) == "2 of 2 other hosts have the same storage."
     found = shared(site, first, "shared")
-    assert (found.shared, [each.name for each in found.shared_with]) == (True, [second.name, third.name])
-    assert [each.name for each in shared(site, third, "shared").shared_with] == [first.name, second.name]
-    assert prove(site, shared(site, first, "local").id) == "0 of 2 other hosts have the same storage."
+    assert (found.shared, [item.name for item in found.shared_with]) == (True, [second.name, third.name])
+    assert [item.name for item in shared(site, third, "shared").shared_with] == [first.name, second.name]
+    assert verify(site, shared(site, first, "local").id) == "0 of 2 other hosts have the same storage."
     assert (shared(site, first, "local").shared, shared(site, first, "local").shared_with) == (False, ())
     assert shared(site, second, "local").shared_with == ()
 
     def is_clean() -> bool:
-        listed = [each.virsh("vol-list", name) for each in fresh_lab.hosts for name in ("shared", "local")]
+        listed = [item.virsh("vol-list", name) for item in fresh_lab.hosts for name in ("shared", "local")]
         return "vigie-proof" not in "".join(listed)
 
     # Pools are verified by themselves too, which may be under way.
@@ -233,25 +233,25 @@ def test_a_host_that_does_not_answer_keeps_its_proof(fresh_lab: Lab, host: LabHo
     for other in (second, third):
         site.add(other)
     eventually(lambda: len(pools_of(site, "running")) == 6, 15, "the pools of all")
-    said = prove(site, shared(site, first, "shared").id)
+    message = verify(site, shared(site, first, "shared").id)
     while len(shared(site, first, "shared").shared_with) < 2:
         # A host whose pool is being read just then counts as silent, never as different storage.
-        assert said is not None
-        assert "could not be asked" in said
-        said = prove(site, shared(site, first, "shared").id)
+        assert message is not None
+        assert "could not be asked" in message
+        message = verify(site, shared(site, first, "shared").id)
     second.freeze()
     try:
         site.wait_host(second, HostConnection.NOT_ANSWERING, 15)
-        prove(site, shared(site, first, "shared").id)
+        verify(site, shared(site, first, "shared").id)
         assert len(shared(site, first, "shared").shared_with) == 2
     finally:
         second.thaw()
 
 
 def test_what_cannot_be_proven_is_said(host: LabHost, site: Site) -> None:
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, verify_shared, pool(site, "local").id)  # type: ignore[union-attr]
-    assert told.value.code == "nobody_to_ask"
+    assert reported.value.code == "nobody_to_ask"
 
 
 def test_another_definition_ends_the_proof(fresh_lab: Lab, host: LabHost, site: Site) -> None:
@@ -306,13 +306,13 @@ def test_the_secret_of_a_pool_is_kept_by_its_host_alone(host: LabHost, site: Sit
     assert task.state is TaskState.SUCCEEDED, task.error
     with site.services.database.read() as session:
         assert SECRET not in str(session.execute(sa.select(Task.params, Task.error, Task.result)).all())
-    made = pool(site, "remote")
-    assert made is not None
-    assert f"vigie-pool-{made.uuid}" in host.virsh("secret-list")
-    assert f"<secret uuid='{made.uuid}'/>" in host.virsh("pool-dumpxml", "remote")
-    assert host.exec("virsh", "secret-get-value", made.uuid, check=False).returncode != 0, "it is private"
-    done(site, delete_pool, made.id)
-    assert made.uuid not in host.virsh("secret-list")
+    created = pool(site, "remote")
+    assert created is not None
+    assert f"vigie-pool-{created.uuid}" in host.virsh("secret-list")
+    assert f"<secret uuid='{created.uuid}'/>" in host.virsh("pool-dumpxml", "remote")
+    assert host.exec("virsh", "secret-get-value", created.uuid, check=False).returncode != 0, "it is private"
+    done(site, delete_pool, created.id)
+    assert created.uuid not in host.virsh("secret-list")
 
 
 def test_a_pool_that_its_host_cannot_have_leaves_no_secret(host: LabHost, site: Site) -> None:
@@ -345,6 +345,6 @@ def test_a_secret_belongs_to_a_user_and_a_kind(site: Site) -> None:
             "auth_user",
         ),
     ):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             ask(site, create_pool, PoolSpec.model_validate(rbd | given))
-        assert told.value.field == field
+        assert reported.value.field == field

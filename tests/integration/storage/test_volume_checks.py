@@ -26,7 +26,7 @@ from app.services.library.image_register import register_image
 from app.services.storage.pools.lifecycle import start_pool
 from app.services.storage.pools.pools import show_pool
 from app.services.storage.pools.refresh import refresh_pool
-from app.services.storage.uploads.ending import give_up
+from app.services.storage.uploads.finish import give_up
 from app.services.storage.uploads.parts import receive
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.volumes.clone import clone_volume
@@ -215,8 +215,8 @@ def test_an_upload_that_is_not_whole_is_nothing_that_libvirt_reads(host: LabHost
 
 def begin(site: Site, name: str, size: int) -> str:
     with site.services.database.begin() as session:
-        asked = UploadSpec(name=name, size_bytes=size)
-        return begin_upload(site.ctx(session), pool(site).id, asked).id
+        upload_spec = UploadSpec(name=name, size_bytes=size)
+        return begin_upload(site.ctx(session), pool(site).id, upload_spec).id
 
 
 def test_a_symbolic_link_in_a_pool_is_neither_read_nor_written(host: LabHost, site: Site) -> None:
@@ -295,8 +295,8 @@ def test_a_pool_that_a_cut_file_stopped_says_which_and_uploads_can_still_be_give
             ctx = site.ctx(session)
             assert "cut.qcow2" in (show_pool(ctx, pool(site).id).stop_reason or "")
             give_up(ctx, begun)
-        told = site.task(begun)
-        assert f"rm -- {LOCAL}/half.img" in (told.message or "")
+        reported = site.task(begun)
+        assert f"rm -- {LOCAL}/half.img" in (reported.message or "")
     finally:
         host.exec("rm", "-f", cut)
     done(site, start_pool, pool(site).id)

@@ -7,9 +7,9 @@ import pytest
 from app.core.library.images import ImageSpec
 from app.core.storage.volumes import VolumeClone, VolumeSpec
 from app.core.vms.create_spec import DiskSpec, VmSpec
-from app.core.vms.delete import RemovalSpec
+from app.core.vms.delete import DeleteSpec
 from app.core.vms.states import VmState
-from app.db.models import RemovedVm
+from app.db.models import DeletedVm
 from app.lab.hosts.host import LabHost
 from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
@@ -37,7 +37,7 @@ __all__ = ["host"]
 LOCAL = POOLS["local"]
 
 
-def made(site: Site, name: str, format: str = "raw") -> str:
+def created_resources(site: Site, name: str, format: str = "raw") -> str:
     """A new volume; its id."""
     spec = VolumeSpec(pool_id=pool(site).id, name=name, size_bytes=2 * MIB, format=format)
     done(site, create_volume, spec)
@@ -81,7 +81,7 @@ IN_USE = {"create": "volume_in_use", "shared": "volume_in_use", "delete": "volum
 
 
 def test_a_floppy_writes_to_nothing(host: LabHost, site: Site) -> None:
-    first = made(site, "disk.raw")
+    first = created_resources(site, "disk.raw")
     assert vm_with(site, host, "owner", DiskSpec(volume_id=first)) is None
     assert (
         vm_with(site, host, "floppy", DiskSpec(device="floppy", bus="fdc", volume_id=first), machine="pc")
@@ -94,11 +94,11 @@ def test_a_floppy_writes_to_nothing(host: LabHost, site: Site) -> None:
     vm = site.vm("old")
     assert vm is not None
     with pytest.raises(Exception, match="the guest may write to"):
-        ask(site, devices.change_medium, vm.id, "fda", devices.Medium(volume_id=first))
+        ask(site, devices.change_media, vm.id, "fda", devices.Media(volume_id=first))
 
 
 def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> None:
-    image, base = made(site, "image.raw"), made(site, "base.raw")
+    image, base = created_resources(site, "image.raw"), created_resources(site, "base.raw")
     done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
@@ -110,12 +110,12 @@ def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> 
 
 
 def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: LabHost, site: Site) -> None:
-    image, base = made(site, "image.raw"), made(site, "base.raw")
+    image, base = created_resources(site, "image.raw"), created_resources(site, "base.raw")
     for name, found in (("imaged", image), ("based", base)):
         assert vm_with(site, host, name, DiskSpec(volume_id=found)) is None
         vm = site.vm(name)
         assert vm is not None
-        done(site, delete.delete_vm, vm.id, RemovalSpec())
+        done(site, delete.delete_vm, vm.id, DeleteSpec())
     done(site, register_image, ImageSpec(name="golden", volume_id=image))
     done(
         site,
@@ -123,13 +123,13 @@ def test_a_vm_does_not_come_back_to_a_disk_that_is_an_image_or_a_base_now(host: 
         VolumeSpec(pool_id=pool(site).id, name="over.qcow2", backing_volume_id=base),
     )
     for name in ("imaged", "based"):
-        gone = row(site, RemovedVm, RemovedVm.name == name)
+        gone = row(site, DeletedVm, DeletedVm.name == name)
         assert code_of(site, undelete_vm, gone.id) == "volume_in_use", name
     assert host.virsh("list", "--all", "--name") == ""
 
 
 def test_a_definition_that_names_a_disk_by_its_pool_tells_its_format(host: LabHost, site: Site) -> None:
-    secret = made(site, "secret.raw")
+    secret = created_resources(site, "secret.raw")
     assert vm_with(site, host, "victim", DiskSpec(volume_id=secret)) is None
     command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", f"{LOCAL}/secret.raw", "-F", "raw"]
     host.exec(*command, f"{LOCAL}/guest.img")
@@ -146,7 +146,7 @@ def test_a_definition_that_names_a_disk_by_its_pool_tells_its_format(host: LabHo
 
 def test_the_base_of_an_external_snapshot_is_in_use(host: LabHost, site: Site) -> None:
     """Its overlay is no volume until the pool is read anew, so the definition alone tells."""
-    made(site, "snapped.raw")
+    created_resources(site, "snapped.raw")
     layer = (
         f"<backingStore type='file'><format type='raw'/><source file='{LOCAL}/snapped.raw'/></backingStore>"
     )
@@ -159,7 +159,7 @@ def test_the_base_of_an_external_snapshot_is_in_use(host: LabHost, site: Site) -
 
 
 def test_another_spelling_of_its_path_does_not_hide_a_disk(host: LabHost, site: Site) -> None:
-    made(site, "adopt.raw")
+    created_resources(site, "adopt.raw")
     doubled = (
         "<disk type='file' device='disk'><driver name='qemu' type='raw'/>"
         f"<source file='{LOCAL}//adopt.raw'/><target dev='vda' bus='virtio'/></disk>"
@@ -169,13 +169,13 @@ def test_another_spelling_of_its_path_does_not_hide_a_disk(host: LabHost, site: 
 
 
 def test_variables_and_logs_that_are_volumes_are_in_use(host: LabHost, site: Site) -> None:
-    made(site, "log.raw")
+    created_resources(site, "log.raw")
     port = f"<serial type='file'><source path='{LOCAL}/log.raw'/><target port='0'/></serial>"
     define(host, site, "logger", port)
     assert refused(site, host, "log.raw") == IN_USE
 
 
 def test_a_kernel_of_a_vm_is_not_deleted(host: LabHost, site: Site) -> None:
-    made(site, "kernel.raw")
+    created_resources(site, "kernel.raw")
     define(host, site, "direct", system=f"<kernel>{LOCAL}/kernel.raw</kernel>")
     assert refused(site, host, "kernel.raw") == IN_USE

@@ -30,7 +30,7 @@ from app.lab.lab import Lab
 from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.ending import give_up
+from app.services.storage.uploads.finish import give_up
 from app.services.storage.uploads.parts import receive
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.volumes.clone import clone_volume
@@ -89,36 +89,36 @@ def done(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> Tas
 
 
 def refused(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> VigieError:
-    with pytest.raises(VigieError) as told:
+    with pytest.raises(VigieError) as reported:
         ask(site, service, *arguments)
-    return told.value
+    return reported.value
 
 
 def test_a_volume_from_its_making_to_its_end(host: LabHost, site: Site) -> None:
     done(site, create_volume, VolumeSpec(pool_id=pool_id(site), name="a.qcow2", size_bytes=64 * MIB))
-    made = volume(site, "a.qcow2")
-    assert made is not None
-    assert (made.format, made.capacity_bytes) == ("qcow2", 64 * MIB)
-    done(site, resize_volume, made.id, VolumeResize(size_bytes=96 * MIB))
+    created = volume(site, "a.qcow2")
+    assert created is not None
+    assert (created.format, created.capacity_bytes) == ("qcow2", 64 * MIB)
+    done(site, resize_volume, created.id, VolumeResize(size_bytes=96 * MIB))
     assert "96.00 MiB" in host.virsh("vol-info", "--pool", "local", "a.qcow2")
     smaller = VolumeResize(size_bytes=32 * MIB)
-    assert refused(site, resize_volume, made.id, smaller).field == "size_bytes"  # type: ignore[attr-defined]
-    child = VolumeSpec(pool_id=pool_id(site), name="child.qcow2", backing_volume_id=made.id)
+    assert refused(site, resize_volume, created.id, smaller).field == "size_bytes"  # type: ignore[attr-defined]
+    child = VolumeSpec(pool_id=pool_id(site), name="child.qcow2", backing_volume_id=created.id)
     done(site, create_volume, child)
     with site.services.database.read() as session:
         ctx = site.ctx(session)
-        assert show_volume(ctx, id_of(site, "child.qcow2")).chain == (made.path,)
-        assert [user.name for user in show_volume(ctx, made.id).users] == ["child.qcow2"]
+        assert show_volume(ctx, id_of(site, "child.qcow2")).chain == (created.path,)
+        assert [user.name for user in show_volume(ctx, created.id).users] == ["child.qcow2"]
         unused = list_volumes(ctx, VolumeQuery(pool=pool_id(site), unused=True)).items
-        assert [each.name for each in unused] == ["child.qcow2"]
+        assert [item.name for item in unused] == ["child.qcow2"]
     for service, arguments in (
         (delete_volume, ()),
         (wipe_volume, ()),
         (resize_volume, (VolumeResize(size_bytes=128 * MIB),)),
     ):
-        error = refused(site, service, made.id, *arguments)
+        error = refused(site, service, created.id, *arguments)
         assert (error.code, "child.qcow2" in (error.texts().why or "")) == ("volume_in_use", True)
-    done(site, clone_volume, made.id, VolumeClone(name="copy.img", format="raw"))
+    done(site, clone_volume, created.id, VolumeClone(name="copy.img", format="raw"))
     assert volume(site, "copy.img").capacity_bytes == 96 * MIB  # type: ignore[union-attr]
     for name in ("child.qcow2", "a.qcow2", "copy.img"):
         done(site, delete_volume, id_of(site, name))
@@ -199,9 +199,9 @@ def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost
     assert vm is not None
     assert other is not None
     with connected_host(site.services, site.host_ids[host.name]) as open_host:
-        with pytest.raises(HypervisorRefused) as told:
+        with pytest.raises(HypervisorRefused) as reported:
             open_host.disks.repoint(vm.uuid, "/nowhere/user.qcow2", other.path, "qcow2")
-        assert told.value.code == "not_repointed"
+        assert reported.value.code == "not_repointed"
         open_host.disks.repoint(vm.uuid, f"{POOLS['local']}/user.qcow2", other.path, "qcow2")
         open_host.disks.repoint(vm.uuid, f"{POOLS['local']}/user.qcow2", other.path, "qcow2")
     assert other.path in host.virsh("dumpxml", "user")
@@ -210,9 +210,12 @@ def test_a_definition_that_does_not_name_the_new_volume_is_no_move(host: LabHost
 def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: LabHost, site: Site) -> None:
     over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
     done(site, create_volume, over)
-    told = site.task(site.act("user", VmVerb.START))
-    assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
-    assert "over.qcow2" in (told.error.why if told.error and told.error.why else "")
+    reported = site.task(site.act("user", VmVerb.START))
+    assert (reported.state, reported.error.code if reported.error else None) == (
+        TaskState.FAILED,
+        "volume_in_use",
+    )
+    assert "over.qcow2" in (reported.error.why if reported.error and reported.error.why else "")
     assert host.virsh("domstate", "user").strip() == "shut off"
     golden = VolumeSpec(pool_id=pool_id(site), name="golden.qcow2", size_bytes=MIB)
     done(site, create_volume, golden)
@@ -220,8 +223,8 @@ def test_a_vm_does_not_start_on_the_base_of_other_volumes_or_on_an_image(host: L
     xml = host.virsh("dumpxml", "--inactive", "user").replace("/user.qcow2'", "/golden.qcow2'")
     host.define(xml)
     eventually(lambda: "user" in users(site, golden.name), 15, "its new definition is read")
-    told = site.task(site.act("user", VmVerb.START))
-    assert (told.error.code if told.error else None) == "volume_in_use"
+    reported = site.task(site.act("user", VmVerb.START))
+    assert (reported.error.code if reported.error else None) == "volume_in_use"
     host.define(xml.replace("<target dev='vda'", "<readonly/><target dev='vda'"))
     site.do("user", VmVerb.START)
 
@@ -233,8 +236,11 @@ def test_a_vm_is_not_restored_on_the_base_of_other_volumes(host: LabHost, site: 
     site.wait_vm("user", VmState.SAVED, 15)
     over = VolumeSpec(pool_id=pool_id(site), name="over.qcow2", backing_volume_id=id_of(site, "user.qcow2"))
     done(site, create_volume, over)
-    told = site.task(site.act("user", VmVerb.RESTORE))
-    assert (told.state, told.error.code if told.error else None) == (TaskState.FAILED, "volume_in_use")
+    reported = site.task(site.act("user", VmVerb.RESTORE))
+    assert (reported.state, reported.error.code if reported.error else None) == (
+        TaskState.FAILED,
+        "volume_in_use",
+    )
     done(site, delete_volume, id_of(site, "over.qcow2"))
     site.do("user", VmVerb.RESTORE)
 
@@ -269,15 +275,18 @@ def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> Non
     while at < len(data):
         for wrong in (at + 1, max(0, at - 1)):
             if wrong != at:
-                with pytest.raises(Conflict) as told:
+                with pytest.raises(Conflict) as reported:
                     send(site, upload_id, data, wrong, wrong + 10)
-                assert (told.value.code, str(at) in (told.value.texts().why or "")) == ("wrong_offset", True)
+                assert (reported.value.code, str(at) in (reported.value.texts().why or "")) == (
+                    "wrong_offset",
+                    True,
+                )
         at = send(site, upload_id, data, at, at + PART)
     assert site.task(upload_id).state is TaskState.SUCCEEDED
-    made = volume(site, "file.img")
-    assert made is not None
-    assert made.allocation_bytes < 7 * MIB, "zeros take no space"
-    content = open_content(site.services, ACTOR, str, made.id)
+    created = volume(site, "file.img")
+    assert created is not None
+    assert created.allocation_bytes < 7 * MIB, "zeros take no space"
+    content = open_content(site.services, ACTOR, str, created.id)
     assert (content.size_bytes, b"".join(content.chunks) == data) == (len(data), True)
     with pytest.raises(NotFound):
         send(site, upload_id, data, 0, 10)
@@ -286,9 +295,9 @@ def test_a_file_is_sent_in_parts_and_read_back(host: LabHost, site: Site) -> Non
 def test_what_is_too_much_wrong_or_given_up_leaves_nothing(host: LabHost, site: Site) -> None:
     data = os.urandom(MIB)
     upload_id = begin(site, "wrong.img", data, "0" * 64)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         send(site, upload_id, data + b"x", 0, len(data) + 1)
-    assert told.value.field == "body"
+    assert reported.value.field == "body"
     with pytest.raises(Conflict) as wrong:
         send(site, upload_id, data, 0, len(data))
     assert wrong.value.code == "wrong_checksum"
@@ -330,9 +339,9 @@ def test_an_upload_never_writes_over_a_volume_that_it_did_not_make(host: LabHost
     data = os.urandom(1000)
     upload_id = begin(site, "theirs.img", data)
     host.virsh("vol-create-as", "--pool", "local", "theirs.img", "1M")
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         send(site, upload_id, data, 0, 1000)
-    assert told.value.code == "volume_exists"
+    assert reported.value.code == "volume_exists"
     site.cancel(upload_id)
     assert site.task(upload_id).state is TaskState.CANCELLED
     assert "theirs.img" in names(host), "what others made stays"
@@ -347,9 +356,9 @@ def test_an_upload_that_is_given_up_while_a_part_is_written_ends_when_its_writer
     with site.services.database.begin() as session:
         claim = PartClaim.take(site.ctx(session), upload_id)
     with claim:
-        with pytest.raises(Conflict) as told:
+        with pytest.raises(Conflict) as reported:
             send(site, upload_id, data, 1000, 2000)
-        assert told.value.code == "part_under_way"
+        assert reported.value.code == "part_under_way"
         with site.services.database.begin() as session:
             give_up(site.ctx(session), upload_id)
         time.sleep(7)
@@ -369,7 +378,7 @@ def test_a_repeated_first_part_whose_volume_is_being_created_is_known_by_the_sam
     upload_id = begin(site, "twice.img", data)
     note = volume_note(pool_uuid(site), "twice.img") | {"state": REQUESTED, "size": str(MIB - 5 * 1024)}
     with site.services.database.begin() as session:
-        queue.note_made(session, upload_id, [note])
+        queue.note_created(session, upload_id, [note])
     host.virsh("vol-create-as", "local", "twice.img", f"{MIB - 5 * 1024}B", "--format", "raw")
     assert send(site, upload_id, data, 0, MIB) == MIB
     assert site.task(upload_id).state is TaskState.SUCCEEDED

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.tasks.states import TaskState
-from app.core.vms.delete import RemovalSpec
+from app.core.vms.delete import DeleteSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
 from app.lab.lab import Lab
@@ -39,7 +39,7 @@ def test_a_vm_that_was_defined_again_is_not_deleted_again_after_a_restore(
     assert vm is not None
     site.engine.stop()
     with site.services.database.begin() as session:
-        task_id = delete.delete_vm(site.ctx(session), vm.id, RemovalSpec()).id
+        task_id = delete.delete_vm(site.ctx(session), vm.id, DeleteSpec()).id
     backup = tmp_path / "backup"
     backup.mkdir()
     copy(tmp_path / "vigie.db", backup / "vigie.db")
@@ -55,8 +55,8 @@ def test_a_vm_that_was_defined_again_is_not_deleted_again_after_a_restore(
     site.services.database.close()
 
     for name in restored:
-        for each in tmp_path.glob(f"{name}*"):
-            each.unlink()
+        for item in tmp_path.glob(f"{name}*"):
+            item.unlink()
         shutil.copy2(backup / name, tmp_path / name)
     site = make_site()
     ended = site.now(task_id)

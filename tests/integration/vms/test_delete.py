@@ -12,11 +12,11 @@ from app.access.context import Actor, Ctx
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HypervisorRefused, InvalidInput, NotAllowed
 from app.core.tasks.states import TaskState
-from app.core.vms.delete import RemovalRecord, RemovalSpec
+from app.core.vms.delete import DeletePreview, DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, VmPatch
 from app.core.vms.states import VmState
-from app.db.models import Audit, Event, History, RemovedVm, Tag, Task, VmDefinition, Volume
+from app.db.models import Audit, DeletedVm, Event, History, Tag, Task, VmDefinition, Volume
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.paths import POOLS
@@ -54,18 +54,18 @@ def paths(site: Site) -> dict[str, str]:
         return {row.path: row.id for row in session.scalars(sa.select(Volume))}
 
 
-def look(site: Site, name: str) -> RemovalRecord:
+def look(site: Site, name: str) -> DeletePreview:
     vm = site.vm(name)
     assert vm is not None
     with site.services.database.read() as session:
-        return delete.show_removal(site.ctx(session), vm.id)
+        return delete.preview_delete(site.ctx(session), vm.id)
 
 
 def ask(site: Site, name: str, **what: Any) -> str:
     vm = site.vm(name)
     assert vm is not None
     with site.services.database.begin() as session:
-        return delete.delete_vm(site.ctx(session), vm.id, RemovalSpec(**what)).id
+        return delete.delete_vm(site.ctx(session), vm.id, DeleteSpec(**what)).id
 
 
 def back(site: Site, vm_id: str) -> str:
@@ -102,10 +102,10 @@ def test_a_vm_goes_with_the_volumes_that_were_chosen_and_comes_back_as_it_was(
     assert again is not None
     assert (again.id, again.uuid, again.tags, again.notes) == (vm.id, vm.uuid, ["web"], "mine")
     assert host.virsh("dumpxml", "--inactive", "doomed") == before
-    assert row(site, RemovedVm) is None
+    assert row(site, DeletedVm) is None
     with site.services.database.read() as session:
-        told = sa.select(Event.kind, Event.actor_name).where(Event.object_id == vm.id).order_by(Event.id)
-        assert session.execute(told).all() == [("vm.deleted", "tester"), ("vm.defined", "tester")]
+        reported = sa.select(Event.kind, Event.actor_name).where(Event.object_id == vm.id).order_by(Event.id)
+        assert session.execute(reported).all() == [("vm.deleted", "tester"), ("vm.defined", "tester")]
 
 
 VNC = "<graphics type='vnc' port='-1' autoport='yes' passwd='s3cret99'><listen type='address' address='{0}'/></graphics>"
@@ -124,7 +124,7 @@ def with_devices(host: LabHost, name: str, devices: str, *, without: str = "") -
 def stored(site: Site) -> str:
     """All that the database has of deleted VMs, tasks, definitions and their history, as text."""
     with site.services.database.read() as session:
-        tables = [model.__table__ for model in (RemovedVm, Task, VmDefinition, History, Event, Audit)]
+        tables = [model.__table__ for model in (DeletedVm, Task, VmDefinition, History, Event, Audit)]
         return str([tuple(row) for table in tables for row in session.execute(sa.select(table))])
 
 
@@ -138,9 +138,9 @@ def test_undelete_gives_back_the_password_of_a_display_and_no_host_access_to_ope
     vm = site.vm("doomed")
     assert vm is not None
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
-    with site.services.database.begin() as session, pytest.raises(NotAllowed) as told:
+    with site.services.database.begin() as session, pytest.raises(NotAllowed) as reported:
         undelete_vm(Ctx(site.services, session, OPERATOR), vm.id)
-    assert "vm.host-access" in (told.value.texts().why or "")
+    assert "vm.host-access" in (reported.value.texts().why or "")
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
     assert "passwd='s3cret99'" in host.virsh("dumpxml", "--inactive", "--security-info", "doomed")
     assert "s3cret99" not in stored(site)
@@ -167,8 +167,8 @@ def test_a_saved_state_does_not_give_back_host_access_that_was_taken(host: LabHo
     vm = site.vm("doomed")
     assert vm is not None
     with site.services.database.begin() as session:
-        asked = power.act(Ctx(site.services, session, OPERATOR), vm.id, VmVerb.RESTORE, ActionOptions())
-    task = site.task(asked.id)
+        requested = power.act(Ctx(site.services, session, OPERATOR), vm.id, VmVerb.RESTORE, ActionOptions())
+    task = site.task(requested.id)
     assert task.error is not None
     assert task.error.code == "host_access_needed"
     site.do("doomed", VmVerb.RESTORE)
@@ -177,9 +177,12 @@ def test_a_saved_state_does_not_give_back_host_access_that_was_taken(host: LabHo
 def test_what_others_use_stays(host: LabHost, site: Site) -> None:
     (disk,) = [disk for disk in look(site, "parent").disks if disk.volume]
     assert (disk.deletable, disk.own, "child.qcow2" in (disk.why or "")) == (False, False, True)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, "parent", volumes=[disk.volume.id])  # type: ignore[union-attr]
-    assert (told.value.code, "child.qcow2" in (told.value.texts().why or "")) == ("volume_in_use", True)
+    assert (reported.value.code, "child.qcow2" in (reported.value.texts().why or "")) == (
+        "volume_in_use",
+        True,
+    )
     other = next(disk.volume for disk in look(site, "doomed").disks if disk.volume)
     with pytest.raises(InvalidInput) as wrong:
         ask(site, "parent", volumes=[other.id])  # type: ignore[union-attr]
@@ -191,9 +194,9 @@ def test_what_others_use_stays(host: LabHost, site: Site) -> None:
 def test_a_running_vm_needs_its_power_to_be_cut(host: LabHost, site: Site) -> None:
     host.virsh("start", "doomed")
     site.wait_vm("doomed", VmState.RUNNING)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, "doomed")
-    assert told.value.code == "vm_active"
+    assert reported.value.code == "vm_active"
     assert site.task(ask(site, "doomed", force_off=True)).state is TaskState.SUCCEEDED
     assert "doomed" not in host.virsh("list", "--all", "--name")
 
@@ -205,7 +208,7 @@ def test_a_vm_with_snapshots_and_a_saved_state_goes_whole(host: LabHost, site: S
     site.wait_vm("doomed", VmState.SAVED)
     vm = site.vm("doomed")
     assert vm is not None
-    found = delete.look_at(site.services, ACTOR, str, vm.id)
+    found = delete.preview_with_snapshots(site.services, ACTOR, str, vm.id)
     assert (found.managed_save, found.snapshots) == (True, ("before",))
     assert site.task(ask(site, "doomed")).state is TaskState.SUCCEEDED
 
@@ -213,14 +216,14 @@ def test_a_vm_with_snapshots_and_a_saved_state_goes_whole(host: LabHost, site: S
 def test_what_virsh_undefined_can_be_defined_again(host: LabHost, site: Site) -> None:
     vm = site.vm("doomed")
     assert vm is not None
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         back(site, vm.id)
-    assert told.value.code == "vm_present"
+    assert reported.value.code == "vm_present"
     host.virsh("undefine", "doomed")
     site.wait_vm("doomed", VmState.MISSING)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         ask(site, "doomed")
-    assert told.value.code == "vm_missing"
+    assert reported.value.code == "vm_missing"
     assert site.task(back(site, vm.id)).state is TaskState.SUCCEEDED
     site.wait_vm("doomed", VmState.SHUTOFF)
     assert site.vm("doomed").id == vm.id  # type: ignore[union-attr]

@@ -15,10 +15,10 @@ from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidIn
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec, NicSpec
-from app.core.vms.delete import RemovalSpec
-from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.delete import DeleteSpec
+from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
 from app.core.vms.states import VmState
-from app.db.models import CloudInitSeed, Network, Offers, Pool, Vm, VmDefinition, Volume
+from app.db.models import CloudInitDrive, HostCapabilities, Network, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import read_vm
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
@@ -50,7 +50,7 @@ def host(fresh_lab: Lab, site: Site) -> LabHost:
     site.add(host)
     site.wait_vm("tower", VmState.SHUTOFF)
     eventually(lambda: row(site, Volume, Volume.name == "boot.iso"), 15, "the volumes are read")
-    eventually(lambda: row(site, Offers), 15, "what the host offers is read")
+    eventually(lambda: row(site, HostCapabilities), 15, "what the host offers is read")
     return host
 
 
@@ -83,8 +83,8 @@ def refusal(site: Site, service: Callable[..., TaskRecord], *arguments: Any) -> 
     """The code by which it is refused, at once or in its task."""
     try:
         error = site.task(ask(site, service, *arguments), 60).error
-    except Conflict as told:
-        return told.code
+    except Conflict as refused:
+        return refused.code
     return error.code if error else None
 
 
@@ -92,8 +92,8 @@ def version_with(site: Site, name: str) -> int:
     """The number of a version of the VM's definition that names this file."""
     with site.services.database.read() as session:
         ctx, vm = site.ctx(session), vm_id(site)
-        numbers = [each.id for each in definitions.list_versions(ctx, vm).items]
-        return next(each for each in numbers if name in definitions.show_version(ctx, vm, each))
+        numbers = [item.id for item in definitions.list_versions(ctx, vm).items]
+        return next(number for number in numbers if name in definitions.show_version(ctx, vm, number))
 
 
 def definition(site: Site) -> VmDefinition:
@@ -137,7 +137,7 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
         "A tower",
     )
     drive = next(disk["target"] for disk in parsed["disks"] if disk["device"] == "cdrom")
-    done(site, devices.change_medium, drive, Medium())
+    done(site, devices.change_media, drive, Media())
     done(site, devices.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
     xml = host.virsh("dumpxml", "tower")
     assert "keep=" in xml, "what virsh wrote is there"
@@ -183,8 +183,8 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     done(site, devices.change_nic, mac, NicPatch(link_up=False))
     assert "down" in host.virsh("domif-getlink", "tower", mac)
     assert definition(site).pending == []
-    said = done(site, devices.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
-    assert "vCPUs" in said
+    message = done(site, devices.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
+    assert "vCPUs" in message
     assert definition(site).pending == ["vCPUs"]
     assert site.vm("tower").pending is True  # type: ignore[union-attr]
     done(site, definitions.revert)
@@ -200,16 +200,18 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
     done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
     host.virsh("suspend", "tower")  # a guest that does not run answers no unplug
     site.wait_vm("tower", VmState.PAUSED)
-    said = done(site, devices.remove_device, "vdb")
-    assert said.startswith("Saved. After the next power-off: Disks. The guest has not released the device.")
+    message = done(site, devices.remove_device, "vdb")
+    assert message.startswith(
+        "Saved. After the next power-off: Disks. The guest has not released the device."
+    )
     assert "vdb" in host.virsh("dumpxml", "tower")
     assert "vdb" not in host.virsh("dumpxml", "tower", "--inactive")
     assert definition(site).pending == ["Disks"]
-    held = next(each for each in definition(site).parsed["disks"] if each["target"] == "vdb")
+    held = next(item for item in definition(site).parsed["disks"] if item["target"] == "vdb")
     volume = row(site, Volume, Volume.path == held["source"])
-    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+    with site.services.database.begin() as session, pytest.raises(Conflict) as reported:
         delete_volume(site.ctx(session), volume.id)
-    assert told.value.code == "volume_in_use", "the guest has it still"
+    assert reported.value.code == "volume_in_use", "the guest has it still"
     host.virsh("resume", "tower")
     eventually(lambda: "vdb" not in host.virsh("dumpxml", "tower"), 20, "the guest lets it go")
     eventually(lambda: definition(site).pending == [], 10, "nothing waits any more")
@@ -223,7 +225,7 @@ def test_versions_are_kept_whoever_made_them_and_brought_back(host: LabHost, sit
     with site.services.database.read() as session:
         ctx = site.ctx(session)
         versions = definitions.list_versions(ctx, vm_id(site)).items
-        assert [(each.actor, each.current) for each in versions] == [
+        assert [(version.actor, version.current) for version in versions] == [
             (None, True),
             ("tester", False),
             (None, False),
@@ -253,9 +255,9 @@ def test_xml_is_edited_and_two_admins_lose_nothing(host: LabHost, site: Site) ->
         ask(site, definitions.replace, theirs, seen.version)
     assert "mine" in host.virsh("dumpxml", "tower")
     broken = mine.replace("<memory unit='KiB'>", "<memory unit='KiB' bogus='1'>")
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         ask(site, definitions.replace, broken, None)
-    assert told.value.field == "xml"
+    assert reported.value.field == "xml"
 
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><domain><name>&b;</name></domain>'
@@ -273,14 +275,14 @@ def test_xml_that_attacks_or_reaches_the_host_is_refused(host: LabHost, site: Si
         "<network><name>tower</name></network>",
     ]
     for xml in bad:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             ask(site, definitions.replace, xml, None)
-        assert told.value.field == "xml", xml[:60]
+        assert reported.value.field == "xml", xml[:60]
     evil = saved.replace(
         "</devices>", "<filesystem type='mount'><source dir='/'/><target dir='x'/></filesystem></devices>"
     )
     with site.services.database.read() as session:
-        assert definitions.preview(site.ctx(session), vm_id(site), evil).dangers
+        assert definitions.preview(site.ctx(session), vm_id(site), evil).host_access
     spy = Actor(None, "ed", Role.OPERATOR, "page")
     with pytest.raises(NotAllowed):
         ask(site, definitions.replace, evil, None, actor=spy)
@@ -294,16 +296,16 @@ REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
     (devices.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
     (devices.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
     (devices.add_nic, (NicSpec(network="none-such"),), "nic.network"),
-    (devices.change_medium, ("vda", Medium()), "target"),
+    (devices.change_media, ("vda", Media()), "target"),
 ]
 
 
 def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site) -> None:
     before = host.virsh("dumpxml", "tower")
     for service, arguments, field in REFUSED:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             ask(site, service, *arguments)
-        assert told.value.field == field
+        assert reported.value.field == field
     for service, arguments in (
         (devices.remove_device, ("vdz",)),
         (devices.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
@@ -321,9 +323,9 @@ def test_a_vm_is_renamed_while_it_is_off(host: LabHost, site: Site) -> None:
     assert renamed.id == known
     host.virsh("start", "castle")
     site.wait_vm("castle", VmState.RUNNING)
-    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+    with site.services.database.begin() as session, pytest.raises(Conflict) as reported:
         rename_vm(site.ctx(session), known, RenameSpec(name="tower"))
-    assert told.value.code == "vm_active"
+    assert reported.value.code == "vm_active"
 
 
 def test_of_a_vm_that_ran_already_the_saved_definition_is_known_too(fresh_lab: Lab, site: Site) -> None:
@@ -377,7 +379,7 @@ def test_a_definition_cannot_take_the_seed_of_another_vm(
     }
     with site.services.database.begin() as session:
         session.add(
-            CloudInitSeed(
+            CloudInitDrive(
                 vm_id=site.vm("keep").id, host_id=site.host_ids[host.name], keep=True,  # type: ignore[union-attr]
                 created_at=datetime.now(UTC), **place,
             )
@@ -385,7 +387,7 @@ def test_a_definition_cannot_take_the_seed_of_another_vm(
     xml = before.replace("</devices>", f"{drive}</devices>")
     number = version_with(site, "boot.iso")
     if looked == "in the task":
-        monkeypatch.setattr(redefine, "refuse_seeds_in", lambda *_: None)
+        monkeypatch.setattr(redefine, "refuse_cloud_init_drives_in", lambda *_: None)
     for service, arguments in ((definitions.replace, (xml, None)), (definitions.restore_version, (number,))):
         assert refusal(site, service, *arguments) == "volume_is_seed"
     assert "boot.iso" not in host.virsh("dumpxml", "tower")
@@ -398,7 +400,7 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
     site.wait_vm("keep", VmState.SHUTOFF)
     path, known = f"{POOLS['local']}/boot.iso", vm_id(site)
     host.virsh("attach-disk", "tower", path, "sdy", "--type", "cdrom", "--targetbus", "sata", "--config")
-    done(site, delete.delete_vm, RemovalSpec())
+    done(site, delete.delete_vm, DeleteSpec())
     place = {
         "pool_uuid": row(site, Pool, Pool.name == "local").uuid,
         "volume_name": "boot.iso",
@@ -406,18 +408,18 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
     }
     with site.services.database.begin() as session:
         session.add(
-            CloudInitSeed(
+            CloudInitDrive(
                 vm_id=site.vm("keep").id, host_id=site.host_ids[host.name], keep=True,  # type: ignore[union-attr]
                 created_at=datetime.now(UTC), **place,
             )
         )  # fmt: skip
-    with site.services.database.begin() as session, pytest.raises(Conflict) as told:
+    with site.services.database.begin() as session, pytest.raises(Conflict) as reported:
         undelete_vm(site.ctx(session), known)
-    assert told.value.code == "volume_is_seed"
-    monkeypatch.setattr(undelete, "refuse_seeds_in", lambda *_: None)
+    assert reported.value.code == "volume_is_seed"
+    monkeypatch.setattr(undelete, "refuse_cloud_init_drives_in", lambda *_: None)
     with site.services.database.begin() as session:
-        asked = undelete_vm(site.ctx(session), known).id
-    error = site.task(asked).error
+        requested = undelete_vm(site.ctx(session), known).id
+    error = site.task(requested).error
     assert error is not None
     assert error.code == "volume_is_seed"
     assert "tower" not in host.virsh("list", "--all", "--name")
@@ -433,6 +435,6 @@ def test_a_crash_as_a_change_is_noted_does_not_let_its_rerun_skip_the_comparison
         raise Interrupted
 
     monkeypatch.setattr(context, "note_begun", crash)
-    with pytest.raises(HypervisorRefused) as told:
+    with pytest.raises(HypervisorRefused) as reported:
         DefinitionGuard(context, uuid, "of what the asker saw").begin()
-    assert told.value.code == "changed_meanwhile"
+    assert reported.value.code == "changed_meanwhile"

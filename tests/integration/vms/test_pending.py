@@ -15,7 +15,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec
 from app.core.vms.devices import HardwarePatch
 from app.core.vms.states import VmState
-from app.db.models import Event, Offers, VmDefinition
+from app.db.models import Event, HostCapabilities, VmDefinition
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.vms import vms
@@ -33,7 +33,7 @@ def host(fresh_lab: Lab, site: Site) -> LabHost:
     """A host that is known with what it has and offers."""
     host = fresh_lab.hosts[0]
     site.add(host)
-    eventually(lambda: row(site, Offers), 15, "what the host offers is read")
+    eventually(lambda: row(site, HostCapabilities), 15, "what the host offers is read")
     return host
 
 
@@ -96,18 +96,18 @@ def test_a_definition_that_changed_since_it_was_seen_is_not_changed(host: LabHos
 
 def test_eight_devices_are_plugged_in_and_one_too_many_is_said_to_wait(host: LabHost, site: Site) -> None:
     created(site, name="full", host_id=site.host_ids[host.name], memory_bytes=64 * MIB, graphics="none")
-    said = []
+    message = []
     for _ in range(12):
         task = ask(site, devices.add_disk, "full", DiskSpec(pool="local", size_bytes=MIB, format="raw"))
         assert task.state is TaskState.SUCCEEDED, task
-        said.append(task.message or "")
+        message.append(task.message or "")
         if task.result:
             break
-    assert said[:8] == ["It is changed."] * 8
-    assert said[-1].startswith(
+    assert message[:8] == ["It is changed."] * 8
+    assert message[-1].startswith(
         "Saved. After the next power-off: Disks. The VM has no free PCI port for another device."
     )
-    last = f"vd{'abcdefghijkl'[len(said) - 1]}"
+    last = f"vd{'abcdefghijkl'[len(message) - 1]}"
     with site.services.database.read() as session:
         found = vms.show_vm(site.ctx(session), site.vm("full").id)  # type: ignore[union-attr]
         viewer = Ctx(site.services, session, Actor(None, "ann", Role.VIEWER, "page"))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
-from app.core.notices import SCREEN, SHOT
+from app.core.notices import SCREENSHOT, SHOT
 from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import BulkAction
@@ -49,7 +49,7 @@ def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: L
     host = fresh_lab.hosts[0]
     host.create_guest("guest", boots=False)
     site.add(host)
-    for verb, mirrored, said in (
+    for verb, mirrored, message in (
         (VmVerb.START, VmState.RUNNING, "running"),
         (VmVerb.PAUSE, VmState.PAUSED, "paused"),
         (VmVerb.RESUME, VmState.RUNNING, "running"),
@@ -60,7 +60,7 @@ def test_each_verb_shows_on_the_host_and_in_the_mirror_when_it_ends(fresh_lab: L
     ):
         task = site.do("guest", verb)
         assert state(site, "guest") == mirrored, verb  # already, not soon
-        assert host.virsh("domstate", "guest") == said, verb
+        assert host.virsh("domstate", "guest") == message, verb
         assert (task.progress, task.message is not None) == (100, True)
     for verb, wanted in ((VmVerb.AUTOSTART_ON, True), (VmVerb.AUTOSTART_OFF, False)):
         site.do("guest", verb)
@@ -409,9 +409,9 @@ def test_a_screenshot_is_taken_for_whoever_looks(fresh_lab: Lab, site: Site) -> 
     wait_for_state(host, spec.uuid or "seen", "running")
     heard = threading.Event()
     site.services.hub.listen(lambda topics: heard.set() if SHOT + row.id in topics else None)
-    site.services.hub.publish([SCREEN + row.id])
+    site.services.hub.publish([SCREENSHOT + row.id])
     assert heard.wait(10)
     with site.services.database.read() as session:
-        screen = vms.screen_of(site.ctx(session), row.id)
+        screen = vms.screenshot_of(site.ctx(session), row.id)
         assert screen is not None
         assert screen.image.startswith(b"\x89PNG")

@@ -59,9 +59,9 @@ def test_sign_in_whatever_the_case_of_the_name(services: Services, ada) -> None:
 
 @pytest.mark.parametrize("name", ["nobody", "", "a" * 5000, "nul\0", "\ud800", "' OR 1=1 --", "<img src=x>"])
 def test_hostile_names_and_unknown_users_are_told_the_same(services: Services, ada, name: str) -> None:
-    with pytest.raises(NotSignedIn) as told:
+    with pytest.raises(NotSignedIn) as reported:
         sign_in(services, name)
-    assert told.value.code == "wrong_password"
+    assert reported.value.code == "wrong_password"
 
 
 @pytest.mark.parametrize("password", ["", "wrong", "x" * 100_000, "\ud800", PASSWORD + " "])
@@ -91,9 +91,9 @@ def test_a_stranger_cannot_lock_an_administrator_out_by_guessing_from_many_addre
 def test_a_known_device_is_let_in_though_its_address_guessed_too_often(services: Services, ada) -> None:
     device = sign_in(services).device
     guess(services, services.settings.login_attempts, remote="192.0.2.7")
-    with pytest.raises(TooManyRequests) as told:
+    with pytest.raises(TooManyRequests) as reported:
         sign_in(services)
-    assert 1 <= told.value.retry_after_s <= 300
+    assert 1 <= reported.value.retry_after_s <= 300
     assert sign_in(services, device=device).user.id == ada.id
 
 
@@ -134,7 +134,7 @@ def test_what_was_counted_of_guesses_is_forgotten(services: Services, ada) -> No
     while len(storage.storage) > 1 and time.monotonic() < deadline:
         time.sleep(0.02)
     kept = (storage.storage, storage.expirations, storage.events, storage.locks)
-    assert [len(each) <= 1 for each in kept] == [True] * 4
+    assert [len(item) <= 1 for item in kept] == [True] * 4
     assert not services.login_attempts._checking
 
 
@@ -189,9 +189,9 @@ def test_guesses_at_the_same_time_do_not_slip_through(
         return fits
 
     monkeypatch.setattr(accounts, "verify_password", verify_password)
-    told = _all_at_once(60, lambda mine: sign_in(services, name=f"user{mine}", password="wrong"))
-    assert set(told) == {"wrong_password", "too_many_requests"}
-    assert len(checked) == told.count("wrong_password") <= services.settings.login_attempts
+    reported = _all_at_once(60, lambda mine: sign_in(services, name=f"user{mine}", password="wrong"))
+    assert set(reported) == {"wrong_password", "too_many_requests"}
+    assert len(checked) == reported.count("wrong_password") <= services.settings.login_attempts
     assert sign_in(services, remote="198.51.100.1").user.id == ada.id
 
 
@@ -215,9 +215,9 @@ def test_a_sign_in_under_way_with_the_old_password_makes_no_login_after_a_reset(
             under_way = thread.submit(sign_in, services)
             assert verified.wait(5)
             time.sleep(0.3)  # by then it waits for the row, or for the lock of SQLite
-        with pytest.raises(NotSignedIn) as told:
+        with pytest.raises(NotSignedIn) as reported:
             under_way.result(10)
-    assert told.value.code == "wrong_password"
+    assert reported.value.code == "wrong_password"
     with services.database.read() as session:
         assert session.scalars(sa.select(Login.id)).all() == []
         refused = session.scalars(sa.select(Audit.code).where(Audit.outcome == "refused")).all()
@@ -239,8 +239,8 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def checks_held(number: int = 2) -> Iterator[ExitStack]:
     """Nobody's password is checked until the stack is closed."""
     with ExitStack() as held:
-        for each in range(number):
-            held.enter_context(login_limits._slots.slot(f"test {each}", AssertionError))
+        for item in range(number):
+            held.enter_context(login_limits._slots.slot(f"test {item}", AssertionError))
         yield held
 
 
@@ -257,11 +257,11 @@ def test_few_wait_for_their_password_to_be_checked_and_others_are_told_at_once(
             raise
 
     with checks_held() as held, ThreadPoolExecutor(1) as outer:
-        told = outer.submit(_all_at_once, 30, one)
+        reported = outer.submit(_all_at_once, 30, one)
         assert all(refused.acquire(timeout=30) for _ in range(20))
         held.close()
-        assert sorted(set(told.result())) == ["too_many_requests", "wrong_password"]
-        assert told.result().count("too_many_requests") == 20
+        assert sorted(set(reported.result())) == ["too_many_requests", "wrong_password"]
+        assert reported.result().count("too_many_requests") == 20
 
 
 def test_sixty_guesses_at_once_from_one_address_do_not_block_the_login_of_another(
@@ -333,18 +333,18 @@ def test_disabling_ends_logins_and_tokens(services: Services, ctx, ada) -> None:
     ctx.commit()
     with pytest.raises(NotSignedIn, match="ended"):
         authentication.actor_of_session(services, signed.secret, None)
-    with pytest.raises(NotSignedIn) as told:
+    with pytest.raises(NotSignedIn) as reported:
         authentication.actor_of_token(services, token, None)
-    assert told.value.code == "token_invalid"
+    assert reported.value.code == "token_invalid"
     with pytest.raises(NotSignedIn, match="disabled"):
         sign_in(services, "bob")
 
 
 @pytest.mark.parametrize("patch", [{"disabled": True}, {"role": "operator"}])
 def test_the_last_administrator_stays(ctx, ada, patch) -> None:
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         accounts.update_user(ctx(), ada.id, UserPatch.model_validate(patch))
-    assert told.value.code == "last_administrator"
+    assert reported.value.code == "last_administrator"
     with pytest.raises(Conflict):
         accounts.delete_user(ctx(), ada.id)
     accounts.create_user(ctx(), spec("eve", "administrator"))
@@ -371,13 +371,13 @@ def test_a_new_password_ends_the_other_logins(services: Services, ctx, ada) -> N
     me, _ = authentication.actor_of_session(services, here.secret, None)
     with services.database.begin() as session:
         mine = Ctx(services, session, me)
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             accounts.change_password(mine, PasswordChange.model_validate({"current": "no", "new": PASSWORD}))
-        assert told.value.field == "current"
+        assert reported.value.field == "current"
         accounts.change_password(
             mine, PasswordChange.model_validate({"current": PASSWORD, "new": "another long one"})
         )
-        assert [each.current for each in accounts.list_sessions(mine, ListQuery()).items] == [True]
+        assert [item.current for item in accounts.list_sessions(mine, ListQuery()).items] == [True]
     authentication.actor_of_session(services, here.secret, None)
     with pytest.raises(NotSignedIn):
         authentication.actor_of_session(services, there.secret, None)
@@ -394,9 +394,9 @@ def test_a_password_reset_by_an_administrator_ends_the_tokens(services: Services
     assert authentication.actor_of_token(services, token, None).user_id == bob.id
     accounts.update_user(ctx(), bob.id, UserPatch.model_validate({"password": "one more long password"}))
     ctx.commit()
-    with pytest.raises(NotSignedIn) as told:
+    with pytest.raises(NotSignedIn) as reported:
         authentication.actor_of_token(services, token, None)
-    assert told.value.code == "token_invalid"
+    assert reported.value.code == "token_invalid"
     with pytest.raises(InvalidInput) as wrong:
         accounts.update_user(ctx(), bob.id, UserPatch(keep_tokens=True))
     assert wrong.value.field == "keep_tokens"
@@ -416,19 +416,19 @@ def test_a_password_change_ends_the_tokens_unless_they_are_kept(services: Servic
 
 
 def test_a_token_cannot_make_a_token(services: Services, ctx, ada) -> None:
-    made = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci"))
+    token = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci"))
     ctx.commit()
-    found = authentication.actor_of_token(services, made.token, None)
-    with services.database.begin() as session, pytest.raises(NotAllowed) as told:
+    found = authentication.actor_of_token(services, token.token, None)
+    with services.database.begin() as session, pytest.raises(NotAllowed) as reported:
         tokens.create_token(Ctx(services, session, found), TokenSpec(name="another"))
-    assert told.value.code == "token_from_token"
+    assert reported.value.code == "token_from_token"
 
 
 def test_a_token_ends_after_ninety_days_unless_another_time_is_given(ctx, ada) -> None:
     def days(**given: int) -> int:
-        made = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci", **given))
-        assert made.expires_at is not None
-        return (made.expires_at - made.created_at).days
+        token = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci", **given))
+        assert token.expires_at is not None
+        return (token.expires_at - token.created_at).days
 
     assert (days(), days(expires_in_days=365)) == (90, 365)
     for wrong in (None, 0, 3651):
@@ -444,9 +444,9 @@ WEAK = (
 
 def test_common_passwords_and_short_patterns_are_refused(ctx, ada) -> None:
     def refused(field: str, call: Callable[[], object]) -> None:
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             call()
-        assert (told.value.field, told.value.code) == (field, "weak_password")
+        assert (reported.value.field, reported.value.code) == (field, "weak_password")
 
     one = ctx()
     for weak in WEAK:
@@ -472,19 +472,19 @@ def test_a_new_login_ends_the_earlier_one_of_that_browser(services: Services, ad
 def test_sign_out(services: Services, ada) -> None:
     signed = sign_in(services)
     me, _ = authentication.actor_of_session(services, signed.secret, None)
-    told: list[frozenset[str]] = []
-    services.hub.listen(told.append)
+    requested: list[frozenset[str]] = []
+    services.hub.listen(requested.append)
     with services.database.begin() as session:
         accounts.sign_out(Ctx(services, session, me))
-    assert told == [frozenset({f"session:{ada.id}"})]
+    assert requested == [frozenset({f"session:{ada.id}"})]
     with pytest.raises(NotSignedIn):
         authentication.actor_of_session(services, signed.secret, None)
 
 
 def test_names_are_unique_whatever_their_case(ctx, ada) -> None:
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         accounts.create_user(ctx(), spec("aDA"))
-    assert told.value.code == "name_taken"
+    assert reported.value.code == "name_taken"
 
 
 def test_lost_edits_are_refused(ctx, ada) -> None:
@@ -505,18 +505,18 @@ def test_privileges(ctx, ada) -> None:
 
 
 def test_tokens_expire_and_are_revoked(services: Services, ctx, ada) -> None:
-    made = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci", expires_in_days=1))
+    token = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci", expires_in_days=1))
     ctx.commit()
-    assert made.token.startswith("vigie_")
-    assert len(made.token) == 49
-    assert authentication.actor_of_token(services, made.token, None).user_id == ada.id
+    assert token.token.startswith("vigie_")
+    assert len(token.token) == 49
+    assert authentication.actor_of_token(services, token.token, None).user_id == ada.id
     with services.database.begin() as session:
-        row = session.get_one(Token, made.id)
-        assert made.token not in (row.secret_sha256, row.prefix)
+        row = session.get_one(Token, token.id)
+        assert token.token not in (row.secret_sha256, row.prefix)
         assert row.last_used_at is not None
         row.expires_at = row.created_at - timedelta(seconds=1)
     with pytest.raises(NotSignedIn):
-        authentication.actor_of_token(services, made.token, None)
+        authentication.actor_of_token(services, token.token, None)
     second = tokens.create_token(ctx(user_id=ada.id), TokenSpec(name="ci"))
     tokens.revoke_token(ctx(), second.id)
     ctx.commit()

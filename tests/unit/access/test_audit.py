@@ -18,7 +18,7 @@ VM = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name="web 100%")
 def actions(ctx, **filters: object) -> list[str]:
     listed = audit.list_audit(ctx, AuditQuery.model_validate(filters))
     assert listed.total == len(listed.items)
-    return [each.action for each in listed.items]
+    return [item.action for item in listed.items]
 
 
 def test_entries_share_the_fate_of_what_they_tell(services: Services, ctx) -> None:
@@ -31,14 +31,14 @@ def test_entries_share_the_fate_of_what_they_tell(services: Services, ctx) -> No
 def test_refusals_are_kept_and_told_from_failures(services: Services, ctx, actor) -> None:
     audit.record_refusal(services, actor("viewer"), "vm.start", NotAllowed("no"), VM.id)
     audit.record_refusal(services, actor(), "host.add", HostUnreachable("no"))
-    told = audit.list_audit(ctx(), AuditQuery()).items
-    assert [(each.action, each.outcome, each.code) for each in told] == [
+    reported = audit.list_audit(ctx(), AuditQuery()).items
+    assert [(item.action, item.outcome, item.code) for item in reported] == [
         ("host.add", "failed", "host_unreachable"),
         ("vm.start", "refused", "not_allowed"),
     ]
-    assert told[1].target is not None
-    assert told[1].target.id == VM.id
-    assert told[0].target is None
+    assert reported[1].target is not None
+    assert reported[1].target.id == VM.id
+    assert reported[0].target is None
 
 
 def test_newest_first_and_filters(ctx) -> None:

@@ -11,7 +11,7 @@ from app.core.access.privileges import PRIVILEGES
 from app.core.errors import NotAllowed, NotFound
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
-from app.db.models import Host, Login, RemovedVm, Task, Token, User, Vm
+from app.db.models import DeletedVm, Host, Login, Task, Token, User, Vm
 from tests.databases import Contexts
 from tests.integration.api.conftest import Inventory, fill
 
@@ -23,81 +23,81 @@ def inventory(services: Services) -> Inventory:
 
 def user(ctx: Ctx, name: str) -> str:
     """A user with a token and a login, each of the same id as the user."""
-    made = new_id(ObjectKind.USER)
+    created = new_id(ObjectKind.USER)
     ctx.session.add(
-        User(id=made, name=name, name_key=name, display=name, role="viewer", created_at=ctx.now, version=1)
+        User(id=created, name=name, name_key=name, display=name, role="viewer", created_at=ctx.now, version=1)
     )
     ctx.session.flush()
-    own = {"id": made, "user_id": made, "secret_sha256": name, "created_at": ctx.now}
+    own = {"id": created, "user_id": created, "secret_sha256": name, "created_at": ctx.now}
     ctx.session.add(Token(**own, name=name, prefix="vigie_"))
     ctx.session.add(Login(**own, last_seen_at=ctx.now, expires_at=ctx.now + timedelta(hours=1)))
     ctx.session.flush()
-    return made
+    return created
 
 
 def test_an_object_is_found_with_the_privilege(ctx: Contexts, inventory: Inventory) -> None:
-    asked = ctx("operator")
-    vm = find(asked, Vm, inventory.vms[0], "vm.power", lock=True)
+    context = ctx("operator")
+    vm = find(context, Vm, inventory.vms[0], "vm.power", lock=True)
     assert ref(vm).model_dump() == {"kind": ObjectKind.VM, "id": vm.id, "name": vm.name}
-    assert known(asked, Host, vm.host_id).id == vm.host_id
+    assert known(context, Host, vm.host_id).id == vm.host_id
 
 
 def test_who_lacks_the_privilege_learns_of_no_object(ctx: Contexts, inventory: Inventory) -> None:
-    asked = ctx("viewer")
+    context = ctx("viewer")
     for vm_id in (inventory.vms[0], "vm_none"):
         with pytest.raises(NotAllowed):
-            find(asked, Vm, vm_id, "vm.power")
+            find(context, Vm, vm_id, "vm.power")
     with pytest.raises(NotFound) as missing:
-        find(asked, Vm, "vm_none", "vm.view")
+        find(context, Vm, "vm_none", "vm.view")
     assert missing.value.title == FINDABLE[Vm].missing
 
 
 def test_what_was_preloaded_is_at_hand(ctx: Contexts, inventory: Inventory) -> None:
-    asked = ctx("viewer")
-    assert {each.id for each in preload(asked, Vm, [*inventory.vms, "vm_none"])} == set(inventory.vms)
-    assert find(asked, Vm, inventory.vms[0], "vm.view") is asked.visible_rows[inventory.vms[0]]
+    context = ctx("viewer")
+    assert {item.id for item in preload(context, Vm, [*inventory.vms, "vm_none"])} == set(inventory.vms)
+    assert find(context, Vm, inventory.vms[0], "vm.view") is context.visible_rows[inventory.vms[0]]
     with pytest.raises(NotAllowed):
-        find(asked, Vm, inventory.vms[0], "vm.power")
+        find(context, Vm, inventory.vms[0], "vm.power")
     with pytest.raises(NotFound):  # an id of another kind
-        find(asked, Host, inventory.vms[0], "host.view")
+        find(context, Host, inventory.vms[0], "host.view")
 
 
 def test_one_who_may_not_see_finds_nothing(ctx: Contexts, inventory: Inventory) -> None:
-    asked = ctx("viewer")
-    assert look_up(asked, RemovedVm, inventory.vms[0]) is None
-    hidden = visible(asked, sa.select(Vm.id), Vm, "vm.edit")
-    assert asked.session.scalars(hidden).all() == []
-    assert len(asked.session.scalars(visible(asked, sa.select(Vm.id), Vm, "vm.view")).all()) == 12
-    assert len(asked.session.scalars(unrestricted(sa.select(Vm.id))).all()) == 12
+    context = ctx("viewer")
+    assert look_up(context, DeletedVm, inventory.vms[0]) is None
+    hidden = visible(context, sa.select(Vm.id), Vm, "vm.edit")
+    assert context.session.scalars(hidden).all() == []
+    assert len(context.session.scalars(visible(context, sa.select(Vm.id), Vm, "vm.view")).all()) == 12
+    assert len(context.session.scalars(unrestricted(sa.select(Vm.id))).all()) == 12
 
 
 def test_counts_are_of_what_is_seen(ctx: Contexts, inventory: Inventory) -> None:
-    asked = ctx("viewer")
-    asked.session.execute(sa.update(Host).values(vm_count=6))
-    for privilege, each in (("vm.view", 6), ("vm.edit", 0)):
-        total = sa.select(sa.func.sum(visible_part(asked, Host.vm_count, privilege))).select_from(Host)
-        assert asked.session.scalar(total) == 2 * each
+    context = ctx("viewer")
+    context.session.execute(sa.update(Host).values(vm_count=6))
+    for privilege, item in (("vm.view", 6), ("vm.edit", 0)):
+        total = sa.select(sa.func.sum(visible_part(context, Host.vm_count, privilege))).select_from(Host)
+        assert context.session.scalar(total) == 2 * item
 
 
 def test_ones_own_is_found_without_the_privilege(ctx: Contexts, services: Services) -> None:
-    asked = ctx()
-    own, other = user(asked, "ann"), user(asked, "ben")
-    asked = ctx("viewer", user_id=own)
+    context = ctx()
+    own, other = user(context, "ann"), user(context, "ben")
+    context = ctx("viewer", user_id=own)
     for model in (User, Token, Login):
         privilege = FINDABLE[model].view
-        assert find(asked, model, own, privilege).id == own
-        assert asked.session.scalars(visible(asked, sa.select(model.id), model, privilege)).all() == [own]
+        assert find(context, model, own, privilege).id == own
+        assert context.session.scalars(visible(context, sa.select(model.id), model, privilege)).all() == [own]
         with pytest.raises(NotFound):
-            find(asked, model, other, privilege)
+            find(context, model, other, privilege)
     with pytest.raises(NotAllowed):  # to see oneself is not to change oneself
-        find(asked, User, own, "user.edit")
+        find(context, User, own, "user.edit")
 
 
 def test_an_administrator_finds_those_of_all(ctx: Contexts) -> None:
     own = user(ctx(), "ann")
-    asked = ctx()
-    assert find(asked, Token, own, "token.edit_any").user_id == own
-    assert find(asked, User, own, "user.edit").name == "ann"
+    context = ctx()
+    assert find(context, Token, own, "token.edit-any").user_id == own
+    assert find(context, User, own, "user.edit").name == "ann"
 
 
 def test_a_task_is_named_by_its_kind(ctx: Contexts, inventory: Inventory) -> None:

@@ -75,10 +75,12 @@ def test_a_vm_is_compared_on_its_host_and_letters_of_other_scripts_everywhere(ct
 def test_a_look_alike_that_was_saved_is_an_event(ctx) -> None:
     one = ctx()
     datacenters.create_datacenter(one, DatacenterSpec(name="Paris1"))
-    made = datacenters.create_datacenter(one, DatacenterSpec(name="Parisl"))
-    datacenters.update_datacenter(one, made.id, DatacenterSpec(name="Parisl"), made.version)  # said once
+    datacenter = datacenters.create_datacenter(one, DatacenterSpec(name="Parisl"))
+    datacenters.update_datacenter(
+        one, datacenter.id, DatacenterSpec(name="Parisl"), datacenter.version
+    )  # said once
     one.session.flush()
     found = events.list_events(one, EventQuery(kind="datacenter.look_alike")).items
-    assert [(each.message, each.severity, each.target and each.target.id) for each in found] == [
-        ("“Parisl” looks like “Paris1”.", "warning", made.id)
+    assert [(item.message, item.severity, item.target and item.target.id) for item in found] == [
+        ("“Parisl” looks like “Paris1”.", "warning", datacenter.id)
     ]

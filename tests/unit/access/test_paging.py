@@ -56,10 +56,10 @@ def filled(ctx):
     return one
 
 
-def walk(ctx, **asked: object) -> list[tuple[str, object]]:
+def walk(ctx, **requested: object) -> list[tuple[str, object]]:
     """Ids and sort values of a whole list, part by part."""
-    query = VmQuery.model_validate(asked)
-    column = vms.ORDER.columns[str(asked["sort"]).removeprefix("-")]
+    query = VmQuery.model_validate(requested)
+    column = vms.ORDER.columns[str(requested["sort"]).removeprefix("-")]
     found: list[tuple[str, object]] = []
     for _ in range(COUNT + 1):
         part = page(
@@ -94,7 +94,7 @@ def test_the_list_of_vms_in_parts(filled, sort: str) -> None:
     query, found = VmQuery(sort=sort, limit=10, q="WEB"), []
     while True:
         part = vms.list_vms(filled, query)
-        found += [each.id for each in part.items]
+        found += [item.id for item in part.items]
         assert part.total == COUNT
         if part.next is None:
             break
@@ -108,7 +108,7 @@ def test_rows_that_come_and_go_between_parts(filled) -> None:
     last = first.items[-1].id
     filled.session.execute(sa.delete(Vm).where(Vm.id == last))
     rest = vms.list_vms(filled, VmQuery(limit=100, cursor=first.next))
-    assert {each.id for each in first.items}.isdisjoint(each.id for each in rest.items)
+    assert {item.id for item in first.items}.isdisjoint(item.id for item in rest.items)
     assert len(first.items) + len(rest.items) == COUNT
     assert rest.total == COUNT - 1
 
@@ -144,9 +144,9 @@ def cursor(*parts: object) -> str:
     ],
 )
 def test_cursors_that_nobody_was_given(filled, bad: str) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         vms.list_vms(filled, VmQuery(sort="memory", cursor=bad))
-    assert told.value.field == "cursor"
+    assert reported.value.field == "cursor"
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_cursors_that_nobody_was_given(filled, bad: str) -> None:
     ],
 )
 def test_values_are_of_their_columns(filled, sort: str, value: object) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         vms.list_vms(filled, VmQuery(sort=sort, cursor=cursor(sort, value, "vm_01")))
-    assert told.value.field == "cursor"
+    assert reported.value.field == "cursor"
 
 
 def test_a_cursor_of_another_order(filled) -> None:
@@ -176,10 +176,10 @@ def test_a_cursor_of_another_order(filled) -> None:
 
 
 def test_an_unknown_order_is_refused_with_those_that_there_are(filled) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         vms.list_vms(filled, VmQuery(sort="password_hash"))
-    assert told.value.field == "sort"
-    assert all(name in told.value.said(str) for name in vms.ORDER.columns)
+    assert reported.value.field == "sort"
+    assert all(name in reported.value.rule_text(str) for name in vms.ORDER.columns)
 
 
 def test_the_last_part_has_no_next(filled) -> None:

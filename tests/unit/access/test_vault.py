@@ -21,7 +21,7 @@ def test_a_key_is_made_for_its_owner_only(tmp_path: Path) -> None:
     sealed = Vault(path).seal(SECRET)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o077 == 0
-    assert [each.name for each in path.parent.iterdir()] == ["key"]
+    assert [item.name for item in path.parent.iterdir()] == ["key"]
     assert Vault(path).open(sealed) == SECRET
 
 
@@ -41,9 +41,9 @@ def test_a_new_key_on_top_seals_and_the_old_one_still_opens(tmp_path: Path) -> N
     assert Vault(path).open(before) == SECRET
     write_key(path, new)
     assert Vault(path).open(after) == SECRET
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         Vault(path).open(before)
-    assert told.value.code == "key_mismatch"
+    assert reported.value.code == "key_mismatch"
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-4], lambda data: data[:20] + b"A" + data[21:]])
@@ -52,9 +52,9 @@ def test_changed_bytes_are_refused(tmp_path: Path, change) -> None:
     sealed = vault.seal(SECRET)
     changed = change(sealed)
     assert changed != sealed
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         vault.open(changed)
-    assert told.value.code == "key_mismatch"
+    assert reported.value.code == "key_mismatch"
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage\n", b"\x00\xff" * 100, b"A" * 200_000])
@@ -62,9 +62,9 @@ def test_garbage_is_not_a_key_and_stays_as_it_is(tmp_path: Path, content: bytes)
     path = tmp_path / "key"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         Vault(path)
-    assert told.value.code == "key_file"
+    assert reported.value.code == "key_file"
     assert path.read_bytes() == content
 
 
@@ -73,14 +73,17 @@ def test_a_key_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> No
     path = tmp_path / "key"
     write_key(path, Fernet.generate_key())
     path.chmod(mode)
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         Vault(path)
-    assert told.value.code == "key_file"
-    assert f"{mode:04o}" in str(told.value.texts().why)
-    assert path.read_bytes().decode().strip() not in f"{told.value.texts().why} {told.value.texts().hint}"
+    assert reported.value.code == "key_file"
+    assert f"{mode:04o}" in str(reported.value.texts().why)
+    assert (
+        path.read_bytes().decode().strip()
+        not in f"{reported.value.texts().why} {reported.value.texts().hint}"
+    )
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         Vault(tmp_path)
-    assert told.value.code == "key_file"
+    assert reported.value.code == "key_file"

@@ -26,12 +26,12 @@ from tests.unit.fleet import GIB
 @pytest.fixture
 def hosts(ctx: Contexts) -> dict[str, str]:
     """Ids of three hosts by name: one with 64 GiB, two with 32."""
-    asked = ctx()
-    datacenter = fleet.add_datacenter(asked)
+    context = ctx()
+    datacenter = fleet.add_datacenter(context)
     sizes = {"big": 64, "small-1": 32, "small-2": 32}
-    made = {name: fleet.add_host(asked, datacenter, name, size * GIB).id for name, size in sizes.items()}
+    created = {name: fleet.add_host(context, datacenter, name, size * GIB).id for name, size in sizes.items()}
     ctx.commit()
-    return made
+    return created
 
 
 def spec(name: str, gib: int = 2, **fields: object) -> VmSpec:
@@ -40,15 +40,15 @@ def spec(name: str, gib: int = 2, **fields: object) -> VmSpec:
 
 def given(ctx: Contexts) -> dict[str, int]:
     """GiB that each host has given out, as placement counts it."""
-    asked = ctx()
-    found = asked.session.scalars(sa.select(Host))
-    return {host.name: allocated_memory(asked.session, host.id) // GIB for host in found}
+    context = ctx()
+    found = context.session.scalars(sa.select(Host))
+    return {host.name: allocated_memory(context.session, host.id) // GIB for host in found}
 
 
 def test_vms_that_are_asked_for_count_before_they_run(ctx: Contexts, hosts: dict[str, str]) -> None:
     done = create.create_many(ctx(), VmBatch(spec=spec("web-##"), count=80))
     assert len(done.tasks) == 64, "as many as 128 GiB take"
-    assert {each.problem.code for each in done.refused} == {"no_host_fits"}
+    assert {item.problem.code for item in done.refused} == {"no_host_fits"}
     assert "0 MiB" in (done.refused[0].problem.why or "")
     ctx.commit()
     assert given(ctx) == {"big": 64, "small-1": 32, "small-2": 32}
@@ -72,8 +72,8 @@ def test_requests_at_the_same_time_do_not_give_the_same_memory_twice(
 
 
 def test_a_start_that_waits_counts(ctx: Contexts, hosts: dict[str, str]) -> None:
-    asked = ctx()
-    vm = fleet.add_vm(asked, asked.session.get_one(Host, hosts["big"]), "idle", memory_bytes=40 * GIB)
+    context = ctx()
+    vm = fleet.add_vm(context, context.session.get_one(Host, hosts["big"]), "idle", memory_bytes=40 * GIB)
     power.act(ctx(), vm.id, VmVerb.START, ActionOptions())
     ctx.commit()
     assert given(ctx)["big"] == 40
@@ -86,27 +86,27 @@ def test_what_a_task_gave_is_free_again_when_it_fails_and_counted_once_when_the_
     ctx: Contexts, hosts: dict[str, str]
 ) -> None:
     task = create.create_vm(ctx(), spec("web", 10))
-    asked = ctx()
-    row = asked.session.get_one(Task, task.id)
+    context = ctx()
+    row = context.session.get_one(Task, task.id)
     vm = fleet.add_vm(
-        asked, asked.session.get_one(Host, hosts["big"]), "web", memory_bytes=10 * GIB, state="running"
+        context, context.session.get_one(Host, hosts["big"]), "web", memory_bytes=10 * GIB, state="running"
     )
     row.target_id = vm.id
     assert given(ctx)["big"] == 10, "the VM runs, and its task has not ended yet"
-    asked = ctx()
-    asked.session.delete(asked.session.get_one(type(vm), vm.id))
-    asked.session.get_one(Task, task.id).state = "failed"
+    context = ctx()
+    context.session.delete(context.session.get_one(type(vm), vm.id))
+    context.session.get_one(Task, task.id).state = "failed"
     assert given(ctx)["big"] == 0
 
 
 def test_vms_that_are_made_and_not_started_are_spread_too(ctx: Contexts, hosts: dict[str, str]) -> None:
-    asked = ctx()
-    fleet.add_vm(asked, asked.session.get_one(Host, hosts["big"]), "idle", memory_bytes=48 * GIB)
+    context = ctx()
+    fleet.add_vm(context, context.session.get_one(Host, hosts["big"]), "idle", memory_bytes=48 * GIB)
     plan = create.preview_vm(ctx(), spec("web"))
     assert plan.host.name == "small-1"
-    asked = ctx()
-    fleet.add_vm(asked, asked.session.get_one(Host, hosts["small-1"]), "idle-1", memory_bytes=30 * GIB)
-    fleet.add_vm(asked, asked.session.get_one(Host, hosts["small-2"]), "idle-2", memory_bytes=30 * GIB)
+    context = ctx()
+    fleet.add_vm(context, context.session.get_one(Host, hosts["small-1"]), "idle-1", memory_bytes=30 * GIB)
+    fleet.add_vm(context, context.session.get_one(Host, hosts["small-2"]), "idle-2", memory_bytes=30 * GIB)
     plan = create.preview_vm(ctx(), spec("web"))
     assert plan.host.name == "big"
     assert "65536 MiB are free" in (plan.reason or "")

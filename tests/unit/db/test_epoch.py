@@ -118,8 +118,8 @@ def test_a_data_directory_that_is_not_the_one_of_the_last_start(
 def age(path: Path) -> None:
     """Have the file say that it was made an hour ago, as that of an older backup does."""
     text = path.read_text()
-    made = text[text.index('"made_ns": ') + 11 :].rstrip("}")
-    path.write_text(text.replace(made, str(int(made) - 3600 * 10**9)))
+    created = text[text.index('"made_ns": ') + 11 :].rstrip("}")
+    path.write_text(text.replace(created, str(int(created) - 3600 * 10**9)))
 
 
 def test_the_first_start_with_an_epoch_goes_on_with_its_tasks(database_url: str, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_file_that_was_taken_away_stays_away(worked_on: Database) -> None:
     assert start(worked_on)
 
 
-def task(state: TaskState, made: list[dict[str, str]] | None = None) -> Task:
+def task(state: TaskState, requested: list[dict[str, str]] | None = None) -> Task:
     return Task(
         id=new_id(ObjectKind.TASK),
         kind="vm.create",
@@ -160,7 +160,7 @@ def task(state: TaskState, made: list[dict[str, str]] | None = None) -> Task:
         message_params={},
         actor_name="ada",
         created_at=datetime.now(UTC),
-        made=made,
+        created_resources=requested,
     )
 
 
@@ -176,7 +176,7 @@ def test_a_restored_database_does_not_repeat_work_that_was_under_way_in_it(worke
         interrupted = [row for row in rows if row.error and row.error["code"] == "interrupted"]
         assert len(interrupted) == sum(not state.is_final for state in TaskState)
         # What a task had noted may be a disk of a VM by now: nothing of it is removed.
-        assert queue.leftovers(session) == []
+        assert queue.created_by_ended_tasks(session) == []
         assert session.scalars(sa.select(Event.params)).all() == [{"count": len(interrupted)}]
 
 
@@ -184,12 +184,12 @@ def test_every_step_of_a_task_lets_the_number_grow(worked_on: Database) -> None:
     one, hub = task(TaskState.QUEUED), Hub()
     with worked_on.begin() as session:
         session.add(one)
-    for each in (
+    for item in (
         lambda session: queue.mark_sent(session, one.id),
-        lambda session: queue.note_made(session, one.id, []),
+        lambda session: queue.note_created(session, one.id, []),
         lambda session: queue.finish_task(session, hub, one.id, TaskState.SUCCEEDED),
     ):
         before = now(worked_on)
         with worked_on.begin() as session:
-            each(session)
+            item(session)
         assert now(worked_on) == before + 1

@@ -15,11 +15,11 @@ from app.db.session import Database
 
 
 def refused(database: Database) -> str:
-    with pytest.raises(Unavailable) as told, database.begin(wait_ms=10) as session:
+    with pytest.raises(Unavailable) as reported, database.begin(wait_ms=10) as session:
         session.execute(sa.delete(Datacenter))
-    assert told.value.texts().why
-    assert told.value.texts().hint
-    return told.value.code
+    assert reported.value.texts().why
+    assert reported.value.texts().hint
+    return reported.value.code
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def test_a_file_that_is_not_there_any_more_or_another_one(
         file.write_bytes(empty_sqlite.read_bytes())
     assert refused(database) == "database_missing"
     database.engine.dispose()  # the next use opens a file: not an empty new one
-    with pytest.raises(Unavailable) as told, database.read() as session:
+    with pytest.raises(Unavailable) as reported, database.read() as session:
         session.execute(sa.select(Datacenter.id))
-    assert told.value.code == "database_missing"
+    assert reported.value.code == "database_missing"
     assert file.exists() is replaced
     database.close()
 
@@ -70,9 +70,9 @@ def test_a_server_that_takes_no_changes_or_does_not_answer(database: Database) -
     assert refused(other) == "database_read_only"
     other.close()
     gone = database.url.update_query_dict({"host": "/nowhere"})
-    with pytest.raises(Unavailable) as told, Database(gone.render_as_string()).read() as session:
+    with pytest.raises(Unavailable) as reported, Database(gone.render_as_string()).read() as session:
         session.execute(sa.select(1))
-    assert told.value.code == "database_gone"
+    assert reported.value.code == "database_gone"
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
@@ -85,8 +85,8 @@ def test_two_changes_that_wait_for_each_other(database: Database) -> None:
                 session.execute(sa.select(sa.func.pg_advisory_xact_lock(first)))
                 both_hold.wait(timeout=10)
                 session.execute(sa.select(sa.func.pg_advisory_xact_lock(then)))
-        except Unavailable as told:
-            return told.code
+        except Unavailable as refused:
+            return refused.code
         return "done"
 
     with ThreadPoolExecutor(2) as threads:
@@ -96,8 +96,8 @@ def test_two_changes_that_wait_for_each_other(database: Database) -> None:
 def test_connections_that_many_needed_at_once_do_not_stay_open_with_their_caches(file: Path) -> None:
     database = Database(f"sqlite:///{file}")
     held = [database.engine.connect() for _ in range(30)]
-    for each in held:
-        each.close()
+    for item in held:
+        item.close()
     pool = database.engine.pool
     assert isinstance(pool, sa.pool.QueuePool)
     assert pool.checkedin() <= 6

@@ -1,5 +1,7 @@
 """Migrations make exactly the schema of the models, on both databases."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,9 +11,9 @@ from alembic.runtime.migration import MigrationContext
 
 from app.core.errors import Unavailable
 from app.db import migrate
-from app.db.models import Base, CloudInitSeed, Datacenter, Host, Task, Vm
+from app.db.models import Base
 from app.db.session import Database
-from tests.databases import Cluster, Contexts
+from tests.databases import Cluster
 
 
 def test_migrations_make_the_models_schema(database: Database) -> None:
@@ -30,11 +32,13 @@ def test_upgrade_twice_is_harmless(database: Database) -> None:
 def test_check_names_the_command_when_a_column_is_missing(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE vm DROP COLUMN notes")
-    with pytest.raises(Unavailable) as told:
+    with pytest.raises(Unavailable) as reported:
         migrate.check(database)
-    assert told.value.code == "schema_outdated"
-    assert "vigie db upgrade" in (told.value.texts().hint or "")
-    assert "remove_column" in (told.value.texts().why or "") or "add_column" in (told.value.texts().why or "")
+    assert reported.value.code == "schema_outdated"
+    assert "vigie db upgrade" in (reported.value.texts().hint or "")
+    assert "remove_column" in (reported.value.texts().why or "") or "add_column" in (
+        reported.value.texts().why or ""
+    )
 
 
 def test_check_refuses_an_empty_database(tmp_path) -> None:
@@ -42,14 +46,14 @@ def test_check_refuses_an_empty_database(tmp_path) -> None:
         migrate.check(Database(f"sqlite:///{tmp_path / 'new.db'}"))
 
 
-@pytest.mark.parametrize("asked", [migrate.upgrade, migrate.check])
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database, asked) -> None:
+@pytest.mark.parametrize("requested", [migrate.upgrade, migrate.check])
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(database: Database, requested) -> None:
     with database.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(Unavailable) as told:
-        asked(database)
-    assert told.value.code == "schema_newer"
-    assert "9999" in (told.value.texts().why or "")
+    with pytest.raises(Unavailable) as reported:
+        requested(database)
+    assert reported.value.code == "schema_newer"
+    assert "9999" in (reported.value.texts().why or "")
     with database.engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT version_num FROM alembic_version")) == "9999"
 
@@ -58,10 +62,10 @@ def test_a_database_in_another_encoding_is_refused_and_left_empty(cluster: Clust
     cluster.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
     database = Database(cluster.url("latin"))
     try:
-        with pytest.raises(Unavailable) as told:
+        with pytest.raises(Unavailable) as reported:
             migrate.upgrade(database)
-        assert told.value.code == "wrong_encoding"
-        assert "LATIN1" in (told.value.texts().why or "")
+        assert reported.value.code == "wrong_encoding"
+        assert "LATIN1" in (reported.value.texts().why or "")
         with database.engine.connect() as connection:
             assert sa.inspect(connection).get_table_names() == []
     finally:
@@ -69,14 +73,78 @@ def test_a_database_in_another_encoding_is_refused_and_left_empty(cluster: Clust
         cluster.execute("DROP DATABASE latin WITH (FORCE)")
 
 
-def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(ctx: Contexts) -> None:
-    asked = ctx()
-    asked.session.add(Datacenter(id="dc_1", name="dc", name_key="dc", created_at=asked.now))
-    asked.session.flush()
-    where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
-    state = {"mode": "managed", "connection": "connected", "created_at": asked.now}
-    asked.session.add(Host(id="host_1", datacenter_id="dc_1", name="a", name_key="a", **where, **state))
-    asked.session.flush()
+class Older:
+    """A database at the schema of an earlier revision, with rows of that time."""
+
+    def __init__(self, database: Database, revision: str) -> None:
+        self._database = database
+        with database.engine.begin() as connection:
+            if database.is_sqlite:
+                metadata = sa.MetaData()
+                metadata.reflect(connection)
+                metadata.drop_all(connection)
+            else:
+                connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        with database.engine.begin() as connection:
+            migrate._run(migrate._scripts(), connection, revision)
+        self.now = datetime(2026, 11, 29, tzinfo=UTC)
+        self.insert("datacenter", {"id": "dc_1", "name": "dc", "name_key": "dc", "version": 1})
+        where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
+        self.insert("host", {"id": "host_1", "datacenter_id": "dc_1", "name": "a", "name_key": "a", **where})
+
+    def insert(self, table: str, *rows: dict[str, Any]) -> None:
+        """Add rows; columns that must have a value and are not given get a plain one."""
+        with self._database.engine.begin() as connection:
+            described = sa.Table(table, sa.MetaData(), autoload_with=connection)
+            for row in rows:
+                connection.execute(described.insert().values({**self._plain(described), **row}))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What a query finds now."""
+        with self._database.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
+    def json(self, query: str) -> Any:
+        """The JSON that a query finds."""
+        (value,) = (row[0] for row in self.rows(query))
+        return json.loads(value) if isinstance(value, str) else value
+
+    def upgrade(self) -> None:
+        """Run all later migrations."""
+        migrate.upgrade(self._database)
+        migrate.check(self._database)
+
+    def downgrade(self, revision: str) -> None:
+        """Take back the migrations after a revision."""
+        scripts = migrate._scripts()
+        with self._database.engine.begin() as connection:
+            context = MigrationContext.configure(connection)
+            with Operations.context(context):
+                for step in scripts.iterate_revisions("head", revision):
+                    step.module.downgrade()
+
+    def _plain(self, table: sa.Table) -> dict[str, Any]:
+        return {
+            column.name: self._plain_value(column)
+            for column in table.columns
+            if not column.nullable and not column.server_default and not column.primary_key
+        }
+
+    def _plain_value(self, column: sa.Column[Any]) -> Any:
+        kind = column.type
+        if isinstance(kind, sa.JSON):
+            return {}
+        if isinstance(kind, sa.Boolean):
+            return False
+        if isinstance(kind, sa.DateTime):
+            return self.now
+        if isinstance(kind, sa.Integer | sa.Float | sa.Numeric):
+            return 0
+        return b"" if isinstance(kind, sa.LargeBinary) else "-"
+
+
+def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(database: Database) -> None:
+    older = Older(database, "0007")
     whole = {"target": "sda", "new": {"pool": "p", "name": "web-seed.iso"}}
     params: dict[str, Any] = {
         "whole": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"target": "vda", "new": None}, whole]}},
@@ -87,48 +155,88 @@ def test_seeds_are_noted_by_the_upgrade_and_odd_old_tasks_do_not_stop_it(ctx: Co
         "no-new": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"target": "sda"}]}},
         "odd": {"seed": {"user": "bob"}, "blueprint": {"disks": [{"new": {"pool": 1, "name": None}}]}},
     }
-    for name, each in params.items():
-        facts = {"uuid": name, "name": name, "name_key": name, "state": "shutoff", "created_at": asked.now}
-        asked.session.add(Vm(id=f"vm_{name}", host_id="host_1", persistent=True, autostart=False, **facts))
-        made = {"kind": "vm.create", "title": "Create", "state": "succeeded", "actor_name": "ada"}
-        made |= {"target_id": f"vm_{name}", "host_id": "host_1", "created_at": asked.now, "params": each}
-        asked.session.add(Task(id=f"task_{name}", **made))
-    asked.session.flush()
-    migration = migrate._scripts().get_revision("0008").module
-    with Operations.context(MigrationContext.configure(asked.session.connection())):
-        migration._note_seeds()
-    noted = asked.session.scalars(sa.select(CloudInitSeed)).all()
-    assert [(row.vm_id, row.pool_uuid, row.volume_name, row.target, row.keep) for row in noted] == [
-        ("vm_whole", "p", "web-seed.iso", "sda", True)
+    for name, value in params.items():
+        older.insert("vm", {"id": f"vm_{name}", "host_id": "host_1", "uuid": name, "name": name})
+        facts = {"kind": "vm.create", "state": "succeeded", "target_id": f"vm_{name}", "host_id": "host_1"}
+        older.insert("task", {"id": f"task_{name}", "params": value, **facts})
+    older.upgrade()
+    noted = older.rows("SELECT vm_id, pool_uuid, volume_name, target, keep FROM cloud_init_drive")
+    assert [(*row[:4], bool(row[4])) for row in noted] == [("vm_whole", "p", "web-seed.iso", "sda", True)]
+
+
+def test_kept_tasks_get_the_new_names_of_their_kinds_and_back(database: Database) -> None:
+    older = Older(database, "0012")
+    before = [
+        ("image.download", "Fetch the image"),
+        ("image.import", "Import the image"),
+        ("pool.prove", "Find out who shares the storage pool"),
     ]
+    for kind, title in before:
+        older.insert("task", {"id": f"task_{kind}", "kind": kind, "title": title, "state": "succeeded"})
+    older.upgrade()
+    names = "SELECT kind, title FROM task ORDER BY id"
+    assert older.rows(names) == [
+        ("image.import", "Import the image"),
+        ("image.register", "Register the image"),
+        ("pool.verify-shared", "Find out who shares the storage pool"),
+    ]
+    older.downgrade("0012")
+    assert older.rows(names) == before
 
 
-def test_kept_tasks_get_the_new_names_of_their_kinds_and_back(ctx: Contexts) -> None:
-    asked = ctx()
-    before = {
-        "image.import": "Import the image",
-        "image.download": "Fetch the image",
-        "pool.prove": "Find out who shares the storage pool",
+def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -> None:
+    older = Older(database, "0013")
+    change = {
+        "changes": [{"do": "machine", "machine": {"tpm": True}}, {"do": "add_folder", "folder": {"tag": "x"}}]
     }
-    for kind, title in before.items():
-        facts = {"state": "succeeded", "actor_name": "ada", "created_at": asked.now, "params": {}}
-        asked.session.add(Task(id=f"task_{kind}", kind=kind, title=title, **facts))
-    asked.session.flush()
-    migration = migrate._scripts().get_revision("0013").module
-
-    def names() -> dict[str, tuple[str, str]]:
-        rows = asked.session.execute(sa.select(Task.id, Task.kind, Task.title))
-        return {task_id.removeprefix("task_"): (kind, title) for task_id, kind, title in rows}
-
-    with Operations.context(MigrationContext.configure(asked.session.connection())):
-        migration._rename(migration.RENAMED, migration.TITLES)
-        assert names() == {
-            "image.import": ("image.register", "Register the image"),
-            "image.download": ("image.import", "Import the image"),
-            "pool.prove": ("pool.verify-shared", "Find out who shares the storage pool"),
-        }
-        migration._rename(*migration.renamed_back())
-    assert names() == {kind: (kind, title) for kind, title in before.items()}
+    older.insert(
+        "task",
+        {"id": "task_1", "kind": "filter.create", "target_kind": "filter", "state": "queued"},
+        {"id": "task_2", "kind": "vm.reconfigure", "target_kind": "vm", "state": "queued", "params": change},
+        {
+            "id": "task_3",
+            "kind": "filter.create",
+            "state": "failed",
+            "made": [{"kind": "filter", "uuid": "u"}],
+        },
+    )
+    older.insert(
+        "audit",
+        {"action": "vm.tune_nic"},
+        {"action": "spec.save", "object_kind": "spec"},
+        {"action": "vm.start"},
+    )
+    older.insert("event", {"kind": "filter.changed", "object_kind": "filter"}, {"kind": "vm.started"})
+    older.insert("saved_spec", {"id": "spec_1", "name_key": "a", "spec": {"cloud_init": {"keep_seed": True}}})
+    older.insert("vm", {"id": "vm_1", "host_id": "host_1", "uuid": "u", "name": "a", "dangers": ["kernel"]})
+    older.insert("removed_vm", {"id": "vm_2", "host_id": "host_1", "uuid": "u", "removed_by": "ada"})
+    older.upgrade()
+    assert older.rows("SELECT kind, target_kind FROM task ORDER BY id")[0] == ("nwfilter.create", "nwfilter")
+    assert older.json("SELECT params FROM task WHERE id = 'task_2'") == {
+        "changes": [
+            {"do": "compute", "compute": {"tpm": True}},
+            {"do": "add_filesystem", "filesystem": {"tag": "x"}},
+        ]
+    }
+    assert older.json("SELECT created_resources FROM task WHERE id = 'task_3'") == [
+        {"kind": "nwfilter", "uuid": "u"}
+    ]
+    actions = "SELECT action, object_kind FROM audit ORDER BY id"
+    assert older.rows(actions) == [
+        ("vm.change-nic-resources", None),
+        ("preset.save", "preset"),
+        ("vm.start", None),
+    ]
+    kinds = "SELECT kind, object_kind FROM event ORDER BY id"
+    assert older.rows(kinds) == [("nwfilter.changed", "nwfilter"), ("vm.started", None)]
+    assert older.json("SELECT spec FROM vm_preset") == {"cloud_init": {"keep_drive": True}}
+    assert older.json("SELECT host_access FROM vm") == ["kernel"]
+    assert older.rows("SELECT deleted_by FROM deleted_vm") == [("ada",)]
+    older.downgrade("0013")
+    assert older.rows(kinds) == [("filter.changed", "filter"), ("vm.started", None)]
+    assert older.rows(actions)[:2] == [("vm.tune_nic", None), ("spec.save", "spec")]
+    assert older.json("SELECT params FROM task WHERE id = 'task_2'") == change
+    assert older.rows("SELECT removed_by FROM removed_vm") == [("ada",)]
 
 
 OLD_STATES = {  # enabled, maintenance, state: connection and administrative state that they become
@@ -141,38 +249,36 @@ OLD_STATES = {  # enabled, maintenance, state: connection and administrative sta
 }
 
 
-def test_kept_hosts_get_a_connection_and_an_administrative_state_and_back(ctx: Contexts) -> None:
-    asked = ctx()
-    asked.session.add(Datacenter(id="dc_1", name="dc", name_key="dc", created_at=asked.now))
-    asked.session.flush()
-    where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
-    plain = {"datacenter_id": "dc_1", "mode": "managed", "connection": "connected", "created_at": asked.now}
-    for number in range(len(OLD_STATES)):
+def test_kept_hosts_get_a_connection_and_an_administrative_state_and_back(database: Database) -> None:
+    older = Older(database, "0013")
+    for number, (enabled, maintenance, state) in enumerate(OLD_STATES, 2):
         name = f"host_{number}"
-        asked.session.add(Host(id=name, name=name, name_key=name, **where, **plain))
-    asked.session.flush()
-    facts = {"uuid": "u", "name": "web", "name_key": "web", "state": "running", "created_at": asked.now}
-    asked.session.add(Vm(id="vm_1", host_id="host_0", persistent=True, autostart=False, **facts))
-    asked.session.flush()
-    connection = asked.session.connection()
-    migration = migrate._scripts().get_revision("0014").module
-    new = "SELECT connection, admin_state FROM host ORDER BY id"
-    old = "SELECT enabled, maintenance, state FROM host ORDER BY id"
-    with Operations.context(MigrationContext.configure(connection)):
-        migration.downgrade()
-        for number, (enabled, maintenance, state) in enumerate(OLD_STATES):
-            values = {"enabled": enabled, "maintenance": maintenance, "state": state, "id": f"host_{number}"}
-            columns = "enabled = :enabled, maintenance = :maintenance, state = :state, state_reason = 'Why'"
-            connection.execute(sa.text(f"UPDATE host SET {columns} WHERE id = :id"), values)
-        migration.upgrade()
-        assert [tuple(row) for row in connection.execute(sa.text(new))] == list(OLD_STATES.values())
-        reason = "SELECT connection_reason FROM host WHERE admin_state {} 'disabled'"
-        assert set(connection.scalars(sa.text(reason.format("=")))) == {migration.DISABLED}
-        assert set(connection.scalars(sa.text(reason.format("<>")))) == {"Why"}
-        migration.downgrade()
-        back = [(bool(row[0]), bool(row[1]), row[2]) for row in connection.execute(sa.text(old))]
-        kept = [*list(OLD_STATES)[:-1], (False, False, "disabled")]
-        assert back == kept, "a disabled host forgets that it was in maintenance"
-        migration.upgrade()
-    assert list(migrate.differences(connection)) == []
-    assert connection.scalar(sa.text("SELECT host_id FROM vm")) == "host_0", "what refers to a host stays"
+        flags = {"enabled": enabled, "maintenance": maintenance, "state": state, "state_reason": "Why"}
+        older.insert("host", {"id": name, "datacenter_id": "dc_1", "name": name, "name_key": name, **flags})
+    older.insert("vm", {"id": "vm_1", "host_id": "host_2", "uuid": "u", "name": "web"})
+    older.upgrade()
+    kept = "FROM host WHERE id <> 'host_1' ORDER BY id"
+    assert older.rows(f"SELECT connection, admin_state {kept}") == list(OLD_STATES.values())
+    reason = "SELECT DISTINCT connection_reason FROM host WHERE id <> 'host_1' AND admin_state {} 'disabled'"
+    disabled = migrate._scripts().get_revision("0014").module.DISABLED
+    assert older.rows(reason.format("=")) == [(disabled,)]
+    assert older.rows(reason.format("<>")) == [("Why",)]
+    assert older.rows("SELECT host_id FROM vm") == [("host_2",)], "what refers to a host stays"
+    older.downgrade("0013")
+    back = [
+        (bool(row[0]), bool(row[1]), row[2])
+        for row in older.rows(f"SELECT enabled, maintenance, state {kept}")
+    ]
+    assert back == [*list(OLD_STATES)[:-1], (False, False, "disabled")], (
+        "it forgets that it was in maintenance"
+    )
+
+
+def test_a_queued_task_keeps_its_locks_and_reservations_at_the_upgrade(database: Database) -> None:
+    older = Older(database, "0012")
+    older.insert("task", {"id": "task_1", "kind": "vm.start", "state": "queued"})
+    older.insert("task_lock", {"name": "vm/vm_1", "task_id": "task_1"})
+    older.insert("reservation", {"task_id": "task_1", "host_id": "host_1", "memory_bytes": 1024})
+    older.upgrade()
+    assert older.rows("SELECT name, task_id FROM task_lock") == [("vm/vm_1", "task_1")]
+    assert older.rows("SELECT host_id, memory_bytes FROM reservation") == [("host_1", 1024)]

@@ -13,6 +13,6 @@ from app.db.session import Database
 )
 def test_errors_name_no_values(database: Database, wrong: str) -> None:
     secret = "S3" + "cret"  # a traceback shows lines of the source as well
-    with pytest.raises(sa.exc.DBAPIError) as told, database.engine.begin() as connection:
+    with pytest.raises(sa.exc.DBAPIError) as reported, database.engine.begin() as connection:
         connection.execute(sa.text(wrong), {"notes": secret})
-    assert secret not in "".join(traceback.format_exception(told.value))
+    assert secret not in "".join(traceback.format_exception(reported.value))

@@ -52,7 +52,7 @@ def single(began: float, *vms: VmObservation) -> HostReport:
 
 def admitted(order: ReadingOrder, *reports: HostReport) -> HostReport:
     """What the mirror gets to see of reports that came in this order."""
-    return reduce(partial(merge, merge_parts=COLLECTORS.merge), [order.admit(each) for each in reports])
+    return reduce(partial(merge, merge_parts=COLLECTORS.merge), [order.admit(item) for item in reports])
 
 
 def storage(*reports: HostReport) -> StorageReading:
@@ -100,7 +100,7 @@ def test_an_older_reading_of_networks_does_not_overwrite_a_newer_one() -> None:
 def test_a_listing_says_nothing_of_vms_that_were_read_by_themselves_since_it_began() -> None:
     newer = single(2.0, vm("a", "shutoff", at=2.0), vm("new", at=2.0))
     seen = vms(newer, listing(1.0, vm("a"), vm("b")))
-    assert {uuid: each.state.value for uuid, each in seen.listed.items()} == {
+    assert {uuid: item.state.value for uuid, item in seen.listed.items()} == {
         "a": "shutoff", "new": "running", "b": "running",
     }  # fmt: skip
     assert not seen.lacks("new")

@@ -89,7 +89,7 @@ def add_host(services: Services) -> None:
 def missing_vm(name: str, at: datetime, *, persistent: bool = False, notes: str = "") -> Vm:
     return Vm(
         **{"id": f"vm_{name}", "host_id": "host_1", "uuid": name, "name": name, "name_key": name},
-        **{"state": "missing", "persistent": persistent, "autostart": False, "seen_at": at},
+        **{"state": "missing", "persistent": persistent, "autostart": False, "missing_since": at},
         **{"notes": notes, "created_at": at},
     )
 
@@ -117,7 +117,7 @@ def test_an_ended_transient_vm_goes_with_an_event_and_a_notice_unless_somebody_w
         left = set(session.scalars(sa.select(Vm.name)))
         events = session.execute(sa.select(Event.kind, Event.object_id, Event.host_name)).all()
     assert left == {"just-ended", "noted", "tagged", "undefined"}
-    assert [tuple(each) for each in events] == [("vm.forgotten", "vm_ended", "a")]
+    assert [tuple(event) for event in events] == [("vm.removed-from-inventory", "vm_ended", "a")]
     assert {TREE, "vm_ended"} <= heard
 
 
@@ -172,6 +172,6 @@ def test_a_definition_that_was_pasted_before_an_upgrade_is_forgotten_once_its_ta
     retention.run_retention(services, lambda: None, never)
     with services.database.read() as session:
         params = {row.state: row.params for row in session.scalars(sa.select(Task))}
-    kept = {state for state, each in params.items() if "xml" in each}
+    kept = {state for state, item in params.items() if "xml" in item}
     assert kept == {"queued", "running"}
     assert params["failed"] == {"uuid": "u", "sealed": None}

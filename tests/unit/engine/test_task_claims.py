@@ -61,10 +61,10 @@ def test_of_many_that_claim_at_the_same_time_one_gets_the_task() -> None:
 @pytest.fixture
 def runtime(services: Services) -> Iterator[TaskRuntime]:
     """A runtime with its task log open and no dispatcher: the tests dispatch."""
-    made = TaskRuntime(services, lambda _: None, lambda _report, _timeout_s: True)
-    made._durable.start()
-    yield made
-    made.stop()
+    task_runtime = TaskRuntime(services, lambda _: None, lambda _report, _timeout_s: True)
+    task_runtime._durable.start()
+    yield task_runtime
+    task_runtime.stop()
 
 
 def queue_task(services: Services) -> str:

@@ -14,7 +14,7 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
-def made(workers: int, **options: float) -> ElasticThreadPool:
+def created_resources(workers: int, **options: float) -> ElasticThreadPool:
     return ElasticThreadPool(workers, **options)  # type: ignore[arg-type]
 
 
@@ -27,7 +27,7 @@ def tick_until(pool: ElasticThreadPool, done: Callable[[], bool], timeout_s: flo
 
 
 def test_hung_jobs_do_not_starve_the_others(release: threading.Event) -> None:
-    pool = made(2, slow_after_s=0.1)
+    pool = created_resources(2, slow_after_s=0.1)
     for _ in range(20):
         pool.submit(release.wait)
     done = threading.Event()
@@ -37,7 +37,7 @@ def test_hung_jobs_do_not_starve_the_others(release: threading.Event) -> None:
 
 
 def test_no_more_than_the_workers_run_at_once() -> None:
-    pool = made(3, slow_after_s=60)
+    pool = created_resources(3, slow_after_s=60)
     lock, now, most = threading.Lock(), 0, 0
     ended = threading.Semaphore(0)
 
@@ -60,7 +60,7 @@ def test_no_more_than_the_workers_run_at_once() -> None:
 
 
 def test_suspects_never_take_all_threads(release: threading.Event) -> None:
-    pool = made(2, max_threads=8, slow_after_s=0.02)
+    pool = created_resources(2, max_threads=8, slow_after_s=0.02)
     for _ in range(50):
         pool.submit(release.wait, suspect=True)
     tick_until(pool, lambda: pool.health().slow >= 6)
@@ -72,7 +72,7 @@ def test_suspects_never_take_all_threads(release: threading.Event) -> None:
 
 
 def test_urgent_jobs_overtake_and_no_job_waits_for_ever() -> None:
-    pool = made(1)
+    pool = created_resources(1)
     block, order = threading.Event(), []
     pool.submit(lambda: block.wait(5) and None)
     done = threading.Event()
@@ -86,7 +86,7 @@ def test_urgent_jobs_overtake_and_no_job_waits_for_ever() -> None:
 
 
 def test_what_can_wait_waits_while_hosts_are_connecting(release: threading.Event) -> None:
-    pool = made(4, slow_after_s=60)
+    pool = created_resources(4, slow_after_s=60)
     done: list[str] = []
     answered = threading.Event()
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_what_can_wait_waits_while_hosts_are_connecting(release: threading.Event
 
 def test_hosts_that_hang_again_and_again_hold_up_nothing(release: threading.Event) -> None:
     """While hundreds of hosts hung, readings that may wait never began, and held up those behind them."""
-    pool = made(4, slow_after_s=60)
+    pool = created_resources(4, slow_after_s=60)
     answered, done = threading.Event(), threading.Event()
     for _ in range(2):
         pool.submit(release.wait, suspect=True)
@@ -123,7 +123,7 @@ def test_hosts_that_hang_again_and_again_hold_up_nothing(release: threading.Even
 
 
 def test_threads_are_used_again_and_end() -> None:
-    pool = made(4, idle_s=0.1)
+    pool = created_resources(4, idle_s=0.1)
     for _ in range(50):
         done = threading.Event()
         pool.submit(done.set)
@@ -134,7 +134,7 @@ def test_threads_are_used_again_and_end() -> None:
 
 
 def test_a_job_that_fails_does_not_cost_a_worker() -> None:
-    pool = made(1)
+    pool = created_resources(1)
 
     def wrong() -> None:
         raise RuntimeError("wrong")

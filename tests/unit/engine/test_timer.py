@@ -5,15 +5,15 @@ from app.engine.timer import Timer
 
 
 def test_calls_come_in_order_of_their_time() -> None:
-    timer, told, done = Timer(), [], threading.Event()
+    timer, reported, done = Timer(), [], threading.Event()
     now = time.monotonic()
     timer.at(now + 0.06, done.set)
-    timer.at(now + 0.04, lambda: told.append("second"))
-    timer.at(now + 0.02, lambda: told.append("first"))
+    timer.at(now + 0.04, lambda: reported.append("second"))
+    timer.at(now + 0.02, lambda: reported.append("first"))
     timer.start()
     assert done.wait(2)
     timer.stop()
-    assert told == ["first", "second"]
+    assert reported == ["first", "second"]
 
 
 def test_a_call_that_fails_does_not_stop_the_timer() -> None:

@@ -56,10 +56,10 @@ def services(tmp_path: Path, empty_sqlite: Path) -> Iterator[Services]:
 
 @pytest.fixture
 def writer(services: Services) -> Iterator[Writer]:
-    made = Writer(services)
-    made.start()
-    yield made
-    made.stop()
+    created = Writer(services)
+    created.start()
+    yield created
+    created.stop()
 
 
 def state(services: Services) -> str:
@@ -67,7 +67,7 @@ def state(services: Services) -> str:
         return session.get_one(Host, HOST).connection
 
 
-def said(what: HostConnection) -> HostReport:
+def report_of(what: HostConnection) -> HostReport:
     return HostReport(HOST, NOW, connection=what)
 
 
@@ -84,7 +84,7 @@ def eventually(look: Callable[[], bool]) -> None:
 
 def test_the_first_report_is_written_at_once(services: Services, writer: Writer) -> None:
     begun = time.monotonic()
-    assert writer.put_and_wait(said(HostConnection.CONNECTED), 30)
+    assert writer.put_and_wait(report_of(HostConnection.CONNECTED), 30)
     assert time.monotonic() - begun < 0.5
     assert state(services) == "connected"
     assert (writer.lag_s, writer.waiting) == (0.0, 0)
@@ -93,7 +93,7 @@ def test_the_first_report_is_written_at_once(services: Services, writer: Writer)
 def test_a_lock_is_waited_for_and_nothing_is_lost(services: Services, writer: Writer) -> None:
     with sqlite3.connect(services.settings.data_dir / "vigie.db", isolation_level=None) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        writer.put(said(HostConnection.NOT_ANSWERING))
+        writer.put(report_of(HostConnection.NOT_ANSWERING))
         for percent in range(100):
             writer.put(measured(float(percent)))
         eventually(lambda: writer.failing)
@@ -108,7 +108,7 @@ def test_a_lock_is_waited_for_and_nothing_is_lost(services: Services, writer: Wr
 def test_a_report_that_breaks_does_not_hold_up_the_others(services: Services, writer: Writer) -> None:
     broken = HostReport(HOST, NOW, parts=USAGE.part("no usage at all"))  # type: ignore[arg-type]
     writer.put(broken)
-    assert writer.put_and_wait(said(HostConnection.CONNECTED), 30)
+    assert writer.put_and_wait(report_of(HostConnection.CONNECTED), 30)
     assert state(services) == "connected"
 
 
@@ -120,6 +120,6 @@ def test_reports_of_hosts_that_are_gone_are_passed_over(services: Services, writ
 
 def test_stop_writes_what_waits(services: Services, writer: Writer) -> None:
     writer.put(measured(1.0))
-    writer.put(said(HostConnection.CONNECTED))
+    writer.put(report_of(HostConnection.CONNECTED))
     writer.stop()
     assert state(services) == "connected"

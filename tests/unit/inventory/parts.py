@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.core.hosts.capabilities import Offers
+from app.core.hosts.capabilities import HostCapabilities
 from app.core.hosts.observations import Check, HostFacts
 from app.core.inventory.conditions import ObservedCondition
 from app.core.inventory.reports import Parts
 from app.core.inventory.usage import Usage
-from app.core.networks.observations import FilterObservation, Lease, NetworkObservation
+from app.core.networks.observations import Lease, NetworkObservation, NwfilterObservation
 from app.core.storage.observations import PoolObservation
 from app.core.vms.observations import GuestInfo, VmDefinition, VmObservation
 from app.inventory.collectors.conditions import CONDITIONS
@@ -33,11 +33,11 @@ def parts_of(
     saved: Mapping[str, VmDefinition] | None = None,
     pools: tuple[PoolObservation, ...] | None = None,
     networks: tuple[NetworkObservation, ...] | None = None,
-    filters: tuple[FilterObservation, ...] | None = None,
+    nwfilters: tuple[NwfilterObservation, ...] | None = None,
     leases: Mapping[str, tuple[Lease, ...]] | None = None,
     facts: HostFacts | None = None,
     checks: tuple[Check, ...] | None = None,
-    offers: Offers | None = None,
+    capabilities: HostCapabilities | None = None,
     host_usage: Usage | None = None,
     vm_usage: Mapping[str, Usage] | None = None,
     guests: Mapping[str, GuestInfo] | None = None,
@@ -53,12 +53,12 @@ def parts_of(
         found |= STORAGE.part(StorageReading(pools))
     if networks is not None:
         found |= NETWORKS.part(networks)
-    if filters is not None:
-        found |= NWFILTERS.part(filters)
+    if nwfilters is not None:
+        found |= NWFILTERS.part(nwfilters)
     if leases is not None:
         found |= LEASES.part(leases)
-    if facts is not None or checks is not None or offers is not None:
-        found |= HOST.part(HostReading(facts, checks, offers))
+    if facts is not None or checks is not None or capabilities is not None:
+        found |= HOST.part(HostReading(facts, checks, capabilities))
     if host_usage is not None or vm_usage is not None:
         found |= USAGE.part(UsageReading(host_usage, vm_usage))
     if guests is not None:

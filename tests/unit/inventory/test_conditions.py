@@ -28,16 +28,16 @@ def test_a_condition_is_shown_from_its_first_reading_until_it_is_over(
     world.observe(world.report("a", conditions=stuck | gone))  # what is not looked for now holds on
     row = world.vm()
     shown = vms.show_vm(ctx(), row.id).conditions
-    assert sorted(each.code for each in shown) == [DISK_MISSING, NOT_ANSWERING]
-    assert any("/x" in each.text for each in shown)
+    assert sorted(item.code for item in shown) == [DISK_MISSING, NOT_ANSWERING]
+    assert any("/x" in item.text for item in shown)
     with services.database.read() as session:
         pool_id = session.scalars(sa.select(models.Pool.id)).one()
-    assert [each.code for each in show_pool(ctx(), pool_id).conditions] == [READ_ONLY]
+    assert [condition.code for condition in show_pool(ctx(), pool_id).conditions] == [READ_ONLY]
     ctx.commit()
     assert severities(world, "vm.not_answering") == ["error"]
     over = {NOT_ANSWERING: (), READ_ONLY: ()}
     world.observe(world.report("a", conditions=gone | over))
-    assert [each.code for each in vms.show_vm(ctx(), row.id).conditions] == [DISK_MISSING]
+    assert [condition.code for condition in vms.show_vm(ctx(), row.id).conditions] == [DISK_MISSING]
     ctx.commit()
     assert severities(world, "vm.not_answering_ended") == ["info"]
     assert severities(world, "pool.read_only_ended") == ["info"]
@@ -53,8 +53,8 @@ def test_conditions_go_with_their_vm(services: Services) -> None:
 
 
 def test_a_list_page_asks_once_for_all_its_conditions(services: Services, ctx: Contexts) -> None:
-    asked = ctx()
+    context = ctx()
     seen: list[str] = []
-    sa.event.listen(asked.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
-    conditions.records(asked, [f"vm_{number}" for number in range(200)])
-    assert len([each for each in seen if "FROM condition" in each]) == 1
+    sa.event.listen(context.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
+    conditions.records(context, [f"vm_{number}" for number in range(200)])
+    assert len([item for item in seen if "FROM condition" in item]) == 1

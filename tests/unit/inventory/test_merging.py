@@ -58,8 +58,8 @@ def merged(*reports: HostReport) -> HostReport:
 def last_states(reports: list[HostReport]) -> dict[str, VmState | None]:
     """What a reader of all reports would believe in the end; None: it is gone."""
     believed: dict[str, VmState | None] = {}
-    for each in reports:
-        vms = VMS.of(each.parts) or VmReadings()
+    for item in reports:
+        vms = VMS.of(item.parts) or VmReadings()
         believed |= {uuid: seen.state for uuid, seen in vms.listed.items()} | dict.fromkeys(vms.gone)
     return believed
 
@@ -72,10 +72,10 @@ histories = st.lists(st.builds(report, kinds, st.sampled_from(STATES)), min_size
 def test_the_end_of_the_story_stays_the_same(history: list[HostReport]) -> None:
     end = merged(*history)
     assert last_states([end]) == last_states(history)
-    edges = [each.connection for each in history if each.connection]
+    edges = [item.connection for item in history if item.connection]
     assert end.connection == (edges[-1] if edges else None)
-    assert list(end.hints) == [hint for each in history for hint in each.hints]
-    assert (USAGE.of(end.parts) is None) == all(USAGE.of(each.parts) is None for each in history)
+    assert list(end.hints) == [hint for item in history for hint in item.hints]
+    assert (USAGE.of(end.parts) is None) == all(USAGE.of(item.parts) is None for item in history)
 
 
 def test_pools_outlive_later_listings_of_vms() -> None:

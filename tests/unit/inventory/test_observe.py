@@ -44,18 +44,18 @@ FACTS = HostFacts(
 
 
 def definition(digest: str = "1", **changes: object) -> VmDefinition:
-    made = VmDefinition(
+    vm_definition = VmDefinition(
         *("<domain/>", digest, "hvm", "x86_64", "q35", "efi", "kvm", 2, 4, "host-model", None, 2**31, 2**31),
         title="Shop",
         disks=(DiskView("vda", "disk", "virtio", "/pool/web.qcow2", "qcow2"),),
         nics=(NicView("52:54:00:AA:bb:01", "network", "default"),),
     )
-    return replace(made, **changes)
+    return replace(vm_definition, **changes)
 
 
 def vm(uuid: str = WEB, state: str = "running", **changes: object) -> VmObservation:
     active = VmState(state).is_active
-    made = VmObservation(
+    vm_observation = VmObservation(
         uuid,
         f"vm-{uuid[0]}",
         VmState(state),
@@ -66,7 +66,7 @@ def vm(uuid: str = WEB, state: str = "running", **changes: object) -> VmObservat
         False,
         definition=definition(),
     )
-    return replace(made, **changes)
+    return replace(vm_observation, **changes)
 
 
 REPORT_FIELDS = {field.name for field in fields(HostReport)}
@@ -143,7 +143,7 @@ class World:
             session.expunge_all()
             return found
 
-    def said(self) -> list[str]:
+    def event_kinds(self) -> list[str]:
         return [event.kind for event in self.events()]
 
 
@@ -154,10 +154,10 @@ def world(services: Services) -> World:
 
 def test_first_reading_makes_rows_and_one_event_for_the_host(world: World) -> None:
     world.observe(world.sees("a", vm(), vm(DB, "shutoff"), connection=HostConnection.CONNECTED, facts=FACTS))
-    assert world.said() == ["host.connected", "host.read"]
+    assert world.event_kinds() == ["host.connected", "host.read"]
     host = world.host()
     assert (host.connection, host.vm_count, host.vm_running, host.cpus) == ("connected", 2, 1, 8)
-    web = next(each for each in world.vms() if each.uuid == WEB)
+    web = next(item for item in world.vms() if item.uuid == WEB)
     assert (web.vcpus, web.title, web.state_since) == (2, "Shop", None)
     assert "52:54:00:aa:bb:01" in web.search_text
     assert {TREE, web.id, host.id} <= world.topics
@@ -165,9 +165,9 @@ def test_first_reading_makes_rows_and_one_event_for_the_host(world: World) -> No
 
 def test_the_same_reading_again_changes_and_tells_nothing(world: World) -> None:
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
-    before = world.said()
+    before = world.event_kinds()
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
-    assert world.said() == before
+    assert world.event_kinds() == before
     assert world.topics == set()
 
 
@@ -187,9 +187,9 @@ def test_a_change_of_state_is_an_event(
     world: World, before: str, after: str, reason: str | None, kind: str, severity: str
 ) -> None:
     world.observe(world.sees("a", vm(state=before)))
-    told = len(world.events())
+    reported = len(world.events())
     world.observe(world.sees("a", vm(state=after, state_reason=reason)))
-    (event,) = world.events()[told:]
+    (event,) = world.events()[reported:]
     assert (event.kind, event.severity, event.actor_name) == (kind, severity, None)
     assert event.message % event.params
     row = world.vm()
@@ -200,7 +200,7 @@ def test_a_change_of_state_is_an_event(
 def test_two_starts_between_readings_are_seen_by_the_run(world: World) -> None:
     world.observe(world.sees("a", vm(domain_id=1)))
     world.observe(world.sees("a", vm(domain_id=2)))
-    assert world.said()[-1] == "vm.started"
+    assert world.event_kinds()[-1] == "vm.started"
 
 
 @pytest.mark.parametrize(("kind", "named"), [("vm.start", "alice"), ("vm.shutdown", None)])
@@ -233,19 +233,19 @@ def test_a_vm_that_a_complete_listing_lacks_is_missing_and_comes_back(world: Wor
     world.observe(world.sees("a", vm()))
     world.observe(world.sees("a"))
     row = world.vm()
-    assert (row.state, row.seen_at, world.host().vm_count) == ("missing", world.time, 0)
-    assert world.said()[-1] == "vm.undefined"
+    assert (row.state, row.missing_since, world.host().vm_count) == ("missing", world.time, 0)
+    assert world.event_kinds()[-1] == "vm.undefined"
     world.observe(world.sees("a"))
-    assert world.said().count("vm.undefined") == 1
+    assert world.event_kinds().count("vm.undefined") == 1
     world.observe(world.sees("a", vm()))
-    assert (world.vm().id, world.vm().state, world.vm().seen_at) == (row.id, "running", None)
-    assert world.said()[-1] == "vm.restored"
+    assert (world.vm().id, world.vm().state, world.vm().missing_since) == (row.id, "running", None)
+    assert world.event_kinds()[-1] == "vm.restored"
 
 
 def test_a_partial_reading_makes_nothing_missing(world: World) -> None:
     world.observe(world.sees("a", vm(), vm(DB)))
     world.observe(world.report("a", vms=(vm(state="shutoff"),)))
-    assert sorted(each.state for each in world.vms()) == ["running", "shutoff"]
+    assert sorted(item.state for item in world.vms()) == ["running", "shutoff"]
 
 
 def test_silence_changes_the_host_only(world: World) -> None:
@@ -254,7 +254,7 @@ def test_silence_changes_the_host_only(world: World) -> None:
     assert (world.host().connection, world.vm().state) == ("not_answering", "running")
     world.observe(HostReport(world.hosts["a"], None, HostConnection.CONNECTING))
     world.observe(HostReport(world.hosts["a"], None, HostConnection.NOT_ANSWERING))
-    assert world.said().count("host.not_answering") == 1
+    assert world.event_kinds().count("host.not_answering") == 1
 
 
 def test_pages_of_vms_hear_that_their_host_fell_silent_and_came_back(world: World) -> None:
@@ -271,14 +271,14 @@ def test_pages_of_vms_hear_that_their_host_fell_silent_and_came_back(world: Worl
 def test_a_reconnect_without_a_loss_is_no_event(world: World) -> None:
     for state in (HostConnection.CONNECTED, HostConnection.CONNECTING, HostConnection.CONNECTED):
         world.observe(world.report("a", connection=state))
-    assert world.said() == ["host.connected"]
+    assert world.event_kinds() == ["host.connected"]
 
 
 def test_a_transient_vm_that_ended_stays_as_missing(world: World) -> None:
     world.observe(world.sees("a", vm(persistent=False)))
     world.observe(world.report("a", gone_vms=(WEB,)))
     assert (world.vm().state, world.host().vm_count) == (VmState.MISSING, 0)
-    assert world.said()[-1] == "vm.ended"
+    assert world.event_kinds()[-1] == "vm.ended"
 
 
 def test_a_transient_vm_that_moved_while_its_host_was_lost_keeps_its_notes(world: World) -> None:
@@ -301,7 +301,7 @@ def test_a_rename_is_found_under_the_new_name(world: World) -> None:
     assert (row.name, row.name_key) == ("Été", "été")
     assert "été" in row.search_text
     assert "52:54:00:aa:bb:01" in row.search_text
-    assert world.said()[-1] == "vm.renamed"
+    assert world.event_kinds()[-1] == "vm.renamed"
     assert TREE in world.topics
 
 
@@ -309,8 +309,8 @@ def test_a_changed_definition_is_told_but_not_what_running_changes(world: World)
     world.observe(world.sees("a", vm()))
     off = definition(memory_bytes=2**32, devices=(DeviceView("channel", "unix org.qemu.guest_agent.0"),))
     world.observe(world.sees("a", vm(state="shutoff", definition=replace(off, digest="2"))))
-    assert world.said()[-1] == "vm.changed"
-    told = len(world.said())
+    assert world.event_kinds()[-1] == "vm.changed"
+    reported = len(world.event_kinds())
     running = replace(
         off,
         xml="<domain type='kvm' id='3'>",
@@ -324,7 +324,7 @@ def test_a_changed_definition_is_told_but_not_what_running_changes(world: World)
     off = replace(off, graphics=(GraphicsView("vnc"),))
     for number, seen in enumerate((off, running, off, running, off)):
         world.observe(world.sees("a", vm(definition=replace(seen, digest=f"run {number}"))))
-    (displays,) = [each for each in world.events()[told:] if each.kind == "vm.changed"]
+    (displays,) = [event for event in world.events()[reported:] if event.kind == "vm.changed"]
     assert displays.params["parts"] == ["Displays"]
     world.observe(world.sees("a", vm(definition=replace(off, digest="3", vcpus=3, memory_bytes=2**33))))
     changed = world.events()[-1]
@@ -347,7 +347,7 @@ def test_a_migration_moves_the_row(world: World) -> None:
     world.observe(world.sees("b", vm(state_reason="migrated")), world.sees("a"))
     after = world.vm()
     assert (after.id, after.host_id, after.duplicate) == (before.id, world.hosts["b"], False)
-    assert world.said()[-1] == "vm.migrated"
+    assert world.event_kinds()[-1] == "vm.migrated"
     assert (world.host("a").vm_count, world.host("b").vm_count) == (0, 1)
 
 
@@ -356,8 +356,8 @@ def test_a_migration_is_seen_when_the_target_speaks_first(world: World) -> None:
     world.observe(world.sees("b", vm(state_reason="migrated")))
     world.observe(world.sees("a"))
     assert world.vm().host_id == world.hosts["b"]
-    assert "vm.duplicate" not in world.said()
-    assert "vm.undefined" not in world.said()
+    assert "vm.duplicate" not in world.event_kinds()
+    assert "vm.undefined" not in world.event_kinds()
 
 
 @pytest.mark.parametrize("persistent", [True, False])
@@ -367,7 +367,7 @@ def test_a_migration_is_seen_when_the_source_speaks_first(world: World, persiste
     world.observe(world.report("a", gone_vms=(WEB,), hints=(Hint("vm", WEB, "stopped", "migrated"),)))
     world.observe(world.sees("b", vm(persistent=persistent, state_reason="migrated")))
     assert (world.vm().id, world.vm().host_id) == (before, world.hosts["b"])
-    assert "vm.undefined" not in world.said()
+    assert "vm.undefined" not in world.event_kinds()
 
 
 def test_in_one_batch_the_listing_of_the_target_goes_over_a_late_one_of_the_source(world: World) -> None:
@@ -381,13 +381,13 @@ def test_a_change_and_a_move_in_one_batch_end_as_the_move_says(world: World) -> 
     world.observe(world.sees("a", vm(), vm(DB)), world.sees("b"))
     stopped = vm(state="shutoff", state_reason="migrated")
     world.observe(world.sees("a", stopped), world.sees("b", vm(DB), vm(state_reason="migrated")))
-    assert [(each.host_id, each.state) for each in world.vms()] == [(world.hosts["b"], "running")] * 2
+    assert [(item.host_id, item.state) for item in world.vms()] == [(world.hosts["b"], "running")] * 2
 
 
 def test_two_new_copies_in_one_batch_are_both_marked(world: World) -> None:
     usage = {WEB: Usage(cpu_percent=5.0)}
     world.observe(world.sees("a", vm(), vm_usage=usage), world.sees("b", vm(), vm_usage=usage))
-    assert [(each.duplicate, each.cpu_percent) for each in world.vms()] == [(True, 5.0)] * 2
+    assert [(item.duplicate, item.cpu_percent) for item in world.vms()] == [(True, 5.0)] * 2
 
 
 def test_a_definition_left_on_the_source_is_no_second_vm(world: World) -> None:
@@ -417,14 +417,14 @@ def test_two_running_copies_are_two_rows_with_a_loud_condition_until_one_stops(w
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED), world.sees("b"))
     first = world.vm().id
     world.observe(world.sees("b", vm()))
-    assert [each.duplicate for each in world.vms()] == [True, True]
+    assert [item.duplicate for item in world.vms()] == [True, True]
     assert wrong(world) == {"a": ["runs_twice"], "b": ["runs_twice"]}
     world.observe(world.sees("b", vm()), world.sees("a", vm()))
-    assert world.said().count("vm.runs_twice") == 2
+    assert world.event_kinds().count("vm.runs_twice") == 2
     world.observe(world.sees("b"))
     assert (world.vm().id, world.vm().host_id, world.vm().duplicate) == (first, world.hosts["a"], False)
     assert wrong(world) == {}
-    assert world.said()[-1] == "vm.runs_twice_ended"
+    assert world.event_kinds()[-1] == "vm.runs_twice_ended"
 
 
 def test_a_vm_restarted_elsewhere_keeps_its_row_and_says_where_it_runs(world: World) -> None:
@@ -440,7 +440,7 @@ def test_a_vm_restarted_elsewhere_keeps_its_row_and_says_where_it_runs(world: Wo
         assert wrong(world) == {"b": ["defined_elsewhere"]}
     world.observe(world.sees("a"))
     assert wrong(world) == {}
-    assert world.said()[-1] == "vm.defined_elsewhere_ended"
+    assert world.event_kinds()[-1] == "vm.defined_elsewhere_ended"
 
 
 def test_the_copy_that_stops_gives_its_row_to_the_one_that_runs(world: World) -> None:
@@ -565,15 +565,15 @@ def test_pools_volumes_and_networks_follow_their_host(world: World) -> None:
     disk = VolumeObservation("web.qcow2", "/pool/web.qcow2", "file", "qcow2", 10 * 2**30, 2**30)
     world.observe(world.report("a", listing=(vm(),), pools=(pool(volumes=(disk,)),), networks=(network(),)))
     assert world.vm().disk_bytes == 10 * 2**30
-    assert world.said() == ["host.read"]
+    assert world.event_kinds() == ["host.read"]
     world.observe(world.report("a", pools=(pool("inactive", ()),), networks=(network(False),)))
-    assert world.said()[1:] == ["pool.state", "network.state"]
-    told = world.events()[1]
-    said = filled(translator("fr"), told.message, told.params)
-    assert "Inactif" in said
-    assert "inactive" not in said
+    assert world.event_kinds()[1:] == ["pool.state", "network.state"]
+    reported = world.events()[1]
+    message = filled(translator("fr"), reported.message, reported.params)
+    assert "Inactif" in message
+    assert "inactive" not in message
     world.observe(world.report("a", pools=(), networks=()))
-    assert world.said()[3:] == ["pool.vanished", "network.vanished"]
+    assert world.event_kinds()[3:] == ["pool.vanished", "network.vanished"]
 
 
 def pool_xml(path: str = "/pool", permissions: str = "") -> str:
@@ -587,11 +587,11 @@ def test_starting_or_stopping_a_pool_makes_no_version_and_keeps_its_proof(world:
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     world.observe(world.report("a", pools=(defined,)))
     with world.services.database.begin() as session:
-        session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
-    told = len(world.events())
+        session.execute(sa.update(models.Pool).values(shared_mark="mark", verified_at=world.time))
+    reported = len(world.events())
     for permissions in (filled, filled.replace("0755", "0700"), ""):
         world.observe(world.report("a", pools=(replace(pool(), xml=pool_xml("/pool", permissions)),)))
-    assert [each.kind for each in world.events()[told:]] == ["pool.state"]
+    assert [event.kind for event in world.events()[reported:]] == ["pool.state"]
     with world.services.database.read() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(models.History)) == 0
         assert session.scalar(sa.select(models.Pool.shared_mark)) == "mark"
@@ -605,14 +605,14 @@ def test_a_pool_defined_anew_while_it_runs_is_a_version_and_ends_its_proof_when_
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))
     world.observe(world.report("a", pools=(replace(pool(), xml=old),)))
     with world.services.database.begin() as session:
-        session.execute(sa.update(models.Pool).values(shared_mark="mark", proven_at=world.time))
+        session.execute(sa.update(models.Pool).values(shared_mark="mark", verified_at=world.time))
     waiting = replace(pool(), xml=new, live_xml=old)
     world.observe(world.report("a", pools=(waiting,)))
-    assert world.said()[-1] == "pool.changed"
+    assert world.event_kinds()[-1] == "pool.changed"
     with world.services.database.read() as session:
         assert session.scalar(sa.select(models.Pool.shared_mark)) == "mark"
     world.observe(world.report("a", pools=(replace(pool(), xml=new),)))
-    assert world.said().count("pool.changed") == 1
+    assert world.event_kinds().count("pool.changed") == 1
     with world.services.database.read() as session:
         assert session.scalar(sa.select(models.Pool.shared_mark)) is None
 
@@ -634,7 +634,7 @@ def test_a_host_that_takes_a_volume_for_another_format_changes_nothing_but_its_c
 ) -> None:
     row = listed(world, "raw", "qcow2", "qcow2")
     assert (row.format, row.backing_path, row.condition) == ("raw", None, "format_disagrees")
-    assert world.said().count("volume.held") == 1
+    assert world.event_kinds().count("volume.held") == 1
     row = listed(world, "raw")
     assert (row.format, row.condition) == ("raw", None)
 
@@ -664,24 +664,24 @@ def test_of_a_pool_among_other_devices_only_its_volumes_are_no_danger(world: Wor
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
     part = VolumeObservation("sdz1", "/dev/sdz1", "block", "raw", 10, 10)
     disk = replace(pool(volumes=()), kind="disk", target_path="/dev")
-    for volumes, dangers in (((), ["host_path"]), ((part,), None), ((), ["host_path"])):
+    for volumes, host_access in (((), ["host_path"]), ((part,), None), ((), ["host_path"])):
         world.observe(world.report("a", pools=(replace(disk, volumes=volumes),)))
-        assert world.vm().dangers == dangers
+        assert world.vm().host_access == host_access
 
 
 def test_a_disk_in_a_pool_is_no_danger_once_the_pool_is_known(world: World) -> None:
     reaches = (("host_path", "/pool/web.qcow2"), ("filesystem", "0123"))
     world.observe(world.sees("a", vm(definition=definition(reaches=reaches))))
-    assert world.vm().dangers == ["host_path", "filesystem"]
+    assert world.vm().host_access == ["host_path", "filesystem"]
     world.observe(world.report("a", pools=(pool(),)))
-    assert world.vm().dangers == ["filesystem"]
+    assert world.vm().host_access == ["filesystem"]
     assert world.vm().id in world.topics
     world.observe(world.sees("a", vm(definition=definition("2", reaches=reaches))))
-    assert world.vm().dangers == ["filesystem"]
+    assert world.vm().host_access == ["filesystem"]
     world.observe(world.report("a", pools=()))
-    assert world.vm().dangers == ["host_path", "filesystem"]
+    assert world.vm().host_access == ["host_path", "filesystem"]
     world.observe(world.sees("a", vm(definition=definition("3"))))
-    assert world.vm().dangers is None
+    assert world.vm().host_access is None
 
 
 LIVE = "<domain type='kvm' id='1'/>"
@@ -709,7 +709,7 @@ def test_a_saved_definition_is_put_beside_the_one_that_runs(world: World) -> Non
     )
     world.observe(world.report("a", saved={WEB: saved("t", vcpus=1)}))
     assert (world.vm().pending, stored(world).pending) == (True, ["vCPUs"])
-    assert world.said()[1:] == ["vm.changed"]
+    assert world.event_kinds()[1:] == ["vm.changed"]
     with world.services.database.read() as session:
         versions = list(session.scalars(sa.select(models.History.xml).order_by(models.History.id)))
     assert versions == ["<domain>s</domain>", "<domain>t</domain>"]
@@ -774,11 +774,13 @@ def test_a_rolled_back_observation_tells_nobody(world: World, services: Services
 def test_a_hundred_missing_vms_cost_few_queries(world: World, services: Services) -> None:
     uuids = [f"{number:08d}-1111-1111-1111-111111111111" for number in range(100)]
     world.observe(world.sees("a", *(vm(uuid) for uuid in uuids)))
-    asked: list[str] = []
-    sa.event.listen(services.database.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    requested: list[str] = []
+    sa.event.listen(
+        services.database.engine, "before_cursor_execute", lambda *args: requested.append(args[2])
+    )
     world.observe(world.sees("a"))
-    assert {each.state for each in world.vms()} == {"missing"}
-    assert len(asked) < 30, asked
+    assert {item.state for item in world.vms()} == {"missing"}
+    assert len(requested) < 30, requested
 
 
 def test_what_waited_for_the_power_off_is_nobodys_change(world: World) -> None:
@@ -786,8 +788,8 @@ def test_what_waited_for_the_power_off_is_nobodys_change(world: World) -> None:
     live = definition(xml="<domain type='kvm' id='1'>", disks=(one, replace(one, target="vdb")))
     world.observe(world.sees("a", vm(definition=live)))
     world.observe(world.report("a", saved={WEB: saved(disks=(one,))}))
-    told = len(world.said())
+    reported = len(world.event_kinds())
     world.observe(world.sees("a", vm(state="shutoff", definition=saved("off", disks=(one,)))))
-    assert sorted(world.said()[told:]) == ["vm.applied", "vm.stopped"]
-    (applied,) = [each for each in world.events() if each.kind == "vm.applied"]
+    assert sorted(world.event_kinds()[reported:]) == ["vm.applied", "vm.stopped"]
+    (applied,) = [event for event in world.events() if event.kind == "vm.applied"]
     assert applied.params["parts"] == ["Disks"]

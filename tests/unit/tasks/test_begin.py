@@ -44,15 +44,15 @@ def begun(services: Services, task_id: str) -> tuple[str, str | None]:
         return task.state, (task.error or {}).get("code")
 
 
-def observe_mode(services: Services, made: Inventory) -> None:
+def observe_mode(services: Services, created: Inventory) -> None:
     with services.database.begin() as session:
-        for host_id in made.hosts:
+        for host_id in created.hosts:
             session.get_one(Host, host_id).mode = "observe"
 
 
-def no_vm(services: Services, made: Inventory) -> None:
+def no_vm(services: Services, created: Inventory) -> None:
     with services.database.begin() as session:
-        session.delete(session.get_one(Vm, made.vms[0]))
+        session.delete(session.get_one(Vm, created.vms[0]))
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,23 @@ def test_a_task_that_must_not_begin_ends_as_failed(
     change: Callable[[Services, Inventory], None] | None,
     code: str,
 ) -> None:
-    made = fill(services)
-    task_id = queued(services, made.vms[0], **fields)
+    created = fill(services)
+    task_id = queued(services, created.vms[0], **fields)
     if change is not None:
-        change(services, made)
+        change(services, created)
     assert begun(services, task_id) == (TaskState.FAILED.value, code)
 
 
 def test_a_user_who_lost_the_privilege_meanwhile_starts_nothing(services: Services) -> None:
-    made = fill(services)
+    created = fill(services)
     user = {"id": new_id(ObjectKind.USER), "name": "ada", "name_key": "ada", "role": Role.VIEWER.value}
     with services.database.begin() as session:
         session.add(User(**user, display="", password_hash="x", created_at=datetime.now(UTC), language="en"))
-    task_id = queued(services, made.vms[0], actor_id=user["id"])
+    task_id = queued(services, created.vms[0], actor_id=user["id"])
     assert begun(services, task_id) == (TaskState.FAILED.value, "not_allowed")
 
 
 def test_a_run_after_a_crash_is_not_checked_again(services: Services) -> None:
-    made = fill(services)
-    task_id = queued(services, made.vms[0], actor_id="user_gone", acted_at=datetime.now(UTC))
+    created = fill(services)
+    task_id = queued(services, created.vms[0], actor_id="user_gone", acted_at=datetime.now(UTC))
     assert begun(services, task_id) == (TaskState.RUNNING.value, None)

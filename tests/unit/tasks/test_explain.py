@@ -66,8 +66,8 @@ def test_a_failed_force_off_is_not_the_author_of_a_later_stop(
 ) -> None:
     world.observe(world.sees("a", vm()))
     error = {"code": code} if code else None
-    asked = {"acted_at": acted_at, "finished_at": finished_at, "error": error}
-    task(world, "vm.force-off", world.vm().id, state, **asked)
+    requested = {"acted_at": acted_at, "finished_at": finished_at, "error": error}
+    task(world, "vm.force-off", world.vm().id, state, **requested)
     world.observe(world.sees("a", vm(state="shutoff", state_reason="destroyed")))
     stopped = world.events()[-1]
     assert (stopped.kind, stopped.actor_name) == ("vm.stopped", named)
@@ -79,7 +79,7 @@ def test_a_task_that_has_ended_explains_one_effect_only(world: World) -> None:
     for number in (1, 2):
         world.observe(world.sees("a", vm(domain_id=number)))
         world.observe(world.sees("a", vm(state="shutoff")))
-    started = [each.actor_name for each in world.events() if each.kind == "vm.started"]
+    started = [event.actor_name for event in world.events() if event.kind == "vm.started"]
     assert started == ["alice", None]
 
 
@@ -91,15 +91,15 @@ def test_what_vigie_creates_and_deletes_is_named_as_its_own(world: World) -> Non
     task(world, "pool.create", new_id(ObjectKind.POOL), TaskState.RUNNING, acted_at=1, creates=pool().uuid)
     world.observe(world.sees("a", vm(state="shutoff", definition=OFF), vm(DB, "shutoff", definition=OFF)))
     world.observe(world.report("a", pools=(pool(),)))
-    assert {each.id for each in world.vms()} == {new, back}
+    assert {item.id for item in world.vms()} == {new, back}
     task(world, "vm.delete", new, TaskState.RUNNING, acted_at=1)
     with world.services.database.begin() as session:
         gone = {"id": new, "name": "n", "uuid": WEB, "host_id": world.hosts["a"], "xml": "<x/>"}
         gone |= {"autostart": False, "tags": [], "notes": "", "volumes": []}
-        session.add(models.RemovedVm(**gone, removed_at=world.time, removed_by="alice"))
+        session.add(models.DeletedVm(**gone, deleted_at=world.time, deleted_by="alice"))
     world.observe(world.report("a", gone_vms=(WEB,)))
-    told = [(each.kind, each.actor_name) for each in world.events()[1:]]
-    assert sorted(told) == [
+    reported = [(event.kind, event.actor_name) for event in world.events()[1:]]
+    assert sorted(reported) == [
         ("pool.appeared", "alice"),
         ("vm.defined", "alice"),
         ("vm.defined", "alice"),
@@ -110,7 +110,7 @@ def test_what_vigie_creates_and_deletes_is_named_as_its_own(world: World) -> Non
 def test_the_history_of_a_vm_that_vigie_made_begins_with_its_task(world: World) -> None:
     world.observe(world.sees("a"))
     new = new_id(ObjectKind.VM)
-    made = task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, creates=WEB)
+    created = task(world, "vm.create", new, TaskState.RUNNING, acted_at=1, creates=WEB)
     world.observe(world.sees("a", vm(state="shutoff", definition=OFF)))
     with world.services.database.begin() as session:
         done = {"state": TaskState.SUCCEEDED.value, "finished_at": world.time - timedelta(hours=1)}
@@ -120,5 +120,5 @@ def test_the_history_of_a_vm_that_vigie_made_begins_with_its_task(world: World) 
     with world.services.database.read() as session:
         columns = (models.History.task_id, models.History.actor_name, models.History.since)
         versions = session.execute(sa.select(*columns).order_by(models.History.id)).all()
-    assert [(row[0], row[1]) for row in versions] == [(made, "alice"), (None, None)]
+    assert [(row[0], row[1]) for row in versions] == [(created, "alice"), (None, None)]
     assert versions[0][2] is not None

@@ -19,16 +19,16 @@ def test_the_same_request_gets_the_first_answer(ctx) -> None:
 
 def test_another_request_with_the_key_is_refused(ctx) -> None:
     remember(ctx(), "key", "sha", ANSWER)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         remembered(ctx(), "key", "other")
-    assert told.value.code == "idempotency_mismatch"
+    assert reported.value.code == "idempotency_mismatch"
 
 
 def test_two_at_the_same_time(ctx) -> None:
     remember(ctx(), "key", "sha", ANSWER)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         remember(ctx(), "key", "sha", ANSWER)
-    assert told.value.code == "idempotency_running"
+    assert reported.value.code == "idempotency_running"
     ctx.roll_back()
 
 

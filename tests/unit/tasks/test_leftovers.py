@@ -24,7 +24,7 @@ def add_failed(services: Services, host_id: str, count: int) -> list[str]:
             Task(
                 id=task_id, kind="volume.create", title="Create the volume", state=TaskState.FAILED.value,
                 host_id=host_id, params={}, created_at=now, finished_at=now, actor_name="x",
-                made=[{"kind": "volume", "pool": "p", "name": task_id}],
+                created_resources=[{"kind": "volume", "pool": "p", "name": task_id}],
             )
             for task_id in ids
         )  # fmt: skip
@@ -39,4 +39,4 @@ def test_leftovers_of_a_host_that_is_gone_do_not_keep_those_of_others_waiting(se
     add_failed(services, dead, 120)
     wanted = add_failed(services, answering, 1)
     with services.database.read() as session:
-        assert [task_id for task_id, _, _ in queue.leftovers(session)] == wanted
+        assert [task_id for task_id, _, _ in queue.created_by_ended_tasks(session)] == wanted

@@ -21,7 +21,9 @@ from app.web.api.examples.examples import EXAMPLES
 from app.web.api.inventory import dashboard
 from app.web.api.openapi import describe
 
-CORE = [importlib.import_module(each.name) for each in pkgutil.walk_packages(app.core.__path__, "app.core.")]
+CORE = [
+    importlib.import_module(package.name) for package in pkgutil.walk_packages(app.core.__path__, "app.core.")
+]
 
 
 def model_of(name: str) -> type[BaseModel]:
@@ -68,4 +70,4 @@ def test_secrets_never_come_out() -> None:
 
     answers = set(kinds_of(Record))
     assert len(answers) > 50
-    assert not [each.__name__ for each in answers if holds_secret(each)]
+    assert not [answer.__name__ for answer in answers if holds_secret(answer)]

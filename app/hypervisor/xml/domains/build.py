@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lxml import etree
 
-from app.core.vms.config import Blueprint, CpuPlan, DiskPlan, Limits, NicPlan
+from app.core.vms.config import CpuPlan, DiskPlan, Limits, NicPlan, VmConfig
 from app.hypervisor.xml.domains.ports import new_ports
 from app.hypervisor.xml.write import Element, node, text_of
 
@@ -14,7 +14,7 @@ _X86 = ("x86_64", "i686")
 _KIB = 1024
 
 
-def domain(plan: Blueprint) -> str:
+def domain(plan: VmConfig) -> str:
     """The whole definition of a new VM."""
     tree = node("domain", node("name", plan.name), node("uuid", plan.uuid), type=plan.hypervisor)
     if plan.title:
@@ -51,7 +51,7 @@ def _vcpu(cpu: CpuPlan) -> Element:
     return element
 
 
-def _os(plan: Blueprint) -> Element:
+def _os(plan: VmConfig) -> Element:
     kind = node("type", "hvm", arch=plan.arch)
     if plan.machine:
         kind.set("machine", plan.machine)
@@ -73,7 +73,7 @@ def _os(plan: Blueprint) -> Element:
     return system
 
 
-def _features(plan: Blueprint) -> Element:
+def _features(plan: VmConfig) -> Element:
     features = node("features", node("acpi"))
     if plan.arch in _X86:
         features.append(node("apic"))
@@ -99,7 +99,7 @@ def _cpu(cpu: CpuPlan) -> Element | None:
     return element
 
 
-def _clock(plan: Blueprint) -> Element:
+def _clock(plan: VmConfig) -> Element:
     clock = node("clock", offset="localtime" if "microsoft" in (plan.os_uri or "") else "utc")
     if plan.arch in _X86:
         clock.append(node("timer", name="rtc", tickpolicy="catchup"))
@@ -110,12 +110,12 @@ def _clock(plan: Blueprint) -> Element:
     return clock
 
 
-def _devices(plan: Blueprint) -> list[Element]:
-    found = [disk(each) for each in plan.disks]
-    if any(each.bus == "scsi" for each in plan.disks):
+def _devices(plan: VmConfig) -> list[Element]:
+    found = [disk(item) for item in plan.disks]
+    if any(item.bus == "scsi" for item in plan.disks):
         found.append(node("controller", type="scsi", model="virtio-scsi"))
     found.append(node("controller", type="usb", model="qemu-xhci" if plan.usb else "none"))
-    found += [nic(each) for each in plan.nics]
+    found += [nic(item) for item in plan.nics]
     if plan.serial:
         found.append(node("serial", node("target", port="0"), type="pty"))
         found.append(node("console", node("target", type="serial", port="0"), type="pty"))
@@ -138,15 +138,15 @@ def _devices(plan: Blueprint) -> list[Element]:
     return found
 
 
-def _on_ports(plan: Blueprint) -> int:
+def _on_ports(plan: VmConfig) -> int:
     """How many of the VM's own devices take a PCIe port each; what is built into the chipset takes none."""
     always = 2  # USB controller, memory balloon
     serial = plan.guest_agent or plan.graphics == "spice"
-    disks = sum(each.bus == "virtio" for each in plan.disks) + any(each.bus == "scsi" for each in plan.disks)
+    disks = sum(item.bus == "virtio" for item in plan.disks) + any(item.bus == "scsi" for item in plan.disks)
     return always + disks + len(plan.nics) + serial + plan.rng + (plan.watchdog != "none")
 
 
-def _display(plan: Blueprint) -> list[Element]:
+def _display(plan: VmConfig) -> list[Element]:
     """A display that listens on the host's loopback only: Vigie's console comes by the host's link."""
     found = [
         node(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from app.core.vms.compute import QUOTA_PERIOD_US, MachinePatch, TuningPatch
+from app.core.vms.compute import QUOTA_PERIOD_US, ComputePatch, ResourcesPatch
 from app.hypervisor.xml.domains.compute_read import (
     agent_channel,
     attribute,
@@ -42,7 +42,7 @@ _AFTER_CPU = ("clock", "on_poweroff", "on_reboot", "on_crash", "pm", "perf", "de
 _SPICE_CHANNEL = "com.redhat.spice.0"
 
 
-def change_machine(tree: Element, patch: MachinePatch) -> None:
+def change_compute(tree: Element, patch: ComputePatch) -> None:
     """Change what the patch names; everything else stays as it is."""
     devices = tree.find("devices")
     if devices is None:
@@ -54,11 +54,11 @@ def change_machine(tree: Element, patch: MachinePatch) -> None:
         shape = patch.topology
         cpu = _child(tree, "cpu", _AFTER_CPU)
         drop(cpu.findall("topology"))
-        made = node(
+        created = node(
             "topology", sockets=str(shape.sockets), cores=str(shape.cores), threads=str(shape.threads)
         )
         model = cpu.findall("model") + cpu.findall("vendor")
-        cpu.insert(cpu.index(model[-1]) + 1 if model else 0, made)
+        cpu.insert(cpu.index(model[-1]) + 1 if model else 0, created)
     if patch.firmware is not None:
         _set_firmware(tree, patch.firmware)
     for name, wanted in (("hugepages", patch.huge_pages), ("locked", patch.memory_locked)):
@@ -88,7 +88,9 @@ def change_machine(tree: Element, patch: MachinePatch) -> None:
             _switch(devices, path, wanted, make)
     if patch.serial is False:
         drop(
-            each for each in devices.findall("console") if attribute(each.find("target"), "type") != "virtio"
+            console
+            for console in devices.findall("console")
+            if attribute(console.find("target"), "type") != "virtio"
         )
     if patch.guest_agent is not None:
         agent = agent_channel(tree)
@@ -98,7 +100,7 @@ def change_machine(tree: Element, patch: MachinePatch) -> None:
             devices.remove(agent)
 
 
-def change_tuning(tree: Element, patch: TuningPatch) -> None:
+def change_resources(tree: Element, patch: ResourcesPatch) -> None:
     """Change limits, pins and places of memory."""
     if not patch.model_fields_set.isdisjoint({"cpu_shares", "cpu_limit_percent", "pins", "emulator_cpus"}):
         tune = _child(tree, "cputune", _AFTER_CPUTUNE)
@@ -186,11 +188,11 @@ def _set_graphics(devices: Element, kind: str) -> None:
     same = devices.findall(f"graphics[@type='{kind}']")
     # Beside VNC or SPICE, this one is how QEMU draws in three dimensions.
     kept = [] if kind == "none" else devices.findall("graphics[@type='egl-headless']")
-    drop(each for each in devices.findall("graphics") if each not in same + kept)
+    drop(item for item in devices.findall("graphics") if item not in same + kept)
     if kind != "spice":
         # libvirt refuses such devices without SPICE.
         paths = ("*[@type='spicevmc']", "*[@type='spiceport']", "audio[@type='spice']")
-        drop(each for path in paths for each in devices.findall(path))
+        drop(device for path in paths for device in devices.findall(path))
     if kind == "none" or same:
         return
     listen = node("listen", type="address", address="127.0.0.1")
@@ -254,7 +256,7 @@ def _child(tree: Element, tag: str, later: Iterable[str]) -> Element:
     found = tree.find(tag)
     if found is None:
         found = node(tag)
-        at = next((each for name in later if (each := tree.find(name)) is not None), None)
+        at = next((sibling for name in later if (sibling := tree.find(name)) is not None), None)
         if at is None:
             tree.append(found)
         else:

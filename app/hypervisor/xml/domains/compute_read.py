@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from app.core.vms.compute import (
     QUOTA_PERIOD_US,
-    DiskTuning,
-    FolderRecord,
+    DiskResources,
+    FilesystemRecord,
+    HardwareRecord,
     HostDeviceUse,
-    MachineRecord,
-    NicTuning,
+    NicResources,
     PinRecord,
 )
 from app.hypervisor.xml.domains.ports import free_ports
@@ -25,14 +25,14 @@ IOTUNE = {
 }
 
 
-def read_machine(tree: Element) -> MachineRecord:
+def read_hardware(tree: Element) -> HardwareRecord:
     """What the definition says of the machine."""
     topology = tree.find("cpu/topology")
     tune, numa = tree.find("cputune"), tree.find("numatune/memory")
     model = tree.findtext("cpu/model")
     watchdog = tree.find("devices/watchdog")
     graphics = tree.find("devices/graphics")
-    return MachineRecord(
+    return HardwareRecord(
         cpu_mode=cpu_mode_of(tree),
         cpu_model=model,
         sockets=_int(topology, "sockets"),
@@ -67,7 +67,7 @@ def read_machine(tree: Element) -> MachineRecord:
             for device in tree.iterfind("devices/hostdev")
             if (found := address_of(device)) is not None
         ),
-        folders=tuple(_folder(each) for each in tree.iterfind("devices/filesystem")),
+        filesystems=tuple(_folder(item) for item in tree.iterfind("devices/filesystem")),
         boot=_boot(tree),
     )
 
@@ -82,7 +82,7 @@ def firmware_of(tree: Element) -> str:
     found = read_firmware(tree.find("os"))
     loader = tree.find("os/loader")
     secure = any(
-        each.get("enabled") == "yes" for each in tree.iterfind("os/firmware/feature[@name='secure-boot']")
+        item.get("enabled") == "yes" for item in tree.iterfind("os/firmware/feature[@name='secure-boot']")
     )
     return "efi-secure" if found == "efi" and (secure or attribute(loader, "secure") == "yes") else found
 
@@ -95,13 +95,13 @@ def agent_channel(tree: Element) -> Element | None:
     return None
 
 
-def _disk(disk: Element) -> DiskTuning:
+def _disk(disk: Element) -> DiskResources:
     driver, tune = disk.find("driver"), disk.find("iotune")
     limits = {
         name: None if tune is None else _number(tune.findtext(element)) or None
         for name, element in IOTUNE.items()
     }
-    return DiskTuning(
+    return DiskResources(
         target=attribute(disk.find("target"), "dev") or "",
         cache=attribute(driver, "cache") or "default",
         io=attribute(driver, "io") or "default",
@@ -110,8 +110,8 @@ def _disk(disk: Element) -> DiskTuning:
     )
 
 
-def _nic(nic: Element) -> NicTuning:
-    return NicTuning(
+def _nic(nic: Element) -> NicResources:
+    return NicResources(
         mac=(attribute(nic.find("mac"), "address") or "").lower(),
         in_kbps=_int(nic.find("bandwidth/inbound"), "average"),
         out_kbps=_int(nic.find("bandwidth/outbound"), "average"),
@@ -120,12 +120,12 @@ def _nic(nic: Element) -> NicTuning:
     )
 
 
-def _folder(folder: Element) -> FolderRecord:
-    return FolderRecord(
-        tag=attribute(folder.find("target"), "dir") or "",
-        path=attribute(folder.find("source"), "dir") or "",
-        driver=attribute(folder.find("driver"), "type") or "9p",
-        readonly=folder.find("readonly") is not None,
+def _folder(filesystem: Element) -> FilesystemRecord:
+    return FilesystemRecord(
+        tag=attribute(filesystem.find("target"), "dir") or "",
+        path=attribute(filesystem.find("source"), "dir") or "",
+        driver=attribute(filesystem.find("driver"), "type") or "9p",
+        readonly=filesystem.find("readonly") is not None,
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from app.core.vms.compute import DiskPatch
-from app.core.vms.host_devices import FolderAdd
+from app.core.vms.host_devices import FilesystemAdd
 from app.hypervisor.xml.domains.compute_edit import share_memory
 from app.hypervisor.xml.domains.compute_read import IOTUNE, attribute
-from app.hypervisor.xml.node_devices import folder, folder_at
+from app.hypervisor.xml.node_devices import filesystem, filesystem_at
 from app.hypervisor.xml.write import Element, drop, drop_if_empty, node
 
 # What belongs to the kind of an interface, or to what it was connected to: slirp and passt have the last four.
@@ -54,7 +54,7 @@ def change_nic(
     in_kbps: int | None,
     out_kbps: int | None,
 ) -> None:
-    """Change an interface's network, cable, traffic filter ("" takes it away) and rates (0 takes one away).
+    """Change an interface's network, cable, network filter ("" takes it away) and rates (0 takes one away).
 
     VLAN tags stay behind with the old network: of a running VM, libvirt shows those of the network as the interface's.
     A network or filter that it has already keeps its port group or parameters.
@@ -63,7 +63,7 @@ def change_nic(
     if network is not None and now != ("network", network):
         nic.set("type", "network")
         nic.attrib.pop("managed", "")
-        drop(each for path in _OF_A_KIND for each in nic.findall(path))
+        drop(item for path in _OF_A_KIND for item in nic.findall(path))
         nic.insert(0, node("source", network=network))
     if link_up is not None:
         link = nic.find("link")
@@ -86,12 +86,12 @@ def change_nic(
             nic.append(node("filterref", filter=filter))
 
 
-def add_filesystem(tree: Element, asked: FolderAdd) -> None:
+def add_filesystem(tree: Element, spec: FilesystemAdd) -> None:
     """Share a folder of the host by virtiofs; none of this tag twice."""
     share_memory(tree)
     devices = tree.find("devices")
-    if devices is not None and folder_at(tree, asked.tag) is None:
-        devices.append(folder(asked))
+    if devices is not None and filesystem_at(tree, spec.tag) is None:
+        devices.append(filesystem(spec))
 
 
 def _set_limit(tune: Element, name: str, limit: int) -> None:
@@ -104,10 +104,10 @@ def _set_limit(tune: Element, name: str, limit: int) -> None:
     gone = [name, total, f"{total}_max", f"{total}_max_length"]
     if not limit or int(tune.findtext(f"{name}_max") or 0) < limit:
         gone += [f"{name}_max", f"{name}_max_length"]
-    drop(each for tag in gone for each in tune.findall(tag))
+    drop(item for tag in gone for item in tune.findall(tag))
     if limit:
         tune.append(node(name, str(limit)))
-    if not any(tune.find(each) is not None for each in _IOPS):
+    if not any(tune.find(iop) is not None for iop in _IOPS):
         drop(tune.findall("size_iops_sec"))
 
 

@@ -20,7 +20,7 @@ def layers(xml: str) -> list[tuple[str, str | None]]:
         for layer in disk.iter("backingStore", "mirror", "dataStore"):
             format = layer.find("format")
             found.append((source_of(layer) or "", None if format is None else format.get("type")))
-    return [each for each in found if each[0]]
+    return [item for item in found if item[0]]
 
 
 def names_any(xml: str, sources: Collection[str], *, sharing: bool = True) -> bool:

@@ -27,7 +27,7 @@ class DisplayPlace:
 
 def read_displays(xml: str) -> tuple[DisplayPlace, ...]:
     """The displays of a domain, in order. Raises UnreadableXml."""
-    return tuple(_display(each) for each in parse(xml, "domain").iterfind("devices/graphics"))
+    return tuple(_display(item) for item in parse(xml, "domain").iterfind("devices/graphics"))
 
 
 def has_serial(xml: str) -> bool:

@@ -141,14 +141,14 @@ def hidden(text: str, xml: str) -> str:
     return text
 
 
-def change_medium(drive: Element, medium: Element | None) -> None:
+def change_media(drive: Element, media: Element | None) -> None:
     """Put what lies in one drive, as `build.disk` makes it, into another; None empties it."""
     for old in drive.findall("source"):
         drive.remove(old)
-    if medium is None:
+    if media is None:
         return
-    drive.set("type", medium.get("type", "file"))
-    source, target = medium.find("source"), drive.find("target")
+    drive.set("type", media.get("type", "file"))
+    source, target = media.find("source"), drive.find("target")
     if source is not None and target is not None:
         target.addprevious(deepcopy(source))
 
@@ -176,7 +176,7 @@ def drop_topology(tree: Element, vcpus_max: int) -> bool:
     return True
 
 
-def without_medium(xml: str, target: str, name: str) -> str:
+def without_media(xml: str, target: str, name: str) -> str:
     """The definition with the drive emptied if the file of this name lies in it. Raises UnreadableXml."""
     tree = parse_for_edit(xml, "domain")
     drive = device_at(tree, target)

@@ -70,7 +70,7 @@ def read_reaches(tree: Element) -> tuple[tuple[str, str], ...]:
             )
             found += (("host_path", path) for path in _firmware_of(child))
         elif child.tag == "sysinfo":
-            found += (("host_path", path) for path in _outside((each.get("file") for each in child), ()))
+            found += (("host_path", path) for path in _outside((item.get("file") for item in child), ()))
         elif child.tag == "devices":
             for device in child:
                 key = _danger_of(device)
@@ -99,9 +99,9 @@ def _firmware_of(os: Element) -> Iterator[str]:
     for variables in os.iterfind("nvram"):
         yield from _outside([variables.get("template")], _FIRMWARE)
         yield from _outside(
-            [variables.text, *(each.get("file") for each in variables.iter("source"))], _VARIABLES
+            [variables.text, *(source.get("file") for source in variables.iter("source"))], _VARIABLES
         )
-    yield from _outside((each.text for each in os.iterfind("acpi/table")), ())
+    yield from _outside((item.text for item in os.iterfind("acpi/table")), ())
 
 
 def _danger_of(device: Element) -> str | None:
@@ -184,18 +184,20 @@ def _paths_of(device: Element) -> Iterator[str]:
     elif device.tag == "memory":
         yield from _outside([device.findtext("source/path")], ())
     elif device.tag == "rng":
-        yield from _outside((each.text for each in device.iterfind("backend[@model='random']")), _RANDOM)
+        yield from _outside((item.text for item in device.iterfind("backend[@model='random']")), _RANDOM)
     elif device.tag == "tpm":
-        yield from _outside((each.get("path") for each in device.iterfind("backend/source")), ())
+        yield from _outside((item.get("path") for item in device.iterfind("backend/source")), ())
     elif device.tag == "pstore":
         yield from _outside([device.findtext("path")], _VARIABLES)
     elif device.tag == "graphics":
-        sockets = [device.get("socket"), *(each.get("socket") for each in device.iterfind("listen"))]
+        sockets = [device.get("socket"), *(item.get("socket") for item in device.iterfind("listen"))]
         yield from (path for path in sockets if path and not _OWN_SOCKET.fullmatch(path))
-        yield from _outside((each.get("rendernode") for each in device.iterfind("gl")), _RENDERERS)
+        yield from _outside((item.get("rendernode") for item in device.iterfind("gl")), _RENDERERS)
     elif device.tag == "video":
-        yield from _outside((each.get("rendernode") for each in device.iter("acceleration")), _RENDERERS)
+        yield from _outside(
+            (acceleration.get("rendernode") for acceleration in device.iter("acceleration")), _RENDERERS
+        )
     elif device.tag == "interface":
         for backend in device.iterfind("backend"):
             yield from _outside([backend.get("tap"), backend.get("vhost"), backend.get("logFile")], _TAPS)
-    yield from _outside((each.get("file") for each in device.iterfind("log")), ())
+    yield from _outside((item.get("file") for item in device.iterfind("log")), ())

@@ -15,7 +15,7 @@ def free_ports(tree: Element) -> int | None:
     found = _ports(tree)
     if not found:
         return None
-    used = {_number(each.get("bus")) for each in tree.iterfind("devices/*/address[@type='pci']")}
+    used = {_number(item.get("bus")) for item in tree.iterfind("devices/*/address[@type='pci']")}
     return len(found - used)
 
 
@@ -27,7 +27,7 @@ def new_ports(own: int) -> list[Element]:
 
 def _ports(tree: Element) -> set[int]:
     found = tree.iterfind("devices/controller[@type='pci'][@model='pcie-root-port']")
-    return {_number(each.get("index")) for each in found}
+    return {_number(item.get("index")) for item in found}
 
 
 def _number(text: str | None) -> int:

@@ -118,7 +118,9 @@ def read_vm(xml: str) -> VmDefinition:
 def is_agent_connected(xml: str) -> bool:
     """Whether a running domain's XML says that a guest agent is there. Raises UnreadableXml."""
     targets = parse(xml, "domain").iterfind("devices/channel/target")
-    return any(each.get("name") == AGENT_CHANNEL and each.get("state") == "connected" for each in targets)
+    return any(
+        target.get("name") == AGENT_CHANNEL and target.get("state") == "connected" for target in targets
+    )
 
 
 def read_volume(xml: str) -> VolumeObservation:
@@ -139,16 +141,16 @@ def read_pool(xml: str) -> tuple[str, str | None, str]:
     """A storage pool's kind, target path, and definition without its fill. Raises UnreadableXml."""
     tree = parse(xml, "pool")
     for name in ("capacity", "allocation", "available"):
-        for each in tree.findall(name):
-            tree.remove(each)
+        for item in tree.findall(name):
+            tree.remove(item)
     return tree.get("type", ""), tree.findtext("target/path"), text_of(tree)
 
 
 def without_connections(tree: Element) -> str:
     """A network's definition without who is connected at the moment."""
-    for each in tree.iter():
-        if "connections" in each.attrib:
-            del each.attrib["connections"]
+    for item in tree.iter():
+        if "connections" in item.attrib:
+            del item.attrib["connections"]
     return text_of(tree)
 
 
@@ -165,17 +167,17 @@ class _Devices:
 
 def _read_devices(parent: Element | None) -> _Devices:
     found = _Devices()
-    for each in () if parent is None else parent:
-        tag = each.tag
+    for item in () if parent is None else parent:
+        tag = item.tag
         if tag == "disk":
-            found.disks.append(_disk(each))
+            found.disks.append(_disk(item))
         elif tag == "interface":
-            found.nics.append(_nic(each))
+            found.nics.append(_nic(item))
         elif tag == "graphics":
-            found.graphics.append(_graphics(each))
+            found.graphics.append(_graphics(item))
         elif tag != "emulator":
-            found.devices.append(DeviceView(tag, _SUMMARIES.get(tag, _plain)(each)))
-            if tag == "channel" and _attribute(each, "target", "name") == AGENT_CHANNEL:
+            found.devices.append(DeviceView(tag, _SUMMARIES.get(tag, _plain)(item)))
+            if tag == "channel" and _attribute(item, "target", "name") == AGENT_CHANNEL:
                 found.has_agent_channel = True
     return found
 

@@ -95,14 +95,14 @@ def _write_devices(tree: Element, wanted: NetworkPlan) -> None:
     if forward is None:
         return
     if wanted.mode == "hostdev":
-        forward[:] = [each for each in forward if each.tag != "address"]
+        forward[:] = [item for item in forward if item.tag != "address"]
         _set(forward, "pf", dev=wanted.devices[0])
         return
     if wanted.mode == "macvtap":
         forward.set("mode", wanted.macvtap_mode or "bridge")
         forward.attrib.pop("dev", "")
     else:
-        forward[:] = [each for each in forward if each.tag != "interface"]
+        forward[:] = [item for item in forward if item.tag != "interface"]
         _put(forward, "dev", wanted.devices[0] if wanted.devices else None)
         return
     _match(
@@ -127,50 +127,50 @@ def _write_dns(tree: Element, before: NetworkPlan, wanted: NetworkPlan) -> None:
         "forwarder",
         wanted.dns_forwarders,
         lambda element: (element.get("addr"), element.get("domain")),
-        lambda each: (each.address, each.domain),
-        lambda element, each: _puts(element, addr=each.address, domain=each.domain),
+        lambda item: (item.address, item.domain),
+        lambda element, service: _puts(element, addr=service.address, domain=service.domain),
     )
     _match(
         dns,
         "srv",
         wanted.dns_services,
         lambda element: tuple(sorted(element.attrib.items())),
-        lambda each: tuple(sorted(_service(each).items())),
-        lambda element, each: _puts(element, **_service(each)),
+        lambda item: tuple(sorted(_service(item).items())),
+        lambda element, service: _puts(element, **_service(service)),
     )
     _match(
         dns,
         "host",
         wanted.dns_hosts,
         lambda element: element.get("ip"),
-        lambda each: each.address,
+        lambda item: item.address,
         write_dns_host,
     )
     if not len(dns) and not dns.attrib:
         tree.remove(dns)
 
 
-def _service(each: DnsService) -> dict[str, str]:
-    return {name: str(value) for name, value in each.model_dump(exclude_none=True).items()}
+def _service(service: DnsService) -> dict[str, str]:
+    return {name: str(value) for name, value in service.model_dump(exclude_none=True).items()}
 
 
-def write_service(element: Element, each: DnsService) -> None:
+def write_service(element: Element, service: DnsService) -> None:
     """Fill in an SRV record."""
-    _puts(element, **_service(each))
+    _puts(element, **_service(service))
 
 
-def write_dns_host(element: Element, each: DnsHost) -> None:
+def write_dns_host(element: Element, service: DnsHost) -> None:
     """Fill in an address and its names."""
-    element.set("ip", each.address)
-    if [name.text for name in element.findall("hostname")] != each.names:
-        element[:] = [node("hostname", name) for name in each.names]
+    element.set("ip", service.address)
+    if [name.text for name in element.findall("hostname")] != service.names:
+        element[:] = [node("hostname", name) for name in service.names]
 
 
 def _write_subnets(tree: Element, wanted: Sequence[Subnet]) -> None:
     """Subnets keep their elements while their address stays, or as the next of their family that changed."""
-    left = [each for each in tree.findall("ip") if each.get("address")]
+    left = [ip for ip in tree.findall("ip") if ip.get("address")]
     pairs: list[tuple[Element | None, Subnet]] = []
-    held = {cidr(each): each for each in left}
+    held = {cidr(item): item for item in left}
     for subnet in wanted:
         element = held.pop(_normal(subnet.address), None)
         if element is not None:
@@ -179,7 +179,7 @@ def _write_subnets(tree: Element, wanted: Sequence[Subnet]) -> None:
     for element, subnet in pairs:
         if element is None:
             family = ":" in subnet.address
-            element = next((each for each in left if (":" in each.get("address", "")) == family), None)
+            element = next((item for item in left if (":" in item.get("address", "")) == family), None)
             if element is None:
                 element = _insert(tree, node("ip"))
             else:
@@ -207,28 +207,28 @@ def write_subnet(element: Element, subnet: Subnet) -> None:
         dhcp,
         "range",
         subnet.dhcp,
-        lambda each: (each.get("start"), each.get("end")),
-        lambda each: (each.start, each.end),
-        lambda found, each: _puts(found, start=each.start, end=each.end),
+        lambda item: (item.get("start"), item.get("end")),
+        lambda item: (item.start, item.end),
+        lambda found, service: _puts(found, start=service.start, end=service.end),
     )
     _match(
         dhcp,
         "host",
         subnet.reservations,
-        lambda each: each.get("ip"),
-        lambda each: each.address,
+        lambda item: item.get("ip"),
+        lambda item: item.address,
         write_reservation,
     )
     if not len(dhcp):
         element.remove(dhcp)
 
 
-def write_reservation(element: Element, each: Reservation) -> None:
+def write_reservation(element: Element, service: Reservation) -> None:
     """Fill in a DHCP host."""
-    if (element.get("mac") or "").lower() == each.mac:
-        _puts(element, id=each.duid, name=each.name, ip=each.address)
+    if (element.get("mac") or "").lower() == service.mac:
+        _puts(element, id=service.duid, name=service.name, ip=service.address)
     else:
-        _puts(element, mac=each.mac, id=each.duid, name=each.name, ip=each.address)
+        _puts(element, mac=service.mac, id=service.duid, name=service.name, ip=service.address)
 
 
 def write_group(element: Element, group: PortGroup) -> None:
@@ -248,7 +248,7 @@ def _write_tags(parent: Element, before: Tags, wanted: Tags) -> None:
         return
     vlan = child(parent, "vlan")
     _put(vlan, "trunk", "yes" if len(vlans) > 1 else None)
-    vlan[:] = [node("tag", id=str(each)) for each in vlans]
+    vlan[:] = [node("tag", id=str(item)) for item in vlans]
     for tag in vlan:
         if tag.get("id") == str(native):
             tag.set("nativeMode", "untagged")
@@ -260,8 +260,8 @@ def _write_rates(parent: Element, before: Rates, wanted: Rates) -> None:
     bandwidth = child(parent, "bandwidth")
     for name, rate in zip(("inbound", "outbound"), wanted, strict=True):
         if rate is None:
-            for each in bandwidth.findall(name):
-                bandwidth.remove(each)
+            for item in bandwidth.findall(name):
+                bandwidth.remove(item)
         else:
             element = child(bandwidth, name)
             element.set("average", str(rate))
@@ -280,12 +280,12 @@ def _match(
     fill: Callable[[Element, T], object],
 ) -> None:
     """Keep the elements of what is still wanted, fill in all, add what is new and remove the rest."""
-    held = {key_of(each): each for each in parent.findall(tag)}
-    for each in wanted:
-        element = held.pop(key(each), None)
+    held = {key_of(item): item for item in parent.findall(tag)}
+    for item in wanted:
+        element = held.pop(key(item), None)
         if element is None:
             element = _insert(parent, node(tag))
-        fill(element, each)
+        fill(element, item)
     for element in held.values():
         parent.remove(element)
 
@@ -303,8 +303,8 @@ def _insert(parent: Element, element: Element) -> Element:
         return element
     rank = ORDER.index(element.tag)
     place = 0
-    for number, each in enumerate(parent):
-        if each.tag in ORDER and ORDER.index(each.tag) <= rank:
+    for number, item in enumerate(parent):
+        if item.tag in ORDER and ORDER.index(item.tag) <= rank:
             place = number + 1
     parent.insert(place, element)
     return element
@@ -319,8 +319,8 @@ def _set_or_remove(parent: Element, tag: str, **attributes: str | None) -> None:
     if any(value is not None for value in attributes.values()):
         _set(parent, tag, **attributes)
         return
-    for each in parent.findall(tag):
-        parent.remove(each)
+    for item in parent.findall(tag):
+        parent.remove(item)
 
 
 def _puts(element: Element, **attributes: str | None) -> None:

@@ -39,15 +39,17 @@ def updates(live_xml: str, live: NetworkPlan, wanted: NetworkPlan) -> list[Updat
     found: list[Update] = []
     tree = parse(live_xml, "network")
     elements = tree.findall("ip")
-    numbers = [cidr(each) for each in elements]
-    asked = {subnet.address: subnet for subnet in wanted.subnets}
+    numbers = [cidr(element) for element in elements]
+    requested = {subnet.address: subnet for subnet in wanted.subnets}
     for subnet in live.subnets:
-        if subnet.address in asked and subnet.address in numbers:
+        if subnet.address in requested and subnet.address in numbers:
             number = numbers.index(subnet.address)
-            found += _of_subnet(subnet, asked[subnet.address], number, elements[number])
+            found += _of_subnet(subnet, requested[subnet.address], number, elements[number])
     found += _steps("dns-host", "host", live.dns_hosts, wanted.dns_hosts, write_dns_host)
     found += _steps("dns-srv", "srv", live.dns_services, wanted.dns_services, write_service)
-    found += _of_groups(live, wanted, {each.get("name"): each for each in tree.findall("portgroup")})
+    found += _of_groups(
+        live, wanted, {portgroup.get("name"): portgroup for portgroup in tree.findall("portgroup")}
+    )
     if live.mode == "macvtap":
         found += _steps("forward-interface", "interface", live.devices, wanted.devices, _write_interface)
     return found
@@ -55,7 +57,7 @@ def updates(live_xml: str, live: NetworkPlan, wanted: NetworkPlan) -> list[Updat
 
 def _of_subnet(live: Subnet, wanted: Subnet, number: int, element: Element) -> Iterator[Update]:
     yield from _steps("ip-dhcp-range", "range", live.dhcp, wanted.dhcp, _write_range, number)
-    hosts = {each.get("ip"): each for each in element.findall("dhcp/host")}
+    hosts = {item.get("ip"): item for item in element.findall("dhcp/host")}
 
     def write(host: Element, reservation: Reservation) -> None:
         _take_over(host, hosts.get(reservation.address))
@@ -86,7 +88,7 @@ def _take_over(element: Element, live: Element | None) -> None:
     """Begin with what runs: what Vigie does not know of it stays."""
     if live is not None:
         element.attrib.update(live.attrib)
-        element.extend(deepcopy(each) for each in live)
+        element.extend(deepcopy(item) for item in live)
 
 
 def _steps(
@@ -97,28 +99,28 @@ def _steps(
     fill: Callable[[Element, T], object],
     number: int = -1,
 ) -> Iterator[Update]:
-    kept = {_key(each) for each in live} & {_key(each) for each in wanted}
-    for each in live:
-        if _key(each) not in kept:
-            yield Update("delete", section, _element(tag, each, fill), number)
-    for each in wanted:
-        if _key(each) not in kept:
-            yield Update("add", section, _element(tag, each, fill), number)
+    kept = {_key(item) for item in live} & {_key(item) for item in wanted}
+    for item in live:
+        if _key(item) not in kept:
+            yield Update("delete", section, _element(tag, item, fill), number)
+    for entry in wanted:
+        if _key(entry) not in kept:
+            yield Update("add", section, _element(tag, entry, fill), number)
 
 
-def _key(each: object) -> str:
-    return repr(each)
+def _key(part: object) -> str:
+    return repr(part)
 
 
-def _element(tag: str, each: T, fill: Callable[[Element, T], object]) -> str:
+def _element(tag: str, part: T, fill: Callable[[Element, T], object]) -> str:
     element = node(tag)
-    fill(element, each)
+    fill(element, part)
     return etree.tostring(element, encoding="unicode")
 
 
-def _write_range(element: Element, each: Any) -> None:
-    element.set("start", each.start)
-    element.set("end", each.end)
+def _write_range(element: Element, part: Any) -> None:
+    element.set("start", part.start)
+    element.set("end", part.end)
 
 
 def _write_interface(element: Element, name: str) -> None:

@@ -34,19 +34,19 @@ def read_plan(xml: str) -> NetworkPlan | None:
         "mtu": _get(tree.find("mtu"), "size"),
         "domain": _get(domain, "name"),
         "domain_local": _get(domain, "localOnly") == "yes",
-        "subnets": [_read_subnet(each) for each in tree.findall("ip") if each.get("address")],
+        "subnets": [_read_subnet(ip) for ip in tree.findall("ip") if ip.get("address")],
         "dns": _get(dns, "enable") != "no",
         "dns_hosts": [
-            {"address": each.get("ip"), "names": [name.text or "" for name in each.findall("hostname")]}
-            for each in _all(dns, "host")
+            {"address": item.get("ip"), "names": [name.text or "" for name in item.findall("hostname")]}
+            for item in _all(dns, "host")
         ],
         "dns_forwarders": [
-            {"address": each.get("addr"), "domain": each.get("domain")} for each in _all(dns, "forwarder")
+            {"address": item.get("addr"), "domain": item.get("domain")} for item in _all(dns, "forwarder")
         ],
-        "dns_services": [dict(each.attrib) for each in _all(dns, "srv")],
+        "dns_services": [dict(item.attrib) for item in _all(dns, "srv")],
         "vlans": vlans,
         "native_vlan": native,
-        "port_groups": [read_group(each) for each in tree.findall("portgroup")],
+        "port_groups": [read_group(portgroup) for portgroup in tree.findall("portgroup")],
         "in_kbps": _get(tree.find("bandwidth/inbound"), "average"),
         "out_kbps": _get(tree.find("bandwidth/outbound"), "average"),
     }
@@ -65,8 +65,8 @@ def facts(tree: Element) -> tuple[int | None, str | None]:
     """MTU, and VLANs as people write them."""
     size = _get(tree.find("mtu"), "size") or ""
     vlans, native = read_tags(tree)
-    said = ", ".join(f"{each} (native)" if each == native else each for each in vlans)
-    return int(size) if size.isdecimal() and len(size) < 10 else None, said[:200] or None
+    message = ", ".join(f"{vlan} (native)" if vlan == native else vlan for vlan in vlans)
+    return int(size) if size.isdecimal() and len(size) < 10 else None, message[:200] or None
 
 
 def digest(xml: str) -> str:
@@ -83,10 +83,10 @@ def same(one: str, other: str) -> bool:
 def _plain(xml: str) -> str:
     tree = parse(xml, "network")
     forward = tree.find("forward")
-    for each in tree.iter():
-        each.attrib.pop("connections", "")
-        each.text = (each.text or "").strip()
-        each.tail = None
+    for item in tree.iter():
+        item.attrib.pop("connections", "")
+        item.text = (item.text or "").strip()
+        item.tail = None
     for nat in _all(forward, "nat"):
         for port in nat.findall("port"):
             if (port.get("start"), port.get("end")) == _PORTS:
@@ -95,9 +95,9 @@ def _plain(xml: str) -> str:
             forward.remove(nat)
     if forward is not None and (forward.find("pf") is not None or forward.get("dev")):
         # Of a card libvirt lists the functions that it found; of a way out it repeats the interface.
-        for each in (*forward.findall("address"), *forward.findall("interface")):
-            forward.remove(each)
-    tree[:] = sorted(tree, key=lambda each: str(each.tag))
+        for entry in (*forward.findall("address"), *forward.findall("interface")):
+            forward.remove(entry)
+    tree[:] = sorted(tree, key=lambda item: str(item.tag))
     return etree.tostring(tree, method="c14n", encoding=None).decode()
 
 
@@ -146,7 +146,7 @@ def _devices(forward: Element | None, mode: str) -> list[str]:
         return []
     if mode == "hostdev":
         return [name for name in [_get(forward.find("pf"), "dev")] if name]
-    names = [forward.get("dev"), *(each.get("dev") for each in forward.findall("interface"))]
+    names = [forward.get("dev"), *(interface.get("dev") for interface in forward.findall("interface"))]
     return list(dict.fromkeys(name for name in names if name))
 
 
@@ -167,15 +167,15 @@ def _read_subnet(element: Element) -> dict[str, Any]:
     dhcp = element.find("dhcp")
     return {
         "address": cidr(element),
-        "dhcp": [{"start": each.get("start"), "end": each.get("end")} for each in _all(dhcp, "range")],
+        "dhcp": [{"start": item.get("start"), "end": item.get("end")} for item in _all(dhcp, "range")],
         "reservations": [
             {
-                "address": each.get("ip"),
-                "mac": each.get("mac"),
-                "duid": each.get("id"),
-                "name": each.get("name"),
+                "address": item.get("ip"),
+                "mac": item.get("mac"),
+                "duid": item.get("id"),
+                "name": item.get("name"),
             }
-            for each in _all(dhcp, "host")
+            for item in _all(dhcp, "host")
         ],
     }
 
@@ -194,8 +194,8 @@ def read_group(element: Element) -> dict[str, Any]:
 
 def read_tags(parent: Element) -> tuple[list[str], str | None]:
     tags = parent.findall("vlan/tag")
-    native = next((each.get("id") for each in tags if each.get("nativeMode") == "untagged"), None)
-    return [each.get("id", "") for each in tags], native
+    native = next((tag.get("id") for tag in tags if tag.get("nativeMode") == "untagged"), None)
+    return [tag.get("id", "") for tag in tags], native
 
 
 def _get(element: Element | None, name: str) -> str | None:

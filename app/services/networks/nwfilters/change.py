@@ -8,9 +8,9 @@ from app.access.context import Ctx
 from app.access.find import find
 from app.core.errors import Conflict, EditConflict
 from app.core.messages import N_
-from app.core.networks.nwfilters import FilterPatch, FilterPlan
+from app.core.networks.nwfilters import NwfilterPatch, NwfilterPlan
 from app.core.tasks.records import TaskRecord
-from app.db.models import Filter
+from app.db.models import Nwfilter
 from app.hypervisor.xml.nwfilters import read_plan
 from app.services.networks.change import CHANGE
 from app.services.networks.nwfilters.create import check_references
@@ -18,7 +18,7 @@ from app.services.networks.nwfilters.nwfilters import version_of
 from app.services.networks.nwfilters.operation import (
     NwfilterOperation,
     NwfilterParameters,
-    filter_and_host,
+    nwfilter_and_host,
     refuse_built_in,
     show,
 )
@@ -33,7 +33,7 @@ from app.tasks.submit import submit
 class ChangeNwfilterParameters(NwfilterParameters):
     """The filter as it is to be. `digest` is that of the definition which the submitter saw."""
 
-    plan: FilterPlan
+    plan: NwfilterPlan
     digest: str | None = None
 
 
@@ -41,11 +41,11 @@ class ChangeNwfilterParameters(NwfilterParameters):
 class ChangeNwfilter(NwfilterOperation[ChangeNwfilterParameters]):
     """Define a filter anew; interfaces that use it follow at once."""
 
-    kind = "filter.change"
-    title = N_("Change the traffic filter")
+    kind = "nwfilter.change"
+    title = N_("Change the network filter")
     parameters = ChangeNwfilterParameters
     redefines = True
-    explains = frozenset({"filter.changed"})
+    explains = frozenset({"nwfilter.changed"})
 
     def check(self, ctx: Ctx, parameters: ChangeNwfilterParameters) -> Plan:
         """What it refers to must be there. Raises Conflict, InvalidInput naming the field."""
@@ -56,29 +56,29 @@ class ChangeNwfilter(NwfilterOperation[ChangeNwfilterParameters]):
     def run(self, context: TaskContext, parameters: ChangeNwfilterParameters) -> Outcome:
         """Change it, unless it is not what the submitter saw any more."""
         uuid = parameters.uuid
-        seen = context.call(lambda host: host.filters.find(uuid))
+        seen = context.call(lambda host: host.nwfilters.find(uuid))
         if seen is None:
             show(context)
             raise TaskFailed(
                 "no_such_filter",
-                N_("The host has no such traffic filter."),
+                N_("The host has no such network filter."),
                 hint=N_("Look whether it was removed outside Vigie."),
             )
-        if not context.made and _digest(seen.xml) != parameters.digest:
+        if not context.created_resources and _digest(seen.xml) != parameters.digest:
             show(context)
             raise changed_meanwhile()
         context.make(kind=CHANGE, uuid=uuid)
-        context.call(lambda host: host.filters.change(uuid, parameters.plan))
+        context.call(lambda host: host.nwfilters.change(uuid, parameters.plan))
         show(context)
-        return Outcome(N_("The traffic filter is changed."))
+        return Outcome(N_("The network filter is changed."))
 
 
-def change_filter(
-    ctx: Ctx, filter_id: str, patch: FilterPatch, expected_version: int | None = None
+def change_nwfilter(
+    ctx: Ctx, nwfilter_id: str, patch: NwfilterPatch, expected_version: int | None = None
 ) -> TaskRecord:
     """Ask for a change. Raises EditConflict when the definition is not the one that was seen, Conflict, InvalidInput."""
-    find(ctx, Filter, filter_id, "network.edit")
-    found, host = filter_and_host(ctx.session, filter_id)
+    find(ctx, Nwfilter, nwfilter_id, "network.edit")
+    found, host = nwfilter_and_host(ctx.session, nwfilter_id)
     refuse_built_in(found)
     if expected_version is not None and expected_version != version_of(found):
         raise EditConflict(
@@ -96,11 +96,11 @@ def change_filter(
     return tasks.record_of(ctx, submit(ctx, ChangeNwfilter, parameters))
 
 
-def _changed(found: Filter, patch: FilterPatch) -> FilterPlan:
+def _changed(found: Nwfilter, patch: NwfilterPatch) -> NwfilterPlan:
     before, _ = read_plan(found.xml)
     if before is None:
         raise Conflict(
-            N_("Vigie cannot edit this traffic filter."),
+            N_("Vigie cannot edit this network filter."),
             why=N_("Its definition holds values that Vigie would not write."),
             hint=N_("Edit it on its host with virsh nwfilter-edit."),
             code="not_editable",
@@ -109,7 +109,7 @@ def _changed(found: Filter, patch: FilterPatch) -> FilterPlan:
     for name in ("default_in", "default_out"):
         if changes.get(name) == "none":
             changes[name] = None
-    return FilterPlan.model_validate(before.model_dump() | changes)
+    return NwfilterPlan.model_validate(before.model_dump() | changes)
 
 
 def _digest(xml: str) -> str:

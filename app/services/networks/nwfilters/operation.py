@@ -9,7 +9,7 @@ from app.access.find import ref
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.networks.nwfilters import BUILT_IN
-from app.db.models import Filter, Host
+from app.db.models import Host, Nwfilter
 from app.inventory.collectors.nwfilters import NWFILTERS
 from app.services.hosts.checks import require_workable
 from app.tasks.context import TaskContext
@@ -27,23 +27,23 @@ class NwfilterOperation(Operation[P]):
 
     def touches(self, parameters: P) -> tuple[Touch, ...]:
         """The filter."""
-        return (Touch(Filter, parameters.target_id, "network.edit"),)
+        return (Touch(Nwfilter, parameters.target_id, "network.edit"),)
 
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The filter on its host, held alone. Raises Conflict (built_in), or when nothing may be changed on the host."""
-        found, host = filter_and_host(ctx.session, parameters.target_id)
+        found, host = nwfilter_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         refuse_built_in(found)
         return Plan(ref(found), ref(host))
 
 
-def filter_and_host(session: Session, filter_id: str) -> tuple[Filter, Host]:
+def nwfilter_and_host(session: Session, nwfilter_id: str) -> tuple[Nwfilter, Host]:
     """The rows of a filter that was found, and of its host."""
-    found = session.get_one(Filter, filter_id)
+    found = session.get_one(Nwfilter, nwfilter_id)
     return found, session.get_one(Host, found.host_id)
 
 
-def refuse_built_in(found: Filter) -> None:
+def refuse_built_in(found: Nwfilter) -> None:
     """Raise Conflict (built_in) for a filter that comes with libvirt."""
     if found.name in BUILT_IN:
         raise Conflict(
@@ -56,6 +56,6 @@ def refuse_built_in(found: Filter) -> None:
 
 def show(context: TaskContext) -> None:
     """Have the filters of the host read and written, so that pages are right when the task ends."""
-    filters = context.call(lambda host: host.filters.read())
-    if filters is not None:
-        context.report(NWFILTERS.part(filters))
+    nwfilters = context.call(lambda host: host.nwfilters.read())
+    if nwfilters is not None:
+        context.report(NWFILTERS.part(nwfilters))

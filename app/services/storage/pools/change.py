@@ -89,7 +89,7 @@ class RestorePool(PoolOperation[RestorePoolParameters]):
 
     def run(self, context: TaskContext, parameters: RestorePoolParameters) -> Outcome:
         """Define it, unless it is not what the submitter saw any more."""
-        if not context.made:
+        if not context.created_resources:
             now = context.call(lambda host: host.storage.definition_of(parameters.uuid))
             if parameters.digest != pools.digest(now):
                 raise changed_meanwhile()

@@ -81,7 +81,9 @@ class CreatePool(Operation[CreatePoolParameters]):
                 context.call(lambda host: host.storage.set_autostart(uuid, True))
         except (HostError, TaskFailed):
             context.roll_back()
-            if not context.made:  # else the host does not answer, and the rest is done on its return
+            if (
+                not context.created_resources
+            ):  # else the host does not answer, and the rest is done on its return
                 show_pools(context, {uuid})
             raise
         show_pools(context, {uuid})

@@ -91,7 +91,7 @@ class DeletePool(PoolOperation[PoolParameters]):
         held = list(ctx.session.scalars(unrestricted(query)))
         own = {volume.id for volume in held}
         found = users_of(ctx, held, host_id=plan.host.id)  # on other hosts that share it nothing changes
-        users = {user.name for each in found.values() for user in each if user.id not in own}
+        users = {user.name for item in found.values() for user in item if user.id not in own}
         if users:
             raise Conflict(
                 N_("The storage pool is in use."),

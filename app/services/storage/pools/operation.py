@@ -85,12 +85,14 @@ def naming_broken_files(context: TaskContext, uuid: str) -> Iterator[None]:
     try:
         yield
     except HypervisorRefused as error:
-        folder = context.call(lambda host: host.storage.folder_of(uuid))
-        broken = None if folder is None else context.call(lambda host: host.storage.broken_files(folder))
+        directory = context.call(lambda host: host.storage.directory_of(uuid))
+        broken = (
+            None if directory is None else context.call(lambda host: host.storage.broken_files(directory))
+        )
         show_pools(context, {uuid})
         if not broken:
             raise
-        paths = [f"{folder}/{name}" for name in broken[:FILES_NAMED]]
+        paths = [f"{directory}/{name}" for name in broken[:FILES_NAMED]]
         raise TaskFailed(
             "pool_unreadable",
             N_("libvirt cannot read the storage pool, and keeps it off."),

@@ -38,15 +38,15 @@ POOLS = Order(
 )
 
 
-def list_pools(ctx: Ctx, asked: PoolQuery) -> Page[PoolRecord]:
+def list_pools(ctx: Ctx, params: PoolQuery) -> Page[PoolRecord]:
     """The pools of all hosts, or of one."""
     query = sa.select(Pool, Host).join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
     query = visible(ctx, query, Pool, "pool.view")
-    if asked.host:
-        query = query.where(Pool.host_id == asked.host)
-    if asked.q:
-        query = query.where(mentions((Pool.name, Pool.target_path), asked.q))
-    return page(ctx, query, asked, POOLS, lambda rows: _pools(ctx, rows))
+    if params.host:
+        query = query.where(Pool.host_id == params.host)
+    if params.q:
+        query = query.where(mentions((Pool.name, Pool.target_path), params.q))
+    return page(ctx, query, params, POOLS, lambda rows: _pools(ctx, rows))
 
 
 def show_pool(ctx: Ctx, pool_id: str) -> PoolRecord:
@@ -78,7 +78,7 @@ def _pool(ctx: Ctx, pool: Pool, host: Host, wrong: list[ConditionRecord]) -> Poo
     return PoolRecord(
         **copied,
         host_name=host.name,
-        shared=None if pool.proven_at is None else pool.shared_mark is not None,
+        shared=None if pool.verified_at is None else pool.shared_mark is not None,
         stale=is_stale(ctx, host.connection, host.observed_at),
         observed_at=host.observed_at,
         conditions=wrong,

@@ -51,7 +51,7 @@ class RefreshPool(PoolOperation[PoolParameters]):
         with naming_broken_files(context, parameters.uuid):
             refresh_when_idle(context, parameters.uuid)
         show_pools(context, {parameters.uuid})
-        return Outcome(N_("The storage pool was read anew."))
+        return Outcome(N_("The storage pool was refreshed."))
 
 
 def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
@@ -63,12 +63,12 @@ def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
 
 def refresh_when_idle(context: TaskContext, uuid: str) -> None:
     """Have the task's host read a pool anew, however long it makes a volume there. Raises Cancelled, HostError."""
-    told = False
+    reported = False
     while not _refreshed(context, uuid):
-        if not told:
+        if not reported:
             context.say(None, N_("Waiting for the storage pool: the host is making a volume in it."))
-            told = True
-        context.stop_if_asked()
+            reported = True
+        context.stop_if_cancelled()
         context.pause(LOOK_EVERY_S)
 
 
@@ -76,7 +76,7 @@ def refresh_if_idle(context: TaskContext, uuid: str) -> None:
     """The same where it helps but is not needed: given up after some seconds. Raises HostError."""
     deadline = time.monotonic() + PATIENCE_S
     while not _refreshed(context, uuid) and time.monotonic() < deadline:
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         context.pause(LOOK_EVERY_S)
 
 

@@ -33,15 +33,15 @@ def unverified(session: Session, pool: Pool) -> list[Pool]:
     """
     same = same_storage(session, pool)
     elsewhere = [
-        sa.and_(sa.func.rtrim(Pool.target_path, "/") == folder, Pool.host_id.not_in(hosts))
-        for folder, hosts in folders_of(same).items()
+        sa.and_(sa.func.rtrim(Pool.target_path, "/") == directory, Pool.host_id.not_in(hosts))
+        for directory, hosts in directories_of(same).items()
     ]
     if not elsewhere:
         return []
     query = sa.select(Pool).where(
         sa.or_(*elsewhere),
         Pool.kind.in_(LOCATED_BY_PATH),
-        Pool.id.not_in([each.id for each in same]),
+        Pool.id.not_in([item.id for item in same]),
         Pool.id.not_in(different_from(same)),
     )
     return list(session.scalars(query))
@@ -70,23 +70,23 @@ def may_be_same(one: type[Pool], other: type[Pool]) -> sa.ColumnElement[bool]:
     return sa.or_(are_same(one, other), at_one_path.correlate(one, other))
 
 
-def folders_of(pools: Iterable[Pool]) -> dict[str, set[str]]:
+def directories_of(pools: Iterable[Pool]) -> dict[str, set[str]]:
     """Where pools have their volumes, and the hosts on which they have them there."""
     found: dict[str, set[str]] = {}
     for pool in pools:
         if pool.target_path and pool.kind in LOCATED_BY_PATH:
-            found.setdefault(folder_of(pool), set()).add(pool.host_id)
+            found.setdefault(directory_of(pool), set()).add(pool.host_id)
     return found
 
 
-def folder_of(pool: Pool) -> str:
+def directory_of(pool: Pool) -> str:
     """Where a pool has its volumes; empty when that is no folder."""
     return (pool.target_path or "").rstrip("/")
 
 
 def different_from(same: Iterable[Pool]) -> sa.Select[str]:
     """Pools that were found to be different storage from one of these, which are the same."""
-    ours = [each.id for each in same]
+    ours = [item.id for item in same]
     return sa.select(PoolDifference.other_id).where(PoolDifference.pool_id.in_(ours))
 
 

@@ -33,7 +33,7 @@ def settle(session: Session, pool_id: str, same: Collection[str], differing: Col
     if pool is None:
         return
     now = datetime.now(UTC)
-    pool.proven_at = now
+    pool.verified_at = now
     mark = pool.shared_mark or new_id(ObjectKind.POOL)
     for other in session.scalars(sa.select(Pool).where(Pool.id.in_(same))):
         if other.shared_mark not in (None, mark):
@@ -41,7 +41,7 @@ def settle(session: Session, pool_id: str, same: Collection[str], differing: Col
             session.execute(
                 sa.update(Pool).where(Pool.shared_mark == other.shared_mark).values(shared_mark=mark)
             )
-        other.shared_mark, other.proven_at = mark, now
+        other.shared_mark, other.verified_at = mark, now
     for other in session.scalars(sa.select(Pool).where(Pool.id.in_(differing), Pool.shared_mark == mark)):
         other.shared_mark = None
     session.flush()
@@ -59,10 +59,10 @@ def _settle_differences(
     ):
         session.execute(sa.delete(PoolDifference).where(one == pool.id, other.in_([*same, *differing])))
     others = list(session.scalars(sa.select(Pool).where(Pool.id.in_(differing))))
-    for each in others:
-        session.add(PoolDifference(pool_id=pool.id, other_id=each.id))
-        session.add(PoolDifference(pool_id=each.id, other_id=pool.id))
+    for item in others:
+        session.add(PoolDifference(pool_id=pool.id, other_id=item.id))
+        session.add(PoolDifference(pool_id=item.id, other_id=pool.id))
     session.flush()
-    for each in others:
-        if each.proven_at is None and not unverified(session, each):
-            each.proven_at = now
+    for entry in others:
+        if entry.verified_at is None and not unverified(session, entry):
+            entry.verified_at = now

@@ -96,7 +96,7 @@ class VerifyShared(PoolOperation[VerifySharedParameters]):
         same, silent = _look_from_others(context, parameters)
         for place in same:
             _forget_there(context, place)
-        differing = [each for each in parameters.others if each not in same and each not in silent]
+        differing = [other for other in parameters.others if other not in same and other not in silent]
         context.write(
             partial(
                 shared.settle,
@@ -204,7 +204,7 @@ def due_pools(session: Session, now: datetime) -> list[str]:
             if pool.verify_requested_at is None or now - pool.verify_requested_at > AGAIN
         ]
         if not recent:
-            due += [pool.id for pool in waiting if here & {each.id for each in unverified(session, pool)}][:1]
+            due += [pool.id for pool in waiting if here & {item.id for item in unverified(session, pool)}][:1]
     return due
 
 

@@ -16,7 +16,7 @@ from app.db.models import Host, Pool, Upload
 from app.services.hosts.checks import require_workable
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.content import Coming
-from app.services.storage.uploads.ending import end_upload
+from app.services.storage.uploads.finish import end_upload
 from app.services.storage.uploads.uploads import find_upload, record_of
 from app.services.storage.uploads.volume import create_upload_volume
 from app.services.storage.volumes import records
@@ -83,8 +83,8 @@ def _keep(
         record = record_of(upload, pool)
         if found is not None:
             volume, format = found
-            queue.note_made(session, upload.id, [])
-            records.record_made(session, pool.host_id, pool.uuid, volume, format)
+            queue.note_created(session, upload.id, [])
+            records.record_created(session, pool.host_id, pool.uuid, volume, format)
             message, params = N_("The file is in the pool, as volume %(name)s."), {"name": record.name}
             end_upload(session, services, upload, TaskState.SUCCEEDED, message=message, params=params)
     return record

@@ -28,8 +28,8 @@ def create_upload_volume(
     """
     plan = VolumePlan(pool=coming.pool, name=coming.name, format="raw", size_bytes=coming.size_bytes)
     with services.database.read() as session:
-        noted = session.get_one(Task, coming.upload_id).made or []
-    note = next((each for each in noted if each["name"] == plan.name), None)
+        noted = session.get_one(Task, coming.upload_id).created_resources or []
+    note = next((item for item in noted if item["name"] == plan.name), None)
     with connected_host(services, coming.host_id) as host:
         found = host.storage.find_volume(plan.pool, plan.name)
         if found is None:
@@ -81,7 +81,7 @@ def _note(services: Services, claim: PartClaim, note: dict[str, str] | None) -> 
     """Write the note, unless another request has taken over: then it is that one's."""
     with services.database.begin() as session:
         upload = claim.require(session)
-        queue.note_made(session, upload.id, [] if note is None else [note])
+        queue.note_created(session, upload.id, [] if note is None else [note])
 
 
 def _exists(translate: Callable[[str], str]) -> Conflict:

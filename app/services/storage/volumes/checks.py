@@ -140,7 +140,7 @@ def _check_one(access: VolumeAccess, volume: RecordedVolume, wanted: str | None)
     if wanted is not None and not is_same_format(wanted, volume.format):
         raise _disagrees(volume, volume.format, wanted)
     refuse_link(access, volume)
-    look = access.call(lambda host: host.storage.look_at(volume.pool, volume.name, HEADER_BYTES))
+    look = access.call(lambda host: host.storage.read_head(volume.pool, volume.name, HEADER_BYTES))
     if look is None or look.volume.path != volume.path:
         raise VolumeRefused(N_("%(path)s no longer exists."), path=volume.path)
     if volume.image_bytes is not None and look.stored_bytes != volume.image_bytes:

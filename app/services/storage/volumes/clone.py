@@ -20,7 +20,7 @@ from app.services.storage.volumes.operation import (
     volume_and_place,
 )
 from app.services.storage.volumes.refusals import refuse_narrow, refuse_running, running_pool
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -50,8 +50,8 @@ class CloneVolume(NewVolumeOperation):
     def run(self, context: TaskContext, parameters: NewVolumeParameters) -> Outcome:
         """Copy it."""
         plan = parameters.volume
-        made = make(context, plan)
-        result = {"path": made.path, "name": plan.name}
+        created = make(context, plan)
+        result = {"path": created.path, "name": plan.name}
         return Outcome(N_("Volume %(name)s was copied."), {"name": plan.name}, result)
 
 
@@ -74,7 +74,7 @@ def clone_volume(ctx: Ctx, volume_id: str, clone: VolumeClone) -> TaskRecord:
 
 def _check_source(ctx: Ctx, volume_id: str) -> None:
     volume, pool, host = volume_and_place(ctx.session, volume_id)
-    refuse_seed(ctx, volume)
+    refuse_cloud_init_drive(ctx, volume)
     require_workable(ctx, host)
     require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))

@@ -16,7 +16,7 @@ from app.db.models import Pool, Volume
 from app.services.storage.volumes.checks import recorded_format, require_usable
 from app.services.storage.volumes.operation import NewVolumeOperation, NewVolumeParameters, make
 from app.services.storage.volumes.refusals import refuse_narrow, running_pool, running_vms
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -43,8 +43,8 @@ class CreateVolume(NewVolumeOperation):
     def run(self, context: TaskContext, parameters: NewVolumeParameters) -> Outcome:
         """Make it."""
         plan = parameters.volume
-        made = make(context, plan)
-        result = {"path": made.path, "name": plan.name}
+        created = make(context, plan)
+        result = {"path": created.path, "name": plan.name}
         return Outcome(N_("Volume %(name)s was made."), {"name": plan.name}, result)
 
 
@@ -106,7 +106,7 @@ def _backing(ctx: Ctx, pool: Pool, volume_id: str) -> Volume:
 
 
 def _check_backing(ctx: Ctx, pool: Pool, backing: Volume) -> None:
-    refuse_seed(ctx, backing)
+    refuse_cloud_init_drive(ctx, backing)
     if running_vms(ctx, backing):
         raise InvalidInput("backing_volume_id", N_("is written to by a running VM"))
     require_usable(ctx, backing, pool.host_id)

@@ -19,7 +19,7 @@ from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
 from app.services.storage.volumes.checks import VolumeAccess, check_volume
 from app.services.storage.volumes.refusals import refuse_running
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def open_content(
         ctx = Ctx(services, session, actor, translate)
         volume = find(ctx, Volume, volume_id, "volume.edit")
         pool = known(ctx, Pool, volume.pool_id)
-        refuse_seed(ctx, volume)
+        refuse_cloud_init_drive(ctx, volume)
         refuse_running(ctx, volume, N_("Shut the VM down, or clone the disk of a snapshot."))
         audit.record(ctx, "volume.download", target=ref(volume))
         place = (pool.host_id, pool.uuid, volume.name, volume.path)

@@ -16,8 +16,8 @@ from app.hypervisor.xml.domains.files import normal
 from app.services.storage.pools.same_storage import (
     LOCATED_BY_PATH,
     different_from,
-    folder_of,
-    folders_of,
+    directories_of,
+    directory_of,
     same_storage,
     unverified,
 )
@@ -42,8 +42,8 @@ def name_lock(pool: Pool, name: str) -> str:
 
 def locks_of(session: Session, pool: Pool, name: str) -> set[str]:
     """What a task holds that names this volume: it, through every pool that is or may be the same storage."""
-    locks = {name_lock(each, name) for each in same_storage(session, pool)}
-    return locks | {f"{folder_of(each)}/volume/{fold(name)}" for each in unverified(session, pool)}
+    locks = {name_lock(item, name) for item in same_storage(session, pool)}
+    return locks | {f"{directory_of(item)}/volume/{fold(name)}" for item in unverified(session, pool)}
 
 
 def disk_locks(session: Session, host_id: str, disks: Iterable[DiskPlan]) -> Locks:
@@ -78,7 +78,7 @@ def _locks_in(session: Session, host_id: str, pool_uuid: str, name: str, locks: 
 
 def path_locks(session: Session, host_id: str, sources: Collection[str]) -> set[str]:
     """Locks of the volumes that a host knows by these paths, or as `pool/volume`, and of images that lie there."""
-    wanted = {normal(each) for each in sources if each}
+    wanted = {normal(source) for source in sources if source}
     if not wanted:
         return set()
     locks: set[str] = set()
@@ -104,11 +104,11 @@ def start_locks(session: Session, host_id: str, alone: Collection[str], together
 
 
 def _copied(locks: Collection[str]) -> set[str]:
-    return {f"{each}/copied" for each in locks}
+    return {f"{lock}/copied" for lock in locks}
 
 
 def _started(locks: Collection[str]) -> set[str]:
-    return {f"{each}/started" for each in locks}
+    return {f"{lock}/started" for lock in locks}
 
 
 def volumes_named(session: Session, host_id: str, sources: Collection[str]) -> list[tuple[Volume, Pool]]:
@@ -116,7 +116,7 @@ def volumes_named(session: Session, host_id: str, sources: Collection[str]) -> l
     query = sa.select(Volume, Pool).join(Pool, Pool.id == Volume.pool_id).where(Pool.host_id == host_id)
     by_name = [
         sa.and_(Pool.name == pool, Volume.name == name)
-        for pool, _, name in (each.partition("/") for each in sources)
+        for pool, _, name in (source.partition("/") for source in sources)
         if pool and name
     ]
     rows = session.execute(query.where(sa.or_(Volume.path.in_(sources), *by_name)))
@@ -126,11 +126,11 @@ def volumes_named(session: Session, host_id: str, sources: Collection[str]) -> l
 def places_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[Place]]:
     """By volume id, the hosts and paths at which it surely is."""
     found: dict[str, set[Place]] = {}
-    for pool_id in {each.pool_id for each in volumes}:
-        here = [each for each in volumes if each.pool_id == pool_id]
+    for pool_id in {item.pool_id for item in volumes}:
+        here = [item for item in volumes if item.pool_id == pool_id]
         pool = session.get_one(Pool, pool_id)
-        others = [each for each in same_storage(session, pool) if each.id != pool.id]
-        listed = _paths(session, others, {each.name for each in here}) if others else {}
+        others = [item for item in same_storage(session, pool) if item.id != pool.id]
+        listed = _paths(session, others, {item.name for item in here}) if others else {}
         for volume in here:
             places = found[volume.id] = {(pool.host_id, volume.path)}
             for other in others:
@@ -142,7 +142,7 @@ def places_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[Pl
 
 def _paths(session: Session, pools: Collection[Pool], names: Collection[str]) -> dict[tuple[str, str], str]:
     query = sa.select(Volume.pool_id, Volume.name, Volume.path).where(
-        Volume.pool_id.in_([each.id for each in pools]), Volume.name.in_(names)
+        Volume.pool_id.in_([pool.id for pool in pools]), Volume.name.in_(names)
     )
     return {(row[0], row[1]): row[2] for row in session.execute(query)}
 
@@ -151,7 +151,7 @@ def _path_in(pool: Pool, name: str) -> str | None:
     """Where a pool has a volume of this name, if it has one that was not listed yet."""
     if not pool.target_path or pool.kind not in LOCATED_BY_PATH:
         return None
-    return f"{folder_of(pool)}/{name}"
+    return f"{directory_of(pool)}/{name}"
 
 
 def possible_users(session: Session, pool: Pool, volume: Volume) -> list[PossibleUser]:
@@ -161,13 +161,13 @@ def possible_users(session: Session, pool: Pool, volume: Volume) -> list[Possibl
     """
     same, maybe = same_storage(session, pool), unverified(session, pool)
     different = session.scalars(sa.select(Pool).where(Pool.id.in_(different_from(same)))).all()
-    known = folders_of([*same, *different])
+    known = directories_of([*same, *different])
     found: list[PossibleUser] = []
-    for folder in folders_of(same):
-        path = volume.path if folder == folder_of(pool) else f"{folder}/{volume.name}"
-        names = {f"{each.name}/{volume.name}" for each in maybe if folder_of(each) == folder}
-        found += _vms_naming(session, path, names, known[folder])
-        found += _built_on(session, path, known[folder])
+    for directory in directories_of(same):
+        path = volume.path if directory == directory_of(pool) else f"{directory}/{volume.name}"
+        names = {f"{item.name}/{volume.name}" for item in maybe if directory_of(item) == directory}
+        found += _vms_naming(session, path, names, known[directory])
+        found += _built_on(session, path, known[directory])
     return list(dict.fromkeys(found))
 
 
@@ -176,13 +176,18 @@ def _vms_naming(session: Session, path: str, names: set[str], known: Collection[
     sources = {path, *names}
     query = sa.select(Vm.name, Host.name, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(Host, Host.id == Vm.host_id).join(VmDefinition, VmDefinition.vm_id == Vm.id)
-    texts = [sa.cast(each, sa.Text) for each in (VmDefinition.parsed, VmDefinition.saved_parsed)]
-    mentioned = [text.contains(json.dumps(each), autoescape=True) for each in sources for text in texts]
+    texts = [sa.cast(item, sa.Text) for item in (VmDefinition.parsed, VmDefinition.saved_parsed)]
+    mentioned = [text.contains(json.dumps(source), autoescape=True) for source in sources for text in texts]
     query = query.where(Vm.host_id.not_in(known), sa.or_(*mentioned)).order_by(Host.name_key, Vm.name_key)
     return [
         PossibleUser(vm, host, path)
         for vm, host, *definitions in session.execute(query)
-        if any(use["source"] in sources for each in definitions if each for use in each["files"])
+        if any(
+            use["source"] in sources
+            for definition in definitions
+            if definition
+            for use in definition["files"]
+        )
     ]
 
 

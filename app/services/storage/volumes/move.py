@@ -128,7 +128,7 @@ def move_volume(ctx: Ctx, volume_id: str, move: VolumeMove) -> TaskRecord:
     if to.host_id != pool.host_id:
         raise InvalidInput("pool_id", N_("is a storage pool of another host"))
     users = users_of(ctx, [volume])[volume.id]
-    query = sa.select(Vm).where(Vm.id.in_([each.id for each in users]))
+    query = sa.select(Vm).where(Vm.id.in_([user.id for user in users]))
     vms = list(ctx.session.scalars(unrestricted(query)))
     recorded = recorded_format(ctx, volume, host.id)
     parameters = MoveVolumeParameters.model_validate(
@@ -147,10 +147,10 @@ def _followers(ctx: Ctx, volume: Volume, parameters: MoveVolumeParameters) -> li
     """The VM whose disk the volume is, or none. Raises Conflict when anything else uses it (volume_in_use), or may."""
     refuse_possibly_used(ctx, volume)
     users = users_of(ctx, [volume])[volume.id]
-    held = [each for each in users if each.kind is not ObjectKind.VM]
+    held = [user for user in users if user.kind is not ObjectKind.VM]
     if held or len(users) > 1:
         raise in_use(volume, held or users)
-    query = sa.select(Vm).where(Vm.id.in_([each.id for each in users]))
+    query = sa.select(Vm).where(Vm.id.in_([user.id for user in users]))
     vms = list(ctx.session.scalars(unrestricted(query)))
     if any(vm.host_id != parameters.host_id or vm.uuid not in parameters.vms for vm in vms):
         raise in_use(volume, users)
@@ -207,7 +207,7 @@ def _runs(context: TaskContext, vm: str) -> bool:
 def _has_moved(context: TaskContext, parameters: MoveVolumeParameters) -> bool:
     """Whether an earlier run, which was interrupted, has come as far as the VM using the copy."""
     vm, to = parameters.vm, parameters.to
-    if not context.made or vm is None:
+    if not context.created_resources or vm is None:
         return False
     copy = context.call(lambda host: host.storage.find_volume(to.pool, to.name))
     return copy is not None and context.call(lambda host: host.disks.is_at(vm, copy.path))
@@ -217,14 +217,14 @@ def _copy_off(context: TaskContext, parameters: MoveVolumeParameters) -> None:
     """Copy a volume on which nothing runs, and have the VM's definition name the copy."""
     vm, to = parameters.vm, parameters.to
     context.say(None, N_("Copying the volume."))
-    made = created_volumes.create_volume(context, to, purpose=_purpose(parameters))
-    context.stop_if_asked()
+    volume = created_volumes.create_volume(context, to, purpose=_purpose(parameters))
+    context.stop_if_cancelled()
     if vm is not None:
         if _runs(context, vm):
             raise TaskFailed(
                 "vm_active", N_("The VM was started meanwhile."), hint=N_("Ask again: it is moved live then.")
             )
-        context.call(lambda host: host.disks.repoint(vm, parameters.path, made.path, to.format))
+        context.call(lambda host: host.disks.repoint(vm, parameters.path, volume.path, to.format))
 
 
 def _copy_live(context: TaskContext, parameters: MoveVolumeParameters, vm: str) -> None:
@@ -233,9 +233,9 @@ def _copy_live(context: TaskContext, parameters: MoveVolumeParameters, vm: str) 
     # QEMU copies only to what is exactly as large, and knows better than the pool how large that is.
     size = context.call(lambda host: host.disks.capacity(vm, path))
     empty = to.model_copy(update={"clone_of": None, "size_bytes": size})
-    made = created_volumes.create_volume(context, empty, purpose=_purpose(parameters))
-    context.host().disks.copy(vm, path, made.path, to.format, partial(_tell, context))
-    context.call(lambda host: host.disks.repoint(vm, path, made.path, to.format))
+    volume = created_volumes.create_volume(context, empty, purpose=_purpose(parameters))
+    context.host().disks.copy(vm, path, volume.path, to.format, partial(_tell, context))
+    context.call(lambda host: host.disks.repoint(vm, path, volume.path, to.format))
 
 
 def _purpose(parameters: MoveVolumeParameters) -> dict[str, str]:
@@ -243,5 +243,5 @@ def _purpose(parameters: MoveVolumeParameters) -> dict[str, str]:
 
 
 def _tell(context: TaskContext, percent: int) -> None:
-    context.stop_if_asked()
+    context.stop_if_cancelled()
     context.say(percent, N_("Copying the disk while the VM runs."))

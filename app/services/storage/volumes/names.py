@@ -27,7 +27,7 @@ def free_name(ctx: Ctx, pool: Pool, stem: str, suffix: str, given: Collection[st
 
 def is_there(ctx: Ctx, pool: Pool, name: str) -> bool:
     """Whether the pool was last seen with a volume of this name, through whichever host."""
-    pools = [each.id for each in same_storage(ctx.session, pool)]
+    pools = [item.id for item in same_storage(ctx.session, pool)]
     query = sa.select(Volume.id).where(Volume.pool_id.in_(pools), Volume.name == name)
     return ctx.session.scalar(unrestricted(query.limit(1))) is not None
 

@@ -19,7 +19,7 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import copy_locks, locks_of
 from app.services.storage.volumes.refusals import refuse_taken
 from app.services.storage.volumes.steps import created_volumes, task_checks
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
 from app.tasks.operation import Locks, Operation, Parameters, Plan, Touch
@@ -52,7 +52,7 @@ class VolumeOperation(Operation[V]):
     def check(self, ctx: Ctx, parameters: V) -> Plan:
         """The volume, held alone through every pool that has it, while its pool stays. Raises Conflict."""
         volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
-        refuse_seed(ctx, volume)
+        refuse_cloud_init_drive(ctx, volume)
         require_workable(ctx, host)
         return Plan(
             ref(volume),
@@ -138,13 +138,13 @@ def make(context: TaskContext, plan: VolumePlan) -> VolumeObservation:
     """Make a volume, and show it; a half one is removed. Raises HostError, TaskFailed, Cancelled."""
     try:
         task_checks.check_sources(context, plan)
-        made = created_volumes.create_volume(context, plan)
-        context.stop_if_asked()
+        volume = created_volumes.create_volume(context, plan)
+        context.stop_if_cancelled()
     except (HostError, TaskFailed, Cancelled):
         context.roll_back()
         raise
     show_pools(context, {plan.pool})
-    return made
+    return volume
 
 
 def still_there(context: TaskContext, parameters: VolumeParameters) -> VolumeObservation:

@@ -59,10 +59,10 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
     if not here:
         return None
     volume, pool = here[0]
-    same = {each.id for each in same_storage(session, pool)}
+    same = {item.id for item in same_storage(session, pool)}
     rows = session.execute(query.where(Pool.id.in_(same), Volume.name == volume.name)).all()
     defined = _defined(session, rows)
-    best = min((row[0] for row in rows), key=lambda each: (_RANKS.get(each.format_by or "", 2), each.id))
+    best = min((row[0] for row in rows), key=lambda item: (_RANKS.get(item.format_by or "", 2), item.id))
     recorded, other = best.format or RAW, None
     if best.format_by != BY_VIGIE and defined:
         recorded = defined
@@ -70,7 +70,7 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
         other = defined
     if volume.condition == FORMAT_DISAGREES:
         other = other or str((volume.condition_params or {}).get("found", "?"))
-    places = [Place(each.host_id, each.uuid, row.name) for row, each in rows]
+    places = [Place(item.host_id, item.uuid, row.name) for row, item in rows]
     return RecordedVolume(
         volume_id=volume.id,
         pool=pool.uuid,
@@ -90,7 +90,7 @@ def _defined(session: Session, rows: Sequence[sa.Row[Volume, Pool]]) -> str | No
     for row, pool in rows:
         formats = formats_in_definitions(session, [pool.host_id]).get(pool.host_id, {})
         found |= {formats.get(row.path), formats.get(f"{pool.name}/{row.name}")} - {None}
-    return next((each for each in found if is_same_format(each, RAW)), next(iter(found), None))
+    return next((item for item in found if is_same_format(item, RAW)), next(iter(found), None))
 
 
 def _image_bytes(session: Session, host_id: str, path: str) -> int | None:
@@ -110,32 +110,34 @@ def is_begun_by_other(session: Session, place: Place, task_id: str) -> bool:
 
 
 def _noted(session: Session, *where: sa.ColumnElement[bool]) -> set[Place]:
-    query = sa.select(Task.host_id, Task.made).where(Task.made.is_not(None), *where)
+    query = sa.select(Task.host_id, Task.created_resources).where(Task.created_resources.is_not(None), *where)
     return {
         Place(host_id or "", note["pool"], note["name"])
-        for host_id, made in session.execute(query)
-        for note in made or ()
+        for host_id, created_resources in session.execute(query)
+        for note in created_resources or ()
         if "pool" in note and "name" in note
     }
 
 
-def record_made(session: Session, host_id: str, pool: str, made: VolumeObservation, format: str) -> None:
+def record_created(
+    session: Session, host_id: str, pool: str, created: VolumeObservation, format: str
+) -> None:
     """Record a volume that Vigie has made, with the format that it made it as."""
     pool_id = session.scalar(sa.select(Pool.id).where(Pool.host_id == host_id, Pool.uuid == pool))
     if pool_id is None:
         return
-    row = session.scalar(sa.select(Volume).where(Volume.pool_id == pool_id, Volume.name == made.name))
+    row = session.scalar(sa.select(Volume).where(Volume.pool_id == pool_id, Volume.name == created.name))
     if row is None:
         counted = sa.update(Pool).where(Pool.id == pool_id)
         session.execute(counted.values(volume_count=Pool.volume_count + 1))
-        row = Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=made.name)
+        row = Volume(id=new_id(ObjectKind.VOLUME), pool_id=pool_id, name=created.name)
         session.add(row)
-    row.path, row.kind = made.path, made.kind
-    row.capacity_bytes = min(made.capacity_bytes, MAX_DISK)
-    row.allocation_bytes = min(made.allocation_bytes, MAX_DISK)
-    row.backing_path = None if is_same_format(format, RAW) else made.backing_path
+    row.path, row.kind = created.path, created.kind
+    row.capacity_bytes = min(created.capacity_bytes, MAX_DISK)
+    row.allocation_bytes = min(created.allocation_bytes, MAX_DISK)
+    row.backing_path = None if is_same_format(format, RAW) else created.backing_path
     # A medium is raw to QEMU; that it is one is worth showing.
-    row.format = made.format if made.format and is_same_format(made.format, format) else format
+    row.format = created.format if created.format and is_same_format(created.format, format) else format
     row.format_by = BY_VIGIE
     row.condition = row.condition_why = row.condition_params = None
 

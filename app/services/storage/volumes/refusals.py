@@ -43,7 +43,7 @@ def running_pool(ctx: Ctx, pool_id: str, field: str) -> tuple[Pool, Host]:
 
 def running_vms(ctx: Ctx, volume: Volume) -> list[Vm]:
     """Running VMs whose disk the volume is."""
-    ids = [each.id for each in users_of(ctx, [volume])[volume.id] if each.kind is ObjectKind.VM]
+    ids = [user.id for user in users_of(ctx, [volume])[volume.id] if user.kind is ObjectKind.VM]
     vms = ctx.session.scalars(unrestricted(sa.select(Vm).where(Vm.id.in_(ids))))
     return [vm for vm in vms if VmState(vm.state).is_active]
 
@@ -83,7 +83,7 @@ def in_use(volume: Volume, users: Sequence[Ref]) -> Conflict:
 def refuse_taken(ctx: Ctx, pool: Pool, name: str) -> None:
     """Raise Conflict (volume_exists) when the pool has a volume of this name, through whichever host it was listed."""
     pools = same_storage(ctx.session, pool)
-    taken = sa.select(Volume.id).where(Volume.pool_id.in_([each.id for each in pools]), Volume.name == name)
+    taken = sa.select(Volume.id).where(Volume.pool_id.in_([item.id for item in pools]), Volume.name == name)
     if ctx.session.scalar(unrestricted(taken.limit(1))) is not None:
         raise Conflict(
             N_("The pool has a volume of this name already."),
@@ -111,4 +111,4 @@ def refuse_narrow(ctx: Ctx, pool: Pool, needed_bytes: int) -> None:
 
 
 def _names(users: Sequence[Ref]) -> str:
-    return ", ".join(each.name for each in users[:5]) + (" …" if len(users) > 5 else "")
+    return ", ".join(user.name for user in users[:5]) + (" …" if len(users) > 5 else "")

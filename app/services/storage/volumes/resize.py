@@ -68,7 +68,7 @@ class ResizeVolume(VolumeOperation[ResizeVolumeParameters]):
         if parameters.size_bytes < volume.capacity_bytes:
             refuse_used(ctx, volume)
         require_usable(ctx, volume, host.id)
-        built = [each for each in users_of(ctx, [volume])[volume.id] if each.kind is ObjectKind.VOLUME]
+        built = [user for user in users_of(ctx, [volume])[volume.id] if user.kind is ObjectKind.VOLUME]
         if built:
             raise in_use(volume, built)
         running = running_vms(ctx, volume)

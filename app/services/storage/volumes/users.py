@@ -51,12 +51,12 @@ def users_at(
     """As `users_of`, without an asker. `sharing`: VMs count, too, that declare the volume to be shared."""
     places = places_of(session, volumes)
     if host_id is not None:
-        places = {key: {place for place in each if place[0] == host_id} for key, each in places.items()}
+        places = {key: {place for place in item if place[0] == host_id} for key, item in places.items()}
     found: dict[str, list[Ref]] = {volume.id: [] for volume in volumes}
-    hosts = {place[0] for each in places.values() for place in each}
+    hosts = {place[0] for item in places.values() for place in item}
     by_place: dict[Place, list[str]] = {}
-    for volume_id, each in places.items():
-        for place in each:
+    for volume_id, item in places.items():
+        for place in item:
             by_place.setdefault(place, []).append(volume_id)
     vms = _vms(session, hosts, but, sharing=sharing)
     for place, user in [*vms, *dependents_of(session, by_place, volumes)]:
@@ -89,7 +89,7 @@ class VolumeUse:
     places: frozenset[Place] = frozenset()
 
 
-def look_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uuid: str) -> VolumeUse:
+def check_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uuid: str) -> VolumeUse:
     """Who uses a volume of a host by now, possible users included; the VM of that UUID does not count."""
     query = sa.select(Volume).join(Pool, Pool.id == Volume.pool_id)
     volume = session.scalar(query.where(Pool.host_id == host_id, Pool.uuid == pool_uuid, Volume.name == name))
@@ -157,7 +157,7 @@ def _vms(session: Session, hosts: Iterable[str], but: str, *, sharing: bool) -> 
     named: dict[Place, str] | None = None
     for vm_id, name, host_id, *definitions in rows:
         user = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
-        uses = (use for each in definitions if each for use in each["files"])
+        uses = (use for definition in definitions if definition for use in definition["files"])
         for source in {use["source"] for use in uses if sharing or not use["shared"]}:
             if not source.startswith("/") and named is None:
                 named = _named_volumes(session, hosts)

@@ -24,7 +24,7 @@ from app.inventory.staleness import HOST_IN_LISTS, is_stale
 from app.services.storage.pools.pools import read_volumes, sees_links
 from app.services.storage.volumes import records
 from app.services.storage.volumes.users import users_of
-from app.services.vms.cloud_init.drives import holds_seed, is_seed
+from app.services.vms.cloud_init.drives import holds_cloud_init_drive, is_cloud_init_drive
 
 VOLUMES = Order(
     {
@@ -39,28 +39,28 @@ VOLUMES = Order(
 DEEPEST = 64
 
 
-def list_volumes(ctx: Ctx, asked: VolumeQuery) -> Page[VolumeRecord]:
+def list_volumes(ctx: Ctx, query: VolumeQuery) -> Page[VolumeRecord]:
     """The volumes of all pools, of one host or of one pool, which makes the engine read them anew."""
     conditions: list[sa.ColumnElement[bool]] = []
     counted = sa.select(Volume.id)
-    if asked.pool:
-        conditions.append(Volume.pool_id == asked.pool)
+    if query.pool:
+        conditions.append(Volume.pool_id == query.pool)
         looked_at = ctx.session.scalar(
-            visible(ctx, sa.select(Pool).where(Pool.id == asked.pool), Pool, "pool.view")
+            visible(ctx, sa.select(Pool).where(Pool.id == query.pool), Pool, "pool.view")
         )
         if looked_at is not None:
             read_volumes(ctx, looked_at)
-    if asked.host:
-        conditions.append(Pool.host_id == asked.host)
+    if query.host:
+        conditions.append(Pool.host_id == query.host)
         counted = counted.join(Pool, Pool.id == Volume.pool_id)
-    if asked.unused is not None:
-        conditions += (_used(ctx, asked.pool).is_(not asked.unused), Volume.kind != "dir")
-    if asked.q:
-        conditions.append(mentions((Volume.name, Volume.path), asked.q))
+    if query.unused is not None:
+        conditions += (_used(ctx, query.pool).is_(not query.unused), Volume.kind != "dir")
+    if query.q:
+        conditions.append(mentions((Volume.name, Volume.path), query.q))
     return page(
         ctx,
         visible(ctx, _volumes().where(*conditions), Volume, "pool.view"),
-        asked,
+        query,
         VOLUMES,
         lambda rows: _volume_records(ctx, rows),
         counted=visible(ctx, counted.where(*conditions), Volume, "pool.view"),
@@ -71,7 +71,9 @@ def backing_options(ctx: Ctx, host_id: str) -> list[Ref]:
     """Volumes of a host that others may be built on."""
     ctx.require("volume.edit")
     query = sa.select(Volume.id, Volume.name, Pool.name).join(Pool, Pool.id == Volume.pool_id)
-    query = query.where(Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw")), sa.not_(is_seed()))
+    query = query.where(
+        Pool.host_id == host_id, Volume.format.in_(("qcow2", "raw")), sa.not_(is_cloud_init_drive())
+    )
     query = query.order_by(Volume.name)
     rows = ctx.session.execute(visible(ctx, query.limit(500), Volume, "pool.view"))
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]}") for row in rows]
@@ -87,7 +89,7 @@ def show_volume(ctx: Ctx, volume_id: str) -> VolumeDetail:
         users=tuple(users),
         chain=tuple(_chain(ctx, record.host_id, volume)),
         freed_bytes=0 if users else volume.allocation_bytes,
-        usable=volume.condition is None and not holds_seed(ctx.session, volume),
+        usable=volume.condition is None and not holds_cloud_init_drive(ctx.session, volume),
     )
 
 
@@ -110,9 +112,9 @@ def pools_for(ctx: Ctx, volume_id: str) -> list[PoolChoice]:
         Pool.host_id == host_id, Pool.state == "running", Pool.kind.not_in(FIXED_POOLS)
     )
     return [
-        PoolChoice(id=each.id, name=each.name, available_bytes=each.available_bytes)
-        for each in ctx.session.scalars(visible(ctx, pools.order_by(Pool.name), Pool, "pool.view"))
-        if each.available_bytes > volume.allocation_bytes
+        PoolChoice(id=row.id, name=row.name, available_bytes=row.available_bytes)
+        for row in ctx.session.scalars(visible(ctx, pools.order_by(Pool.name), Pool, "pool.view"))
+        if row.available_bytes > volume.allocation_bytes
     ]
 
 

@@ -43,7 +43,7 @@ class WipeVolume(VolumeOperation[VolumeParameters]):
         task_checks.check_link(context, pool, name, path)
         task_use.refuse_used(context, pool, name, path)
         context.call(lambda host: host.storage.wipe_volume(pool, name))
-        task_checks.record_made(context, pool, found, "raw")
+        task_checks.record_created(context, pool, found, "raw")
         if not is_same_format(found.format, "raw"):
             refresh_when_idle(context, pool)
         show_pools(context, {pool})

@@ -14,8 +14,8 @@ from app.access.context import Ctx
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.vms.config import DiskPlan
-from app.core.vms.create import SeedRemoval
-from app.db.models import CloudInitSeed, Pool, Vm, Volume
+from app.core.vms.create import RemoveCloudInitDriveParams
+from app.db.models import CloudInitDrive, Pool, Vm, Volume
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
 from app.services.storage.pools.same_storage import may_be_same
@@ -29,35 +29,35 @@ def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> 
     ctx.require("vm.create")
     if drive.new is not None:
         place = {"pool_uuid": drive.new.pool, "volume_name": drive.new.name, "target": drive.target}
-        ctx.session.add(CloudInitSeed(vm_id=vm_id, host_id=host_id, keep=keep, created_at=ctx.now, **place))
+        ctx.session.add(CloudInitDrive(vm_id=vm_id, host_id=host_id, keep=keep, created_at=ctx.now, **place))
 
 
-def of_vm(session: Session, vm_id: str) -> SeedRemoval | None:
+def of_vm(session: Session, vm_id: str) -> RemoveCloudInitDriveParams | None:
     """What there is to remove of a VM's seed; None when it has none."""
-    seed = session.get(CloudInitSeed, vm_id)
-    return None if seed is None else removal_of(session, seed)
+    drive = session.get(CloudInitDrive, vm_id)
+    return None if drive is None else deletion_of(session, drive)
 
 
 def forget(session: Session, vm_id: str) -> None:
     """The VM's seed is gone."""
-    session.execute(sa.delete(CloudInitSeed).where(CloudInitSeed.vm_id == vm_id))
+    session.execute(sa.delete(CloudInitDrive).where(CloudInitDrive.vm_id == vm_id))
 
 
-def is_seed() -> sa.ColumnElement[bool]:
+def is_cloud_init_drive() -> sa.ColumnElement[bool]:
     """Of a query that has volumes joined with their pools: whether the volume is a seed, or may be one.
 
     Storage that hosts share lists the seed once for each of them. Where the pool it was made in is known no more,
     its name alone counts.
     """
     home = aliased(Pool)
-    seeds = sa.select(CloudInitSeed.vm_id).outerjoin(home, _is_home(home))
-    seeds = seeds.where(CloudInitSeed.volume_name == Volume.name, _may_be_in(home))
-    return seeds.correlate(Pool, Volume).exists()
+    drives = sa.select(CloudInitDrive.vm_id).outerjoin(home, _is_home(home))
+    drives = drives.where(CloudInitDrive.volume_name == Volume.name, _may_be_in(home))
+    return drives.correlate(Pool, Volume).exists()
 
 
 def _is_home(pool: type[Pool]) -> sa.ColumnElement[bool]:
     """Whether the seed was made in this pool."""
-    return sa.and_(pool.host_id == CloudInitSeed.host_id, pool.uuid == CloudInitSeed.pool_uuid)
+    return sa.and_(pool.host_id == CloudInitDrive.host_id, pool.uuid == CloudInitDrive.pool_uuid)
 
 
 def _may_be_in(home: type[Pool]) -> sa.ColumnElement[bool]:
@@ -65,53 +65,57 @@ def _may_be_in(home: type[Pool]) -> sa.ColumnElement[bool]:
     return sa.or_(home.id.is_(None), may_be_same(home, Pool))
 
 
-def holds_seed(session: Session, volume: Volume) -> bool:
+def holds_cloud_init_drive(session: Session, volume: Volume) -> bool:
     """Whether the volume holds the passwords of a VM's first boot."""
     query = (
-        sa.select(Volume.id).join(Pool, Pool.id == Volume.pool_id).where(Volume.id == volume.id, is_seed())
+        sa.select(Volume.id)
+        .join(Pool, Pool.id == Volume.pool_id)
+        .where(Volume.id == volume.id, is_cloud_init_drive())
     )
     return session.scalar(query) is not None
 
 
-def refuse_seed(ctx: Ctx, volume: Volume) -> None:
+def refuse_cloud_init_drive(ctx: Ctx, volume: Volume) -> None:
     """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
-    if holds_seed(ctx.session, volume):
+    if holds_cloud_init_drive(ctx.session, volume):
         raise _is_held_back(volume.name)
 
 
-def refuse_seeds_in(session: Session, vm_id: str, host_id: str, xml: str, *before: str | None) -> None:
+def refuse_cloud_init_drives_in(
+    session: Session, vm_id: str, host_id: str, xml: str, *before: str | None
+) -> None:
     """Raise Conflict (volume_is_seed) for a definition of a VM that names the seed of another.
 
     What one of the definitions `before` names stays. Raises UnreadableXml.
     """
-    name = find_seed_in(session, vm_id=vm_id, host_id=host_id, xml=xml, before=before)
+    name = find_cloud_init_drive_in(session, vm_id=vm_id, host_id=host_id, xml=xml, before=before)
     if name is not None:
         raise _is_held_back(name)
 
 
-def find_seed_in(
+def find_cloud_init_drive_in(
     session: Session, *, vm_id: str, host_id: str, xml: str, before: Collection[str | None] = ()
 ) -> str | None:
     """The name of a seed of another VM that a definition names and none of those `before` does, by whatever path or
     volume of the host; None when there is none. Raises UnreadableXml.
     """
-    seeds = _places(session, host_id, but=vm_id)
-    if not seeds:
+    drives = _places(session, host_id, but=vm_id)
+    if not drives:
         return None
-    known = {name for each in before if each is not None for name in read_named(each)}
-    return next((seeds[name] for name in sorted(read_named(xml) - known) if name in seeds), None)
+    known = {name for item in before if item is not None for name in read_named(item)}
+    return next((drives[name] for name in sorted(read_named(xml) - known) if name in drives), None)
 
 
 def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
     """The names of seeds of other VMs than this, by what the host calls them: a path, or `pool/volume`."""
     home = aliased(Pool)
-    query = sa.select(CloudInitSeed.volume_name, Pool.name, Pool.target_path, Volume.path)
+    query = sa.select(CloudInitDrive.volume_name, Pool.name, Pool.target_path, Volume.path)
     query = (
         query.outerjoin(home, _is_home(home))
         .join(Pool, _may_be_in(home))
-        .outerjoin(Volume, sa.and_(Volume.pool_id == Pool.id, Volume.name == CloudInitSeed.volume_name))
+        .outerjoin(Volume, sa.and_(Volume.pool_id == Pool.id, Volume.name == CloudInitDrive.volume_name))
     )
-    query = query.where(Pool.host_id == host_id, CloudInitSeed.vm_id != but)
+    query = query.where(Pool.host_id == host_id, CloudInitDrive.vm_id != but)
     found: dict[str, str] = {}
     for name, pool, folder, listed in session.execute(query):
         paths = [listed, f"{folder}/{name}" if folder else None]
@@ -121,7 +125,7 @@ def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
 
 def _is_held_back(name: str) -> Conflict:
     return Conflict(
-        N_("%(name)s is the cloud-init seed of a VM."),
+        N_("%(name)s is the cloud-init drive of a VM."),
         why=HELD_BACK,
         hint=GOES,
         code="volume_is_seed",
@@ -129,15 +133,15 @@ def _is_held_back(name: str) -> Conflict:
     )
 
 
-def removal_of(session: Session, seed: CloudInitSeed) -> SeedRemoval:
+def deletion_of(session: Session, drive: CloudInitDrive) -> RemoveCloudInitDriveParams:
     """What there is to remove of a seed."""
-    vm = session.get(Vm, seed.vm_id)
-    return SeedRemoval(
-        vm_id=seed.vm_id,
+    vm = session.get(Vm, drive.vm_id)
+    return RemoveCloudInitDriveParams(
+        vm_id=drive.vm_id,
         uuid=None if vm is None else vm.uuid,
         vm_host=None if vm is None else vm.host_id,
-        host=seed.host_id,
-        pool=seed.pool_uuid,
-        name=seed.volume_name,
-        target=seed.target,
+        host=drive.host_id,
+        pool=drive.pool_uuid,
+        name=drive.volume_name,
+        target=drive.target,
     )

@@ -24,17 +24,17 @@ PADDING = bytes(150 * 2048)
 _HEADER = "#cloud-config\n"
 
 
-def seed_texts(asked: CloudInit, vm_name: str, instance: str, macs: list[str]) -> dict[str, str]:
+def cloud_init_texts(spec: CloudInit, vm_name: str, instance: str, macs: list[str]) -> dict[str, str]:
     """The files of a seed. Raises InvalidInput (cloud_init.…) for YAML or addresses that cannot be used."""
-    hostname = asked.hostname or plain_name(vm_name)
+    hostname = spec.hostname or plain_name(vm_name)
     meta = {"instance-id": instance, "local-hostname": hostname.split(".")[0]}
     texts = {
         "meta-data": yaml.safe_dump(meta, sort_keys=True),
         "user-data": _HEADER
-        + yaml.safe_dump(_user_data(asked, hostname, instance), sort_keys=False, allow_unicode=True),
+        + yaml.safe_dump(_user_data(spec, hostname, instance), sort_keys=False, allow_unicode=True),
     }
-    if asked.network == "static":
-        texts["network-config"] = yaml.safe_dump(_network(asked, macs), sort_keys=False)
+    if spec.network == "static":
+        texts["network-config"] = yaml.safe_dump(_network(spec, macs), sort_keys=False)
     return texts
 
 
@@ -44,7 +44,7 @@ def plain_name(name: str) -> str:
     return plain or "vm"
 
 
-def seed_image(texts: dict[str, str]) -> bytes:
+def cloud_init_image(texts: dict[str, str]) -> bytes:
     """The ISO 9660 image with these files, with Rock Ridge and Joliet names."""
     image = pycdlib.PyCdlib()
     image.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=LABEL)
@@ -58,16 +58,16 @@ def seed_image(texts: dict[str, str]) -> bytes:
     return out.getvalue() + PADDING
 
 
-def _user_data(asked: CloudInit, hostname: str, instance: str) -> dict[str, Any]:
+def _user_data(spec: CloudInit, hostname: str, instance: str) -> dict[str, Any]:
     """What was asked for by fields, under what was written as YAML, which wins."""
     data: dict[str, Any] = {"hostname": hostname, "preserve_hostname": False}
     if "." in hostname:
         data["fqdn"] = hostname
-    keys = [key.strip() for key in asked.ssh_keys]
-    hashed = sha512_crypt.hash(asked.password.get_secret_value()) if asked.password else None
-    if asked.user:
+    keys = [key.strip() for key in spec.ssh_keys]
+    hashed = sha512_crypt.hash(spec.password.get_secret_value()) if spec.password else None
+    if spec.user:
         user: dict[str, Any] = {
-            "name": asked.user,
+            "name": spec.user,
             "shell": "/bin/bash",
             "sudo": "ALL=(ALL) NOPASSWD:ALL",
             "lock_passwd": hashed is None,
@@ -85,14 +85,14 @@ def _user_data(asked: CloudInit, hostname: str, instance: str) -> dict[str, Any]
             data["ssh_authorized_keys"] = keys
     if hashed:
         data["ssh_pwauth"] = True
-    data |= _written(asked.user_data)
+    data |= _written(spec.user_data)
     files = data.get("write_files", [])
-    if not asked.keep_seed and isinstance(files, list):
-        data["write_files"] = [*files, *_lasting_seed(instance)]
+    if not spec.keep_drive and isinstance(files, list):
+        data["write_files"] = [*files, *_lasting_drive(instance)]
     return data
 
 
-def _lasting_seed(instance: str) -> list[dict[str, str]]:
+def _lasting_drive(instance: str) -> list[dict[str, str]]:
     """Files in the guest that tell cloud-init at later boots, without the medium, that this is the same machine.
 
     Else it would find no datasource, and either do nothing more or set the guest up anew.
@@ -143,24 +143,24 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _network(asked: CloudInit, macs: list[str]) -> dict[str, Any]:
+def _network(spec: CloudInit, macs: list[str]) -> dict[str, Any]:
     """Version 2 of cloud-init's network configuration, for the first interface."""
-    address = _interface(asked.address or "")
+    address = _interface(spec.address or "")
     card: dict[str, Any] = {"addresses": [str(address)], "dhcp4": False}
     if macs:
         card = {"match": {"macaddress": macs[0]}, **card}
-    if asked.gateway:
-        gateway = _address("cloud_init.gateway", asked.gateway)
+    if spec.gateway:
+        gateway = _address("cloud_init.gateway", spec.gateway)
         if gateway.version != address.version:
             raise InvalidInput(
                 "cloud_init.gateway", N_("must be of the same kind as the address (IPv4 or IPv6)")
             )
         anywhere = "0.0.0.0/0" if address.version == 4 else "::/0"
         card["routes"] = [{"to": anywhere, "via": str(gateway)}]
-    if asked.nameservers:
+    if spec.nameservers:
         servers = [
-            str(_address(f"cloud_init.nameservers.{number}", each))
-            for number, each in enumerate(asked.nameservers)
+            str(_address(f"cloud_init.nameservers.{number}", item))
+            for number, item in enumerate(spec.nameservers)
         ]
         card["nameservers"] = {"addresses": servers}
     return {"version": 2, "ethernets": {"eth0": card}}

@@ -8,9 +8,9 @@ from app.access.context import Ctx
 from app.access.find import look_up, visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.records import Record
-from app.db.models import Filter, Host, Image, Network, Offers, Pool, Volume
-from app.services.vms.cloud_init.drives import is_seed
-from app.services.vms.create.config_builder import OFFERS
+from app.db.models import Host, HostCapabilities, Image, Network, Nwfilter, Pool, Volume
+from app.services.vms.cloud_init.drives import is_cloud_init_drive
+from app.services.vms.create.config_builder import HOST_CAPABILITIES
 
 MOST = 500
 
@@ -30,7 +30,7 @@ class Choices(Record):
     hosts: tuple[Option, ...]
     pools: tuple[Option, ...] = ()
     networks: tuple[Option, ...] = ()
-    filters: tuple[Option, ...] = ()
+    nwfilters: tuple[Option, ...] = ()
     volumes: tuple[Option, ...] = ()
     media: tuple[Option, ...] = ()
     images: tuple[Option, ...] = ()
@@ -65,13 +65,13 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
     volumes = _volumes(ctx, host)
     return Choices(
         hosts=hosts,
-        media=media + tuple(each for each, is_medium in volumes if is_medium),
+        media=media + tuple(item for item, is_media in volumes if is_media),
         images=images,
         pools=_pools(ctx, host),
         networks=_networks(ctx, host),
-        filters=_filters(ctx, host),
-        volumes=tuple(each for each, is_medium in volumes if not is_medium),
-        **_offered(ctx, host),
+        nwfilters=_filters(ctx, host),
+        volumes=tuple(item for item, is_media in volumes if not is_media),
+        **_capabilities_of_row(ctx, host),
     )
 
 
@@ -89,7 +89,7 @@ def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
     found = [
         Option(key=row[0], name=row[1]) for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
     ]
-    if chosen is not None and all(each.key != chosen.id for each in found):
+    if chosen is not None and all(item.key != chosen.id for item in found):
         found.insert(0, Option(key=chosen.id, name=chosen.name))
     return tuple(found)
 
@@ -107,19 +107,21 @@ def _networks(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     found = ctx.session.scalars(
         visible(ctx, query.order_by(Network.name), Network, "network.view").limit(MOST)
     )
-    return tuple(Option(key=each.id, name=each.name, about=each.forward_mode) for each in found)
+    return tuple(Option(key=item.id, name=item.name, about=item.forward_mode) for item in found)
 
 
 def _filters(ctx: Ctx, host: Host) -> tuple[Option, ...]:
-    query = sa.select(Filter.name).where(Filter.host_id == host.id).order_by(Filter.name)
-    found = ctx.session.scalars(visible(ctx, query, Filter, "network.view").limit(MOST))
+    query = sa.select(Nwfilter.name).where(Nwfilter.host_id == host.id).order_by(Nwfilter.name)
+    found = ctx.session.scalars(visible(ctx, query, Nwfilter, "network.view").limit(MOST))
     return tuple(Option(key=name, name=name) for name in found)
 
 
 def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
     """Volumes of the host's pools, and whether each looks like a CD's image."""
     query = sa.select(Volume.id, Volume.name, Volume.format, Pool.name).join(Pool, Pool.id == Volume.pool_id)
-    query = query.where(Pool.host_id == host.id, sa.not_(is_seed())).order_by(Volume.name).limit(MOST)
+    query = (
+        query.where(Pool.host_id == host.id, sa.not_(is_cloud_init_drive())).order_by(Volume.name).limit(MOST)
+    )
     return [
         (Option(key=key, name=name, about=pool), kind == "iso" or name.lower().endswith(".iso"))
         for key, name, kind, pool in ctx.session.execute(visible(ctx, query, Volume, "pool.view"))
@@ -132,19 +134,19 @@ def _images(ctx: Ctx, kind: str) -> tuple[Option, ...]:
     return tuple(Option(key=row[0], name=row[1]) for row in rows)
 
 
-def _offered(ctx: Ctx, host: Host) -> dict[str, object]:
-    row = ctx.session.get(Offers, host.id)
+def _capabilities_of_row(ctx: Ctx, host: Host) -> dict[str, object]:
+    row = ctx.session.get(HostCapabilities, host.id)
     if row is None:
         return {}
-    offers = OFFERS.validate_python(row.offers)
+    capabilities = HOST_CAPABILITIES.validate_python(row.capabilities)
     return {
-        "machines": offers.machines,
-        "firmwares": offers.firmwares,
-        "cpu_modes": tuple(mode for mode in offers.cpu_modes if mode != "custom"),
-        "cpu_models": tuple(model.name for model in offers.cpu_models if model.usable),
-        "buses": offers.disk_buses,
-        "videos": tuple(each for each in offers.video_models if each != "none"),
-        "graphics": tuple(each for each in offers.graphics if each in ("vnc", "spice")),
-        "tpm": offers.tpm,
-        "huge_pages": bool(offers.huge_page_sizes),
+        "machines": capabilities.machines,
+        "firmwares": capabilities.firmwares,
+        "cpu_modes": tuple(mode for mode in capabilities.cpu_modes if mode != "custom"),
+        "cpu_models": tuple(model.name for model in capabilities.cpu_models if model.usable),
+        "buses": capabilities.disk_buses,
+        "videos": tuple(video_model for video_model in capabilities.video_models if video_model != "none"),
+        "graphics": tuple(graphic for graphic in capabilities.graphics if graphic in ("vnc", "spice")),
+        "tpm": capabilities.tpm,
+        "huge_pages": bool(capabilities.huge_page_sizes),
     }

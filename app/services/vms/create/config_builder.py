@@ -11,23 +11,23 @@ from pydantic import TypeAdapter
 from app.access.context import Ctx
 from app.access.find import known, unrestricted
 from app.core.errors import Conflict, InvalidInput
-from app.core.hosts.capabilities import Offers
-from app.core.library.os_variants import System
+from app.core.hosts.capabilities import HostCapabilities
+from app.core.library.os_variants import OsVariant
 from app.core.messages import N_
 from app.core.storage.volumes import is_same_format
 from app.core.vms import device_defaults
-from app.core.vms.config import Blueprint, CpuPlan, DiskPlan
+from app.core.vms.config import CpuPlan, DiskPlan, VmConfig
 from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool, Vm
-from app.db.models import Offers as OffersRow
-from app.hypervisor.osinfo import systems
+from app.db.models import HostCapabilities as OffersRow
+from app.hypervisor.osinfo import os_variants
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
 from app.tasks.locks import require_free
 
-OFFERS = TypeAdapter(Offers)
+HOST_CAPABILITIES = TypeAdapter(HostCapabilities)
 LEAST_MEMORY = GIB
 
 
@@ -35,64 +35,68 @@ LEAST_MEMORY = GIB
 class Draft:
     """A VM as far as it is planned. `warnings` are sentences for people; `sources` say what volumes are made of."""
 
-    blueprint: Blueprint
-    system: System | None
-    offers: Offers
+    config: VmConfig
+    os_variant: OsVariant | None
+    capabilities: HostCapabilities
     warnings: list[str] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
-    seed: dict[str, str] | None = None  # texts for cloud-init
+    cloud_init_drive: dict[str, str] | None = None  # texts for cloud-init
 
 
 def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Draft:
     """The blueprint of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
     name = name or spec.name
     check_name(ctx, host, name)
-    offers = offers_of(ctx, host)
-    system = system_of(spec)
-    machine = one_of("machine", spec.machine, offers.machines) or device_defaults.machine_for(system, offers)
-    hypervisor = _hypervisor(spec, offers)
-    firmware = one_of("firmware", spec.firmware, offers.firmwares) or device_defaults.firmware_for(
-        system, offers
+    capabilities = capabilities_of(ctx, host)
+    os_variant = os_variant_of(spec)
+    machine = one_of("machine", spec.machine, capabilities.machines) or device_defaults.machine_for(
+        os_variant, capabilities
     )
-    disks, sources = plan_disks(ctx, spec.disks, host, name, machine=machine, system=system, offers=offers)
-    memory = memory_of(spec, system)
-    made = Draft(
-        Blueprint(
+    hypervisor = _hypervisor(spec, capabilities)
+    firmware = one_of("firmware", spec.firmware, capabilities.firmwares) or device_defaults.firmware_for(
+        os_variant, capabilities
+    )
+    disks, sources = plan_disks(
+        ctx, spec.disks, host, name, machine=machine, os_variant=os_variant, capabilities=capabilities
+    )
+    memory = memory_of(spec, os_variant)
+    created = Draft(
+        VmConfig(
             uuid=str(uuid.uuid4()),
             name=name,
             title=spec.title,
-            os_uri=system.uri if system else None,
+            os_uri=os_variant.uri if os_variant else None,
             hypervisor=hypervisor,
-            arch=offers.arch,
+            arch=capabilities.arch,
             machine=machine,
-            cpu=_cpu(spec.cpu, hypervisor, offers),
+            cpu=_cpu(spec.cpu, hypervisor, capabilities),
             memory_bytes=memory,
             memory_max_bytes=max(spec.memory_max_bytes or memory, memory),
             huge_pages=spec.huge_pages,
             firmware=firmware,
             tpm=spec.tpm,
             disks=tuple(disks),
-            nics=tuple(plan_nics(ctx, spec, host, machine=machine, system=system)),
+            nics=tuple(plan_nics(ctx, spec, host, machine=machine, os_variant=os_variant)),
             boot=_boot(spec, disks),
             **_kernel(ctx, spec, host),
-            graphics=_graphics(spec, offers),
-            video=one_of("video", spec.video, offers.video_models)
-            or device_defaults.video_for(system, spec.graphics, offers),
+            graphics=_graphics(spec, capabilities),
+            video=one_of("video", spec.video, capabilities.video_models)
+            or device_defaults.video_for(os_variant, spec.graphics, capabilities),
             serial=spec.serial,
             guest_agent=spec.guest_agent,
-            rng=spec.rng and offers.rng,
+            rng=spec.rng and capabilities.rng,
             watchdog=spec.watchdog,
             sound=spec.sound,
         ),
-        system,
-        offers,
+        os_variant,
+        capabilities,
         sources=sources,
     )
-    _check_whole(ctx, spec, host, made)
-    return made
+    _check_whole(ctx, spec, host, created)
+    return created
 
 
-def offers_of(ctx: Ctx, host: Host) -> Offers:
+def capabilities_of(ctx: Ctx, host: Host) -> HostCapabilities:
     """What the host offers. Raises Conflict (host_unread) when that was not read yet."""
     row = ctx.session.get(OffersRow, host.id)
     if row is None:
@@ -101,14 +105,14 @@ def offers_of(ctx: Ctx, host: Host) -> Offers:
             hint=N_("Wait until Vigie has read the host, a moment after it connected."),
             code="host_unread",
         )
-    return OFFERS.validate_python(row.offers)
+    return HOST_CAPABILITIES.validate_python(row.capabilities)
 
 
-def system_of(spec: VmSpec) -> System | None:
+def os_variant_of(spec: VmSpec) -> OsVariant | None:
     """The guest's system. Raises InvalidInput (os)."""
     if spec.os is None:
         return None
-    found = systems().get(spec.os)
+    found = os_variants().get(spec.os)
     if found is None:
         raise InvalidInput(
             "os",
@@ -118,10 +122,10 @@ def system_of(spec: VmSpec) -> System | None:
     return found
 
 
-def memory_of(spec: VmSpec, system: System | None) -> int:
+def memory_of(spec: VmSpec, os_variant: OsVariant | None) -> int:
     """Bytes of memory: as asked, else as the system recommends."""
-    asked = spec.memory_bytes or (system.memory_bytes if system else None) or LEAST_MEMORY
-    return asked // 1024 * 1024
+    requested = spec.memory_bytes or (os_variant.memory_bytes if os_variant else None) or LEAST_MEMORY
+    return requested // 1024 * 1024
 
 
 def check_name(ctx: Ctx, host: Host, name: str) -> None:
@@ -147,39 +151,43 @@ def one_of(field_name: str, wanted: str | None, offered: tuple[str, ...]) -> str
     )
 
 
-def _hypervisor(spec: VmSpec, offers: Offers) -> str:
-    if spec.acceleration == "kvm" and offers.hypervisor != "kvm":
+def _hypervisor(spec: VmSpec, capabilities: HostCapabilities) -> str:
+    if spec.acceleration == "kvm" and capabilities.hypervisor != "kvm":
         raise InvalidInput(
             "acceleration",
             N_("the host has no KVM"),
             hint=N_("Choose auto; the VM then runs emulated, which is slow."),
         )
-    return "qemu" if spec.acceleration == "tcg" and offers.hypervisor == "kvm" else offers.hypervisor
+    return (
+        "qemu" if spec.acceleration == "tcg" and capabilities.hypervisor == "kvm" else capabilities.hypervisor
+    )
 
 
-def _cpu(asked: CpuSpec, hypervisor: str, offers: Offers) -> CpuPlan:
-    maximum = asked.vcpus_max or asked.vcpus
-    if maximum > offers.vcpus_max:
-        field_name = "cpu.vcpus_max" if asked.vcpus_max else "cpu.vcpus"
+def _cpu(spec: CpuSpec, hypervisor: str, capabilities: HostCapabilities) -> CpuPlan:
+    maximum = spec.vcpus_max or spec.vcpus
+    if maximum > capabilities.vcpus_max:
+        field_name = "cpu.vcpus_max" if spec.vcpus_max else "cpu.vcpus"
         raise InvalidInput(
-            field_name, N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
+            field_name, N_("must be at most %(most)d on this host"), params={"most": capabilities.vcpus_max}
         )
-    mode = asked.mode or device_defaults.cpu_mode_for(hypervisor, offers)
-    check_cpu("cpu.mode", "cpu.model", mode, asked.model, offers)
-    parts = (asked.sockets, asked.cores, asked.threads)
+    mode = spec.mode or device_defaults.cpu_mode_for(hypervisor, capabilities)
+    check_cpu("cpu.mode", "cpu.model", mode, spec.model, capabilities)
+    parts = (spec.sockets, spec.cores, spec.threads)
     topology = (parts[0] or 1, parts[1] or 1, parts[2] or 1) if any(parts) else None
-    return CpuPlan(vcpus=asked.vcpus, vcpus_max=maximum, topology=topology, mode=mode, model=asked.model)
+    return CpuPlan(vcpus=spec.vcpus, vcpus_max=maximum, topology=topology, mode=mode, model=spec.model)
 
 
-def check_cpu(mode_field: str, model_field: str, mode: str, model: str | None, offers: Offers) -> None:
+def check_cpu(
+    mode_field: str, model_field: str, mode: str, model: str | None, capabilities: HostCapabilities
+) -> None:
     """Raise InvalidInput for a mode that the host does not offer, or a model that it cannot run."""
-    if mode != "default" and mode not in offers.cpu_modes:
+    if mode != "default" and mode not in capabilities.cpu_modes:
         raise InvalidInput(
             mode_field,
             N_("is not offered by this host; it has: %(offered)s"),
-            params={"offered": ", ".join(offers.cpu_modes) or "–"},
+            params={"offered": ", ".join(capabilities.cpu_modes) or "–"},
         )
-    known = {each.name: each.usable for each in offers.cpu_models}
+    known = {cpu_model.name: cpu_model.usable for cpu_model in capabilities.cpu_models}
     if model is not None and not known.get(model, False):
         rule = (
             N_("needs features that this host's CPU lacks")
@@ -189,24 +197,24 @@ def check_cpu(mode_field: str, model_field: str, mode: str, model: str | None, o
         raise InvalidInput(model_field, rule)
 
 
-def check_has(offers: Offers, *, tpm: bool | None, huge_pages: bool | None) -> None:
+def check_has(capabilities: HostCapabilities, *, tpm: bool | None, huge_pages: bool | None) -> None:
     """Raise InvalidInput for what is wanted and the host has not."""
-    if tpm and not offers.tpm:
+    if tpm and not capabilities.tpm:
         raise InvalidInput(
             "tpm", N_("the host has no emulated TPM"), hint=N_("Install swtpm and swtpm-tools on the host.")
         )
-    if huge_pages and not offers.huge_page_sizes:
+    if huge_pages and not capabilities.huge_page_sizes:
         raise InvalidInput(
             "huge_pages", N_("the host has no huge pages"), hint=N_("Reserve some: vm.nr_hugepages.")
         )
 
 
-def _graphics(spec: VmSpec, offers: Offers) -> str:
-    if spec.graphics != "none" and spec.graphics not in offers.graphics:
+def _graphics(spec: VmSpec, capabilities: HostCapabilities) -> str:
+    if spec.graphics != "none" and spec.graphics not in capabilities.graphics:
         raise InvalidInput(
             "graphics",
             N_("is not offered by this host; it has: %(offered)s"),
-            params={"offered": ", ".join(offers.graphics) or "–"},
+            params={"offered": ", ".join(capabilities.graphics) or "–"},
         )
     return spec.graphics
 
@@ -217,20 +225,20 @@ def _boot(spec: VmSpec, disks: list[DiskPlan]) -> tuple[str, ...]:
     if explicit or spec.kernel is not None:
         return ()
     order = ["network"] if spec.boot_from_network else []
-    order += ["hd"] if any(each.device == "disk" for each in disks) else []
-    order += ["cdrom"] if any(each.device == "cdrom" and each.path for each in disks) else []
+    order += ["hd"] if any(disk.device == "disk" for disk in disks) else []
+    order += ["cdrom"] if any(disk.device == "cdrom" and disk.path for disk in disks) else []
     return tuple(order)
 
 
 def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
     if spec.kernel is None:
         return {}
-    asked = spec.kernel
-    initrd = asked.initrd_volume_id
+    requested = spec.kernel
+    initrd = requested.initrd_volume_id
     return {
-        "kernel_path": _boot_file(ctx, host, "kernel.kernel_volume_id", asked.kernel_volume_id),
+        "kernel_path": _boot_file(ctx, host, "kernel.kernel_volume_id", requested.kernel_volume_id),
         "initrd_path": _boot_file(ctx, host, "kernel.initrd_volume_id", initrd) if initrd else None,
-        "command_line": asked.command_line,
+        "command_line": requested.command_line,
     }
 
 
@@ -248,41 +256,41 @@ def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
     return volume.path
 
 
-def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, made: Draft) -> None:
+def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, created: Draft) -> None:
     """Rules that look at the VM as a whole, and warnings about what is allowed but may disappoint."""
-    plan, offers = made.blueprint, made.offers
+    plan, capabilities = created.config, created.capabilities
     total = host.memory_bytes or 0
     if total and plan.memory_max_bytes > total:
         raise InvalidInput(
             "memory_bytes", N_("must be at most %(most)d MiB on this host"), params={"most": total // 1024**2}
         )
-    check_has(offers, tpm=spec.tpm, huge_pages=spec.huge_pages)
+    check_has(capabilities, tpm=spec.tpm, huge_pages=spec.huge_pages)
     if plan.firmware == "efi-secure" and device_defaults.MODERN not in (plan.machine or ""):
         raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
-    if spec.rng and not offers.rng:
-        made.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))
+    if spec.rng and not capabilities.rng:
+        created.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))
     if plan.hypervisor == "qemu":
-        made.warnings.append(ctx.translate(N_("The VM runs emulated, without KVM: it will be slow.")))
+        created.warnings.append(ctx.translate(N_("The VM runs emulated, without KVM: it will be slow.")))
     if plan.cpu.mode == "host-passthrough":
-        made.warnings.append(
+        created.warnings.append(
             ctx.translate(
                 N_("With the host's CPU passed through, it can move only to hosts with the same CPU.")
             )
         )
     if host.cpus and plan.cpu.vcpus > host.cpus:
-        made.warnings.append(
+        created.warnings.append(
             ctx.say(N_("It has more vCPUs than the host has CPUs (%(cpus)d)."), {"cpus": host.cpus})
         )
-    system = made.system
-    if system and system.memory_bytes and plan.memory_bytes < system.memory_bytes:
-        made.warnings.append(
+    os_variant = created.os_variant
+    if os_variant and os_variant.memory_bytes and plan.memory_bytes < os_variant.memory_bytes:
+        created.warnings.append(
             ctx.say(
                 N_("%(system)s recommends at least %(memory)d MiB of memory."),
-                {"system": system.name, "memory": system.memory_bytes // 1024**2},
+                {"os_variant": os_variant.name, "memory": os_variant.memory_bytes // 1024**2},
             )
         )
-    if spec.cloud_init and not any(source.image for source in made.sources):
-        made.warnings.append(
+    if spec.cloud_init and not any(source.image for source in created.sources):
+        created.warnings.append(
             ctx.translate(
                 N_("No disk is made from an image: cloud-init works only if the guest has it installed.")
             )

@@ -24,7 +24,7 @@ from app.hypervisor.xml.domains import build
 from app.services.hosts.checks import require_workable
 from app.services.storage.volumes.names import free_name
 from app.services.vms.cloud_init import drives, texts
-from app.services.vms.create.config_builder import Draft, draft, memory_of, system_of
+from app.services.vms.create.config_builder import Draft, draft, memory_of, os_variant_of
 from app.services.vms.create.operation import CreateVm, CreateVmParameters
 from app.services.vms.create.presets import with_user_data
 from app.tasks import tasks
@@ -34,13 +34,13 @@ from app.tasks.submit import submit
 def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
     """What would be made, where, and what it leaves free. Raises InvalidInput, Conflict as `create_vm` does."""
     ctx.require("vm.create")
-    place, made = _plan(ctx, spec, spec.name)
-    plan, room = made.blueprint, _room(ctx, place.host, made)
+    place, created = _plan(ctx, spec, spec.name)
+    plan, room = created.config, _room(ctx, place.host, created)
     return CreationPlan(
         name=plan.name,
         host=ref(place.host),
         reason=ctx.say(place.reason, place.params) if place.reason else None,
-        system=made.system.name if made.system else None,
+        os_variant=created.os_variant.name if created.os_variant else None,
         machine=plan.machine,
         firmware=plan.firmware,
         hypervisor=plan.hypervisor,
@@ -48,10 +48,10 @@ def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
         vcpus=plan.cpu.vcpus,
         memory_bytes=plan.memory_bytes,
         video=plan.video,
-        volumes=tuple(_planned_volumes(ctx, place.host, made)),
+        volumes=tuple(_planned_volumes(ctx, place.host, created)),
         networks=tuple(nic.source for nic in plan.nics),
         room=tuple(room),
-        warnings=tuple(made.warnings),
+        warnings=tuple(created.warnings),
         xml=build.domain(plan),
     )
 
@@ -66,14 +66,14 @@ def create_vm(ctx: Ctx, spec: VmSpec) -> TaskRecord:
     return tasks.record_of(ctx, _submit(ctx, spec, spec.name, None))
 
 
-def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
+def create_many(ctx: Ctx, batch: VmBatch) -> BulkRecord:
     """Have several VMs made from one specification: a task for each that can be, a reason for each other."""
     ctx.require("vm.create")
     batch_id = new_id(ObjectKind.TASK)
     started, refused = [], []
-    for name in asked.names():
+    for name in batch.names():
         try:
-            started.append(tasks.record_of(ctx, _submit(ctx, asked.spec, name, batch_id)))
+            started.append(tasks.record_of(ctx, _submit(ctx, batch.spec, name, batch_id)))
         except VigieError as error:
             vm = Ref(kind=ObjectKind.VM, id="", name=name)
             refused.append(BulkRefusal(vm=vm, problem=problem_of(error, ctx.translate)))
@@ -82,20 +82,22 @@ def create_many(ctx: Ctx, asked: VmBatch) -> BulkRecord:
 
 def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     take_turn(ctx)
-    place, made = _plan(ctx, spec, name)
-    plan, host = made.blueprint, place.host
+    place, created = _plan(ctx, spec, name)
+    plan, host = created.config, place.host
     parameters = CreateVmParameters(
         target_id=new_id(ObjectKind.VM),
         host_id=host.id,
-        blueprint=plan,
-        seed=ctx.services.vault.seal(made.seed).decode() if made.seed else None,
+        config=plan,
+        cloud_init_drive=ctx.services.vault.seal(created.cloud_init_drive).decode()
+        if created.cloud_init_drive
+        else None,
         start=spec.start,
         autostart=spec.autostart,
         tags=tuple(spec.tags),
         notes=spec.notes,
     )
-    if made.seed and spec.cloud_init is not None:
-        keep = spec.cloud_init.keep_seed
+    if created.cloud_init_drive and spec.cloud_init is not None:
+        keep = spec.cloud_init.keep_drive
         drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
     task = submit(ctx, CreateVm, parameters, batch_id=batch_id)
     vm = Ref(kind=ObjectKind.VM, id=parameters.target_id, name=name)
@@ -105,42 +107,44 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
 
 def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     spec = spec if name == spec.name else spec.model_copy(update={"name": name})
-    place = choose_host(ctx, spec, memory_of(spec, system_of(spec)))
+    place = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
     require_workable(ctx, place.host)
-    made = draft(ctx, spec, place.host)
-    if said := look_alikes.warning(ctx, Vm, name, place.host.id):
-        made.warnings.append(said)
+    created = draft(ctx, spec, place.host)
+    if message := look_alikes.warning(ctx, Vm, name, place.host.id):
+        created.warnings.append(message)
     if spec.cloud_init is not None:
-        _add_seed(ctx, place.host, made, spec, with_user_data(ctx, spec.cloud_init))
-    return place, made
+        _add_cloud_init_drive(ctx, place.host, created, spec, with_user_data(ctx, spec.cloud_init))
+    return place, created
 
 
-def _add_seed(ctx: Ctx, host: Host, made: Draft, spec: VmSpec, asked: CloudInit) -> None:
+def _add_cloud_init_drive(ctx: Ctx, host: Host, created: Draft, spec: VmSpec, request: CloudInit) -> None:
     """A drive with the seed, in the pool of the first disk that is made. Raises InvalidInput (cloud_init)."""
-    plan = made.blueprint
-    if not made.sources:
-        raise InvalidInput("cloud_init", N_("needs a disk that is made, beside which the seed is put"))
-    made.seed = texts.seed_texts(asked, spec.name, plan.uuid, [nic.mac for nic in plan.nics])
-    bus = device_defaults.seed_bus_for(made.system, plan.machine)
-    pool = _pools(ctx, host)[made.sources[0].plan.pool]
-    planned = [source.plan.name for source in made.sources]
+    plan = created.config
+    if not created.sources:
+        raise InvalidInput("cloud_init", N_("needs a new disk: the cloud-init drive is put beside it"))
+    created.cloud_init_drive = texts.cloud_init_texts(
+        request, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
+    )
+    bus = device_defaults.cloud_init_bus_for(created.os_variant, plan.machine)
+    pool = _pools(ctx, host)[created.sources[0].plan.pool]
+    planned = [source.plan.name for source in created.sources]
     volume = VolumePlan(
         pool=pool.uuid,
         name=free_name(ctx, pool, f"{spec.name}-seed", "iso", planned),
         format="raw",
-        size_bytes=len(texts.seed_image(made.seed)),
+        size_bytes=len(texts.cloud_init_image(created.cloud_init_drive)),
     )
     (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(
         device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True, pool_id=pool.id
     )
-    made.blueprint = plan.model_copy(update={"disks": (*plan.disks, drive)})
+    created.config = plan.model_copy(update={"disks": (*plan.disks, drive)})
 
 
-def _planned_volumes(ctx: Ctx, host: Host, made: Draft) -> list[PlannedVolume]:
+def _planned_volumes(ctx: Ctx, host: Host, created: Draft) -> list[PlannedVolume]:
     pools = _pools(ctx, host)
     images = {
-        (source.plan.pool, source.plan.name): source.image.name for source in made.sources if source.image
+        (source.plan.pool, source.plan.name): source.image.name for source in created.sources if source.image
     }
     return [
         PlannedVolume(
@@ -151,14 +155,14 @@ def _planned_volumes(ctx: Ctx, host: Host, made: Draft) -> list[PlannedVolume]:
             from_image=images.get((disk.new.pool, disk.new.name)),
             linked=disk.new.backing_path is not None,
         )
-        for disk in made.blueprint.disks
+        for disk in created.config.disks
         if disk.new is not None
     ]
 
 
-def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
+def _room(ctx: Ctx, host: Host, created: Draft) -> list[Room]:
     """Memory and pools now, and when the VM has all that it may use."""
-    plan = made.blueprint
+    plan = created.config
     total = host.memory_bytes or 0
     free = total - allocated_memory(ctx.session, host.id)
     found = [
@@ -181,16 +185,16 @@ def _room(ctx: Ctx, host: Host, made: Draft) -> list[Room]:
             )
         )
         if left < 0:
-            made.warnings.append(
+            created.warnings.append(
                 ctx.say(
                     N_("When its disks are full, pool %(pool)s lacks %(size)d MiB."),
                     {"pool": pool.name, "size": -left // 1024**2},
                 )
             )
     if found[0].after_bytes < 0:
-        made.warnings.append(
+        created.warnings.append(
             ctx.say(
-                N_("With this VM, %(size)d MiB more memory is promised than the host has."),
+                N_("With this VM, %(size)d MiB more memory is allocated than the host has."),
                 {"size": -found[0].after_bytes // 1024**2},
             )
         )

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.find import known, look_up, unrestricted, visible
 from app.core.errors import Conflict, InvalidInput
-from app.core.hosts.capabilities import Offers
+from app.core.hosts.capabilities import HostCapabilities
 from app.core.library.images import ImageFetch
-from app.core.library.os_variants import System
+from app.core.library.os_variants import OsVariant
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS
 from app.core.vms import device_defaults
@@ -26,7 +26,7 @@ from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.names import free_name, is_there
 from app.services.storage.volumes.users import in_the_way_of_writing, refuse_possibly_used
-from app.services.vms.cloud_init.drives import refuse_seed
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 from app.tasks.locks import require_free
 
 RAW = "raw"
@@ -62,30 +62,30 @@ def plan_disks(
     vm_name: str,
     *,
     machine: str | None,
-    system: System | None,
-    offers: Offers,
+    os_variant: OsVariant | None,
+    capabilities: HostCapabilities,
     taken: Collection[str] = (),
 ) -> tuple[list[DiskPlan], list[Source]]:
     """All disks and drives, with the volumes to make for them; `taken` are targets that the VM has already.
 
     Raises InvalidInput (disks.N.…), Conflict.
     """
-    buses = [each.bus or device_defaults.disk_bus_for(system, each.device, machine) for each in disks]
-    _check_buses(disks, buses, offers)
+    buses = [disk.bus or device_defaults.disk_bus_for(os_variant, disk.device, machine) for disk in disks]
+    _check_buses(disks, buses, capabilities)
     targets = device_defaults.disk_names(buses, taken)
     plans: list[DiskPlan] = []
     sources: list[Source] = []
-    for number, (asked, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
+    for number, (requested, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
         where = f"disks.{number}"
-        common = _common(asked, bus, target)
-        if asked.volume_id is not None:
-            plans.append(DiskPlan(**common, **_existing(ctx, host, where, asked)))
-        elif asked.device != "disk":
-            plans.append(DiskPlan(**common, **_medium(ctx, host, where, asked)))
+        common = _common(requested, bus, target)
+        if requested.volume_id is not None:
+            plans.append(DiskPlan(**common, **_existing(ctx, host, where, requested)))
+        elif requested.device != "disk":
+            plans.append(DiskPlan(**common, **_medium(ctx, host, where, requested)))
         else:
-            given = [each.volume_name for each in disks if each.volume_name]
-            given += [each.plan.name for each in sources]
-            source = _new(ctx, host, where, asked, f"{vm_name}-{target}", given)
+            given = [disk.volume_name for disk in disks if disk.volume_name]
+            given += [item.plan.name for item in sources]
+            source = _new(ctx, host, where, requested, f"{vm_name}-{target}", given)
             sources.append(source)
             plans.append(
                 DiskPlan(
@@ -103,25 +103,25 @@ def plan_disks(
     return plans, sources
 
 
-def _common(asked: DiskSpec, bus: str, target: str) -> dict[str, Any]:
+def _common(spec: DiskSpec, bus: str, target: str) -> dict[str, Any]:
     """What a disk or drive has whatever lies in it."""
     return {
-        "device": asked.device,
+        "device": spec.device,
         "bus": bus,
         "target": target,
-        "cache": asked.cache,
-        "io": asked.io,
-        "discard": asked.discard,
+        "cache": spec.cache,
+        "io": spec.io,
+        "discard": spec.discard,
         # One floppy may be in the drives of many VMs, so none of them writes to it.
-        "readonly": asked.readonly or asked.device == "floppy",
-        "shareable": asked.shareable,
-        "serial": asked.serial,
-        "boot_order": asked.boot_order,
+        "readonly": spec.readonly or spec.device == "floppy",
+        "shareable": spec.shareable,
+        "serial": spec.serial,
+        "boot_order": spec.boot_order,
         "limits": Limits(
-            read_bps=asked.read_bps,
-            write_bps=asked.write_bps,
-            read_iops=asked.read_iops,
-            write_iops=asked.write_iops,
+            read_bps=spec.read_bps,
+            write_bps=spec.write_bps,
+            read_iops=spec.read_iops,
+            write_iops=spec.write_iops,
         ),
     }
 
@@ -137,7 +137,7 @@ def volume_on(ctx: Ctx, host: Host, field: str, volume_id: str) -> Volume:
     if row[1] != host.id:
         raise InvalidInput(field, N_("is a volume of another host"))
     found: Volume = row[0]
-    refuse_seed(ctx, found)
+    refuse_cloud_init_drive(ctx, found)
     return found
 
 
@@ -156,13 +156,13 @@ def pool_on(ctx: Ctx, host: Host, field: str, *, pool_id: str | None, name: str 
     return pool
 
 
-def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) -> None:
+def _check_buses(disks: Sequence[DiskSpec], buses: list[str], capabilities: HostCapabilities) -> None:
     for number, (disk, bus) in enumerate(zip(disks, buses, strict=True)):
-        if disk.bus and bus not in offers.disk_buses:
+        if disk.bus and bus not in capabilities.disk_buses:
             raise InvalidInput(
                 f"disks.{number}.bus",
                 N_("is not offered by this host; it has: %(offered)s"),
-                params={"offered": ", ".join(offers.disk_buses) or "–"},
+                params={"offered": ", ".join(capabilities.disk_buses) or "–"},
             )
         if (disk.device == "floppy") != (bus == "fdc"):
             raise InvalidInput(f"disks.{number}.bus", N_("a floppy drive and the bus fdc go together"))
@@ -172,7 +172,7 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) ->
             )
     for bus, count in Counter(buses).items():
         if count > device_defaults.BUS_LIMITS.get(bus, count):
-            last = max(number for number, each in enumerate(buses) if each == bus)
+            last = max(number for number, item in enumerate(buses) if item == bus)
             raise InvalidInput(
                 f"disks.{last}.bus",
                 N_("the bus %(bus)s takes %(most)d devices"),
@@ -180,14 +180,14 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], offers: Offers) ->
             )
 
 
-def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
-    volume = volume_on(ctx, host, f"{where}.volume_id", asked.volume_id or "")
-    writes = asked.device == "disk" and not asked.readonly
+def _existing(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, Any]:
+    volume = volume_on(ctx, host, f"{where}.volume_id", spec.volume_id or "")
+    writes = spec.device == "disk" and not spec.readonly
     locks = locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name)
-    alone = writes and not asked.shareable
+    alone = writes and not spec.shareable
     require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
     if writes:  # what all its writers share may be shared with one more
-        if users := in_the_way_of_writing(ctx, volume, shared=asked.shareable):
+        if users := in_the_way_of_writing(ctx, volume, shared=spec.shareable):
             raise Conflict(
                 N_("The volume is in use."),
                 why=N_("%(volume)s is used by: %(names)s."),
@@ -198,7 +198,7 @@ def _existing(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, An
         refuse_possibly_used(ctx, volume)
     recorded = require_usable(ctx, volume, host.id)
     kind = recorded if recorded in DISK_FORMATS else RAW
-    if asked.format and asked.format != kind:
+    if spec.format and spec.format != kind:
         raise InvalidInput(
             f"{where}.format",
             N_("is not the recorded format of the volume (%(format)s)"),
@@ -215,11 +215,11 @@ def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
     return {"kind": "volume", "pool": pool.name, "volume": volume.name}
 
 
-def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]:
+def _medium(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, Any]:
     """A drive: with an image of the library in it, or empty."""
-    if asked.image_id is None:
+    if spec.image_id is None:
         return {}
-    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id, None)
+    origin = _origin(ctx, host, f"{where}.image_id", spec.image_id, None)
     return {
         "kind": "file",
         "path": origin.path,
@@ -229,49 +229,47 @@ def _medium(ctx: Ctx, host: Host, where: str, asked: DiskSpec) -> dict[str, Any]
     }
 
 
-def _new(ctx: Ctx, host: Host, where: str, asked: DiskSpec, stem: str, given: Collection[str]) -> Source:
-    field = f"{where}.pool_id" if asked.pool_id else f"{where}.pool"
-    pool = pool_on(ctx, host, field, pool_id=asked.pool_id, name=asked.pool)
-    kind = asked.format or ("raw" if pool.kind in ("logical", "disk", "rbd", "iscsi", "zfs") else "qcow2")
-    name = asked.volume_name or free_name(ctx, pool, stem, "qcow2" if kind == "qcow2" else "img", given)
+def _new(ctx: Ctx, host: Host, where: str, spec: DiskSpec, stem: str, given: Collection[str]) -> Source:
+    field = f"{where}.pool_id" if spec.pool_id else f"{where}.pool"
+    pool = pool_on(ctx, host, field, pool_id=spec.pool_id, name=spec.pool)
+    kind = spec.format or ("raw" if pool.kind in ("logical", "disk", "rbd", "iscsi", "zfs") else "qcow2")
+    name = spec.volume_name or free_name(ctx, pool, stem, "qcow2" if kind == "qcow2" else "img", given)
     if is_there(ctx, pool, name):
         raise InvalidInput(
             f"{where}.volume_name", N_("the pool has a volume “%(name)s” already"), params={"name": name}
         )
-    if asked.image_id is None:
+    if spec.image_id is None:
         plan = VolumePlan(
             pool=pool.uuid,
             name=name,
             format=kind,
-            size_bytes=asked.size_bytes or 0,
-            preallocate=asked.preallocate,
+            size_bytes=spec.size_bytes or 0,
+            preallocate=spec.preallocate,
         )
         return Source(plan, pool.id)
-    return _from_image(ctx, host, where, asked, pool, name, kind)
+    return _from_image(ctx, host, where, spec, pool, name, kind)
 
 
-def _from_image(
-    ctx: Ctx, host: Host, where: str, asked: DiskSpec, pool: Pool, name: str, kind: str
-) -> Source:
-    origin = _origin(ctx, host, f"{where}.image_id", asked.image_id or "", pool)
-    size = asked.size_bytes or origin.size_bytes
+def _from_image(ctx: Ctx, host: Host, where: str, spec: DiskSpec, pool: Pool, name: str, kind: str) -> Source:
+    origin = _origin(ctx, host, f"{where}.image_id", spec.image_id or "", pool)
+    size = spec.size_bytes or origin.size_bytes
     if size < origin.size_bytes:
         raise InvalidInput(
             f"{where}.size_bytes",
             N_("must be at least the image's own %(size)d bytes"),
             params={"size": origin.size_bytes},
         )
-    if asked.linked and kind != "qcow2":
+    if spec.linked and kind != "qcow2":
         raise InvalidInput(f"{where}.linked", N_("only a qcow2 volume can be linked to an image"))
-    backing = {"backing_path": origin.path, "backing_format": origin.format} if asked.linked else {}
+    backing = {"backing_path": origin.path, "backing_format": origin.format} if spec.linked else {}
     plan = VolumePlan(
         pool=pool.uuid,
         name=name,
         format=kind,
         size_bytes=size,
-        preallocate=asked.preallocate and not asked.linked,
-        clone_of=None if asked.linked else origin.path,
-        clone_format=None if asked.linked else origin.format,
+        preallocate=spec.preallocate and not spec.linked,
+        clone_of=None if spec.linked else origin.path,
+        clone_format=None if spec.linked else origin.format,
         **backing,
     )
     return Source(plan, pool.id, origin.image, origin.fetch)
@@ -323,13 +321,13 @@ def _file_pool(ctx: Ctx, host: Host, field: str, wanted: Pool | None, size: int)
 def _check_volumes(disks: Sequence[DiskSpec], plans: Sequence[DiskPlan]) -> None:
     """What one disk writes to is in no other disk or drive of the VM, by whatever pool it is named."""
     seen: dict[str, bool] = {}  # by source: whether it is written to
-    for number, (asked, plan) in enumerate(zip(disks, plans, strict=True)):
+    for number, (requested, plan) in enumerate(zip(disks, plans, strict=True)):
         source = plan.path or (f"{plan.pool}/{plan.volume}" if plan.volume else None)
         if source is None:
             continue
         writes = plan.device != "cdrom" and not plan.readonly
         if source in seen and (writes or seen[source]):
-            field = "volume_id" if asked.volume_id is not None else "image_id"
+            field = "volume_id" if requested.volume_id is not None else "image_id"
             raise InvalidInput(
                 f"disks.{number}.{field}",
                 N_(

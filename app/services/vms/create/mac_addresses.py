@@ -53,12 +53,12 @@ def _users(session: Session, mac: str, but: str = "") -> Iterator[str]:
     query = query.join(Host, Host.id == Vm.host_id).join(VmDefinition, VmDefinition.vm_id == Vm.id)
     # The searched text has all addresses, but a name may look like one.
     for vm, host, *parsed in session.execute(query.where(Vm.search_text.contains(mac), Vm.id != but)):
-        nics = [nic for each in parsed for nic in (each or {}).get("nics", ())]
+        nics = [nic for item in parsed for nic in (item or {}).get("nics", ())]
         if any(nic.get("mac", "").lower() == mac for nic in nics):
             yield f"{vm} ({host})"
     text = sa.func.lower(sa.cast(Task.params, sa.Text))
-    asked = sa.select(Task.target_name).where(
+    requested = sa.select(Task.target_name).where(
         Task.state.in_(_ACTIVE), Task.target_kind == ObjectKind.VM.value, text.contains(mac)
     )
-    for name in session.scalars(asked.where(sa.func.coalesce(Task.target_id, "") != but)):
+    for name in session.scalars(requested.where(sa.func.coalesce(Task.target_id, "") != but)):
         yield name or mac

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from pydantic import Field
-
 from app.access.context import Ctx
 from app.access.find import known, ref
 from app.core.errors import HostError, VmGone
@@ -13,7 +11,7 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.networks.attachments import Attachment
 from app.core.records import Ref
-from app.core.vms.config import Blueprint, DiskPlan
+from app.core.vms.config import DiskPlan, VmConfig
 from app.core.vms.observations import VmObservation
 from app.db.models import Host
 from app.services.hosts.checks import require_workable
@@ -23,7 +21,7 @@ from app.services.storage.volumes.locations import disk_locks, path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.cloud_init import drives
-from app.services.vms.cloud_init.texts import seed_image
+from app.services.vms.cloud_init.texts import cloud_init_image
 from app.services.vms.create import annotate
 from app.services.vms.create.config_builder import check_name
 from app.services.vms.create.touched import touched_by_disk, touched_by_nic
@@ -53,8 +51,8 @@ SETTLE_S = 10.0
 class CreateVmParameters(Parameters):
     """The VM to be. `seed` holds the sealed texts of a cloud-init seed."""
 
-    config: Blueprint = Field(alias="blueprint")
-    seed: str | None = None
+    config: VmConfig
+    cloud_init_drive: str | None = None
     start: bool
     autostart: bool
     tags: tuple[str, ...] = ()
@@ -78,8 +76,8 @@ class CreateVm(Operation[CreateVmParameters]):
         config = parameters.config
         return (
             Touch(Host, parameters.host_id, "vm.create"),
-            *(each for disk in config.disks for each in touched_by_disk(disk)),
-            *(each for nic in config.nics for each in touched_by_nic(nic)),
+            *(item for disk in config.disks for item in touched_by_disk(disk)),
+            *(item for nic in config.nics for item in touched_by_nic(nic)),
         )
 
     def check(self, ctx: Ctx, parameters: CreateVmParameters) -> Plan:
@@ -93,7 +91,7 @@ class CreateVm(Operation[CreateVmParameters]):
         ]
         require_attachments(ctx, host, plugged)
         locks = disk_locks(ctx.session, host.id, config.disks)
-        boot_files = {each for each in (config.kernel_path, config.initrd_path) if each}
+        boot_files = {item for item in (config.kernel_path, config.initrd_path) if item}
         locks |= Locks(
             holds={vm_name_lock(host.id, config.name)}, reads=path_locks(ctx.session, host.id, boot_files)
         )
@@ -118,7 +116,7 @@ class CreateVm(Operation[CreateVmParameters]):
                 _start(context, config)
         except (HostError, TaskFailed, Cancelled):
             context.roll_back()
-            if not context.made:
+            if not context.created_resources:
                 context.write(partial(drives.forget, vm_id=parameters.target_id))
             raise
         _settle(context, parameters)
@@ -131,21 +129,21 @@ def _make(context: TaskContext, parameters: CreateVmParameters) -> None:
     for fetched in (disk.fetch for disk in config.disks if disk.fetch is not None):
         fetch(context, fetched)
     disks = [_make_disk(context, disk, number, config) for number, disk in enumerate(config.disks)]
-    _write_seed(context, parameters)
+    _write_drive(context, parameters)
     task_checks.check_boot_files(context, config)
-    context.stop_if_asked()
+    context.stop_if_cancelled()
     _define(context, config.model_copy(update={"disks": tuple(disks)}))
 
 
-def _look(context: TaskContext, config: Blueprint) -> VmObservation | None:
+def _look(context: TaskContext, config: VmConfig) -> VmObservation | None:
     try:
         return context.call(lambda host: host.read_vm(config.uuid))
     except VmGone:
         return None
 
 
-def _refuse_name(context: TaskContext, config: Blueprint) -> None:
-    if context.call(lambda host: host.machines.find(config.name)) is not None:
+def _refuse_name(context: TaskContext, config: VmConfig) -> None:
+    if context.call(lambda host: host.domains.find(config.name)) is not None:
         raise TaskFailed(
             "name_taken",
             N_("The name is taken."),
@@ -155,40 +153,42 @@ def _refuse_name(context: TaskContext, config: Blueprint) -> None:
         )
 
 
-def _make_disk(context: TaskContext, disk: DiskPlan, number: int, config: Blueprint) -> DiskPlan:
+def _make_disk(context: TaskContext, disk: DiskPlan, number: int, config: VmConfig) -> DiskPlan:
     """The disk with its volume made, if it has one to make, and the place of that."""
     task_checks.check_disk(context, disk)
     task_use.refuse_disk_in_use(context, config.uuid, disk)
     if disk.new is None:
         return disk
-    context.stop_if_asked()
+    context.stop_if_cancelled()
     wanted = disk.new
     context.say(
         SHARE_OF_VOLUMES * number // len(config.disks), N_("Making volume %(name)s."), name=wanted.name
     )
-    made = create_volume(context, wanted)
-    kind = made.kind if made.kind in ("file", "block") else "volume"
+    volume = create_volume(context, wanted)
+    kind = volume.kind if volume.kind in ("file", "block") else "volume"
     return disk.model_copy(
-        update={"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
+        update={"new": None, "kind": kind, "path": volume.path, "pool": wanted.pool, "volume": wanted.name}
     )
 
 
-def _write_seed(context: TaskContext, parameters: CreateVmParameters) -> None:
+def _write_drive(context: TaskContext, parameters: CreateVmParameters) -> None:
     """Fill the last drive, which is the seed's, with what cloud-init is told."""
-    volume = parameters.config.disks[-1].new if parameters.seed and parameters.config.disks else None
-    if parameters.seed is None or volume is None:
+    volume = (
+        parameters.config.disks[-1].new if parameters.cloud_init_drive and parameters.config.disks else None
+    )
+    if parameters.cloud_init_drive is None or volume is None:
         return
-    image = seed_image(context.open_sealed(parameters.seed))
+    image = cloud_init_image(context.open_sealed(parameters.cloud_init_drive))
     context.call(lambda host: host.storage.write_volume(volume.pool, volume.name, image))
 
 
-def _define(context: TaskContext, config: Blueprint) -> None:
+def _define(context: TaskContext, config: VmConfig) -> None:
     context.make(**vm_note(config.uuid))
     context.say(SHARE_OF_VOLUMES, N_("Defining the VM."))
-    context.call(lambda host: host.machines.create(config))
+    context.call(lambda host: host.domains.create(config))
 
 
-def _start(context: TaskContext, config: Blueprint) -> None:
+def _start(context: TaskContext, config: VmConfig) -> None:
     context.say(SHARE_OF_VOLUMES + 10, N_("Starting the VM."))
     vm = RunningVm(context, config.uuid)
     if not vm.look().state.is_active:

@@ -8,7 +8,7 @@ from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, VersionList
-from app.core.vms.host_access import DANGERS, dangers_of
+from app.core.vms.host_access import HOST_ACCESS_KINDS, host_access_of
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
 from app.hypervisor.xml.domains.edit import without_secrets
@@ -33,7 +33,7 @@ def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:
 
 def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
     """What would be different. Raises NotFound, InvalidInput (xml) for what is no definition of this VM."""
-    vm, definition = _defined(ctx, vm_id, "vm.edit_xml")
+    vm, definition = _defined(ctx, vm_id, "vm.edit-xml")
     _check(ctx, vm, xml)
     return _diff(ctx, vm, definition.saved_xml or definition.xml, xml)
 
@@ -44,13 +44,13 @@ def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
     way and the asker may not have that, Conflict (volume_is_seed) for the seed of another VM, Busy.
     """
-    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit_xml")
+    vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit-xml")
     _check(ctx, vm, xml)
     require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
     return submit_definition(ctx, vm, host, definition, xml)
 
 
-def revert(ctx: Ctx, vm_id: str) -> TaskRecord:
+def discard_changes(ctx: Ctx, vm_id: str) -> TaskRecord:
     """Ask that what waits for the power-off is dropped: the saved definition becomes what runs.
 
     Raises Conflict, NotAllowed when what runs has host access that the saved definition lacks and the asker may not give.
@@ -92,7 +92,7 @@ def diff_versions(ctx: Ctx, vm_id: str, before: int, after: int) -> DiffRecord:
 
 def restore_version(ctx: Ctx, vm_id: str, number: int) -> TaskRecord:
     """Ask that a version counts again. Raises NotFound, NotAllowed, Conflict, Busy."""
-    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit_xml")
+    vm, host, definition = find_editable(ctx, vm_id, privilege="vm.edit-xml")
     xml = saved_version(ctx, vm_id, number).xml
     require_for_definition(ctx, host, xml, definition.saved_xml or definition.xml)
     return submit_definition(ctx, vm, host, definition, xml)
@@ -137,6 +137,8 @@ def _diff(ctx: Ctx, vm: Vm, before: str, after: str) -> DiffRecord:
         ) from None
     return DiffRecord(
         parts=tuple(ctx.translate(part) for part in differences(parsed(old), parsed(new), live=False)),
-        dangers=tuple(ctx.translate(DANGERS[key]) for key in dangers_of(new.reaches, _places(ctx, vm))),
+        host_access=tuple(
+            ctx.translate(HOST_ACCESS_KINDS[key]) for key in host_access_of(new.reaches, _places(ctx, vm))
+        ),
         lines=tuple(DiffLine.model_validate({"kind": kind, "text": text}) for kind, text in lines),
     )

@@ -14,7 +14,7 @@ from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
-from app.services.vms.cloud_init.drives import refuse_seeds_in
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
 from app.services.vms.reconfigure.editable import require_editable, seen_digest, version_of
 from app.tasks import tasks
@@ -46,7 +46,7 @@ class Redefine(VmOperation[RedefineParameters]):
     kind = "vm.define"
     title = N_("Change the definition")
     parameters = RedefineParameters
-    privilege = "vm.edit_xml"
+    privilege = "vm.edit-xml"
     redefines = True
     explains = frozenset({"vm.changed"})
 
@@ -64,10 +64,10 @@ class Redefine(VmOperation[RedefineParameters]):
         uuid = parameters.uuid
         xml = context.open_sealed(parameters.sealed)["xml"] if parameters.sealed else parameters.xml
         task_checks.check_definition(context, uuid, xml)
-        before = context.call(lambda host: host.machines.xml(uuid, saved=True))
+        before = context.call(lambda host: host.domains.xml(uuid, saved=True))
         task_use.refuse_disks_in_use(context, uuid, xml, before)
         try:
-            context.send_once(lambda host: host.machines.redefine(uuid, xml, parameters.digest))
+            context.send_once(lambda host: host.domains.redefine(uuid, xml, parameters.digest))
         except HypervisorRefused as error:
             if error.code == "changed_meanwhile":
                 raise
@@ -99,7 +99,7 @@ def submit_definition(
     ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str, operation: type[Redefine] = Redefine
 ) -> TaskRecord:
     """Have a task define it. Raises Conflict (volume_is_seed), Busy, UnreadableXml."""
-    refuse_seeds_in(ctx.session, vm.id, host.id, xml, definition.saved_xml, definition.xml)
+    refuse_cloud_init_drives_in(ctx.session, vm.id, host.id, xml, definition.saved_xml, definition.xml)
     known = set(written_alone(definition.saved_xml or definition.xml))
     parameters = RedefineParameters(
         target_id=vm.id,

@@ -14,15 +14,15 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.vms.delete import (
-    RemovalDisk,
-    RemovalRecord,
-    RemovalSpec,
-    RemovedVmList,
-    RemovedVmRecord,
+    DeletedVmList,
+    DeletedVmRecord,
+    DeletePreview,
+    DeletePreviewDisk,
+    DeleteSpec,
     VolumePlace,
 )
 from app.core.vms.states import VmState
-from app.db.models import CloudInitSeed, Host, Pool, RemovedVm, Vm, VmDefinition, Volume
+from app.db.models import CloudInitDrive, DeletedVm, Host, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
 from app.services.storage.volumes.locations import PossibleUser
@@ -34,16 +34,22 @@ from app.tasks.submit import submit
 MOST = 500
 
 
-def show_removal(ctx: Ctx, vm_id: str) -> RemovalRecord:
-    """What belongs to the VM. `snapshots` is left open: the host must be asked. Raises NotFound."""
+def preview_delete(ctx: Ctx, vm_id: str, spec: DeleteSpec | None = None) -> DeletePreview:
+    """What belongs to the VM. `snapshots` is left open: the host must be asked.
+
+    Raises NotFound, and what `delete_vm` raises for the volumes that `spec` names.
+    """
     vm = find(ctx, Vm, vm_id, "vm.delete")
     host, definition = known(ctx, Host, vm.host_id), ctx.session.get(VmDefinition, vm.id)
+    disks = _disks(ctx, vm, definition)
+    if spec is not None:
+        _chosen(ctx, disks, spec.volumes)
     state = StateFiles() if definition is None else _state_files(definition)
-    return RemovalRecord(
+    return DeletePreview(
         vm=ref(vm),
         host=ref(host),
         running=VmState(vm.state).is_active,
-        disks=tuple(_disks(ctx, vm, definition)),
+        disks=tuple(disks),
         nvram=state.nvram,
         tpm=state.tpm,
         managed_save=vm.has_managed_save,
@@ -51,20 +57,26 @@ def show_removal(ctx: Ctx, vm_id: str) -> RemovalRecord:
     )
 
 
-def look_at(services: Services, actor: Actor, translate: Callable[[str], str], vm_id: str) -> RemovalRecord:
-    """As `show_removal`, with the names of snapshots where the host answers. Raises NotFound."""
+def preview_with_snapshots(
+    services: Services,
+    actor: Actor,
+    translate: Callable[[str], str],
+    vm_id: str,
+    spec: DeleteSpec | None = None,
+) -> DeletePreview:
+    """As `preview_delete`, with the names of snapshots where the host answers. Raises the same."""
     with services.database.read() as session:
         ctx = Ctx(services, session, actor, translate)
-        found = show_removal(ctx, vm_id)
+        found = preview_delete(ctx, vm_id, spec)
         uuid = known(ctx, Vm, vm_id).uuid
     try:
         with connected_host(services, found.host.id) as host:
-            return found.model_copy(update={"snapshots": host.machines.snapshots(uuid)})
+            return found.model_copy(update={"snapshots": host.domains.snapshots(uuid)})
     except (HostError, Conflict):
         return found
 
 
-def delete_vm(ctx: Ctx, vm_id: str, spec: RemovalSpec) -> TaskRecord:
+def delete_vm(ctx: Ctx, vm_id: str, spec: DeleteSpec) -> TaskRecord:
     """Have a VM deleted, with the volumes that were chosen.
 
     Raises NotFound, Conflict (vm_active, vm_missing, volume_in_use, host_not_connected…), InvalidInput for a volume
@@ -82,14 +94,14 @@ def delete_vm(ctx: Ctx, vm_id: str, spec: RemovalSpec) -> TaskRecord:
     return tasks.record_of(ctx, submit(ctx, DeleteVm, parameters))
 
 
-def list_removed(ctx: Ctx) -> RemovedVmList:
+def list_deleted(ctx: Ctx) -> DeletedVmList:
     """VMs that can be brought back, the last deleted first."""
     ctx.require("vm.delete")
-    query = sa.select(RemovedVm, Host).join(Host, Host.id == RemovedVm.host_id)
-    query = query.order_by(RemovedVm.removed_at.desc(), RemovedVm.id).limit(MOST)
-    query = visible(ctx, query, RemovedVm, "vm.delete")
+    query = sa.select(DeletedVm, Host).join(Host, Host.id == DeletedVm.host_id)
+    query = query.order_by(DeletedVm.deleted_at.desc(), DeletedVm.id).limit(MOST)
+    query = visible(ctx, query, DeletedVm, "vm.delete")
     rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
-    return RemovedVmList(items=tuple(_record(row, host) for row, host in rows))
+    return DeletedVmList(items=tuple(_record(row, host) for row, host in rows))
 
 
 def _state_files(definition: VmDefinition) -> StateFiles:
@@ -99,7 +111,7 @@ def _state_files(definition: VmDefinition) -> StateFiles:
         return StateFiles()
 
 
-def _disks(ctx: Ctx, vm: Vm, definition: VmDefinition | None) -> list[RemovalDisk]:
+def _disks(ctx: Ctx, vm: Vm, definition: VmDefinition | None) -> list[DeletePreviewDisk]:
     parsed = {} if definition is None else definition.saved_parsed or definition.parsed
     disks = parsed.get("disks", ())
     volumes = _volumes(ctx, vm.host_id, [disk["source"] for disk in disks if disk["source"]])
@@ -115,12 +127,12 @@ def _disk(
     found: tuple[Volume, Pool] | None,
     users: dict[str, list[Ref]],
     possible: dict[str, list[PossibleUser]],
-) -> RemovalDisk:
+) -> DeletePreviewDisk:
     path = disk["source"] or None
     shown = {"target": disk["target"], "path": path}
     if found is None:
         why = ctx.translate(N_("It is in no storage pool of the host.")) if path else None
-        return RemovalDisk.model_validate({**shown, "deletable": False, "why": why})
+        return DeletePreviewDisk.model_validate({**shown, "deletable": False, "why": why})
     volume, pool = found
     others = users[volume.id]
     own = (disk["device"] == "disk" and not disk["readonly"]) or volume.name == f"{vm.name}-seed.iso"
@@ -129,9 +141,9 @@ def _disk(
         why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)})
     elif maybe := possible[volume.id]:
         why = why_possible(ctx, volume, maybe[0])
-    seed = ctx.session.get(CloudInitSeed, vm.id)
+    seed = ctx.session.get(CloudInitDrive, vm.id)
     goes = seed is not None and (seed.pool_uuid, seed.volume_name) == (pool.uuid, volume.name)
-    return RemovalDisk(
+    return DeletePreviewDisk(
         target=str(disk["target"]),
         path=volume.path,
         goes=goes,
@@ -145,7 +157,7 @@ def _disk(
 
 
 def _names(users: Sequence[Ref]) -> str:
-    return ", ".join(each.name for each in users[:5]) + (" …" if len(users) > 5 else "")
+    return ", ".join(user.name for user in users[:5]) + (" …" if len(users) > 5 else "")
 
 
 def _volumes(ctx: Ctx, host_id: str, sources: Sequence[str]) -> dict[str, tuple[Volume, Pool]]:
@@ -160,7 +172,7 @@ def _volumes(ctx: Ctx, host_id: str, sources: Sequence[str]) -> dict[str, tuple[
     return found
 
 
-def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -> list[VolumePlace]:
+def _chosen(ctx: Ctx, disks: Sequence[DeletePreviewDisk], volume_ids: Sequence[str]) -> list[VolumePlace]:
     by_id = {disk.volume.id: disk for disk in disks if disk.volume}
     places = []
     for number, volume_id in enumerate(dict.fromkeys(volume_ids)):
@@ -182,14 +194,14 @@ def _chosen(ctx: Ctx, disks: Sequence[RemovalDisk], volume_ids: Sequence[str]) -
     return places
 
 
-def _record(row: RemovedVm, host: Host) -> RemovedVmRecord:
-    return RemovedVmRecord(
+def _record(row: DeletedVm, host: Host) -> DeletedVmRecord:
+    return DeletedVmRecord(
         id=row.id,
         name=row.name,
         uuid=row.uuid,
         host=ref(host),
-        removed_at=row.removed_at,
-        removed_by=row.removed_by,
+        deleted_at=row.deleted_at,
+        deleted_by=row.deleted_by,
         volumes=tuple(row.volumes),
         tags=tuple(row.tags),
     )

@@ -23,8 +23,8 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_use
 from app.services.vms.cloud_init import drives
-from app.services.vms.cloud_init.removal import delete_seed
-from app.services.vms.delete import kept_definitions
+from app.services.vms.cloud_init.deletion import delete_drive
+from app.services.vms.delete import deleted_definitions
 from app.services.vms.operation import VmOperation, vm_and_host
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -59,8 +59,8 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
 
     def touches(self, parameters: DeleteVmParameters) -> tuple[Touch, ...]:
         """The VM, and each volume that goes with it."""
-        volumes = [each.volume_id for each in parameters.volumes if each.volume_id is not None]
-        return (*super().touches(parameters), *(Touch(Volume, each, "volume.delete") for each in volumes))
+        volumes = [volume.volume_id for volume in parameters.volumes if volume.volume_id is not None]
+        return (*super().touches(parameters), *(Touch(Volume, volume, "volume.delete") for volume in volumes))
 
     def check(self, ctx: Ctx, parameters: DeleteVmParameters) -> Plan:
         """Raises Conflict (vm_active, vm_missing, host_not_connected…)."""
@@ -70,7 +70,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
         if vm.state == VmState.MISSING:
             raise Conflict(
                 N_("The VM is not on its host any more."),
-                hint=N_("Take it off the list, or bring it back."),
+                hint=N_("Remove it from the inventory, or undelete it."),
                 code="vm_missing",
             )
         if VmState(vm.state).is_active and not parameters.force_off and not ctx.begins:
@@ -79,7 +79,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
                 hint=N_("Shut it down first, or have its power cut."),
                 code="vm_active",
             )
-        paths = [each.path for each in parameters.volumes]
+        paths = [volume.path for volume in parameters.volumes]
         return replace(plan, locks=Locks(holds=path_locks(ctx.session, host.id, paths)))
 
     def locate(self, session: Session, parameters: DeleteVmParameters) -> Location:
@@ -102,7 +102,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
         _delete_volumes(context, parameters)
         seed = context.write(partial(drives.of_vm, vm_id=vm_id))
         if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host
-            delete_seed(context, seed)
+            delete_drive(context, seed)
         if parameters.volumes:
             return Outcome(
                 N_("The VM was deleted; volumes deleted with it: %(count)d."),
@@ -123,17 +123,17 @@ def look(context: TaskContext, uuid: str) -> VmObservation | None:
 def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObservation) -> None:
     if vm.state.is_active and not parameters.force_off:
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
-    xml = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent))
-    whole = context.call(lambda host: host.machines.xml(parameters.uuid, saved=vm.persistent, secure=True))
+    xml = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent))
+    whole = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent, secure=True))
     seed = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
     if seed is not None:
-        xml, whole = (edit.without_medium(text, seed.target, seed.name) for text in (xml, whole))
+        xml, whole = (edit.without_media(text, seed.target, seed.name) for text in (xml, whole))
     keep = partial(
-        kept_definitions.keep_definition,
+        deleted_definitions.keep_definition,
         task_id=context.job.task_id,
         xml=xml,
         sealed=context.seal({"xml": whole}),
-        volumes=[each.path for each in parameters.volumes],
+        volumes=[volume.path for volume in parameters.volumes],
     )
     context.write(keep)
     try:
@@ -142,14 +142,14 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
             context.call(lambda host: host.force_off(parameters.uuid))
         context.say(SHARE_OF_DEFINITION // 2, N_("Removing its definition."))
         context.call(
-            lambda host: host.machines.undefine(
+            lambda host: host.domains.undefine(
                 parameters.uuid, keep_nvram=parameters.keep_nvram, keep_tpm=parameters.keep_tpm
             )
         )
     except VmGone:
         return  # a transient one goes with its power
     except HypervisorRefused:
-        context.write(partial(kept_definitions.stays, vm_id=parameters.target_id))
+        context.write(partial(deleted_definitions.stays, vm_id=parameters.target_id))
         raise
 
 

@@ -15,16 +15,16 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.vms.states import VmState
-from app.db.models import Host, RemovedVm, Vm, VmDefinition
+from app.db.models import DeletedVm, Host, Vm, VmDefinition
 from app.hypervisor.xml.domains import edit
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.checks import require_workable
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
-from app.services.vms.cloud_init.drives import refuse_seeds_in
+from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
 from app.services.vms.create import annotate
-from app.services.vms.delete import kept_definitions
+from app.services.vms.delete import deleted_definitions
 from app.services.vms.delete.operation import look
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition
 from app.services.vms.name_lock import vm_name_lock
@@ -72,7 +72,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         require_workable(ctx, host)
         _require_access(ctx, host, xml)
         with suppress(UnreadableXml):
-            refuse_seeds_in(ctx.session, vm_id, host.id, xml)
+            refuse_cloud_init_drives_in(ctx.session, vm_id, host.id, xml)
         name = parameters.name
         _refuse_taken(ctx, host, name, parameters.uuid)
         locks = Locks(
@@ -90,13 +90,13 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         """Define it, unless an earlier run has."""
         closed = False
         if look(context, parameters.uuid) is None:
-            sealed = context.write(partial(kept_definitions.kept_whole, vm_id=parameters.target_id))
+            sealed = context.write(partial(deleted_definitions.sealed_definition, vm_id=parameters.target_id))
             xml, closed = edit.with_displays_closed(parameters.xml)
             if sealed is not None:
                 xml, closed = context.open_sealed(sealed.decode())["xml"], False
             task_use.refuse_disks_in_use(context, parameters.uuid, xml)
             task_checks.check_existing(context, xml)
-            context.call(lambda host: host.machines.define(xml))
+            context.call(lambda host: host.domains.define(xml))
         if parameters.autostart:
             context.call(lambda host: host.set_autostart(parameters.uuid, True))
         vm = look(context, parameters.uuid)
@@ -105,13 +105,13 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         context.write(
             partial(annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes)
         )
-        context.write(partial(kept_definitions.stays, vm_id=parameters.target_id))
+        context.write(partial(deleted_definitions.stays, vm_id=parameters.target_id))
         result = {"vm": parameters.target_id, "uuid": parameters.uuid}
         if closed:
-            said = N_(
+            n_ = N_(
                 "The VM is back. Its displays listen on 127.0.0.1 only: Vigie does not know their passwords."
             )
-            return Outcome(said, result=result)
+            return Outcome(n_, result=result)
         return Outcome(N_("The VM is back."), result=result)
 
 
@@ -121,12 +121,12 @@ def undelete_vm(ctx: Ctx, vm_id: str) -> TaskRecord:
     Raises NotFound, Conflict (name_taken, vm_present…), what the operation's check raises, Busy.
     """
     ctx.require("vm.delete")
-    deleted = look_up(ctx, RemovedVm, vm_id)
+    deleted = look_up(ctx, DeletedVm, vm_id)
     parameters = _of_missing(ctx, vm_id) if deleted is None else _of_deleted(deleted)
     return tasks.record_of(ctx, submit(ctx, UndeleteVm, parameters))
 
 
-def _of_deleted(deleted: RemovedVm) -> UndeleteVmParameters:
+def _of_deleted(deleted: DeletedVm) -> UndeleteVmParameters:
     return UndeleteVmParameters(
         target_id=deleted.id,
         host_id=deleted.host_id,

@@ -47,7 +47,7 @@ def act_many(ctx: Ctx, query: BulkAction) -> BulkRecord:
     return BulkRecord(batch_id=batch_id, tasks=started, refused=refused)
 
 
-def offered_verbs(ctx: Ctx, vm: Vm, host: Host, record: VmRecord) -> list[VerbRecord]:
+def allowed_verbs(ctx: Ctx, vm: Vm, host: Host, record: VmRecord) -> list[VerbRecord]:
     """The verbs that the reader may use on the VM; those that cannot be used now say why."""
     return [
         _offer(ctx, operation, vm, host, record)

@@ -56,8 +56,8 @@ def check_saved(context: TaskContext, vm: RunningVm, *, may_reach: bool) -> None
     What cannot be read is for those only who may have guests reach their hosts. Raises TaskFailed, HypervisorRefused.
     """
     try:
-        saved = context.call(lambda host: host.machines.saved_state_xml(vm.uuid))
-        defined = context.call(lambda host: host.machines.xml(vm.uuid, saved=True))
+        saved = context.call(lambda host: host.domains.saved_state_xml(vm.uuid))
+        defined = context.call(lambda host: host.domains.xml(vm.uuid, saved=True))
         adds = context.write(
             partial(adds_host_access, host_id=context.job.host_id, before=defined, after=saved)
         )

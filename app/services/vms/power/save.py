@@ -39,7 +39,7 @@ class Save(PowerOperation):
             return Outcome(N_("The VM was saved already."))
         refuse_wrong_state(type(self), seen)
         refuse_silent(context)
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         ended = threading.Event()
         watcher = threading.Thread(
             target=_watch_save, args=(context, vm, ended), name="save-progress", daemon=True
@@ -48,7 +48,7 @@ class Save(PowerOperation):
         try:
             _save_or_join(context, vm)
         except HypervisorRefused:
-            if context.cancel_asked and vm.look().state is not VmState.SAVED:
+            if context.cancel_requested and vm.look().state is not VmState.SAVED:
                 vm.show()
                 raise Cancelled from None
             raise
@@ -68,7 +68,7 @@ def _save_or_join(context: TaskContext, vm: RunningVm) -> None:
             while context.call(lambda host: host.job_progress(vm.uuid)) is not None:
                 context.pause(POLL_S)
             if vm.look().state is not VmState.SAVED:
-                context.stop_if_asked()
+                context.stop_if_cancelled()
                 context.host().save(vm.uuid)
             return
         except Lost:
@@ -86,7 +86,7 @@ def _watch_save(context: TaskContext, vm: RunningVm, ended: threading.Event) -> 
     """Show how far a save has come, and abort it when somebody asks."""
     while not ended.wait(POLL_S):
         try:
-            if context.cancel_asked:
+            if context.cancel_requested:
                 context.host().abort_job(vm.uuid)
                 continue
             progress = context.host().job_progress(vm.uuid)

@@ -41,7 +41,7 @@ class Start(PowerOperation):
         """Start it."""
         vm = RunningVm(context, context.job.uuid)
         if vm.look().state in self.states:
-            refuse_depended_on(context, context.call(lambda host: host.machines.xml(vm.uuid, saved=True)))
+            refuse_depended_on(context, context.call(lambda host: host.domains.xml(vm.uuid, saved=True)))
         return bring(
             context,
             vm,

@@ -108,7 +108,7 @@ def bring(
     refuse_wrong_state(operation, seen)
     if operation.needs_qemu:
         refuse_silent(context)
-    context.stop_if_asked()
+    context.stop_if_cancelled()
     try:
         sent = deliver(context, vm, done, send)
     except (HypervisorRefused, TaskFailed) as error:

@@ -49,7 +49,7 @@ class Shutdown(PowerOperation):
         steps.refuse_wrong_state(type(self), seen)
         steps.refuse_silent(context)
         gone = _gone_since(seen.domain_id)
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         steps.deliver(context, vm, gone, lambda host: host.shutdown(vm.uuid, parameters.method))
         context.say(None, N_("The guest was asked to shut down."))
         forced = not vm.wait_until(gone, parameters.timeout_s)

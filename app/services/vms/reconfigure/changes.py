@@ -8,22 +8,22 @@ from pydantic import Field
 
 from app.services.vms.reconfigure.compute_changes import (
     SetBootOrder,
-    SetMachine,
+    SetCompute,
     SetMemory,
+    SetResources,
     SetTitle,
-    SetTuning,
     SetVcpus,
 )
 from app.services.vms.reconfigure.device_changes import (
     AddDisk,
-    AddFolder,
+    AddFilesystem,
     AddHostDevice,
     AddNic,
     ChangeDisk,
     ChangeMedia,
     ChangeNic,
     RemoveDevice,
-    RemoveFolder,
+    RemoveFilesystem,
     RemoveHostDevice,
 )
 
@@ -38,12 +38,12 @@ AnyChange = Annotated[
     | AddNic
     | ChangeNic
     | RemoveDevice
-    | SetMachine
-    | SetTuning
+    | SetCompute
+    | SetResources
     | AddHostDevice
     | RemoveHostDevice
-    | AddFolder
-    | RemoveFolder,
+    | AddFilesystem
+    | RemoveFilesystem,
     Field(discriminator="do"),
 ]
 """Any change, as tasks keep them."""

@@ -7,31 +7,35 @@ from app.access.find import find
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.core.vms.compute import CpuSet, DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.compute import ComputePatch, CpuSet, DiskPatch, HardwareRecord, ResourcesPatch
 from app.db.models import Host, Vm, VmDefinition
-from app.hypervisor.xml.domains.compute_read import read_machine
+from app.hypervisor.xml.domains.compute_read import read_hardware
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
-from app.services.vms.create.config_builder import check_cpu, check_has, offers_of, one_of
-from app.services.vms.reconfigure.compute_changes import SetMachine, SetTuning
+from app.services.vms.create.config_builder import capabilities_of, check_cpu, check_has, one_of
+from app.services.vms.reconfigure.compute_changes import SetCompute, SetResources
 from app.services.vms.reconfigure.device_changes import ChangeDisk
 from app.services.vms.reconfigure.editable import device_of, find_editable, saved_of, version_of
 from app.services.vms.reconfigure.operation import submit_changes
 
+_SIZES = ("title", "vcpus", "vcpus_max", "memory_bytes", "memory_max_bytes")
 
-def show_machine(ctx: Ctx, vm_id: str) -> MachineRecord:
+
+def show_hardware(ctx: Ctx, vm_id: str) -> HardwareRecord:
     """The machine as the saved definition has it. Raises NotFound, Conflict (no_definition)."""
     vm = find(ctx, Vm, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
         raise NotFound(N_("The definition of the VM was not read yet."))
     try:
-        return read_machine(parse(definition.saved_xml or definition.xml, "domain"))
+        hardware = read_hardware(parse(definition.saved_xml or definition.xml, "domain"))
     except UnreadableXml:
         raise Conflict(
             N_("The definition of the VM cannot be read."),
             hint=N_("Look at its XML, and correct it on the host."),
             code="no_definition",
         ) from None
+    saved = saved_of(definition)
+    return hardware.model_copy(update={name: saved.get(name) for name in _SIZES})
 
 
 def definition_version(ctx: Ctx, vm_id: str) -> int:
@@ -43,28 +47,28 @@ def definition_version(ctx: Ctx, vm_id: str) -> int:
     return version_of(definition)
 
 
-def change_machine(ctx: Ctx, vm_id: str, patch: MachinePatch, version: int | None = None) -> TaskRecord:
+def change_compute(ctx: Ctx, vm_id: str, patch: ComputePatch, version: int | None = None) -> TaskRecord:
     """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
-    offers = offers_of(ctx, host)
+    capabilities = capabilities_of(ctx, host)
     if patch.cpu_mode is not None:
-        check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, offers)
+        check_cpu("cpu_mode", "cpu_model", patch.cpu_mode, patch.cpu_model, capabilities)
     if patch.topology is not None:
         shape, maximum = patch.topology, saved_of(definition).get("vcpus_max") or vm.vcpus
         if shape.sockets * shape.cores * shape.threads != maximum:
             rule = N_("sockets x cores x threads must be %(count)d, the VM's maximum of vCPUs")
             raise InvalidInput("topology", rule, params={"count": maximum})
-    one_of("firmware", patch.firmware, offers.firmwares)
-    one_of("video", patch.video, (*offers.video_models, "none"))
+    one_of("firmware", patch.firmware, capabilities.firmwares)
+    one_of("video", patch.video, (*capabilities.video_models, "none"))
     if patch.graphics not in (None, "none"):
-        one_of("graphics", patch.graphics, offers.graphics)
-    check_has(offers, tpm=patch.tpm, huge_pages=patch.huge_pages)
-    if patch.rng and not offers.rng:
+        one_of("graphics", patch.graphics, capabilities.graphics)
+    check_has(capabilities, tpm=patch.tpm, huge_pages=patch.huge_pages)
+    if patch.rng and not capabilities.rng:
         raise InvalidInput("rng", N_("the host has no random number device"))
-    return submit_changes(ctx, vm, definition, version, [SetMachine(machine=patch)])
+    return submit_changes(ctx, vm, definition, version, [SetCompute(compute=patch)])
 
 
-def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None = None) -> TaskRecord:
+def change_resources(ctx: Ctx, vm_id: str, patch: ResourcesPatch, version: int | None = None) -> TaskRecord:
     """Ask for other limits and pins. Raises InvalidInput naming the field, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     maximum = saved_of(definition).get("vcpus_max") or vm.vcpus
@@ -75,7 +79,7 @@ def change_tuning(ctx: Ctx, vm_id: str, patch: TuningPatch, version: int | None 
         _check_cpus(f"pins.{number}.cpus", pin.cpus, host)
     if patch.emulator_cpus:
         _check_cpus("emulator_cpus", patch.emulator_cpus, host)
-    return submit_changes(ctx, vm, definition, version, [SetTuning(tuning=patch)])
+    return submit_changes(ctx, vm, definition, version, [SetResources(resources=patch)])
 
 
 def change_disk(

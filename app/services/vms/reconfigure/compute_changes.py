@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from app.core.messages import N_
-from app.core.vms.compute import MachinePatch, TuningPatch
+from app.core.vms.compute import ComputePatch, ResourcesPatch
 from app.hypervisor.domains.effects import Effect
 from app.services.vms.reconfigure.change import Change
 from app.services.vms.reconfigure.guard import DefinitionGuard
@@ -82,11 +82,11 @@ class SetBootOrder(Change):
         return context.call(lambda host: host.hardware.set_boot(uuid, self.order))
 
 
-class SetMachine(Change):
+class SetCompute(Change):
     """CPU, firmware, displays and the like."""
 
-    do: Literal["machine"] = "machine"
-    machine: MachinePatch
+    do: Literal["compute"] = "compute"
+    compute: ComputePatch
 
     @property
     def part(self) -> str:
@@ -96,21 +96,21 @@ class SetMachine(Change):
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Set it."""
         guard.begin()
-        return context.call(lambda host: host.hardware.set_machine(uuid, self.machine))
+        return context.call(lambda host: host.hardware.set_compute(uuid, self.compute))
 
 
-class SetTuning(Change):
+class SetResources(Change):
     """Shares, limits and CPU pinning."""
 
-    do: Literal["tuning"] = "tuning"
-    tuning: TuningPatch
+    do: Literal["resources"] = "resources"
+    resources: ResourcesPatch
 
     @property
     def part(self) -> str:
         """The tuning."""
-        return N_("Limits and pins")
+        return N_("Limits and CPU pinning")
 
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Set it."""
         guard.begin()
-        return context.call(lambda host: host.hardware.set_tuning(uuid, self.tuning))
+        return context.call(lambda host: host.hardware.set_resources(uuid, self.resources))

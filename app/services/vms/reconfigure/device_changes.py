@@ -8,7 +8,7 @@ from app.core.errors import HostError
 from app.core.messages import N_
 from app.core.vms.compute import DiskPatch
 from app.core.vms.config import DiskPlan, NicPlan
-from app.core.vms.host_devices import DevicePlan, FolderAdd
+from app.core.vms.host_devices import DevicePlan, FilesystemAdd
 from app.db.models import Network
 from app.hypervisor.domains.effects import Effect
 from app.services.library.image_copy import fetch
@@ -23,7 +23,7 @@ from app.tasks.errors import Cancelled, TaskFailed
 from app.tasks.operation import Touch
 
 DISKS, NICS = N_("Disks"), N_("Network interfaces")
-HOST_DEVICES, FOLDERS = N_("Devices of the host"), N_("Shared folders")
+HOST_DEVICES, FOLDERS = N_("Devices of the host"), N_("Shared filesystems")
 
 
 class AddDisk(Change):
@@ -55,9 +55,15 @@ class AddDisk(Change):
             return context.call(lambda host: host.hardware.add_disk(uuid, disk))
         context.say(0, N_("Making volume %(name)s."), name=wanted.name)
         try:
-            made = create_volume(context, wanted, purpose={"vm": uuid})
-            kind = made.kind if made.kind in ("file", "block") else "volume"
-            there = {"new": None, "kind": kind, "path": made.path, "pool": wanted.pool, "volume": wanted.name}
+            volume = create_volume(context, wanted, purpose={"vm": uuid})
+            kind = volume.kind if volume.kind in ("file", "block") else "volume"
+            there = {
+                "new": None,
+                "kind": kind,
+                "path": volume.path,
+                "pool": wanted.pool,
+                "volume": wanted.name,
+            }
             plan = disk.model_copy(update=there)
             guard.begin()
             effect = context.call(lambda host: host.hardware.add_disk(uuid, plan))
@@ -89,7 +95,7 @@ class ChangeDisk(Change):
 class ChangeMedia(Change):
     """Another image in a CD or floppy drive, or none."""
 
-    do: Literal["medium"] = "medium"
+    do: Literal["media"] = "media"
     target: str
     disk: DiskPlan | None = None
 
@@ -110,7 +116,7 @@ class ChangeMedia(Change):
                 fetch(context, self.disk.fetch)
             task_checks.check_disk(context, self.disk)
         guard.begin()
-        return context.call(lambda host: host.hardware.change_medium(uuid, self.target, self.disk))
+        return context.call(lambda host: host.hardware.change_media(uuid, self.target, self.disk))
 
 
 class AddNic(Change):
@@ -224,13 +230,13 @@ class RemoveHostDevice(Change):
         return context.call(lambda host: host.hardware.remove_device(uuid, self.target))
 
 
-class AddFolder(Change):
+class AddFilesystem(Change):
     """A folder of the host."""
 
     privilege = "vm.host-access"
 
-    do: Literal["add_folder"] = "add_folder"
-    folder: FolderAdd
+    do: Literal["add_filesystem"] = "add_filesystem"
+    filesystem: FilesystemAdd
 
     @property
     def part(self) -> str:
@@ -240,13 +246,13 @@ class AddFolder(Change):
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Add it."""
         guard.begin()
-        return context.call(lambda host: host.hardware.add_folder(uuid, self.folder))
+        return context.call(lambda host: host.hardware.add_filesystem(uuid, self.filesystem))
 
 
-class RemoveFolder(Change):
+class RemoveFilesystem(Change):
     """A folder of the host less, by its tag."""
 
-    do: Literal["remove_folder"] = "remove_folder"
+    do: Literal["remove_filesystem"] = "remove_filesystem"
     target: str
 
     @property
@@ -257,4 +263,4 @@ class RemoveFolder(Change):
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Remove it."""
         guard.begin()
-        return context.call(lambda host: host.hardware.remove_folder(uuid, self.target))
+        return context.call(lambda host: host.hardware.remove_filesystem(uuid, self.target))

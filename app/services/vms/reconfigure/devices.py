@@ -15,9 +15,9 @@ from app.core.networks.attachments import Attachment
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import DiskPlan
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
-from app.core.vms.devices import HardwarePatch, Medium, NicPatch
-from app.db.models import Filter, Host, Network
-from app.services.vms.create.config_builder import offers_of
+from app.core.vms.devices import HardwarePatch, Media, NicPatch
+from app.db.models import Host, Network, Nwfilter
+from app.services.vms.create.config_builder import capabilities_of
 from app.services.vms.create.disk_planner import plan_disks
 from app.services.vms.create.nic_planner import plan_nics
 from app.services.vms.host_access import require_attachments
@@ -50,7 +50,7 @@ def change_hardware(ctx: Ctx, vm_id: str, patch: HardwarePatch, version: int | N
     return submit_changes(ctx, vm, definition, version, changes)
 
 
-def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec, version: int | None = None) -> TaskRecord:
+def add_disk(ctx: Ctx, vm_id: str, spec: DiskSpec, version: int | None = None) -> TaskRecord:
     """Ask for one more disk or drive: with a new volume, an existing one, or from an image.
 
     Raises InvalidInput (disk.…), Conflict (volume_in_use, pool_full…), Busy.
@@ -60,12 +60,12 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec, version: int | None = None) 
     try:
         (plan,), _ = plan_disks(
             ctx,
-            [asked],
+            [spec],
             host,
             _stem(vm.name),
             machine=parsed.get("machine"),
-            system=None,
-            offers=offers_of(ctx, host),
+            os_variant=None,
+            capabilities=capabilities_of(ctx, host),
             taken=targets_of(definition),
         )
     except InvalidInput as error:
@@ -73,13 +73,13 @@ def add_disk(ctx: Ctx, vm_id: str, asked: DiskSpec, version: int | None = None) 
     return submit_changes(ctx, vm, definition, version, [AddDisk(disk=plan)])
 
 
-def add_nic(ctx: Ctx, vm_id: str, asked: NicSpec, version: int | None = None) -> TaskRecord:
+def add_nic(ctx: Ctx, vm_id: str, request: NicSpec, version: int | None = None) -> TaskRecord:
     """Ask for one more network interface. Raises InvalidInput (nic.…), Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
-    spec = VmSpec(name="vm", nics=[asked])
+    spec = VmSpec(name="vm", nics=[request])
     machine = saved_of(definition).get("machine")
     try:
-        (plan,) = plan_nics(ctx, spec, host, machine=machine, system=None)
+        (plan,) = plan_nics(ctx, spec, host, machine=machine, os_variant=None)
     except InvalidInput as error:
         raise _renamed(error, "nics.0", "nic") from None
     return submit_changes(ctx, vm, definition, version, [AddNic(nic=plan)])
@@ -92,26 +92,26 @@ def remove_device(ctx: Ctx, vm_id: str, key: str, version: int | None = None) ->
     return submit_changes(ctx, vm, definition, version, [RemoveDevice(target=key)])
 
 
-def change_medium(
-    ctx: Ctx, vm_id: str, target: str, medium: Medium, version: int | None = None
-) -> TaskRecord:
+def change_media(ctx: Ctx, vm_id: str, target: str, media: Media, version: int | None = None) -> TaskRecord:
     """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     drive = device_of(definition, target)
     if drive.get("device") not in ("cdrom", "floppy"):
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
     plan = None
-    if medium.volume_id or medium.image_id:
+    if media.volume_id or media.image_id:
         if drive["device"] == "floppy" and not drive["readonly"]:
             raise InvalidInput(
                 "target",
                 N_("is a floppy drive that the guest may write to; media go only into read-only ones"),
                 hint=N_("Take the drive away and add a new one: that is read-only."),
             )
-        asked = DiskSpec(device=drive["device"], bus=drive["bus"] or None, **medium.model_dump())
-        offers = offers_of(ctx, host)
+        disk_spec = DiskSpec(device=drive["device"], bus=drive["bus"] or None, **media.model_dump())
+        capabilities = capabilities_of(ctx, host)
         try:
-            (plan,), _ = plan_disks(ctx, [asked], host, "vm", machine=None, system=None, offers=offers)
+            (plan,), _ = plan_disks(
+                ctx, [disk_spec], host, "vm", machine=None, os_variant=None, capabilities=capabilities
+            )
         except InvalidInput as error:
             raise _renamed(error, "disks.0.", "") from None
         plan = DiskPlan.model_validate(plan.model_dump() | {"target": target})
@@ -133,9 +133,9 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | N
         if found is None:
             raise InvalidInput("network_id", N_("names no network of this host"))
         network = found.name
-    filters = sa.select(Filter.id).where(Filter.host_id == host.id, Filter.name == patch.filter)
-    if patch.filter and not ctx.session.scalar(visible(ctx, filters, Filter, "network.view")):
-        raise InvalidInput("filter", N_("names no traffic filter of this host"))
+    filters = sa.select(Nwfilter.id).where(Nwfilter.host_id == host.id, Nwfilter.name == patch.filter)
+    if patch.filter and not ctx.session.scalar(visible(ctx, filters, Nwfilter, "network.view")):
+        raise InvalidInput("filter", N_("names no network filter of this host"))
     plain = patch.model_dump(include={"link_up", "filter", "in_kbps", "out_kbps"})
     change = ChangeNic(mac=mac.lower(), network=network, network_id=patch.network_id, **plain)
     return submit_changes(ctx, vm, definition, version, [change])
@@ -143,10 +143,10 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | N
 
 def _vcpus(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> SetVcpus:
     maximum = patch.vcpus_max or parsed["vcpus_max"]
-    offers = offers_of(ctx, host)
-    if maximum > offers.vcpus_max:
+    capabilities = capabilities_of(ctx, host)
+    if maximum > capabilities.vcpus_max:
         raise InvalidInput(
-            "vcpus_max", N_("must be at most %(most)d on this host"), params={"most": offers.vcpus_max}
+            "vcpus_max", N_("must be at most %(most)d on this host"), params={"most": capabilities.vcpus_max}
         )
     if (patch.vcpus or 1) > maximum:
         raise InvalidInput(

@@ -41,7 +41,7 @@ def require_editable(ctx: Ctx, vm: Vm) -> tuple[Host, VmDefinition]:
     if definition is None or vm.state == VmState.MISSING:
         raise Conflict(
             N_("The VM is not on its host any more."),
-            hint=N_("Take it off the list, or bring it back."),
+            hint=N_("Remove it from the inventory, or undelete it."),
             code="vm_missing",
         )
     if not vm.persistent:

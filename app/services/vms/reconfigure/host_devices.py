@@ -15,20 +15,20 @@ from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.vms.host_devices import (
     DevicePlan,
-    FolderAdd,
+    FilesystemAdd,
     HostDevice,
     HostDeviceAdd,
     HostDeviceList,
     HostDeviceRecord,
 )
 from app.core.vms.states import VmState
-from app.db.models import Host, Offers, Vm, VmDefinition
-from app.services.vms.create.config_builder import offers_of
-from app.services.vms.reconfigure.compute import show_machine
+from app.db.models import Host, HostCapabilities, Vm, VmDefinition
+from app.services.vms.create.config_builder import capabilities_of
+from app.services.vms.reconfigure.compute import show_hardware
 from app.services.vms.reconfigure.device_changes import (
-    AddFolder,
+    AddFilesystem,
     AddHostDevice,
-    RemoveFolder,
+    RemoveFilesystem,
     RemoveHostDevice,
 )
 from app.services.vms.reconfigure.editable import find_editable
@@ -41,39 +41,39 @@ def list_devices(ctx: Ctx, host_id: str) -> HostDeviceList:
     """Devices of a host with the VMs that have them. Asking makes the engine read them. Raises NotFound."""
     host = find(ctx, Host, host_id, "host.view")
     ctx.services.hub.publish([DEVICES + host.id])
-    row = ctx.session.get(Offers, host.id)
+    row = ctx.session.get(HostCapabilities, host.id)
     if row is None or row.devices is None:
         return HostDeviceList(items=(), read_at=None)
     users = _users(ctx, host, to_show=True)
     return HostDeviceList(
         items=tuple(
             HostDeviceRecord(
-                **{name: getattr(each, name) for name in HostDeviceRecord.model_fields if name != "users"},
-                users=tuple(users.get(each.address, ())),
+                **{name: getattr(item, name) for name in HostDeviceRecord.model_fields if name != "users"},
+                users=tuple(users.get(item.address, ())),
             )
-            for each in STORED.validate_python(row.devices)
+            for item in STORED.validate_python(row.devices)
         ),
         read_at=row.devices_read_at,
     )
 
 
-def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None = None) -> TaskRecord:
+def add_device(ctx: Ctx, vm_id: str, spec: HostDeviceAdd, version: int | None = None) -> TaskRecord:
     """Ask for a device of the host. Raises InvalidInput (name), Conflict (device_in_use), NotAllowed, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
-    row = ctx.session.get(Offers, host.id)
+    row = ctx.session.get(HostCapabilities, host.id)
     known = STORED.validate_python(row.devices or []) if row is not None else []
-    device = next((each for each in known if each.name == asked.name), None)
+    device = next((item for item in known if item.name == spec.name), None)
     if device is None:
         hint = N_("List the host's devices first; they are read then.")
         raise InvalidInput("name", N_("names no device of this host"), hint=hint)
-    users = [each for each in _users(ctx, host).get(device.address, ()) if each.id != vm.id]
+    users = [item for item in _users(ctx, host).get(device.address, ()) if item.id != vm.id]
     if users:
         raise Conflict(
             N_("Another VM has this device."),
             why=N_("It belongs to %(users)s."),
             hint=N_("Take it from there first."),
             code="device_in_use",
-            params={"users": ", ".join(each.name for each in users)},
+            params={"users": ", ".join(user.name for user in users)},
         )
     if device.kind == "pci" and device.iommu_group is None:
         raise Conflict(
@@ -89,30 +89,30 @@ def add_device(ctx: Ctx, vm_id: str, asked: HostDeviceAdd, version: int | None =
 def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None) -> TaskRecord:
     """Ask that a device of the host is given back. Raises NotFound, Busy."""
     vm, _host, definition = find_editable(ctx, vm_id, version)
-    if all(each.address != address for each in show_machine(ctx, vm_id).host_devices):
+    if all(host_device.address != address for host_device in show_hardware(ctx, vm_id).host_devices):
         raise NotFound(N_("The VM has no such device."))
     return submit_changes(ctx, vm, definition, version, [RemoveHostDevice(target=address)])
 
 
-def add_folder(ctx: Ctx, vm_id: str, asked: FolderAdd, version: int | None = None) -> TaskRecord:
+def add_filesystem(ctx: Ctx, vm_id: str, spec: FilesystemAdd, version: int | None = None) -> TaskRecord:
     """Ask for a folder of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
-    if any(each.tag == asked.tag for each in show_machine(ctx, vm_id).folders):
+    if any(filesystem.tag == spec.tag for filesystem in show_hardware(ctx, vm_id).filesystems):
         raise InvalidInput("tag", N_("is that of another folder of this VM"))
-    offered = offers_of(ctx, host).filesystems
-    if asked.driver == "virtiofs" and offered and "virtiofs" not in offered:
+    offered = capabilities_of(ctx, host).filesystems
+    if spec.driver == "virtiofs" and offered and "virtiofs" not in offered:
         raise InvalidInput(
             "driver", N_("the host has no virtiofs"), hint=N_("Install virtiofsd, or take 9p.")
         )
-    return submit_changes(ctx, vm, definition, version, [AddFolder(folder=asked)])
+    return submit_changes(ctx, vm, definition, version, [AddFilesystem(filesystem=spec)])
 
 
-def remove_folder(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
+def remove_filesystem(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
     """Ask that a folder is shared no more. Raises NotFound, Busy."""
     vm, _host, definition = find_editable(ctx, vm_id, version)
-    if all(each.tag != tag for each in show_machine(ctx, vm_id).folders):
+    if all(filesystem.tag != tag for filesystem in show_hardware(ctx, vm_id).filesystems):
         raise NotFound(N_("The VM has no such folder."))
-    return submit_changes(ctx, vm, definition, version, [RemoveFolder(target=tag)])
+    return submit_changes(ctx, vm, definition, version, [RemoveFilesystem(target=tag)])
 
 
 def _users(ctx: Ctx, host: Host, *, to_show: bool = False) -> dict[str, list[Ref]]:
@@ -120,14 +120,14 @@ def _users(ctx: Ctx, host: Host, *, to_show: bool = False) -> dict[str, list[Ref
     query = sa.select(Vm.id, Vm.name, VmDefinition.parsed["devices"], VmDefinition.saved_parsed["devices"])
     query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id == host.id)
     found: dict[str, list[Ref]] = {}
-    query = query.where(Vm.state != VmState.MISSING.value, Vm.dangers.is_not(None)).order_by(Vm.name_key)
+    query = query.where(Vm.state != VmState.MISSING.value, Vm.host_access.is_not(None)).order_by(Vm.name_key)
     query = visible(ctx, query, Vm, "vm.view") if to_show else unrestricted(query)
     for vm_id, name, *lists in ctx.session.execute(query):
         addresses = {
-            each["summary"].split(" ")[-1]
+            device["summary"].split(" ")[-1]
             for devices in lists
-            for each in devices or ()
-            if each["kind"] == "hostdev"
+            for device in devices or ()
+            if device["kind"] == "hostdev"
         }
         for address in addresses:
             found.setdefault(address, []).append(Ref(kind=ObjectKind.VM, id=vm_id, name=name))

@@ -48,7 +48,7 @@ class Reconfigure(VmOperation[ReconfigureParameters]):
         """The VM, and what the changes give to it."""
         on_vm = dict.fromkeys(change.privilege for change in parameters.steps)
         touched = [Touch(Vm, parameters.target_id, privilege) for privilege in on_vm]
-        return (*touched, *(each for change in parameters.steps for each in change.touches()))
+        return (*touched, *(touch for change in parameters.steps for touch in change.touches()))
 
     def check(self, ctx: Ctx, parameters: ReconfigureParameters) -> Plan:
         """The definition can be changed, and the disks are free. Raises Conflict."""
@@ -98,8 +98,8 @@ def _outcome(effects: list[tuple[str, Effect]]) -> Outcome:
     if not later:
         return Outcome(N_("It is changed."))
     refusals = [effect.refusal for _, effect in effects if effect.refusal is not None]
-    why = list(dict.fromkeys(text for each in refusals for text in (each.title, each.hint) if text))
-    said = [each.detail for each in refusals if each.detail]
+    why = list(dict.fromkeys(text for refusal in refusals for text in (refusal.title, refusal.hint) if text))
+    answer_text = [refusal.detail for refusal in refusals if refusal.detail]
     message = {
         (False, False): N_("Saved. After the next power-off: %(later)s."),
         (False, True): N_("Saved. After the next power-off: %(later)s. %(why)s"),
@@ -107,4 +107,4 @@ def _outcome(effects: list[tuple[str, Effect]]) -> Outcome:
         (True, True): N_("Saved. Now: %(now)s. After the next power-off: %(later)s. %(why)s"),
     }[bool(now), bool(why)]
     params = {"now": now, "later": later, "why": why}
-    return Outcome(message, params, result={HOST_SAID: "\n".join(said)} if said else None)
+    return Outcome(message, params, result={HOST_SAID: "\n".join(answer_text)} if answer_text else None)

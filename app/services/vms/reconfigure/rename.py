@@ -72,7 +72,7 @@ class Rename(VmOperation[RenameParameters]):
         vm = RunningVm(context, parameters.uuid)
         if vm.look().name != parameters.name:
             DefinitionGuard(context, parameters.uuid, parameters.digest).begin()
-            context.call(lambda host: host.machines.rename(parameters.uuid, parameters.name))
+            context.call(lambda host: host.domains.rename(parameters.uuid, parameters.name))
         vm.show()
         return Outcome(N_("It is called %(name)s now."), {"name": parameters.name})
 

@@ -41,9 +41,9 @@ def create_token(spec: TokenSpec, ctx: Writer, repeat: Once) -> Response:
             code="token_made",
             params=json.loads(bytes(earlier.body)),
         )
-    made = tokens.create_token(ctx, spec)
-    repeat.keep(ctx, Response(json.dumps({"id": made.id}), 201))
-    return created(made, "/tokens")
+    token = tokens.create_token(ctx, spec)
+    repeat.keep(ctx, Response(json.dumps({"id": token.id}), 201))
+    return created(token, "/tokens")
 
 
 @router.delete("/tokens/{id}", name="token.revoke", status_code=204, responses=problems(404))

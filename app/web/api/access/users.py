@@ -46,8 +46,8 @@ def create_user(spec: UserSpec, ctx: Writer, repeat: Once) -> Response:
     """Let somebody sign in."""
 
     def act() -> Response:
-        made = accounts.create_user(ctx, spec)
-        return created(made, f"/users/{made.id}", made.version)
+        user = accounts.create_user(ctx, spec)
+        return created(user, f"/users/{user.id}", user.version)
 
     return repeat.once(ctx, act)
 

@@ -18,7 +18,7 @@ CLOUD_INIT: Json = {
     "ssh_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDp0bG9uZ2tleQ admin@example.org"],
     "user_data": "packages: [nginx]\n",
 }
-SPEC: Json = {
+PRESET: Json = {
     "name": "web-01",
     "host_id": _HOST,
     "os": "debian11",
@@ -31,7 +31,7 @@ SPEC: Json = {
 _SAVED: Json = {
     "id": "spec_k2l3m4n5o6p7q2r3",
     "name": "Web server",
-    "spec": SPEC,
+    "spec": PRESET,
     "created_at": _AT,
     "created_by": "admin",
     "version": 1,
@@ -70,28 +70,54 @@ _UPLOAD: Json = {
     "part_bytes": 16_777_216,
     "updated_at": _AT,
 }
-_REMOVED: Json = {
+_DELETED: Json = {
     "id": "vm_c2d3e4f5g6h7i2j3",
     "name": "web-01",
     "uuid": "6b1f6a2e-9d0f-4c0b-8f5e-3d2c1b0a9e8d",
     "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
-    "removed_at": _AT,
-    "removed_by": "admin",
+    "deleted_at": _AT,
+    "deleted_by": "admin",
     "volumes": ["/var/lib/libvirt/images/web-01-vda.qcow2"],
     "tags": ["web"],
 }
 
+_COMPUTE = {
+    "cpu_mode": "host-model",
+    "cpu_model": None,
+    "sockets": None,
+    "cores": None,
+    "threads": None,
+    "firmware": "efi",
+    "huge_pages": False,
+    "memory_locked": False,
+    "graphics": "vnc",
+    "video": "virtio",
+    "watchdog": "reset",
+    "sound": False,
+    "tpm": True,
+    "rng": True,
+    "guest_agent": True,
+    "serial": True,
+}
+_RESOURCES = {
+    "cpu_shares": 2048,
+    "cpu_limit_percent": None,
+    "pins": [{"vcpu": 0, "cpus": "0-3"}],
+    "emulator_cpus": None,
+    "numa_nodes": None,
+    "numa_mode": None,
+}
 MAKING: dict[str, Json] = {
     "DiskSpec": DISK,
     "NicSpec": NIC,
     "CpuSpec": CPU,
     "CloudInit": CLOUD_INIT,
     "KernelSpec": {"kernel_volume_id": "vol_e2f3g4h5i6j7k2l3", "command_line": "console=ttyS0"},
-    "VmSpec": SPEC,
-    "VmBatch": {"spec": SPEC | {"name": "web-##"}, "count": 3},
-    "SavedSpecSpec": {"name": "Web server", "spec": SPEC},
-    "SavedSpecRecord": _SAVED,
-    "SavedSpecList": {"items": [_SAVED]},
+    "VmSpec": PRESET,
+    "VmBatch": {"spec": PRESET | {"name": "web-##"}, "count": 3},
+    "VmPresetSpec": {"name": "Web server", "spec": PRESET},
+    "VmPresetRecord": _SAVED,
+    "VmPresetList": {"items": [_SAVED]},
     "PoolSpec": {"host_id": _HOST, "name": "fast", "kind": "dir", "target_path": "/srv/fast"},
     "PoolPatch": {"autostart": True},
     "ImageSpec": {"name": "Debian 12", "volume_id": "vol_e2f3g4h5i6j7k2l3", "os": "debian11"},
@@ -105,34 +131,21 @@ MAKING: dict[str, Json] = {
     "ImageRecord": _IMAGE,
     "Page_ImageRecord_": {"items": [_IMAGE], "next": None, "total": 1},
     "HardwarePatch": {"vcpus": 2, "memory_bytes": 2 * _GIB},
-    "Medium": {"volume_id": "vol_e2f3g4h5i6j7k2l3"},
+    "Media": {"volume_id": "vol_e2f3g4h5i6j7k2l3"},
     "NicPatch": {"link_up": False},
-    "MachinePatch": {"cpu_mode": "host-model", "watchdog": "reset"},
-    "TuningPatch": {"cpu_shares": 2048, "pins": [{"vcpu": 0, "cpus": "0-3"}]},
+    "ComputePatch": {"cpu_mode": "host-model", "watchdog": "reset"},
+    "ResourcesPatch": {"cpu_shares": 2048, "pins": [{"vcpu": 0, "cpus": "0-3"}]},
     "DiskPatch": {"read_iops": 500, "write_iops": 500},
-    "MachineRecord": {
-        "cpu_mode": "host-model",
-        "cpu_model": None,
-        "sockets": None,
-        "cores": None,
-        "threads": None,
-        "firmware": "efi",
-        "huge_pages": False,
-        "memory_locked": False,
-        "graphics": "vnc",
-        "video": "virtio",
-        "watchdog": "reset",
-        "sound": False,
-        "tpm": True,
-        "rng": True,
-        "guest_agent": True,
-        "serial": True,
-        "cpu_shares": 2048,
-        "cpu_limit_percent": None,
-        "pins": [{"vcpu": 0, "cpus": "0-3"}],
-        "emulator_cpus": None,
-        "numa_nodes": None,
-        "numa_mode": None,
+    "ComputeRecord": _COMPUTE,
+    "ResourcesRecord": _RESOURCES,
+    "HardwareRecord": {
+        **_COMPUTE,
+        **_RESOURCES,
+        "title": None,
+        "vcpus": 2,
+        "vcpus_max": 4,
+        "memory_bytes": 2 * _GIB,
+        "memory_max_bytes": 4 * _GIB,
         "disks": [
             {
                 "target": "vda",
@@ -149,7 +162,7 @@ MAKING: dict[str, Json] = {
             {"mac": "52:54:00:12:34:56", "in_kbps": None, "out_kbps": None, "filter": None, "link_up": True}
         ],
         "host_devices": [{"kind": "usb", "address": "0x046d:0xc52b"}],
-        "folders": [],
+        "filesystems": [],
         "boot": ["vda"],
     },
     "HostDeviceAdd": {"name": "usb_1_4"},
@@ -169,7 +182,7 @@ MAKING: dict[str, Json] = {
         ],
         "read_at": _AT,
     },
-    "FolderAdd": {"path": "/srv/media", "tag": "media"},
+    "FilesystemAdd": {"path": "/srv/media", "tag": "media"},
     "RenameSpec": {"name": "web-02"},
     "DefinitionSpec": {"xml": "<domain type='kvm'><name>web-01</name>…</domain>"},
     "DefinitionRecord": {
@@ -180,7 +193,7 @@ MAKING: dict[str, Json] = {
     },
     "DiffRecord": {
         "parts": ["Title"],
-        "dangers": [],
+        "host_access": [],
         "lines": [{"kind": "new", "text": "  <title>Shop</title>"}],
     },
     "VersionList": {
@@ -216,8 +229,8 @@ MAKING: dict[str, Json] = {
     "UploadSpec": {"name": "debian-12.iso", "size_bytes": 650_000_000},
     "UploadRecord": _UPLOAD,
     "UploadList": {"items": [_UPLOAD]},
-    "RemovalSpec": {"volumes": ["vol_e2f3g4h5i6j7k2l3"], "force_off": True},
-    "RemovalRecord": {
+    "DeleteSpec": {"volumes": ["vol_e2f3g4h5i6j7k2l3"], "force_off": True},
+    "DeletePreview": {
         "vm": {"kind": "vm", "id": "vm_c2d3e4f5g6h7i2j3", "name": "web-01"},
         "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
         "running": False,
@@ -239,13 +252,13 @@ MAKING: dict[str, Json] = {
         "snapshots": [],
         "undo_days": 30,
     },
-    "RemovedVmRecord": _REMOVED,
-    "RemovedVmList": {"items": [_REMOVED]},
+    "DeletedVmRecord": _DELETED,
+    "DeletedVmList": {"items": [_DELETED]},
     "CreationPlan": {
         "name": "web-01",
         "host": {"kind": "host", "id": _HOST, "name": "kvm-01"},
         "reason": None,
-        "system": "Debian 11",
+        "os_variant": "Debian 11",
         "machine": "q35",
         "firmware": "bios",
         "hypervisor": "kvm",
@@ -268,7 +281,7 @@ MAKING: dict[str, Json] = {
         "warnings": [],
         "xml": '<domain type="kvm">…</domain>',
     },
-    "SystemList": {
+    "OsVariantList": {
         "items": [
             {
                 "id": "debian11",
@@ -280,7 +293,7 @@ MAKING: dict[str, Json] = {
             }
         ]
     },
-    "OffersRecord": {
+    "HostCapabilitiesRecord": {
         "host_id": _HOST,
         "hypervisor": "kvm",
         "arch": "x86_64",

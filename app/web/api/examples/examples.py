@@ -99,7 +99,7 @@ _CHECK: Json = {
     "title": "Lock manager",
     "verdict": "warn",
     "reason": "The lock manager is off: nothing keeps two hosts from starting the same disk.",
-    "mend": 'Set lock_manager = "lockd" in /etc/libvirt/qemu.conf.',
+    "remedy": 'Set lock_manager = "lockd" in /etc/libvirt/qemu.conf.',
 }
 _HOST_DETAIL: Json = _HOST_RECORD | {
     "socket": "/var/run/libvirt/libvirt-sock",
@@ -109,8 +109,8 @@ _HOST_DETAIL: Json = _HOST_RECORD | {
     "kvm": True,
     "checks": [_CHECK],
     "created_at": _AT,
-    "vcpus_promised": 48,
-    "memory_promised_bytes": 96 * _GIB,
+    "vcpus_allocated": 48,
+    "memory_allocated_bytes": 96 * _GIB,
     "version": 2,
 }
 _DATACENTER: Json = {"id": _DC, "name": "Paris", "host_count": 3, "vm_count": 54, "version": 1}
@@ -220,9 +220,9 @@ _OVERVIEW: Json = {
     "cpu": {"used": 12.4, "total": 96.0, "percent": 12.9},
     "memory": {"used": 300.0 * _GIB, "total": 768.0 * _GIB, "percent": 39.1},
     "storage": {"used": 1200.0 * _GIB, "total": 3000.0 * _GIB, "percent": 40.0},
-    "vcpus_promised": 140,
+    "vcpus_allocated": 140,
     "cpus": 96,
-    "memory_promised_bytes": 320 * _GIB,
+    "memory_allocated_bytes": 320 * _GIB,
     "attention": [
         {"severity": "warning", "message": "kvm-02: the lock manager is off.", "url": f"/hosts/{_HOST}"}
     ],
@@ -283,7 +283,7 @@ EXAMPLES: dict[str, Json] = {
     "UserRecord": _USER_RECORD,
     "NewToken": _TOKEN_RECORD | {"token": "vigie_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"},
     "CredentialRecord": _CREDENTIAL_RECORD,
-    "Overview": _OVERVIEW,
+    "Dashboard": _OVERVIEW,
     "Hits": {
         "items": [
             {

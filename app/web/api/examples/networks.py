@@ -36,7 +36,7 @@ _NETWORK_PLAN: Json = {
         }
     ],
 }
-_FILTER: Json = {
+_NWFILTER: Json = {
     "name": "shop-web",
     "default_in": "drop",
     "rules": [
@@ -50,7 +50,7 @@ _FILTER: Json = {
     ],
     "references": ["clean-traffic"],
 }
-_FILTER_RECORD: Json = {
+_NWFILTER_RECORD: Json = {
     "id": "nwf_m2n3o4p5q6r7s2t3",
     "uuid": "2f7a1c2d-52e5-4b0e-9e3c-1c0fba7c6d44",
     "name": "shop-web",
@@ -83,7 +83,7 @@ _NETWORK_PLACE: Json = {
     "addresses": ["192.0.2.1/24"],
     "mtu": 9000,
 }
-_DUPLICATE_MAC: Json = {
+_MAC_CONFLICT: Json = {
     "mac": "52:54:00:12:34:56",
     "users": [
         {"vm": {"kind": "vm", "id": _VM, "name": "web-01"}, "host": _HOST_REF},
@@ -97,12 +97,12 @@ NETWORKS: dict[str, Json] = {
     "NetworkSpec": _NETWORK_PLAN | {"host_id": _HOST},
     "NetworkPatch": {"mtu": 1450, "autostart": True},
     "NetworkCopy": {"host_ids": [_HOST]},
-    "FilterSpec": _FILTER | {"host_id": _HOST},
-    "FilterPatch": {"default_in": "accept"},
-    "FilterDetail": _FILTER_RECORD | {"plan": _FILTER, "version": 82_771_003},
+    "NwfilterSpec": _NWFILTER | {"host_id": _HOST},
+    "NwfilterPatch": {"default_in": "accept"},
+    "NwfilterDetail": _NWFILTER_RECORD | {"plan": _NWFILTER, "version": 82_771_003},
     "Page_NetworkRecord_": {"items": [_NETWORK_RECORD], "next": None, "total": 1},
-    "Page_FilterRecord_": {"items": [_FILTER_RECORD], "next": None, "total": 1},
+    "Page_NwfilterRecord_": {"items": [_NWFILTER_RECORD], "next": None, "total": 1},
     "Page_NetworkNameRecord_": {"items": [_NETWORK_NAME], "next": None, "total": 1},
     "Page_NetworkPlace_": {"items": [_NETWORK_PLACE], "next": None, "total": 1},
-    "Page_DuplicateMac_": {"items": [_DUPLICATE_MAC], "next": None, "total": 1},
+    "Page_MacConflict_": {"items": [_MAC_CONFLICT], "next": None, "total": 1},
 }

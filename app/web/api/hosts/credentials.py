@@ -52,8 +52,8 @@ def create_credential(spec: CredentialSpec, ctx: Writer, repeat: Once) -> Respon
     """Keep a key, password or certificate, encrypted."""
 
     def act() -> Response:
-        made = credentials.create_credential(ctx, spec)
-        return created(made, f"/credentials/{made.id}", made.version)
+        credential = credentials.create_credential(ctx, spec)
+        return created(credential, f"/credentials/{credential.id}", credential.version)
 
     return repeat.once(ctx, act)
 

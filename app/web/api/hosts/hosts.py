@@ -39,7 +39,7 @@ def list_hosts(request: Request, query: Annotated[HostList, Query()], ctx: Reade
     return listed(request, ctx, query, hosts.list_hosts, HostRecord)
 
 
-@router.post("/hosts/check", name="host.check", responses=problems(404, 409, 413))
+@router.post("/hosts/probe", name="host.probe", responses=problems(404, 409, 413))
 def check_host(target: HostTarget, visitor: HostCaller) -> HostCheck:
     """Look at a host before adding it: identity, hardware and compatibility. Nothing is kept.
 
@@ -91,8 +91,8 @@ def remove_host(id: ObjectPath, ctx: Writer) -> Response:
 
 
 @router.post(
-    "/hosts/{id}/confirm-identity",
-    name="host.confirm",
+    "/hosts/{id}/actions/confirm-identity",
+    name="host.trust",
     response_model=HostDetail,
     responses=problems(404, 409, 413),
 )
@@ -107,7 +107,10 @@ def confirm_identity(id: ObjectPath, spec: IdentitySpec, ctx: Writer, repeat: On
 
 
 @router.post(
-    "/hosts/{id}/reconnect", name="host.reconnect", response_model=HostDetail, responses=problems(404, 409)
+    "/hosts/{id}/actions/reconnect",
+    name="host.reconnect",
+    response_model=HostDetail,
+    responses=problems(404, 409),
 )
 def reconnect(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Try at once to reach a host, instead of at the next attempt."""

@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Query
 
 from app.core.inventory.finding import SearchHit, TreeNode
-from app.core.inventory.records import Overview
+from app.core.inventory.records import Dashboard
 from app.core.inventory.specs import TreeQuery
 from app.core.records import Record
 from app.services.inventory import dashboard, search, tree
 from app.web.api.shapes import ObjectPath, api_router, problems
 from app.web.deps import Reader
 
-router = api_router("overview")
+router = api_router("dashboard")
 
 
 class Hits(Record):
@@ -30,9 +30,9 @@ class Nodes(Record):
 
 
 @router.get("/capacity", name="capacity.show", responses=problems())
-def show_capacity(ctx: Reader) -> Overview:
-    """Hosts and VMs by state, what is used and promised of CPU, memory and storage, and what needs attention."""
-    return dashboard.overview(ctx)
+def show_capacity(ctx: Reader) -> Dashboard:
+    """Hosts and VMs by state, what is used and allocated of CPU, memory and storage, and what needs attention."""
+    return dashboard.show_dashboard(ctx)
 
 
 @router.get("/search", name="search", responses=problems())

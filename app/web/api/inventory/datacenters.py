@@ -52,8 +52,8 @@ def create_datacenter(spec: DatacenterSpec, ctx: Writer, repeat: Once) -> Respon
     """Make a datacenter."""
 
     def act() -> Response:
-        made = datacenters.create_datacenter(ctx, spec)
-        return created(made, f"/datacenters/{made.id}", made.version)
+        datacenter = datacenters.create_datacenter(ctx, spec)
+        return created(datacenter, f"/datacenters/{datacenter.id}", datacenter.version)
 
     return repeat.once(ctx, act)
 

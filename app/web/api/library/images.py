@@ -79,10 +79,10 @@ def update_image(id: ObjectPath, patch: ImagePatch, ctx: Writer, version: IfMatc
     return tagged(changed, changed.version)
 
 
-@router.delete("/images/{id}", name="image.forget", status_code=204, responses=problems(404, 409))
-def forget_image(id: ObjectPath, ctx: Writer) -> Response:
+@router.delete("/images/{id}", name="image.remove", status_code=204, responses=problems(404, 409))
+def remove_image(id: ObjectPath, ctx: Writer) -> Response:
     """Take an image out of the library; its files stay as ordinary volumes."""
-    images.forget_image(ctx, id)
+    images.remove_image(ctx, id)
     return Response(status_code=204)
 
 
@@ -93,6 +93,6 @@ def forget_image(id: ObjectPath, ctx: Writer) -> Response:
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def copy_image(id: ObjectPath, asked: ImageCopySpec, ctx: Writer, repeat: Once) -> Response:
+def copy_image(id: ObjectPath, spec: ImageCopySpec, ctx: Writer, repeat: Once) -> Response:
     """Copy an image to another host. Making a VM there does so by itself."""
-    return repeat.once(ctx, lambda: accepted(image_copy.copy_image(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(image_copy.copy_image(ctx, id, spec)))

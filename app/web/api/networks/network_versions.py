@@ -43,8 +43,8 @@ def diff(id: ObjectPath, number: Number, ctx: Reader, to: To = 0) -> DiffRecord:
 
 
 @router.post(
-    "/networks/{id}/history/{number}/restore",
-    name="network.restore_version",
+    "/networks/{id}/history/{number}/actions/restore",
+    name="network.restore-version",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.networks.networks import (
-    DuplicateMac,
+    MacConflict,
     NetworkBatch,
     NetworkCopy,
     NetworkDetail,
@@ -68,8 +68,8 @@ class NameList(ListQuery, Exported):
 
 
 @router.get(
-    "/network-names",
-    name="network.names",
+    "/logical-networks",
+    name="network.logical",
     response_model=Page[NetworkNameRecord],
     responses=problems(),
 )
@@ -83,8 +83,8 @@ class PlaceList(PlacesQuery, Exported):
 
 
 @router.get(
-    "/network-names/hosts",
-    name="network.places",
+    "/logical-networks/hosts",
+    name="network.logical-hosts",
     response_model=Page[NetworkPlace],
     responses=problems(404),
 )
@@ -94,14 +94,14 @@ def list_places(request: Request, query: Annotated[PlaceList, Query()], ctx: Rea
 
 
 @router.get(
-    "/duplicate-macs",
-    name="network.duplicate_macs",
-    response_model=Page[DuplicateMac],
+    "/mac-conflicts",
+    name="network.mac-conflicts",
+    response_model=Page[MacConflict],
     responses=problems(),
 )
-def list_duplicates(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[DuplicateMac]:
+def list_mac_conflicts(query: Annotated[ListQuery, Query()], ctx: Reader) -> Page[MacConflict]:
     """MAC addresses that more than one VM has."""
-    return mac_conflicts.list_duplicates(ctx, query)
+    return mac_conflicts.list_mac_conflicts(ctx, query)
 
 
 @router.get("/networks/{id}", name="network.show", response_model=NetworkDetail, responses=problems(404))
@@ -160,17 +160,17 @@ def stop_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 
 
 @router.post(
-    "/networks/{id}/copy",
+    "/networks/{id}/actions/copy",
     name="network.copy",
     status_code=202,
     response_model=NetworkBatch,
     responses=problems(404, 409, 413),
 )
-def copy_network(id: ObjectPath, asked: NetworkCopy, ctx: Writer, repeat: Once) -> Response:
+def copy_network(id: ObjectPath, spec: NetworkCopy, ctx: Writer, repeat: Once) -> Response:
     """Make the same network on other hosts: a task for each, a reason for each that cannot have it."""
 
     def act() -> Response:
-        done = create.copy_network(ctx, id, asked)
+        done = create.copy_network(ctx, id, spec)
         location = f"/api/v1/tasks?batch={done.batch_id}"
         return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Traffic filters of hosts: look at, create, change, delete."""
+"""Network filters of hosts: look at, create, change, delete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRecord, FilterSpec
+from app.core.networks.nwfilters import (
+    NwfilterDetail,
+    NwfilterPatch,
+    NwfilterQuery,
+    NwfilterRecord,
+    NwfilterSpec,
+)
 from app.core.records import Page
 from app.core.tasks.records import TaskRecord
 from app.services.networks.nwfilters import change, create, delete, nwfilters
@@ -28,62 +34,62 @@ from app.web.deps import Reader, Writer
 router = api_router("networks")
 
 
-class FilterList(FilterQuery, Exported):
+class NwfilterList(NwfilterQuery, Exported):
     """Filters of the list."""
 
 
-@router.get("/filters", name="filter.list", response_model=Page[FilterRecord], responses=problems())
-def list_filters(request: Request, query: Annotated[FilterList, Query()], ctx: Reader) -> Response:
-    """Traffic filters as last seen, on all hosts."""
-    return listed(request, ctx, query, nwfilters.list_filters, FilterRecord)
+@router.get("/nwfilters", name="nwfilter.list", response_model=Page[NwfilterRecord], responses=problems())
+def list_nwfilters(request: Request, query: Annotated[NwfilterList, Query()], ctx: Reader) -> Response:
+    """Network filters as last seen, on all hosts."""
+    return listed(request, ctx, query, nwfilters.list_nwfilters, NwfilterRecord)
 
 
 @router.post(
-    "/filters",
-    name="filter.create",
+    "/nwfilters",
+    name="nwfilter.create",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(409, 413),
 )
-def create_filter(spec: FilterSpec, ctx: Writer, repeat: Once) -> Response:
-    """Make a traffic filter on a host."""
-    return repeat.once(ctx, lambda: accepted(create.create_filter(ctx, spec)))
+def create_nwfilter(spec: NwfilterSpec, ctx: Writer, repeat: Once) -> Response:
+    """Make a network filter on a host."""
+    return repeat.once(ctx, lambda: accepted(create.create_nwfilter(ctx, spec)))
 
 
-@router.get("/filters/{id}", name="filter.show", response_model=FilterDetail, responses=problems(404))
-def show_filter(id: ObjectPath, ctx: Reader) -> Response:
-    """One traffic filter with its rules and users."""
-    found = nwfilters.show_filter(ctx, id)
+@router.get("/nwfilters/{id}", name="nwfilter.show", response_model=NwfilterDetail, responses=problems(404))
+def show_nwfilter(id: ObjectPath, ctx: Reader) -> Response:
+    """One network filter with its rules and users."""
+    found = nwfilters.show_nwfilter(ctx, id)
     return tagged(found, found.version)
 
 
 @router.patch(
-    "/filters/{id}",
-    name="filter.change",
+    "/nwfilters/{id}",
+    name="nwfilter.change",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def change_filter(id: ObjectPath, patch: FilterPatch, ctx: Writer, version: IfMatch) -> Response:
-    """Change a traffic filter; interfaces that use it follow at once."""
-    return accepted(change.change_filter(ctx, id, patch, version))
+def change_nwfilter(id: ObjectPath, patch: NwfilterPatch, ctx: Writer, version: IfMatch) -> Response:
+    """Change a network filter; interfaces that use it follow at once."""
+    return accepted(change.change_nwfilter(ctx, id, patch, version))
 
 
 @router.delete(
-    "/filters/{id}",
-    name="filter.delete",
+    "/nwfilters/{id}",
+    name="nwfilter.delete",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409),
 )
-def delete_filter(id: ObjectPath, ctx: Writer) -> Response:
-    """Remove a traffic filter; refused while VMs or other filters use it."""
-    return accepted(delete.delete_filter(ctx, id))
+def delete_nwfilter(id: ObjectPath, ctx: Writer) -> Response:
+    """Remove a network filter; refused while VMs or other filters use it."""
+    return accepted(delete.delete_nwfilter(ctx, id))
 
 
 @router.get(
-    "/filters/{id}/xml",
-    name="filter.xml",
+    "/nwfilters/{id}/xml",
+    name="nwfilter.xml",
     response_class=Response,
     responses=problems(404)
     | {
@@ -94,5 +100,5 @@ def delete_filter(id: ObjectPath, ctx: Writer) -> Response:
     },
 )
 def show_xml(id: ObjectPath, ctx: Reader) -> Response:
-    """The definition of a traffic filter as its host last gave it."""
+    """The definition of a network filter as its host last gave it."""
     return Response(nwfilters.xml_of(ctx, id), media_type="application/xml")

@@ -43,8 +43,8 @@ def diff(id: ObjectPath, number: Number, ctx: Reader, to: To = 0) -> DiffRecord:
 
 
 @router.post(
-    "/pools/{id}/history/{number}/restore",
-    name="pool.restore_version",
+    "/pools/{id}/history/{number}/actions/restore",
+    name="pool.restore-version",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),

@@ -69,21 +69,24 @@ def change_pool(id: ObjectPath, patch: PoolPatch, ctx: Writer) -> Response:
 
 
 @router.post(
-    "/pools/{id}/{verb}",
+    "/pools/{id}/actions/{verb}",
     name="pool.act",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
 def act(
-    id: ObjectPath, verb: Literal["start", "stop", "refresh", "prove", "delete"], ctx: Writer, repeat: Once
+    id: ObjectPath,
+    verb: Literal["start", "stop", "refresh", "verify-shared", "delete"],
+    ctx: Writer,
+    repeat: Once,
 ) -> Response:
     """Start, stop, read anew, find out who shares it, or take the definition away; what a pool holds stays."""
     services = {
         "start": start_pool,
         "stop": stop_pool,
         "refresh": refresh_pool,
-        "prove": verify_shared,
+        "verify-shared": verify_shared,
         "delete": delete_pool,
     }
     return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.vms.create_spec import MAX_DISK
-from app.services.storage.uploads import ending, parts, uploads
+from app.services.storage.uploads import finish, parts, uploads
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.deps import HostCaller, Reader, Writer
 
@@ -25,8 +25,8 @@ router = api_router("storage")
 )
 def begin_upload(id: ObjectPath, spec: UploadSpec, ctx: Writer) -> Response:
     """Begin to send a file, which becomes a volume of the pool. A task shows how it goes."""
-    made = uploads.begin_upload(ctx, id, spec)
-    return created(made, f"/uploads/{made.id}")
+    created_object = uploads.begin_upload(ctx, id, spec)
+    return created(created_object, f"/uploads/{created_object.id}")
 
 
 @router.get("/pools/{id}/uploads", name="volume.uploads", responses=problems(404))
@@ -52,8 +52,8 @@ def receive(
     return parts.receive(visitor.services, visitor.actor, visitor.translate, id, offset, part)
 
 
-@router.delete("/uploads/{id}", name="upload.give_up", status_code=204, responses=problems(404))
+@router.delete("/uploads/{id}", name="upload.cancel", status_code=204, responses=problems(404))
 def give_up(id: ObjectPath, ctx: Writer) -> Response:
     """Give an upload up; what came of it is removed from the host."""
-    ending.give_up(ctx, id)
+    finish.give_up(ctx, id)
     return Response(status_code=204)

@@ -37,43 +37,43 @@ def show_volume(id: ObjectPath, ctx: Reader) -> VolumeDetail:
 
 
 @router.post(
-    "/volumes/{id}/resize",
+    "/volumes/{id}/actions/resize",
     name="volume.resize",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def resize_volume(id: ObjectPath, asked: VolumeResize, ctx: Writer, repeat: Once) -> Response:
+def resize_volume(id: ObjectPath, spec: VolumeResize, ctx: Writer, repeat: Once) -> Response:
     """Another size. A running VM that has it sees a larger disk at once."""
-    return repeat.once(ctx, lambda: accepted(resize.resize_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(resize.resize_volume(ctx, id, spec)))
 
 
 @router.post(
-    "/volumes/{id}/clone",
+    "/volumes/{id}/actions/clone",
     name="volume.clone",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def clone_volume(id: ObjectPath, asked: VolumeClone, ctx: Writer, repeat: Once) -> Response:
+def clone_volume(id: ObjectPath, spec: VolumeClone, ctx: Writer, repeat: Once) -> Response:
     """A copy under another name, in the same or another pool of the host."""
-    return repeat.once(ctx, lambda: accepted(clone.clone_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(clone.clone_volume(ctx, id, spec)))
 
 
 @router.post(
-    "/volumes/{id}/move",
+    "/volumes/{id}/actions/move",
     name="volume.move",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def move_volume(id: ObjectPath, asked: VolumeMove, ctx: Writer, repeat: Once) -> Response:
+def move_volume(id: ObjectPath, spec: VolumeMove, ctx: Writer, repeat: Once) -> Response:
     """Another pool of the host; the VM that has it follows, also while it runs."""
-    return repeat.once(ctx, lambda: accepted(move.move_volume(ctx, id, asked)))
+    return repeat.once(ctx, lambda: accepted(move.move_volume(ctx, id, spec)))
 
 
 @router.post(
-    "/volumes/{id}/wipe",
+    "/volumes/{id}/actions/wipe",
     name="volume.wipe",
     status_code=202,
     response_model=TaskRecord,
@@ -85,7 +85,7 @@ def wipe_volume(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 
 
 @router.post(
-    "/volumes/{id}/delete",
+    "/volumes/{id}/actions/delete",
     name="volume.delete",
     status_code=202,
     response_model=TaskRecord,

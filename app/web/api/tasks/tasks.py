@@ -64,7 +64,7 @@ def _read(visitor: Visitor, id: str) -> TaskRecord:
 
 
 @router.post(
-    "/tasks/{id}/cancel",
+    "/tasks/{id}/actions/cancel",
     name="task.cancel",
     status_code=202,
     response_model=TaskRecord,

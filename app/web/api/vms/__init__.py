@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.api.vms import consoles, create, definitions, delete, devices, vms
+from app.web.api.vms import consoles, create, definitions, delete, devices, power, vms
 
 router = APIRouter()
 for _module in (
@@ -17,5 +17,6 @@ for _module in (
     delete,
     devices,
     definitions,
+    power,  # last: its /actions/{verb} would take the paths of the others' verbs
 ):
     router.include_router(_module.router)

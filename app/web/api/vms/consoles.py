@@ -19,7 +19,7 @@ VIEWER_FILE = "application/x-virt-viewer"
 
 
 @router.post(
-    "/vms/{id}/console",
+    "/vms/{id}/consoles",
     name="vm.console",
     status_code=201,
     response_model=ConsoleTicket,

@@ -10,11 +10,11 @@ from starlette.responses import Response
 from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.create import (
     CreationPlan,
-    OffersRecord,
-    SavedSpecList,
-    SavedSpecRecord,
-    SavedSpecSpec,
-    SystemList,
+    HostCapabilitiesRecord,
+    OsVariantList,
+    VmPresetList,
+    VmPresetRecord,
+    VmPresetSpec,
 )
 from app.core.vms.create_spec import VmBatch, VmSpec
 from app.services.hosts import capabilities
@@ -46,7 +46,7 @@ def preview_vm(spec: VmSpec, ctx: Reader) -> CreationPlan:
 
 @router.post(
     "/vms/batch",
-    name="vm.create_many",
+    name="vm.create-many",
     status_code=202,
     response_model=BulkRecord,
     responses=problems(404, 409, 413),
@@ -62,61 +62,64 @@ def create_many(batch: VmBatch, ctx: Writer, repeat: Once) -> Response:
     return repeat.once(ctx, act)
 
 
-@router.get("/systems", name="system.list", responses=problems())
-def list_systems(
+@router.get("/os-variants", name="os-variant.list", responses=problems())
+def list_os_variants(
     ctx: Reader, q: Annotated[str, Query(max_length=100, description="Part of a name or an id.")] = ""
-) -> SystemList:
+) -> OsVariantList:
     """Operating systems of guests that osinfo-db knows, newest first."""
-    return os_variants.list_systems(ctx, q)
+    return os_variants.list_os_variants(ctx, q)
 
 
-@router.get("/hosts/{id}/offers", name="host.offers", responses=problems(404))
-def show_offers(id: ObjectPath, ctx: Reader) -> OffersRecord:
+@router.get("/hosts/{id}/capabilities", name="host.capabilities", responses=problems(404))
+def show_capabilities(id: ObjectPath, ctx: Reader) -> HostCapabilitiesRecord:
     """What a host can give to VMs: machine types, CPU models, firmware, buses."""
-    return capabilities.show_offers(ctx, id)
+    return capabilities.show_capabilities(ctx, id)
 
 
-@router.get("/specs", name="spec.list", responses=problems())
-def list_specs(ctx: Reader) -> SavedSpecList:
+@router.get("/vm-presets", name="preset.list", responses=problems())
+def list_presets(ctx: Reader) -> VmPresetList:
     """Specifications that are kept, by name."""
-    return presets.list_specs(ctx)
+    return presets.list_presets(ctx)
 
 
 @router.post(
-    "/specs",
-    name="spec.save",
+    "/vm-presets",
+    name="preset.save",
     status_code=201,
-    response_model=SavedSpecRecord,
+    response_model=VmPresetRecord,
     responses=problems(409, 413),
 )
-def save_spec(spec: SavedSpecSpec, ctx: Writer, repeat: Once) -> Response:
+def save_preset(spec: VmPresetSpec, ctx: Writer, repeat: Once) -> Response:
     """Keep a specification under a name. A password in it is not kept."""
 
     def act() -> Response:
-        made = presets.save_spec(ctx, spec)
-        return created(made, f"/specs/{made.id}", made.version)
+        created_object = presets.save_preset(ctx, spec)
+        return created(created_object, f"/vm-presets/{created_object.id}", created_object.version)
 
     return repeat.once(ctx, act)
 
 
-@router.get("/specs/{id}", name="spec.show", response_model=SavedSpecRecord, responses=problems(404))
-def show_spec(id: ObjectPath, ctx: Reader) -> Response:
+@router.get("/vm-presets/{id}", name="preset.show", response_model=VmPresetRecord, responses=problems(404))
+def show_preset(id: ObjectPath, ctx: Reader) -> Response:
     """One kept specification."""
-    found = presets.show_spec(ctx, id)
+    found = presets.show_preset(ctx, id)
     return tagged(found, found.version)
 
 
 @router.put(
-    "/specs/{id}", name="spec.update", response_model=SavedSpecRecord, responses=problems(404, 409, 412, 413)
+    "/vm-presets/{id}",
+    name="preset.update",
+    response_model=VmPresetRecord,
+    responses=problems(404, 409, 412, 413),
 )
-def replace_spec(id: ObjectPath, spec: SavedSpecSpec, ctx: Writer, version: IfMatch) -> Response:
+def replace_preset(id: ObjectPath, spec: VmPresetSpec, ctx: Writer, version: IfMatch) -> Response:
     """Change a kept specification."""
-    changed = presets.replace_spec(ctx, id, spec, version)
+    changed = presets.replace_preset(ctx, id, spec, version)
     return tagged(changed, changed.version)
 
 
-@router.delete("/specs/{id}", name="spec.delete", status_code=204, responses=problems(404))
-def delete_spec(id: ObjectPath, ctx: Writer) -> Response:
+@router.delete("/vm-presets/{id}", name="preset.delete", status_code=204, responses=problems(404))
+def delete_preset(id: ObjectPath, ctx: Writer) -> Response:
     """Keep a specification no longer."""
-    presets.delete_spec(ctx, id)
+    presets.delete_preset(ctx, id)
     return Response(status_code=204)

@@ -36,27 +36,27 @@ def show_definition(id: ObjectPath, ctx: Reader) -> Response:
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def replace(id: ObjectPath, asked: DefinitionSpec, ctx: Writer, version: IfMatch) -> Response:
+def replace(id: ObjectPath, spec: DefinitionSpec, ctx: Writer, version: IfMatch) -> Response:
     """Another saved definition. The host validates it; of a VM that runs it counts after the next power-off."""
-    return accepted(definitions.replace(ctx, id, asked.xml, version))
+    return accepted(definitions.replace(ctx, id, spec.xml, version))
 
 
-@router.post("/vms/{id}/definition/preview", name="vm.preview_definition", responses=problems(404, 409, 413))
-def preview(id: ObjectPath, asked: DefinitionSpec, ctx: Reader) -> DiffRecord:
+@router.post("/vms/{id}/definition/preview", name="vm.preview-definition", responses=problems(404, 409, 413))
+def preview(id: ObjectPath, spec: DefinitionSpec, ctx: Reader) -> DiffRecord:
     """What would be different. Nothing is done."""
-    return definitions.preview(ctx, id, asked.xml)
+    return definitions.preview(ctx, id, spec.xml)
 
 
 @router.post(
-    "/vms/{id}/definition/revert",
-    name="vm.revert",
+    "/vms/{id}/actions/discard-changes",
+    name="vm.discard-changes",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def revert(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+def discard_changes(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Drop what waits for the next power-off: the saved definition becomes what runs."""
-    return repeat.once(ctx, lambda: accepted(definitions.revert(ctx, id)))
+    return repeat.once(ctx, lambda: accepted(definitions.discard_changes(ctx, id)))
 
 
 @router.get("/vms/{id}/history", name="vm.history", responses=problems(404))
@@ -85,8 +85,8 @@ def diff(
 
 
 @router.post(
-    "/vms/{id}/history/{number}/restore",
-    name="vm.restore_version",
+    "/vms/{id}/history/{number}/actions/restore",
+    name="vm.restore-version",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),

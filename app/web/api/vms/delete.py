@@ -8,7 +8,7 @@ from fastapi import Body
 from starlette.responses import Response
 
 from app.core.tasks.records import TaskRecord
-from app.core.vms.delete import RemovalRecord, RemovalSpec, RemovedVmList
+from app.core.vms.delete import DeletedVmList, DeletePreview, DeleteSpec
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
@@ -17,39 +17,46 @@ from app.web.deps import HostCaller, Reader, Writer
 router = api_router("vms")
 
 
-@router.get("/vms/{id}/removal", name="vm.removal", responses=problems(404))
-def show_removal(id: ObjectPath, visitor: HostCaller) -> RemovalRecord:
-    """What belongs to the VM: disks with who else uses them, UEFI variables, TPM, saved state, snapshots."""
-    return delete.look_at(visitor.services, visitor.actor, visitor.translate, id)
+@router.post("/vms/{id}/actions/delete/preview", name="vm.delete-preview", responses=problems(404, 409, 413))
+def preview_delete(
+    id: ObjectPath, visitor: HostCaller, spec: Annotated[DeleteSpec | None, Body()] = None
+) -> DeletePreview:
+    """What belongs to the VM: disks with who else uses them, UEFI variables, TPM, saved state, snapshots.
+
+    Volumes that are named and cannot go are refused as by the deletion itself. Nothing is done.
+    """
+    return delete.preview_with_snapshots(
+        visitor.services, visitor.actor, visitor.translate, id, spec or DeleteSpec()
+    )
 
 
 @router.post(
-    "/vms/{id}/delete",
+    "/vms/{id}/actions/delete",
     name="vm.delete",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
 def delete_vm(
-    id: ObjectPath, ctx: Writer, repeat: Once, asked: Annotated[RemovalSpec | None, Body()] = None
+    id: ObjectPath, ctx: Writer, repeat: Once, spec: Annotated[DeleteSpec | None, Body()] = None
 ) -> Response:
     """Delete the VM, with the volumes that are named. Its definition can be brought back for a while."""
-    return repeat.once(ctx, lambda: accepted(delete.delete_vm(ctx, id, asked or RemovalSpec())))
+    return repeat.once(ctx, lambda: accepted(delete.delete_vm(ctx, id, spec or DeleteSpec())))
 
 
-@router.get("/removed-vms", name="vm.list_removed", responses=problems())
-def list_removed(ctx: Reader) -> RemovedVmList:
+@router.get("/deleted-vms", name="vm.list-deleted", responses=problems())
+def list_deleted(ctx: Reader) -> DeletedVmList:
     """Deleted VMs that can be brought back, the last deleted first."""
-    return delete.list_removed(ctx)
+    return delete.list_deleted(ctx)
 
 
 @router.post(
-    "/vms/{id}/bring-back",
+    "/vms/{id}/actions/undelete",
     name="vm.undelete",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 413),
 )
-def bring_back(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
+def undelete(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
     """Define a deleted or missing VM again, as it was. Volumes that were deleted with it are not there."""
     return repeat.once(ctx, lambda: accepted(undelete_vm(ctx, id)))

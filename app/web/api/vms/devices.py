@@ -7,11 +7,20 @@ from typing import Annotated
 from fastapi import Path
 from starlette.responses import Response
 
+from app.access.context import Ctx
+from app.core.records import Record
 from app.core.tasks.records import TaskRecord
-from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.compute import (
+    ComputePatch,
+    ComputeRecord,
+    DiskPatch,
+    HardwareRecord,
+    ResourcesPatch,
+    ResourcesRecord,
+)
 from app.core.vms.create_spec import DiskSpec, NicSpec
-from app.core.vms.devices import HardwarePatch, Medium, NicPatch, RenameSpec
-from app.core.vms.host_devices import FolderAdd, HostDeviceAdd, HostDeviceList
+from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
+from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd, HostDeviceList
 from app.services.vms.reconfigure import compute, devices, host_devices, rename
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
@@ -39,40 +48,56 @@ def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: 
 
 
 @router.get(
-    "/vms/{id}/hardware", name="vm.hardware", response_model=MachineRecord, responses=problems(404, 409)
+    "/vms/{id}/hardware", name="vm.hardware", response_model=HardwareRecord, responses=problems(404, 409)
 )
 def show_hardware(id: ObjectPath, ctx: Reader) -> Response:
-    """The machine as its saved definition has it. The ETag is for changes: of an old one the host is not changed."""
-    return tagged(compute.show_machine(ctx, id), compute.definition_version(ctx, id))
+    """All hardware as the saved definition has it. The ETag is for changes: of an old one the host is not changed."""
+    return tagged(compute.show_hardware(ctx, id), compute.definition_version(ctx, id))
+
+
+@router.get(
+    "/vms/{id}/compute", name="vm.compute", response_model=ComputeRecord, responses=problems(404, 409)
+)
+def show_compute(id: ObjectPath, ctx: Reader) -> Response:
+    """Processor model, firmware, display and single devices as the saved definition has them."""
+    return _part(ctx, id, ComputeRecord)
 
 
 @router.patch(
-    "/vms/{id}/machine",
-    name="vm.change_machine",
+    "/vms/{id}/compute",
+    name="vm.change-compute",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def change_machine(id: ObjectPath, patch: MachinePatch, ctx: Writer, version: IfMatch) -> Response:
+def change_compute(id: ObjectPath, patch: ComputePatch, ctx: Writer, version: IfMatch) -> Response:
     """Another processor model, firmware, display or single device. All count after the next power-off."""
-    return accepted(compute.change_machine(ctx, id, patch, version))
+    return accepted(compute.change_compute(ctx, id, patch, version))
+
+
+@router.get(
+    "/vms/{id}/resources", name="vm.resources", response_model=ResourcesRecord, responses=problems(404, 409)
+)
+def show_resources(id: ObjectPath, ctx: Reader) -> Response:
+    """Shares, limits and pinning as the saved definition has them."""
+    return _part(ctx, id, ResourcesRecord)
 
 
 @router.patch(
-    "/vms/{id}/tuning",
-    name="vm.change_tuning",
+    "/vms/{id}/resources",
+    name="vm.change-resources",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def change_tuning(id: ObjectPath, patch: TuningPatch, ctx: Writer, version: IfMatch) -> Response:
+def change_resources(id: ObjectPath, patch: ResourcesPatch, ctx: Writer, version: IfMatch) -> Response:
     """Shares, limits and pins of processors, and where memory comes from."""
-    return accepted(compute.change_tuning(ctx, id, patch, version))
+    return accepted(compute.change_resources(ctx, id, patch, version))
 
 
 @router.post(
     "/vms/{id}/disks",
-    name="vm.add_disk",
+    name="vm.add-disk",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
@@ -84,7 +109,7 @@ def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repe
 
 @router.delete(
     "/vms/{id}/disks/{target}",
-    name="vm.remove_disk",
+    name="vm.remove-disk",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412),
@@ -96,7 +121,7 @@ def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer, version: IfMatc
 
 @router.patch(
     "/vms/{id}/disks/{target}",
-    name="vm.change_disk",
+    name="vm.change-disk",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
@@ -109,22 +134,20 @@ def change_disk(
 
 
 @router.put(
-    "/vms/{id}/disks/{target}/medium",
-    name="vm.medium",
+    "/vms/{id}/disks/{target}/media",
+    name="vm.change-media",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def change_medium(
-    id: ObjectPath, target: TargetPath, medium: Medium, ctx: Writer, version: IfMatch
-) -> Response:
+def change_media(id: ObjectPath, target: TargetPath, media: Media, ctx: Writer, version: IfMatch) -> Response:
     """Another medium in a CD or floppy drive, or none."""
-    return accepted(devices.change_medium(ctx, id, target, medium, version))
+    return accepted(devices.change_media(ctx, id, target, media, version))
 
 
 @router.post(
     "/vms/{id}/nics",
-    name="vm.add_nic",
+    name="vm.add-nic",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
@@ -136,7 +159,7 @@ def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat:
 
 @router.patch(
     "/vms/{id}/nics/{mac}",
-    name="vm.change_nic",
+    name="vm.change-nic",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
@@ -148,7 +171,7 @@ def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, versi
 
 @router.delete(
     "/vms/{id}/nics/{mac}",
-    name="vm.remove_nic",
+    name="vm.remove-nic",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412),
@@ -159,15 +182,15 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> R
 
 
 @router.post(
-    "/vms/{id}/rename",
+    "/vms/{id}/actions/rename",
     name="vm.rename",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def rename_vm(id: ObjectPath, asked: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
+def rename_vm(id: ObjectPath, spec: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Another name; the VM must be off."""
-    return repeat.once(ctx, lambda: accepted(rename.rename_vm(ctx, id, asked, version)))
+    return repeat.once(ctx, lambda: accepted(rename.rename_vm(ctx, id, spec, version)))
 
 
 @router.get(
@@ -180,7 +203,7 @@ def list_devices(id: ObjectPath, ctx: Reader) -> HostDeviceList:
 
 @router.post(
     "/vms/{id}/host-devices",
-    name="vm.add_device",
+    name="vm.add-host-device",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
@@ -194,7 +217,7 @@ def add_device(
 
 @router.delete(
     "/vms/{id}/host-devices/{address}",
-    name="vm.remove_device",
+    name="vm.remove-device",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412),
@@ -205,24 +228,32 @@ def remove_device(id: ObjectPath, address: AddressPath, ctx: Writer, version: If
 
 
 @router.post(
-    "/vms/{id}/folders",
-    name="vm.add_folder",
+    "/vms/{id}/filesystems",
+    name="vm.add-filesystem",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412, 413),
 )
-def add_folder(id: ObjectPath, folder: FolderAdd, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
+def add_filesystem(
+    id: ObjectPath, filesystem: FilesystemAdd, ctx: Writer, version: IfMatch, repeat: Once
+) -> Response:
     """Share a folder of the host with the VM. Needs vm.host-access."""
-    return repeat.once(ctx, lambda: accepted(host_devices.add_folder(ctx, id, folder, version)))
+    return repeat.once(ctx, lambda: accepted(host_devices.add_filesystem(ctx, id, filesystem, version)))
 
 
 @router.delete(
-    "/vms/{id}/folders/{tag}",
-    name="vm.remove_folder",
+    "/vms/{id}/filesystems/{tag}",
+    name="vm.remove-filesystem",
     status_code=202,
     response_model=TaskRecord,
     responses=problems(404, 409, 412),
 )
-def remove_folder(id: ObjectPath, tag: TagPath, ctx: Writer, version: IfMatch) -> Response:
+def remove_filesystem(id: ObjectPath, tag: TagPath, ctx: Writer, version: IfMatch) -> Response:
     """Share a folder no more."""
-    return accepted(host_devices.remove_folder(ctx, id, tag, version))
+    return accepted(host_devices.remove_filesystem(ctx, id, tag, version))
+
+
+def _part(ctx: Ctx, id: str, part: type[Record]) -> Response:
+    """A part of the hardware, with the ETag of the whole."""
+    shown = part.model_validate(compute.show_hardware(ctx, id), from_attributes=True)
+    return tagged(shown, compute.definition_version(ctx, id))

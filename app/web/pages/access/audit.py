@@ -17,7 +17,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/audit")
 def audit_list(request: Request, ctx: Reader) -> Response:
     """The audit, newest first."""
-    query = lists.asked(request, AuditQuery)
+    query = lists.query_of(request, AuditQuery)
     view = lists.view(request, AUDIT, audit.list_audit(ctx, query), query)
     return lists.show(request, ctx, "access/audit_list.html", view)
 
@@ -25,4 +25,4 @@ def audit_list(request: Request, ctx: Reader) -> Response:
 @router.get("/audit.csv")
 def audit_csv(request: Request, ctx: Reader) -> Response:
     """The audit for spreadsheets."""
-    return lists.as_csv(ctx, AUDIT, lists.asked(request, AuditQuery), audit.list_audit)
+    return lists.as_csv(ctx, AUDIT, lists.query_of(request, AuditQuery), audit.list_audit)

@@ -26,10 +26,12 @@ def token_list(request: Request, ctx: Reader) -> Response:
     return _draw(request, ctx, Shown())
 
 
-def _draw(request: Request, ctx: Ctx, form: Shown, made: NewToken | None = None) -> Response:
-    query = lists.asked(request, ListQuery)
+def _draw(request: Request, ctx: Ctx, form: Shown, created: NewToken | None = None) -> Response:
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, TOKENS, tokens.list_tokens(ctx, query), query)
-    return render(request, ctx, "access/token_list.html", status=form.status, list=view, form=form, made=made)
+    return render(
+        request, ctx, "access/token_list.html", status=form.status, list=view, form=form, created=created
+    )
 
 
 @router.post("/tokens", name="token.create")

@@ -23,7 +23,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/users")
 def user_list(request: Request, ctx: Reader) -> Response:
     """The list of users."""
-    query = lists.asked(request, ListQuery)
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, USERS, accounts.list_users(ctx, query), query)
     return lists.show(request, ctx, "access/user_list.html", view)
 
@@ -31,7 +31,7 @@ def user_list(request: Request, ctx: Reader) -> Response:
 @router.get("/users.csv")
 def user_csv(request: Request, ctx: Reader) -> Response:
     """The list of users for spreadsheets."""
-    return lists.as_csv(ctx, USERS, lists.asked(request, ListQuery), accounts.list_users)
+    return lists.as_csv(ctx, USERS, lists.query_of(request, ListQuery), accounts.list_users)
 
 
 @router.get("/users/new")
@@ -47,8 +47,8 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
     answer = attempt(visitor, form, "user.create", lambda ctx: accounts.create_user(ctx, form.read(UserSpec)))
     if isinstance(answer, Shown):
         return render(request, visitor, "access/user_new.html", status=answer.status, form=answer)
-    said = visitor.translate(N_("%(name)s may sign in now.")) % {"name": answer.name}
-    return go(request, "/users", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s may sign in now.")) % {"name": answer.name}
+    return go(request, "/users", toast=("ok", message))
 
 
 @router.get("/users/{id}")

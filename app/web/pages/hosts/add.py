@@ -80,8 +80,8 @@ def go_on(request: Request, form: Posted, visitor: HostCaller) -> Response:
 
 
 def _added(request: Request, visitor: Visitor, host: HostDetail) -> Response:
-    said = visitor.translate(N_("%(name)s is added; its VMs appear in a moment.")) % {"name": host.name}
-    return go(request, f"/hosts/{host.id}", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s is added; its VMs appear in a moment.")) % {"name": host.name}
+    return go(request, f"/hosts/{host.id}", toast=("ok", message))
 
 
 def _look(visitor: Visitor, form: Form) -> Wizard:
@@ -130,9 +130,9 @@ def _with_credential(visitor: Visitor, form: Form) -> Form:
     name = form["credential_name"] or form["address"] or form["name"] or kind
     spec = form.read(CredentialSpec, kind=kind, name=name)
     with transaction(visitor) as ctx:
-        made = credentials.create_credential(ctx, spec)
+        credential = credentials.create_credential(ctx, spec)
     values = {key: value for key, value in form.values.items() if key not in SECRETS}
-    return Form({**values, "sign_in": "", "credential_id": made.id}, form.lists)
+    return Form({**values, "sign_in": "", "credential_id": credential.id}, form.lists)
 
 
 def _where(form: Form) -> dict[str, object]:

@@ -31,7 +31,7 @@ def _without_secrets(form: Shown) -> Shown:
 @router.get("/credentials")
 def credential_list(request: Request, ctx: Reader) -> Response:
     """The list of credentials."""
-    query = lists.asked(request, ListQuery)
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, CREDENTIALS, credentials.list_credentials(ctx, query), query)
     return lists.show(request, ctx, "hosts/credential_list.html", view)
 
@@ -39,7 +39,7 @@ def credential_list(request: Request, ctx: Reader) -> Response:
 @router.get("/credentials.csv")
 def credential_csv(request: Request, ctx: Reader) -> Response:
     """The list of credentials for spreadsheets, without secrets."""
-    return lists.as_csv(ctx, CREDENTIALS, lists.asked(request, ListQuery), credentials.list_credentials)
+    return lists.as_csv(ctx, CREDENTIALS, lists.query_of(request, ListQuery), credentials.list_credentials)
 
 
 @router.get("/credentials/new")
@@ -62,8 +62,8 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
         return render(
             request, visitor, "hosts/credential_form.html", status=answer.status, credential=None, form=shown
         )
-    said = visitor.translate(N_("%(name)s is saved.")) % {"name": answer.name}
-    return go(request, "/credentials", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s is saved.")) % {"name": answer.name}
+    return go(request, "/credentials", toast=("ok", message))
 
 
 @router.get("/credentials/{id}")
@@ -93,8 +93,8 @@ def update(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
                 credential=credential,
                 form=_without_secrets(answer),
             )
-    said = visitor.translate(N_("%(name)s is saved.")) % {"name": answer.name}
-    return go(request, "/credentials", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s is saved.")) % {"name": answer.name}
+    return go(request, "/credentials", toast=("ok", message))
 
 
 @router.post("/credentials/{id}/delete", name="credential.delete")

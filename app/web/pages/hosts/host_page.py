@@ -64,7 +64,7 @@ class HostPage:
     @property
     def offers_identity(self) -> bool:
         """There is a new identity that the reader may confirm."""
-        return self.can("host.confirm") and self.shows_new_identity
+        return self.can("host.trust") and self.shows_new_identity
 
     @property
     def offers_new_vm(self) -> bool:
@@ -74,7 +74,7 @@ class HostPage:
     @property
     def vcpus_per_thread(self) -> float | None:
         """How many vCPUs of running VMs share a thread."""
-        return self.host.vcpus_promised / self.host.cpus if self.host.cpus else None
+        return self.host.vcpus_allocated / self.host.cpus if self.host.cpus else None
 
     @property
     def cpu_features(self) -> list[str]:

@@ -40,7 +40,7 @@ RECENT = 15  # tasks shown on a host's page
 @router.get("/hosts")
 def host_list(request: Request, ctx: Reader) -> Response:
     """The list of hosts."""
-    query = lists.asked(request, HostQuery)
+    query = lists.query_of(request, HostQuery)
     view = lists.view(request, HOSTS, hosts.list_hosts(ctx, query), query)
     return lists.show(request, ctx, "hosts/list.html", view)
 
@@ -48,7 +48,7 @@ def host_list(request: Request, ctx: Reader) -> Response:
 @router.get("/hosts.csv")
 def host_csv(request: Request, ctx: Reader) -> Response:
     """The list of hosts for spreadsheets."""
-    return lists.as_csv(ctx, HOSTS, lists.asked(request, HostQuery), hosts.list_hosts)
+    return lists.as_csv(ctx, HOSTS, lists.query_of(request, HostQuery), hosts.list_hosts)
 
 
 @router.get("/hosts/rows")
@@ -60,7 +60,7 @@ def host_rows(request: Request, ctx: Reader) -> Response:
 
 @router.get("/hosts/{id}")
 def host_summary(request: Request, id: PageId, ctx: Reader) -> Response:
-    """How the host is, what it has and what it has promised."""
+    """How the host is, what it has and what it has allocated."""
     return _page(request, ctx, id, "summary")
 
 
@@ -79,7 +79,7 @@ def host_compatibility(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/vms")
 def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VMs of the host."""
-    query = lists.asked(request, VmQuery, host=id)
+    query = lists.query_of(request, VmQuery, host=id)
     view = lists.view(
         request, VMS, vms.list_vms(ctx, query), query, base=f"/hosts/{id}/vms", fixed={"host": id}
     )
@@ -89,7 +89,7 @@ def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/storage")
 def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
     """The storage pools of the host."""
-    query = lists.asked(request, PoolQuery, host=id)
+    query = lists.query_of(request, PoolQuery, host=id)
     page = list_pools(ctx, query)
     view = lists.view(request, POOLS, page, query, base=f"/hosts/{id}/storage", fixed={"host": id})
     return _list(request, ctx, id, "storage", view)
@@ -98,7 +98,7 @@ def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/networks")
 def host_networks(request: Request, id: PageId, ctx: Reader) -> Response:
     """The networks of the host."""
-    query = lists.asked(request, NetworkQuery, host=id)
+    query = lists.query_of(request, NetworkQuery, host=id)
     page = networks.list_networks(ctx, query)
     view = lists.view(request, NETWORKS, page, query, base=f"/hosts/{id}/networks", fixed={"host": id})
     return _list(request, ctx, id, "networks", view)
@@ -197,10 +197,10 @@ def reconnect(request: Request, id: PageId, ctx: Writer) -> Response:
     return _answer(request, ctx, id, N_("Vigie tries to reach the host now."))
 
 
-def _answer(request: Request, ctx: Ctx, id: str, said: str) -> Response:
+def _answer(request: Request, ctx: Ctx, id: str, text: str) -> Response:
     if is_htmx(request):
-        return with_toast(done(), "ok", ctx.translate(said))
-    return go(request, f"/hosts/{id}", toast=("ok", ctx.translate(said)))
+        return with_toast(done(), "ok", ctx.translate(text))
+    return go(request, f"/hosts/{id}", toast=("ok", ctx.translate(text)))
 
 
 @router.get("/hosts/{id}/identity")
@@ -209,7 +209,7 @@ def ask_identity(request: Request, id: PageId, ctx: Reader) -> Response:
     return render(request, ctx, "hosts/identity.html", host=hosts.show_host(ctx, id))
 
 
-@router.post("/hosts/{id}/identity", name="host.confirm")
+@router.post("/hosts/{id}/identity", name="host.trust")
 def confirm_identity(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     """Trust the identity that the host shows now."""
     hosts.confirm_identity(ctx, id, form.read(IdentitySpec))
@@ -221,4 +221,8 @@ def remove(request: Request, id: PageId, ctx: Writer) -> Response:
     """Forget the host; the page asked for its name first. The host and its VMs are left alone."""
     name = hosts.show_host(ctx, id).name
     hosts.remove_host(ctx, id)
-    return go(request, "/hosts", toast=("ok", ctx.say(N_("Vigie has forgotten %(name)s."), {"name": name})))
+    return go(
+        request,
+        "/hosts",
+        toast=("ok", ctx.say(N_("%(name)s was removed from the inventory."), {"name": name})),
+    )

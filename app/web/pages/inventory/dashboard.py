@@ -1,4 +1,4 @@
-"""The overview: the first page."""
+"""The view: the first page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.access.context import Ctx
-from app.core.inventory.records import Overview
+from app.core.inventory.records import Dashboard
 from app.services.inventory import dashboard
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.render import render
@@ -20,17 +20,17 @@ router = SignedRouter(include_in_schema=False)
 class DashboardPage:
     """How many hosts and VMs there are, in any state."""
 
-    overview: Overview
+    view: Dashboard
 
     @property
     def host_count(self) -> int:
         """Hosts in any state."""
-        return sum(self.overview.hosts.values())
+        return sum(self.view.hosts.values())
 
     @property
     def vm_count(self) -> int:
         """VMs in any state."""
-        return sum(self.overview.vms.values())
+        return sum(self.view.vms.values())
 
 
 @router.get("/")
@@ -39,12 +39,12 @@ def show_dashboard(request: Request, ctx: Reader) -> Response:
     return _draw(request, ctx, "inventory/dashboard.html")
 
 
-@router.get("/overview/body")
+@router.get("/dashboard/body")
 def overview_part(request: Request, ctx: Reader) -> Response:
     """The same without the page around it, for live updates."""
     return _draw(request, ctx, "inventory/_dashboard.html")
 
 
 def _draw(request: Request, ctx: Ctx, template: str) -> Response:
-    overview = dashboard.overview(ctx)
-    return render(request, ctx, template, overview=overview, page=DashboardPage(overview))
+    view = dashboard.show_dashboard(ctx)
+    return render(request, ctx, template, view=view, page=DashboardPage(view))

@@ -29,7 +29,7 @@ def datacenter_list(request: Request, ctx: Reader) -> Response:
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
-    query = lists.asked(request, ListQuery)
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, DATACENTERS, datacenters.list_datacenters(ctx, query), query)
     if form.status != 200:
         return render(
@@ -49,8 +49,8 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw(request, ctx, answer)
-    said = visitor.translate(N_("%(name)s is created.")) % {"name": answer.name}
-    return go(request, "/datacenters", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s is created.")) % {"name": answer.name}
+    return go(request, "/datacenters", toast=("ok", message))
 
 
 @router.get("/datacenters/{id}")
@@ -61,7 +61,7 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
 
 def _page(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     datacenter = datacenters.show_datacenter(ctx, id)
-    query = lists.asked(request, HostQuery, datacenter=id)
+    query = lists.query_of(request, HostQuery, datacenter=id)
     page = hosts.list_hosts(ctx, query)
     view = lists.view(request, HOSTS, page, query, base=f"/datacenters/{id}", fixed={"datacenter": id})
     response = lists.show(

@@ -17,7 +17,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/events")
 def event_list(request: Request, ctx: Reader) -> Response:
     """The list of events, newest first; new ones come in by themselves."""
-    query = lists.asked(request, EventQuery)
+    query = lists.query_of(request, EventQuery)
     view = lists.view(request, EVENTS, events.list_events(ctx, query), query)
     return lists.show(request, ctx, "inventory/event_list.html", view)
 
@@ -25,4 +25,4 @@ def event_list(request: Request, ctx: Reader) -> Response:
 @router.get("/events.csv")
 def event_csv(request: Request, ctx: Reader) -> Response:
     """The list of events for spreadsheets."""
-    return lists.as_csv(ctx, EVENTS, lists.asked(request, EventQuery), events.list_events)
+    return lists.as_csv(ctx, EVENTS, lists.query_of(request, EventQuery), events.list_events)

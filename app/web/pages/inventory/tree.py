@@ -16,7 +16,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/tree/children")
 def children(request: Request, ctx: Reader) -> Response:
     """The children of a node, or of the root."""
-    query = lists.asked(request, TreeQuery)
+    query = lists.query_of(request, TreeQuery)
     return JSONResponse([node.model_dump(mode="json") for node in tree.children(ctx, query)])
 
 

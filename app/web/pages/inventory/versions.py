@@ -29,14 +29,14 @@ def of_pool(request: Request, id: PageId, ctx: Reader) -> Response:
     return _draw_pool(request, ctx, id, Shown())
 
 
-@router.post("/storage/{id}/history/restore", name="pool.restore_version")
+@router.post("/storage/{id}/history/restore", name="pool.restore-version")
 def restore_pool(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a version of a pool's definition counts again."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return versions.restore_version(ctx, ObjectKind.POOL, id, number_in(form["number"]) or -1)
 
-    answer = attempt(visitor, form, "pool.restore_version", work, target=id)
+    answer = attempt(visitor, form, "pool.restore-version", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_pool(request, ctx, id, answer)
@@ -51,14 +51,14 @@ def of_network(request: Request, id: PageId, ctx: Reader) -> Response:
     return draw_tab(request, ctx, id, "history", **_compared(request, ctx, ObjectKind.NETWORK, id))
 
 
-@router.post("/networks/{id}/history/restore", name="network.restore_version")
+@router.post("/networks/{id}/history/restore", name="network.restore-version")
 def restore_network(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a version of a network's definition counts again."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return versions.restore_version(ctx, ObjectKind.NETWORK, id, number_in(form["number"]) or -1)
 
-    answer = attempt(visitor, form, "network.restore_version", work, target=id)
+    answer = attempt(visitor, form, "network.restore-version", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             shown = _compared(request, ctx, ObjectKind.NETWORK, id)

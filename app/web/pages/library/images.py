@@ -25,7 +25,7 @@ QUEUED = N_("%(task)s: the task is queued.")
 @router.get("/images")
 def image_list(request: Request, ctx: Reader) -> Response:
     """The list of images."""
-    query = lists.asked(request, ListQuery)
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, IMAGES, images.list_images(ctx, query), query)
     return lists.show(request, ctx, "library/list.html", view)
 
@@ -33,7 +33,7 @@ def image_list(request: Request, ctx: Reader) -> Response:
 @router.get("/images.csv")
 def image_csv(request: Request, ctx: Reader) -> Response:
     """The list of images for spreadsheets."""
-    return lists.as_csv(ctx, IMAGES, lists.asked(request, ListQuery), images.list_images)
+    return lists.as_csv(ctx, IMAGES, lists.query_of(request, ListQuery), images.list_images)
 
 
 @router.get("/images/new")
@@ -113,10 +113,10 @@ def copy(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     return go(request, f"/images/{id}", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
 
 
-@router.post("/images/{id}/forget", name="image.forget")
+@router.post("/images/{id}/forget", name="image.remove")
 def forget(request: Request, id: PageId, ctx: Writer) -> Response:
     """Take it out of the library."""
-    images.forget_image(ctx, id)
+    images.remove_image(ctx, id)
     return go(
         request, "/images", toast=("ok", ctx.translate(N_("The image is not in the library any more.")))
     )
@@ -140,7 +140,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, fetch: Shown | None = Non
         volumes=images.volume_options(ctx),
         pools=images.pool_options(ctx),
         servers=image_import.imports_from(ctx),
-        systems=os_variants.list_systems(ctx).items,
+        os_variants=os_variants.list_os_variants(ctx).items,
     )
 
 

@@ -11,7 +11,7 @@ from app.web.pages.networks import logical_networks, networks, nwfilters
 
 router = APIRouter(include_in_schema=False)
 for _module in (
-    logical_networks,  # before networks: /networks/names is no network
+    logical_networks,  # before networks: /networks/logical is no network
     networks,
     nwfilters,
 ):

@@ -12,7 +12,7 @@ from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.networks import logical_networks, mac_conflicts, networks
 from app.services.networks.create import copy_network
 from app.web.deps import PageId, Reader, SignedRouter, Writer
-from app.web.pages.networks.network_tables import DUPLICATE_MACS, FIELD_TITLES, NAMES, PLACES
+from app.web.pages.networks.network_tables import FIELD_TITLES, MAC_CONFLICTS, NAMES, PLACES
 from app.web.pages.rendering import lists
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import render
@@ -20,25 +20,25 @@ from app.web.pages.rendering.render import render
 router = SignedRouter(include_in_schema=False)
 
 
-@router.get("/networks/names")
+@router.get("/networks/logical")
 def name_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
-    query = lists.asked(request, ListQuery)
+    query = lists.query_of(request, ListQuery)
     view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="names")
 
 
-@router.get("/networks/names.csv")
+@router.get("/networks/logical.csv")
 def name_csv(request: Request, ctx: Reader) -> Response:
     """The names for spreadsheets."""
-    return lists.as_csv(ctx, NAMES, lists.asked(request, ListQuery), logical_networks.list_names)
+    return lists.as_csv(ctx, NAMES, lists.query_of(request, ListQuery), logical_networks.list_names)
 
 
 @router.get("/networks/{id}/hosts")
 def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts of the network's name: which have it, which lack it, where it is different."""
     network = networks.show_network(ctx, id)
-    query = lists.asked(request, PlacesQuery, name=network.name)
+    query = lists.query_of(request, PlacesQuery, name=network.name)
     most = logical_networks.majority_of(ctx, network.name)
     page = logical_networks.list_places(ctx, query)
     view = lists.view(
@@ -56,11 +56,11 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     )
 
 
-@router.get("/networks/macs")
+@router.get("/networks/mac-conflicts")
 def mac_list(request: Request, ctx: Reader) -> Response:
     """MAC addresses that more than one VM has."""
-    query = lists.asked(request, ListQuery)
-    view = lists.view(request, DUPLICATE_MACS, mac_conflicts.list_duplicates(ctx, query), query)
+    query = lists.query_of(request, ListQuery)
+    view = lists.view(request, MAC_CONFLICTS, mac_conflicts.list_mac_conflicts(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="macs")
 
 
@@ -80,7 +80,7 @@ def copy(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     ids = list(dict.fromkeys(form.lists.get("host_ids", [])))
     if not ids:
         raise InvalidInput("host_ids", N_("Choose at least one host first."))
-    asked = form.read(NetworkCopy, host_ids=ids, start=form["start"] == "true")
-    result = copy_network(ctx, id, asked)
+    requested = form.read(NetworkCopy, host_ids=ids, start=form["start"] == "true")
+    result = copy_network(ctx, id, requested)
     network = networks.show_network(ctx, id)
     return render(request, ctx, "networks/copy.html", network=network, places=None, result=result)

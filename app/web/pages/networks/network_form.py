@@ -70,7 +70,7 @@ def _read_own(form: Form, found: Read, kept: Sequence[Subnet]) -> None:
         elif form[f"{family}_ranges"] or form[f"{family}_reservations"]:
             raise InvalidInput(family, N_("is needed: the lines below belong to it"))
     found.plan |= {
-        "subnets": [*subnets, *(each.model_dump() for each in kept)],
+        "subnets": [*subnets, *(item.model_dump() for item in kept)],
         "bridge": form["bridge"] or None,
         "domain": form["domain"] or None,
         "domain_local": form["domain_local"] == "true",
@@ -156,7 +156,7 @@ def at_their_fields(found: Read, visitor: Visitor) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise FormInvalid(
-            [_placed(each, found, visitor) for each in broken_rules(error, whole=True)]
+            [_placed(broken_rule, found, visitor) for broken_rule in broken_rules(error, whole=True)]
         ) from None
     except FormInvalid:
         raise
@@ -166,12 +166,14 @@ def at_their_fields(found: Read, visitor: Visitor) -> Iterator[None]:
 
 def _placed(error: InvalidInput, found: Read, visitor: Visitor) -> InvalidInput:
     name, entry = _place(error.field.split("."), found)
-    said = error.said(visitor.translate)
+    message = error.rule_text(visitor.translate)
     lines = found.lines.get(name, [])
     if entry is not None and entry < len(lines):
-        said = filled(visitor.translate, N_("Line %(line)d: %(said)s"), {"line": lines[entry], "said": said})
+        message = filled(
+            visitor.translate, N_("Line %(line)d: %(said)s"), {"line": lines[entry], "said": message}
+        )
     # The sentence is in the reader's language already, and stands for itself.
-    return InvalidInput(name, said, hint=error.hint, code=error.code)
+    return InvalidInput(name, message, hint=error.hint, code=error.code)
 
 
 def _place(path: list[str], found: Read) -> tuple[str, int | None]:
@@ -199,7 +201,7 @@ def values(plan: NetworkPlan) -> dict[str, str]:
     found: dict[str, str] = {
         "mode": plan.mode,
         "mtu": _text(plan.mtu),
-        "port_groups": _lines(_group_line(each) for each in plan.port_groups),
+        "port_groups": _lines(_group_line(port_group) for port_group in plan.port_groups),
         "vlans": ", ".join(map(str, plan.vlans)),
         "native_vlan": _text(plan.native_vlan),
         "macvtap_mode": plan.macvtap_mode or "bridge",
@@ -211,32 +213,35 @@ def values(plan: NetworkPlan) -> dict[str, str]:
         "domain": plan.domain or "",
         "domain_local": "true" if plan.domain_local else "",
         "dns": "true" if plan.dns else "",
-        "dns_hosts": _lines(" ".join([each.address, *each.names]) for each in plan.dns_hosts),
+        "dns_hosts": _lines(" ".join([dns_host.address, *dns_host.names]) for dns_host in plan.dns_hosts),
         "dns_forwarders": _lines(
-            " ".join(filter(None, (each.address, each.domain))) for each in plan.dns_forwarders
+            " ".join(filter(None, (dns_forwarder.address, dns_forwarder.domain)))
+            for dns_forwarder in plan.dns_forwarders
         ),
         "dns_services": _lines(
             " ".join(
                 str(value)
                 for value in (
-                    each.service,
-                    each.protocol,
-                    each.target,
-                    each.port,
-                    each.priority,
-                    each.weight,
+                    dns_service.service,
+                    dns_service.protocol,
+                    dns_service.target,
+                    dns_service.port,
+                    dns_service.priority,
+                    dns_service.weight,
                 )
                 if value is not None
             )
-            for each in plan.dns_services
+            for dns_service in plan.dns_services
         ),
         "in_kbps": _text(plan.in_kbps),
         "out_kbps": _text(plan.out_kbps),
     }
     for family, subnet in shown_subnets(plan).items():
         found[family] = subnet.address
-        found[f"{family}_ranges"] = _lines(f"{each.start} - {each.end}" for each in subnet.dhcp)
-        found[f"{family}_reservations"] = _lines(_reservation_line(each) for each in subnet.reservations)
+        found[f"{family}_ranges"] = _lines(f"{item.start} - {item.end}" for item in subnet.dhcp)
+        found[f"{family}_reservations"] = _lines(
+            _reservation_line(reservation) for reservation in subnet.reservations
+        )
     return found
 
 
@@ -251,11 +256,13 @@ def shown_subnets(plan: NetworkPlan) -> dict[str, Subnet]:
 def other_subnets(plan: NetworkPlan) -> list[Subnet]:
     """The subnets that the form does not show."""
     shown = list(shown_subnets(plan).values())
-    return [each for each in plan.subnets if not any(each is one for one in shown)]
+    return [subnet for subnet in plan.subnets if not any(subnet is one for one in shown)]
 
 
-def _reservation_line(each: Reservation) -> str:
-    return " ".join(filter(None, (each.address, each.mac or each.duid, each.name)))
+def _reservation_line(reservation: Reservation) -> str:
+    return " ".join(
+        filter(None, (reservation.address, reservation.mac or reservation.duid, reservation.name))
+    )
 
 
 def _group_line(group: PortGroup) -> str:

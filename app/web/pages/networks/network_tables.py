@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from app.core.messages import N_
 from app.core.networks.networks import (
-    DuplicateMac,
+    MacConflict,
     NetworkNameRecord,
     NetworkPlace,
     NetworkQuery,
     PlacesQuery,
 )
-from app.core.networks.nwfilters import FilterQuery, FilterRecord
+from app.core.networks.nwfilters import NwfilterQuery, NwfilterRecord
 from app.core.networks.records import NetworkRecord
 from app.core.specs import ListQuery
 from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
@@ -69,20 +69,20 @@ NETWORKS: Table[NetworkRecord] = Table(
 NAMES: Table[NetworkNameRecord] = Table(
     key="network-names",
     title=N_("Networks by name"),
-    path="/networks/names",
+    path="/networks/logical",
     cells="networks/_logical_network_cells.html",
     create=CreateLink(N_("New network…"), "/networks/new", "network.edit"),
     query=ListQuery,
     live="tree",
     columns=(
-        Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
-        Column("hosts", N_("Hosts"), lambda each: each.hosts, sort="hosts", number=True),
-        Column("missing", N_("Hosts without it"), lambda each: each.missing, number=True),
-        Column("active", N_("Active"), lambda each: each.active, sort="active", number=True),
-        Column("differing", N_("Different"), lambda each: each.differing, number=True),
-        Column("mode", N_("Mode"), lambda each: each.mode),
-        Column("bridge", N_("Bridge"), lambda each: each.bridge),
-        Column("addresses", N_("Subnets"), lambda each: " ".join(each.addresses)),
+        Column("name", N_("Name"), lambda row: row.name, sort="name", pinned=True),
+        Column("hosts", N_("Hosts"), lambda row: row.hosts, sort="hosts", number=True),
+        Column("missing", N_("Hosts without it"), lambda row: row.missing, number=True),
+        Column("active", N_("Active"), lambda row: row.active, sort="active", number=True),
+        Column("differing", N_("Different"), lambda row: row.differing, number=True),
+        Column("mode", N_("Mode"), lambda row: row.mode),
+        Column("bridge", N_("Bridge"), lambda row: row.bridge),
+        Column("addresses", N_("Subnets"), lambda row: " ".join(row.addresses)),
     ),
     empty=Empty(N_("No networks."), N_("Here you see on which hosts a network of a name exists.")),
 )
@@ -107,50 +107,50 @@ PLACES: Table[NetworkPlace] = Table(
         ),
     ),
     columns=(
-        Column("host", N_("Host"), lambda each: each.host.name, sort="host", pinned=True),
-        Column("network", N_("Network"), lambda each: each.network_id),
-        Column("mode", N_("Mode"), lambda each: each.mode),
-        Column("bridge", N_("Bridge"), lambda each: each.bridge),
-        Column("addresses", N_("Subnets"), lambda each: " ".join(each.addresses)),
-        Column("vlan", N_("VLAN"), lambda each: each.vlan),
-        Column("mtu", N_("MTU"), lambda each: each.mtu),
+        Column("host", N_("Host"), lambda row: row.host.name, sort="host", pinned=True),
+        Column("network", N_("Network"), lambda row: row.network_id),
+        Column("mode", N_("Mode"), lambda row: row.mode),
+        Column("bridge", N_("Bridge"), lambda row: row.bridge),
+        Column("addresses", N_("Subnets"), lambda row: " ".join(row.addresses)),
+        Column("vlan", N_("VLAN"), lambda row: row.vlan),
+        Column("mtu", N_("MTU"), lambda row: row.mtu),
     ),
     empty=Empty(N_("No hosts."), N_("Every host that has or lacks the network is listed here.")),
 )
 
-FILTERS: Table[FilterRecord] = Table(
+FILTERS: Table[NwfilterRecord] = Table(
     key="filters",
-    title=N_("Traffic filters"),
-    path="/filters",
+    title=N_("Network filters"),
+    path="/nwfilters",
     cells="networks/_nwfilter_cells.html",
-    create=CreateLink(N_("New filter…"), "/filters/new", "network.edit"),
-    query=FilterQuery,
+    create=CreateLink(N_("New filter…"), "/nwfilters/new", "network.edit"),
+    query=NwfilterQuery,
     choices=(Choice("built_in", N_("Origin"), (("false", N_("Your own")), ("true", N_("Of libvirt")))),),
     columns=(
-        Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
-        Column("host", N_("Host"), lambda each: each.host_name, sort="host"),
-        Column("origin", N_("Origin"), lambda each: "libvirt" if each.built_in else ""),
-        Column("seen", N_("Seen"), lambda each: str(each.observed_at or "")),
+        Column("name", N_("Name"), lambda row: row.name, sort="name", pinned=True),
+        Column("host", N_("Host"), lambda row: row.host_name, sort="host"),
+        Column("origin", N_("Origin"), lambda row: "libvirt" if row.built_in else ""),
+        Column("seen", N_("Seen"), lambda row: str(row.observed_at or "")),
     ),
     empty=Empty(
-        N_("No traffic filters."),
+        N_("No network filters."),
         N_("Filters appear here a few minutes after a host connects, where its libvirt has them."),
         N_("Create a filter"),
-        "/filters/new",
+        "/nwfilters/new",
         "network.edit",
     ),
 )
 
-DUPLICATE_MACS: Table[DuplicateMac] = Table(
+MAC_CONFLICTS: Table[MacConflict] = Table(
     key="duplicate-macs",
     title=N_("Duplicate MAC addresses"),
-    path="/networks/macs",
+    path="/networks/mac-conflicts",
     cells="networks/_mac_conflict_cells.html",
     query=ListQuery,
     exportable=False,
     columns=(
-        Column("mac", N_("MAC address"), lambda each: each.mac, sort="mac", pinned=True),
-        Column("users", N_("VMs"), lambda each: len(each.users), sort="users"),
+        Column("mac", N_("MAC address"), lambda row: row.mac, sort="mac", pinned=True),
+        Column("users", N_("VMs"), lambda row: len(row.users), sort="users"),
     ),
     empty=Empty(
         N_("No MAC address is there twice."),

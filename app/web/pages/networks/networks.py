@@ -34,7 +34,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/networks")
 def network_list(request: Request, ctx: Reader) -> Response:
     """The list of networks."""
-    query = lists.asked(request, NetworkQuery)
+    query = lists.query_of(request, NetworkQuery)
     view = lists.view(request, NETWORKS, networks.list_networks(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="list")
 
@@ -42,7 +42,7 @@ def network_list(request: Request, ctx: Reader) -> Response:
 @router.get("/networks.csv")
 def network_csv(request: Request, ctx: Reader) -> Response:
     """The list of networks for spreadsheets."""
-    return lists.as_csv(ctx, NETWORKS, lists.asked(request, NetworkQuery), networks.list_networks)
+    return lists.as_csv(ctx, NETWORKS, lists.query_of(request, NetworkQuery), networks.list_networks)
 
 
 @router.get("/networks/new")
@@ -132,13 +132,13 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
 @router.post("/networks/{id}/start", name="network.start")
 def start(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the network's start."""
-    return _asked(request, ctx, id, start_network(ctx, id))
+    return _submitted(request, ctx, id, start_network(ctx, id))
 
 
 @router.post("/networks/{id}/stop", name="network.stop")
 def stop(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the network's end."""
-    return _asked(request, ctx, id, stop_network(ctx, id))
+    return _submitted(request, ctx, id, stop_network(ctx, id))
 
 
 @router.post("/networks/{id}/delete", name="network.delete")
@@ -151,7 +151,7 @@ def delete(request: Request, id: PageId, ctx: Writer) -> Response:
 QUEUED = N_("%(task)s: the task is queued.")
 
 
-def _asked(request: Request, ctx: Ctx, id: str, task: TaskRecord) -> Response:
+def _submitted(request: Request, ctx: Ctx, id: str, task: TaskRecord) -> Response:
     return go(request, f"/networks/{id}", toast=("ok", ctx.say(QUEUED, {"task": task.title}), _target(task)))
 
 
@@ -201,5 +201,5 @@ def _draw_edit(request: Request, ctx: Ctx, shown: NetworkDetail, plan: NetworkPl
         form=form,
         network=shown,
         fields=NetworkFields(plan.mode),
-        others=[each.address for each in network_form.other_subnets(plan)],
+        others=[subnet.address for subnet in network_form.other_subnets(plan)],
     )

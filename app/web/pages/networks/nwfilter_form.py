@@ -1,4 +1,4 @@
-"""The form of a traffic filter: a row of fields for each rule; rows without an action are not rules."""
+"""The form of a network filter: a row of fields for each rule; rows without an action are not rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_, filled
-from app.core.networks.nwfilters import FilterPlan, FilterRule
+from app.core.networks.nwfilters import NwfilterPlan, NwfilterRule
 from app.web.auth import Visitor
 from app.web.pages.rendering.forms import Form, FormInvalid, broken_rules
 
@@ -53,8 +53,10 @@ def read(form: Form) -> Read:
 def _rule(row: Row, number: int) -> dict[str, Any]:
     first, dash, last = row["ports"].replace("–", "-").partition("-")
     if dash and not (first.strip() and last.strip()):
-        said = [N_("write one port, or the first and the last: 1000-2000")]
-        raise InvalidInput("rules", N_("Rule %(number)d: %(said)s"), params={"number": number, "said": said})
+        message = [N_("write one port, or the first and the last: 1000-2000")]
+        raise InvalidInput(
+            "rules", N_("Rule %(number)d: %(said)s"), params={"number": number, "said": message}
+        )
     return {
         **{name: row[name] for name in ("action", "direction", "family", "protocol")},
         "port_start": first.strip() or None,
@@ -72,7 +74,7 @@ def at_their_fields(found: Read, visitor: Visitor) -> Iterator[None]:
         yield
     except ValidationError as error:
         broken = broken_rules(error, whole=True)
-        raise FormInvalid([_placed(each, found, visitor) for each in broken]) from None
+        raise FormInvalid([_placed(item, found, visitor) for item in broken]) from None
     except FormInvalid:
         raise
     except InvalidInput as error:
@@ -81,14 +83,14 @@ def at_their_fields(found: Read, visitor: Visitor) -> Iterator[None]:
 
 def _placed(error: InvalidInput, found: Read, visitor: Visitor) -> InvalidInput:
     path = error.field.split(".")
-    said = error.said(visitor.translate)
+    message = error.rule_text(visitor.translate)
     if path[0] == "rules" and len(path) > 1 and path[1].isdecimal():
-        params = {"number": found.numbers[int(path[1])], "said": said}
-        said = filled(visitor.translate, N_("Rule %(number)d: %(said)s"), params)
-    return InvalidInput(path[0], said, hint=error.hint, code=error.code)
+        params = {"number": found.numbers[int(path[1])], "said": message}
+        message = filled(visitor.translate, N_("Rule %(number)d: %(said)s"), params)
+    return InvalidInput(path[0], message, hint=error.hint, code=error.code)
 
 
-def values(plan: FilterPlan) -> dict[str, str]:
+def values(plan: NwfilterPlan) -> dict[str, str]:
     """What the form's single fields hold for a plan."""
     return {
         "name": plan.name,
@@ -98,12 +100,12 @@ def values(plan: FilterPlan) -> dict[str, str]:
     }
 
 
-def rows(plan: FilterPlan) -> list[Row]:
+def rows(plan: NwfilterPlan) -> list[Row]:
     """The rows of a plan's rules."""
-    return [_row(each) for each in plan.rules]
+    return [_row(rule) for rule in plan.rules]
 
 
-def _row(rule: FilterRule) -> Row:
+def _row(rule: NwfilterRule) -> Row:
     ports = "" if rule.port_start is None else str(rule.port_start)
     if rule.port_end is not None:
         ports += f"-{rule.port_end}"

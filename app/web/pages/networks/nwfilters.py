@@ -1,4 +1,4 @@
-"""Pages of traffic filters: the list, one filter, creating, changing and deleting it."""
+"""Pages of network filters: the list, one filter, creating, changing and deleting it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from starlette.responses import Response
 
 from app.access.context import Ctx
 from app.core.messages import N_
-from app.core.networks.nwfilters import FilterDetail, FilterPatch, FilterQuery, FilterRule, FilterSpec
+from app.core.networks.nwfilters import (
+    NwfilterDetail,
+    NwfilterPatch,
+    NwfilterQuery,
+    NwfilterRule,
+    NwfilterSpec,
+)
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.services.networks.nwfilters import nwfilters
-from app.services.networks.nwfilters.change import change_filter
-from app.services.networks.nwfilters.create import create_filter
-from app.services.networks.nwfilters.delete import delete_filter
+from app.services.networks.nwfilters.change import change_nwfilter
+from app.services.networks.nwfilters.create import create_nwfilter
+from app.services.networks.nwfilters.delete import delete_nwfilter
 from app.tasks import tasks
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
@@ -34,9 +40,9 @@ router = SignedRouter(include_in_schema=False)
 
 @dataclass(frozen=True, slots=True)
 class FilterPage:
-    """One traffic filter for one reader."""
+    """One network filter for one reader."""
 
-    filter: FilterDetail
+    filter: NwfilterDetail
     can: Callable[[str], bool]
 
     @property
@@ -45,7 +51,7 @@ class FilterPage:
         return self.can("network.edit") and not self.filter.built_in
 
     @property
-    def rules(self) -> Sequence[FilterRule]:
+    def rules(self) -> Sequence[NwfilterRule]:
         """The rules that Vigie knows."""
         return self.filter.plan.rules if self.filter.plan is not None else ()
 
@@ -58,21 +64,21 @@ class FilterPage:
 QUEUED = N_("%(task)s: the task is queued.")
 
 
-@router.get("/filters")
+@router.get("/nwfilters")
 def filter_list(request: Request, ctx: Reader) -> Response:
-    """The list of traffic filters."""
-    query = lists.asked(request, FilterQuery)
-    view = lists.view(request, FILTERS, nwfilters.list_filters(ctx, query), query)
+    """The list of network filters."""
+    query = lists.query_of(request, NwfilterQuery)
+    view = lists.view(request, FILTERS, nwfilters.list_nwfilters(ctx, query), query)
     return lists.show(request, ctx, "networks/list.html", view, tab="filters")
 
 
-@router.get("/filters.csv")
+@router.get("/nwfilters.csv")
 def filter_csv(request: Request, ctx: Reader) -> Response:
-    """The list of traffic filters for spreadsheets."""
-    return lists.as_csv(ctx, FILTERS, lists.asked(request, FilterQuery), nwfilters.list_filters)
+    """The list of network filters for spreadsheets."""
+    return lists.as_csv(ctx, FILTERS, lists.query_of(request, NwfilterQuery), nwfilters.list_nwfilters)
 
 
-@router.get("/filters/new")
+@router.get("/nwfilters/new")
 def ask(request: Request, ctx: Reader) -> Response:
     """The form of a new filter: what nothing allows is dropped."""
     ctx.require("network.edit")
@@ -80,7 +86,7 @@ def ask(request: Request, ctx: Reader) -> Response:
     return _draw_new(request, ctx, Shown(start), [])
 
 
-@router.post("/filters/new", name="filter.create")
+@router.post("/nwfilters/new", name="nwfilter.create")
 def create(request: Request, form: Posted, visitor: Signed) -> Response:
     """Ask for a new filter, or for more rows to fill in."""
     if form["step"] == "rows":
@@ -91,19 +97,19 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
         found = nwfilter_form.read(form)
         given = {"name": form["name"], "host_id": form["host_id"]}
         with nwfilter_form.at_their_fields(found, visitor):
-            return create_filter(ctx, FilterSpec.model_validate(found.plan | given))
+            return create_nwfilter(ctx, NwfilterSpec.model_validate(found.plan | given))
 
-    answer = attempt(visitor, form, "filter.create", work)
+    answer = attempt(visitor, form, "nwfilter.create", work)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_new(request, ctx, answer, nwfilter_form.rows_of(form))
     return go(request, f"/tasks/{answer.id}", toast=("ok", _queued(visitor, answer)))
 
 
-@router.get("/filters/{id}")
+@router.get("/nwfilters/{id}")
 def show(request: Request, id: PageId, ctx: Reader) -> Response:
     """One filter: its rules, who uses it, its XML."""
-    shown = nwfilters.show_filter(ctx, id)
+    shown = nwfilters.show_nwfilter(ctx, id)
     last = tasks.list_tasks(ctx, TaskQuery(target=id, limit=1)).items
     return render(
         request,
@@ -116,17 +122,17 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
     )
 
 
-@router.get("/filters/{id}/edit")
+@router.get("/nwfilters/{id}/edit")
 def edit(request: Request, id: PageId, ctx: Reader) -> Response:
     """The form of a filter that there is."""
     ctx.require("network.edit")
-    shown = nwfilters.show_filter(ctx, id)
+    shown = nwfilters.show_nwfilter(ctx, id)
     values = nwfilter_form.values(shown.plan) if shown.plan else {}
     rows = nwfilter_form.rows(shown.plan) if shown.plan else []
     return _draw_edit(request, ctx, id, Shown(values), rows)
 
 
-@router.post("/filters/{id}/edit", name="filter.change")
+@router.post("/nwfilters/{id}/edit", name="nwfilter.change")
 def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for the change, unless somebody else changed the filter since; or for more rows to fill in."""
     if form["step"] == "rows":
@@ -138,21 +144,21 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         found = nwfilter_form.read(form)
         defaults = {name: found.plan[name] or "none" for name in ("default_in", "default_out")}
         with nwfilter_form.at_their_fields(found, visitor):
-            patch = FilterPatch.model_validate(found.plan | defaults)
-            return change_filter(ctx, id, patch, version)
+            patch = NwfilterPatch.model_validate(found.plan | defaults)
+            return change_nwfilter(ctx, id, patch, version)
 
-    answer = attempt(visitor, form, "filter.change", work, target=id)
+    answer = attempt(visitor, form, "nwfilter.change", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw_edit(request, ctx, id, answer, nwfilter_form.rows_of(form))
-    return go(request, f"/filters/{id}", toast=("ok", _queued(visitor, answer)))
+    return go(request, f"/nwfilters/{id}", toast=("ok", _queued(visitor, answer)))
 
 
-@router.post("/filters/{id}/delete", name="filter.delete")
+@router.post("/nwfilters/{id}/delete", name="nwfilter.delete")
 def delete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask for the end of a filter."""
-    task = delete_filter(ctx, id)
-    return go(request, "/filters", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
+    task = delete_nwfilter(ctx, id)
+    return go(request, "/nwfilters", toast=("ok", ctx.say(QUEUED, {"task": task.title})))
 
 
 def _queued(visitor: Visitor, task: TaskRecord) -> str:
@@ -164,7 +170,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.
 
 
 def _draw_edit(request: Request, ctx: Ctx, id: str, form: Shown, rows: list[nwfilter_form.Row]) -> Response:
-    return _draw(request, ctx, form, rows, hosts=[], filter=nwfilters.show_filter(ctx, id))
+    return _draw(request, ctx, form, rows, hosts=[], filter=nwfilters.show_nwfilter(ctx, id))
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row], **context: Any) -> Response:

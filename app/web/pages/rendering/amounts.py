@@ -37,7 +37,7 @@ def shown_in(value: int | None, unit: int) -> str:
         return ""
     exact = Decimal(value) / unit
     rounded = (exact.quantize(Decimal(1).scaleb(-digits)) for digits in range(_EXACT + 1))
-    text = f"{next(each for each in rounded if _whole(each, unit) == value):f}"
+    text = f"{next(item for item in rounded if _whole(item, unit) == value):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

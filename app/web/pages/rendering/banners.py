@@ -27,5 +27,5 @@ def with_banners(templates: Environment, html: str, forms: Iterable[Shown]) -> s
 
 
 def _banner(templates: Environment, form: Shown, problem: object) -> str:
-    said = [(label(name), text) for name, text in form.unshown.items()]
-    return templates.get_template("_shell/banner.html").render(errors=said, problem=problem)
+    message = [(label(name), text) for name, text in form.unshown.items()]
+    return templates.get_template("_shell/banner.html").render(errors=message, problem=problem)

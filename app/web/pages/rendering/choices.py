@@ -17,18 +17,18 @@ def credential_options(ctx: Ctx) -> Options:
     if not ctx.can("credential.view"):
         return []
     return [
-        (each.id, each.name) for each in credentials.list_credentials(ctx, ListQuery(limit=MAX_LIMIT)).items
+        (item.id, item.name) for item in credentials.list_credentials(ctx, ListQuery(limit=MAX_LIMIT)).items
     ]
 
 
 def datacenter_options(ctx: Ctx) -> Options:
     """All datacenters."""
     return [
-        (each.id, each.name) for each in datacenters.list_datacenters(ctx, ListQuery(limit=MAX_LIMIT)).items
+        (item.id, item.name) for item in datacenters.list_datacenters(ctx, ListQuery(limit=MAX_LIMIT)).items
     ]
 
 
 def host_options(ctx: Ctx) -> Options:
     """Hosts that take work, the first few hundred by name."""
     query = HostQuery(limit=MAX_LIMIT, mode=HostMode.MANAGED)
-    return [(each.id, each.name) for each in hosts.list_hosts(ctx, query).items if each.connection.is_usable]
+    return [(item.id, item.name) for item in hosts.list_hosts(ctx, query).items if item.connection.is_usable]

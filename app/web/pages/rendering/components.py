@@ -22,7 +22,7 @@ _PATHS: dict[ObjectKind, str] = {
     ObjectKind.POOL: "/storage/",
     ObjectKind.VOLUME: "/storage/volumes/",
     ObjectKind.NETWORK: "/networks/",
-    ObjectKind.FILTER: "/filters/",
+    ObjectKind.NWFILTER: "/nwfilters/",
     ObjectKind.IMAGE: "/images/",
     ObjectKind.DATACENTER: "/datacenters/",
     ObjectKind.TASK: "/tasks/",
@@ -123,7 +123,7 @@ def badge(conditions: Sequence[ConditionRecord]) -> ConditionBadge | None:
     if not conditions:
         return None
     worst = conditions[0]
-    text = " ".join(each.text for each in conditions)
+    text = " ".join(condition.text for condition in conditions)
     return ConditionBadge(worst.title, tone(worst.severity), len(conditions) - 1, text)
 
 

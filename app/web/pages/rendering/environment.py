@@ -22,7 +22,7 @@ MOST_KEPT = 10_000
 @cache
 def environment(language: str) -> Environment:
     """The templates in a language (`en`, `fr`)."""
-    made = Environment(
+    created = Environment(
         loader=FileSystemLoader(resource("templates")),
         autoescape=True,
         undefined=StrictUndefined,
@@ -31,11 +31,11 @@ def environment(language: str) -> Environment:
         auto_reload=resource("templates").parent.name != "_resources",
         extensions=["jinja2.ext.i18n"],
     )
-    made.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    created.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     translate = translator(language)
     formats = Formats(language, translate)
-    made.filters.update(formats.filters())
-    made.filters.update(
+    created.filters.update(formats.filters())
+    created.filters.update(
         badge=components.badge,
         button_class=components.button_class,
         first_few=components.first_few,
@@ -47,12 +47,12 @@ def environment(language: str) -> Environment:
         verb_button=components.VerbButtons(translate),
         verb_title=components.verb_title,
     )
-    made.filters["tojson_text"] = _tojson_text
-    made.filters["label"] = label
-    made.filters["kept"] = _Kept()
-    made.globals["language"] = language
-    made.globals["day_unit"] = formats.day_unit
-    return made
+    created.filters["tojson_text"] = _tojson_text
+    created.filters["label"] = label
+    created.filters["kept"] = _Kept()
+    created.globals["language"] = language
+    created.globals["day_unit"] = formats.day_unit
+    return created
 
 
 class _Kept:

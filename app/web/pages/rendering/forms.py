@@ -93,9 +93,9 @@ class Form:
 def broken_rules(error: ValidationError, *, whole: bool = False) -> list[InvalidInput]:
     """The first rule that each field breaks; `whole` names what is inside a field, too: subnets.0.address."""
     found: dict[str, InvalidInput] = {}
-    for each in error.errors():
-        name = ".".join(map(str, each["loc"] if whole else each["loc"][:1]))
-        found.setdefault(name, broken_rule(name, each))
+    for item in error.errors():
+        name = ".".join(map(str, item["loc"] if whole else item["loc"][:1]))
+        found.setdefault(name, broken_rule(name, item))
     return list(found.values())
 
 
@@ -121,7 +121,7 @@ Posted = Annotated[Form, Depends(_posted)]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FormError:
     """An error of the whole form, in the reader's language."""
 
     title: str
@@ -145,7 +145,7 @@ class FieldErrors(dict[str, str]):
     @property
     def unshown(self) -> dict[str, str]:
         """What no control has asked for yet."""
-        return {name: said for name, said in self.items() if name not in self._shown}
+        return {name: text for name, text in self.items() if name not in self._shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Shown:
 
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
-    problem: Told | None = None
+    problem: FormError | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "errors", FieldErrors(self.errors))
@@ -214,16 +214,16 @@ def refused(form: Form, error: VigieError, visitor: Visitor) -> Shown:
     """The form to draw again after an error; the sentence of a field goes beside it."""
     if isinstance(error, InvalidInput):
         broken = error.errors if isinstance(error, FormInvalid) else [error]
-        return Shown(form.values, {each.field: _sentence(each, visitor) for each in broken})
-    said = Told(
+        return Shown(form.values, {item.field: _sentence(item, visitor) for item in broken})
+    form_error = FormError(
         *error.texts(visitor.translate),
         int(error.status),
     )
-    return Shown(form.values, {}, said)
+    return Shown(form.values, {}, form_error)
 
 
 def _sentence(error: InvalidInput, visitor: Visitor) -> str:
-    text, hint = error.said(visitor.translate), error.texts(visitor.translate).hint
+    text, hint = error.rule_text(visitor.translate), error.texts(visitor.translate).hint
     if hint:
         text = f"{text.rstrip('.')}. {hint}"
     return text[:1].upper() + text[1:]

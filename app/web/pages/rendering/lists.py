@@ -124,9 +124,9 @@ class ListView(Generic[R]):
         """Key, title and whether it is shown, of each column that people may hide."""
         shown = set(self.columns)
         return [
-            (each.key, each.title, each in shown)
-            for each in self.table.columns
-            if not each.pinned and each.title
+            (column.key, column.title, column in shown)
+            for column in self.table.columns
+            if not column.pinned and column.title
         ]
 
     @property
@@ -163,11 +163,11 @@ class ListView(Generic[R]):
         if self.sort:
             pairs.append(("sort", self.sort))
         if cursor:
-            pairs += [("cursor", cursor), ("at", str(at)), *(("trail", each) for each in trail)]
+            pairs += [("cursor", cursor), ("at", str(at)), *(("trail", item) for item in trail)]
         return f"{self.base}?{urlencode(pairs)}" if pairs else self.base
 
 
-def asked(request: Request, query: type[S], **fixed: object) -> S:
+def query_of(request: Request, query: type[S], **fixed: object) -> S:
     """The query in the address; parameters of the page itself and empty fields are passed over."""
     found: dict[str, object] = {}
     for name, about in query.model_fields.items():
@@ -177,7 +177,7 @@ def asked(request: Request, query: type[S], **fixed: object) -> S:
     try:
         return query.model_validate({**found, **fixed})
     except ValidationError as error:
-        where = ".".join(str(each) for each in error.errors()[0]["loc"])
+        where = ".".join(str(item) for item in error.errors()[0]["loc"])
         raise InvalidInput(where, rule_of(error.errors()[0])) from None
 
 
@@ -234,14 +234,14 @@ def rows(request: Request, ctx: Ctx, table: Table[R], found: list[R], ids: list[
         table=table,
         columns=table.columns_of(chosen_columns(request, table)),
         rows=found,
-        gone=[each for each in ids if each not in there],
+        gone=[object_id for object_id in ids if object_id not in there],
     )
 
 
 def ids_of(request: Request) -> list[str]:
     """The ids that a live update asks for: `?ids=a,b`, or repeated."""
-    found = [each for value in request.query_params.getlist("ids") for each in value.split(",")]
-    return [each for each in dict.fromkeys(found) if kind_of(each)][:MAX_LIMIT]
+    found = [part for value in request.query_params.getlist("ids") for part in value.split(",")]
+    return [fromkey for fromkey in dict.fromkeys(found) if kind_of(fromkey)][:MAX_LIMIT]
 
 
 def chosen_columns(request: Request, table: Table[R]) -> list[str]:
@@ -268,10 +268,10 @@ def as_csv(ctx: Ctx, table: Table[R], query: Q, read: Callable[[Ctx, Q], Page[R]
     writer = csv.writer(buffer)
     columns = [column for column in table.columns if column.title]
     writer.writerow([ctx.translate(column.title) for column in columns])
-    asked_for = query.model_copy(update={"limit": MAX_LIMIT, "cursor": None})
+    query_values = query.model_copy(update={"limit": MAX_LIMIT, "cursor": None})
     written = 0
     while True:
-        page = read(ctx, asked_for)
+        page = read(ctx, query_values)
         writer.writerows([_defused(column.text(row)) for column in columns] for row in page.items)
         written += len(page.items)
         if page.next is None:
@@ -279,7 +279,7 @@ def as_csv(ctx: Ctx, table: Table[R], query: Q, read: Callable[[Ctx, Q], Page[R]
         if written >= ALL:
             writer.writerow([ctx.say(CUT, {"shown": written, "total": page.total})])
             break
-        asked_for = asked_for.model_copy(update={"cursor": page.next})
+        query_values = query_values.model_copy(update={"cursor": page.next})
     return Response(
         "\ufeff" + buffer.getvalue(),
         media_type="text/csv; charset=utf-8",

@@ -45,8 +45,8 @@ class Options:
         """
         found: dict[str, str] = {} if empty is None else {"": empty}
         found.update(first)
-        for each in [*offered, *filter(None, also)]:
-            value, label = self._pair(each)
+        for item in [*offered, *filter(None, also)]:
+            value, label = self._pair(item)
             found.setdefault(value, self._titled(value, label, titles, upper))
         for value, label in then:
             found.setdefault(value, label)
@@ -57,25 +57,25 @@ class Options:
             return Titles(self.formats.translate)(value, titles)
         return label.upper() if upper else label
 
-    def _pair(self, each: Offered) -> Pair:
-        if isinstance(each, str):
-            return each, each
-        if isinstance(each, tuple):
-            return each
-        if isinstance(each, Option):
-            return each.key, self._joined(each.name, each.about, self._free(each.free_bytes))
-        if isinstance(each, PoolChoice):
-            return each.id, self._joined(each.name, self._free(each.available_bytes))
-        if isinstance(each, HostDeviceRecord):
-            return each.name, self._device(each)
-        return each.id, each.name
+    def _pair(self, element: Offered) -> Pair:
+        if isinstance(element, str):
+            return element, element
+        if isinstance(element, tuple):
+            return element
+        if isinstance(element, Option):
+            return element.key, self._joined(element.name, element.about, self._free(element.free_bytes))
+        if isinstance(element, PoolChoice):
+            return element.id, self._joined(element.name, self._free(element.available_bytes))
+        if isinstance(element, HostDeviceRecord):
+            return element.name, self._device(element)
+        return element.id, element.name
 
     def _free(self, size: int | None) -> str | None:
         return None if size is None else self._say(FREE, size=self.formats.bytes(size))
 
     def _device(self, device: HostDeviceRecord) -> str:
         group = device.iommu_group
-        users = ", ".join(each.name for each in device.users)
+        users = ", ".join(user.name for user in device.users)
         return self._joined(
             f"{device.kind.upper()} {device.address}",
             device.title,

@@ -98,8 +98,8 @@ def go(request: Request, url: str, *, toast: Toast | None = None) -> Response:
     if not is_htmx(request):
         response: Response = RedirectResponse(url, 303)
         if toast:
-            said = quote(json.dumps(dict(zip(("tone", "title", "text"), toast, strict=False))))
-            set_cookie(request, response, TOAST_COOKIE, said, max_age_s=30)
+            message = quote(json.dumps(dict(zip(("tone", "title", "text"), toast, strict=False))))
+            set_cookie(request, response, TOAST_COOKIE, message, max_age_s=30)
         return response
     response = Response(status_code=204)
     response.headers["HX-Location"] = json.dumps(

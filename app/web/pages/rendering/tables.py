@@ -224,7 +224,7 @@ IMAGES: Table[ImageRecord] = Table(
         Column("state", N_("State"), lambda image: image.state, sort="state"),
         Column("os", N_("Guest system"), lambda image: image.os),
         Column("size", N_("Size"), lambda image: image.size_bytes, sort="size", number=True),
-        Column("hosts", N_("On hosts"), lambda image: " ".join(each.host.name for each in image.places)),
+        Column("hosts", N_("On hosts"), lambda image: " ".join(place.host.name for place in image.places)),
     ),
     empty=Empty(
         N_("No images yet."),
@@ -361,12 +361,12 @@ CREDENTIALS: Table[CredentialRecord] = Table(
     cells="hosts/_credential_cells.html",
     query=ListQuery,
     columns=(
-        Column("name", N_("Name"), lambda each: each.name, sort="name", pinned=True),
-        Column("kind", N_("Kind"), lambda each: each.kind, sort="kind"),
-        Column("summary", N_("Identity"), lambda each: each.summary),
-        Column("hosts", N_("Hosts"), lambda each: each.host_count, number=True),
-        Column("updated", N_("Changed"), lambda each: _when(each.updated_at)),
-        Column("action", "", lambda each: None, pinned=True),
+        Column("name", N_("Name"), lambda row: row.name, sort="name", pinned=True),
+        Column("kind", N_("Kind"), lambda row: row.kind, sort="kind"),
+        Column("summary", N_("Identity"), lambda row: row.summary),
+        Column("hosts", N_("Hosts"), lambda row: row.host_count, number=True),
+        Column("updated", N_("Changed"), lambda row: _when(row.updated_at)),
+        Column("action", "", lambda row: None, pinned=True),
     ),
     empty=Empty(
         N_("No credentials yet."),
@@ -387,10 +387,10 @@ DATACENTERS: Table[DatacenterRecord] = Table(
     exportable=False,
     live="tree",
     columns=(
-        Column("name", N_("Name"), lambda each: each.name, pinned=True),
-        Column("hosts", N_("Hosts"), lambda each: each.host_count, number=True),
-        Column("vms", N_("VMs"), lambda each: each.vm_count, number=True),
-        Column("action", "", lambda each: None, pinned=True),
+        Column("name", N_("Name"), lambda row: row.name, pinned=True),
+        Column("hosts", N_("Hosts"), lambda row: row.host_count, number=True),
+        Column("vms", N_("VMs"), lambda row: row.vm_count, number=True),
+        Column("action", "", lambda row: None, pinned=True),
     ),
     empty=Empty(
         N_("No datacenters yet."),

@@ -73,7 +73,7 @@ TITLES: dict[str, dict[str, str]] = {
         "new": N_("New disk"),
         "image": N_("Disk from an image"),
         "volume": N_("Existing volume"),
-        "medium": N_("CD drive"),
+        "media": N_("CD drive"),
     },
     "pending": {
         "added": N_("added at the next power-off"),

@@ -48,7 +48,7 @@ QUEUED = N_("%(task)s: the task is queued.")
 @router.get("/storage")
 def pool_list(request: Request, ctx: Reader) -> Response:
     """The list of storage pools."""
-    query = lists.asked(request, PoolQuery)
+    query = lists.query_of(request, PoolQuery)
     view = lists.view(request, POOLS, list_pools(ctx, query), query)
     return lists.show(request, ctx, "storage/list.html", view, tab="pools")
 
@@ -56,7 +56,7 @@ def pool_list(request: Request, ctx: Reader) -> Response:
 @router.get("/storage.csv")
 def pool_csv(request: Request, ctx: Reader) -> Response:
     """The list of storage pools for spreadsheets."""
-    return lists.as_csv(ctx, POOLS, lists.asked(request, PoolQuery), list_pools)
+    return lists.as_csv(ctx, POOLS, lists.query_of(request, PoolQuery), list_pools)
 
 
 @router.get("/storage/new")
@@ -109,14 +109,17 @@ def create(request: Request, form: Posted, visitor: Signed) -> Response:
 
 @router.post("/storage/{id}/act/{verb}", name="pool.act")
 def act(
-    request: Request, id: PageId, verb: Literal["start", "stop", "refresh", "prove", "delete"], ctx: Writer
+    request: Request,
+    id: PageId,
+    verb: Literal["start", "stop", "refresh", "verify-shared", "delete"],
+    ctx: Writer,
 ) -> Response:
     """Start, stop, read anew, find out who shares it, or take the definition away."""
     services = {
         "start": start_pool,
         "stop": stop_pool,
         "refresh": refresh_pool,
-        "prove": verify_shared,
+        "verify-shared": verify_shared,
         "delete": delete_pool,
     }
     task = services[verb](ctx, id)
@@ -140,7 +143,7 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
 @router.get("/storage/volumes")
 def volume_list(request: Request, ctx: Reader) -> Response:
     """The list of volumes."""
-    query = lists.asked(request, VolumeQuery)
+    query = lists.query_of(request, VolumeQuery)
     view = lists.view(request, VOLUMES, list_volumes(ctx, query), query)
     return lists.show(request, ctx, "storage/list.html", view, tab="volumes")
 
@@ -148,14 +151,14 @@ def volume_list(request: Request, ctx: Reader) -> Response:
 @router.get("/storage/volumes.csv")
 def volume_csv(request: Request, ctx: Reader) -> Response:
     """The list of volumes for spreadsheets."""
-    return lists.as_csv(ctx, VOLUMES, lists.asked(request, VolumeQuery), list_volumes)
+    return lists.as_csv(ctx, VOLUMES, lists.query_of(request, VolumeQuery), list_volumes)
 
 
 @router.get("/storage/{id}")
 def pool(request: Request, id: PageId, ctx: Reader) -> Response:
     """One pool and its volumes."""
     shown = show_pool(ctx, id)
-    query = lists.asked(request, VolumeQuery, pool=id)
+    query = lists.query_of(request, VolumeQuery, pool=id)
     page = list_volumes(ctx, query)
     view = lists.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
     return lists.show(request, ctx, "storage/pool_show.html", view, pool=shown)

@@ -72,7 +72,7 @@ class VolumePage:
         return self.can("image.edit") and self.volume.usable and not self.volume.users
 
     @property
-    def is_seed(self) -> bool:
+    def is_cloud_init_drive(self) -> bool:
         """It is the CD of a VM's first boot, which nobody else uses."""
         return not self.volume.usable and not self.volume.condition
 
@@ -142,7 +142,7 @@ def resize(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         )
         return resize_volume(ctx, id, spec)
 
-    return _asked(request, visitor, form, id, "resize", work)
+    return _submitted(request, visitor, form, id, "resize", work)
 
 
 @router.post("/storage/volumes/{id}/clone", name="volume.clone")
@@ -155,7 +155,7 @@ def clone(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respon
         )
         return clone_volume(ctx, id, spec)
 
-    return _asked(request, visitor, form, id, "clone", work)
+    return _submitted(request, visitor, form, id, "clone", work)
 
 
 @router.post("/storage/volumes/{id}/move", name="volume.move")
@@ -165,7 +165,7 @@ def move(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     def work(ctx: Ctx) -> TaskRecord:
         return move_volume(ctx, id, _spec(VolumeMove, pool_id=form["pool_id"]))
 
-    return _asked(request, visitor, form, id, "move", work)
+    return _submitted(request, visitor, form, id, "move", work)
 
 
 @router.post("/storage/volumes/{id}/wipe", name="volume.wipe")
@@ -189,15 +189,15 @@ def download(id: PageId, visitor: HostCaller) -> StreamingResponse:
     return api.content(visitor, id)
 
 
-def _asked(
+def _submitted(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, work: Callable[[Ctx], TaskRecord]
 ) -> Response:
     answer = attempt(visitor, form, f"volume.{part}", work, target=id)
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return _draw(request, ctx, id, part, answer)
-    said = visitor.translate(QUEUED) % {"task": answer.title}
-    return go(request, f"/storage/volumes/{id}", toast=("ok", said))
+    message = visitor.translate(QUEUED) % {"task": answer.title}
+    return go(request, f"/storage/volumes/{id}", toast=("ok", message))
 
 
 def _spec(kind: Any, **given: object) -> Any:
@@ -207,8 +207,12 @@ def _spec(kind: Any, **given: object) -> Any:
     except ValidationError as error:
         raise FormInvalid(
             [
-                InvalidInput(_RENAMED.get(each.field, each.field), each.rule, params=each.params)
-                for each in broken_rules(error)
+                InvalidInput(
+                    _RENAMED.get(broken_rule.field, broken_rule.field),
+                    broken_rule.rule,
+                    params=broken_rule.params,
+                )
+                for broken_rule in broken_rules(error)
             ]
         ) from None
 

@@ -34,7 +34,7 @@ class TaskPage:
         return [(key.replace("_", " ").capitalize(), value) for key, value in found if key != _SAID]
 
     @property
-    def said(self) -> object:
+    def host_output(self) -> object:
         """What the host answered."""
         if self.task.error is not None:
             return self.task.error.detail
@@ -44,7 +44,7 @@ class TaskPage:
 @router.get("/tasks")
 def task_list(request: Request, ctx: Reader) -> Response:
     """The list of tasks, newest first."""
-    query = lists.asked(request, TaskQuery)
+    query = lists.query_of(request, TaskQuery)
     view = lists.view(request, TASKS, tasks.list_tasks(ctx, query), query)
     return lists.show(request, ctx, "tasks/list.html", view)
 
@@ -52,7 +52,7 @@ def task_list(request: Request, ctx: Reader) -> Response:
 @router.get("/tasks.csv")
 def task_csv(request: Request, ctx: Reader) -> Response:
     """The list of tasks for spreadsheets."""
-    return lists.as_csv(ctx, TASKS, lists.asked(request, TaskQuery), tasks.list_tasks)
+    return lists.as_csv(ctx, TASKS, lists.query_of(request, TaskQuery), tasks.list_tasks)
 
 
 @router.get("/tasks/{id}")
@@ -68,7 +68,7 @@ def task(request: Request, id: PageId, ctx: Reader) -> Response:
 def cancel(request: Request, id: PageId, ctx: Writer) -> Response:
     """Ask a task to stop."""
     cancelled = tasks.cancel_task(ctx, id)
-    said = ctx.say(N_("%(task)s: the task is asked to stop."), {"task": cancelled.title})
+    message = ctx.say(N_("%(task)s: the task is asked to stop."), {"task": cancelled.title})
     if is_htmx(request):
-        return with_toast(done(), "ok", said)
-    return go(request, f"/tasks/{id}", toast=("ok", said))
+        return with_toast(done(), "ok", message)
+    return go(request, f"/tasks/{id}", toast=("ok", message))

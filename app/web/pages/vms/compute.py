@@ -15,9 +15,9 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.compute import ComputePatch, DiskPatch, HardwareRecord, ResourcesPatch
 from app.core.vms.devices import NicPatch
-from app.core.vms.host_devices import FolderAdd, HostDeviceAdd
+from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
 from app.services.vms import vms
 from app.services.vms.create import choices
 from app.services.vms.reconfigure import compute, devices, host_devices
@@ -26,7 +26,7 @@ from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.forms import Form, FormInvalid, PartForms, Posted, Shown, broken_rules
 from app.web.pages.rendering.render import render
 from app.web.pages.vms import create_form
-from app.web.pages.vms.task_answers import Work, asked
+from app.web.pages.vms.task_answers import Work, submitted
 
 router = SignedRouter(include_in_schema=False)
 
@@ -39,36 +39,36 @@ WORDS = ("firmware", "graphics", "video", "watchdog")
 class ComputePage:
     """A machine in the words of its form."""
 
-    machine: MachineRecord
+    hardware: HardwareRecord
 
     @property
     def boots_host_kernel(self) -> bool:
         """It boots a kernel of its host, without firmware."""
-        return self.machine.firmware == "direct"
+        return self.hardware.firmware == "direct"
 
     @property
     def firmware(self) -> str:
         """Its firmware; empty when it has none."""
-        return "" if self.boots_host_kernel else self.machine.firmware
+        return "" if self.boots_host_kernel else self.hardware.firmware
 
     @property
     def pins(self) -> str:
         """A line for each vCPU that is pinned."""
-        return "\n".join(f"{pin.vcpu}: {pin.cpus}" for pin in self.machine.pins)
+        return "\n".join(f"{pin.vcpu}: {pin.cpus}" for pin in self.hardware.pins)
 
 
-@router.get("/vms/{id}/edit/machine")
+@router.get("/vms/{id}/edit/compute")
 def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     """Everything of the machine that can be changed."""
     return _draw(request, ctx, id, Shown(), part="")
 
 
-@router.post("/vms/{id}/machine", name="vm.change_machine")
-def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/compute", name="vm.change-compute")
+def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for another machine after the next power-off."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = compute.show_machine(ctx, id)
+        before = compute.show_hardware(ctx, id)
         found: dict[str, Any] = {
             name: form[name]
             for name in WORDS
@@ -85,17 +85,17 @@ def change_machine(request: Request, id: PageId, form: Posted, visitor: Signed) 
         shape = {name: form[name] for name in ("sockets", "cores", "threads")}
         if any(shape.values()) and shape != {name: str(getattr(before, name) or "") for name in shape}:
             found["topology"] = {name: text or "1" for name, text in shape.items()}
-        return compute.change_machine(ctx, id, _spec("sockets", MachinePatch, found), form.version)
+        return compute.change_compute(ctx, id, _spec("sockets", ComputePatch, found), form.version)
 
-    return _asked(request, visitor, form, id, "machine", "vm.change_machine", work)
+    return _submitted(request, visitor, form, id, "compute", "vm.change-compute", work)
 
 
-@router.post("/vms/{id}/tuning", name="vm.change_tuning")
-def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/resources", name="vm.change-resources")
+def change_resources(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for other limits and pins."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = compute.show_machine(ctx, id)
+        before = compute.show_hardware(ctx, id)
         found = _limits(form, before, "cpu_shares", "cpu_limit_percent")
         if form["emulator_cpus"] != (before.emulator_cpus or ""):
             found["emulator_cpus"] = form["emulator_cpus"]
@@ -103,20 +103,20 @@ def change_tuning(request: Request, id: PageId, form: Posted, visitor: Signed) -
         if numa != (before.numa_nodes or "", before.numa_mode or "strict"):
             found |= {"numa_nodes": numa[0], "numa_mode": numa[1]}
         pins = _pins(form["pins"])
-        if pins != [each.model_dump() for each in before.pins]:
+        if pins != [pin.model_dump() for pin in before.pins]:
             found["pins"] = pins
-        return compute.change_tuning(ctx, id, _spec("cpu_shares", TuningPatch, found), form.version)
+        return compute.change_resources(ctx, id, _spec("cpu_shares", ResourcesPatch, found), form.version)
 
-    return _asked(request, visitor, form, id, "tuning", "vm.change_tuning", work)
+    return _submitted(request, visitor, form, id, "resources", "vm.change-resources", work)
 
 
-@router.post("/vms/{id}/disks/change", name="vm.change_disk")
+@router.post("/vms/{id}/disks/change", name="vm.change-disk")
 def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for other limits of a disk, or another way to drive it."""
     target = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((each for each in compute.show_machine(ctx, id).disks if each.target == target), None)
+        before = next((disk for disk in compute.show_hardware(ctx, id).disks if disk.target == target), None)
         found = _limits(form, before, "read_bps", "write_bps", "read_iops", "write_iops")
         for name in ("cache", "io"):
             if form[name] and form[name] != getattr(before, name, "default"):
@@ -125,62 +125,62 @@ def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> 
             found["discard"] = form["discard"] == "true"
         return compute.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
 
-    return _asked(request, visitor, form, id, target, "vm.change_disk", work)
+    return _submitted(request, visitor, form, id, target, "vm.change-disk", work)
 
 
-@router.post("/vms/{id}/nics/change", name="vm.tune_nic")
+@router.post("/vms/{id}/nics/change", name="vm.change-nic-resources")
 def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for other rates or another filter of an interface."""
     mac = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((each for each in compute.show_machine(ctx, id).nics if each.mac == mac), None)
+        before = next((nic for nic in compute.show_hardware(ctx, id).nics if nic.mac == mac), None)
         found = _limits(form, before, "in_kbps", "out_kbps")
         if form["filter"] != (getattr(before, "filter", None) or ""):
             found["filter"] = form["filter"]
         return devices.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
 
-    return _asked(request, visitor, form, id, mac, "vm.change_nic", work)
+    return _submitted(request, visitor, form, id, mac, "vm.change-nic", work)
 
 
-@router.post("/vms/{id}/host-devices", name="vm.add_device")
+@router.post("/vms/{id}/host-devices", name="vm.add-host-device")
 def add_device(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for a device of the host."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return host_devices.add_device(ctx, id, form.read(HostDeviceAdd), form.version)
 
-    return _asked(request, visitor, form, id, "device", "vm.add_device", work)
+    return _submitted(request, visitor, form, id, "device", "vm.add-host-device", work)
 
 
-@router.post("/vms/{id}/host-devices/remove", name="vm.remove_device")
+@router.post("/vms/{id}/host-devices/remove", name="vm.remove-device")
 def remove_device(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a device of the host is given back."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return host_devices.remove_device(ctx, id, form["key"], form.version)
 
-    return _asked(request, visitor, form, id, "", "vm.remove_device", work)
+    return _submitted(request, visitor, form, id, "", "vm.remove-device", work)
 
 
-@router.post("/vms/{id}/folders", name="vm.add_folder")
-def add_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/filesystems", name="vm.add-filesystem")
+def add_filesystem(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for a folder of the host."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.add_folder(ctx, id, form.read(FolderAdd), form.version)
+        return host_devices.add_filesystem(ctx, id, form.read(FilesystemAdd), form.version)
 
-    return _asked(request, visitor, form, id, "folder", "vm.add_folder", work)
+    return _submitted(request, visitor, form, id, "filesystem", "vm.add-filesystem", work)
 
 
-@router.post("/vms/{id}/folders/remove", name="vm.remove_folder")
-def remove_folder(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/filesystems/remove", name="vm.remove-filesystem")
+def remove_filesystem(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a folder is shared no more."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return host_devices.remove_folder(ctx, id, form["key"], form.version)
+        return host_devices.remove_filesystem(ctx, id, form["key"], form.version)
 
-    return _asked(request, visitor, form, id, "", "vm.remove_folder", work)
+    return _submitted(request, visitor, form, id, "", "vm.remove-filesystem", work)
 
 
 def _limits(form: Form, before: object, *names: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def _limits(form: Form, before: object, *names: str) -> dict[str, Any]:
 def _pins(text: str) -> list[dict[str, Any]]:
     """Pins as people write them: a line for each vCPU, such as “0: 0-3”. Raises InvalidInput (pins)."""
     found: list[dict[str, Any]] = []
-    for line in filter(None, (each.strip() for each in text.replace("\r", "").split("\n"))):
+    for line in filter(None, (part.strip() for part in text.replace("\r", "").split("\n"))):
         vcpu, colon, cpus = line.partition(":")
         if not colon or not (vcpu.strip().isascii() and vcpu.strip().isdecimal()) or len(vcpu) > 6:
             raise InvalidInput("pins", N_("must have lines such as 0: 0-3"))
@@ -207,7 +207,10 @@ def _spec(first: str, kind: Any, given: Mapping[str, object]) -> Any:
         return kind.model_validate(dict(given))
     except ValidationError as error:
         raise FormInvalid(
-            [InvalidInput(_field(each.field), each.rule, params=each.params) for each in broken_rules(error)]
+            [
+                InvalidInput(_field(broken_rule.field), broken_rule.rule, params=broken_rule.params)
+                for broken_rule in broken_rules(error)
+            ]
         ) from None
 
 
@@ -217,7 +220,7 @@ def _field(name: str) -> str:
     return rest or "sockets" if head == "topology" else head
 
 
-def _asked(
+def _submitted(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
 ) -> Response:
     def named(ctx: Ctx) -> TaskRecord:
@@ -230,21 +233,21 @@ def _asked(
                 _field(error.field), error.rule, params=error.params, hint=error.hint
             ) from None
 
-    return asked(request, visitor, form, id, action, named, partial(_draw, part=part))
+    return submitted(request, visitor, form, id, action, named, partial(_draw, part=part))
 
 
 def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Response:
     """The page; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
     vm = vms.show_vm(ctx, id)
-    found: MachineRecord = compute.show_machine(ctx, id)
+    found: HardwareRecord = compute.show_hardware(ctx, id)
     return render(
         request,
         ctx,
         "vms/edit_compute.html",
         status=form.status,
         vm=vm,
-        machine=found,
+        hardware=found,
         version=compute.definition_version(ctx, id),
         page=ComputePage(found),
         forms=PartForms(part, form),
@@ -252,8 +255,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         devices=host_devices.list_devices(ctx, vm.host_id) if ctx.can("vm.host-access") else None,
         choices=choices.list_choices(ctx, vm.host_id),
         words={
-            "watchdog": create_form.options_of(MachinePatch, "watchdog"),
-            "numa_mode": create_form.options_of(TuningPatch, "numa_mode"),
+            "watchdog": create_form.options_of(ComputePatch, "watchdog"),
+            "numa_mode": create_form.options_of(ResourcesPatch, "numa_mode"),
             "cache": create_form.options_of(DiskPatch, "cache"),
             "io": create_form.options_of(DiskPatch, "io"),
         },

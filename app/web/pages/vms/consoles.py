@@ -50,9 +50,9 @@ def vm_console_who(request: Request, id: PageId, ctx: Reader) -> Response:
 
 def _chosen(request: Request, vm: VmDetail) -> dict[str, Any]:
     """Which console to show: what is asked for, else the screen where there is one."""
-    kinds = {each.kind for each in vm.graphics}
-    asked = request.query_params.get("kind")
-    kind = asked if asked in ("vnc", "serial") else "vnc" if "vnc" in kinds or not kinds else "serial"
+    kinds = {graphic.kind for graphic in vm.graphics}
+    requested = request.query_params.get("kind")
+    kind = requested if requested in ("vnc", "serial") else "vnc" if "vnc" in kinds or not kinds else "serial"
     return {
         "kind": kind,
         "is_screen": kind == "vnc",

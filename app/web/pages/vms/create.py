@@ -12,7 +12,7 @@ from app.access import audit
 from app.access.context import Ctx
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
-from app.core.vms.create import SavedSpecSpec
+from app.core.vms.create import VmPresetSpec
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
 from app.services.library import os_variants
 from app.services.vms.create import choices, create, presets
@@ -31,9 +31,9 @@ def ask(request: Request, ctx: Reader) -> Response:
     """The form, with what the address names: a host, or a specification that was kept."""
     ctx.require("vm.create")
     values = dict(create_form.START)
-    if spec_id := request.query_params.get("spec"):
-        kept = VmSpec.model_validate(presets.show_spec(ctx, spec_id).spec)
-        values = create_form.values_of(kept) | {"spec": spec_id}
+    if preset_id := request.query_params.get("spec"):
+        kept = VmSpec.model_validate(presets.show_preset(ctx, preset_id).spec)
+        values = create_form.values_of(kept) | {"spec": preset_id}
     if host_id := request.query_params.get("host"):
         values["host_id"] = host_id
     return _draw(request, ctx, Shown(values))
@@ -72,13 +72,13 @@ def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
         return render(request, ctx, "vms/_new_summary.html", plan=plan, names=names, form=Shown(form.values))
 
 
-@router.post("/vms/new/forget", name="spec.delete")
+@router.post("/vms/new/remove-from-inventory", name="preset.delete")
 def forget(request: Request, form: Posted, visitor: HostCaller) -> Response:
     """Keep a specification no longer."""
     with transaction(visitor) as ctx:
-        presets.delete_spec(ctx, form["spec"])
-        said = ctx.translate(N_("The specification is not kept any more."))
-    return go(request, "/vms/new", toast=("ok", said))
+        presets.delete_preset(ctx, form["spec"])
+        message = ctx.translate(N_("The preset was deleted."))
+    return go(request, "/vms/new", toast=("ok", message))
 
 
 def _create(request: Request, form: Form, visitor: Visitor) -> Response:
@@ -88,25 +88,25 @@ def _create(request: Request, form: Form, visitor: Visitor) -> Response:
         if not create_form.is_batch(form):
             (name,) = batch.names()
             task = create.create_vm(ctx, spec.model_copy(update={"name": name}))
-            said = ctx.say(N_("%(name)s is being made."), {"name": name})
-            return go(request, f"/tasks/{task.id}", toast=("ok", said))
+            message = ctx.say(N_("%(name)s is being made."), {"name": name})
+            return go(request, f"/tasks/{task.id}", toast=("ok", message))
         done = create.create_many(ctx, batch)
         if not done.tasks:
             why = done.refused[0].problem
             raise InvalidInput("name", why.why or why.title)
-        said = ctx.say(
+        message = ctx.say(
             N_("%(count)d VMs are being made; %(refused)d could not be."),
             {"count": len(done.tasks), "refused": len(done.refused)},
         )
-        return go(request, f"/tasks?batch={done.batch_id}", toast=("warn" if done.refused else "ok", said))
+        return go(request, f"/tasks?batch={done.batch_id}", toast=("warn" if done.refused else "ok", message))
 
 
 def _save(request: Request, form: Form, visitor: Visitor) -> Response:
     spec = create_form.spec_of(form)
     with transaction(visitor) as ctx:
-        made = presets.save_spec(ctx, SavedSpecSpec(name=form["spec_name"] or spec.name, spec=spec))
-        said = ctx.say(N_("The specification “%(name)s” is kept."), {"name": made.name})
-    return go(request, f"/vms/new?spec={made.id}", toast=("ok", said))
+        created = presets.save_preset(ctx, VmPresetSpec(name=form["spec_name"] or spec.name, spec=spec))
+        message = ctx.say(N_("The preset “%(name)s” was saved."), {"name": created.name})
+    return go(request, f"/vms/new?spec={created.id}", toast=("ok", message))
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
@@ -119,8 +119,8 @@ def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
         status=form.status,
         form=form,
         choices=offered,
-        systems=os_variants.list_systems(ctx).items,
-        specs=presets.list_specs(ctx).items,
+        os_variants=os_variants.list_os_variants(ctx).items,
+        specs=presets.list_presets(ctx).items,
         page=NewVmPage(form, offered),
         is_opened=not alone,
         disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},

@@ -24,7 +24,7 @@ NEW_ROWS: dict[str, tuple[str, dict[str, str]]] = {
     "disk": ("disks", NEW_DISK),
     "image": ("disks", {"kind": "image", "discard": "true"}),
     "volume": ("disks", {"kind": "volume", "discard": "true"}),
-    "medium": ("disks", {"kind": "medium"}),
+    "media": ("disks", {"kind": "media"}),
     "nic": ("nics", {"kind": "network", "link_up": "true"}),
 }
 START = {
@@ -105,7 +105,7 @@ def spec_of(form: Form) -> VmSpec:
         return VmSpec.model_validate({name: value for name, value in found.items() if value is not None})
     except ValidationError as error:
         broken = broken_rules(error, whole=True)
-        raise FormInvalid([_renamed(each, form) for each in broken]) from None
+        raise FormInvalid([_renamed(item, form) for item in broken]) from None
 
 
 def batch_of(form: Form, spec: VmSpec) -> VmBatch:
@@ -126,7 +126,7 @@ def is_batch(form: Form) -> bool:
 def named_as_in_form(error: VigieError, form: Form) -> VigieError:
     """The error with the names that the form's fields have."""
     if isinstance(error, FormInvalid):
-        return FormInvalid([_renamed(each, form) for each in error.errors])
+        return FormInvalid([_renamed(item, form) for item in error.errors])
     return _renamed(error, form) if isinstance(error, InvalidInput) else error
 
 
@@ -144,8 +144,8 @@ def _renamed(error: InvalidInput, form: Form) -> InvalidInput:
 
 def _shown(field: str, kind: str) -> str:
     """The field of a row that shows an error of this one."""
-    if kind == "medium" and field in (".volume_id", ".image_id", ""):
-        return ".medium"
+    if kind == "media" and field in (".volume_id", ".image_id", ""):
+        return ".media"
     if field in ("", ".pool_id", ".pool"):
         return {"new": ".pool", "image": ".pool", "volume": ".volume_id"}.get(kind, ".network")
     return ".network" if field == ".network_id" else field
@@ -174,10 +174,10 @@ def disk_of(form: Form, at: str) -> dict[str, Any]:
     """The fields of a DiskSpec that the form's fields beginning with `at` describe."""
     kind = form[at + "kind"]
     found = _filled(form, at, _DISK)
-    if kind == "medium":
-        medium = form[at + "medium"]
-        key = "image_id" if medium.startswith("img_") else "volume_id"
-        return found | {"device": "cdrom"} | ({key: medium} if medium else {})
+    if kind == "media":
+        media = form[at + "media"]
+        key = "image_id" if media.startswith("img_") else "volume_id"
+        return found | {"device": "cdrom"} | ({key: media} if media else {})
     found["discard"] = form[at + "discard"] == "true"
     if kind == "volume":
         return found | {"volume_id": form[at + "volume_id"] or None}
@@ -207,7 +207,7 @@ def _cloud(form: Form) -> dict[str, Any]:
     found = _filled(form, "cloud_init.", _CLOUD)
     found["ssh_keys"] = [line for line in form["cloud_init.ssh_keys"].splitlines() if line.strip()]
     found["nameservers"] = form["cloud_init.nameservers"].replace(",", " ").split()
-    found["keep_seed"] = form["cloud_init.keep_seed"] == "true"
+    found["keep_drive"] = form["cloud_init.keep_drive"] == "true"
     if "user_data" in found:
         found.pop("user_data_from", None)  # what is typed takes the place of what was kept
     if "address" in found:
@@ -232,7 +232,7 @@ def values_of(spec: VmSpec) -> dict[str, str]:
     if spec.cloud_init:
         names = [name for name in _CLOUD if name != "password"]
         values |= {"cloud": "true"} | _texts(spec.cloud_init, "cloud_init.", names)
-        values |= _marks(spec.cloud_init, "cloud_init.", ("keep_seed",))
+        values |= _marks(spec.cloud_init, "cloud_init.", ("keep_drive",))
         values["cloud_init.ssh_keys"] = "\n".join(spec.cloud_init.ssh_keys)
         values["cloud_init.nameservers"] = " ".join(spec.cloud_init.nameservers)
     return values
@@ -248,7 +248,7 @@ def _disk_values(disk: DiskSpec, at: str) -> dict[str, str]:
             at + "size_gib": shown_in(disk.size_bytes, GIB),
             at + "volume_id": disk.volume_id or "",
             at + "image_id": disk.image_id or "",
-            at + "medium": disk.volume_id or disk.image_id or "",
+            at + "media": disk.volume_id or disk.image_id or "",
             at + "copy": "" if disk.linked else "true",
         }
     )
@@ -271,7 +271,7 @@ def _marks(source: object, at: str, names: Iterable[str]) -> dict[str, str]:
 
 def _kind_of(disk: DiskSpec) -> str:
     if disk.device == "cdrom":
-        return "medium"
+        return "media"
     if disk.volume_id:
         return "volume"
     return "image" if disk.image_id else "new"
@@ -280,5 +280,5 @@ def _kind_of(disk: DiskSpec) -> str:
 def options_of(spec: type[BaseModel], name: str) -> list[tuple[str, str]]:
     """What a field of fixed words takes, for a list to choose from."""
     annotation = spec.model_fields[name].annotation
-    words = get_args(next((each for each in get_args(annotation) if get_args(each)), annotation))
+    words = get_args(next((arg for arg in get_args(annotation) if get_args(arg)), annotation))
     return [(str(word), str(word)) for word in words]

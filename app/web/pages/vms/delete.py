@@ -11,7 +11,7 @@ from app.access import audit
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.records import Ref
-from app.core.vms.delete import RemovalRecord, RemovalSpec
+from app.core.vms.delete import DeletePreview, DeleteSpec
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
 from app.web.auth import Visitor
@@ -36,7 +36,7 @@ class ChosenVolumes:
 @router.get("/vms/deleted")
 def list_deleted(request: Request, ctx: Reader) -> Response:
     """VMs whose definition can be brought back."""
-    return render(request, ctx, "vms/deleted.html", removed=delete.list_removed(ctx).items)
+    return render(request, ctx, "vms/deleted.html", removed=delete.list_deleted(ctx).items)
 
 
 @router.get("/vms/{id}/delete")
@@ -54,30 +54,30 @@ def delete_vm(request: Request, id: PageId, form: Posted, visitor: HostCaller) -
     try:
         if form["name"] != found.vm.name:
             raise InvalidInput("name", N_("must be the name of the VM, letter by letter"))
-        asked = RemovalSpec(
+        removal_spec = DeleteSpec(
             volumes=form.lists.get("volume", []),
             keep_nvram=form["keep_nvram"] == "true",
             keep_tpm=form["keep_tpm"] == "true",
             force_off=form["force_off"] == "true",
         )
         with transaction(visitor) as ctx:
-            task = delete.delete_vm(ctx, id, asked)
+            task = delete.delete_vm(ctx, id, removal_spec)
     except VigieError as error:
         audit.record_refusal(visitor.services, visitor.actor, "vm.delete", error, id)
         return _draw(request, visitor, found, _again(form, error, visitor))
-    said = visitor.translate(N_("%(name)s is being deleted.")) % {"name": found.vm.name}
-    return go(request, f"/tasks/{task.id}", toast=("ok", said))
+    message = visitor.translate(N_("%(name)s is being deleted.")) % {"name": found.vm.name}
+    return go(request, f"/tasks/{task.id}", toast=("ok", message))
 
 
-@router.post("/vms/{id}/bring-back", name="vm.undelete")
-def bring_back(request: Request, id: PageId, ctx: Writer) -> Response:
+@router.post("/vms/{id}/undelete", name="vm.undelete")
+def undelete(request: Request, id: PageId, ctx: Writer) -> Response:
     """Have it defined again as it was."""
     task = undelete_vm(ctx, id)
-    return go(request, f"/tasks/{task.id}", toast=("ok", ctx.translate(N_("The VM is being brought back."))))
+    return go(request, f"/tasks/{task.id}", toast=("ok", ctx.translate(N_("The VM is being undeleted."))))
 
 
-def _look(visitor: Visitor, vm_id: str) -> RemovalRecord:
-    return delete.look_at(visitor.services, visitor.actor, visitor.translate, vm_id)
+def _look(visitor: Visitor, vm_id: str) -> DeletePreview:
+    return delete.preview_with_snapshots(visitor.services, visitor.actor, visitor.translate, vm_id)
 
 
 def _again(form: Form, error: VigieError, visitor: Visitor) -> Shown:
@@ -86,14 +86,14 @@ def _again(form: Form, error: VigieError, visitor: Visitor) -> Shown:
     return Shown(values, shown.errors, shown.problem)
 
 
-def _draw(request: Request, visitor: Visitor, found: RemovalRecord, form: Shown) -> Response:
+def _draw(request: Request, visitor: Visitor, found: DeletePreview, form: Shown) -> Response:
     with reading(visitor) as ctx:
         return render(
             request,
             ctx,
             "vms/delete.html",
             status=form.status,
-            removal=found,
+            deletion=found,
             form=form,
             chosen=ChosenVolumes(frozenset(form.value("volumes").split(","))),
         )

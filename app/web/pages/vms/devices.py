@@ -14,7 +14,7 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
-from app.core.vms.devices import DiffRecord, HardwarePatch, Medium, NicPatch, RenameSpec
+from app.core.vms.devices import DiffRecord, HardwarePatch, Media, NicPatch, RenameSpec
 from app.core.vms.states import VmState
 from app.services.vms import vms
 from app.services.vms.create import choices
@@ -37,7 +37,7 @@ from app.web.pages.rendering.forms import (
 )
 from app.web.pages.rendering.render import go, render
 from app.web.pages.vms import create_form
-from app.web.pages.vms.task_answers import QUEUED, Work, asked
+from app.web.pages.vms.task_answers import QUEUED, Work, submitted
 from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
@@ -82,58 +82,58 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         }
         return devices.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
 
-    return _asked(request, visitor, form, id, "machine", "vm.reconfigure", work)
+    return _submitted(request, visitor, form, id, "hardware", "vm.reconfigure", work)
 
 
-@router.post("/vms/{id}/disks/add", name="vm.add_disk")
+@router.post("/vms/{id}/disks/add", name="vm.add-disk")
 def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for one more disk or drive."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return devices.add_disk(ctx, id, _spec(DiskSpec, create_form.disk_of(form, "disk.")), form.version)
 
-    return _asked(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add_disk", work)
+    return _submitted(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add-disk", work)
 
 
-@router.post("/vms/{id}/nics/add", name="vm.add_nic")
+@router.post("/vms/{id}/nics/add", name="vm.add-nic")
 def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for one more interface."""
 
     def work(ctx: Ctx) -> TaskRecord:
         return devices.add_nic(ctx, id, _spec(NicSpec, create_form.nic_of(form, "nic.")), form.version)
 
-    return _asked(request, visitor, form, id, "nic", "vm.add_nic", work)
+    return _submitted(request, visitor, form, id, "nic", "vm.add-nic", work)
 
 
-@router.post("/vms/{id}/devices/remove", name="vm.remove_disk")
+@router.post("/vms/{id}/devices/remove", name="vm.remove-disk")
 def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for the end of a disk or interface; its volume stays."""
-    return _asked(
+    return _submitted(
         request,
         visitor,
         form,
         id,
         "",
-        "vm.remove_disk",
+        "vm.remove-disk",
         lambda ctx: devices.remove_device(ctx, id, form["key"], form.version),
     )
 
 
-@router.post("/vms/{id}/devices/medium", name="vm.medium")
-def medium(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/devices/media", name="vm.change-media")
+def media(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for another medium in a drive, or none."""
-    chosen = form["medium"]
+    chosen = form["media"]
     key = "image_id" if chosen.startswith("img_") else "volume_id"
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.change_medium(
-            ctx, id, form["key"], _spec(Medium, {key: chosen} if chosen else {}), form.version
+        return devices.change_media(
+            ctx, id, form["key"], _spec(Media, {key: chosen} if chosen else {}), form.version
         )
 
-    return _asked(request, visitor, form, id, "", "vm.medium", work)
+    return _submitted(request, visitor, form, id, "", "vm.change-media", work)
 
 
-@router.post("/vms/{id}/devices/link", name="vm.change_nic")
+@router.post("/vms/{id}/devices/link", name="vm.change-nic")
 def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for a cable plugged in or out."""
 
@@ -142,7 +142,7 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
             ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
         )
 
-    return _asked(request, visitor, form, id, "", "vm.change_nic", work)
+    return _submitted(request, visitor, form, id, "", "vm.change-nic", work)
 
 
 @router.post("/vms/{id}/rename", name="vm.rename")
@@ -152,19 +152,21 @@ def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
     def work(ctx: Ctx) -> TaskRecord:
         return rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
 
-    return _asked(request, visitor, form, id, "name", "vm.rename", work)
+    return _submitted(request, visitor, form, id, "name", "vm.rename", work)
 
 
-@router.post("/vms/{id}/revert", name="vm.revert")
-def revert(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
+@router.post("/vms/{id}/revert", name="vm.discard-changes")
+def discard_changes(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that what waits for the power-off is dropped."""
-    return _asked(request, visitor, form, id, "", "vm.revert", lambda ctx: definitions.revert(ctx, id))
+    return _submitted(
+        request, visitor, form, id, "", "vm.discard-changes", lambda ctx: definitions.discard_changes(ctx, id)
+    )
 
 
 @router.get("/vms/{id}/xml/edit", name="vm.define")
 def edit_xml(request: Request, id: PageId, ctx: Reader) -> Response:
     """The saved definition, to edit."""
-    ctx.require("vm.edit_xml")
+    ctx.require("vm.edit-xml")
     found = definitions.show_definition(ctx, id)
     return _draw_xml(request, ctx, id, Shown({"xml": found.saved, "version": str(found.version)}), None)
 
@@ -216,7 +218,7 @@ def history(request: Request, id: PageId, ctx: Reader) -> Response:
     )
 
 
-@router.post("/vms/{id}/history/restore", name="vm.restore_version")
+@router.post("/vms/{id}/history/restore", name="vm.restore-version")
 def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that a version counts again."""
     number = number_in(form["number"]) or -1
@@ -224,13 +226,13 @@ def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
     def work(ctx: Ctx) -> TaskRecord:
         return definitions.restore_version(ctx, id, number)
 
-    return _asked(request, visitor, form, id, "", "vm.restore_version", work)
+    return _submitted(request, visitor, form, id, "", "vm.restore-version", work)
 
 
-def _asked(
+def _submitted(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
 ) -> Response:
-    return asked(request, visitor, form, id, action, work, partial(_draw, part=part))
+    return submitted(request, visitor, form, id, action, work, partial(_draw, part=part))
 
 
 def _spec(kind: Any, given: Mapping[str, object]) -> Any:
@@ -241,8 +243,12 @@ def _spec(kind: Any, given: Mapping[str, object]) -> Any:
         prefix = {DiskSpec: "disk.", NicSpec: "nic."}.get(kind, "")
         raise FormInvalid(
             [
-                InvalidInput(f"{prefix}{_RENAMED.get(each.field, each.field)}", each.rule, params=each.params)
-                for each in broken_rules(error)
+                InvalidInput(
+                    f"{prefix}{_RENAMED.get(broken_rule.field, broken_rule.field)}",
+                    broken_rule.rule,
+                    params=broken_rule.params,
+                )
+                for broken_rule in broken_rules(error)
             ]
         ) from None
 
@@ -260,7 +266,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         memory_mib=shown_in(vm.memory_bytes, MIB),
         memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
         version=compute.definition_version(ctx, id),
-        lacks_ports=vm.state in _PLUGGABLE and compute.show_machine(ctx, id).free_ports == 0,
+        lacks_ports=vm.state in _PLUGGABLE and compute.show_hardware(ctx, id).free_ports == 0,
         forms=PartForms(part, form),
         form=form,
         choices=choices.list_choices(ctx, vm.host_id),

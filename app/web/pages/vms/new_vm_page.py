@@ -42,9 +42,9 @@ class DiskRow(Row):
         return self.kind == "image"
 
     @property
-    def is_medium(self) -> bool:
+    def is_media(self) -> bool:
         """It is a drive."""
-        return self.kind == "medium"
+        return self.kind == "media"
 
     @property
     def is_volume(self) -> bool:

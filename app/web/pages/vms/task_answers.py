@@ -19,7 +19,7 @@ Work = Callable[[Ctx], TaskRecord]
 Draw = Callable[[Request, Ctx, str, Shown], Response]
 
 
-def asked(
+def submitted(
     request: Request, visitor: Visitor, form: Form, vm_id: str, action: str, work: Work, draw: Draw
 ) -> Response:
     """Ask for the task and go to the VM's hardware; what is refused is drawn with the form as it was filled in."""
@@ -27,5 +27,5 @@ def asked(
     if isinstance(answer, Shown):
         with reading(visitor) as ctx:
             return draw(request, ctx, vm_id, answer)
-    said = visitor.translate(QUEUED) % {"task": answer.title}
-    return go(request, f"/vms/{vm_id}/hardware", toast=("ok", said))
+    message = visitor.translate(QUEUED) % {"task": answer.title}
+    return go(request, f"/vms/{vm_id}/hardware", toast=("ok", message))

@@ -71,7 +71,7 @@ class VmPage:
     @property
     def may_restore(self) -> bool:
         """An earlier definition may be made the present one by the reader."""
-        return self.can("vm.edit_xml") and self.is_managed
+        return self.can("vm.edit-xml") and self.is_managed
 
     @property
     def offers_delete(self) -> bool:
@@ -122,19 +122,22 @@ class VmPage:
     @property
     def has_screenshot(self) -> bool:
         """There is a picture of its screen that the reader may see."""
-        return self.vm.screen_at is not None and self.vm.state.is_active and self.can("vm.console")
+        return self.vm.screenshot_at is not None and self.vm.state.is_active and self.can("vm.console")
 
     @property
     def display_kinds(self) -> str:
         """VNC, SPICE."""
-        return ", ".join(each.kind for each in self.vm.graphics).upper()
+        return ", ".join(graphic.kind for graphic in self.vm.graphics).upper()
 
     @property
     def displays(self) -> list[tuple[str, str]]:
         """Kind and address of each display."""
         return [
-            (each.kind.upper(), (each.listen or "") + (f":{each.port}" if (each.port or 0) > 0 else ""))
-            for each in self.vm.graphics
+            (
+                graphic.kind.upper(),
+                (graphic.listen or "") + (f":{graphic.port}" if (graphic.port or 0) > 0 else ""),
+            )
+            for graphic in self.vm.graphics
         ]
 
     @property

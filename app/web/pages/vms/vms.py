@@ -38,7 +38,7 @@ NO_SCREEN = 404
 @router.get("/vms")
 def vm_list(request: Request, ctx: Reader) -> Response:
     """The list of VMs."""
-    query = lists.asked(request, VmQuery)
+    query = lists.query_of(request, VmQuery)
     view = lists.view(request, VMS, vms.list_vms(ctx, query), query)
     return lists.show(request, ctx, "vms/list.html", view)
 
@@ -46,7 +46,7 @@ def vm_list(request: Request, ctx: Reader) -> Response:
 @router.get("/vms.csv")
 def vm_csv(request: Request, ctx: Reader) -> Response:
     """The list of VMs for spreadsheets."""
-    return lists.as_csv(ctx, VMS, lists.asked(request, VmQuery), vms.list_vms)
+    return lists.as_csv(ctx, VMS, lists.query_of(request, VmQuery), vms.list_vms)
 
 
 @router.get("/vms/rows")
@@ -56,7 +56,7 @@ def vm_rows(request: Request, ctx: Reader) -> Response:
     return lists.rows(request, ctx, VMS, vms.vms_by_id(ctx, ids), ids)
 
 
-@router.post("/vms/actions/{verb}", name="vm.act_many")
+@router.post("/vms/actions/{verb}", name="vm.act-many")
 def act_many(request: Request, verb: VmVerb, form: Posted, ctx: Writer) -> Response:
     """One verb on the VMs that were chosen in the list: says how many started and why others did not."""
     ids = list(dict.fromkeys(form.lists.get("ids", [])))
@@ -72,10 +72,10 @@ def act(request: Request, id: PageId, verb: VmVerb, form: Posted, ctx: Writer) -
     """Ask for a verb; the page shows the task as soon as it is queued."""
     task = power.act(ctx, id, verb, form.read(ActionOptions))
     name = task.target.name if task.target else ""
-    said = ctx.say(N_("%(task)s: the task is queued."), {"task": task.title})
+    message = ctx.say(N_("%(task)s: the task is queued."), {"task": task.title})
     if is_htmx(request):
-        return with_toast(done(), "ok", said, name)
-    return go(request, f"/vms/{id}", toast=("ok", said, name))
+        return with_toast(done(), "ok", message, name)
+    return go(request, f"/vms/{id}", toast=("ok", message, name))
 
 
 @router.get("/vms/{id}")
@@ -141,22 +141,22 @@ def _last_task(ctx: Ctx, vm: VmDetail) -> object:
     return task if task.error is not None and recent else None
 
 
-@router.get("/vms/{id}/screen", name="vm.screen")
-def vm_screen(request: Request, id: PageId, ctx: Reader) -> Response:
+@router.get("/vms/{id}/screenshot", name="vm.screenshot")
+def vm_screenshot(request: Request, id: PageId, ctx: Reader) -> Response:
     """The thumbnail with its age. Asking for it makes the engine take a new picture."""
-    vms.screen_of(ctx, id)
+    vms.screenshot_of(ctx, id)
     vm = vms.show_vm(ctx, id)
     return render(request, ctx, "vms/_screenshot.html", vm=vm, page=VmPage(vm, ctx.can))
 
 
-@router.get("/vms/{id}/screen.png", name="vm.screen")
+@router.get("/vms/{id}/screenshot.png", name="vm.screenshot")
 def vm_picture(id: PageId, ctx: Reader) -> Response:
     """The last screenshot. The address names its time, so a browser may keep it."""
-    screen = vms.screen_of(ctx, id)
-    if screen is None:
+    screenshot = vms.screenshot_of(ctx, id)
+    if screenshot is None:
         return Response(status_code=NO_SCREEN)
     return Response(
-        screen.image,
+        screenshot.image,
         media_type="image/png",
         headers={"Cache-Control": "private, max-age=60", "X-Content-Type-Options": "nosniff"},
     )
@@ -180,8 +180,8 @@ def save_notes(request: Request, id: PageId, form: Posted, ctx: Writer) -> Respo
     return go(request, f"/vms/{id}", toast=("ok", ctx.translate(N_("Saved."))))
 
 
-@router.post("/vms/{id}/forget", name="vm.forget")
+@router.post("/vms/{id}/remove-from-inventory", name="vm.remove-from-inventory")
 def forget(request: Request, id: PageId, ctx: Writer) -> Response:
     """Take a missing VM off the list."""
-    vms.forget_vm(ctx, id)
-    return go(request, "/vms", toast=("ok", ctx.translate(N_("The VM was taken off the list."))))
+    vms.remove_from_inventory(ctx, id)
+    return go(request, "/vms", toast=("ok", ctx.translate(N_("The VM was removed from the inventory."))))

@@ -63,9 +63,9 @@ def test_credentials_are_asked_before_the_request_is_looked_at(shared: Console) 
 def test_a_viewer_changes_nothing(console: Console) -> None:
     client = console.client(Role.VIEWER)
     tried = [
-        each
-        for each in operations(console.app, console.inventory)
-        if each.method != "GET" and each.path not in OWN
+        item
+        for item in operations(console.app, console.inventory)
+        if item.method != "GET" and item.path not in OWN
     ]
     assert len(tried) >= 18
     for operation in tried:
@@ -91,7 +91,7 @@ READS_OF_OPERATORS = {
     "/definition": "vm.view-xml",
     "/history/0": "vm.view-xml",
     "/history/0/diff": "vm.view-xml",
-    "/screen": "vm.console",
+    "/screenshot": "vm.console",
 }
 
 
@@ -105,23 +105,23 @@ def test_a_viewer_reads_no_whole_definition_and_no_screen_and_the_audit_says_who
         assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed"), path
         assert privilege in refused.json()["why"]
         assert "<name>" not in refused.text
-    for path in ("/xml", "/screen", "/screen.png", "/history?from=0"):
+    for path in ("/xml", "/screenshot", "/screenshot.png", "/history?from=0"):
         page = console.browser(Role.VIEWER).get(f"/vms/{vm}{path}")
         assert page.status_code == 403, path
         assert "domain" not in page.text
     page = console.browser(Role.VIEWER).get(f"/vms/{vm}").text
     assert "/xml" not in page
-    assert "/screen" not in page
+    assert "/screenshot" not in page
     entries = console.client().get("/api/v1/audit?outcome=refused").json()["items"]
-    assert {(each["actor"], each["target"]["id"], each["code"]) for each in entries} == {
+    assert {(entry["actor"], entry["target"]["id"], entry["code"]) for entry in entries} == {
         ("viewer", vm, "not_allowed")
     }
-    assert {each["action"] for each in entries} == {
+    assert {entry["action"] for entry in entries} == {
         "vm.xml",
         "vm.definition",
         "vm.version",
         "vm.diff",
-        "vm.screen",
+        "vm.screenshot",
         "vm.history",
     }
     assert len(entries) == 6  # screens are asked for again and again by open pages: once a minute is told

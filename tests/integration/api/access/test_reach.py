@@ -45,8 +45,8 @@ def test_the_form_of_a_host_opens_and_closes_bridges(console: Console) -> None:
 def test_no_role_has_a_socket_dialled_that_is_not_libvirts(console: Console, socket: str) -> None:
     target = {"transport": "local", "socket": socket}
     for role in (Role.VIEWER, Role.OPERATOR):
-        assert console.client(role).post("/api/v1/hosts/check", json=target).status_code == 403
-    for path, more in (("/hosts/check", {}), ("/hosts", {"name": "mine"})):
+        assert console.client(role).post("/api/v1/hosts/probe", json=target).status_code == 403
+    for path, more in (("/hosts/probe", {}), ("/hosts", {"name": "mine"})):
         refused = console.client().post(f"/api/v1{path}", json=target | more)
         assert (refused.status_code, "socket" in refused.text) == (422, True), refused.text
     moved = console.client().patch(f"/api/v1/hosts/{console.inventory.hosts[0]}", json={"socket": socket})
@@ -66,7 +66,7 @@ def test_no_role_has_a_socket_dialled_that_is_not_libvirts(console: Console, soc
 def test_no_role_makes_a_pool_of_the_hosts_system(
     shared: Console, path: str, kind: str, more: dict[str, str]
 ) -> None:
-    asked = {"host_id": shared.inventory.hosts[0], "name": "x", "kind": kind, "target_path": path, **more}
-    assert shared.client(Role.OPERATOR).post("/api/v1/pools", json=asked).status_code == 403
-    refused = shared.client().post("/api/v1/pools", json=asked)
+    requested = {"host_id": shared.inventory.hosts[0], "name": "x", "kind": kind, "target_path": path, **more}
+    assert shared.client(Role.OPERATOR).post("/api/v1/pools", json=requested).status_code == 403
+    refused = shared.client().post("/api/v1/pools", json=requested)
     assert (refused.status_code, "target_path" in refused.text) == (422, True), refused.text

@@ -16,7 +16,7 @@ def test_a_disabled_host_is_stale_and_its_vms_take_no_work(console: Console) -> 
     vm = console.inventory.vms[1]
     shown = client.get(f"/api/v1/vms/{vm}").json()
     assert (shown["stale"], shown["host_admin_state"]) == (True, "disabled")
-    assert {(each["allowed"], each["code"]) for each in shown["actions"]} == {(False, "host_disabled")}
+    assert {(item["allowed"], item["code"]) for item in shown["actions"]} == {(False, "host_disabled")}
     refused = client.post(f"/api/v1/vms/{vm}/actions/start", json={})
     assert (refused.status_code, refused.json()["code"]) == (409, "host_disabled")
     assert (refused.json()["why"], refused.json()["hint"]) == (
@@ -32,7 +32,7 @@ def test_hosts_are_found_by_both_fields(console: Console) -> None:
     client.patch(f"/api/v1/hosts/{lost}", json={"admin_state": "maintenance"})
 
     def found(query: str) -> list[str]:
-        return [each["id"] for each in client.get(f"/api/v1/hosts?{query}").json()["items"]]
+        return [item["id"] for item in client.get(f"/api/v1/hosts?{query}").json()["items"]]
 
     assert found("connection=connected&connection=auth_failed") == [well]
     assert found("admin_state=maintenance") == [lost]

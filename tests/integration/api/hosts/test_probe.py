@@ -52,7 +52,7 @@ def closed_port() -> Iterator[int]:
 
 def ask(client: TestClient, console: Console, **fields: object) -> dict[str, object]:
     body = {"transport": "ssh", "credential_id": console.inventory.credential, **fields}
-    answer = client.post("/api/v1/hosts/check", json=body).json()
+    answer = client.post("/api/v1/hosts/probe", json=body).json()
     return {name: answer.get(name) for name in ("status", "code", "title", "why", "hint", "detail")}
 
 
@@ -62,15 +62,19 @@ def test_a_check_tells_no_closed_port_from_one_where_something_else_listens(
 ) -> None:
     monkeypatch.setattr(probe, "FIRST_ANSWER_S", 1.0)
     client = console.client()
-    told = []
+    reported = []
     for listener in (closed_port, mail_server, silent_server):
         with listener() as port:
             begun = time.monotonic()
             given = {} if fingerprint is None else {"fingerprint": fingerprint}
-            told.append(ask(client, console, address="127.0.0.1", port=port, **given))
+            reported.append(ask(client, console, address="127.0.0.1", port=port, **given))
             assert time.monotonic() - begun >= 0.9  # the same time is the feature
-    assert told[0] == told[1] == told[2]
-    assert (told[0]["status"], told[0]["code"], told[0]["detail"]) == (503, "host_unreachable", None)
+    assert reported[0] == reported[1] == reported[2]
+    assert (reported[0]["status"], reported[0]["code"], reported[0]["detail"]) == (
+        503,
+        "host_unreachable",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,8 +84,8 @@ def test_a_check_and_a_host_to_add_name_no_address_where_no_host_may_be(
     shared: Console, address: str
 ) -> None:
     client = shared.client()
-    told = ask(client, shared, address=address)
-    assert (told["status"], told["code"]) == (422, "invalid_input")
+    reported = ask(client, shared, address=address)
+    assert (reported["status"], reported["code"]) == (422, "invalid_input")
     bracketed = f"[{address}]" if ":" in address else address
     by_uri = client.post(
         "/api/v1/hosts",
@@ -98,8 +102,8 @@ def test_a_check_and_a_host_to_add_name_no_address_where_no_host_may_be(
 
 def test_a_name_that_leads_to_the_loopback_is_not_dialled(shared: Console) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        told = ask(shared.client(), shared, address="localhost", port=server.getsockname()[1])
-        assert (told["status"], told["code"]) == (503, "address_not_allowed")
+        reported = ask(shared.client(), shared, address="localhost", port=server.getsockname()[1])
+        assert (reported["status"], reported["code"]) == (503, "address_not_allowed")
         server.setblocking(False)
         with pytest.raises(BlockingIOError):
             server.accept()

@@ -17,10 +17,10 @@ def test_search_and_tree(shared: Console) -> None:
 
 def test_create_show_delete(console: Console) -> None:
     client = console.client()
-    made = client.post("/api/v1/datacenters", json={"name": "Lyon"})
-    assert made.status_code == 201
-    location = made.headers["location"]
-    assert client.get(location).json() == made.json()
+    created = client.post("/api/v1/datacenters", json={"name": "Lyon"})
+    assert created.status_code == 201
+    location = created.headers["location"]
+    assert client.get(location).json() == created.json()
     assert client.post("/api/v1/datacenters", json={"name": "lyon"}).status_code == 409
     assert client.delete(location).status_code == 204
     assert client.get(location).status_code == 404

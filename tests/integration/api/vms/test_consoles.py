@@ -23,7 +23,7 @@ SOCKET = f"ws://localhost{PATH}"
 
 
 def ask(client: TestClient, vm: str, **spec: object) -> dict[str, str]:
-    answer = client.post(f"/api/v1/vms/{vm}/console", json=spec)
+    answer = client.post(f"/api/v1/vms/{vm}/consoles", json=spec)
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -46,13 +46,13 @@ def rows(console: Console, model: type) -> int:
 
 def test_a_ticket_says_what_it_is_for_and_is_kept_as_its_hash(console: Console) -> None:
     vm = console.inventory.vms[0]
-    made = ask(console.client(Role.OPERATOR), vm, kind="serial", view_only=True)
-    assert made["url"] == f"ws://localhost{PATH}"
-    assert (made["kind"], made["view_only"]) == ("serial", True)
+    created = ask(console.client(Role.OPERATOR), vm, kind="serial", view_only=True)
+    assert created["url"] == f"ws://localhost{PATH}"
+    assert (created["kind"], created["view_only"]) == ("serial", True)
     with console.services.database.read() as session:
         kept = session.scalars(sa.select(models.ConsoleTicket)).one()
         session.expunge_all()
-    assert made["ticket"] not in str(vars(kept))
+    assert created["ticket"] not in str(vars(kept))
     assert kept.expires_at - datetime.now(UTC) <= timedelta(seconds=30)
     entry = console.client().get("/api/v1/audit?q=vm.console").json()["items"][0]
     assert (entry["action"], entry["target"]["id"], entry["detail"]["kind"]) == ("vm.console", vm, "serial")
@@ -62,9 +62,9 @@ def test_only_the_login_that_asked_may_use_it(console: Console) -> None:
     vm = console.inventory.vms[0]
     mine, other = console.browser(Role.OPERATOR), console.browser(Role.OPERATOR)
     for thief in (other, console.browser(), console.client(Role.OPERATOR)):
-        made = ask(mine, vm)
-        assert refusal(thief, made["ticket"]) == (403, "ticket_invalid")
-        assert refusal(mine, made["ticket"]) == (403, "ticket_invalid"), "the theft has used it up"
+        created = ask(mine, vm)
+        assert refusal(thief, created["ticket"]) == (403, "ticket_invalid")
+        assert refusal(mine, created["ticket"]) == (403, "ticket_invalid"), "the theft has used it up"
     entries = console.client().get("/api/v1/audit?outcome=refused").json()["items"]
     assert {(entry["action"], entry["code"], entry["target"]["id"]) for entry in entries} == {
         ("vm.console", "ticket_invalid", vm)
@@ -73,23 +73,23 @@ def test_only_the_login_that_asked_may_use_it(console: Console) -> None:
 
 def test_it_ends_after_thirty_seconds(console: Console) -> None:
     browser = console.browser()
-    made = ask(browser, console.inventory.vms[0])
+    created = ask(browser, console.inventory.vms[0])
     with console.services.database.begin() as session:
         session.execute(sa.update(models.ConsoleTicket).values(expires_at=datetime.now(UTC)))
-    assert refusal(browser, made["ticket"]) == (403, "ticket_invalid")
+    assert refusal(browser, created["ticket"]) == (403, "ticket_invalid")
     assert rows(console, models.ConsoleTicket) == 0
 
 
 @pytest.mark.parametrize("origin", ["https://elsewhere.example", "null", "", None, "http://localhost.evil"])
 def test_a_browser_opens_it_from_our_own_pages_only(shared: Console, origin: str | None) -> None:
     browser = shared.browser()
-    made = ask(browser, shared.inventory.vms[0])
-    assert refusal(browser, made["ticket"], origin=origin) == (403, "cross_origin")
+    created = ask(browser, shared.inventory.vms[0])
+    assert refusal(browser, created["ticket"], origin=origin) == (403, "cross_origin")
 
 
 def test_a_program_that_names_a_foreign_origin_is_refused(shared: Console) -> None:
-    made = ask(shared.client(), shared.inventory.vms[0])
-    assert refusal(shared.client(), made["ticket"], origin="https://elsewhere.example") == (
+    created = ask(shared.client(), shared.inventory.vms[0])
+    assert refusal(shared.client(), created["ticket"], origin="https://elsewhere.example") == (
         403,
         "cross_origin",
     )
@@ -109,12 +109,12 @@ def test_without_ticket_or_credentials_nothing_opens(shared: Console) -> None:
 
 def test_rights_count_when_the_ticket_is_used(console: Console) -> None:
     browser = console.browser(Role.OPERATOR)
-    made = ask(browser, console.inventory.vms[0])
+    created = ask(browser, console.inventory.vms[0])
     with console.services.database.begin() as session:
         session.execute(
             sa.update(models.User).where(models.User.name == "operator").values(role=Role.VIEWER.value)
         )
-    assert refusal(browser, made["ticket"]) == (403, "not_allowed")
+    assert refusal(browser, created["ticket"]) == (403, "not_allowed")
 
 
 def test_what_cannot_be_opened_gets_no_ticket(console: Console) -> None:
@@ -126,9 +126,9 @@ def test_what_cannot_be_opened_gets_no_ticket(console: Console) -> None:
         (silent, 409, "host_not_connected"),
         ("vm_aaaaaaaaaaaaaaaa", 404, "not_found"),
     ):
-        answer = client.post(f"/api/v1/vms/{vm}/console", json={})
+        answer = client.post(f"/api/v1/vms/{vm}/consoles", json={})
         assert (answer.status_code, answer.json()["code"]) == (status, code)
-    assert client.post(f"/api/v1/vms/{running}/console", json={"kind": "telnet"}).status_code == 422
+    assert client.post(f"/api/v1/vms/{running}/consoles", json={"kind": "telnet"}).status_code == 422
     assert client.get("/api/v1/vms/vm_aaaaaaaaaaaaaaaa/consoles").status_code == 404
 
 
@@ -157,7 +157,7 @@ def test_nobody_has_more_than_fifty_and_a_new_server_removes_what_an_ended_one_l
     open_rows(console, 30, replica_id=console.services.replicas.own_id)
     open_rows(console, 20, replica_id="one-that-is-gone")
     assert len(console.client(Role.VIEWER).get(f"/api/v1/vms/{vm}/consoles").json()["items"]) == 50
-    refused = console.client().post(f"/api/v1/vms/{vm}/console", json={})
+    refused = console.client().post(f"/api/v1/vms/{vm}/consoles", json={})
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_consoles")
     ask(console.client(Role.OPERATOR), vm)
     consoles.remove_orphaned(console.services)

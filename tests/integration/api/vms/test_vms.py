@@ -50,7 +50,7 @@ def test_a_vm_is_found_by_name_after_a_tag_of_that_name_is_gone(console: Console
     name = client.get(vm).json()["name"]
     client.patch(vm, json={"tags": [name, "blue"]})
     client.patch(vm, json={"tags": []})
-    assert [each["name"] for each in client.get(f"/api/v1/vms?q={name}").json()["items"]] == [name]
+    assert [item["name"] for item in client.get(f"/api/v1/vms?q={name}").json()["items"]] == [name]
     assert client.get("/api/v1/vms?q=blue").json()["total"] == 0
 
 
@@ -83,9 +83,9 @@ def test_bulk(console: Console) -> None:
     assert answer.status_code == 202
     done = answer.json()
     assert len(done["tasks"]) == 1
-    assert {each["problem"]["code"] for each in done["refused"]} == {"wrong_state"}
+    assert {item["problem"]["code"] for item in done["refused"]} == {"wrong_state"}
     assert client.get(answer.headers["location"]).json()["total"] == 1
     audit = console.client().get("/api/v1/audit?outcome=refused").json()["items"]
-    assert {(each["action"], each["target"]["id"], each["code"]) for each in audit} == {
+    assert {(item["action"], item["target"]["id"], item["code"]) for item in audit} == {
         ("vm.start", vm, "wrong_state") for vm in (console.inventory.vms[0], console.inventory.vms[2])
     }

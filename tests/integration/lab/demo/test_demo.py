@@ -81,7 +81,7 @@ def is_alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     """Pids of the server that the demo started."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(each) for each in listed if "serve" in namespace.command_line(int(each))]
+    return [int(item) for item in listed if "serve" in namespace.command_line(int(item))]
 
 
 def lab_of(process: subprocess.Popen[str]) -> str:

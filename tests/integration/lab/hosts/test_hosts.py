@@ -99,9 +99,9 @@ async def _by_ssh(host: LabHost, relay: Path) -> tuple[str, str]:
             "hostname",
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await asyncio.wait_for(virsh.communicate(), 20)
+        message, _ = await asyncio.wait_for(virsh.communicate(), 20)
         forward.close()
-        return str(who.stdout).strip(), said.decode().strip()
+        return str(who.stdout).strip(), message.decode().strip()
 
 
 def test_tls_wants_a_certificate_and_shows_one_for_name_and_address(lab: Lab) -> None:

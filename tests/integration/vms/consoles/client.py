@@ -19,8 +19,8 @@ from app.lab.rest import Rest
 def ticket_for(rest: Rest, vm_id: str, **spec: object) -> dict[str, Any]:
     """A ticket, as the API gives it."""
     rest.close()  # an idle connection may be gone by now, and this must not be sent twice
-    made: dict[str, Any] = rest.call("POST", f"/vms/{vm_id}/console", spec)
-    return made
+    payload: dict[str, Any] = rest.call("POST", f"/vms/{vm_id}/consoles", spec)
+    return payload
 
 
 def dial(ticket: dict[str, Any], token: str, **options: Any) -> ClientConnection:
@@ -52,9 +52,9 @@ class Console:
         if isinstance(message, bytes):
             self._rest += message
             return True
-        told = json.loads(message)
-        self.opened = self.opened or told["event"] == "open"
-        self.problem = told.get("problem", self.problem)
+        reported = json.loads(message)
+        self.opened = self.opened or reported["event"] == "open"
+        self.problem = reported.get("problem", self.problem)
         return True
 
     def exactly(self, count: int, timeout_s: float = 10) -> bytes:
@@ -124,9 +124,9 @@ class Console:
 
     def press(self, text: str) -> None:
         """Press and release a key for each character, no faster than a keyboard's memory empties."""
-        for each in text:
+        for item in text:
             for down in (1, 0):
-                self.socket.send(pack(">BBxxI", 4, down, ord(each)))
+                self.socket.send(pack(">BBxxI", 4, down, ord(item)))
             time.sleep(0.03)
 
     def picture(self, width: int, height: int) -> bytes:

@@ -71,7 +71,7 @@ def site(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             register_hosts(rest, lab)
             wait_for(
                 lambda: all(
-                    each["connection"] == "connected" for each in rest.call("GET", "/hosts")["items"]
+                    item["connection"] == "connected" for item in rest.call("GET", "/hosts")["items"]
                 ),
                 "hosts",
             )
@@ -105,9 +105,9 @@ def _shared_by_all(site: Site) -> dict[str, dict[str, object]]:
     """What people set of each user and each host, by its path."""
     fields = {"/users": ("role", "disabled"), "/hosts": ("mode", "admin_state")}
     return {
-        f"{path}/{each['id']}": {name: each[name] for name in names if name in each}
+        f"{path}/{item['id']}": {name: item[name] for name in names if name in item}
         for path, names in fields.items()
-        for each in site.call("GET", path)["items"]
+        for item in site.call("GET", path)["items"]
     }
 
 
@@ -160,6 +160,6 @@ def rogue() -> Iterator[Callable[[LabHost, str, str], None]]:
         assert output.readline() == "ready\n"
 
     yield start
-    for each in started:
-        each.kill()
-        each.wait()
+    for item in started:
+        item.kill()
+        item.wait()

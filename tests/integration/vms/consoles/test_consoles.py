@@ -58,7 +58,7 @@ def settled(host: LabHost, name: str) -> int:
 def refusal(site: Site, vm_id: str) -> str | None:
     """The code with which a ticket is refused; None when it is given."""
     site.rest.close()
-    code: str | None = site.rest.ask("POST", f"/api/v1/vms/{vm_id}/console", {}).data.get("code")
+    code: str | None = site.rest.ask("POST", f"/api/v1/vms/{vm_id}/consoles", {}).data.get("code")
     return code
 
 
@@ -105,7 +105,7 @@ def test_a_console_that_only_looks_sends_nothing_to_the_serial_port(site: Site, 
 def test_who_is_connected_is_told_as_long_as_they_are(site: Site, terminal: str) -> None:
     def connected() -> list[tuple[str, str, bool]]:
         items = site.call("GET", f"/vms/{terminal}/consoles")["items"]
-        return [(each["user_name"], each["kind"], each["view_only"]) for each in items]
+        return [(item["user_name"], item["kind"], item["view_only"]) for item in items]
 
     wait_for(lambda: connected() == [], "nobody")
     with (
@@ -237,7 +237,7 @@ def test_a_ticket_is_good_once_for_its_owner(site: Site, terminal: str) -> None:
 
 def test_a_revoked_right_cuts_the_console(site: Site, terminal: str) -> None:
     users = site.call("GET", "/users")["items"]
-    user = next(each["id"] for each in users if each["name"] == "passing")
+    user = next(item["id"] for item in users if item["name"] == "passing")
     secret = site.passing
     with Rest(site.server.url, secret) as rest:
         with console(rest, secret, terminal) as opened:
@@ -247,7 +247,7 @@ def test_a_revoked_right_cuts_the_console(site: Site, terminal: str) -> None:
             assert opened.end(CUT_S + 5) == "not_allowed"
             assert time.monotonic() - begun < CUT_S
         rest.close()
-        assert rest.ask("POST", f"/api/v1/vms/{terminal}/console", {}).status == 403
+        assert rest.ask("POST", f"/api/v1/vms/{terminal}/consoles", {}).status == 403
         site.call("PATCH", f"/users/{user}", {"role": "operator"})
         with console(rest, secret, terminal, kind="serial") as opened:
             opened.pump(5)

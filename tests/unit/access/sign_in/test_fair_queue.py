@@ -38,9 +38,9 @@ class Queue:
                 self.served.append(group)
 
         before = self.queue.waiting
-        asked = self._threads.submit(work)
-        until(lambda: asked.done() or self.queue.waiting > before or self.queue.waiting >= 4)
-        return asked
+        requested = self._threads.submit(work)
+        until(lambda: requested.done() or self.queue.waiting > before or self.queue.waiting >= 4)
+        return requested
 
     def let_go(self) -> None:
         self._held.close()
@@ -48,22 +48,22 @@ class Queue:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Queue]]:
-    with ThreadPoolExecutor(40) as threads, ExitStack() as made:
+    with ThreadPoolExecutor(40) as threads, ExitStack() as exit_stack:
 
         @contextmanager
         def closing(queue: Queue) -> Iterator[Queue]:
             yield queue
             queue.let_go()
 
-        yield lambda **options: made.enter_context(closing(Queue(threads, **options)))
+        yield lambda **options: exit_stack.enter_context(closing(Queue(threads, **options)))
 
 
 def test_groups_are_served_in_turn(make: Callable[..., Queue]) -> None:
     one = make(per_group=9, places=9)
-    asked = [one.ask(group) for group in "aaab"] + [one.ask("c")]
+    requested = [one.ask(group) for group in "aaab"] + [one.ask("c")]
     one.let_go()
-    for each in asked:
-        each.result(30)
+    for item in requested:
+        item.result(30)
     assert one.served == ["a", "b", "c", "a", "a"]
 
 
@@ -73,18 +73,18 @@ def test_a_group_has_so_many_and_no_more(make: Callable[..., Queue]) -> None:
     with pytest.raises(NoPlace):
         one.ask("a").result(30)
     one.let_go()
-    for each in waiting:
-        each.result(30)
+    for item in waiting:
+        item.result(30)
 
 
 def test_a_newcomer_takes_a_place_of_the_group_that_has_most(make: Callable[..., Queue]) -> None:
     one = make(per_group=4, places=4)
     many = [one.ask("a") for _ in range(4)]
     new = one.ask("b")
-    until(lambda: any(each.done() for each in many))
+    until(lambda: any(item.done() for item in many))
     one.let_go()
     new.result(30)
-    refused = [each for each in many if isinstance(each.exception(30), NoPlace)]
+    refused = [item for item in many if isinstance(item.exception(30), NoPlace)]
     assert len(refused) == 1
     assert sorted(one.served) == ["a", "a", "a", "b"]
 
@@ -97,8 +97,8 @@ def test_strangers_do_not_take_the_places_of_those_who_are_known(make: Callable[
     known = one.ask("mine", trusted=True)
     until(lambda: one.queue.waiting == 5)
     one.let_go()
-    for each in (*strangers, known):
-        each.result(30)
+    for item in (*strangers, known):
+        item.result(30)
 
 
 def test_who_waited_for_too_long_is_refused_and_leaves_nothing_behind() -> None:

@@ -16,9 +16,9 @@ def test_wrong_guesses_use_the_allowance_up_and_right_ones_do_not() -> None:
     for wrong in (True, False, False, True):
         attempts.begin(ADA)
         attempts.end(ADA, wrong=wrong)
-    with pytest.raises(TooManyRequests, match="attempts") as told:
+    with pytest.raises(TooManyRequests, match="attempts") as reported:
         attempts.begin(ADA)
-    assert 1 <= told.value.retry_after_s <= 300
+    assert 1 <= reported.value.retry_after_s <= 300
     attempts.begin({("address", "198.51.100.1"): 2})
 
 

@@ -34,7 +34,7 @@ def pool(available: int) -> PoolObservation:
 def verdicts(facts: HostFacts, *pools: PoolObservation) -> dict[str, str]:
     checks = report(facts, pools or (pool(50),), ())
     assert all(check.reason % check.params for check in checks)
-    assert all(check.mend for check in checks if check.verdict != Verdict.PASS)
+    assert all(check.remedy for check in checks if check.verdict != Verdict.PASS)
     return {check.key: check.verdict for check in checks}
 
 
@@ -96,7 +96,7 @@ def test_address_translation_needs_a_processor_that_virtualizes() -> None:
     found = {check.key: check for check in report(bare, (pool(50),), ())}
     assert found["slat"].verdict == Verdict.WARN
     assert "comes with Intel VT-x or AMD-V" in found["slat"].reason
-    assert "SSH" not in (found["slat"].mend or "")
+    assert "SSH" not in (found["slat"].remedy or "")
 
 
 def test_clocks_are_compared_in_whole_seconds() -> None:

@@ -17,7 +17,7 @@ seconds = st.floats(0.001, 1e6)
 
 @st.composite
 def vm_counters(draw: st.DrawFn) -> VmCounters:
-    names = [each.name for each in fields(VmCounters)][3:]
+    names = [field.name for field in fields(VmCounters)][3:]
     values = {name: draw(counter) for name in names if name != "vcpus"}
     return VmCounters("a", draw(domain_ids), draw(counter), draw(st.none() | st.integers(0, 512)), **values)
 
@@ -35,8 +35,8 @@ def test_no_rate_is_negative_and_no_share_above_all(
     before: VmCounters, after: VmCounters, interval: float
 ) -> None:
     result = usage(before, after, interval)
-    for each in fields(Usage):
-        value = getattr(result, each.name)
+    for field in fields(Usage):
+        value = getattr(result, field.name)
         assert value is None or value >= 0
     assert result.cpu_percent is None or result.cpu_percent <= 100
 

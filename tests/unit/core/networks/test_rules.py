@@ -22,9 +22,9 @@ def subnet(**fields: Any) -> list[dict[str, Any]]:
     return [NET | fields]
 
 
-def broken(asked: NetworkPlan) -> str:
+def broken(requested: NetworkPlan) -> str:
     with pytest.raises(InvalidInput) as refused:
-        check(asked)
+        check(requested)
     return refused.value.field
 
 

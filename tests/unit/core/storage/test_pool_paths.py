@@ -37,9 +37,9 @@ REFUSED = [
 def test_a_folder_of_the_hosts_system_is_no_place_for_a_pool_of_any_kind(kind: str, path: str) -> None:
     if path == "/dev" and kind in ("scsi", "disk"):
         return
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         placed(kind, path)
-    assert told.value.field == "target_path"
+    assert reported.value.field == "target_path"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_admins_use_is_taken_and_kept_plain(kind: str, given: str, kept: st
 
 
 def test_a_folder_that_the_setting_names_is_taken() -> None:
-    roots = Settings(pool_folders="/home/vms/, //fast//nvme").pool_roots
+    roots = Settings(pool_directories="/home/vms/, //fast//nvme").pool_roots
     assert roots == ("/home/vms", "/fast/nvme")
     assert placed("dir", "/home/vms/a", roots) == "/home/vms/a"
     with pytest.raises(InvalidInput):
@@ -87,9 +87,9 @@ def test_a_folder_that_the_setting_names_is_taken() -> None:
 )
 def test_a_source_that_is_no_device_is_refused(kind: str, given: dict[str, str], field: str) -> None:
     spec = PoolSpec.model_validate({"host_id": HOST, "name": "x", "kind": kind, **given})
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         checked(spec, ROOTS)
-    assert told.value.field == field
+    assert reported.value.field == field
 
 
 def test_plain_paths() -> None:

@@ -22,15 +22,15 @@ def test_the_first_is_followed_at_once_and_what_comes_close_behind_together() ->
 
 
 def test_what_happens_again_and_again_is_followed_seldom_and_told_whole() -> None:
-    queue, followed, told = EventDebouncer(), 0, 0
+    queue, followed, reported = EventDebouncer(), 0, 0
     for tick in range(600):
         now = 100.0 + tick / 10
         queue.add(REBOOT, now)
         taken = follow(queue, now)
         followed += bool(taken)
-        told += len(taken)
+        reported += len(taken)
     assert followed == BURST + 60 // SELDOM_S["rebooted"] - 1
-    assert follow(queue, now + SELDOM_S["rebooted"]) == [REBOOT] * (600 - told)
+    assert follow(queue, now + SELDOM_S["rebooted"]) == [REBOOT] * (600 - reported)
 
 
 def test_one_noisy_vm_holds_up_no_other_event() -> None:
@@ -39,8 +39,8 @@ def test_one_noisy_vm_holds_up_no_other_event() -> None:
         queue.add(REBOOT, 100.0 + tick / 10)
         follow(queue, 100.0 + tick / 10)
     others = [START, Hint("vm", "b", "rebooted"), Hint("pool", "a", "stopped")]
-    for each in others:
-        assert queue.add(each, 110.0) <= 110.0 + COALESCE_S
+    for other in others:
+        assert queue.add(other, 110.0) <= 110.0 + COALESCE_S
     assert follow(queue, 110.1) == others
 
 

@@ -87,13 +87,13 @@ def test_it_is_kept_for_the_next_user_and_closed_once_nobody_came(
     for _ in range(2):
         with cache.use("host_1", 1, HERE):
             pass
-    assert [each.is_open for each in hosts.opened] == [True]
+    assert [item.is_open for item in hosts.opened] == [True]
     with cache.use("host_1", 1, HERE):
         time.sleep(2 * IDLE_S)
         assert hosts.opened[0].is_open, "it is used"
     eventually(lambda: not hosts.opened[0].is_open)
     with cache.use("host_1", 1, HERE):
-        assert [each.is_open for each in hosts.opened] == [False, True]
+        assert [item.is_open for item in hosts.opened] == [False, True]
 
 
 def test_another_configuration_opens_it_anew_and_leaves_who_uses_the_other_one(
@@ -102,9 +102,9 @@ def test_another_configuration_opens_it_anew_and_leaves_who_uses_the_other_one(
     with cache.use("host_1", 1, HERE) as before, cache.use("host_1", 2, MOVED) as after:
         assert cast(Opened, after).target is MOVED
         assert before.is_open
-    assert [each.is_open for each in hosts.opened] == [False, True]
+    assert [item.is_open for item in hosts.opened] == [False, True]
     with cache.use("host_1", 3, HERE):
-        assert [each.is_open for each in hosts.opened] == [False, False, True]
+        assert [item.is_open for item in hosts.opened] == [False, False, True]
 
 
 def test_a_lost_one_is_opened_anew(hosts: Hosts, cache: HostConnectionCache) -> None:
@@ -135,4 +135,4 @@ def test_all_are_closed_at_the_end_also_those_in_use(hosts: Hosts, cache: HostCo
         with cache.use("host_2", 1, HERE):
             pass
         cache.close()
-        assert [each.is_open for each in hosts.opened] == [False, False]
+        assert [item.is_open for item in hosts.opened] == [False, False]

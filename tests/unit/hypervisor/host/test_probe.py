@@ -23,8 +23,8 @@ def silent() -> Iterator[Target]:
     """Something that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        made = make_endpoint(Transport.SSH, address="127.0.0.1", port=port)
-        yield Target(replace(made, loopback=True))
+        endpoint = make_endpoint(Transport.SSH, address="127.0.0.1", port=port)
+        yield Target(replace(endpoint, loopback=True))
 
 
 def test_only_so_many_are_probed_at_once_and_a_place_is_free_again_after_a_failure(silent: Target) -> None:
@@ -34,10 +34,10 @@ def test_only_so_many_are_probed_at_once_and_a_place_is_free_again_after_a_failu
             begun = time.monotonic()
             first = thread.submit(prober.probe, silent)
             time.sleep(DEADLINE_S / 4)
-            with pytest.raises(Unavailable) as told:
+            with pytest.raises(Unavailable) as reported:
                 prober.probe(silent)
-            assert told.value.code == "too_many_looks"
-            assert told.value.texts().why == "At most 1 at a time."
+            assert reported.value.code == "too_many_looks"
+            assert reported.value.texts().why == "At most 1 at a time."
             with pytest.raises(HostUnreachable):
                 first.result()
             assert time.monotonic() - begun >= DEADLINE_S

@@ -89,10 +89,10 @@ EVIL: dict[str, Callable[[Made], bytes]] = {
 
 @pytest.mark.parametrize("name", EVIL)
 def test_attacks_and_foreign_formats_are_refused(name: str, qemu_img: Made) -> None:
-    with pytest.raises(ImageRefused) as told:
+    with pytest.raises(ImageRefused) as reported:
         look(EVIL[name](qemu_img))
-    assert told.value.code == "image_refused"
-    assert told.value.texts().why
+    assert reported.value.code == "image_refused"
+    assert reported.value.texts().why
 
 
 def test_noise_of_every_length_is_an_image_or_refused() -> None:
@@ -137,9 +137,9 @@ LIES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 @pytest.mark.parametrize("name", LIES)
 def test_header_fields_that_lie_are_refused(name: str, qemu_img: Made) -> None:
     lie, why = LIES[name]
-    with pytest.raises(ImageRefused) as told:
+    with pytest.raises(ImageRefused) as reported:
         look(lie(qemu_img("qcow2", "64M")))
-    assert why in (told.value.texts().why or "")
+    assert why in (reported.value.texts().why or "")
 
 
 @pytest.mark.parametrize("magic", [b"conectix", b"koly"])

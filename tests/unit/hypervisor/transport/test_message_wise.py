@@ -34,7 +34,7 @@ def test_no_piece_has_parts_of_two_messages(size: int) -> None:
     for at in range(0, len(stream), size):
         side.write(stream[at : at + size])
     assert b"".join(sent.pieces) == stream
-    ends = {sum(len(each) for each in MESSAGES[: number + 1]) for number in range(len(MESSAGES))}
+    ends = {sum(len(item) for item in MESSAGES[: number + 1]) for number in range(len(MESSAGES))}
     pieces_end = 0
     for piece in sent.pieces:
         begun, pieces_end = pieces_end, pieces_end + len(piece)

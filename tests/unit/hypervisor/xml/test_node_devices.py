@@ -2,14 +2,14 @@
 
 import pytest
 
-from app.core.vms.host_devices import DevicePlan, FolderAdd
+from app.core.vms.host_devices import DevicePlan, FilesystemAdd
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.domains.device_edit import add_filesystem
 from app.hypervisor.xml.domains.edit import edited
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.node_devices import (
     address_of,
-    folder_at,
+    filesystem_at,
     host_device,
     host_device_at,
     read_device,
@@ -78,12 +78,12 @@ def test_a_device_in_a_vm_is_known_again(xml: str) -> None:
 
 def test_a_folder_is_known_by_its_tag() -> None:
     tree = parse(VM, "domain")
-    add_filesystem(tree, FolderAdd(path="/srv/media", tag="media"))
-    assert folder_at(tree, "media") is not None
-    assert folder_at(tree, "other") is None
+    add_filesystem(tree, FilesystemAdd(path="/srv/media", tag="media"))
+    assert filesystem_at(tree, "media") is not None
+    assert filesystem_at(tree, "other") is None
 
 
 @pytest.mark.parametrize("path", ["srv", "/srv/../etc", "/srv/./x", "//srv", "/a\nb", ""])
 def test_a_folder_is_an_absolute_path(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
-        FolderAdd(path=path, tag="t")
+        FilesystemAdd(path=path, tag="t")

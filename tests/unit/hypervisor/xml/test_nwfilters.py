@@ -1,4 +1,4 @@
-"""Traffic filters' XML: what is built passes libvirt's schema; an edit leaves what Vigie does not know."""
+"""Network filters' XML: what is built passes libvirt's schema; an edit leaves what Vigie does not know."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.networks.nwfilters import FilterPlan, FilterRule
+from app.core.networks.nwfilters import NwfilterPlan, NwfilterRule
 from app.hypervisor.xml import nwfilters
 
 UUID = "3d7536fe-e2cc-481f-86ca-dd396ba9b802"
@@ -39,7 +39,7 @@ def schema() -> etree.RelaxNG:
 
 
 def test_what_is_built_is_valid_and_reads_back_the_same() -> None:
-    plan = FilterPlan.model_validate(
+    plan = NwfilterPlan.model_validate(
         {
             "name": "shop",
             "default_in": "drop",
@@ -64,7 +64,7 @@ def test_an_edit_leaves_what_vigie_does_not_know() -> None:
         update={
             "default_in": None,
             "references": ["clean-traffic", "new"],
-            "rules": [FilterRule(action="drop", protocol="udp")],
+            "rules": [NwfilterRule(action="drop", protocol="udp")],
         }
     )
     xml = nwfilters.edit(FOUND, wanted)
@@ -81,8 +81,8 @@ def test_nothing_asked_changes_no_rule() -> None:
     assert plan is not None
     again = etree.fromstring(nwfilters.edit(FOUND, plan))
     before = etree.fromstring(FOUND)
-    assert [dict(each.attrib) for each in again.iter("rule", "filterref", "tcp", "ip")] == [
-        dict(each.attrib) for each in before.iter("rule", "filterref", "tcp", "ip")
+    assert [dict(rule.attrib) for rule in again.iter("rule", "filterref", "tcp", "ip")] == [
+        dict(rule.attrib) for rule in before.iter("rule", "filterref", "tcp", "ip")
     ] + [{"action": "drop", "direction": "in", "priority": "1000"}]  # the default counts for IPv6 too
 
 
@@ -102,7 +102,7 @@ def test_nothing_asked_changes_no_rule() -> None:
 )
 def test_rules_that_make_no_sense_are_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        FilterRule.model_validate(rule)
+        NwfilterRule.model_validate(rule)
 
 
 def test_names_that_libvirt_would_not_take_have_no_plan() -> None:
@@ -112,7 +112,7 @@ def test_names_that_libvirt_would_not_take_have_no_plan() -> None:
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0), (2, 0, 1), (1, 1, 0), ()], ids=str)
 def test_rules_come_out_in_the_order_that_was_asked(order: tuple[int, ...]) -> None:
     """Of one priority, the first that matches decides."""
-    rules = [FilterRule(action="accept", protocol="tcp", port_start=port) for port in (80, 22, 443)]
-    before = nwfilters.build(FilterPlan(name="shop", rules=rules[:2], default_in="drop"), UUID)
-    wanted = FilterPlan(name="shop", rules=[rules[number] for number in order], default_in="drop")
+    rules = [NwfilterRule(action="accept", protocol="tcp", port_start=port) for port in (80, 22, 443)]
+    before = nwfilters.build(NwfilterPlan(name="shop", rules=rules[:2], default_in="drop"), UUID)
+    wanted = NwfilterPlan(name="shop", rules=[rules[number] for number in order], default_in="drop")
     assert nwfilters.read_plan(nwfilters.edit(before, wanted)) == (wanted, 0)

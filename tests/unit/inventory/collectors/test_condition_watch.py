@@ -14,8 +14,8 @@ def sample(*silent: str, complete: bool = True) -> UsageSample:
 
 def not_answering(watch: ConditionWatch, seen: UsageSample) -> list[str] | None:
     """The VMs that do not answer; None when nothing is told anew."""
-    told = watch.silent(seen)
-    return [each.uuid for each in told[NOT_ANSWERING]] if NOT_ANSWERING in told else None
+    reported = watch.silent(seen)
+    return [item.uuid for item in reported[NOT_ANSWERING]] if NOT_ANSWERING in reported else None
 
 
 def test_one_reading_without_statistics_is_no_condition_and_is_repeated_at_once() -> None:
@@ -40,5 +40,5 @@ def test_a_new_connection_is_told_all_again() -> None:
     watch = ConditionWatch()
     assert not_answering(watch, sample()) == []
     assert not_answering(watch, sample()) is None
-    watch.forget_told()
+    watch.forget_reported()
     assert not_answering(watch, sample()) == []

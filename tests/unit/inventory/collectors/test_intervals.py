@@ -24,7 +24,7 @@ def every_s(poll: Poll, hosts: int, calls: int) -> float:
 @pytest.mark.parametrize(
     ("poll", "calls"), [(networks.NETWORKS_POLL, 4), (vms.DEFINITIONS, 40), (storage.FILL, 6), (FILTERS, 5)]
 )
-def test_a_hundred_hosts_are_looked_at_within_the_promised_time(poll: Poll, calls: int) -> None:
+def test_a_hundred_hosts_are_looked_at_within_the_allocated_time(poll: Poll, calls: int) -> None:
     promised_s = 60.0 if poll is storage.FILL else 30.0
     assert every_s(poll, 100, calls) + poll.slack_s <= promised_s
 

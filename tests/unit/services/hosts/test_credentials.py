@@ -48,15 +48,15 @@ def datacenter() -> Datacenter:
 
 
 def test_the_secret_is_nowhere_but_sealed(services: Services, ctx, tmp_path: Path) -> None:
-    made = credentials.create_credential(ctx(), spec(password=PASSWORD))
+    credential = credentials.create_credential(ctx(), spec(password=PASSWORD))
     ctx.commit()
-    assert PASSWORD not in made.model_dump_json()
+    assert PASSWORD not in credential.model_dump_json()
     with services.database.read() as session:
-        row = session.get_one(Credential, made.id)
+        row = session.get_one(Credential, credential.id)
         assert PASSWORD.encode() not in row.sealed
         assert PASSWORD not in f"{row.summary} {session.scalars(sa.select(Audit.detail)).all()}"
-        assert secret_of(session, services.vault, made.id) == SshPassword(PASSWORD)
-        assert PASSWORD not in repr(secret_of(session, services.vault, made.id))
+        assert secret_of(session, services.vault, credential.id) == SshPassword(PASSWORD)
+        assert PASSWORD not in repr(secret_of(session, services.vault, credential.id))
     for file in tmp_path.rglob("vigie.db*"):
         assert PASSWORD.encode() not in file.read_bytes()
 
@@ -73,70 +73,70 @@ def test_the_secret_is_nowhere_but_sealed(services: Services, ctx, tmp_path: Pat
     ],
 )
 def test_wrong_material_is_refused_by_field(ctx, fields: dict[str, str], named: str) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         credentials.create_credential(ctx(), spec(**fields))
-    assert told.value.field == named
-    assert not any(value in str(told.value) for value in fields.values() if len(value) > 20)
+    assert reported.value.field == named
+    assert not any(value in str(reported.value) for value in fields.values() if len(value) > 20)
 
 
 def test_a_key_is_told_by_its_fingerprint(ctx) -> None:
-    made = credentials.create_credential(ctx(), spec(kind="ssh_key", private_key=PRIVATE_KEY))
-    assert asyncssh.import_private_key(PRIVATE_KEY).get_fingerprint() in made.summary
+    credential = credentials.create_credential(ctx(), spec(kind="ssh_key", private_key=PRIVATE_KEY))
+    assert asyncssh.import_private_key(PRIVATE_KEY).get_fingerprint() in credential.summary
 
 
 def test_a_credential_in_use_stays_and_names_its_hosts(services: Services, ctx) -> None:
     one = ctx()
-    made = credentials.create_credential(one, spec(password=PASSWORD))
+    credential = credentials.create_credential(one, spec(password=PASSWORD))
     one.session.add(datacenter())
     one.session.flush()
-    one.session.add(host(made.id))
+    one.session.add(host(credential.id))
     one.session.flush()
-    with pytest.raises(Conflict) as told:
-        credentials.delete_credential(one, made.id)
-    assert told.value.code == "in_use"
-    assert "kvm1" in str(told.value.texts().why)
-    assert credentials.show_credential(one, made.id).host_count == 1
+    with pytest.raises(Conflict) as reported:
+        credentials.delete_credential(one, credential.id)
+    assert reported.value.code == "in_use"
+    assert "kvm1" in str(reported.value.texts().why)
+    assert credentials.show_credential(one, credential.id).host_count == 1
 
 
 def test_only_a_new_secret_connects_its_hosts_anew(ctx) -> None:
     one = ctx()
-    made = credentials.create_credential(one, spec(password=PASSWORD))
+    credential = credentials.create_credential(one, spec(password=PASSWORD))
     one.session.add(datacenter())
     one.session.flush()
-    row = host(made.id)
+    row = host(credential.id)
     one.session.add(row)
     one.session.flush()
     one.session.refresh(row)
     before = row.config_version
-    renamed = credentials.update_credential(one, made.id, spec(name="Other"), made.version)
+    renamed = credentials.update_credential(one, credential.id, spec(name="Other"), credential.version)
     one.session.refresh(row)
     assert (renamed.name, row.config_version) == ("Other", before)
-    credentials.update_credential(one, made.id, spec(name="Other", password="another one"))
+    credentials.update_credential(one, credential.id, spec(name="Other", password="another one"))
     one.session.refresh(row)
     assert row.config_version == before + 1
     with pytest.raises(EditConflict):
-        credentials.update_credential(one, made.id, spec(), made.version)
+        credentials.update_credential(one, credential.id, spec(), credential.version)
     with pytest.raises(InvalidInput, match="kind"):
-        credentials.update_credential(one, made.id, spec(kind="ssh_key"))
+        credentials.update_credential(one, credential.id, spec(kind="ssh_key"))
 
 
 def test_names_are_taken_in_any_case(ctx) -> None:
     one = ctx()
     credentials.create_credential(one, spec(password=PASSWORD))
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         credentials.create_credential(one, spec(name="LAB", password=PASSWORD))
-    assert told.value.code == "name_taken"
+    assert reported.value.code == "name_taken"
 
 
 def test_delete_and_what_is_not_there(services: Services, ctx) -> None:
     one = ctx()
-    made = credentials.create_credential(one, spec(password=PASSWORD))
-    credentials.delete_credential(one, made.id)
+    credential = credentials.create_credential(one, spec(password=PASSWORD))
+    credentials.delete_credential(one, credential.id)
     one.session.flush()
     for gone in (credentials.show_credential, credentials.delete_credential):
         with pytest.raises(NotFound):
-            gone(one, made.id)
-    assert secret_of(one.session, services.vault, made.id) is None
+            gone(one, credential.id)
+    assert secret_of(one.session, services.vault, credential.id) is None
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])

@@ -27,12 +27,12 @@ def text(message: str) -> str:
 @pytest.fixture
 def credential(ctx: Contexts) -> str:
     """A host with a password, which is the id that this gives."""
-    asked = ctx()
+    context = ctx()
     spec = CredentialSpec.model_validate({"name": "door", "kind": "ssh_password", "password": "S3cret-Word"})
-    made = credentials.create_credential(asked, spec)
-    asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=asked.now))
-    asked.session.flush()
-    asked.session.add(
+    created = credentials.create_credential(context, spec)
+    context.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=context.now))
+    context.session.flush()
+    context.session.add(
         Host(
             id=HOST,
             datacenter_id="dc_1",
@@ -43,7 +43,7 @@ def credential(ctx: Contexts) -> str:
             port=22,
             user="root",
             socket="/var/run/libvirt/libvirt-sock",
-            credential_id=made.id,
+            credential_id=created.id,
             mode="managed",
             config_version=1,
             connection="connected",
@@ -51,7 +51,7 @@ def credential(ctx: Contexts) -> str:
         )
     )
     ctx.commit()
-    return made.id
+    return created.id
 
 
 def config_version(ctx: Contexts) -> int:
@@ -73,12 +73,12 @@ def test_a_form_that_changes_only_notes_keeps_the_connection(ctx: Contexts, cred
 
 
 def test_another_kind_of_credential_is_refused_also_in_a_change(ctx: Contexts, credential: str) -> None:
-    asked = ctx()
-    asked.session.get_one(Host, HOST).transport = "tls"
-    asked.session.flush()
-    with pytest.raises(InvalidInput) as told:
-        hosts.update_host(asked, HOST, HostPatch(address="192.0.2.9", credential_id=credential))
-    assert told.value.field == "credential_id"
+    context = ctx()
+    context.session.get_one(Host, HOST).transport = "tls"
+    context.session.flush()
+    with pytest.raises(InvalidInput) as reported:
+        hosts.update_host(context, HOST, HostPatch(address="192.0.2.9", credential_id=credential))
+    assert reported.value.field == "credential_id"
 
 
 def test_a_name_that_is_taken_is_refused_before_the_look_at_the_host(
@@ -87,9 +87,9 @@ def test_a_name_that_is_taken_is_refused_before_the_look_at_the_host(
     administrator = ctx().actor
     ctx.commit()
     spec = HostSpec(name="KVM-1", uri="qemu+ssh://root@192.0.2.77/system", credential_id=credential)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         hosts.add_host(services, administrator, text, spec)
-    assert told.value.code == "name_taken"
+    assert reported.value.code == "name_taken"
 
 
 @pytest.mark.parametrize("socket", ["/run/docker.sock", "/etc/passwd"])
@@ -102,10 +102,10 @@ def test_a_local_host_is_looked_at_only_by_sockets_of_libvirt(
         (HostTarget(transport="local", socket=socket), "socket"),
         (HostTarget(uri=f"qemu:///system?socket={socket}"), "uri"),
     ):
-        with pytest.raises(InvalidInput) as told:
+        with pytest.raises(InvalidInput) as reported:
             hosts.check_host(services, administrator, text, target)
-        assert told.value.field == field
-        assert "/run/libvirt/libvirt-sock" in told.value.said(text)
+        assert reported.value.field == field
+        assert "/run/libvirt/libvirt-sock" in reported.value.rule_text(text)
 
 
 def test_who_may_not_add_hosts_learns_nothing_of_the_target(services: Services, ctx: Contexts) -> None:
@@ -122,8 +122,8 @@ def test_rights_are_asked_before_the_host_is_looked_up(ctx: Contexts, change: ob
 
 
 def test_a_disabled_host_is_let_go_of_and_an_enabled_one_connected_to(ctx: Contexts, credential: str) -> None:
-    asked = ctx()
-    disabled = hosts.update_host(asked, HOST, HostPatch(admin_state=AdminState.DISABLED))
+    context = ctx()
+    disabled = hosts.update_host(context, HOST, HostPatch(admin_state=AdminState.DISABLED))
     assert (disabled.admin_state, disabled.connection) == (
         AdminState.DISABLED,
         HostConnection.NOT_ANSWERING,
@@ -131,12 +131,12 @@ def test_a_disabled_host_is_let_go_of_and_an_enabled_one_connected_to(ctx: Conte
     assert (disabled.stale, disabled.status) == (True, HostStatus.DISABLED)
     assert disabled.connection_reason == "The host is disabled: Vigie does not connect to it."
     assert config_version(ctx) == 2
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         hosts.reconnect(ctx(), HOST)
-    assert told.value.code == "host_disabled"
-    with pytest.raises(Conflict) as told:
+    assert reported.value.code == "host_disabled"
+    with pytest.raises(Conflict) as reported:
         require_connected(ctx(), ctx().session.get_one(Host, HOST))
-    assert told.value.code == "host_disabled"
+    assert reported.value.code == "host_disabled"
     enabled = hosts.update_host(ctx(), HOST, HostPatch(admin_state=AdminState.ENABLED))
     assert (enabled.connection, enabled.connection_reason) == (HostConnection.CONNECTING, None)
     assert config_version(ctx) == 3
@@ -162,7 +162,7 @@ def test_each_change_of_the_administrative_state_is_told_and_none_is_not(
         (HOST, HOST, ctx().actor.name)
     }
     entries = session.scalars(sa.select(Audit).where(Audit.action == "host.update").order_by(Audit.id)).all()
-    changes = [(each.detail.get("admin_state_before"), each.detail.get("admin_state")) for each in entries]
+    changes = [(entry.detail.get("admin_state_before"), entry.detail.get("admin_state")) for entry in entries]
     assert changes == [
         ("enabled", "disabled"),
         (None, None),

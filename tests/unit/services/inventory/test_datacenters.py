@@ -15,36 +15,36 @@ def spec(name: str) -> DatacenterSpec:
 
 def test_make_rename_and_remove(ctx) -> None:
     one = ctx()
-    made = datacenters.create_datacenter(one, spec("Paris"))
-    renamed = datacenters.update_datacenter(one, made.id, spec("Lyon"), made.version)
-    assert (renamed.id, renamed.name, renamed.version) == (made.id, "Lyon", made.version + 1)
+    datacenter = datacenters.create_datacenter(one, spec("Paris"))
+    renamed = datacenters.update_datacenter(one, datacenter.id, spec("Lyon"), datacenter.version)
+    assert (renamed.id, renamed.name, renamed.version) == (datacenter.id, "Lyon", datacenter.version + 1)
     with pytest.raises(EditConflict):
-        datacenters.update_datacenter(one, made.id, spec("Nice"), made.version)
-    datacenters.delete_datacenter(one, made.id)
+        datacenters.update_datacenter(one, datacenter.id, spec("Nice"), datacenter.version)
+    datacenters.delete_datacenter(one, datacenter.id)
     one.session.flush()
     with pytest.raises(NotFound):
-        datacenters.show_datacenter(one, made.id)
+        datacenters.show_datacenter(one, datacenter.id)
 
 
 def test_one_with_hosts_stays(ctx) -> None:
     one = ctx()
-    made = datacenters.create_datacenter(one, spec("Paris"))
+    datacenter = datacenters.create_datacenter(one, spec("Paris"))
     row = host("")
-    row.credential_id, row.datacenter_id = None, made.id
+    row.credential_id, row.datacenter_id = None, datacenter.id
     one.session.add(row)
     one.session.flush()
-    with pytest.raises(Conflict) as told:
-        datacenters.delete_datacenter(one, made.id)
-    assert told.value.code == "not_empty"
-    assert "1" in str(told.value.texts().why)
+    with pytest.raises(Conflict) as reported:
+        datacenters.delete_datacenter(one, datacenter.id)
+    assert reported.value.code == "not_empty"
+    assert "1" in str(reported.value.texts().why)
 
 
 def test_names_are_taken_in_any_case(ctx) -> None:
     one = ctx()
     datacenters.create_datacenter(one, spec("Paris"))
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         datacenters.create_datacenter(one, spec("PARIS"))
-    assert told.value.code == "name_taken"
+    assert reported.value.code == "name_taken"
 
 
 def test_search_has_no_wildcards(ctx) -> None:
@@ -53,7 +53,7 @@ def test_search_has_no_wildcards(ctx) -> None:
         datacenters.create_datacenter(one, spec(name))
 
     def found(text: str) -> list[str]:
-        return [each.name for each in datacenters.list_datacenters(one, ListQuery(q=text)).items]
+        return [item.name for item in datacenters.list_datacenters(one, ListQuery(q=text)).items]
 
     assert found("PAR") == ["Paris"]
     assert found("%") == ["100% Lyon"]
@@ -62,12 +62,12 @@ def test_search_has_no_wildcards(ctx) -> None:
 
 
 def test_viewers_see_and_do_not_change(ctx) -> None:
-    made = datacenters.create_datacenter(ctx(), spec("Paris"))
+    datacenter = datacenters.create_datacenter(ctx(), spec("Paris"))
     one = ctx("viewer")
-    assert [each.id for each in datacenters.list_datacenters(one, ListQuery()).items] == [made.id]
+    assert [item.id for item in datacenters.list_datacenters(one, ListQuery()).items] == [datacenter.id]
     with pytest.raises(NotAllowed):
         datacenters.create_datacenter(one, spec("Lyon"))
     with pytest.raises(NotAllowed):
-        datacenters.update_datacenter(one, made.id, spec("Lyon"))
+        datacenters.update_datacenter(one, datacenter.id, spec("Lyon"))
     with pytest.raises(NotAllowed):
-        datacenters.delete_datacenter(one, made.id)
+        datacenters.delete_datacenter(one, datacenter.id)

@@ -101,7 +101,7 @@ def test_the_palette_finds_images_and_volumes(filled: Ctx) -> None:
 
 def test_both_databases_fold_as_python_does(filled: Ctx) -> None:
     vm = filled.session.get_one(Vm, "vm_1")
-    every = [chr(each) for each in range(128, 0x1FFFF) if unicodedata.category(chr(each))[0] in "LMNS"]
+    every = [chr(item) for item in range(128, 0x1FFFF) if unicodedata.category(chr(item))[0] in "LMNS"]
     parts = ["".join(every[at : at + 5000]) for at in range(0, len(every), 5000)]
     for text in (*NAMES, *parts):
         vm.notes = text

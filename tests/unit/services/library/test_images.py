@@ -13,8 +13,8 @@ from tests.integration.api.conftest import fill
 def test_a_list_of_images_is_paged_and_costs_the_same_for_one_as_for_twenty(
     services: Services, ctx: Contexts
 ) -> None:
-    made = fill(services)
-    asked = ctx()
+    created = fill(services)
+    context = ctx()
     for number in range(30):
         image = {
             "kind": "disk",
@@ -25,21 +25,23 @@ def test_a_list_of_images_is_paged_and_costs_the_same_for_one_as_for_twenty(
             "version": 1,
         }
         name = f"image {number:02}"
-        asked.session.add(Image(id=f"img_{number}", name=name, name_key=name, created_at=asked.now, **image))
-        asked.session.flush()
-        place = {"pool_uuid": "p", "volume_name": "v", "path": "/v", "checked_at": asked.now}
-        asked.session.add(ImageCopy(image_id=f"img_{number}", host_id=made.hosts[0], **place))
-    asked.session.flush()
+        context.session.add(
+            Image(id=f"img_{number}", name=name, name_key=name, created_at=context.now, **image)
+        )
+        context.session.flush()
+        place = {"pool_uuid": "p", "volume_name": "v", "path": "/v", "checked_at": context.now}
+        context.session.add(ImageCopy(image_id=f"img_{number}", host_id=created.hosts[0], **place))
+    context.session.flush()
     costs = []
     seen: list[str] = []
-    sa.event.listen(asked.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
+    sa.event.listen(context.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
     for limit in (1, 20):
         seen.clear()
-        part = images.list_images(asked, ListQuery(limit=limit, q="image"))
+        part = images.list_images(context, ListQuery(limit=limit, q="image"))
         costs.append(len(seen))
         assert [len(part.items), part.total] == [limit, 30]
-        assert all(len(each.places) == 1 for each in part.items)
+        assert all(len(item.places) == 1 for item in part.items)
     assert costs[0] == costs[1] <= 6
     assert part.next is not None
-    rest = images.list_images(asked, ListQuery(limit=20, q="image", cursor=part.next))
-    assert [each.name for each in rest.items] == [f"image {number}" for number in range(20, 30)]
+    rest = images.list_images(context, ListQuery(limit=20, q="image", cursor=part.next))
+    assert [item.name for item in rest.items] == [f"image {number}" for number in range(20, 30)]

@@ -1,4 +1,4 @@
-"""The fleet view of networks, MAC addresses that are there twice, and the users of traffic filters."""
+"""The fleet view of networks, MAC addresses that are there twice, and the users of network filters."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app.core.hosts.states import HostConnection, HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.networks.networks import NetworkPlace, PlacesQuery
-from app.core.networks.nwfilters import FilterPatch, FilterQuery, FilterSpec
+from app.core.networks.nwfilters import NwfilterPatch, NwfilterQuery, NwfilterSpec
 from app.core.specs import ListQuery
 from app.core.vms.states import VmState
 from app.db import models
 from app.services.networks import logical_networks, mac_conflicts
 from app.services.networks.nwfilters import nwfilters
-from app.services.networks.nwfilters.change import change_filter
-from app.services.networks.nwfilters.create import create_filter
-from app.services.networks.nwfilters.delete import delete_filter
+from app.services.networks.nwfilters.change import change_nwfilter
+from app.services.networks.nwfilters.create import create_nwfilter
+from app.services.networks.nwfilters.delete import delete_nwfilter
 
 MakeCtx = Callable[..., Ctx]
 NOW = datetime.now(UTC)
@@ -91,8 +91,8 @@ def add_vm(ctx: Ctx, host: models.Host, name: str, mac: str, traffic: str | None
     return vm
 
 
-def places(ctx: Ctx, **asked: object) -> list[NetworkPlace]:
-    return logical_networks.list_places(ctx, PlacesQuery.model_validate({"name": "shop", **asked})).items
+def places(ctx: Ctx, **requested: object) -> list[NetworkPlace]:
+    return logical_networks.list_places(ctx, PlacesQuery.model_validate({"name": "shop", **requested})).items
 
 
 def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
@@ -109,15 +109,15 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     assert (shop.hosts, shop.missing, shop.active, shop.differing, shop.variants) == (4, 1, 3, 2, 3)
     assert (shop.mode, shop.addresses, shop.mtu) == ("nat", ["192.0.2.1/24"], None)
     rest = logical_networks.list_names(mine, ListQuery(limit=1, sort="-hosts", cursor=page.next))
-    assert [each.name for each in rest.items] == ["other"]
-    assert [each.host.name for each in places(mine)] == [f"kvm-{number}" for number in range(5)]
-    assert [each.host.name for each in places(mine, show="missing")] == ["kvm-4"]
-    assert [(each.host.name, each.differs) for each in places(mine, show="differs")] == [
+    assert [item.name for item in rest.items] == ["other"]
+    assert [place.host.name for place in places(mine)] == [f"kvm-{number}" for number in range(5)]
+    assert [place.host.name for place in places(mine, show="missing")] == ["kvm-4"]
+    assert [(place.host.name, place.differs) for place in places(mine, show="differs")] == [
         ("kvm-2", ["mtu"]),
         ("kvm-3", ["mode", "addresses"]),
     ]
-    assert [each.host.name for each in places(mine, show="inactive")] == ["kvm-2"]
-    assert [each.host.name for each in places(mine, q="KVM-1")] == ["kvm-1"]
+    assert [place.host.name for place in places(mine, show="inactive")] == ["kvm-2"]
+    assert [place.host.name for place in places(mine, q="KVM-1")] == ["kvm-1"]
     with pytest.raises(NotFound):
         logical_networks.list_places(mine, PlacesQuery(name="nowhere"))
 
@@ -128,26 +128,26 @@ def test_addresses_that_two_vms_have(ctx: MakeCtx) -> None:
     add_vm(mine, hosts[0], "web", MAC)
     add_vm(mine, hosts[1], "shop", MAC.upper())
     add_vm(mine, hosts[1], "db", "52:54:00:00:00:02")
-    page = mac_conflicts.list_duplicates(mine, ListQuery())
+    page = mac_conflicts.list_mac_conflicts(mine, ListQuery())
     assert page.total == 1
-    assert [(each.vm.name, each.host.name) for each in page.items[0].users] == [
+    assert [(user.vm.name, user.host.name) for user in page.items[0].users] == [
         ("shop", "kvm-1"),
         ("web", "kvm-0"),
     ]
-    assert mac_conflicts.list_duplicates(mine, ListQuery(q="00:00:02")).total == 0
+    assert mac_conflicts.list_mac_conflicts(mine, ListQuery(q="00:00:02")).total == 0
 
 
-def add_filter(ctx: Ctx, host: models.Host, name: str, body: str = "") -> models.Filter:
-    made = models.Filter(
-        id=new_id(ObjectKind.FILTER),
+def add_filter(ctx: Ctx, host: models.Host, name: str, body: str = "") -> models.Nwfilter:
+    created = models.Nwfilter(
+        id=new_id(ObjectKind.NWFILTER),
         host_id=host.id,
-        uuid=new_id(ObjectKind.FILTER),
+        uuid=new_id(ObjectKind.NWFILTER),
         name=name,
         xml=f"<filter name='{name}' chain='root'>{body}</filter>",
     )
-    ctx.session.add(made)
+    ctx.session.add(created)
     ctx.session.flush()
-    return made
+    return created
 
 
 def test_filters_that_are_used_stay(ctx: MakeCtx) -> None:
@@ -157,13 +157,13 @@ def test_filters_that_are_used_stay(ctx: MakeCtx) -> None:
     add_filter(mine, host, "top", "<filterref filter='base'/>")
     own = add_filter(mine, host, "clean-traffic")
     add_vm(mine, host, "web", MAC, "used")
-    for each, code in ((used, "filter_in_use"), (base, "filter_in_use"), (own, "built_in")):
+    for item, code in ((used, "filter_in_use"), (base, "filter_in_use"), (own, "built_in")):
         with pytest.raises(Conflict) as refused:
-            delete_filter(mine, each.id)
+            delete_nwfilter(mine, item.id)
         assert refused.value.code == code
-    assert [each.name for each in nwfilters.show_filter(mine, used.id).users] == ["web"]
-    assert [each.name for each in nwfilters.show_filter(mine, base.id).referenced_by] == ["top"]
-    assert [each.name for each in nwfilters.list_filters(mine, FilterQuery(built_in=True)).items] == [
+    assert [user.name for user in nwfilters.show_nwfilter(mine, used.id).users] == ["web"]
+    assert [item.name for item in nwfilters.show_nwfilter(mine, base.id).referenced_by] == ["top"]
+    assert [item.name for item in nwfilters.list_nwfilters(mine, NwfilterQuery(built_in=True)).items] == [
         "clean-traffic"
     ]
 
@@ -174,9 +174,9 @@ def test_references_exist_and_never_go_in_circles(ctx: MakeCtx) -> None:
     base = add_filter(mine, host, "base")
     add_filter(mine, host, "top", "<filterref filter='base'/>")
     with pytest.raises(InvalidInput, match=r"references\.0: leads back"):
-        change_filter(mine, base.id, FilterPatch(references=["top"]))
-    with pytest.raises(InvalidInput, match=r"references\.0: names no traffic filter"):
-        create_filter(mine, FilterSpec(name="new", host_id=host.id, references=["nowhere"]))
+        change_nwfilter(mine, base.id, NwfilterPatch(references=["top"]))
+    with pytest.raises(InvalidInput, match=r"references\.0: names no network filter"):
+        create_nwfilter(mine, NwfilterSpec(name="new", host_id=host.id, references=["nowhere"]))
     with pytest.raises(Conflict) as refused:
-        create_filter(mine, FilterSpec(name="top", host_id=host.id))
+        create_nwfilter(mine, NwfilterSpec(name="top", host_id=host.id))
     assert refused.value.code == "name_taken"

@@ -17,7 +17,7 @@ from app.db.models import Host, IdentityClaim, Pool, Task, TaskLock, Volume
 from app.services.storage.pools.create import CreatePool, create_pool
 from app.services.storage.pools.lifecycle import stop_pool
 from app.services.storage.pools.refresh import refresh_pool
-from app.services.storage.uploads.ending import forget_uploads
+from app.services.storage.uploads.finish import forget_uploads
 from app.services.storage.uploads.uploads import UploadVolume, begin_upload, list_uploads
 from app.services.storage.volumes.clone import CloneVolume, clone_volume
 from app.services.storage.volumes.create import create_volume
@@ -128,7 +128,7 @@ def test_every_pool_and_volume_is_touched(operation: Any, pools: list[str], ctx:
     parameters = operation().read(task.target_id, task.host_id, task.params, task.params_version)
     wanted = {
         CloneVolume: {(volume, "volume.edit"), (pools[1], "volume.edit")},
-        MoveVolume: {(each, "volume.edit") for each in (volume, *pools)},
+        MoveVolume: {(item, "volume.edit") for item in (volume, *pools)},
         DeleteVolume: {(volume, "volume.delete"), (pools[0], "volume.delete")},
     }[operation]
     assert {(touch.id, touch.privilege) for touch in operation().touches(parameters)} == wanted

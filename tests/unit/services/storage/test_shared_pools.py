@@ -21,13 +21,13 @@ from tests.integration.api.conftest import fill
 @pytest.fixture
 def pools(services: Services) -> list[str]:
     """A running pool at /vms on each of two hosts."""
-    made = fill(services)
-    ids = [new_id(ObjectKind.POOL) for _ in made.hosts]
+    created = fill(services)
+    ids = [new_id(ObjectKind.POOL) for _ in created.hosts]
     sizes = {"capacity_bytes": 10, "allocation_bytes": 0, "available_bytes": 10}
     kinds = {"kind": "dir", "state": "running", "autostart": True, "persistent": True, "target_path": "/vms"}
     with services.database.begin() as session:
         session.execute(sa.update(Host).values(connection=HostConnection.CONNECTED.value, mode="managed"))
-        for pool_id, host_id in zip(ids, made.hosts, strict=True):
+        for pool_id, host_id in zip(ids, created.hosts, strict=True):
             session.add(Pool(id=pool_id, host_id=host_id, uuid=pool_id, name="vms", **sizes, **kinds))
     return ids
 
@@ -49,7 +49,7 @@ def test_a_pair_of_pools_that_was_found_to_differ_is_not_asked_about_again(
     assert len(due_pools(session, later)) == 1
     settle(session, one, same=[], differing=[other])
     assert due_pools(session, later) == []
-    assert session.get_one(Pool, other).proven_at is not None, "it differs from all that there are"
+    assert session.get_one(Pool, other).verified_at is not None, "it differs from all that there are"
     settle(session, one, same=[other], differing=[])
     assert session.scalars(sa.select(PoolDifference)).all() == []
     assert unverified(session, session.get_one(Pool, one)) == []

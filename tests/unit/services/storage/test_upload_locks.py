@@ -17,7 +17,7 @@ from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
 from app.db.session import Database
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.ending import end_abandoned, give_up
+from app.services.storage.uploads.finish import end_abandoned, give_up
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.uploads.volume import _note
 from tests.databases import Contexts
@@ -29,9 +29,9 @@ def upload_id(services: Services, ctx: Contexts) -> str:
     pool = fill(services).pool
     with services.database.begin() as session:
         session.execute(sa.update(Pool).values(available_bytes=2**30))
-    made = begin_upload(ctx(), pool, UploadSpec(name="file.img", size_bytes=4096)).id
+    created = begin_upload(ctx(), pool, UploadSpec(name="file.img", size_bytes=4096)).id
     ctx.commit()
-    return made
+    return created
 
 
 def state_of(services: Services, upload_id: str) -> tuple[str, int]:
@@ -47,10 +47,10 @@ def test_a_part_that_is_sent_twice_at_the_same_time_is_refused_the_second_time(
     claim = PartClaim.take(ctx(), upload_id)
     ctx.commit()
     with claim:
-        with pytest.raises(Conflict) as told:
+        with pytest.raises(Conflict) as reported:
             PartClaim.take(ctx(), upload_id)
         ctx.roll_back()
-        assert told.value.code == "part_under_way"
+        assert reported.value.code == "part_under_way"
     assert PartClaim.take(ctx(), upload_id)
 
 
@@ -65,9 +65,9 @@ def test_another_process_on_the_same_database_may_not_write_either(
         with elsewhere.database.begin() as session:
             PartClaim.take(Ctx(elsewhere, session, actor()), upload_id)
 
-    with claim, pytest.raises(Conflict) as told:
+    with claim, pytest.raises(Conflict) as reported:
         take_there()
-    assert told.value.code == "part_under_way"
+    assert reported.value.code == "part_under_way"
     take_there()
     elsewhere.database.close()
 
@@ -100,8 +100,8 @@ def test_a_claim_ends_when_its_process_has_died_and_the_dead_one_changes_no_note
     ctx.commit()
     note = volume_note("p", "file.img") | {"state": CREATED}
     _note(services, living, note)
-    with pytest.raises(Conflict) as told:
+    with pytest.raises(Conflict) as reported:
         _note(services, dead, None)
-    assert told.value.code == "part_under_way"
+    assert reported.value.code == "part_under_way"
     with services.database.read() as session:
-        assert session.get_one(Task, upload_id).made == [note]
+        assert session.get_one(Task, upload_id).created_resources == [note]

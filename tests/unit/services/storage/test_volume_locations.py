@@ -16,11 +16,11 @@ from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, Volu
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
 from app.core.vms.create_spec import DiskSpec
-from app.core.vms.delete import RemovalSpec
+from app.core.vms.delete import DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.core.vms.states import VmState
-from app.db.models import Host, Offers, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
+from app.db.models import Host, HostCapabilities, Pool, PoolDifference, TaskLock, Vm, VmDefinition, Volume
 from app.services.storage.pools.lifecycle import delete_pool
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume
@@ -30,7 +30,7 @@ from app.services.storage.volumes.resize import resize_volume
 from app.services.storage.volumes.users import dependents
 from app.services.storage.volumes.wipe import wipe_volume
 from app.services.vms import power
-from app.services.vms.create.config_builder import OFFERS
+from app.services.vms.create.config_builder import HOST_CAPABILITIES
 from app.services.vms.delete import delete
 from app.services.vms.reconfigure import devices
 from app.tasks import queue, tasks
@@ -53,20 +53,22 @@ class World:
 
 @pytest.fixture
 def world(services: Services) -> World:
-    made = fill(services)
+    created = fill(services)
     with services.database.begin() as session:
         session.execute(sa.update(Host).values(connection=HostConnection.CONNECTED.value, mode="managed"))
-        ids = [new_id(ObjectKind.POOL) for _ in made.hosts]
-        listed = [new_id(ObjectKind.VOLUME) for _ in made.hosts]
-        offers = OFFERS.dump_python(OFFERS.validate_python(OFFER), mode="json")
-        for number, host_id in enumerate(made.hosts):
+        ids = [new_id(ObjectKind.POOL) for _ in created.hosts]
+        listed = [new_id(ObjectKind.VOLUME) for _ in created.hosts]
+        capabilities = HOST_CAPABILITIES.dump_python(HOST_CAPABILITIES.validate_python(OFFER), mode="json")
+        for number, host_id in enumerate(created.hosts):
             session.add(_pool(ids[number], host_id))
-            session.add(Offers(host_id=host_id, offers=offers, read_at=datetime.now(UTC)))
+            session.add(
+                HostCapabilities(host_id=host_id, capabilities=capabilities, read_at=datetime.now(UTC))
+            )
             session.flush()
             session.add(_volume(listed[number], ids[number]))
-        vms = [made.vms[1], made.vms[7]]  # both are off
+        vms = [created.vms[1], created.vms[7]]  # both are off
         session.execute(sa.update(Vm).where(Vm.id.in_(vms)).values(state=VmState.SHUTOFF.value))
-    return World(made.hosts, ids, listed, vms)
+    return World(created.hosts, ids, listed, vms)
 
 
 OFFER = {
@@ -159,28 +161,28 @@ def add_pool(ctx: Ctx, host_id: str, name: str, path: str) -> Pool:
 
 
 def test_a_volume_that_a_vm_of_another_host_may_use_is_left_alone(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    uses(asked, world.vms[1])
-    assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
-    with pytest.raises(Conflict) as told:
-        delete_volume(asked, world.volumes[0])
-    assert "kvm-01" in (told.value.texts().why or ""), "the other host is named"
+    context = ctx()
+    uses(context, world.vms[1])
+    assert set(every_change(context, world).values()) == {"volume_may_be_in_use"}
+    with pytest.raises(Conflict) as reported:
+        delete_volume(context, world.volumes[0])
+    assert "kvm-01" in (reported.value.texts().why or ""), "the other host is named"
 
 
 def test_a_volume_of_storage_that_is_another_is_free_whatever_other_hosts_use(
     world: World, ctx: Contexts
 ) -> None:
-    asked = ctx()
-    uses(asked, world.vms[1])
-    verified(asked, world, same=False)
-    assert set(every_change(asked, world).values()) == {""}
+    context = ctx()
+    uses(context, world.vms[1])
+    verified(context, world, same=False)
+    assert set(every_change(context, world).values()) == {""}
 
 
 def test_a_volume_of_shared_storage_is_in_use_through_every_host(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    uses(asked, world.vms[1])
-    verified(asked, world, same=True)
-    found = every_change(asked, world)
+    context = ctx()
+    uses(context, world.vms[1])
+    verified(context, world, same=True)
+    found = every_change(context, world)
     assert found.pop("resize") == "", "a VM that is off lets its disk grow"
     assert set(found.values()) == {"volume_in_use"}
 
@@ -189,99 +191,99 @@ def test_a_volume_of_shared_storage_is_in_use_through_every_host(world: World, c
 def test_a_pool_elsewhere_that_was_found_different_does_not_vouch_for_its_host(
     world: World, ctx: Contexts, mounts: bool
 ) -> None:
-    asked = ctx()
-    verified(asked, world, same=False)
-    asked.session.get_one(Pool, world.pools[1]).target_path = "/srv/local"
-    asked.session.get_one(Volume, world.volumes[1]).path = "/srv/local/web.qcow2"
+    context = ctx()
+    verified(context, world, same=False)
+    context.session.get_one(Pool, world.pools[1]).target_path = "/srv/local"
+    context.session.get_one(Volume, world.volumes[1]).path = "/srv/local/web.qcow2"
     if mounts:  # the path is a pool that was off when the other was looked at
-        add_pool(asked, world.hosts[1], "nas", "/vms")
-    uses(asked, world.vms[1])
-    assert set(every_change(asked, world).values()) == {"volume_may_be_in_use"}
+        add_pool(context, world.hosts[1], "nas", "/vms")
+    uses(context, world.vms[1])
+    assert set(every_change(context, world).values()) == {"volume_may_be_in_use"}
 
 
 def test_a_pool_at_the_path_of_one_that_is_the_same_may_be_the_same(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    nas = add_pool(asked, world.hosts[0], "nas", "/mnt")
-    nas.shared_mark = asked.session.get_one(Pool, world.pools[0]).shared_mark = "mark"
-    uses(asked, world.vms[1])
+    context = ctx()
+    nas = add_pool(context, world.hosts[0], "nas", "/mnt")
+    nas.shared_mark = context.session.get_one(Pool, world.pools[0]).shared_mark = "mark"
+    uses(context, world.vms[1])
     volume = _volume(new_id(ObjectKind.VOLUME), nas.id)
     volume.path = "/mnt/web.qcow2"
-    asked.session.add(volume)
-    asked.session.flush()
-    with pytest.raises(Conflict) as told:
-        delete_volume(asked, volume.id)
-    assert told.value.code == "volume_may_be_in_use"
-    assert PATH in (told.value.texts().why or ""), "the path by which it may be used is named"
-    uses(asked, world.vms[1], "/elsewhere")
-    delete_volume(asked, volume.id)
+    context.session.add(volume)
+    context.session.flush()
+    with pytest.raises(Conflict) as reported:
+        delete_volume(context, volume.id)
+    assert reported.value.code == "volume_may_be_in_use"
+    assert PATH in (reported.value.texts().why or ""), "the path by which it may be used is named"
+    uses(context, world.vms[1], "/elsewhere")
+    delete_volume(context, volume.id)
     with pytest.raises(Busy):
-        delete_volume(asked, world.volumes[1])
+        delete_volume(context, world.volumes[1])
 
 
 def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    uses(asked, world.vms[1], "/elsewhere/web.qcow2")
-    asked.session.get_one(Pool, world.pools[1]).target_path = "/elsewhere"
-    asked.session.get_one(Volume, world.volumes[1]).path = "/elsewhere/web.qcow2"
-    asked.session.execute(sa.update(Pool).values(source="netfs nas:/vms"))
-    with pytest.raises(Conflict) as told:
-        delete_volume(asked, world.volumes[0])
-    assert told.value.code == "volume_in_use"
+    context = ctx()
+    uses(context, world.vms[1], "/elsewhere/web.qcow2")
+    context.session.get_one(Pool, world.pools[1]).target_path = "/elsewhere"
+    context.session.get_one(Volume, world.volumes[1]).path = "/elsewhere/web.qcow2"
+    context.session.execute(sa.update(Pool).values(source="netfs nas:/vms"))
+    with pytest.raises(Conflict) as reported:
+        delete_volume(context, world.volumes[0])
+    assert reported.value.code == "volume_in_use"
 
 
 def test_a_volume_on_two_hosts_is_given_to_one_vm_only(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    verified(asked, world, same=True)
-    devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    context = ctx()
+    verified(context, world, same=True)
+    devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     with pytest.raises(Busy):
-        devices.add_disk(asked, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
+        devices.add_disk(context, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
 
 
 def test_a_volume_is_not_deleted_while_a_task_attaches_it(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    context = ctx()
+    devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     for volume_id in world.volumes:  # the second host's may be the same file
         with pytest.raises(Busy):
-            delete_volume(asked, volume_id)
+            delete_volume(context, volume_id)
 
 
 def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    delete_volume(asked, world.volumes[0])
+    context = ctx()
+    delete_volume(context, world.volumes[0])
     with pytest.raises(Busy):
-        devices.add_disk(asked, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+        devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
 
 
 @pytest.mark.parametrize("shares", [True, False])
 def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Contexts, shares: bool) -> None:
-    asked = ctx()
-    verified(asked, world, same=True)
-    uses(asked, world.vms[1], shared=shares)
+    context = ctx()
+    verified(context, world, same=True)
+    uses(context, world.vms[1], shared=shares)
     disk = DiskSpec(volume_id=world.volumes[0], shareable=True)
     if shares:
-        devices.add_disk(asked, world.vms[0], disk)
+        devices.add_disk(context, world.vms[0], disk)
         return
-    with pytest.raises(Conflict) as told:
-        devices.add_disk(asked, world.vms[0], disk)
-    assert told.value.code == "volume_in_use"
+    with pytest.raises(Conflict) as reported:
+        devices.add_disk(context, world.vms[0], disk)
+    assert reported.value.code == "volume_in_use"
 
 
 def test_two_hosts_do_not_make_one_file_at_once(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
+    context = ctx()
+    create_volume(context, VolumeSpec(pool_id=world.pools[0], name="new", size_bytes=MIB))
     with pytest.raises(Busy):
-        create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="new", size_bytes=MIB))
-    verified(asked, world, same=False)
-    create_volume(asked, VolumeSpec(pool_id=world.pools[0], name="other", size_bytes=MIB))
-    create_volume(asked, VolumeSpec(pool_id=world.pools[1], name="other", size_bytes=MIB))
+        create_volume(context, VolumeSpec(pool_id=world.pools[1], name="new", size_bytes=MIB))
+    verified(context, world, same=False)
+    create_volume(context, VolumeSpec(pool_id=world.pools[0], name="other", size_bytes=MIB))
+    create_volume(context, VolumeSpec(pool_id=world.pools[1], name="other", size_bytes=MIB))
 
 
 def test_copies_of_one_volume_do_not_wait_for_each_other(world: World, ctx: Contexts) -> None:
-    asked = ctx()
+    context = ctx()
     for name in ("one", "two"):
-        clone_volume(asked, world.volumes[0], VolumeClone(name=name))
+        clone_volume(context, world.volumes[0], VolumeClone(name=name))
     with pytest.raises(Busy):
-        delete_volume(asked, world.volumes[0])
+        delete_volume(context, world.volumes[0])
 
 
 def defined(ctx: Ctx, vm_id: str, mark: str, path: str = PATH) -> None:
@@ -309,85 +311,85 @@ def code_of(call: Callable[[], object]) -> str | None:
 def test_a_vm_does_not_start_while_its_disk_is_copied(
     world: World, ctx: Contexts, mark: str, overlay: bool
 ) -> None:
-    asked = ctx()
-    verified(asked, world, same=True)
+    context = ctx()
+    verified(context, world, same=True)
     for vm_id in world.vms:
-        defined(asked, vm_id, mark)
+        defined(context, vm_id, mark)
     if overlay:
         spec = VolumeSpec(pool_id=world.pools[0], name="over", backing_volume_id=world.volumes[0])
-        copying = create_volume(asked, spec)
+        copying = create_volume(context, spec)
     else:
-        copying = clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))
-    assert [code_of(lambda vm=vm_id: start(asked, vm)) for vm_id in world.vms] == ["busy", "busy"]
-    assert code_of(lambda: power.act(asked, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
-    tasks.cancel_task(asked, copying.id)
-    assert code_of(lambda: start(asked, world.vms[1])) is None
+        copying = clone_volume(context, world.volumes[0], VolumeClone(name="copy"))
+    assert [code_of(lambda vm=vm_id: start(context, vm)) for vm_id in world.vms] == ["busy", "busy"]
+    assert code_of(lambda: power.act(context, world.vms[0], VmVerb.AUTOSTART_ON, ActionOptions())) is None
+    tasks.cancel_task(context, copying.id)
+    assert code_of(lambda: start(context, world.vms[1])) is None
 
 
 @pytest.mark.parametrize("mark", ["", "<shareable/>"])
 def test_a_disk_is_not_copied_while_its_vm_starts(world: World, ctx: Contexts, mark: str) -> None:
-    asked = ctx()
-    defined(asked, world.vms[0], mark)
-    starting = start(asked, world.vms[0])
+    context = ctx()
+    defined(context, world.vms[0], mark)
+    starting = start(context, world.vms[0])
     copy = VolumeClone(name="copy")
-    assert code_of(lambda: clone_volume(asked, world.volumes[0], copy)) == "busy"
-    tasks.cancel_task(asked, starting.id)
-    assert code_of(lambda: clone_volume(asked, world.volumes[0], copy)) is None
+    assert code_of(lambda: clone_volume(context, world.volumes[0], copy)) == "busy"
+    tasks.cancel_task(context, starting.id)
+    assert code_of(lambda: clone_volume(context, world.volumes[0], copy)) is None
 
 
 @pytest.mark.parametrize("mark", ["<readonly/>", "<shareable/>"])
 def test_vms_that_read_or_share_one_volume_start_at_the_same_time(
     world: World, ctx: Contexts, mark: str
 ) -> None:
-    asked = ctx()
-    verified(asked, world, same=True)
+    context = ctx()
+    verified(context, world, same=True)
     for vm_id in world.vms:
-        defined(asked, vm_id, mark)
-    answer = power.act_many(asked, BulkAction(verb=VmVerb.START, ids=world.vms))
+        defined(context, vm_id, mark)
+    answer = power.act_many(context, BulkAction(verb=VmVerb.START, ids=world.vms))
     assert (len(answer.tasks), answer.refused) == (2, [])
-    copying = lambda: clone_volume(asked, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
+    copying = lambda: clone_volume(context, world.volumes[0], VolumeClone(name="copy"))  # noqa: E731
     assert code_of(copying) == (None if "readonly" in mark else "busy"), "what is only read may be copied"
 
 
 def test_what_is_built_on_a_volume_depends_on_it_through_every_host(world: World, ctx: Contexts) -> None:
-    asked = ctx()
+    context = ctx()
     over = _volume(new_id(ObjectKind.VOLUME), world.pools[1])
     over.name, over.path, over.backing_path = "over.qcow2", "/vms/over.qcow2", PATH
-    asked.session.add(over)
-    asked.session.flush()
-    assert dependents(asked.session, world.hosts[0], [PATH]) == {}, "it may be other storage"
-    verified(asked, world, same=True)
+    context.session.add(over)
+    context.session.flush()
+    assert dependents(context.session, world.hosts[0], [PATH]) == {}, "it may be other storage"
+    verified(context, world, same=True)
     for source in (PATH, "vms/web.qcow2"):
-        assert dependents(asked.session, world.hosts[0], [source]) == {"web.qcow2": ["over.qcow2"]}
+        assert dependents(context.session, world.hosts[0], [source]) == {"web.qcow2": ["over.qcow2"]}
 
 
 def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) -> None:
-    asked = ctx()
-    task = delete_volume(asked, world.volumes[0])
+    context = ctx()
+    task = delete_volume(context, world.volumes[0])
     held = sa.select(sa.func.count()).select_from(TaskLock).where(TaskLock.task_id == task.id)
-    assert (asked.session.scalar(held) or 0) > 1
-    queue.finish_task(asked.session, asked.services.hub, task.id, TaskState.SUCCEEDED)
-    assert asked.session.scalar(held) == 0
-    delete_volume(asked, world.volumes[0])
+    assert (context.session.scalar(held) or 0) > 1
+    queue.finish_task(context.session, context.services.hub, task.id, TaskState.SUCCEEDED)
+    assert context.session.scalar(held) == 0
+    delete_volume(context, world.volumes[0])
 
 
 def test_a_vm_keeps_its_disk_when_a_vm_of_another_host_may_have_it(world: World, ctx: Contexts) -> None:
-    asked = ctx()
+    context = ctx()
     for vm_id in world.vms:
-        uses(asked, vm_id)
-    with pytest.raises(Conflict) as told:
-        delete.delete_vm(asked, world.vms[0], RemovalSpec(volumes=[world.volumes[0]]))
-    assert told.value.code == "volume_in_use"
-    assert "kvm-01" in (told.value.texts().why or "")
+        uses(context, vm_id)
+    with pytest.raises(Conflict) as reported:
+        delete.delete_vm(context, world.vms[0], DeleteSpec(volumes=[world.volumes[0]]))
+    assert reported.value.code == "volume_in_use"
+    assert "kvm-01" in (reported.value.texts().why or "")
 
 
 def test_a_pool_is_taken_from_a_host_while_another_that_shares_it_uses_it(
     world: World, ctx: Contexts
 ) -> None:
-    asked = ctx()
-    verified(asked, world, same=True)
-    uses(asked, world.vms[1])
-    delete_pool(asked, world.pools[0])
-    with pytest.raises(Conflict) as told:
-        delete_pool(asked, world.pools[1])
-    assert told.value.code == "pool_in_use"
+    context = ctx()
+    verified(context, world, same=True)
+    uses(context, world.vms[1])
+    delete_pool(context, world.pools[0])
+    with pytest.raises(Conflict) as reported:
+        delete_pool(context, world.pools[1])
+    assert reported.value.code == "pool_in_use"

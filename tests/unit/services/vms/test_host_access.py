@@ -24,23 +24,23 @@ SHARED = "<interface type='direct'><source dev='eno1' mode='{0}'/></interface>"
 @pytest.fixture
 def as_role(ctx: Contexts) -> Contexts:
     """Contexts with a host that has the network `default`."""
-    asked = ctx()
-    asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=asked.now))
-    asked.session.flush()
+    context = ctx()
+    context.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=context.now))
+    context.session.flush()
     row = {"port": 22, "user": "root", "socket": "/s", "mode": "managed", "connection": "connected"}
     row |= {"name": "kvm-1", "name_key": "kvm-1", "transport": "ssh", "address": "192.0.2.1"}
-    asked.session.add(Host(id=HOST, datacenter_id="dc_1", created_at=asked.now, **row))
-    asked.session.flush()
+    context.session.add(Host(id=HOST, datacenter_id="dc_1", created_at=context.now, **row))
+    context.session.flush()
     network = {"name": "default", "uuid": "u", "active": True, "autostart": True, "persistent": True}
-    asked.session.add(Network(id="net_1", host_id=HOST, forward_mode="nat", **network))
-    asked.session.flush()
+    context.session.add(Network(id="net_1", host_id=HOST, forward_mode="nat", **network))
+    context.session.flush()
     return ctx
 
 
 def plug(ctx: Ctx, **nic: str | int) -> str:
     spec = VmSpec(name="vm", nics=[NicSpec.model_validate(nic)])
     host = ctx.session.get_one(Host, HOST)
-    return plan_nics(ctx, spec, host, machine=None, system=None)[0].source
+    return plan_nics(ctx, spec, host, machine=None, os_variant=None)[0].source
 
 
 def define(ctx: Ctx, after: str, before: str | None = None) -> None:
@@ -55,9 +55,9 @@ def define(ctx: Ctx, after: str, before: str | None = None) -> None:
 def test_an_operator_plugs_vms_into_no_bridge_or_interface_that_the_hosts_list_lacks(
     as_role: Contexts, nic: dict[str, str]
 ) -> None:
-    with pytest.raises(NotAllowed) as told:
+    with pytest.raises(NotAllowed) as reported:
         plug(as_role("operator"), **nic)
-    assert next(iter(nic.values())) in (told.value.texts().why or "")
+    assert next(iter(nic.values())) in (reported.value.texts().why or "")
     assert plug(as_role("administrator"), **nic)
 
 
@@ -65,12 +65,12 @@ def test_what_an_administrator_lists_is_open_to_operators_but_passthrough_is_not
     patch = HostPatch(allowed_bridges=["br0", "br0"], allowed_interfaces=["eno1"])
     shown = hosts.update_host(as_role(), HOST, patch)
     assert (shown.allowed_bridges, shown.allowed_interfaces) == (["br0"], ["eno1"])
-    asked = as_role("operator")
-    assert plug(asked, bridge="br0") == "br0"
-    assert plug(asked, direct="eno1") == "eno1"
+    context = as_role("operator")
+    assert plug(context, bridge="br0") == "br0"
+    assert plug(context, direct="eno1") == "eno1"
     for nic in ({"bridge": "eno1"}, {"direct": "br0"}, {"direct": "eno1", "direct_mode": "passthrough"}):
         with pytest.raises(NotAllowed):
-            plug(asked, **nic)
+            plug(context, **nic)
     entry = as_role().session.query(Audit).filter_by(action="host.update").one()
     assert (entry.detail["allowed_before"], entry.detail["allowed"]) == ("–", "br0, eno1")
 
@@ -105,9 +105,9 @@ def test_a_network_is_used_by_operators_and_not_by_viewers(as_role: Contexts) ->
     ],
 )
 def test_a_definition_that_adds_host_access_needs_the_privilege(as_role: Contexts, device: str) -> None:
-    with pytest.raises(NotAllowed) as told:
+    with pytest.raises(NotAllowed) as reported:
         define(as_role("operator"), device)
-    assert "vm.host-access" in (told.value.texts().why or "")
+    assert "vm.host-access" in (reported.value.texts().why or "")
     define(as_role("operator"), device, before=device)
     define(as_role("administrator"), device)
 
@@ -124,9 +124,9 @@ def test_a_path_of_the_host_that_a_vm_could_only_read_is_new_when_it_can_write_t
     define(as_role("operator"), before, before=before)
     define(as_role("operator"), before, before=after)
     define(as_role("operator"), after, before=after)
-    with pytest.raises(NotAllowed) as told:
+    with pytest.raises(NotAllowed) as reported:
         define(as_role("operator"), after, before=before)
-    assert "vm.host-access" in (told.value.texts().why or "")
+    assert "vm.host-access" in (reported.value.texts().why or "")
     define(as_role("administrator"), after, before=before)
 
 
@@ -153,10 +153,10 @@ def test_an_operator_gives_an_interface_no_vlan_tag_of_its_own(
     hosts.update_host(as_role(), HOST, HostPatch(allowed_bridges=["br0"], allowed_interfaces=["eno1"]))
     as_role().session.execute(sa.update(Network).values(vlan=own.get("vlan")))
     assert plug(as_role("operator"), **nic)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         plug(as_role("operator"), **nic, vlan=20)
-    assert told.value.field == "nics.0.vlan"
-    assert "vm.host-access" in told.value.rule
+    assert reported.value.field == "nics.0.vlan"
+    assert "vm.host-access" in reported.value.rule
     assert plug(as_role("administrator"), **nic, vlan=20)
 
 
@@ -168,14 +168,14 @@ def test_a_definition_that_adds_vlan_tags_of_an_interface_needs_the_privilege(
     as_role: Contexts, vlan: tuple[str, str]
 ) -> None:
     before = TAGGED.format("", "10")
-    with pytest.raises(NotAllowed) as told:
+    with pytest.raises(NotAllowed) as reported:
         define(as_role("operator"), TAGGED.format(*vlan), before=before)
-    assert vlan[1] in (told.value.texts().why or "")
+    assert vlan[1] in (reported.value.texts().why or "")
     define(as_role("operator"), before, before=before)
     define(as_role("administrator"), TAGGED.format(*vlan), before=before)
 
 
 def test_an_unknown_network_names_its_field(as_role: Contexts) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         plug(as_role("operator"), network="nowhere")
-    assert told.value.field == "nics.0.network"
+    assert reported.value.field == "nics.0.network"

@@ -23,25 +23,25 @@ def disk(source: str | None, device: str = "disk") -> dict[str, object]:
 
 
 def test_disks_have_the_sizes_of_their_volumes(services: Services, ctx: Contexts) -> None:
-    made = fill(services)
-    asked = ctx()
-    pool = asked.session.get_one(Pool, made.pool)
-    vm_id = made.vms[0]
-    assert vms.show_vm(asked, vm_id).host_id == pool.host_id
+    created = fill(services)
+    context = ctx()
+    pool = context.session.get_one(Pool, created.pool)
+    vm_id = created.vms[0]
+    assert vms.show_vm(context, vm_id).host_id == pool.host_id
     elsewhere = {column.key: getattr(pool, column.key) for column in Pool.__table__.columns}
-    other = next(host for host in made.hosts if host != pool.host_id)
-    asked.session.add(Pool(**elsewhere | {"id": "pool_other", "host_id": other}))
-    asked.session.flush()
+    other = next(host for host in created.hosts if host != pool.host_id)
+    context.session.add(Pool(**elsewhere | {"id": "pool_other", "host_id": other}))
+    context.session.flush()
     volume = {"pool_id": "pool_other", "kind": "file", "capacity_bytes": 77, "allocation_bytes": 7}
-    asked.session.add(Volume(**volume, id="vol_other", name="web.qcow2", path="/images/web.qcow2"))
-    asked.session.add(Volume(**volume, id="vol_there", name="there", path="/images/there"))
+    context.session.add(Volume(**volume, id="vol_other", name="web.qcow2", path="/images/web.qcow2"))
+    context.session.add(Volume(**volume, id="vol_there", name="there", path="/images/there"))
     sources = ("/images/web.qcow2", "default/web.qcow2", "/images/there", "rbd://ceph/one", None)
     disks = [*(disk(source) for source in sources), disk("/images/web.qcow2", "cdrom")]
     change = sa.update(VmDefinition).where(VmDefinition.vm_id == vm_id)
-    asked.session.execute(change.values(parsed={"disks": disks}))
-    asked.session.flush()
-    shown = vms.show_vm(asked, vm_id).disks
-    assert [(each.capacity_bytes, each.allocation_bytes) for each in shown] == [
+    context.session.execute(change.values(parsed={"disks": disks}))
+    context.session.flush()
+    shown = vms.show_vm(context, vm_id).disks
+    assert [(item.capacity_bytes, item.allocation_bytes) for item in shown] == [
         *((10, 4), (10, 4)),
         *[(None, None)] * 4,
     ]

@@ -32,8 +32,8 @@ def speaking(*answers: bytes) -> Serve:
     """A server that says one thing after the other, whatever it hears, and closes."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for each in answers:
-            writer.write(each)
+        for answer in answers:
+            writer.write(answer)
         await writer.drain()
         await reader.read()
         writer.close()

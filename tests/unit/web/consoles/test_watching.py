@@ -23,7 +23,7 @@ POWER = pack(">BxBB", 250, 1, 3)
 RESIZE = pack(">BxHHBx", 251, 800, 600, 2) + bytes(32)
 
 DROPPED = [KEY, POINTER, CUT, EXTENDED_CUT, QEMU_KEY, QEMU_AUDIO, POWER, RESIZE]
-STREAM = FORMAT + b"".join(each + UPDATE for each in DROPPED) + ENCODINGS + FENCE + CONTINUOUS
+STREAM = FORMAT + b"".join(item + UPDATE for item in DROPPED) + ENCODINGS + FENCE + CONTINUOUS
 PASSED = FORMAT + UPDATE * len(DROPPED) + KEPT_ENCODINGS + FENCE + CONTINUOUS
 
 
@@ -31,7 +31,7 @@ PASSED = FORMAT + UPDATE * len(DROPPED) + KEPT_ENCODINGS + FENCE + CONTINUOUS
 def test_only_what_looks_passes(piece: int) -> None:
     watcher = Watcher()
     pieces = [STREAM[start : start + piece] for start in range(0, len(STREAM), piece)]
-    assert b"".join(watcher.feed(each) for each in pieces) == PASSED
+    assert b"".join(watcher.feed(item) for item in pieces) == PASSED
 
 
 @pytest.mark.parametrize("message", [b"\x01", b"\x07", b"\xfe", pack(">BBH", 255, 9, 0)])

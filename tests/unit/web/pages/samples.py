@@ -134,7 +134,7 @@ def vm(
         ],
         actions=[] if stale else verbs(state),
         definition_read_at=NOW,
-        screen_at=NOW - timedelta(seconds=3) if active else None,
+        screenshot_at=NOW - timedelta(seconds=3) if active else None,
         version=3,
     )
 
@@ -153,10 +153,10 @@ def checks() -> list[CheckRecord]:
             title="Lock manager",
             verdict=Verdict.WARN,
             reason="None is set.",
-            mend="Set lock_manager to lockd in qemu.conf.",
+            remedy="Set lock_manager to lockd in qemu.conf.",
         ),
         CheckRecord(
-            key="kvm", title="KVM", verdict=Verdict.FAIL, reason=HTML, mend="Load the module kvm_intel."
+            key="kvm", title="KVM", verdict=Verdict.FAIL, reason=HTML, remedy="Load the module kvm_intel."
         ),
     ]
 
@@ -215,8 +215,8 @@ def host(
         checked_at=NOW,
         synced_at=NOW,
         created_at=NOW - timedelta(days=100),
-        vcpus_promised=310,
-        memory_promised_bytes=480 << 30,
+        vcpus_allocated=310,
+        memory_allocated_bytes=480 << 30,
         version=7,
     )
 

@@ -21,9 +21,9 @@ from app.core.storage.uploads import UploadRecord
 from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
-from app.core.vms.create import CreationPlan, PlannedVolume, Room, SavedSpecRecord, SystemRecord
+from app.core.vms.create import CreationPlan, OsVariantRecord, PlannedVolume, Room, VmPresetRecord
 from app.core.vms.create_spec import DiskSpec, NicSpec
-from app.core.vms.delete import RemovalDisk, RemovalRecord, RemovedVmRecord
+from app.core.vms.delete import DeletedVmRecord, DeletePreview, DeletePreviewDisk
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
@@ -36,7 +36,7 @@ from app.web.pages.networks.network_page import NetworkPage
 from app.web.pages.networks.nwfilters import FilterPage
 from app.web.pages.rendering import tables
 from app.web.pages.rendering.environment import environment
-from app.web.pages.rendering.forms import PartForms, Shown, Told
+from app.web.pages.rendering.forms import FormError, PartForms, Shown
 from app.web.pages.rendering.lists import ListView
 from app.web.pages.rendering.table import Table
 from app.web.pages.storage.volumes import VolumePage
@@ -51,7 +51,7 @@ from tests.unit.web.pages import samples
 ADMIN = Actor(user_id="user_aaaaaaaaaaaaaaaa", name="admin", role=Role.ADMINISTRATOR, via="page")
 VIEWER = Actor(user_id="user_bbbbbbbbbbbbbbbb", name="ana", role=Role.VIEWER, via="page")
 FAILED = Shown(
-    {"name": samples.HTML}, {"name": samples.HTML}, Told("It failed.", samples.HTML, "Try again.", 409)
+    {"name": samples.HTML}, {"name": samples.HTML}, FormError("It failed.", samples.HTML, "Try again.", 409)
 )
 
 
@@ -124,7 +124,7 @@ ROWS: list[tuple[Table[Any], str, Callable[[str], Any], dict[str, object]]] = [
     (tables.EVENTS, "inventory/event_list.html", samples.event, {}),
     (tables.AUDIT, "access/audit_list.html", samples.audit, {}),
     (tables.USERS, "access/user_list.html", samples.user, {}),
-    (tables.TOKENS, "access/token_list.html", samples.token, {"form": Shown(), "made": None}),
+    (tables.TOKENS, "access/token_list.html", samples.token, {"form": Shown(), "created": None}),
     (tables.CREDENTIALS, "hosts/credential_list.html", samples.credential, {}),
     (tables.DATACENTERS, "inventory/datacenter_list.html", samples.datacenter, {"form": Shown()}),
 ]
@@ -363,7 +363,7 @@ def test_other_pages_draw_with_their_errors() -> None:
             "access/account.html",
             {"form": FAILED, "sessions": [samples.session()], "tokens": [samples.token(samples.HTML)]},
         ),
-        ("access/token_list.html", {"form": FAILED, "made": token, "list": listed(tables.TOKENS, [])}),
+        ("access/token_list.html", {"form": FAILED, "created": token, "list": listed(tables.TOKENS, [])}),
         (
             "hosts/edit.html",
             {"form": FAILED, "host": samples.host(samples.HTML), "credentials": [], "datacenters": []},
@@ -442,7 +442,7 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
     every = tuple(field for field in Choices.model_fields if field not in ("tpm", "huge_pages"))
     options = {name: (hostile,) for name in every if "Option" in str(Choices.model_fields[name].annotation)}
     values = dict(create_form.START)
-    for step in ("add-image", "add-volume", "add-medium", "add-nic", "add-nic"):
+    for step in ("add-image", "add-volume", "add-media", "add-nic", "add-nic"):
         values = create_form.with_rows_changed(values, step)
     values |= {"nics.1.kind": "bridge", "nics.2.kind": "direct", "cloud": "true", "spec": samples.HTML}
     wrong = dict.fromkeys((*values, "name", "disks", "nics", "cloud_init.user_data", "os"), samples.HTML)
@@ -454,8 +454,8 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
         language=language,
         form=form,
         choices=choices,
-        systems=[SystemRecord(id="x", name=samples.HTML, family="x")],
-        specs=[SavedSpecRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
+        os_variants=[OsVariantRecord(id="x", name=samples.HTML, family="x")],
+        specs=[VmPresetRecord(id="spec_1", name=samples.HTML, spec={}, created_at=samples.NOW, created_by="a", version=1)],
         page=NewVmPage(form, choices),
         is_opened=True,
         disk_words={name: create_form.options_of(DiskSpec, name) for name in ("cache", "io")},
@@ -483,11 +483,11 @@ def test_the_form_of_a_new_vm_draws_what_was_typed(language: str) -> None:
 @pytest.mark.parametrize("snapshots", [None, (), (samples.HTML,)])
 def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ...] | None) -> None:
     ref = Ref(kind=ObjectKind.VM, id="vm_1", name=samples.HTML)
-    disk = RemovalDisk(
+    disk = DeletePreviewDisk(
         target="vda", path=samples.HTML, volume=ref, pool=ref, allocation_bytes=1, deletable=True, own=True
     )
-    stays = RemovalDisk(target="vdb", path=samples.HTML, deletable=False, why=samples.HTML)
-    found = RemovalRecord(
+    stays = DeletePreviewDisk(target="vdb", path=samples.HTML, deletable=False, why=samples.HTML)
+    found = DeletePreview(
         vm=ref, host=ref, running=True, disks=(disk, stays), nvram=samples.HTML, tpm=True, managed_save=True,
         snapshots=snapshots, undo_days=30,
     )  # fmt: skip
@@ -495,14 +495,14 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
         draw(
             "vms/delete.html",
             language=language,
-            removal=found,
+            deletion=found,
             form=FAILED,
             chosen=ChosenVolumes(frozenset(["vm_1"])),
         )
     )
     host = Ref(kind=ObjectKind.HOST, id="host_1", name=samples.HTML)
-    gone = RemovedVmRecord(
-        id="vm_1", name=samples.HTML, uuid="u", host=host, removed_at=samples.NOW, removed_by=samples.HTML,
+    gone = DeletedVmRecord(
+        id="vm_1", name=samples.HTML, uuid="u", host=host, deleted_at=samples.NOW, deleted_by=samples.HTML,
         volumes=(samples.HTML,),
     )  # fmt: skip
     for removed in ((), (gone,)):
@@ -511,7 +511,9 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_pages_that_change_a_vm_draw(language: str) -> None:
-    vm = samples.vm(samples.HTML).model_copy(update={"pending": [samples.HTML], "dangers": [samples.HTML]})
+    vm = samples.vm(samples.HTML).model_copy(
+        update={"pending": [samples.HTML], "host_access": [samples.HTML]}
+    )
     options = (Option(key="pool_1", name=samples.HTML, about=samples.HTML, free_bytes=1),)
     choices = Choices(hosts=options, pools=options, networks=options, volumes=options, media=options)
     words = {"model": create_form.options_of(NicSpec, "model")}
@@ -540,7 +542,7 @@ def test_the_pages_that_change_a_vm_draw(language: str) -> None:
         DiffLine(kind="new", text=samples.HTML),
         DiffLine(kind="same", text="x"),
     )
-    diff = DiffRecord(parts=(samples.HTML,), dangers=(samples.HTML,), lines=lines)
+    diff = DiffRecord(parts=(samples.HTML,), host_access=(samples.HTML,), lines=lines)
     for found in (None, diff):
         assert_harmless(draw("vms/edit_xml.html", language=language, vm=vm, form=FAILED, diff=found))
     versions = (
@@ -591,9 +593,16 @@ def test_the_pages_of_images_draw(language: str) -> None:
                 may_copy=image.state == "ready",
             )
         )
-    system = SystemRecord(id="x", name=samples.HTML, family="x")
+    system = OsVariantRecord(id="x", name=samples.HTML, family="x")
     for servers in ([], ["images.example.org", samples.HTML]):
         shown = {"fetch": FAILED, "pools": pools, "servers": servers}
         assert_harmless(
-            draw("library/new.html", language=language, form=FAILED, volumes=pools, systems=[system], **shown)
+            draw(
+                "library/new.html",
+                language=language,
+                form=FAILED,
+                volumes=pools,
+                os_variants=[system],
+                **shown,
+            )
         )

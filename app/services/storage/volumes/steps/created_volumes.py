@@ -43,14 +43,14 @@ def create_volume(
     note = context.noted(VOLUME, pool=plan.pool, name=plan.name)
     found = find(context, plan)
     if found is None:
-        made = _create(context, plan, purpose or {})
+        created = _create(context, plan, purpose or {})
     elif note is None:
         raise volume_exists(plan.name)
     else:
-        made = _resume(context, plan, note, found)
+        created = _resume(context, plan, note, found)
     if has_content:
-        task_checks.record_made(context, plan.pool, made, plan.format)
-    return made
+        task_checks.record_created(context, plan.pool, created, plan.format)
+    return created
 
 
 def find(context: TaskContext, plan: VolumePlan) -> VolumeObservation | None:
@@ -83,7 +83,7 @@ def _create(context: TaskContext, plan: VolumePlan, purpose: Mapping[str, str]) 
         note["size"] = str(size)
     context.note(note)
     try:
-        made = _send(context, plan, note)
+        created = _send(context, plan, note)
     except Lost as error:
         return _after_loss(context, plan, note, error.code)
     except HypervisorRefused as error:
@@ -91,7 +91,7 @@ def _create(context: TaskContext, plan: VolumePlan, purpose: Mapping[str, str]) 
         if error.code == "volume_exists":
             raise volume_exists(plan.name) from None
         raise
-    return _created(context, plan, note, made)
+    return _created(context, plan, note, created)
 
 
 def _send(context: TaskContext, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation:
@@ -173,17 +173,17 @@ def _resume(
 
 
 def _created(
-    context: TaskContext, plan: VolumePlan, note: Mapping[str, str], made: VolumeObservation
+    context: TaskContext, plan: VolumePlan, note: Mapping[str, str], created: VolumeObservation
 ) -> VolumeObservation:
     context.note({**note, "state": CREATED})
-    return _grown(context, plan, made)
+    return _grown(context, plan, created)
 
 
-def _grown(context: TaskContext, plan: VolumePlan, made: VolumeObservation) -> VolumeObservation:
-    if made.capacity_bytes >= plan.size_bytes:
-        return made
+def _grown(context: TaskContext, plan: VolumePlan, created: VolumeObservation) -> VolumeObservation:
+    if created.capacity_bytes >= plan.size_bytes:
+        return created
     context.call(lambda host: host.storage.resize_volume(plan.pool, plan.name, plan.size_bytes, shrink=False))
-    return context.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) or made
+    return context.call(lambda host: host.storage.find_volume(plan.pool, plan.name)) or created
 
 
 def _finished(context: TaskContext, plan: VolumePlan, note: Mapping[str, str]) -> VolumeObservation | None:
@@ -191,7 +191,7 @@ def _finished(context: TaskContext, plan: VolumePlan, note: Mapping[str, str]) -
     if "size" in note or _is_other_boot(note.get("boot", ""), _boot(context)):
         return None  # after a power cut, half a copy looks like a whole one
     while context.call(lambda host: host.storage.is_being_created(plan.pool, plan.name)):
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         context.say(None, N_("Waiting for the host to finish the copy."))
         context.pause(WAIT_S)
     found = context.call(lambda host: host.storage.find_volume(plan.pool, plan.name))

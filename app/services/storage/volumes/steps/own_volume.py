@@ -54,7 +54,7 @@ def write_content(
         head += held_back
         _write(context, pool, name, part[len(held_back) :], at + len(held_back))
         at += len(part)
-        tell_share(context, at, size, message)
+        report_share(context, at, size, message)
     return digest.hexdigest(), head
 
 
@@ -69,12 +69,12 @@ def _write(context: TaskContext, pool: str, name: str, content: bytes, offset: i
         context.host().storage.write_volume(pool, name, stretch, offset + begin)
 
 
-def tell_share(context: TaskContext, done: int, whole: int, message: str) -> None:
+def report_share(context: TaskContext, done: int, whole: int, message: str) -> None:
     """Show how far the work has come, once for each percent. Raises Cancelled."""
     percent = 100 * done // max(whole, 1)
     if percent != context.percent:
         context.percent = percent
-        context.stop_if_asked()
+        context.stop_if_cancelled()
         context.say(percent, message)
 
 
@@ -83,7 +83,7 @@ def _stoppable(context: TaskContext, chunks: Iterator[bytes]) -> Iterator[bytes]
     looked_at = 0.0
     for chunk in chunks:
         if time.monotonic() - looked_at > LOOK_S:
-            context.stop_if_asked()
+            context.stop_if_cancelled()
             context.pause(0)
             looked_at = time.monotonic()
         yield chunk

@@ -10,7 +10,7 @@ from app.core.errors import HypervisorRefused
 from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.states import RAW
-from app.core.vms.config import Blueprint, DiskPlan, VolumePlan
+from app.core.vms.config import DiskPlan, VmConfig, VolumePlan
 from app.hypervisor.xml.domains.boot_files import boot_files
 from app.hypervisor.xml.domains.disks import layers
 from app.services.storage.volumes import records
@@ -54,7 +54,7 @@ def check_disk(context: TaskContext, disk: DiskPlan) -> None:
         check(context, disk.path, disk.format)
 
 
-def check_boot_files(context: TaskContext, plan: Blueprint) -> None:
+def check_boot_files(context: TaskContext, plan: VmConfig) -> None:
     """Check the volumes that QEMU loads as kernel and initrd. Raises TaskFailed (volume_refused)."""
     for path in (plan.kernel_path, plan.initrd_path):
         if path is not None:
@@ -67,8 +67,8 @@ def check_definition(context: TaskContext, uuid: str, xml: str) -> None:
     What lies in no pool is not for here: whether it may be named is a question of host access. Raises TaskFailed.
     """
     before = context.call(lambda host: host.read_vm(uuid))
-    texts = [each.xml for each in (before.saved, before.definition) if each is not None]
-    _refuse_seeds(context, xml, texts)
+    texts = [item.xml for item in (before.saved, before.definition) if item is not None]
+    _refuse_cloud_init_drives(context, xml, texts)
     known = {layer for text in texts for layer in _layers(text)}
     for source, format in _unknown(xml, known):
         path = _path_of(context, source) or source
@@ -82,17 +82,17 @@ def check_existing(context: TaskContext, xml: str, before: str | None = None) ->
     What `before`, the VM's definition by now, names in the same format is its own. A disk that is missing holds
     nothing that could harm. Raises TaskFailed.
     """
-    _refuse_seeds(context, xml, [] if before is None else [before])
+    _refuse_cloud_init_drives(context, xml, [] if before is None else [before])
     for source, format in _unknown(xml, [] if before is None else _layers(before)):
         path = _path_of(context, source)
         if path is not None:
             check(context, path, format)
 
 
-def _refuse_seeds(context: TaskContext, xml: str, before: Collection[str]) -> None:
+def _refuse_cloud_init_drives(context: TaskContext, xml: str, before: Collection[str]) -> None:
     """Refuse a definition that names the cloud-init seed of another VM. Raises TaskFailed (volume_is_seed)."""
     find = partial(
-        drives.find_seed_in,
+        drives.find_cloud_init_drive_in,
         vm_id=context.job.target_id,
         host_id=context.job.host_id,
         xml=xml,
@@ -102,7 +102,7 @@ def _refuse_seeds(context: TaskContext, xml: str, before: Collection[str]) -> No
     if name is not None:
         raise TaskFailed(
             "volume_is_seed",
-            N_("The definition names the cloud-init seed of another VM."),
+            N_("The definition names the cloud-init drive of another VM."),
             why=drives.HELD_BACK,
             hint=drives.GOES,
             params={"name": name},
@@ -111,7 +111,7 @@ def _refuse_seeds(context: TaskContext, xml: str, before: Collection[str]) -> No
 
 def _unknown(xml: str, known: Collection[tuple[str, str | None]]) -> list[tuple[str, str]]:
     """Sources in a definition that are not known in the format that it gives, with that. Raises UnreadableXml."""
-    new = [each for each in _layers(xml) if each not in known]
+    new = [layer for layer in _layers(xml) if layer not in known]
     return [(source, format or RAW) for source, format in new]
 
 
@@ -164,9 +164,11 @@ def check_link(context: TaskContext, pool: str, name: str, path: str) -> None:
         raise _failed(refused) from None
 
 
-def record_made(context: TaskContext, pool: str, made: VolumeObservation, format: str) -> None:
+def record_created(context: TaskContext, pool: str, created: VolumeObservation, format: str) -> None:
     """Record the format that the task made a volume with."""
-    record = partial(records.record_made, host_id=context.job.host_id, pool=pool, made=made, format=format)
+    record = partial(
+        records.record_created, host_id=context.job.host_id, pool=pool, created=created, format=format
+    )
     context.write(record)
 
 

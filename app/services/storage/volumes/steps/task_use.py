@@ -22,7 +22,7 @@ def refuse_used(context: TaskContext, pool: str, name: str, path: str, *, but: s
     Looks at what the inventory knows of all hosts, then at the VMs that this host, and others that surely have the
     same storage, have this moment.
     """
-    look = partial(users.look_again, host_id=context.job.host_id, pool_uuid=pool, name=name, but_uuid=but)
+    look = partial(users.check_again, host_id=context.job.host_id, pool_uuid=pool, name=name, but_uuid=but)
     _refuse(context, context.write(look), name, path, but)
 
 

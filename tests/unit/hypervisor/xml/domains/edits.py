@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from app.core.vms.compute import DiskPatch, MachinePatch, TuningPatch
+from app.core.vms.compute import ComputePatch, DiskPatch, ResourcesPatch
 from app.core.vms.config import DiskPlan
-from app.core.vms.host_devices import FolderAdd
+from app.core.vms.host_devices import FilesystemAdd
 from app.hypervisor.xml.domains import build, compute_edit, device_edit, edit
 from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.write import Element
@@ -45,11 +45,11 @@ def on_device(key: str, change: Callable[[Element], object]) -> Callable[[str], 
 
 
 def machine(**fields: Any) -> Callable[[str], str]:
-    return on_tree(partial(compute_edit.change_machine, patch=MachinePatch(**fields)))
+    return on_tree(partial(compute_edit.change_compute, patch=ComputePatch(**fields)))
 
 
-def tuning(**fields: Any) -> Callable[[str], str]:
-    return on_tree(partial(compute_edit.change_tuning, patch=TuningPatch(**fields)))
+def resources(**fields: Any) -> Callable[[str], str]:
+    return on_tree(partial(compute_edit.change_resources, patch=ResourcesPatch(**fields)))
 
 
 def disk(target: str, **fields: Any) -> Callable[[str], str]:
@@ -61,9 +61,9 @@ def nic(mac: str, **fields: Any) -> Callable[[str], str]:
     return on_device(mac, partial(device_edit.change_nic, **{**unchanged, **fields}))
 
 
-def medium(target: str, **fields: Any) -> Callable[[str], str]:
+def media(target: str, **fields: Any) -> Callable[[str], str]:
     plan = DiskPlan(device="cdrom", bus="sata", target=target, format="raw", **fields) if fields else None
-    return on_device(target, lambda drive: edit.change_medium(drive, plan and build.disk(plan)))
+    return on_device(target, lambda drive: edit.change_media(drive, plan and build.disk(plan)))
 
 
 def boot(*order: str) -> Callable[[str], str]:
@@ -79,7 +79,7 @@ def vcpus_max(count: int) -> Callable[[str], str]:
 
 
 def filesystem(**fields: Any) -> Callable[[str], str]:
-    return on_tree(partial(device_edit.add_filesystem, asked=FolderAdd(**fields)))
+    return on_tree(partial(device_edit.add_filesystem, spec=FilesystemAdd(**fields)))
 
 
 def nothing(xml: str) -> str:
@@ -171,26 +171,26 @@ EDITS = {
     "all-on": Edit("vnc", machine(**ON), "memoryBacking os sound tpm rng channel graphics watchdog"),
     "all-off": Edit("spice", machine(**OFF), "memoryBacking os sound tpm rng channel:org.qemu.guest_agent.0 graphics channel:com.redhat.spice.0 channel:org.spice-space.webdav.0 smartcard audio redirdev:spicevmc watchdog"),
     # processors and memory of the host
-    "shares": Edit("bare", tuning(cpu_shares=512), "cputune"),
-    "shares-others-stay": Edit("spice", tuning(cpu_shares=512), "cputune"),
-    "shares-off": Edit("spice", tuning(cpu_shares=0), "cputune"),
-    "shares-of-the-future": Edit("future", tuning(cpu_shares=512), "cputune"),
-    "limit": Edit("vnc", tuning(cpu_limit_percent=25), "cputune"),
-    "limit-others-stay": Edit("spice", tuning(cpu_limit_percent=75), "cputune"),
-    "limit-off": Edit("spice", tuning(cpu_limit_percent=0), "cputune"),
-    "limit-was-off": Edit("vnc", tuning(cpu_limit_percent=0)),
-    "pins": Edit("vnc", tuning(pins=PINS), "cputune"),
-    "pins-others-stay": Edit("spice", tuning(pins=PINS), "cputune"),
-    "pins-none": Edit("spice", tuning(pins=[]), "cputune"),
-    "emulator-cpus": Edit("vnc", tuning(emulator_cpus="0,2-3"), "cputune"),
-    "emulator-cpus-others-stay": Edit("spice", tuning(emulator_cpus="1"), "cputune"),
-    "emulator-cpus-any": Edit("spice", tuning(emulator_cpus=""), "cputune"),
-    "numa": Edit("vnc", tuning(numa_nodes="0", numa_mode="preferred"), "numatune"),
-    "numa-other-nodes": Edit("spice", tuning(numa_nodes="1", numa_mode="strict"), "numatune"),
-    "numa-any-node": Edit("spice", tuning(numa_nodes=""), "numatune"),
-    "numa-any-node-leaves-nothing": Edit("efi", tuning(numa_nodes=""), "numatune"),
-    "numa-of-the-future": Edit("future", tuning(numa_nodes="1"), "numatune"),
-    "tuning-all": Edit("bare", tuning(cpu_shares=2, cpu_limit_percent=100, pins=PINS, emulator_cpus="0", numa_nodes="0-1", numa_mode="restrictive"), "cputune numatune"),
+    "shares": Edit("bare", resources(cpu_shares=512), "cputune"),
+    "shares-others-stay": Edit("spice", resources(cpu_shares=512), "cputune"),
+    "shares-off": Edit("spice", resources(cpu_shares=0), "cputune"),
+    "shares-of-the-future": Edit("future", resources(cpu_shares=512), "cputune"),
+    "limit": Edit("vnc", resources(cpu_limit_percent=25), "cputune"),
+    "limit-others-stay": Edit("spice", resources(cpu_limit_percent=75), "cputune"),
+    "limit-off": Edit("spice", resources(cpu_limit_percent=0), "cputune"),
+    "limit-was-off": Edit("vnc", resources(cpu_limit_percent=0)),
+    "pins": Edit("vnc", resources(pins=PINS), "cputune"),
+    "pins-others-stay": Edit("spice", resources(pins=PINS), "cputune"),
+    "pins-none": Edit("spice", resources(pins=[]), "cputune"),
+    "emulator-cpus": Edit("vnc", resources(emulator_cpus="0,2-3"), "cputune"),
+    "emulator-cpus-others-stay": Edit("spice", resources(emulator_cpus="1"), "cputune"),
+    "emulator-cpus-any": Edit("spice", resources(emulator_cpus=""), "cputune"),
+    "numa": Edit("vnc", resources(numa_nodes="0", numa_mode="preferred"), "numatune"),
+    "numa-other-nodes": Edit("spice", resources(numa_nodes="1", numa_mode="strict"), "numatune"),
+    "numa-any-node": Edit("spice", resources(numa_nodes=""), "numatune"),
+    "numa-any-node-leaves-nothing": Edit("efi", resources(numa_nodes=""), "numatune"),
+    "numa-of-the-future": Edit("future", resources(numa_nodes="1"), "numatune"),
+    "tuning-all": Edit("bare", resources(cpu_shares=2, cpu_limit_percent=100, pins=PINS, emulator_cpus="0", numa_nodes="0-1", numa_mode="restrictive"), "cputune numatune"),
     # disks
     "disk-cache-and-io": Edit("disks", disk("vda", cache="none", io="native"), "disk:vda"),
     "disk-cache-default": Edit("disks", disk("vda", cache="default", io="default"), "disk:vda"),
@@ -215,13 +215,13 @@ EDITS = {
     "disk-moved-of-the-future": Edit("future", moved("/var/lib/libvirt/images/f.qcow2", to="/srv/f.raw"), "disk:vda"),
     "disk-moved-is-not-there": Edit("disks", moved("vms/d", "/elsewhere", to="/srv/d")),
     # drives
-    "medium-out-of-a-volume": Edit("disks", medium("sdi"), "disk:sdi"),
-    "medium-into-an-empty-drive": Edit("disks", medium("sdj", path="/var/lib/libvirt/boot/x.iso"), "disk:sdj"),
-    "medium-file-for-a-volume": Edit("disks", medium("sdi", path="/var/lib/libvirt/boot/a & b.iso"), "disk:sdi"),
-    "medium-block-for-a-file": Edit("vnc", medium("sda", kind="block", path="/dev/sr0"), "disk:sda"),
-    "medium-volume-for-a-file": Edit("vnc", medium("sda", kind="volume", pool="iso", volume="seed.iso"), "disk:sda"),
-    "medium-emptied-by-name": Edit("disks", lambda xml: edit.without_medium(xml, "sdi", "seed.iso"), "disk:sdi"),
-    "medium-is-another": Edit("disks", lambda xml: edit.without_medium(xml, "sdi", "other.iso")),
+    "medium-out-of-a-volume": Edit("disks", media("sdi"), "disk:sdi"),
+    "medium-into-an-empty-drive": Edit("disks", media("sdj", path="/var/lib/libvirt/boot/x.iso"), "disk:sdj"),
+    "medium-file-for-a-volume": Edit("disks", media("sdi", path="/var/lib/libvirt/boot/a & b.iso"), "disk:sdi"),
+    "medium-block-for-a-file": Edit("vnc", media("sda", kind="block", path="/dev/sr0"), "disk:sda"),
+    "medium-volume-for-a-file": Edit("vnc", media("sda", kind="volume", pool="iso", volume="seed.iso"), "disk:sda"),
+    "medium-emptied-by-name": Edit("disks", lambda xml: edit.without_media(xml, "sdi", "seed.iso"), "disk:sdi"),
+    "medium-is-another": Edit("disks", lambda xml: edit.without_media(xml, "sdi", "other.iso")),
     # interfaces
     "nic-link-down": Edit("nics", nic(LAN, link_up=False), f"interface:{LAN}"),
     "nic-link-first": Edit("nics", nic(MACVTAP, link_up=False), f"interface:{MACVTAP}"),

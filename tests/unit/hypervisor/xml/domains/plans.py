@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.core.vms.config import Blueprint, CpuPlan, DiskPlan, Limits, NicPlan
-from app.core.vms.host_devices import DevicePlan, FolderAdd
+from app.core.vms.config import CpuPlan, DiskPlan, Limits, NicPlan, VmConfig
+from app.core.vms.host_devices import DevicePlan, FilesystemAdd
 from app.hypervisor.xml.domains import build, edit
-from app.hypervisor.xml.node_devices import folder, host_device
+from app.hypervisor.xml.node_devices import filesystem, host_device
 
 MAC = "52:54:00:00:00:01"
 GIB = 1024**3
@@ -29,7 +29,7 @@ def vm(**fields: Any) -> str:
         "graphics": "none",
         **plain,
     }
-    return build.domain(Blueprint(cpu=cpu, **{**least, **fields}))
+    return build.domain(VmConfig(cpu=cpu, **{**least, **fields}))
 
 
 def disk(**fields: Any) -> str:
@@ -44,8 +44,8 @@ def device(kind: str, address: str) -> str:
     return edit.edited(host_device(DevicePlan(kind=kind, address=address)))
 
 
-def filesystem(**fields: Any) -> str:
-    return edit.edited(folder(FolderAdd(path="/srv/media", tag="media", **fields)))
+def shared_filesystem(**fields: Any) -> str:
+    return edit.edited(filesystem(FilesystemAdd(path="/srv/media", tag="media", **fields)))
 
 
 def within_vm(fragment: str) -> str:
@@ -134,10 +134,10 @@ DEVICES = {
     "host-device-pci": device("pci", "0000:0a:1f.7"),
     "host-device-usb": device("usb", "0x046d:0xc52b"),
     "host-device-mdev": device("mdev", "c60cc60c-c60c-c60c-c60c-c60cc60cc60c"),
-    "filesystem-virtiofs": filesystem(),
-    "filesystem-virtiofs-read-only": filesystem(readonly=True),
-    "filesystem-9p": filesystem(driver="9p"),
-    "filesystem-9p-read-only": filesystem(driver="9p", readonly=True),
+    "filesystem-virtiofs": shared_filesystem(),
+    "filesystem-virtiofs-read-only": shared_filesystem(readonly=True),
+    "filesystem-9p": shared_filesystem(driver="9p"),
+    "filesystem-9p-read-only": shared_filesystem(driver="9p", readonly=True),
 }
 COPIES = {
     "copy-to-a-file": edit.copy_target("/srv/a & b.qcow2", "qcow2"),

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from app.core.vms.compute import DiskPatch, MachinePatch, Pin, TuningPatch
+from app.core.vms.compute import ComputePatch, DiskPatch, Pin, ResourcesPatch
 from app.hypervisor.xml.compare import broken_rule
-from app.hypervisor.xml.domains.compute_edit import change_machine, change_tuning
-from app.hypervisor.xml.domains.compute_read import read_machine
+from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources
+from app.hypervisor.xml.domains.compute_read import read_hardware
 from app.hypervisor.xml.domains.device_edit import change_disk, change_nic, limits_to_set
 from app.hypervisor.xml.domains.edit import device_at, edited
 from app.hypervisor.xml.domains.read import parse
@@ -65,12 +65,12 @@ EVERYTHING: list[dict[str, Any]] = [
 
 def changed(patch: dict[str, Any], xml: str = XML) -> str:
     tree = parse(xml, "domain")
-    change_machine(tree, MachinePatch.model_validate(patch))
+    change_compute(tree, ComputePatch.model_validate(patch))
     return edited(tree)
 
 
 def machine(xml: str) -> dict[str, Any]:
-    return read_machine(parse(xml, "domain")).model_dump()
+    return read_hardware(parse(xml, "domain")).model_dump()
 
 
 def test_a_machine_is_read() -> None:
@@ -104,7 +104,7 @@ def test_switches_go_on_and_off_again() -> None:
 def test_limits_and_pins() -> None:
     tree = parse(XML, "domain")
     pins = [Pin(vcpu=0, cpus="0-1"), Pin(vcpu=3, cpus="2,^3")]
-    patch = TuningPatch(
+    patch = ResourcesPatch(
         cpu_shares=512,
         cpu_limit_percent=50,
         pins=pins,
@@ -112,14 +112,14 @@ def test_limits_and_pins() -> None:
         numa_nodes="0",
         numa_mode="preferred",
     )
-    change_tuning(tree, patch)
+    change_resources(tree, patch)
     assert broken_rule(edited(tree)) is None
-    found = read_machine(tree)
+    found = read_hardware(tree)
     assert (found.cpu_shares, found.cpu_limit_percent, found.emulator_cpus) == (512, 50, "0")
     assert [(pin.vcpu, pin.cpus) for pin in found.pins] == [(0, "0-1"), (3, "2,^3")]
     assert (found.numa_nodes, found.numa_mode) == ("0", "preferred")
-    change_tuning(
-        tree, TuningPatch(cpu_shares=0, cpu_limit_percent=0, pins=[], emulator_cpus="", numa_nodes="")
+    change_resources(
+        tree, ResourcesPatch(cpu_shares=0, cpu_limit_percent=0, pins=[], emulator_cpus="", numa_nodes="")
     )
     assert etree.tostring(tree) == etree.tostring(parse(XML, "domain"))
 
@@ -132,7 +132,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     change_disk(disk, DiskPatch(read_iops=100, write_bps=2**20, cache="none", io="native", discard=False))
     change_nic(nic, link_up=None, network=None, in_kbps=1000, out_kbps=500, filter="clean-traffic")
     assert broken_rule(edited(tree)) is None
-    found = read_machine(tree)
+    found = read_hardware(tree)
     (drive,), (card,) = found.disks, found.nics
     assert (drive.read_iops, drive.write_bps, drive.cache, drive.io, drive.discard) == (
         *(100, 2**20, "none", "native"),
@@ -143,7 +143,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     assert limits_to_set(disk, DiskPatch(read_iops=5)) == {"read_iops_sec": 100, "write_iops_sec": 0}
     change_disk(disk, DiskPatch(read_iops=0, write_bps=0, cache="default", io="default"))
     change_nic(nic, link_up=None, network=None, in_kbps=0, out_kbps=0, filter="")
-    found = read_machine(tree)
+    found = read_hardware(tree)
     assert (found.disks[0].read_iops, found.disks[0].cache) == (None, "default")
     assert (found.nics[0].in_kbps, found.nics[0].filter) == (None, None)
     assert "iotune" not in edited(tree)

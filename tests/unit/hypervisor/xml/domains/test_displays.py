@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.hypervisor.transport.links import Place
+from app.hypervisor.transport.transports import Place
 from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays
 from app.hypervisor.xml.domains.edit import with_displays_closed
 

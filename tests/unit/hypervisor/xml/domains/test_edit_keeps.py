@@ -41,7 +41,7 @@ def test_no_burst_stays_without_its_limit_and_no_size_without_any() -> None:
     after = parse(disk("vda", read_bps=0, read_iops=0, write_iops=0)(document("disks")), "domain")
     tune = after.find("devices/disk/iotune")
     assert tune is not None
-    assert [each.tag for each in tune] == ["group_name"]
+    assert [item.tag for item in tune] == ["group_name"]
 
 
 @pytest.mark.parametrize("graphics", ["vnc", "none"])
@@ -68,7 +68,7 @@ def test_what_it_has_already_keeps_variables_features_and_heads(name: str, field
 
 def test_a_display_in_three_dimensions_stays_beside_vnc() -> None:
     after = parse(machine(graphics="vnc")(document("spice")), "domain")
-    assert [each.get("type") for each in after.iterfind("devices/graphics")] == ["vnc", "egl-headless"]
+    assert [item.get("type") for item in after.iterfind("devices/graphics")] == ["vnc", "egl-headless"]
 
 
 def test_a_disk_that_moved_names_its_format() -> None:

@@ -24,7 +24,7 @@ def test_edit(case: str, golden: Golden) -> None:
     golden.check_edit(case, EDITS[case])
 
 
-@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each not in QUOTES])
+@pytest.mark.parametrize("document", [item for item in DOCUMENTS if item not in QUOTES])
 def test_what_is_not_changed_is_written_back_to_the_byte(document: str, golden: Golden) -> None:
     text = (golden.folder / "before" / f"{document}.xml").read_text().removesuffix("\n")
     assert edited(parse_for_edit(text, "domain")) == text

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.vms.host_access import dangers_of
+from app.core.vms.host_access import host_access_of
 from app.hypervisor.xml.domains.read import read_vm
 
 PLACES = ("/srv/vms", "/mnt/shared/", "/dev/vg", "/dev/sdz1")
@@ -48,12 +48,12 @@ HARMLESS = """
 </domain>"""
 
 
-def dangers(xml: str) -> list[str]:
-    return dangers_of(read_vm(xml).reaches, PLACES)
+def host_access(xml: str) -> list[str]:
+    return host_access_of(read_vm(xml).reaches, PLACES)
 
 
 def test_a_usual_vm_reaches_nothing() -> None:
-    assert dangers(HARMLESS) == []
+    assert host_access(HARMLESS) == []
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_usual_vm_reaches_nothing() -> None:
     ],
 )
 def test_a_device_that_reaches_the_host_is_told(part: str, key: str) -> None:
-    assert dangers(HARMLESS.replace("</devices>", f"{part}</devices>")) == [key]
+    assert host_access(HARMLESS.replace("</devices>", f"{part}</devices>")) == [key]
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_a_device_that_reaches_the_host_is_told(part: str, key: str) -> None:
     ],
 )
 def test_a_definition_that_reaches_the_host_is_told(part: str, key: str) -> None:
-    assert dangers(HARMLESS.replace("<devices>", f"{part}<devices>")) == [key]
+    assert host_access(HARMLESS.replace("<devices>", f"{part}<devices>")) == [key]
 
 
 def test_two_things_of_a_kind_are_two() -> None:
     """Who may not add a host's device may not add a second one to a VM that has one."""
     one = HARMLESS.replace("</devices>", "<hostdev type='usb'><source a='1'/></hostdev></devices>")
     two = one.replace("</devices>", "<hostdev type='usb'><source a='2'/></hostdev></devices>")
-    new = [each for each in read_vm(two).reaches if each not in read_vm(one).reaches]
-    assert dangers_of(new, PLACES) == ["host_device"]
+    new = [reach for reach in read_vm(two).reaches if reach not in read_vm(one).reaches]
+    assert host_access_of(new, PLACES) == ["host_device"]
 
 
 @pytest.mark.parametrize("name", ["fresh-live", "fresh-saved"])
 def test_a_new_vm_as_its_host_has_it_reaches_nothing(name: str) -> None:
-    assert dangers((Path(__file__).parent / "data" / f"{name}.xml").read_text()) == []
+    assert host_access((Path(__file__).parent / "data" / f"{name}.xml").read_text()) == []

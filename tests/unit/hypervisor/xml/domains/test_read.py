@@ -150,7 +150,7 @@ def test_capabilities() -> None:
 
 
 def test_what_is_wrong_with_xml_is_said_without_the_name_of_a_file() -> None:
-    with pytest.raises(read.UnreadableXml) as told:
+    with pytest.raises(read.UnreadableXml) as reported:
         read.read_vm("<domain><broken>")
-    assert "<string>" not in str(told.value)
-    assert "line 1, column" in str(told.value)
+    assert "<string>" not in str(reported.value)
+    assert "line 1, column" in str(reported.value)

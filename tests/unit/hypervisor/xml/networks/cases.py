@@ -64,12 +64,12 @@ def steps(xml: str, **fields: Any) -> str:
         *(
             node(
                 "update",
-                etree.fromstring(each.xml),
-                command=each.command,
-                section=each.section,
-                subnet=str(each.subnet),
+                etree.fromstring(item.xml),
+                command=item.command,
+                section=item.section,
+                subnet=str(item.subnet),
             )
-            for each in found
+            for item in found
         ),
     )
     etree.indent(tree)

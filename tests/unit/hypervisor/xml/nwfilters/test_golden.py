@@ -1,11 +1,11 @@
-"""Definitions of traffic filters: what is built and each edit against golden files (see tests.unit.hypervisor.xml.golden)."""
+"""Definitions of network filters: what is built and each edit against golden files (see tests.unit.hypervisor.xml.golden)."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from app.core.networks.nwfilters import FilterPlan
+from app.core.networks.nwfilters import NwfilterPlan
 from app.hypervisor.xml import nwfilters
 from tests.unit.hypervisor.xml.golden import Edit, Golden, broken_rule
 
@@ -18,7 +18,7 @@ PING = {"action": "accept", "direction": "inout", "family": "ipv6", "protocol": 
 
 def built(*rules: dict[str, Any], **fields: Any) -> str:
     plan = {"name": "shop", "rules": [{"action": "accept", **rule} for rule in rules], **fields}
-    return nwfilters.build(FilterPlan.model_validate(plan), UUID)
+    return nwfilters.build(NwfilterPlan.model_validate(plan), UUID)
 
 
 def changed(**fields: Any) -> Callable[[str], str]:
@@ -27,7 +27,7 @@ def changed(**fields: Any) -> Callable[[str], str]:
     def change(xml: str) -> str:
         plan, _ = nwfilters.read_plan(xml)
         assert plan is not None
-        return nwfilters.edit(xml, FilterPlan.model_validate(plan.model_dump() | fields))
+        return nwfilters.edit(xml, NwfilterPlan.model_validate(plan.model_dump() | fields))
 
     return change
 

@@ -11,7 +11,7 @@ from app.access.context import Ctx, Services
 from app.core.errors import Conflict
 from app.core.vms.create_spec import CloudInit
 from app.db.models import (
-    CloudInitSeed,
+    CloudInitDrive,
     Datacenter,
     Host,
     Pool,
@@ -23,8 +23,8 @@ from app.db.models import (
 )
 from app.services.library import images
 from app.services.vms.cloud_init import drives
-from app.services.vms.cloud_init.removal import AFTER_AGENT, WITHOUT_AGENT, RemoveSeed, remove_due
-from app.services.vms.cloud_init.texts import seed_texts
+from app.services.vms.cloud_init.deletion import AFTER_AGENT, WITHOUT_AGENT, RemoveCloudInitDrive, remove_due
+from app.services.vms.cloud_init.texts import cloud_init_texts
 from app.services.vms.create import choices
 from tests.databases import Contexts
 
@@ -34,31 +34,31 @@ SOON = timedelta(seconds=15)
 
 
 @pytest.fixture
-def seed(ctx: Contexts) -> Contexts:
+def drive(ctx: Contexts) -> Contexts:
     """Contexts with a VM that is off and has a seed in the pool of its host."""
-    asked = ctx()
-    asked.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=BEGIN))
-    asked.session.flush()
+    context = ctx()
+    context.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=BEGIN))
+    context.session.flush()
     where = {"transport": "ssh", "address": "192.0.2.1", "port": 22, "user": "root", "socket": "/s"}
     state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
-    asked.session.add(
+    context.session.add(
         Host(id="host_1", datacenter_id="dc_1", name="kvm-1", name_key="kvm-1", **where, **state)
     )
-    asked.session.flush()
+    context.session.flush()
     facts = {"state": "shutoff", "persistent": True, "autostart": False, "created_at": BEGIN}
-    asked.session.add(Vm(id=VM, host_id="host_1", uuid="u", name="web", name_key="web", **facts))
+    context.session.add(Vm(id=VM, host_id="host_1", uuid="u", name="web", name_key="web", **facts))
     size = {"capacity_bytes": 1, "allocation_bytes": 1}
     running = {"state": "running", "autostart": True, "persistent": True, "available_bytes": 1, **size}
-    asked.session.add(Pool(id="pool_1", host_id="host_1", uuid="p", name="local", kind="dir", **running))
-    asked.session.flush()
+    context.session.add(Pool(id="pool_1", host_id="host_1", uuid="p", name="local", kind="dir", **running))
+    context.session.flush()
     for name in ("web-seed.iso", "tools.iso"):
         path = f"/srv/{name}"
-        asked.session.add(
+        context.session.add(
             Volume(id=f"vol_{name}", pool_id="pool_1", name=name, path=path, kind="file", **size)
         )
     place = {"host_id": "host_1", "pool_uuid": "p", "volume_name": "web-seed.iso", "target": "sda"}
-    asked.session.add(CloudInitSeed(vm_id=VM, keep=False, created_at=BEGIN, **place))
-    asked.session.flush()
+    context.session.add(CloudInitDrive(vm_id=VM, keep=False, created_at=BEGIN, **place))
+    context.session.flush()
     ctx.commit()
     return ctx
 
@@ -70,121 +70,121 @@ def removed(ctx: Contexts, services: Services, after: timedelta, **vm: Any) -> b
         session.execute(sa.update(Vm).where(Vm.id == VM).values(**vm))
     ctx.commit()
     remove_due(services, now=BEGIN + after)
-    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == RemoveSeed.kind)) is not None
+    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == RemoveCloudInitDrive.kind)) is not None
 
 
-def test_a_vm_that_never_ran_keeps_its_seed(seed: Contexts, services: Services) -> None:
-    assert not removed(seed, services, timedelta(days=9))
+def test_a_vm_that_never_ran_keeps_its_seed(drive: Contexts, services: Services) -> None:
+    assert not removed(drive, services, timedelta(days=9))
 
 
-def test_a_seed_goes_some_time_after_the_agent_answered(seed: Contexts, services: Services) -> None:
-    assert not removed(seed, services, SOON, state="running", agent_connected=True)
-    assert not removed(seed, services, AFTER_AGENT)
-    assert removed(seed, services, AFTER_AGENT + SOON)
+def test_a_seed_goes_some_time_after_the_agent_answered(drive: Contexts, services: Services) -> None:
+    assert not removed(drive, services, SOON, state="running", agent_connected=True)
+    assert not removed(drive, services, AFTER_AGENT)
+    assert removed(drive, services, AFTER_AGENT + SOON)
 
 
-def test_without_an_agent_a_seed_goes_after_an_hour(seed: Contexts, services: Services) -> None:
-    assert not removed(seed, services, SOON, state="running")
-    assert not removed(seed, services, WITHOUT_AGENT)
-    assert removed(seed, services, WITHOUT_AGENT + SOON)
+def test_without_an_agent_a_seed_goes_after_an_hour(drive: Contexts, services: Services) -> None:
+    assert not removed(drive, services, SOON, state="running")
+    assert not removed(drive, services, WITHOUT_AGENT)
+    assert removed(drive, services, WITHOUT_AGENT + SOON)
 
 
-def test_a_seed_goes_when_the_guest_shut_itself_down(seed: Contexts, services: Services) -> None:
-    assert not removed(seed, services, SOON, state="running")
-    assert removed(seed, services, 2 * SOON, state="shutoff", state_reason="shutdown")
+def test_a_seed_goes_when_the_guest_shut_itself_down(drive: Contexts, services: Services) -> None:
+    assert not removed(drive, services, SOON, state="running")
+    assert removed(drive, services, 2 * SOON, state="shutoff", state_reason="shutdown")
 
 
-def test_after_a_forced_power_off_the_next_boot_counts(seed: Contexts, services: Services) -> None:
-    assert not removed(seed, services, SOON, state="running")
-    assert not removed(seed, services, 2 * SOON, state="shutoff", state_reason="destroyed")
-    assert not removed(seed, services, WITHOUT_AGENT + SOON, state="running", state_reason=None)
-    assert removed(seed, services, 2 * WITHOUT_AGENT + SOON)
+def test_after_a_forced_power_off_the_next_boot_counts(drive: Contexts, services: Services) -> None:
+    assert not removed(drive, services, SOON, state="running")
+    assert not removed(drive, services, 2 * SOON, state="shutoff", state_reason="destroyed")
+    assert not removed(drive, services, WITHOUT_AGENT + SOON, state="running", state_reason=None)
+    assert removed(drive, services, 2 * WITHOUT_AGENT + SOON)
 
 
-def test_a_seed_that_shall_be_kept_stays_until_its_vm_is_gone(seed: Contexts, services: Services) -> None:
-    seed().session.execute(sa.update(CloudInitSeed).values(keep=True))
-    assert not removed(seed, services, timedelta(days=1), state="running", agent_connected=True)
-    assert not removed(seed, services, timedelta(days=2))
-    seed().session.execute(sa.delete(Vm).where(Vm.id == VM))
-    assert removed(seed, services, timedelta(days=3))
+def test_a_seed_that_shall_be_kept_stays_until_its_vm_is_gone(drive: Contexts, services: Services) -> None:
+    drive().session.execute(sa.update(CloudInitDrive).values(keep=True))
+    assert not removed(drive, services, timedelta(days=1), state="running", agent_connected=True)
+    assert not removed(drive, services, timedelta(days=2))
+    drive().session.execute(sa.delete(Vm).where(Vm.id == VM))
+    assert removed(drive, services, timedelta(days=3))
 
 
 @pytest.mark.parametrize(
     "host", [{"connection": "not_answering"}, {"admin_state": "maintenance"}, {"mode": "observe"}]
 )
 def test_a_host_that_cannot_be_worked_on_is_left_alone(
-    seed: Contexts, services: Services, host: dict[str, str]
+    drive: Contexts, services: Services, host: dict[str, str]
 ) -> None:
-    seed().session.execute(sa.update(Host).values(**host))
-    seed().session.execute(sa.delete(Vm).where(Vm.id == VM))
-    assert not removed(seed, services, timedelta(days=3))
+    drive().session.execute(sa.update(Host).values(**host))
+    drive().session.execute(sa.delete(Vm).where(Vm.id == VM))
+    assert not removed(drive, services, timedelta(days=3))
 
 
-def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(seed: Contexts) -> None:
-    asked = seed()
-    assert [each.id for each in images.volume_options(asked)] == ["vol_tools.iso"]
-    offered = str(choices.list_choices(asked, "host_1"))
+def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(drive: Contexts) -> None:
+    requested = drive()
+    assert [volume_option.id for volume_option in images.volume_options(requested)] == ["vol_tools.iso"]
+    offered = str(choices.list_choices(requested, "host_1"))
     assert "tools.iso" in offered
     assert "web-seed.iso" not in offered
-    assert drives.of_vm(asked.session, VM) is not None
+    assert drives.of_vm(requested.session, VM) is not None
 
 
-def elsewhere(asked: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
+def elsewhere(ctx: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
     """The seed as another host lists it, in a pool that is like this."""
-    if asked.session.get(Host, host) is None:
+    if ctx.session.get(Host, host) is None:
         where = {"transport": "ssh", "address": "192.0.2.2", "port": 22, "user": "root", "socket": "/s"}
         state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
-        asked.session.add(Host(id=host, datacenter_id="dc_1", name=host, name_key=host, **where, **state))
-        asked.session.flush()
+        ctx.session.add(Host(id=host, datacenter_id="dc_1", name=host, name_key=host, **where, **state))
+        ctx.session.flush()
     size = {"capacity_bytes": 1, "allocation_bytes": 1}
     running = {"state": "running", "autostart": True, "persistent": True, "available_bytes": 1, **size}
-    asked.session.add(
-        Pool(id="pool_2", host_id=host, uuid="q", name="also", kind="dir", **{**running, **pool})
-    )
-    asked.session.flush()
+    ctx.session.add(Pool(id="pool_2", host_id=host, uuid="q", name="also", kind="dir", **{**running, **pool}))
+    ctx.session.flush()
     listed = Volume(
         id="vol_2", pool_id="pool_2", name="web-seed.iso", path="/mnt/web-seed.iso", kind="file", **size
     )
-    asked.session.add(listed)
-    asked.session.flush()
+    ctx.session.add(listed)
+    ctx.session.flush()
     return listed
 
 
-def offered(asked: Ctx) -> list[str]:
-    return sorted(each.id for each in images.volume_options(asked))
+def offered(ctx: Ctx) -> list[str]:
+    return sorted(volume_option.id for volume_option in images.volume_options(ctx))
 
 
-def test_a_seed_in_storage_that_hosts_share_is_held_back_through_each(seed: Contexts) -> None:
-    asked = seed()
-    asked.session.execute(sa.update(Pool).values(shared_mark="mark"))
-    listed = elsewhere(asked, shared_mark="mark", target_path="/mnt")
-    with pytest.raises(Conflict) as told:
-        drives.refuse_seed(asked, listed)
-    assert told.value.code == "volume_is_seed"
-    assert offered(asked) == ["vol_tools.iso"]
+def test_a_seed_in_storage_that_hosts_share_is_held_back_through_each(drive: Contexts) -> None:
+    requested = drive()
+    requested.session.execute(sa.update(Pool).values(shared_mark="mark"))
+    listed = elsewhere(requested, shared_mark="mark", target_path="/mnt")
+    with pytest.raises(Conflict) as reported:
+        drives.refuse_cloud_init_drive(requested, listed)
+    assert reported.value.code == "volume_is_seed"
+    assert offered(requested) == ["vol_tools.iso"]
 
 
 @pytest.mark.parametrize("through", ["the pool", "one that is the same"])
 def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
-    seed: Contexts, through: str
+    drive: Contexts, through: str
 ) -> None:
-    asked = seed()
+    requested = drive()
     place = {"target_path": "/srv", "shared_mark": "mark"}
-    asked.session.execute(sa.update(Pool).where(Pool.id == "pool_1").values(**place))
+    requested.session.execute(sa.update(Pool).where(Pool.id == "pool_1").values(**place))
     if through == "the pool":
-        listed = elsewhere(asked, target_path="/srv/")
+        listed = elsewhere(requested, target_path="/srv/")
     else:  # the seed's pool lies elsewhere on its host; its sibling lies where the other host has one
-        listed = elsewhere(asked, target_path="/mnt")
-        pool = asked.session.get_one(Pool, "pool_1")
-        facts = {each.key: getattr(pool, each.key) for each in sa.inspect(Pool).column_attrs}
-        asked.session.add(
+        listed = elsewhere(requested, target_path="/mnt")
+        pool = requested.session.get_one(Pool, "pool_1")
+        facts = {
+            column_attr.key: getattr(pool, column_attr.key) for column_attr in sa.inspect(Pool).column_attrs
+        }
+        requested.session.add(
             Pool(**{**facts, "id": "pool_3", "uuid": "r", "name": "nas", "target_path": "/mnt"})
         )
-        asked.session.flush()
-    assert drives.holds_seed(asked.session, listed)
-    asked.session.add(PoolDifference(pool_id="pool_1", other_id="pool_2"))
-    asked.session.flush()
-    assert not drives.holds_seed(asked.session, listed), "it was found to be other storage"
+        requested.session.flush()
+    assert drives.holds_cloud_init_drive(requested.session, listed)
+    requested.session.add(PoolDifference(pool_id="pool_1", other_id="pool_2"))
+    requested.session.flush()
+    assert not drives.holds_cloud_init_drive(requested.session, listed), "it was found to be other storage"
 
 
 DRIVE = "<domain type='kvm'><devices><disk type='file' device='cdrom'><source {0}/></disk></devices></domain>"
@@ -198,78 +198,84 @@ NAMES = [
 
 
 @pytest.mark.parametrize("xml", NAMES)
-def test_a_definition_that_names_the_seed_of_another_vm_is_refused(seed: Contexts, xml: str) -> None:
-    asked = seed()
-    with pytest.raises(Conflict) as told:
-        drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml)
-    assert (told.value.code, "web-seed.iso" in told.value.texts().title) == ("volume_is_seed", True)
-    drives.refuse_seeds_in(
-        asked.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
+def test_a_definition_that_names_the_seed_of_another_vm_is_refused(drive: Contexts, xml: str) -> None:
+    requested = drive()
+    with pytest.raises(Conflict) as reported:
+        drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_1", xml)
+    assert (reported.value.code, "web-seed.iso" in reported.value.texts().title) == ("volume_is_seed", True)
+    drives.refuse_cloud_init_drives_in(
+        requested.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )
-    drives.refuse_seeds_in(asked.session, VM, "host_1", xml)  # its own
-    drives.refuse_seeds_in(asked.session, "vm_other", "host_1", xml.replace("web-seed", "tools"))
+    drives.refuse_cloud_init_drives_in(requested.session, VM, "host_1", xml)  # its own
+    drives.refuse_cloud_init_drives_in(
+        requested.session, "vm_other", "host_1", xml.replace("web-seed", "tools")
+    )
 
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
-    seed: Contexts, listed: bool
+    drive: Contexts, listed: bool
 ) -> None:
-    asked = seed()
-    asked.session.execute(sa.update(Pool).values(shared_mark="mark"))
-    volume = elsewhere(asked, shared_mark="mark", target_path="/mnt/")
+    requested = drive()
+    requested.session.execute(sa.update(Pool).values(shared_mark="mark"))
+    volume = elsewhere(requested, shared_mark="mark", target_path="/mnt/")
     if not listed:
-        asked.session.delete(volume)
-        asked.session.flush()
+        requested.session.delete(volume)
+        requested.session.flush()
     for source in (
         "file='/mnt/web-seed.iso'",
         "file='/mnt//web-seed.iso'",
         "pool='also' volume='web-seed.iso'",
     ):
-        with pytest.raises(Conflict) as told:
-            drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format(source))
-        assert told.value.code == "volume_is_seed"
-    drives.refuse_seeds_in(asked.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'"))
+        with pytest.raises(Conflict) as reported:
+            drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_2", DRIVE.format(source))
+        assert reported.value.code == "volume_is_seed"
+    drives.refuse_cloud_init_drives_in(
+        requested.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'")
+    )
 
 
-def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(seed: Contexts, services: Services) -> None:
-    elsewhere(seed(), target_path="/mnt")
+def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(
+    drive: Contexts, services: Services
+) -> None:
+    elsewhere(drive(), target_path="/mnt")
     there = {"host_id": "host_2", "agent_connected": True}
-    assert not removed(seed, services, SOON, state="running", **there)
-    assert removed(seed, services, AFTER_AGENT + 2 * SOON)
-    task = seed().session.scalars(sa.select(Task).where(Task.kind == RemoveSeed.kind)).one()
+    assert not removed(drive, services, SOON, state="running", **there)
+    assert removed(drive, services, AFTER_AGENT + 2 * SOON)
+    task = drive().session.scalars(sa.select(Task).where(Task.kind == RemoveCloudInitDrive.kind)).one()
     assert (task.host_id, task.params["host"], task.params["vm_host"]) == ("host_1", "host_1", "host_2")
 
 
 def test_nothing_is_changed_on_an_observed_host_to_which_the_vm_moved(
-    seed: Contexts, services: Services
+    drive: Contexts, services: Services
 ) -> None:
-    elsewhere(seed(), target_path="/mnt")
-    seed().session.execute(sa.update(Host).where(Host.id == "host_2").values(mode="observe"))
+    elsewhere(drive(), target_path="/mnt")
+    drive().session.execute(sa.update(Host).where(Host.id == "host_2").values(mode="observe"))
     there = {"host_id": "host_2", "agent_connected": True}
-    assert not removed(seed, services, SOON, state="running", **there)
-    assert not removed(seed, services, AFTER_AGENT + 2 * SOON)
+    assert not removed(drive, services, SOON, state="running", **there)
+    assert not removed(drive, services, AFTER_AGENT + 2 * SOON)
 
 
-def test_a_seed_that_another_vm_has_in_its_drive_stays(seed: Contexts, services: Services) -> None:
-    session = seed().session
+def test_a_seed_that_another_vm_has_in_its_drive_stays(drive: Contexts, services: Services) -> None:
+    session = drive().session
     session.execute(sa.update(Vm).where(Vm.id == VM).values(id="vm_anew", uuid="another"))
     file = {"source": "/srv/web-seed.iso", "writes": False, "shared": False}
     session.add(
         VmDefinition(vm_id="vm_anew", digest="d", xml="<domain/>", parsed={"files": [file]}, read_at=BEGIN)
     )
-    assert not removed(seed, services, timedelta(days=1))
-    seed().session.execute(sa.update(VmDefinition).values(parsed={"files": []}))
-    assert removed(seed, services, timedelta(days=2))
+    assert not removed(drive, services, timedelta(days=1))
+    drive().session.execute(sa.update(VmDefinition).values(parsed={"files": []}))
+    assert removed(drive, services, timedelta(days=2))
 
 
 def test_a_guest_knows_itself_without_its_seed_unless_that_stays() -> None:
     mine = "write_files: [{path: /etc/motd, content: hello}]"
-    told = yaml.safe_load(seed_texts(CloudInit(user_data=mine), "web", "the-id", [])["user-data"])
-    paths = [each["path"] for each in told["write_files"]]
+    reported = yaml.safe_load(cloud_init_texts(CloudInit(user_data=mine), "web", "the-id", [])["user-data"])
+    paths = [item["path"] for item in reported["write_files"]]
     assert paths == [
         "/etc/motd",
         *(f"/var/lib/cloud/seed/nocloud/{name}" for name in ("meta-data", "user-data")),
     ]
-    assert yaml.safe_load(told["write_files"][1]["content"]) == {"instance-id": "the-id"}
-    kept = yaml.safe_load(seed_texts(CloudInit(keep_seed=True), "web", "the-id", [])["user-data"])
+    assert yaml.safe_load(reported["write_files"][1]["content"]) == {"instance-id": "the-id"}
+    kept = yaml.safe_load(cloud_init_texts(CloudInit(keep_drive=True), "web", "the-id", [])["user-data"])
     assert "write_files" not in kept

@@ -23,19 +23,17 @@ NEW = DiskSpec(pool="local", size_bytes=fleet.GIB)
 @pytest.fixture
 def vm(ctx: Contexts) -> str:
     """A VM `web` with a disk web-vda.qcow2 in the pool `local`."""
-    asked = ctx()
-    host = fleet.add_host(asked, fleet.add_datacenter(asked), "kvm-1", 64 * fleet.GIB)
-    made = fleet.add_vm(asked, host, "web").id
+    context = ctx()
+    host = fleet.add_host(context, fleet.add_datacenter(context), "kvm-1", 64 * fleet.GIB)
+    created = fleet.add_vm(context, host, "web").id
     ctx.commit()
-    return made
+    return created
 
 
 def planned(ctx: Contexts, task_id: str) -> list[tuple[str, str]]:
     """Targets and names of the new volumes of a task."""
     params = ctx().session.get_one(Task, task_id).params
-    disks = (
-        params["blueprint"]["disks"] if "blueprint" in params else [step["disk"] for step in params["steps"]]
-    )
+    disks = params["config"]["disks"] if "config" in params else [step["disk"] for step in params["steps"]]
     return [(disk["target"], disk["new"]["name"]) for disk in disks if disk["new"]]
 
 
@@ -45,9 +43,9 @@ def test_a_second_disk_in_the_same_pool_gets_a_name_of_its_own(ctx: Contexts, vm
 
 
 def test_a_name_that_lies_in_the_pool_already_is_passed_over(ctx: Contexts, vm: str) -> None:
-    asked = ctx()
-    pool = asked.session.scalars(sa.select(Pool)).one()
-    asked.session.add_all(
+    context = ctx()
+    pool = context.session.scalars(sa.select(Pool)).one()
+    context.session.add_all(
         [fleet.add_volume(pool, "web-vdb.qcow2"), fleet.add_volume(pool, "web-vdb-2.qcow2")]
     )
     task = devices.add_disk(ctx(), vm, NEW)
@@ -67,9 +65,9 @@ def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: C
 
 
 def test_a_name_that_somebody_chose_is_refused_when_it_is_taken(ctx: Contexts, vm: str) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         devices.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
-    assert told.value.field == "disk.volume_name"
+    assert reported.value.field == "disk.volume_name"
 
 
 DISK, CD = {"device": "disk"}, {"device": "cdrom", "bus": "sata"}
@@ -84,26 +82,28 @@ FLOPPY = {"device": "floppy", "bus": "fdc", "readonly": True}
 def test_one_volume_is_not_in_two_disks_of_a_vm_unless_both_only_read_it(
     ctx: Contexts, vm: str, first: dict[str, object], second: dict[str, object], through: str
 ) -> None:
-    asked = ctx()
-    pool = asked.session.scalars(sa.select(Pool)).one()
+    context = ctx()
+    pool = context.session.scalars(sa.select(Pool)).one()
     ids = [fleet.add_volume(pool, "spare.raw")] * 2
     if through != "one pool":
-        facts = {each.key: getattr(pool, each.key) for each in sa.inspect(Pool).column_attrs}
+        facts = {
+            column_attr.key: getattr(pool, column_attr.key) for column_attr in sa.inspect(Pool).column_attrs
+        }
         twin = Pool(**{**facts, "id": "pool_twin", "uuid": "twin", "name": "twin"})
-        asked.session.add(twin)
-        asked.session.flush()
+        context.session.add(twin)
+        context.session.flush()
         ids[1] = fleet.add_volume(twin, "spare.raw")
-    asked.session.add_all(ids)
-    asked.session.flush()
-    named = [kind | {"volume_id": each.id} for kind, each in zip((first, second), ids, strict=True)]
-    with pytest.raises(InvalidInput) as told:
-        create.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *named]}))
-    assert told.value.field == "disks.2.volume_id"
+    context.session.add_all(ids)
+    context.session.flush()
+    named = [kind | {"volume_id": item.id} for kind, item in zip((first, second), ids, strict=True)]
+    with pytest.raises(InvalidInput) as reported:
+        create.preview_vm(context, VmSpec.model_validate({"name": "db", "disks": [NEW, *named]}))
+    assert reported.value.field == "disks.2.volume_id"
     read = [
-        kind | {"volume_id": each.id, "readonly": True}
-        for kind, each in zip((first, second), ids, strict=True)
+        kind | {"volume_id": item.id, "readonly": True}
+        for kind, item in zip((first, second), ids, strict=True)
     ]
-    assert create.preview_vm(asked, VmSpec.model_validate({"name": "db", "disks": [NEW, *read]}))
+    assert create.preview_vm(context, VmSpec.model_validate({"name": "db", "disks": [NEW, *read]}))
 
 
 def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
@@ -115,8 +115,8 @@ def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
 
 
 def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
-    asked = ctx()
-    host = asked.session.get_one(models.Vm, vm).host_id
-    odd = fleet.add_vm(asked, asked.session.get_one(devices.Host, host), "../a/b").id
+    context = ctx()
+    host = context.session.get_one(models.Vm, vm).host_id
+    odd = fleet.add_vm(context, context.session.get_one(devices.Host, host), "../a/b").id
     task = devices.add_disk(ctx(), odd, NEW)
     assert planned(ctx, task.id) == [("vdb", "a-b-vdb.qcow2")]

@@ -71,7 +71,7 @@ def test_a_taken_address_is_refused_with_who_has_it(ctx: MakeCtx) -> None:
         mac_addresses.require_free(mine.session, MAC, "nics")
     assert refused.value.code == "mac_taken"
     assert refused.value.field == "nics"
-    assert refused.value.said(str) == f"{MAC} is taken: web (kvm-web) has it"
+    assert refused.value.rule_text(str) == f"{MAC} is taken: web (kvm-web) has it"
     mac_addresses.require_free(mine.session, MAC, "nics", vm_id=vm.id)
 
 
@@ -85,7 +85,7 @@ def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
     mine = ctx()
     host, _ = add_vm(mine, "web", "52:54:00:00:00:01")
     target = {"target_kind": "vm", "target_id": new_id(ObjectKind.VM), "target_name": "soon"}
-    told = {"kind": "vm.create", "title": "Create the VM", "actor_name": "ada", "created_at": mine.now}
+    reported = {"kind": "vm.create", "title": "Create the VM", "actor_name": "ada", "created_at": mine.now}
     task = models.Task(
         id=new_id(ObjectKind.TASK),
         state="queued",
@@ -94,13 +94,13 @@ def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
         params_version=1,
         message_params={},
         **target,
-        **told,
+        **reported,
     )
     mine.session.add(task)
     mine.session.flush()
     with pytest.raises(InvalidInput) as refused:
         mac_addresses.require_free(mine.session, MAC, "nics")
-    assert "soon" in refused.value.said(str)
+    assert "soon" in refused.value.rule_text(str)
     task.state = "failed"
     mine.session.flush()
     mac_addresses.require_free(mine.session, MAC, "nics")

@@ -16,6 +16,6 @@ def test_the_memory_that_a_host_has_is_named_and_not_what_is_free_of_it(ctx: Cal
     host = add_host(admin, add_datacenter(admin), "kvm-a", 16 * GIB)
     vm = add_vm(admin, host, "web")
     add_vm(admin, host, "db", memory_bytes=15 * GIB)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         change_hardware(admin, vm.id, HardwarePatch(memory_max_bytes=17 * GIB))
-    assert told.value.params == {"most": 16 * GIB}
+    assert reported.value.params == {"most": 16 * GIB}

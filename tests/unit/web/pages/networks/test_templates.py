@@ -1,4 +1,4 @@
-"""The pages of networks and traffic filters draw with everything in them, in both languages."""
+"""The pages of networks and network filters draw with everything in them, in both languages."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from app.core.kinds import ObjectKind
 from app.core.networks.networks import (
-    DuplicateMac,
     LeaseRecord,
+    MacConflict,
     MacUser,
     NetworkDetail,
     NetworkNameRecord,
@@ -15,7 +15,7 @@ from app.core.networks.networks import (
     NetworkPlan,
     NetworkUser,
 )
-from app.core.networks.nwfilters import FilterDetail, FilterPlan, FilterRecord
+from app.core.networks.nwfilters import NwfilterDetail, NwfilterPlan, NwfilterRecord
 from app.core.records import Page, Ref
 from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
@@ -134,10 +134,10 @@ def test_the_fleet_views_draw(language: str) -> None:
     )
     here = NetworkPlace(host=HOST, stale=True, network_id="net_1", differs=["mode", "vlan"], mode="nat")
     lacking = NetworkPlace(host=HOST, stale=False)
-    mac = DuplicateMac(mac="52:54:00:00:00:01", users=[MacUser(vm=VM, host=HOST)] * 2)
+    mac = MacConflict(mac="52:54:00:00:00:01", users=[MacUser(vm=VM, host=HOST)] * 2)
     lists = [
         (network_tables.NAMES, "names", [name]),
-        (network_tables.DUPLICATE_MACS, "macs", [mac]),
+        (network_tables.MAC_CONFLICTS, "macs", [mac]),
         (network_tables.FILTERS, "filters", [filter_detail(None)]),
     ]
     for table, tab, rows in lists:
@@ -166,18 +166,18 @@ def test_the_fleet_views_draw(language: str) -> None:
         )
 
 
-def filter_detail(plan: FilterPlan | None) -> FilterDetail:
-    shown = FilterRecord(
+def filter_detail(plan: NwfilterPlan | None) -> NwfilterDetail:
+    shown = NwfilterRecord(
         id="nwf_1", uuid="u", name=samples.HTML, host_id="host_1", host_name=samples.HTML, built_in=plan is None,
         stale=False, observed_at=samples.NOW,
     )  # fmt: skip
-    ref = Ref(kind=ObjectKind.FILTER, id="nwf_2", name=samples.HTML)
-    return FilterDetail(
+    ref = Ref(kind=ObjectKind.NWFILTER, id="nwf_2", name=samples.HTML)
+    return NwfilterDetail(
         **shown.model_dump(), plan=plan, kept_rules=2, users=[VM], referenced_by=[ref], version=1
     )
 
 
-RULES = FilterPlan.model_validate(
+RULES = NwfilterPlan.model_validate(
     {
         "name": "web", "default_in": "drop", "references": ["clean-traffic"],
         "rules": [
@@ -190,7 +190,7 @@ RULES = FilterPlan.model_validate(
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("plan", [RULES, None])
-def test_a_filter_draws(language: str, plan: FilterPlan | None) -> None:
+def test_a_filter_draws(language: str, plan: NwfilterPlan | None) -> None:
     page = {"filter": filter_detail(plan), "pieces": list(pieces("<filter/>")), "last_task": None}
     assert_harmless(draw("networks/nwfilter_show.html", language=language, **page))
     rows = nwfilter_form.with_spare(nwfilter_form.rows(plan) if plan else [])

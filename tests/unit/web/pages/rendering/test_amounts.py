@@ -22,7 +22,7 @@ def test_a_size_that_nobody_touched_is_the_same_to_the_byte(value: int, unit: in
 
 
 def test_sizes_are_shown_with_no_more_digits_than_they_need() -> None:
-    assert [shown_in(each, GIB) for each in (20 * GIB, 100 * GIB, 209_715_200, 1, None)] == [
+    assert [shown_in(item, GIB) for item in (20 * GIB, 100 * GIB, 209_715_200, 1, None)] == [
         "20",
         "100",
         "0.1953125",

@@ -19,9 +19,9 @@ def test_a_part_is_drawn_once_for_the_same_arguments_and_stays_escaped() -> None
 
 
 def test_parts_that_never_come_again_do_not_fill_the_memory() -> None:
-    made = environment("fr")
-    template = made.from_string(
+    created = environment("fr")
+    template = created.from_string(
         "{% macro number_of(n) %}{{ n }}{% endmacro %}{% for n in range(count) %}{{ number_of|kept(n) }}{% endfor %}"
     )
     template.render(count=2 * MOST_KEPT + 10)
-    assert len(made.filters["kept"]) <= MOST_KEPT
+    assert len(created.filters["kept"]) <= MOST_KEPT

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.kinds import ObjectKind
 from app.core.records import Ref
-from app.core.vms.compute import DiskPatch, MachinePatch, MachineRecord, TuningPatch
+from app.core.vms.compute import ComputePatch, DiskPatch, HardwareRecord, ResourcesPatch
 from app.core.vms.host_devices import HostDeviceList, HostDeviceRecord
 from app.services.vms.create.choices import Choices
 from app.web.pages.rendering.forms import PartForms, Shown
@@ -15,7 +15,7 @@ from app.web.pages.vms.compute import ComputePage
 from tests.unit.web.pages import samples
 from tests.unit.web.pages.test_templates import FAILED, assert_harmless, draw
 
-MACHINE = MachineRecord.model_validate(
+MACHINE = HardwareRecord.model_validate(
     {
         "cpu_mode": "custom",
         "cpu_model": samples.HTML,
@@ -28,14 +28,14 @@ MACHINE = MachineRecord.model_validate(
     }
 )
 WORDS = {
-    "watchdog": create_form.options_of(MachinePatch, "watchdog"),
-    "numa_mode": create_form.options_of(TuningPatch, "numa_mode"),
+    "watchdog": create_form.options_of(ComputePatch, "watchdog"),
+    "numa_mode": create_form.options_of(ResourcesPatch, "numa_mode"),
     "cache": create_form.options_of(DiskPatch, "cache"),
     "io": create_form.options_of(DiskPatch, "io"),
 }
 
 
-def _drawn(machine: MachineRecord, part: str, form: Shown, language: str = "en") -> str:
+def _drawn(hardware: HardwareRecord, part: str, form: Shown, language: str = "en") -> str:
     device = HostDeviceRecord.model_validate(
         {
             "name": "pci_0000_01_00_0",
@@ -50,8 +50,8 @@ def _drawn(machine: MachineRecord, part: str, form: Shown, language: str = "en")
         "vms/edit_compute.html",
         language=language,
         vm=samples.vm(samples.HTML),
-        page=ComputePage(machine),
-        machine=machine,
+        page=ComputePage(hardware),
+        hardware=hardware,
         version=1,
         form=form,
         forms=PartForms(part, form),
@@ -64,7 +64,9 @@ def _drawn(machine: MachineRecord, part: str, form: Shown, language: str = "en")
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("part", ["", "machine", "tuning", "device", "folder", "vda", "52:54:00:00:00:01"])
+@pytest.mark.parametrize(
+    "part", ["", "compute", "resources", "device", "filesystem", "vda", "52:54:00:00:00:01"]
+)
 def test_it_draws_with_the_errors_of_each_part(part: str, language: str) -> None:
     typed = {"cores": samples.HTML, "pins": samples.HTML, "key": part}
     form = Shown(typed, dict.fromkeys(typed, samples.HTML), FAILED.problem)

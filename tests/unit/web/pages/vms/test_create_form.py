@@ -46,30 +46,30 @@ def test_a_specification_survives_the_form(spec: VmSpec) -> None:
 
 
 def test_the_first_form_lacks_a_name_a_pool_and_a_network() -> None:
-    with pytest.raises(FormInvalid) as told:
+    with pytest.raises(FormInvalid) as reported:
         create_form.spec_of(form_of(dict(create_form.START)))
-    assert {each.field for each in told.value.errors} == {"name", "disks.0.pool", "nics.0.network"}
+    assert {error.field for error in reported.value.errors} == {"name", "disks.0.pool", "nics.0.network"}
 
 
 def test_errors_are_told_at_the_rows_that_are_left() -> None:
     values = dict(create_form.START) | {"name": "x", "nics.0.network": "default"}
-    for step in ("add-disk", "add-medium", "remove-disks-0"):
+    for step in ("add-disk", "add-media", "remove-disks-0"):
         values = create_form.with_rows_changed(values, step)
     values |= {"disks.1.pool": "local", "disks.1.size_gib": "0"}
-    with pytest.raises(FormInvalid) as told:
+    with pytest.raises(FormInvalid) as reported:
         create_form.spec_of(form_of(values))
-    assert [each.field for each in told.value.errors] == ["disks.1.size_gib"]
+    assert [error.field for error in reported.value.errors] == ["disks.1.size_gib"]
     at_second = InvalidInput("disks.1.volume_id", "no")
     named = create_form.named_as_in_form(at_second, form_of(values))
     assert isinstance(named, InvalidInput)
-    assert named.field == "disks.2.medium"
+    assert named.field == "disks.2.media"
 
 
 @pytest.mark.parametrize("text", ["x", "1e999", "nan", "--1"])
 def test_sizes_that_are_no_numbers_are_refused(text: str) -> None:
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as reported:
         create_form.spec_of(form_of({"name": "x", "memory_mib": text}))
-    assert told.value.field == "memory_mib"
+    assert reported.value.field == "memory_mib"
 
 
 def test_rows_have_an_end() -> None:

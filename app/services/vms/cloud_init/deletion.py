@@ -19,13 +19,13 @@ from app.core.errors import Busy, HypervisorRefused, VmGone
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.core.vms.create import SeedRemoval
+from app.core.vms.create import RemoveCloudInitDriveParams
 from app.core.vms.states import VmState
-from app.db.models import CloudInitSeed, Host, Task, Vm
+from app.db.models import CloudInitDrive, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_use
-from app.services.storage.volumes.users import look_again
+from app.services.storage.volumes.users import check_again
 from app.services.vms.cloud_init import drives
 from app.services.vms.operation import RunningVm
 from app.tasks.catalogue import declare
@@ -45,28 +45,28 @@ RETRY = timedelta(minutes=10)
 _VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
 
 
-class RemoveSeedParameters(Parameters, SeedRemoval):
+class RemoveCloudInitDriveParameters(Parameters, RemoveCloudInitDriveParams):
     """The seed and its VM. The target is the VM, or the seed's host when the VM is gone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 @declare
-class RemoveSeed(Operation[RemoveSeedParameters]):
+class RemoveCloudInitDrive(Operation[RemoveCloudInitDriveParameters]):
     """Take the seed out of the VM's drive, which stays, and delete its volume. Works on the seed's host."""
 
-    kind = "vm.remove-seed"
-    title = N_("Remove the cloud-init seed")
-    parameters = RemoveSeedParameters
+    kind = "vm.delete-cloud-init-drive"
+    title = N_("Delete the cloud-init drive")
+    parameters = RemoveCloudInitDriveParameters
     redefines = True
     explains = frozenset({"vm.changed"})
 
-    def touches(self, parameters: RemoveSeedParameters) -> tuple[Touch, ...]:
+    def touches(self, parameters: RemoveCloudInitDriveParameters) -> tuple[Touch, ...]:
         """The host, and the VM if there is one."""
         host = Touch(Host, parameters.host_id, "vm.edit")
         return (host,) if parameters.uuid is None else (host, Touch(Vm, parameters.vm_id, "vm.edit"))
 
-    def check(self, ctx: Ctx, parameters: RemoveSeedParameters) -> Plan:
+    def check(self, ctx: Ctx, parameters: RemoveCloudInitDriveParameters) -> Plan:
         """The VM is held alone; what else uses the seed is looked at as it is deleted."""
         host = known(ctx, Host, parameters.host_id)
         if parameters.uuid is None:
@@ -74,47 +74,47 @@ class RemoveSeed(Operation[RemoveSeedParameters]):
             return Plan(ref(host), ref(host), locks, holds_target=False)
         return Plan(ref(known(ctx, Vm, parameters.vm_id)), ref(host))
 
-    def run(self, context: TaskContext, parameters: RemoveSeedParameters) -> Outcome:
+    def run(self, context: TaskContext, parameters: RemoveCloudInitDriveParameters) -> Outcome:
         """Empty the drive, then delete the volume."""
         if parameters.uuid is not None:
             _eject(context, parameters.uuid, parameters)
-        delete_seed(context, parameters)
-        return Outcome(N_("The cloud-init seed was removed."))
+        delete_drive(context, parameters)
+        return Outcome(N_("The cloud-init drive was deleted."))
 
 
-def delete_seed(context: TaskContext, seed: SeedRemoval) -> None:
+def delete_drive(context: TaskContext, drive: RemoveCloudInitDriveParams) -> None:
     """Delete the seed's volume, and forget that there was one. What is gone already is no error.
 
     Raises TaskFailed (volume_in_use) when anything but its VM uses it by now.
     """
     try:
-        found = context.call(lambda host: host.storage.find_volume(seed.pool, seed.name))
+        found = context.call(lambda host: host.storage.find_volume(drive.pool, drive.name))
         if found is not None:
-            task_use.refuse_used(context, seed.pool, seed.name, found.path, but=seed.uuid or "")
-            context.call(lambda host: host.storage.delete_volume(seed.pool, seed.name))
+            task_use.refuse_used(context, drive.pool, drive.name, found.path, but=drive.uuid or "")
+            context.call(lambda host: host.storage.delete_volume(drive.pool, drive.name))
     except HypervisorRefused as error:
         if error.code != "no_such_pool":
             raise
-    context.write(partial(drives.forget, vm_id=seed.vm_id))
-    show_pools(context, {seed.pool})
+    context.write(partial(drives.forget, vm_id=drive.vm_id))
+    show_pools(context, {drive.pool})
 
 
-def _eject(context: TaskContext, uuid: str, seed: SeedRemoval) -> None:
+def _eject(context: TaskContext, uuid: str, drive: RemoveCloudInitDriveParams) -> None:
     """Empty the drive where it holds the seed, in what runs and in what is saved. Raises TaskFailed."""
-    moved = seed.vm_host is not None and seed.vm_host != context.job.host_id
+    moved = drive.vm_host is not None and drive.vm_host != context.job.host_id
 
     def ask(verb: Callable[[OpenHost], T]) -> T:
-        return verb(context.other(str(seed.vm_host))) if moved else context.call(verb)
+        return verb(context.other(str(drive.vm_host))) if moved else context.call(verb)
 
     try:
-        held = ask(lambda host: host.hardware.holds(uuid, seed.target, seed.name))
-        if held and not ask(lambda host: host.hardware.change_medium(uuid, seed.target, None)).now:
+        held = ask(lambda host: host.hardware.holds(uuid, drive.target, drive.name))
+        if held and not ask(lambda host: host.hardware.change_media(uuid, drive.target, None)).now:
             raise TaskFailed(
                 "seed_in_use",
-                N_("The guest holds the CD with its cloud-init seed."),
+                N_("The guest holds its cloud-init drive."),
                 why=N_("Drive %(target)s cannot be emptied now."),
                 hint=N_("Vigie tries again; shut the VM down to have it removed at once."),
-                params={"target": seed.target},
+                params={"target": drive.target},
             )
         if not moved:
             RunningVm(context, uuid).show()
@@ -125,21 +125,21 @@ def _eject(context: TaskContext, uuid: str, seed: SeedRemoval) -> None:
 def remove_due(services: Services, *, now: datetime) -> None:
     """Have the seeds removed whose VMs have booted or are gone. Raises Unavailable."""
     with services.database.read() as session:
-        if session.scalar(sa.select(CloudInitSeed.vm_id).limit(1)) is None:
+        if session.scalar(sa.select(CloudInitDrive.vm_id).limit(1)) is None:
             return
     with services.database.begin() as session:
         ctx = Ctx(services, session, _VIGIE, now=now)
-        for seed, vm, host in _open(session):
-            if _is_due(seed, vm, now) and not _is_used(ctx, seed, vm):
-                _submit(ctx, seed, vm, host)
+        for drive, vm, host in _open(session):
+            if _is_due(drive, vm, now) and not _is_used(ctx, drive, vm):
+                _submit(ctx, drive, vm, host)
 
 
-def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
+def _open(session: Session) -> Iterator[tuple[CloudInitDrive, Vm | None, Host]]:
     """The seeds on hosts that can be worked on, with their VMs, unless they are being made."""
-    query = sa.select(CloudInitSeed, Vm, Host).join(Host, Host.id == CloudInitSeed.host_id)
-    query = query.outerjoin(Vm, Vm.id == CloudInitSeed.vm_id)
+    query = sa.select(CloudInitDrive, Vm, Host).join(Host, Host.id == CloudInitDrive.host_id)
+    query = query.outerjoin(Vm, Vm.id == CloudInitDrive.vm_id)
     active = [state.value for state in ACTIVE_TASK_STATES]
-    making = sa.exists().where(Task.target_id == CloudInitSeed.vm_id, Task.state.in_(active))
+    making = sa.exists().where(Task.target_id == CloudInitDrive.vm_id, Task.state.in_(active))
     usable = (
         Host.connection == HostConnection.CONNECTED.value,
         Host.admin_state == AdminState.ENABLED.value,
@@ -151,49 +151,49 @@ def _open(session: Session) -> Iterator[tuple[CloudInitSeed, Vm | None, Host]]:
         yield row[0], row[1], row[2]
 
 
-def _is_due(seed: CloudInitSeed, vm: Vm | None, now: datetime) -> bool:
+def _is_due(drive: CloudInitDrive, vm: Vm | None, now: datetime) -> bool:
     """Whether nobody needs the seed any more; notes when the VM was first seen running.
 
     A VM that was cut off before cloud-init can have ended begins anew with its next start.
     """
-    if seed.tried_at is not None and now - seed.tried_at < RETRY:
+    if drive.tried_at is not None and now - drive.tried_at < RETRY:
         return False
     if vm is None:
         return True
     state = VmState(vm.state)
-    if seed.keep or state in (VmState.MISSING, VmState.UNKNOWN):
+    if drive.keep or state in (VmState.MISSING, VmState.UNKNOWN):
         return False
     if state.is_active:
-        seed.booted_at = seed.booted_at or now
-        runs = now - seed.booted_at
+        drive.booted_at = drive.booted_at or now
+        runs = now - drive.booted_at
         return runs >= (AFTER_AGENT if vm.agent_connected else WITHOUT_AGENT)
-    if seed.booted_at is None or state is not VmState.SHUTOFF:
+    if drive.booted_at is None or state is not VmState.SHUTOFF:
         return False
-    if vm.state_reason != "shutdown" and now - seed.booted_at < WITHOUT_AGENT:
-        seed.booted_at = None
+    if vm.state_reason != "shutdown" and now - drive.booted_at < WITHOUT_AGENT:
+        drive.booted_at = None
         return False
     return True
 
 
-def _is_used(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None) -> bool:
+def _is_used(ctx: Ctx, drive: CloudInitDrive, vm: Vm | None) -> bool:
     """Whether anything but its VM uses the seed, which then stays; this is looked at again later."""
     mine = "" if vm is None else vm.uuid
-    users = look_again(ctx.session, seed.host_id, seed.pool_uuid, seed.volume_name, mine).users
+    users = check_again(ctx.session, drive.host_id, drive.pool_uuid, drive.volume_name, mine).users
     if users:
-        seed.tried_at = ctx.now
-        log.info("seed_in_use", vm=seed.vm_id, users=users[:5])
+        drive.tried_at = ctx.now
+        log.info("seed_in_use", vm=drive.vm_id, users=users[:5])
     return bool(users)
 
 
-def _submit(ctx: Ctx, seed: CloudInitSeed, vm: Vm | None, host: Host) -> None:
-    seed.tried_at = ctx.now
-    parameters = RemoveSeedParameters(
+def _submit(ctx: Ctx, drive: CloudInitDrive, vm: Vm | None, host: Host) -> None:
+    drive.tried_at = ctx.now
+    parameters = RemoveCloudInitDriveParameters(
         target_id=host.id if vm is None else vm.id,
         host_id=host.id,
-        **drives.removal_of(ctx.session, seed).model_dump(),
+        **drives.deletion_of(ctx.session, drive).model_dump(),
     )
     try:
-        submit(ctx, RemoveSeed, parameters)
+        submit(ctx, RemoveCloudInitDrive, parameters)
     except Busy:
-        seed.tried_at = None
-        log.info("seed_waits", vm=seed.vm_id)
+        drive.tried_at = None
+        log.info("seed_waits", vm=drive.vm_id)

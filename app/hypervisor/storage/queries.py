@@ -9,7 +9,7 @@ import libvirt
 from app.core.errors import HypervisorRefused
 from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.hypervisor import errors
-from app.hypervisor.domains.listing import uuids_of
+from app.hypervisor.domains.queries import uuids_of
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.domains import read

@@ -35,10 +35,10 @@ def give_up(ctx: Ctx, upload_id: str) -> None:
     if is_claimed(upload):
         task = known(ctx, Task, upload_id)
         task.state = TaskState.CANCELLING.value
-        queue.tell(ctx.session, ctx.services.hub, task)
+        queue.publish(ctx.session, ctx.services.hub, task)
     else:
         _end_given_up(ctx.session, ctx.services, upload, pool, host)
-    audit.record(ctx, "upload.give_up", target=ref(known(ctx, Task, upload_id)))
+    audit.record(ctx, "upload.cancel", target=ref(known(ctx, Task, upload_id)))
 
 
 def end_abandoned(services: Services) -> None:
@@ -72,8 +72,8 @@ def forget_uploads(session: Session) -> None:
 
 def _end_given_up(session: Session, services: Services, upload: Upload, pool: Pool, host: Host) -> None:
     """End it; where the pool is off, say how what came of it can be removed all the same."""
-    made = session.get_one(Task, upload.id).made
-    if pool.state == "running" or not made or pool.target_path is None:
+    created = session.get_one(Task, upload.id).created_resources
+    if pool.state == "running" or not created or pool.target_path is None:
         end_upload(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP)
         return
     command = shlex.join(["rm", "--", f"{pool.target_path.rstrip('/')}/{upload.volume_name}"])
@@ -81,7 +81,9 @@ def _end_given_up(session: Session, services: Services, upload: Upload, pool: Po
     end_upload(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP_OFF, params=params)
 
 
-def end_upload(session: Session, services: Services, upload: Upload, state: TaskState, **said: Any) -> None:
+def end_upload(
+    session: Session, services: Services, upload: Upload, state: TaskState, **message: Any
+) -> None:
     """End the task; whatever it has noted as made and is not taken off the notes is removed by the engine."""
-    queue.finish_task(session, services.hub, upload.id, state, **said)
+    queue.finish_task(session, services.hub, upload.id, state, **message)
     session.delete(upload)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.db.models import RemovedVm, Task, Vm
+from app.db.models import DeletedVm, Task, Vm
 
 
 def keep_definition(session: Session, task_id: str, xml: str, sealed: bytes, volumes: Sequence[str]) -> None:
@@ -18,10 +18,10 @@ def keep_definition(session: Session, task_id: str, xml: str, sealed: bytes, vol
     """
     task = session.get_one(Task, task_id)
     vm = session.get(Vm, task.target_id)
-    if vm is None or session.get(RemovedVm, vm.id) is not None:
+    if vm is None or session.get(DeletedVm, vm.id) is not None:
         return
     session.add(
-        RemovedVm(
+        DeletedVm(
             id=vm.id,
             name=vm.name,
             uuid=vm.uuid,
@@ -32,17 +32,17 @@ def keep_definition(session: Session, task_id: str, xml: str, sealed: bytes, vol
             tags=list(vm.tags),
             notes=vm.notes,
             volumes=list(volumes),
-            removed_at=datetime.now(UTC),
-            removed_by=task.actor_name,
+            deleted_at=datetime.now(UTC),
+            deleted_by=task.actor_name,
         )
     )
 
 
-def kept_whole(session: Session, vm_id: str) -> bytes | None:
+def sealed_definition(session: Session, vm_id: str) -> bytes | None:
     """The whole definition of a deleted VM, sealed; None when none was kept."""
-    return session.scalar(sa.select(RemovedVm.sealed).where(RemovedVm.id == vm_id))
+    return session.scalar(sa.select(DeletedVm.sealed).where(DeletedVm.id == vm_id))
 
 
 def stays(session: Session, vm_id: str) -> None:
     """It is not deleted after all, or it is back."""
-    session.execute(sa.delete(RemovedVm).where(RemovedVm.id == vm_id))
+    session.execute(sa.delete(DeletedVm).where(DeletedVm.id == vm_id))

@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from app.core.errors import VigieError
 from app.core.messages import N_
 from app.core.tasks.states import TaskState
-from app.engine.durable import Ending
+from app.engine.durable import TaskResult
 from app.tasks import queue
 from app.tasks.errors import TaskFailed
 
 
-def failed(error: VigieError) -> Ending:
+def failed(error: VigieError) -> TaskResult:
     """The ending of a task that this error ended."""
     kept = queue.error_of(error)
-    return Ending(state=TaskState.FAILED.value, message=None, params={}, error=kept, result=None)
+    return TaskResult(state=TaskState.FAILED.value, message=None, params={}, error=kept, result=None)
 
 
-def with_left(ending: Ending, left: Sequence[Mapping[str, str]]) -> Ending:
+def with_left(ending: TaskResult, left: Sequence[Mapping[str, str]]) -> TaskResult:
     """The ending, with the volumes that stay because the task may not have created them itself."""
     if not left:
         return ending
@@ -26,7 +26,7 @@ def with_left(ending: Ending, left: Sequence[Mapping[str, str]]) -> Ending:
     ending["message"] = N_(
         "Volumes were left in their pool, since it is not certain that this task made them: %(names)s."
     )
-    ending["params"] = {"names": ", ".join(each["name"] for each in left)}
+    ending["params"] = {"names": ", ".join(item["name"] for item in left)}
     return ending
 
 

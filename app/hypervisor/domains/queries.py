@@ -136,7 +136,7 @@ def read_saved(
     found = {uuid: hash(text) for uuid, text in texts.items()}
     known = marks or {}
     definitions = {uuid: _definition(text) for uuid, text in texts.items() if known.get(uuid) != found[uuid]}
-    return {uuid: each for uuid, each in definitions.items() if each is not None}, found
+    return {uuid: item for uuid, item in definitions.items() if item is not None}, found
 
 
 def read_marks(connection: Connection) -> dict[str, int]:

@@ -24,7 +24,7 @@ _making = threading.Lock()
 _make_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
 
 
-class LinkLoop:
+class TransportLoop:
     """An asyncio loop in a thread of its own."""
 
     def __init__(self) -> None:
@@ -79,12 +79,12 @@ def serve_many_threads() -> None:
     _make_loop = asyncio.new_event_loop
 
 
-def link_loop() -> LinkLoop:
+def link_loop() -> TransportLoop:
     """The loop of this process; made on first use."""
     with _making:
         return _made()
 
 
 @cache
-def _made() -> LinkLoop:
-    return LinkLoop()
+def _made() -> TransportLoop:
+    return TransportLoop()

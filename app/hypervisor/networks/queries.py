@@ -11,7 +11,7 @@ import libvirt
 from app.core.errors import HypervisorRefused
 from app.core.networks.observations import Lease, NetworkObservation
 from app.hypervisor import errors
-from app.hypervisor.domains.listing import uuids_of
+from app.hypervisor.domains.queries import uuids_of
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.xml.domains import read
 from app.hypervisor.xml.networks import networks
@@ -31,13 +31,13 @@ def list_networks(connection: Connection) -> tuple[NetworkObservation, ...]:
     autostart = uuids_of(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART))
     transient = uuids_of(connection.call(raw.listAllNetworks, libvirt.VIR_CONNECT_LIST_NETWORKS_TRANSIENT))
     found = []
-    for each in listed:
-        uuid = each.UUIDString()
+    for item in listed:
+        uuid = item.UUIDString()
         active = uuid not in inactive
         try:
-            saved = None if uuid in transient else saved_network(connection, each)
-            live = connection.call(each.XMLDesc, 0) if active or saved is None else saved
-            name = connection.call(each.name)
+            saved = None if uuid in transient else saved_network(connection, item)
+            live = connection.call(item.XMLDesc, 0) if active or saved is None else saved
+            name = connection.call(item.name)
             seen = networks.observe(live, saved, uuid, name, active=active, autostart=uuid in autostart)
             found.append(seen)
         except read.UnreadableXml:
@@ -59,10 +59,10 @@ def network_mark(connection: Connection) -> tuple[int, int]:
         return 0, 1
     autostart = uuids_of(connection.call(raw.listAllNetworks, flags))
     seen = []
-    for each in listed:
-        uuid = each.UUIDString()
+    for item in listed:
+        uuid = item.UUIDString()
         try:
-            texts = connection.readable(each.XMLDesc, 0), saved_network(connection, each)
+            texts = connection.readable(item.XMLDesc, 0), saved_network(connection, item)
         except HypervisorRefused as error:
             if error.code != "no_such_network" and not errors.is_unreadable(error):
                 raise
@@ -86,15 +86,15 @@ def list_leases(connection: Connection) -> dict[str, tuple[Lease, ...]]:
         connection.optional("networks", connection.raw.listAllNetworks, flags) or []
     )
     found = {}
-    for each in listed:
+    for item in listed:
         try:
-            seen = read_leases(connection, each)
+            seen = read_leases(connection, item)
         except HypervisorRefused as error:
             if error.code != "no_such_network":
                 raise
             continue
         if seen is not None:
-            found[each.UUIDString()] = seen
+            found[item.UUIDString()] = seen
     return found
 
 
@@ -107,17 +107,17 @@ def read_leases(connection: Connection, network: libvirt.virNetwork) -> tuple[Le
         if error.code in ("wrong_state", "hypervisor_refused") or errors.is_unreadable(error):
             return None
         raise
-    return None if found is None else tuple(_lease(each) for each in found[:MAX_LEASES])
+    return None if found is None else tuple(_lease(item) for item in found[:MAX_LEASES])
 
 
-def _lease(told: dict[str, Any]) -> Lease:
-    expiry = told.get("expirytime")
+def _lease(payload: dict[str, Any]) -> Lease:
+    expiry = payload.get("expirytime")
     # 0: a lease that never ends.
     ends = isinstance(expiry, int) and 0 < expiry < 2**33
     return Lease(
-        address=errors.clean(told.get("ipaddr") or "")[:MAX_TEXT],
-        prefix=int(told.get("prefix") or 0),
-        mac=(errors.clean(told["mac"])[:MAX_TEXT].lower() if told.get("mac") else None),
-        hostname=(errors.clean(told["hostname"])[:MAX_TEXT] if told.get("hostname") else None),
+        address=errors.clean(payload.get("ipaddr") or "")[:MAX_TEXT],
+        prefix=int(payload.get("prefix") or 0),
+        mac=(errors.clean(payload["mac"])[:MAX_TEXT].lower() if payload.get("mac") else None),
+        hostname=(errors.clean(payload["hostname"])[:MAX_TEXT] if payload.get("hostname") else None),
         expires_at=datetime.fromtimestamp(expiry, UTC).isoformat() if ends and expiry else None,
     )

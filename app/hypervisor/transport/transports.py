@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from app.core.hosts.endpoints import Endpoint, is_dialable
-from app.core.hosts.observations import FileLook
+from app.core.hosts.observations import FileCheck
 from app.core.messages import N_
 from app.hypervisor import errors
 from app.hypervisor.storage.images import is_broken
@@ -50,7 +50,7 @@ class Place:
         return _FROM_INSIDE.get(self.listens_on, self.listens_on)
 
 
-class Link(ABC):
+class HostTransport(ABC):
     """A way to a host. `uri` is what libvirt opens, with a place for the private socket's path."""
 
     uri = "qemu+unix:///system?socket={socket}"
@@ -77,7 +77,7 @@ class Link(ABC):
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""
         return None
 
-    async def look_at_files(self, paths: Collection[str], folders: Collection[str]) -> FileLook | None:
+    async def check_files(self, paths: Collection[str], folders: Collection[str]) -> FileCheck | None:
         """Which files and folders of the host are gone or read-only; None where the link cannot look.
 
         A local link cannot: the daemon may live in a container, or Vigie.
@@ -111,7 +111,7 @@ class Link(ABC):
         """Close what `open` opened, at once."""
 
 
-class UnixLink(Link):
+class UnixTransport(HostTransport):
     """A unix socket of this machine."""
 
     async def connect(self, relay: Relay, deadline_s: float) -> None:
@@ -124,7 +124,7 @@ class UnixLink(Link):
             raise errors.no_socket(str(error)) from None
 
 
-class LocalLink(UnixLink):
+class LocalTransport(UnixTransport):
     """This machine's own libvirt."""
 
     has_shell = True
@@ -170,9 +170,9 @@ class LocalLink(UnixLink):
     async def broken_images(self, folder: str) -> list[str] | None:
         """Files of a folder of this machine that begin as images and have no whole header."""
         try:
-            files = [each for each in os.scandir(folder) if each.is_file(follow_symlinks=False)]
-            files.sort(key=lambda each: -each.stat(follow_symlinks=False).st_mtime)
-            return [each.name for each in files[:MOST_FILES] if _is_broken(each)]
+            files = [item for item in os.scandir(folder) if item.is_file(follow_symlinks=False)]
+            files.sort(key=lambda item: -item.stat(follow_symlinks=False).st_mtime)
+            return [file.name for file in files[:MOST_FILES] if _is_broken(file)]
         except OSError:
             return None
 
@@ -182,7 +182,7 @@ def _is_broken(file: os.DirEntry[str]) -> bool:
         return is_broken(content.read(HEADER_BYTES), file.stat(follow_symlinks=False).st_size)
 
 
-class SimulatedLink(UnixLink):
+class SimulatedTransport(UnixTransport):
     """A host of libvirt's test driver, behind a daemon's socket. Only for labs."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -209,7 +209,7 @@ async def _first_of(endpoint: Endpoint) -> socket.socket:
         found = await loop.getaddrinfo(endpoint.address, endpoint.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise errors.name_unknown(str(error)) from None
-    allowed = [each for each in found if is_dialable(str(each[4][0]), loopback=endpoint.loopback)]
+    allowed = [item for item in found if is_dialable(str(item[4][0]), loopback=endpoint.loopback)]
     if not allowed:
         raise errors.not_dialable()
     last: OSError | None = None
