@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,7 @@ def record_event(
     hub: Hub,
     kind: str,
     message: str,
-    params: dict[str, Any],
+    params: Mapping[str, object],
     *,
     severity: Severity = Severity.INFO,
     target: Ref | None = None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,7 +16,8 @@ from app.core.kinds import ObjectKind, Severity
 from app.db import models
 from app.db.chunks import chunks as chunks
 
-Row = dict[str, Any]
+Row = dict[str, object]  # what is written to a row
+StoredRow = sa.Row[*tuple[object, ...]]  # a row as it is stored, its columns by name
 Shared = TypeVar("Shared")
 
 
@@ -41,7 +42,7 @@ class Batch:
         self.changes = Changes(now)
         self.topics = self.changes.topics
         self._shared: dict[object, object] = {}
-        self._inserts: dict[sa.Table, list[Row]] = defaultdict(list)
+        self._inserts: dict[sa.Table, list[Mapping[str, object]]] = defaultdict(list)
         self._updates: dict[tuple[sa.Table, str, str], Row] = defaultdict(dict)
         self._deletes: dict[tuple[sa.Table, str], list[str]] = defaultdict(list)
 
@@ -52,11 +53,13 @@ class Batch:
             found = self._shared[kind] = kind(self.session)
         return cast("Shared", found)
 
-    def insert(self, model: type[models.Base], row: Row) -> None:
+    def insert(self, model: type[models.Base], row: Mapping[str, object]) -> None:
         """Insert a row; rows of one table must all have the same columns."""
         self._inserts[table(model)].append(row)
 
-    def update(self, model: type[models.Base], key: str, changes: Row, *, by: str = "id") -> None:
+    def update(
+        self, model: type[models.Base], key: str, changes: Mapping[str, object], *, by: str = "id"
+    ) -> None:
         """Change columns of the row whose column `by` is `key`; later changes of a row go over earlier ones."""
         self._updates[table(model), by, key].update(changes)
 
@@ -68,7 +71,7 @@ class Batch:
         self,
         kind: str,
         message: str,
-        params: Row,
+        params: Mapping[str, object],
         *,
         object_kind: ObjectKind,
         object_id: str,
@@ -96,8 +99,8 @@ class Batch:
                 connection.execute(sa.delete(target).where(target.c[by].in_(some)))
         for target, rows in self._inserts.items():
             connection.execute(sa.insert(target), rows)
-        for change, rows in self._update_statements():
-            connection.execute(change, rows)
+        for change, changed in self._update_statements():
+            connection.execute(change, changed)
         self._deletes.clear()
         self._inserts.clear()
         self._updates.clear()

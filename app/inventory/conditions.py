@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,7 +15,7 @@ from app.core.inventory.conditions import CONDITIONS, ConditionRecord
 from app.core.kinds import Severity
 from app.core.notices import EVENTS
 from app.db.models import Condition, Event, Host, Vm
-from app.inventory.batch import Batch, chunks, table
+from app.inventory.batch import Batch, Row, chunks, table
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 AT_ONCE = 300
@@ -133,7 +132,7 @@ def _record(ctx: Ctx, row: Condition) -> ConditionRecord:
 
 
 def _tell(session: Session, held: Collection[Held], now: datetime, *, began: bool) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Row] = []
     for item in held:
         kind = CONDITIONS[item.code]
         event = f"{kind.object_kind.value}.{kind.code}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from app.core.kinds import ObjectKind, Severity
 from app.core.notices import TREE
 from app.db import models
-from app.inventory.batch import Batch, Row, table
+from app.inventory.batch import Batch, Row, StoredRow, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ class ListedKind:
 
 def rows_by_uuid(
     batch: Batch, model: type[models.Base], host_ids: Iterable[str]
-) -> dict[str, dict[str, sa.Row[Any]]]:
+) -> dict[str, dict[str, StoredRow]]:
     """All columns of the objects of these hosts: by host, then by UUID."""
-    found: dict[str, dict[str, sa.Row[Any]]] = {}
+    found: dict[str, dict[str, StoredRow]] = {}
     rows = table(model)
     for row in batch.session.execute(sa.select(rows).where(rows.c.host_id.in_(list(host_ids)))):
         found.setdefault(row.host_id, {})[row.uuid] = row
@@ -46,7 +45,7 @@ def appear(
         publish(batch, host, listed, object_id, name, "appeared", listed.appeared)
 
 
-def update(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[Any], wanted: Row) -> None:
+def update(batch: Batch, host: tuple[str, str], listed: ListedKind, row: StoredRow, wanted: Row) -> None:
     """Write the columns that are others than before; keep a changed definition as a version, with an event."""
     changes = {name: value for name, value in wanted.items() if getattr(row, name) != value}
     if not changes:
@@ -56,12 +55,12 @@ def update(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[
     if "name" in changes:
         batch.topics.add(TREE)
     xml = changes.get("xml")
-    if xml and row.xml and not listed.same(row.xml, xml):
+    if isinstance(xml, str) and xml and row.xml and not listed.same(row.xml, xml):
         batch.version(listed.kind, row.id, host[0], row.xml, xml)
         publish(batch, host, listed, row.id, row.name, "changed", listed.changed)
 
 
-def vanish(batch: Batch, host: tuple[str, str], listed: ListedKind, row: sa.Row[Any]) -> None:
+def vanish(batch: Batch, host: tuple[str, str], listed: ListedKind, row: StoredRow) -> None:
     """Delete what its host does not list any more: nobody owns anything of it."""
     batch.delete(listed.model, row.id)
     batch.delete(models.Condition, row.id, by="object_id")

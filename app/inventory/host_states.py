@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +10,7 @@ from app.core.hosts.states import AdminState, HostConnection
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.db import models
-from app.inventory.batch import Batch, Row, table
+from app.inventory.batch import Batch, Row, StoredRow, table
 from app.inventory.collectors.host import HOST
 from app.inventory.collectors.vms import VMS
 from app.inventory.hosts import machine_uuid
@@ -58,7 +57,7 @@ def observe_hosts(batch: Batch, merged: dict[str, MergedReport]) -> list[MergedR
     Hosts that were removed or disabled in the meantime say nothing any more.
     """
     host = table(models.Host).c
-    query: sa.Select[Any] = sa.select(*(host[name] for name in _READ)).where(host.id.in_(merged))
+    query = sa.select(*(host[name] for name in _READ)).where(host.id.in_(merged))
     query = query.order_by(host.id)
     rows = batch.session.execute(query.with_for_update()).all()
     for row in rows:
@@ -83,7 +82,7 @@ def _tell_turned(batch: Batch, host_ids: list[str]) -> None:
 
 def _observe_host(
     batch: Batch,
-    row: sa.Row[Any],
+    row: StoredRow,
     merged: MergedReport,
     claimed: dict[str, tuple[str, str]],
     edges: list[tuple[MergedReport, HostConnection]],
@@ -129,7 +128,7 @@ def _libvirt_uuid(merged: MergedReport) -> str | None:
 
 
 def _connection_changes(
-    batch: Batch, row: sa.Row[Any], merged: MergedReport, edges: list[tuple[MergedReport, HostConnection]]
+    batch: Batch, row: StoredRow, merged: MergedReport, edges: list[tuple[MergedReport, HostConnection]]
 ) -> Row:
     report = merged.report
     connection, reason, params = report.connection, report.connection_reason, report.connection_params
@@ -163,7 +162,7 @@ def _claimed_uuids(batch: Batch, merged: list[MergedReport]) -> dict[str, tuple[
     return {row.libvirt_uuid: (row.id, row.name) for row in batch.session.execute(query)}
 
 
-def _twin(row: sa.Row[Any], merged: MergedReport, claimed: dict[str, tuple[str, str]]) -> str | None:
+def _twin(row: StoredRow, merged: MergedReport, claimed: dict[str, tuple[str, str]]) -> str | None:
     """Name of another registered host that is the same machine. Claims the UUID for this host otherwise."""
     libvirt_uuid = _libvirt_uuid(merged)
     if libvirt_uuid is None:

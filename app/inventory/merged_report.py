@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
-
-import sqlalchemy as sa
+from typing import Generic, TypeVar
 
 from app.core.inventory.reports import HostReport, Parts
+from app.inventory.batch import StoredRow
 
 T = TypeVar("T")
 MergeParts = Callable[[Parts, Parts], Parts]  # earlier and later parts of one host
@@ -26,7 +25,7 @@ class MergedReport:
 
     report: HostReport
     host_name: str = ""
-    row: sa.Row[Any] | None = field(default=None, repr=False)
+    row: StoredRow | None = field(default=None, repr=False)
     first: bool = False
     turned: bool = False
 

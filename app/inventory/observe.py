@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,7 +13,7 @@ from app.core.inventory.reports import HostReport
 from app.core.notices import EVENTS, Hub
 from app.db.models import Event, History
 from app.db.notices import notify
-from app.inventory.batch import Batch, digest_of
+from app.inventory.batch import Batch, Row, digest_of
 from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.inventory.host_states import observe_hosts
 from app.inventory.merged_report import Reading, merge_by_host
@@ -54,7 +53,7 @@ def record_changes(session: Session, hub: Hub, changes: Changes) -> None:
     notify(session, hub, *changes.topics)
 
 
-def _event(event: ObservedEvent, changes: Changes) -> dict[str, Any]:
+def _event(event: ObservedEvent, changes: Changes) -> Row:
     return {
         "at": changes.at,
         "kind": event.kind,
@@ -70,14 +69,14 @@ def _event(event: ObservedEvent, changes: Changes) -> dict[str, Any]:
     }
 
 
-def _versions(version: NewVersion, changes: Changes) -> list[dict[str, Any]]:
+def _versions(version: NewVersion, changes: Changes) -> list[Row]:
     """The rows of a new version: before the first that is kept stands what was there until now."""
     about = {
         "object_kind": version.kind.value,
         "object_id": version.object_id,
         "host_id": version.host_id,
     }
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     if version.is_first and version.before is not None:
         since = version.creator.at if version.creator else None
         old = {"xml": version.before, "digest": digest_of(version.before), "since": since}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,7 +14,7 @@ from app.core.storage.states import AS_FOUND, BY_DEFINITION, BY_VIGIE, FORMAT_DI
 from app.core.storage.volumes import is_same_format
 from app.db import models
 from app.db.models import Vm, VmDefinition
-from app.inventory.batch import Batch, Row, chunks
+from app.inventory.batch import Batch, Row, StoredRow, chunks
 
 TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like %(found)s.")
 
@@ -32,7 +31,7 @@ class VolumeFormats:
         self._pool = pool
         self._defined = defined
 
-    def settle(self, volume: VolumeObservation, row: sa.Row[Any] | None, wanted: Row) -> Row:
+    def settle(self, volume: VolumeObservation, row: StoredRow | None, wanted: Row) -> Row:
         """The columns to write: `wanted`, which is what the host says, with the recorded format."""
         recorded, by = self._recorded(volume, row)
         if is_same_format(volume.format, recorded):
@@ -58,6 +57,7 @@ class VolumeFormats:
         query = sa.select(host.name).where(host.id == self._host_id)
         host_name = self._batch.session.scalar(query) or ""
         params = settled["condition_params"]
+        assert isinstance(params, dict)
         self._batch.publish(
             "volume.held",
             HELD[FORMAT_DISAGREES],
@@ -69,7 +69,7 @@ class VolumeFormats:
             severity=Severity.WARNING,
         )
 
-    def _recorded(self, volume: VolumeObservation, row: sa.Row[Any] | None) -> tuple[str, str]:
+    def _recorded(self, volume: VolumeObservation, row: StoredRow | None) -> tuple[str, str]:
         """The recorded format, and who recorded it."""
         if is_in_question(volume, row):
             defined = self._defined_for(volume)
@@ -88,7 +88,7 @@ class VolumeFormats:
         return next((item for item in found if is_same_format(item, RAW)), next(iter(found), None))
 
 
-def is_in_question(volume: VolumeObservation, row: sa.Row[Any] | None) -> bool:
+def is_in_question(volume: VolumeObservation, row: StoredRow | None) -> bool:
     """Whether definitions of VMs have a say in the format of a volume; `row`: as it is recorded, if it is."""
     if row is None or row.format_by is None:
         return True

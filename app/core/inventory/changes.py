@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from app.core.kinds import ObjectKind, Severity
 
@@ -35,7 +35,7 @@ class ObservedEvent:
 
     kind: str
     message: str
-    params: dict[str, Any]
+    params: Mapping[str, object]
     object_kind: ObjectKind
     object_id: str
     object_name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -132,9 +131,7 @@ def _before(batch: Batch, reported: Mapping[str, Reading[Observed]]) -> dict[tup
     """What held so far of the codes that each host's reading looked for."""
     condition = table(models.Condition)
     codes = {code for reading in reported.values() for code in reading.value}
-    known: sa.Select[Any] = sa.select(condition).where(
-        condition.c.host_id.in_(list(reported)), condition.c.code.in_(codes)
-    )
+    known = sa.select(condition).where(condition.c.host_id.in_(list(reported)), condition.c.code.in_(codes))
     rows = [row for row in batch.session.execute(known).all() if row.code in reported[row.host_id].value]
     names: dict[str, str] = {}
     for kind, model in _MODELS.items():

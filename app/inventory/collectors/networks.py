@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.inventory.reports import Hint, Parts
@@ -15,7 +12,7 @@ from app.core.networks.observations import NetworkObservation
 from app.db import models
 from app.hypervisor import Host
 from app.inventory import host_objects
-from app.inventory.batch import Batch, Row
+from app.inventory.batch import Batch, Row, StoredRow
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Load, Poll
 from app.inventory.host_objects import ListedKind
 from app.inventory.identity_claims import claimed_ids
@@ -85,7 +82,7 @@ class NetworksCollector(Collector[Networks]):
 
 
 def _observe(
-    batch: Batch, reading: Reading[Networks], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+    batch: Batch, reading: Reading[Networks], before: dict[str, StoredRow], ids: dict[tuple[str, str], str]
 ) -> None:
     for network in {item.uuid: item for item in reading.value}.values():
         row = before.pop(network.uuid, None)
@@ -101,7 +98,7 @@ def _observe(
         host_objects.vanish(batch, reading.host, _LISTED, row)
 
 
-def _compare(batch: Batch, host: tuple[str, str], row: sa.Row[Any], network: NetworkObservation) -> None:
+def _compare(batch: Batch, host: tuple[str, str], row: StoredRow, network: NetworkObservation) -> None:
     host_objects.update(batch, host, _LISTED, row, _columns(network))
     if row.leases is not None and not network.active:
         # A network that is off has no leases; those of one that runs come with readings of their own.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.inventory.reports import Hint, Parts
@@ -15,7 +12,7 @@ from app.core.networks.observations import NwfilterObservation
 from app.db import models
 from app.hypervisor import Host
 from app.inventory import host_objects
-from app.inventory.batch import Batch
+from app.inventory.batch import Batch, StoredRow
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Load, Poll
 from app.inventory.collectors.vms import VMS
 from app.inventory.identity_claims import claimed_ids
@@ -81,7 +78,7 @@ class NwfiltersCollector(Collector[Nwfilters]):
 
 
 def _observe(
-    batch: Batch, reading: Reading[Nwfilters], before: dict[str, sa.Row[Any]], ids: dict[tuple[str, str], str]
+    batch: Batch, reading: Reading[Nwfilters], before: dict[str, StoredRow], ids: dict[tuple[str, str], str]
 ) -> None:
     for seen in {item.uuid: item for item in reading.value}.values():
         row = before.pop(seen.uuid, None)
@@ -100,7 +97,7 @@ def _observe(
         batch.topics.add(row.id)
 
 
-def _changed(batch: Batch, host: tuple[str, str], row: sa.Row[Any], xml: str) -> None:
+def _changed(batch: Batch, host: tuple[str, str], row: StoredRow, xml: str) -> None:
     if xml == row.xml:
         return
     batch.version(ObjectKind.NWFILTER, row.id, host[0], row.xml, xml)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import sqlalchemy as sa
 
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -15,7 +12,7 @@ from app.core.storage.states import POOL_STATE_TITLES
 from app.db import models
 from app.hypervisor.xml import pools as pool_definitions
 from app.inventory import host_objects
-from app.inventory.batch import Batch, Row
+from app.inventory.batch import Batch, Row, StoredRow
 from app.inventory.host_objects import ListedKind
 from app.inventory.identity_claims import claimed_ids
 from app.inventory.merged_report import Reading
@@ -59,7 +56,7 @@ def observe_pools(batch: Batch, readings: Iterable[Reading[StorageReading]]) -> 
 def _observe_pools(
     batch: Batch,
     reading: Reading[StorageReading],
-    before: dict[str, sa.Row[Any]],
+    before: dict[str, StoredRow],
     ids: dict[tuple[str, str], str],
     read: list[VolumesRead],
 ) -> bool:
@@ -88,7 +85,7 @@ def _insert(batch: Batch, reading: Reading[StorageReading], pool_id: str, pool: 
     host_objects.appear(batch, reading.host, POOLS, pool_id, pool.name, first=reading.merged.first)
 
 
-def _update(batch: Batch, host: tuple[str, str], row: sa.Row[Any], pool: PoolObservation) -> None:
+def _update(batch: Batch, host: tuple[str, str], row: StoredRow, pool: PoolObservation) -> None:
     wanted = _pool_columns(pool) | _stopped_by(pool)
     if not _same_pool(row.live_xml or row.xml, pool.live_xml or pool.xml):
         # It may be another storage now.

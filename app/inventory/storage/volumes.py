@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +13,7 @@ from app.core.kinds import ObjectKind
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.pools import DEVICE_POOLS
 from app.db import models
-from app.inventory.batch import Batch, table
+from app.inventory.batch import Batch, StoredRow, table
 from app.inventory.merged_report import Reading
 from app.inventory.storage.readings import StorageReading
 from app.inventory.vms.definitions import MAX_INTEGER, refresh_disk_bytes, refresh_host_access
@@ -54,7 +53,7 @@ def observe_volumes(batch: Batch, read: Sequence[VolumesRead]) -> None:
     batch.write()  # new pools must be there before their volumes and counts
     rows = table(models.Volume)
     query = sa.select(rows).where(rows.c.pool_id.in_([item.pool_id for item in read]))
-    before: dict[str, dict[str, sa.Row[Any]]] = {}
+    before: dict[str, dict[str, StoredRow]] = {}
     for row in batch.session.execute(query):
         before.setdefault(row.pool_id, {})[row.name] = row
     pools = table(models.Pool).c
@@ -83,7 +82,7 @@ def observe_volumes(batch: Batch, read: Sequence[VolumesRead]) -> None:
         refresh_host_access(batch, devices)
 
 
-def _in_question(read: Sequence[VolumesRead], before: dict[str, dict[str, sa.Row[Any]]]) -> set[str]:
+def _in_question(read: Sequence[VolumesRead], before: dict[str, dict[str, StoredRow]]) -> set[str]:
     """Hosts with volumes of which definitions may know the format better."""
     return {
         item.host_id
@@ -103,7 +102,7 @@ def _observe_volumes_of(
     batch: Batch,
     pool_id: str,
     volumes: Sequence[VolumeObservation],
-    before: dict[str, sa.Row[Any]],
+    before: dict[str, StoredRow],
     formats: VolumeFormats,
 ) -> bool:
     """Write the volumes of one pool; return whether any was added, removed or resized."""

@@ -19,12 +19,18 @@ def new_row(
     vm_row: VmRow, vm: VmObservation, now: datetime, sizes: Mapping[str, int], places: Collection[str]
 ) -> Row:
     """All columns of the VM; `sizes` and `places`: volumes and pool folders of its host."""
-    hardware: Row = {"title": None, "vcpus": 0, "memory_bytes": 0, "disk_bytes": None, "host_access": None}
+    hardware: definitions.HardwareColumns = {
+        "title": None,
+        "vcpus": 0,
+        "memory_bytes": 0,
+        "disk_bytes": None,
+        "host_access": None,
+    }
     if vm.definition is not None:
         hardware = definitions.hardware_columns(vm.definition, sizes, places)
     macs = [nic.mac for nic in vm.definition.nics] if vm.definition else []
     row: Row = {"id": vm_row.id, "host_id": vm_row.host_id, "uuid": vm.uuid}
-    row |= dict(zip(SEEN, vm_row.seen, strict=True)) | hardware | dict.fromkeys(USAGE)
+    row |= dict(zip(SEEN, vm_row.seen, strict=True)) | {**hardware} | dict.fromkeys(USAGE)
     row |= {
         "name_key": fold(vm.name),
         "duplicate": vm_row.duplicate,

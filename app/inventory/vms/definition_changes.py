@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,7 +13,7 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.vms.observations import VmDefinition
 from app.db import models
-from app.inventory.batch import Batch, Row, chunks, table
+from app.inventory.batch import Batch, Row, StoredRow, chunks, table
 from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed
 from app.inventory.vms.events import Change, tell_vm
 from app.inventory.vms.readings import VmReading
@@ -23,6 +23,18 @@ Defined = tuple[VmReading, VmRow, VmDefinition, VmDefinition | None]
 """A definition, and of a running VM that was read by itself the saved one: what it is after its next power-off."""
 CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
 APPLIED = Change("vm.applied", N_("VM %(name)s has what waited for its power-off: %(parts)s."))
+
+
+class _Stored(TypedDict):
+    """Columns of a definition's row that follow from the definition."""
+
+    digest: str
+    xml: str
+    parsed: Row
+    saved_digest: str | None
+    saved_xml: str | None
+    saved_parsed: Row | None
+    pending: list[str] | None
 
 
 def write_definitions(
@@ -42,7 +54,7 @@ def write_definitions(
         rows = batch.session.execute(query.where(definition.vm_id.in_(some)))
         digests |= {row.vm_id: (row.digest, row.saved_digest) for row in rows}
     changed = [item for item in defined if not item[1].new and _is_new(item, digests.get(item[1].id))]
-    before: dict[str, sa.Row[Any]] = {}
+    before: dict[str, StoredRow] = {}
     columns = (
         definition.vm_id,
         definition.xml,
@@ -54,7 +66,8 @@ def write_definitions(
         stored = sa.select(*columns).where(definition.vm_id.in_(some))
         before |= {row.vm_id: row for row in batch.session.execute(stored)}
     for reading, vm_row, new, saved in changed:
-        columns_of = hardware_columns(new, sizes.get(reading.host_id, {}), places.get(reading.host_id, ()))
+        hardware = hardware_columns(new, sizes.get(reading.host_id, {}), places.get(reading.host_id, ()))
+        columns_of: Row = {**hardware}
         stored_columns = _columns(new, saved)
         if saved is not None or not is_live(new.xml):
             columns_of["pending"] = bool(stored_columns["pending"])
@@ -62,7 +75,7 @@ def write_definitions(
         batch.topics.add(vm_row.id)
         row = before.get(vm_row.id)
         if row is None:
-            batch.insert(models.VmDefinition, {"vm_id": vm_row.id, "read_at": batch.now} | stored_columns)
+            batch.insert(models.VmDefinition, {"vm_id": vm_row.id, "read_at": batch.now, **stored_columns})
         else:
             _replace(batch, reading, vm_row, stored_columns, row)
     return {vm_row.id for _, vm_row, _, _ in changed}
@@ -103,7 +116,7 @@ def _is_new(seen: Defined, known: tuple[str, str | None] | None) -> bool:
 
 def insert_definition(batch: Batch, vm_id: str, new: VmDefinition, saved: VmDefinition | None) -> None:
     """Write the first definition of a VM."""
-    batch.insert(models.VmDefinition, {"vm_id": vm_id, "read_at": batch.now} | _columns(new, saved))
+    batch.insert(models.VmDefinition, {"vm_id": vm_id, "read_at": batch.now, **_columns(new, saved)})
 
 
 def waits(new: VmDefinition, saved: VmDefinition | None) -> bool | None:
@@ -113,22 +126,26 @@ def waits(new: VmDefinition, saved: VmDefinition | None) -> bool | None:
     return None if is_live(new.xml) else False
 
 
-def _columns(new: VmDefinition, saved: VmDefinition | None) -> Row:
+def _columns(new: VmDefinition, saved: VmDefinition | None) -> _Stored:
     """What is stored of a definition, and of the saved one beside it."""
     now = parsed(new)
-    row: Row = {"digest": new.digest, "xml": new.xml, "parsed": now}
-    if saved is None:
-        return row | dict.fromkeys(("saved_digest", "saved_xml", "saved_parsed", "pending"))
-    later = parsed(saved)
-    row |= {"saved_digest": saved.digest, "saved_xml": saved.xml, "saved_parsed": later}
-    return row | {"pending": differences(now, later, live=True)}
+    later = None if saved is None else parsed(saved)
+    return {
+        "digest": new.digest,
+        "xml": new.xml,
+        "parsed": now,
+        "saved_digest": None if saved is None else saved.digest,
+        "saved_xml": None if saved is None else saved.xml,
+        "saved_parsed": later,
+        "pending": None if later is None else differences(now, later, live=True),
+    }
 
 
-def _replace(batch: Batch, reading: VmReading, vm_row: VmRow, columns: Row, stored: sa.Row[Any]) -> None:
+def _replace(batch: Batch, reading: VmReading, vm_row: VmRow, columns: _Stored, stored: StoredRow) -> None:
     """Write another definition over the stored one, and say what changed."""
     live, was_live = is_live(columns["xml"]), is_live(stored.xml)
     later = columns["saved_parsed"]
-    row = {"read_at": batch.now} | columns
+    row: Row = {"read_at": batch.now, **columns}
     # A listing reads only what runs; what was read of the saved definition stays until the VM is read by itself.
     if live and later is None:
         for name in ("saved_digest", "saved_xml", "saved_parsed", "pending"):

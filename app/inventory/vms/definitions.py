@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -50,12 +50,22 @@ _PARTS = {
 }
 
 
+class HardwareColumns(TypedDict):
+    """Columns of a VM's row that its definition fills."""
+
+    title: str | None
+    vcpus: int
+    memory_bytes: int
+    disk_bytes: int | None
+    host_access: list[str] | None
+
+
 def parsed(definition: VmDefinition) -> Row:
     """What is stored beside the XML: all that was read from it."""
     return DEFINITION.dump_python(definition, mode="json", exclude={"xml"})  # type: ignore[no-any-return]
 
 
-def load(stored: Mapping[str, Any]) -> VmDefinition:
+def load(stored: Mapping[str, object]) -> VmDefinition:
     """The definition as it was stored, without its XML."""
     return DEFINITION.validate_python({**stored, "xml": ""})
 
@@ -65,7 +75,7 @@ def is_live(xml: str) -> bool:
     return _LIVE.match(xml) is not None
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, live: bool) -> list[str]:
+def differences(before: Mapping[str, object], after: Mapping[str, object], *, live: bool) -> list[str]:
     """Titles of the parts of a definition that somebody changed. `live`: one of the two is of a running VM."""
     return [
         title
@@ -76,7 +86,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], *, live: bo
     ]
 
 
-def _lasting(name: str, value: Any, live: bool) -> Any:
+def _lasting(name: str, value: Any, live: bool) -> object:
     """A part of a definition without what is not defined but happens."""
     if live and name in _RUNTIME_WHOLE:
         return None
@@ -91,7 +101,7 @@ def _lasting(name: str, value: Any, live: bool) -> Any:
     return parts
 
 
-def _lasting_devices(devices: Iterable[Mapping[str, Any]], live: bool) -> list[tuple[str, str]]:
+def _lasting_devices(devices: Iterable[Mapping[str, str]], live: bool) -> list[tuple[str, str]]:
     found = [(device["kind"], _CHANNEL_STATE.sub("", device["summary"])) for device in devices]
     if not live:
         return found
@@ -102,7 +112,9 @@ def _lasting_devices(devices: Iterable[Mapping[str, Any]], live: bool) -> list[t
     )
 
 
-def hardware_columns(definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]) -> Row:
+def hardware_columns(
+    definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]
+) -> HardwareColumns:
     """Columns of a VM that its definition fills.
 
     `volumes`: capacities of its host's volumes by path; `places`: see `pool_places`.

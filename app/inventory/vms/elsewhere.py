@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -85,9 +84,7 @@ def _speaks(readings: Mapping[str, VmReading], held: Held, uuid: str) -> bool:
 def _observed_on(batch: Batch, readings: Mapping[str, VmReading]) -> dict[Key, tuple[Held, str]]:
     """What held so far because of what these hosts have, each with the VM's UUID."""
     condition, vm, host = table(models.Condition), table(models.Vm), table(models.Host)
-    query: sa.Select[Any] = sa.select(
-        condition, vm.c.uuid, vm.c.name, host.c.id.label("of"), host.c.name.label("at")
-    )
+    query = sa.select(condition, vm.c.uuid, vm.c.name, host.c.id.label("of"), host.c.name.label("at"))
     query = query.join(vm, vm.c.id == condition.c.object_id).join(host, host.c.id == vm.c.host_id)
     codes = (DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE)
     found: dict[Key, tuple[Held, str]] = {}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -17,7 +16,7 @@ from app.core.notices import TREE
 from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db import models
-from app.inventory.batch import Batch, table
+from app.inventory.batch import Batch, Row, StoredRow, table
 from app.inventory.conditions import Held
 from app.inventory.vms.definition_changes import Defined
 from app.inventory.vms.elsewhere import about_other_host
@@ -112,7 +111,7 @@ class Placing(ABC):
     def _move(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
         source = (vm_row.host_id, vm_row.host_name)
         self.here.get(vm_row.host_id, {}).pop(vm_row.uuid, None)
-        changes = {
+        changes: Row = {
             **dict(zip(SEEN, observed(vm), strict=True)),
             "name_key": fold(vm.name),
             "missing_since": None,
@@ -192,7 +191,7 @@ class Placing(ABC):
         self.counted |= {reading.host_id, twin.host_id}
         self.batch.topics |= {survivor.id, TREE}
 
-    def _take_over(self, reading: VmReading, vm_row: VmRow, twin: VmRow, row: sa.Row[Any]) -> None:
+    def _take_over(self, reading: VmReading, vm_row: VmRow, twin: VmRow, row: StoredRow) -> None:
         """Let the row of the copy that is gone become the row of its twin, definition included."""
         definition = table(models.VmDefinition)
         connection = self.batch.session.connection()

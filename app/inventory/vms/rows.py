@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,11 +14,23 @@ from sqlalchemy.orm import Session
 from app.core.hosts.states import HostConnection
 from app.core.vms.observations import VmObservation
 from app.db import models
-from app.inventory.batch import chunks, table
+from app.inventory.batch import StoredRow, chunks, table
 from app.inventory.usage import COLUMNS as USAGE
 
-# What each listing says of a VM, in this order in `VmRow.seen`.
-SEEN = ("name", "state", "state_reason", "domain_id", "persistent", "autostart", "has_managed_save")
+
+class Seen(NamedTuple):
+    """What each listing says of a VM: columns of its row."""
+
+    name: str
+    state: str
+    state_reason: str | None
+    domain_id: int | None
+    persistent: bool
+    autostart: bool
+    has_managed_save: bool
+
+
+SEEN = Seen._fields
 
 
 @dataclass(slots=True)
@@ -29,10 +41,10 @@ class VmRow:
     host_id: str
     host_name: str
     uuid: str
-    seen: tuple[Any, ...]
+    seen: Seen
     duplicate: bool
     gone: bool
-    usage: tuple[float | int | None, ...]
+    usage: tuple[object, ...]
     state_since: datetime | None = None
     new: bool = False
     moved: bool = False
@@ -41,41 +53,41 @@ class VmRow:
     @property
     def name(self) -> str:
         """Its name as last seen."""
-        return str(self.seen[0])
+        return self.seen.name
 
     @property
     def state(self) -> str:
         """Its state as last seen."""
-        return str(self.seen[1])
+        return self.seen.state
 
     @property
     def state_reason(self) -> str | None:
         """Why it is in this state, in libvirt's word."""
-        return self.seen[2]  # type: ignore[no-any-return]
+        return self.seen.state_reason
 
     @property
     def domain_id(self) -> int | None:
         """Number of its run on the host."""
-        return self.seen[3]  # type: ignore[no-any-return]
+        return self.seen.domain_id
 
     @property
     def persistent(self) -> bool:
         """Whether the host keeps its definition."""
-        return bool(self.seen[4])
+        return self.seen.persistent
 
     @property
     def autostart(self) -> bool:
         """Whether it starts with the host."""
-        return bool(self.seen[5])
+        return self.seen.autostart
 
     def as_seen(self, vm: VmObservation) -> VmRow:
         """The row with what a listing says of it."""
         return replace(self, seen=observed(vm))
 
 
-def observed(vm: VmObservation) -> tuple[Any, ...]:
+def observed(vm: VmObservation) -> Seen:
     """What a listing says, as the columns SEEN."""
-    return (
+    return Seen(
         vm.name,
         vm.state.value,
         vm.state_reason,
@@ -86,7 +98,7 @@ def observed(vm: VmObservation) -> tuple[Any, ...]:
     )
 
 
-def _columns() -> list[sa.Column[Any]]:
+def _columns() -> list[sa.Column[object]]:
     vm = table(models.Vm).c
     return [
         vm.id,
@@ -98,27 +110,31 @@ def _columns() -> list[sa.Column[Any]]:
     ]
 
 
-def _vm_row(row: sa.Row[*tuple[Any, ...]]) -> VmRow:
+def _vm_row(row: StoredRow) -> VmRow:
     seen_end = 3 + len(SEEN)
     usage_end = seen_end + 1 + len(USAGE)
     return VmRow(
-        row[0],
-        row[1],
-        row[-2],
-        row[2],
-        row[3:seen_end],
-        row[seen_end],
-        row[usage_end],
+        row.id,
+        row.host_id,
+        row.host_name,
+        row.uuid,
+        Seen._make(row[3:seen_end]),
+        row.duplicate,
+        row.gone,
         row[seen_end + 1 : usage_end],
-        state_since=row[usage_end + 1],
-        host_is_usable=HostConnection(row[-1]).is_usable,
+        state_since=row.state_since,
+        host_is_usable=HostConnection(row.connection).is_usable,
     )
 
 
-def _query() -> sa.Select[Any]:
+def _query() -> sa.Select[*tuple[object, ...]]:
     vm, host = table(models.Vm), table(models.Host)
-    found: sa.Select[Any] = sa.select(
-        *_columns(), vm.c.missing_since.is_not(None), vm.c.state_since, host.c.name, host.c.connection
+    found = sa.select(
+        *_columns(),
+        vm.c.missing_since.is_not(None).label("gone"),
+        vm.c.state_since,
+        host.c.name.label("host_name"),
+        host.c.connection,
     )
     return found.join_from(vm, host)
 
@@ -138,7 +154,7 @@ class VmRows:
         host = table(models.Vm).c.host_id
         for some in chunks(new):
             for row in self._session.execute(_query().where(host.in_(some))):
-                self._known[row[1]][row[2]] = _vm_row(row)
+                self._known[row.host_id][row.uuid] = _vm_row(row)
         return {host_id: self._known[host_id] for host_id in wanted}
 
     def with_uuids(self, uuids: Iterable[str]) -> dict[str, list[VmRow]]:
@@ -147,5 +163,5 @@ class VmRows:
         uuid = table(models.Vm).c.uuid
         for some in chunks(uuids):
             for row in self._session.execute(_query().where(uuid.in_(some))):
-                found[row[2]].append(self._known.get(row[1], {}).get(row[2]) or _vm_row(row))
+                found[row.uuid].append(self._known.get(row.host_id, {}).get(row.uuid) or _vm_row(row))
         return found

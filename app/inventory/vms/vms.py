@@ -7,7 +7,6 @@ copy is ignored until it runs, then the row moves. Two copies that both stay are
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from app.core.casefold import fold
 from app.core.ids import new_id
@@ -33,7 +32,7 @@ from app.inventory.vms.events import DELETED, GIVEN_UP, Change, state_change, te
 from app.inventory.vms.guests import SILENT, silence_stopped
 from app.inventory.vms.placement import Placing
 from app.inventory.vms.readings import VmReading
-from app.inventory.vms.rows import SEEN, VmRow, VmRows, observed
+from app.inventory.vms.rows import SEEN, Seen, VmRow, VmRows, observed
 
 
 class VmMirror(Placing):
@@ -111,9 +110,7 @@ class VmMirror(Placing):
         if vm.definition is not None:
             self.defined.append((reading, vm_row, vm.definition, vm.saved))
 
-    def _changed_columns(
-        self, reading: VmReading, vm_row: VmRow, vm: VmObservation, seen: tuple[Any, ...]
-    ) -> Row:
+    def _changed_columns(self, reading: VmReading, vm_row: VmRow, vm: VmObservation, seen: Seen) -> Row:
         """The columns that are others than before. Notes what else depends on them."""
         changes: Row = {
             name: after
