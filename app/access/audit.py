@@ -40,7 +40,7 @@ def record(
     """Write an entry in the transaction of what it tells about: both are kept, or neither."""
     row = _row(ctx.actor, action, outcome, ctx.now)
     row.code = code
-    row.detail = detail
+    row.detail = {**detail}
     if target is not None:
         row.object_kind, row.object_id, row.object_name = target.kind, target.id, target.name
     ctx.session.add(row)

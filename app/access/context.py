@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
@@ -98,7 +98,7 @@ class Ctx:
                 hint=self.translate(N_("Ask an administrator for a role that holds it.")),
             )
 
-    def say(self, message: str, params: dict[str, Any] | None = None) -> str:
+    def say(self, message: str, params: Mapping[str, object] | None = None) -> str:
         """A message id in the asker's language, with its parameters filled in.
 
         A parameter that is a list holds message ids of its own.

@@ -36,7 +36,7 @@ class Place:
 
     host: Host
     reason: str | None = None
-    params: dict[str, Any] | None = None
+    params: dict[str, object] | None = None
 
 
 def allocated_memory(session: Session, host_id: str) -> int:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypedDict
 
 import sqlalchemy as sa
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+from app.core.tasks.stored import StoredError
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +34,9 @@ class TaskResult(TypedDict):
 
     state: str
     message: str | None
-    params: dict[str, object]
-    error: dict[str, object] | None
-    result: dict[str, object] | None
+    params: Mapping[str, object]
+    error: StoredError | None
+    result: Mapping[str, object] | None
 
 
 class Durable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from app.core.casefold import fold
@@ -41,7 +42,7 @@ def kinds_that_create() -> list[str]:
     return [operation.kind for operation in operations() if operation.creates]
 
 
-def titles_with(text: str, translate: Any) -> list[str]:
+def titles_with(text: str, translate: Callable[[str], str]) -> list[str]:
     """Message ids of the titles that hold the text in the reader's language."""
     titles = {operation.title for operation in operations()}
     return sorted(title for title in titles if fold(text) in fold(translate(title)))

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -70,7 +69,7 @@ def _candidates(session: Session, now: datetime, object_ids: Iterable[str]) -> d
         sa.and_(Task.state == TaskState.FAILED.value, Task.acted_at >= now - STILL_POSSIBLE),
     )
     columns = (Task.id, Task.kind, Task.actor_name, Task.state, Task.finished_at, Task.error, Task.created_at)
-    found: dict[str, dict[str, sa.Row[Any]]] = defaultdict(dict)
+    found: dict[str, dict[str, sa.Row[*tuple[object, ...]]]] = defaultdict(dict)
     for some in chunks(object_ids):
         of_target = sa.select(Task.target_id.label("object_id"), *columns).where(Task.target_id.in_(some))
         of_claim = sa.select(IdentityClaim.object_id, *columns).join(Task, Task.id == IdentityClaim.task_id)
@@ -81,7 +80,7 @@ def _candidates(session: Session, now: datetime, object_ids: Iterable[str]) -> d
     return {object_id: _newest_first(rows.values()) for object_id, rows in found.items()}
 
 
-def _newest_first(rows: Iterable[sa.Row[Any]]) -> list[_Candidate]:
+def _newest_first(rows: Iterable[sa.Row[*tuple[object, ...]]]) -> list[_Candidate]:
     return [
         _Candidate(operation, Initiator(row.id, row.actor_name), row.finished_at is not None)
         for row in sorted(rows, key=lambda row: row.created_at, reverse=True)
@@ -89,7 +88,7 @@ def _newest_first(rows: Iterable[sa.Row[Any]]) -> list[_Candidate]:
     ]
 
 
-def _may_follow(row: sa.Row[Any], now: datetime) -> bool:
+def _may_follow(row: sa.Row[*tuple[object, ...]], now: datetime) -> bool:
     """Whether an effect may still follow from a task that has ended."""
     if row.state == TaskState.SUCCEEDED.value:
         return bool(now - row.finished_at <= JUST_FINISHED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -12,13 +11,14 @@ from app.access.context import Ctx
 from app.access.paging import storable
 from app.core.errors import Conflict, InvalidInput
 from app.core.messages import N_
+from app.core.tasks.stored import StoredAnswer
 from app.db.models import IdempotencyKey
 
 KEPT = timedelta(days=1)
 MAX_KEY = 255
 
 
-def remembered(ctx: Ctx, key: str, request_sha256: str) -> dict[str, Any] | None:
+def remembered(ctx: Ctx, key: str, request_sha256: str) -> StoredAnswer | None:
     """The answer that the asker got for this key, or None. Raises Conflict when the request was another one."""
     if not 1 <= len(key) <= MAX_KEY or not storable(key):
         raise InvalidInput("Idempotency-Key", N_("must be 1 to 255 characters"))
@@ -34,7 +34,7 @@ def remembered(ctx: Ctx, key: str, request_sha256: str) -> dict[str, Any] | None
     return row.answer
 
 
-def remember(ctx: Ctx, key: str, request_sha256: str, answer: dict[str, Any]) -> None:
+def remember(ctx: Ctx, key: str, request_sha256: str, answer: StoredAnswer) -> None:
     """Keep the answer for a day. Raises Conflict when the same request is being answered at this moment.
 
     A request may hold a password, so its digest is kept only as the vault marks it.

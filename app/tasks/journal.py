@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from sqlalchemy.orm import Session
@@ -59,7 +59,7 @@ class Journal:
         """Note that a change is sent to the host; None: all that was sent was refused."""
         self.write(lambda session: queue.note_acted(session, task_id, at))
 
-    def note_created(self, task_id: str, requested: Sequence[dict[str, Any]]) -> None:
+    def note_created(self, task_id: str, requested: Sequence[dict[str, str]]) -> None:
         """Replace the undo notes of the task."""
         self.write(lambda session: queue.note_created(session, task_id, list(requested)))
 

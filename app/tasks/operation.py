@@ -8,6 +8,7 @@ command line, bulk actions and schedules all go through `app.tasks.submit`; noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -43,7 +44,7 @@ class Parameters(BaseModel):
     host_id: str = Field("", exclude=True)
 
     @classmethod
-    def upgraded(cls, stored: dict[str, Any], version: int) -> dict[str, Any]:
+    def upgraded(cls, stored: dict[str, object], version: int) -> dict[str, Any]:
         """What an earlier version stored, in the shape of this one."""
         return stored
 
@@ -126,8 +127,8 @@ class Outcome:
     """How an operation succeeded: a message id with parameters, and what it created."""
 
     message: str
-    params: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
+    params: Mapping[str, object] = field(default_factory=dict)
+    result: Mapping[str, object] | None = None
 
 
 class Operation(ABC, Generic[P]):
@@ -174,7 +175,7 @@ class Operation(ABC, Generic[P]):
             raise TaskFailed("host_gone", N_("The host is not in the inventory any more."))
         return Location(parameters.host_id, HostMode(mode))
 
-    def read(self, target_id: str, host_id: str, stored: dict[str, Any], version: int) -> P:
+    def read(self, target_id: str, host_id: str, stored: dict[str, object], version: int) -> P:
         """The parameters of a task, as its row has them."""
         values = stored if version == self.parameters.version else self.parameters.upgraded(stored, version)
         return self.parameters.model_validate({**values, "target_id": target_id, "host_id": host_id})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -23,13 +22,14 @@ from app.core.messages import N_
 from app.core.notices import TASKS, Hub
 from app.core.records import Ref
 from app.core.tasks.states import TaskState
+from app.core.tasks.stored import StoredError
 from app.db.epoch import note_step
 from app.db.events import record_event
 from app.db.models import Audit, Host, Task, TaskLock
 from app.db.notices import notify
 from app.tasks.catalogue import AnyOperation, find_operation, kinds_by_client
 from app.tasks.errors import TaskFailed
-from app.tasks.operation import Location
+from app.tasks.operation import Location, Parameters
 from app.tasks.undo import LeftEvent
 
 log = structlog.get_logger(__name__)
@@ -46,12 +46,12 @@ class Job:
     task_id: str
     kind: str
     operation: AnyOperation
-    parameters: Any
+    parameters: Parameters
     host_id: str
     target_id: str
     uuid: str
     sent: bool
-    created_resources: tuple[dict[str, Any], ...] = ()
+    created_resources: tuple[dict[str, str], ...] = ()
     acted: bool = False  # an earlier run changed something on the host, or may have
 
 
@@ -111,7 +111,7 @@ def begin_task(services: Services, session: Session, task_id: str) -> Job | None
     )
 
 
-def _read(session: Session, task: Task) -> tuple[AnyOperation, Any, Location]:
+def _read(session: Session, task: Task) -> tuple[AnyOperation, Parameters, Location]:
     operation = find_operation(task.kind)
     if operation is None:
         raise TaskFailed(
@@ -140,7 +140,7 @@ def _check_again(
     session: Session,
     task: Task,
     operation: AnyOperation,
-    parameters: Any,
+    parameters: Parameters,
     location: Location,
 ) -> None:
     """Whether the task may still be done. Raises what refuses it: rights, locks and states may be others by now."""
@@ -158,7 +158,7 @@ def report_progress(
     task_id: str,
     progress: int | None,
     message: str | None = None,
-    params: dict[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
 ) -> None:
     """Show how far a task has come. None leaves progress or message as it is."""
     task = session.get(Task, task_id)
@@ -167,7 +167,7 @@ def report_progress(
     if progress is not None:
         task.progress = progress
     if message is not None:
-        task.message, task.message_params = message, params or {}
+        task.message, task.message_params = message, dict(params or {})
     publish(session, hub, task)
 
 
@@ -183,20 +183,20 @@ def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
     note_step(session)
 
 
-def note_created(session: Session, task_id: str, requested: list[dict[str, Any]]) -> None:
+def note_created(session: Session, task_id: str, requested: list[dict[str, str]]) -> None:
     """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=requested or None))
     note_step(session)
 
 
-def forget_created(session: Session, task_id: str) -> list[dict[str, Any]]:
+def forget_created(session: Session, task_id: str) -> list[dict[str, str]]:
     """Forget what a task has noted to have created, and return it."""
     created = session.scalar(sa.select(Task.created_resources).where(Task.id == task_id)) or []
     note_created(session, task_id, [])
     return created
 
 
-def created_by_ended_tasks(session: Session) -> list[tuple[str, str, list[dict[str, Any]]]]:
+def created_by_ended_tasks(session: Session) -> list[tuple[str, str, list[dict[str, str]]]]:
     """Ids, hosts and notes of ended tasks that left something behind on hosts that answer, oldest first."""
     ended = [state.value for state in TaskState if state.is_final]
     usable = [item.value for item in HostConnection if item.is_usable]
@@ -205,7 +205,7 @@ def created_by_ended_tasks(session: Session) -> list[tuple[str, str, list[dict[s
     )
     query = query.join(Host, Host.id == Task.host_id).where(Host.connection.in_(usable))
     query = query.order_by(Task.finished_at, Task.id).limit(100)
-    return [(row[0], row[1] or "", row[2]) for row in session.execute(query)]
+    return [(task_id, host_id or "", notes or []) for task_id, host_id, notes in session.execute(query)]
 
 
 def publish_left(session: Session, hub: Hub, task_id: str, left: LeftEvent) -> None:
@@ -239,9 +239,9 @@ def finish_task(
     state: TaskState,
     *,
     message: str | None = None,
-    params: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
+    error: StoredError | None = None,
+    result: Mapping[str, object] | None = None,
 ) -> None:
     """Write how a task ended, once: a task that has ended stays as it is."""
     task = session.get(Task, task_id, with_for_update=True)
@@ -253,7 +253,7 @@ def finish_task(
         end(session, hub, task, state, message=message, params=params, error=error, result=result)
 
 
-def error_of(error: VigieError) -> dict[str, Any]:
+def error_of(error: VigieError) -> StoredError:
     """An error as a task keeps it: message ids, and what the hypervisor said for those who may see it."""
     return {
         "code": error.code,
@@ -273,16 +273,16 @@ def end(
     state: TaskState,
     *,
     message: str | None = None,
-    params: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
-    result: dict[str, Any] | None = None,
+    params: Mapping[str, object] | None = None,
+    error: StoredError | None = None,
+    result: Mapping[str, object] | None = None,
 ) -> None:
     """Write how the task ended, let go of what it held, and tell."""
     note_step(session)
     task.state = state.value
     task.finished_at = datetime.now(UTC)
-    task.message, task.message_params = message, params or {}
-    task.error, task.result = error, result
+    task.message, task.message_params = message, dict(params or {})
+    task.error, task.result = error, None if result is None else dict(result)
     release(session, task.id)
     if state is TaskState.SUCCEEDED:
         task.progress = 100
@@ -298,7 +298,7 @@ def end(
                 object_id=task.target_id,
                 object_name=task.target_name,
                 outcome="failed",
-                code=(error or {}).get("code"),
+                code=None if error is None else error["code"],
                 detail={"task": task.id},
             )
         )
@@ -310,7 +310,7 @@ def release(session: Session, task_id: str) -> None:
     session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
 
 
-def end_restored(session: Session, hub: Hub, error: dict[str, Any]) -> None:
+def end_restored(session: Session, hub: Hub, error: StoredError) -> None:
     """End every active task of a database that was restored from an older copy, as failed with this error.
 
     Nothing that tasks noted to have begun to make counts any more: since the copy was made it may have become part

@@ -18,6 +18,7 @@ from app.core.records import Page
 from app.core.tasks.records import TaskBrief, TaskError, TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskState
+from app.core.tasks.stored import StoredError
 from app.db.models import Task
 from app.tasks import catalogue
 from app.tasks.queue import end, publish, release
@@ -118,27 +119,26 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
     )
 
 
-def _result(ctx: Ctx, result: dict[str, Any] | None) -> dict[str, Any] | None:
+def _result(ctx: Ctx, result: dict[str, object] | None) -> dict[str, Any] | None:
     """The result, with the host's own words only for those who may see them."""
     if result is None or HOST_SAID not in result or ctx.can("host.view-diagnostics"):
         return result
     return {name: value for name, value in result.items() if name != HOST_SAID} or None
 
 
-def _error(ctx: Ctx, error: dict[str, Any] | None) -> TaskError | None:
+def _error(ctx: Ctx, error: StoredError | None) -> TaskError | None:
     if error is None:
         return None
     params = error.get("params") or {}
 
-    def text_of(field: str) -> str | None:
-        text = error.get(field)
+    def said(text: str | None) -> str | None:
         return ctx.say(text, params) if text else None
 
     return TaskError(
         code=error["code"],
-        title=text_of("title") or "",
-        why=text_of("why"),
-        hint=text_of("hint"),
+        title=said(error.get("title")) or "",
+        why=said(error.get("why")),
+        hint=said(error.get("hint")),
         detail=error.get("detail") if ctx.can("host.view-diagnostics") else None,
         next_verb=error.get("next_verb"),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -34,7 +33,7 @@ class Audit(Base):
     object_name: Mapped[str | None]
     outcome: Mapped[str]
     code: Mapped[str | None]
-    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    detail: Mapped[dict[str, object]] = mapped_column(default=dict)
     remote: Mapped[str | None]
 
 

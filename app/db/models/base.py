@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -61,8 +60,10 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
         datetime: UtcDateTime,
-        dict[str, Any]: JSON,
-        list[Any]: JSON,
+        dict[str, object]: JSON,
+        list[str]: JSON,
+        list[dict[str, object]]: JSON,
+        list[list[str]]: JSON,
         str: Text,
         int: BigInteger,
         bool: Boolean,

@@ -34,8 +34,8 @@ class Host(Usage, Base):
     mode: Mapped[str]
     admin_state: Mapped[str] = mapped_column(default="enabled", server_default="enabled")
     # What VMs may be plugged into by those who may not give them host access; None: nothing.
-    allowed_bridges: Mapped[list[Any] | None]
-    allowed_interfaces: Mapped[list[Any] | None]
+    allowed_bridges: Mapped[list[str] | None]
+    allowed_interfaces: Mapped[list[str] | None]
     fingerprint: Mapped[str | None]
     fingerprint_seen: Mapped[str | None]
     libvirt_uuid: Mapped[str | None] = mapped_column(unique=True)
@@ -43,7 +43,7 @@ class Host(Usage, Base):
 
     connection: Mapped[str] = mapped_column(index=True)
     connection_reason: Mapped[str | None]
-    connection_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    connection_params: Mapped[dict[str, object]] = mapped_column(default=dict)
     connection_since: Mapped[datetime | None]
     observed_at: Mapped[datetime | None]  # last answer
     synced_at: Mapped[datetime | None]  # last complete reading
@@ -54,14 +54,14 @@ class Host(Usage, Base):
     cpu_model: Mapped[str | None]
     cpus: Mapped[int | None]
     memory_bytes: Mapped[int | None]
-    facts: Mapped[dict[str, Any]] = mapped_column(default=dict)  # core.hosts.observations.HostFacts
+    facts: Mapped[dict[str, object]] = mapped_column(default=dict)  # core.hosts.observations.HostFacts
     checks: Mapped[list[Any]] = mapped_column(default=list)  # core.hosts.observations.Check
     worst_check: Mapped[str | None]
     checked_at: Mapped[datetime | None]
     vm_count: Mapped[int] = mapped_column(default=0)
     vm_running: Mapped[int] = mapped_column(default=0)
 
-    tags: Mapped[list[Any]] = mapped_column(default=list)
+    tags: Mapped[list[str]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     search_text: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
@@ -74,7 +74,7 @@ class HostCapabilities(Base):
     __tablename__ = "host_capabilities"
 
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
-    capabilities: Mapped[dict[str, Any]]
+    capabilities: Mapped[dict[str, object]]
     read_at: Mapped[datetime]
     devices: Mapped[list[Any] | None]  # core.vms.host_devices.HostDevice, read when somebody asks
     devices_read_at: Mapped[datetime | None]

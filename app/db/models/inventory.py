@@ -7,7 +7,6 @@ own. Text that lists search is folded into `search_text` (lower case) when the r
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
@@ -77,7 +76,7 @@ class Event(Base):
     kind: Mapped[str]
     severity: Mapped[str]
     message: Mapped[str]
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    params: Mapped[dict[str, object]] = mapped_column(default=dict)
     object_kind: Mapped[str | None]
     object_id: Mapped[str | None] = mapped_column(Id)
     object_name: Mapped[str | None]
@@ -100,5 +99,5 @@ class Condition(Base):
     subject: Mapped[str] = mapped_column(primary_key=True)
     object_kind: Mapped[str]
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), index=True)
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    params: Mapped[dict[str, object]] = mapped_column(default=dict)
     since: Mapped[datetime]

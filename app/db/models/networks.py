@@ -26,7 +26,7 @@ class Network(Base):
     persistent: Mapped[bool]
     bridge: Mapped[str | None]
     forward_mode: Mapped[str]
-    addresses: Mapped[list[Any]] = mapped_column(default=list)
+    addresses: Mapped[list[str]] = mapped_column(default=list)
     dhcp: Mapped[bool] = mapped_column(default=False)
     xml: Mapped[str | None] = mapped_column(deferred=True)
     live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`

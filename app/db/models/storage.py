@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Id
+
+
+class StopReason(TypedDict):
+    """Why a pool stopped by itself: a message id with its parameters."""
+
+    why: str
+    params: dict[str, object]
 
 
 class Pool(Base):
@@ -39,7 +46,7 @@ class Pool(Base):
         str | None
     ]  # its target on a storage server, such as "netfs nas:/vms"; None: local to the host
     links_hidden: Mapped[bool | None]  # Vigie's account may not see which of its files are symbolic links
-    stopped_by: Mapped[dict[str, Any] | None]  # why it stopped by itself: `why`, a message id, with `params`
+    stopped_by: Mapped[StopReason | None] = mapped_column(JSON)  # when it stopped by itself
     verify_requested_at: Mapped[datetime | None]  # when Vigie by itself last had it found out who shares it
 
 
@@ -74,7 +81,7 @@ class Volume(Base):
     ]  # who recorded `format`: vigie, definition (of a VM), found (as first listed)
     condition: Mapped[str | None]  # what holds it back from use: format_disagrees, refused
     condition_why: Mapped[str | None]  # a message id
-    condition_params: Mapped[dict[str, Any] | None]
+    condition_params: Mapped[dict[str, object] | None]
     checked_at: Mapped[datetime | None]  # when it was last checked before a use
 
 
@@ -89,7 +96,7 @@ class Upload(Base):
     size_bytes: Mapped[int]
     offset_bytes: Mapped[int] = mapped_column(default=0)
     sha256: Mapped[str | None] = mapped_column(String(64))  # what the sender says the whole has
-    image: Mapped[dict[str, Any] | None]  # what becomes of it in the library, if anything
+    image: Mapped[dict[str, object] | None]  # what becomes of it in the library, if anything
     head: Mapped[bytes | None] = mapped_column(deferred=True)  # its beginning, which is written last
     claim: Mapped[str | None] = mapped_column(String(32))  # of the request that writes a part now
     claimed_until: Mapped[datetime | None]

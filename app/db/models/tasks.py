@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.tasks.stored import StoredAnswer, StoredError
 from app.db.models.base import Base, Id
 
 
@@ -34,14 +34,14 @@ class Task(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     kind: Mapped[str]  # vm.start, vm.shutdown, …
     title: Mapped[str]  # message id
-    params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    params: Mapped[dict[str, object]] = mapped_column(default=dict)
     params_version: Mapped[int] = mapped_column(
         Integer, default=1, server_default="1"
     )  # of the operation's parameters
     state: Mapped[str]
     progress: Mapped[int | None] = mapped_column(Integer)  # percent; None while nobody can tell
     message: Mapped[str | None]  # message id
-    message_params: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    message_params: Mapped[dict[str, object]] = mapped_column(default=dict)
     target_kind: Mapped[str | None]
     target_id: Mapped[str | None] = mapped_column(Id)
     target_name: Mapped[str | None]
@@ -51,7 +51,7 @@ class Task(Base):
     actor_name: Mapped[str]
     batch_id: Mapped[str | None] = mapped_column(Id, index=True)
     cancellable: Mapped[bool] = mapped_column(default=False)
-    created_resources: Mapped[list[Any] | None] = mapped_column(
+    created_resources: Mapped[list[dict[str, str]] | None] = mapped_column(
         JSON(none_as_null=True)
     )  # what it began to make, for those who clean up
     sent_at: Mapped[datetime | None]  # a step that must not be repeated was sent to the host
@@ -59,8 +59,8 @@ class Task(Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    result: Mapped[dict[str, Any] | None]
-    error: Mapped[dict[str, Any] | None]  # code, title, why, hint (message ids), params, detail, next_verb
+    result: Mapped[dict[str, object] | None]
+    error: Mapped[StoredError | None] = mapped_column(JSON)
 
 
 class TaskLock(Base):
@@ -117,7 +117,7 @@ class IdempotencyKey(Base):
     user_id: Mapped[str] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     request_sha256: Mapped[str] = mapped_column(String(64))
-    answer: Mapped[dict[str, Any]]
+    answer: Mapped[StoredAnswer] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

@@ -58,10 +58,10 @@ class Vm(Usage, Base):
     os_name: Mapped[str | None]
     guest_hostname: Mapped[str | None]
     agent_connected: Mapped[bool] = mapped_column(default=False)
-    addresses: Mapped[list[Any]] = mapped_column(default=list)  # [mac or "", address]
+    addresses: Mapped[list[list[str]]] = mapped_column(default=list)  # [mac or "", address]
     pending: Mapped[bool | None]  # changes wait for its next power-off
-    host_access: Mapped[list[Any] | None]  # keys of core.vms.host_access found in its definition
-    tags: Mapped[list[Any]] = mapped_column(default=list)
+    host_access: Mapped[list[str] | None]  # keys of core.vms.host_access found in its definition
+    tags: Mapped[list[str]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
     search_text: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
@@ -85,7 +85,7 @@ class VmDefinition(Base):
     saved_digest: Mapped[str | None]
     saved_xml: Mapped[str | None]
     saved_parsed: Mapped[dict[str, Any] | None]
-    pending: Mapped[list[Any] | None]
+    pending: Mapped[list[str] | None]
 
 
 class VmScreenshot(Base):
@@ -115,9 +115,9 @@ class DeletedVm(Base):
         bytes | None
     ]  # the definition with the passwords of its displays, sealed with the key file
     autostart: Mapped[bool]
-    tags: Mapped[list[Any]] = mapped_column(default=list)
+    tags: Mapped[list[str]] = mapped_column(default=list)
     notes: Mapped[str] = mapped_column(default="")
-    volumes: Mapped[list[Any]] = mapped_column(default=list)  # paths of those that were deleted with it
+    volumes: Mapped[list[str]] = mapped_column(default=list)  # paths of those that were deleted with it
     deleted_at: Mapped[datetime] = mapped_column(index=True)
     deleted_by: Mapped[str]
 
@@ -130,7 +130,7 @@ class VmPreset(Base):
     id: Mapped[str] = mapped_column(Id, primary_key=True)
     name: Mapped[str]
     name_key: Mapped[str] = mapped_column(unique=True)
-    spec: Mapped[dict[str, Any]]  # without passwords and user_data
+    spec: Mapped[dict[str, object]]  # without passwords and user_data
     sealed: Mapped[bytes | None]  # its user_data, sealed with the key file
     created_at: Mapped[datetime]
     created_by: Mapped[str]

@@ -26,6 +26,7 @@ from app.core.messages import N_
 from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.core.tasks.records import TaskRecord
+from app.core.tasks.stored import StoredAnswer
 from app.tasks import idempotency
 from app.web.deps import SignedRoute
 from app.web.errors import PROBLEM_JSON
@@ -186,7 +187,7 @@ class Repeat:
                 name: response.headers[name] for name in ("location", "etag") if name in response.headers
             }
             body = bytes(response.body).decode()
-            answer = {"status": response.status_code, "headers": headers, "body": body}
+            answer: StoredAnswer = {"status": response.status_code, "headers": headers, "body": body}
             idempotency.remember(ctx, self.key, self.request_sha256, answer)
         return response
 

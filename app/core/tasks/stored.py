@@ -1,0 +1,25 @@
+"""What tasks keep as JSON: why one failed, and what a request was answered."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class StoredError(TypedDict):
+    """Why a task failed: message ids with their parameters, and what the hypervisor said (`detail`)."""
+
+    code: str
+    title: str
+    why: str | None
+    hint: str | None
+    detail: str | None
+    params: dict[str, object]
+    next_verb: str | None
+
+
+class StoredAnswer(TypedDict):
+    """The answer to a request, as it is given again."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
