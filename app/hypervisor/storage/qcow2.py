@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 from app.core.messages import N_
 
@@ -30,7 +29,7 @@ _ENCRYPTED = {1: "AES", 2: "LUKS"}
 class HeaderLies(ValueError):
     """The header contradicts itself or the file. `why` is a message id, filled by `params`."""
 
-    def __init__(self, why: str, **params: Any) -> None:
+    def __init__(self, why: str, **params: object) -> None:
         super().__init__(why)
         self.why = why
         self.params = params

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -235,6 +236,6 @@ def _failed_checks(ctx: Ctx) -> list[Attention]:
 
 
 def _item(
-    ctx: Ctx, severity: Severity, message: str, params: dict[str, Any], hint: str, url: str
+    ctx: Ctx, severity: Severity, message: str, params: Mapping[str, object], hint: str, url: str
 ) -> Attention:
     return Attention(severity=severity, message=ctx.say(message, params), hint=ctx.translate(hint), url=url)

@@ -37,7 +37,7 @@ class VolumeRefused(Conflict):
 
     code = "volume_refused"
 
-    def __init__(self, why: str, *, hint: str | None = None, **params: Any) -> None:
+    def __init__(self, why: str, *, hint: str | None = None, **params: object) -> None:
         super().__init__(
             N_("The volume cannot be used."),
             why=why,
@@ -186,7 +186,7 @@ def _check_header(
     try:
         header = read_qcow2(head, stored_bytes)
     except HeaderLies as lie:
-        raise VolumeRefused(lie.why, **lie.params) from None
+        raise VolumeRefused(lie.why, hint=None, **lie.params) from None
     if header.encryption is not None:
         raise VolumeRefused(
             N_("It is encrypted (%(method)s), so nobody can look at what it holds."), method=header.encryption

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -142,7 +142,7 @@ def record_created(
     row.condition = row.condition_why = row.condition_params = None
 
 
-def mark_refused(session: Session, volume_id: str | None, why: str, params: Mapping[str, Any]) -> None:
+def mark_refused(session: Session, volume_id: str | None, why: str, params: Mapping[str, object]) -> None:
     """Show that the volume was refused when it was to be used, and tell, once."""
     row = None if volume_id is None else session.get(Volume, volume_id)
     if row is None or row.condition == FORMAT_DISAGREES:

@@ -84,7 +84,8 @@ def with_user_data(ctx: Ctx, spec: CloudInit) -> CloudInit:
 def seal_old(session: Session, vault: Vault) -> None:
     """Seal the user_data that versions before this one kept in clear."""
     for row in session.scalars(sa.select(VmPreset).where(VmPreset.sealed.is_(None))):
-        cloud = dict(row.spec.get("cloud_init") or {})
+        kept = row.spec.get("cloud_init")
+        cloud = dict(kept) if isinstance(kept, dict) else {}
         if text := cloud.pop("user_data", None):
             row.sealed = vault.seal({"user_data": text})
             row.spec = row.spec | {"cloud_init": cloud}
@@ -112,8 +113,9 @@ def _sealed_of(ctx: Ctx, preset_id: str, field: str) -> bytes:
 
 def _record(row: VmPreset) -> VmPresetRecord:
     spec = dict(row.spec)
-    if spec.get("cloud_init") is not None:
-        cloud = {name: value for name, value in spec["cloud_init"].items() if name != "user_data"}
+    kept = spec.get("cloud_init")
+    if isinstance(kept, dict):
+        cloud = {name: value for name, value in kept.items() if name != "user_data"}
         spec["cloud_init"] = cloud | ({"user_data_from": row.id} if row.sealed else {})
     return VmPresetRecord(
         id=row.id,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 _AT = "2026-11-24T09:30:00Z"
 
-CONSOLES: dict[str, dict[str, Any]] = {
+CONSOLES: dict[str, dict[str, object]] = {
     "ConsoleSpec": {"kind": "vnc", "view_only": False},
     "ConsoleTicket": {
         "ticket": "Zk3nB0cY1vWq5sT7uX9aD2eF4gH6iJ8kL0mN1oP2qR3",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Json = dict[str, Any]
+Json = dict[str, object]
 
 _HOST = "host_b2c3d4e5f6g7h2i3"
 _GIB = 1_073_741_824
@@ -81,7 +79,7 @@ _DELETED: Json = {
     "tags": ["web"],
 }
 
-_COMPUTE = {
+_COMPUTE: Json = {
     "cpu_mode": "host-model",
     "cpu_model": None,
     "sockets": None,
@@ -99,7 +97,7 @@ _COMPUTE = {
     "guest_agent": True,
     "serial": True,
 }
-_RESOURCES = {
+_RESOURCES: Json = {
     "cpu_shares": 2048,
     "cpu_limit_percent": None,
     "pins": [{"vcpu": 0, "cpus": "0-3"}],
@@ -114,7 +112,7 @@ MAKING: dict[str, Json] = {
     "CloudInit": CLOUD_INIT,
     "KernelSpec": {"kernel_volume_id": "vol_e2f3g4h5i6j7k2l3", "command_line": "console=ttyS0"},
     "VmSpec": PRESET,
-    "VmBatch": {"spec": PRESET | {"name": "web-##"}, "count": 3},
+    "VmBatch": {"spec": {**PRESET, "name": "web-##"}, "count": 3},
     "VmPresetSpec": {"name": "Web server", "spec": PRESET},
     "VmPresetRecord": _SAVED,
     "VmPresetList": {"items": [_SAVED]},

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from app.services.vms.power.start import Start
 from app.web.api.examples.consoles import CONSOLES
 from app.web.api.examples.create import MAKING
 from app.web.api.examples.networks import NETWORKS
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 _DC = "dc_a2b3c4d5e6f7g2h3"
 _HOST = "host_b2c3d4e5f6g7h2i3"

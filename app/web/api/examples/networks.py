@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-Json = dict[str, Any]
+Json = dict[str, object]
 
 _HOST = "host_b2c3d4e5f6g7h2i3"
 _VM = "vm_c2d3e4f5g6h7i2j3"
