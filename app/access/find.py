@@ -6,7 +6,7 @@ All grants are global today. Grants on the inventory tree are to be put into `gr
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
@@ -125,9 +125,8 @@ def find(ctx: Ctx, model: type[M], object_id: str, privilege: str, *, lock: bool
 
 def look_up(ctx: Ctx, model: type[M], object_id: str, *, lock: bool = False) -> M | None:
     """The object, if there is one and the actor may see it; for those who say themselves what is wrong otherwise."""
-    query: Any = visible(ctx, sa.select(model).where(_id_of(model) == object_id), model, FINDABLE[model].view)
-    row: M | None = ctx.session.scalar(query.with_for_update() if lock else query)
-    return row
+    query = visible(ctx, sa.select(model).where(_id_of(model) == object_id), model, FINDABLE[model].view)
+    return ctx.session.scalar(query.with_for_update() if lock else query)
 
 
 def preload(ctx: Ctx, model: type[M], object_ids: Collection[str]) -> list[M]:
@@ -135,7 +134,7 @@ def preload(ctx: Ctx, model: type[M], object_ids: Collection[str]) -> list[M]:
     found: list[M] = []
     ids = sorted(set(object_ids))
     for start in range(0, len(ids), 500):
-        query: Any = sa.select(model).where(_id_of(model).in_(ids[start : start + 500]))
+        query = sa.select(model).where(_id_of(model).in_(ids[start : start + 500]))
         found += ctx.session.scalars(visible(ctx, query, model, FINDABLE[model].view))
     ctx.visible_rows |= {row.__mapper__.primary_key_from_instance(row)[0]: row for row in found}
     return found
@@ -166,5 +165,5 @@ def _owner(model: type[Base], privilege: str) -> sa.SQLColumnExpression[str] | N
     return about.owner if about is not None and privilege == about.view else None
 
 
-def _id_of(model: type[Base]) -> Any:
+def _id_of(model: type[Base]) -> sa.ColumnElement[str]:
     return model.__table__.c.id

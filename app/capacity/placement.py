@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -71,7 +70,7 @@ def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
     return Place(found[0], _WITH_OFF if found.off else _MOST_FREE, params)
 
 
-def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Result[Any]:
+def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Result[Host, int, int]:
     """The best host for the VM, with its memory that is `free`, and what VMs that are `off` would take of that.
 
     Without `memory_bytes` the one with most free memory, however little that is.
@@ -143,7 +142,7 @@ def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int, best: Any) -> Conflict:
+def _none_fits(ctx: Ctx, spec: VmSpec, memory_bytes: int, best: sa.Row[Host, int, int] | None) -> Conflict:
     pools = sorted({disk.pool for disk in spec.disks if disk.pool})
     networks = sorted({nic.network for nic in spec.nics if nic.network})
     if best is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class StoredError(TypedDict):
@@ -10,11 +10,11 @@ class StoredError(TypedDict):
 
     code: str
     title: str
-    why: str | None
-    hint: str | None
-    detail: str | None
-    params: dict[str, object]
-    next_verb: str | None
+    why: NotRequired[str | None]
+    hint: NotRequired[str | None]
+    detail: NotRequired[str | None]
+    params: NotRequired[dict[str, object]]
+    next_verb: NotRequired[str | None]
 
 
 class StoredAnswer(TypedDict):

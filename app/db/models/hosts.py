@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
@@ -55,7 +54,7 @@ class Host(Usage, Base):
     cpus: Mapped[int | None]
     memory_bytes: Mapped[int | None]
     facts: Mapped[dict[str, object]] = mapped_column(default=dict)  # core.hosts.observations.HostFacts
-    checks: Mapped[list[Any]] = mapped_column(default=list)  # core.hosts.observations.Check
+    checks: Mapped[list[dict[str, object]]] = mapped_column(default=list)  # core.hosts.observations.Check
     worst_check: Mapped[str | None]
     checked_at: Mapped[datetime | None]
     vm_count: Mapped[int] = mapped_column(default=0)
@@ -76,5 +75,7 @@ class HostCapabilities(Base):
     host_id: Mapped[str] = mapped_column(Id, ForeignKey("host.id", ondelete="CASCADE"), primary_key=True)
     capabilities: Mapped[dict[str, object]]
     read_at: Mapped[datetime]
-    devices: Mapped[list[Any] | None]  # core.vms.host_devices.HostDevice, read when somebody asks
+    devices: Mapped[
+        list[dict[str, object]] | None
+    ]  # core.vms.host_devices.HostDevice, read when somebody asks
     devices_read_at: Mapped[datetime | None]

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base, Id
+
+
+class StoredLease(TypedDict):
+    """An address that a guest has from a network's DHCP; see core.networks.observations.Lease."""
+
+    address: str
+    prefix: int
+    mac: str | None
+    hostname: str | None
+    expires_at: str | None
 
 
 class Network(Base):
@@ -32,9 +42,7 @@ class Network(Base):
     live_xml: Mapped[str | None] = mapped_column(deferred=True)  # what runs, where that differs from `xml`
     mtu: Mapped[int | None]
     vlan: Mapped[str | None]
-    leases: Mapped[list[Any] | None] = mapped_column(
-        deferred=True
-    )  # core.networks.networks.observations.Lease, as last read
+    leases: Mapped[list[StoredLease] | None] = mapped_column(JSON, deferred=True)  # as last read
     leases_read_at: Mapped[datetime | None]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, String, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.vms.stored import StoredDefinition
 from app.db.models.base import Base, Id
 from app.db.models.usage import Usage
 
@@ -80,11 +80,11 @@ class VmDefinition(Base):
     vm_id: Mapped[str] = mapped_column(Id, ForeignKey("vm.id", ondelete="CASCADE"), primary_key=True)
     digest: Mapped[str]
     xml: Mapped[str]
-    parsed: Mapped[dict[str, Any]]
+    parsed: Mapped[StoredDefinition] = mapped_column(JSON)
     read_at: Mapped[datetime]
     saved_digest: Mapped[str | None]
     saved_xml: Mapped[str | None]
-    saved_parsed: Mapped[dict[str, Any] | None]
+    saved_parsed: Mapped[StoredDefinition | None] = mapped_column(JSON)
     pending: Mapped[list[str] | None]
 
 

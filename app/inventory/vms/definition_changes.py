@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.vms.observations import VmDefinition
+from app.core.vms.stored import StoredDefinition
 from app.db import models
 from app.inventory.batch import Batch, Row, StoredRow, chunks, table
 from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed
@@ -30,10 +31,10 @@ class _Stored(TypedDict):
 
     digest: str
     xml: str
-    parsed: Row
+    parsed: StoredDefinition
     saved_digest: str | None
     saved_xml: str | None
-    saved_parsed: Row | None
+    saved_parsed: StoredDefinition | None
     pending: list[str] | None
 
 

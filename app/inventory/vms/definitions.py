@@ -16,8 +16,9 @@ from app.core.messages import N_
 from app.core.storage.pools import DEVICE_POOLS
 from app.core.vms.host_access import host_access_of
 from app.core.vms.observations import VmDefinition
+from app.core.vms.stored import StoredDefinition
 from app.db import models
-from app.inventory.batch import Batch, Row, chunks, table
+from app.inventory.batch import Batch, chunks, table
 
 DEFINITION = TypeAdapter(VmDefinition)
 MAX_INTEGER = 2**63 - 1
@@ -60,7 +61,7 @@ class HardwareColumns(TypedDict):
     host_access: list[str] | None
 
 
-def parsed(definition: VmDefinition) -> Row:
+def parsed(definition: VmDefinition) -> StoredDefinition:
     """What is stored beside the XML: all that was read from it."""
     return DEFINITION.dump_python(definition, mode="json", exclude={"xml"})  # type: ignore[no-any-return]
 

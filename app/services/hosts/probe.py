@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from app.access.context import Actor, Ctx, Services
 from app.access.find import look_up
@@ -66,7 +65,7 @@ def _endpoint(services: Services, target: HostTarget) -> Endpoint:
     return check_dialable(replace(endpoint, loopback=services.settings.lab))
 
 
-def where_columns(endpoint: Endpoint) -> dict[str, Any]:
+def where_columns(endpoint: Endpoint) -> dict[str, str | int]:
     """Columns of a host that say where it is."""
     return {
         "transport": endpoint.transport.value,

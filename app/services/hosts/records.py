@@ -65,12 +65,12 @@ _FACTS = (
 _ALLOCATED = (VmState.RUNNING.value, VmState.PAUSED.value, VmState.SUSPENDED.value)
 
 
-def select_hosts() -> sa.Select[Any, Any]:
+def select_hosts() -> sa.Select[Host, str]:
     """Hosts with the names of their datacenters."""
     return sa.select(Host, Datacenter.name).join(Datacenter, Datacenter.id == Host.datacenter_id)
 
 
-def select_listed() -> sa.Select[Any, Any]:
+def select_listed() -> sa.Select[Host, str]:
     """The same without what lists do not show."""
     unseen = (Host.facts, Host.checks, Host.notes, Host.search_text)
     return select_hosts().options(*(defer(column, raiseload=True) for column in unseen))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -93,7 +92,7 @@ def meter(used: float, total: float) -> Meter:
     return Meter(used=used, total=total, percent=round(100 * used / total, 1) if total else None)
 
 
-def _host_sums(ctx: Ctx) -> Any:
+def _host_sums(ctx: Ctx) -> sa.Row[*tuple[object, ...]]:
     running = sa.select(sa.func.sum(Vm.vcpus), sa.func.sum(Vm.memory_bytes)).where(
         Vm.state == VmState.RUNNING.value
     )
@@ -109,7 +108,7 @@ def _host_sums(ctx: Ctx) -> Any:
     return ctx.session.execute(visible(ctx, sums, Host, "host.view")).one()
 
 
-def _storage(ctx: Ctx) -> Any:
+def _storage(ctx: Ctx) -> sa.Row[*tuple[object, ...]]:
     """What running pools hold and have used.
 
     Pools of several hosts with the same UUID, kind and target path count once, with the largest figures that

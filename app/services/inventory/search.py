@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from app.access.context import Ctx
@@ -88,7 +86,7 @@ def _vms(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     ]
 
 
-def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[Any]:
+def _vm_rows(ctx: Ctx, where: sa.ColumnElement[bool], limit: int) -> list[sa.Row[*tuple[object, ...]]]:
     query = sa.select(
         Vm.id,
         Vm.name,

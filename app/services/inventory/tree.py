@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import sqlalchemy as sa
 
 from app.access.context import Ctx
@@ -109,7 +106,7 @@ def _datacenters(ctx: Ctx, view: str) -> list[TreeNode]:
 
 
 def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> list[TreeNode]:
-    count: Any = visible_part(ctx, Host.vm_count, "vm.view")
+    count: sa.ColumnElement[int] | sa.ScalarSelect[int] = visible_part(ctx, Host.vm_count, "vm.view")
     if view in ("storage", "networks"):
         leaf = _LEAF[view]
         counted = sa.select(sa.func.count(leaf.id)).where(leaf.host_id == Host.id)
@@ -150,7 +147,7 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
 def _vms(ctx: Ctx, where: sa.ColumnElement[bool]) -> list[TreeNode]:
     query = sa.select(Vm.id, Vm.name, Vm.state, Host.connection, Host.observed_at)
     query = query.join(Host, Host.id == Vm.host_id).where(where).order_by(Vm.name_key, Vm.id).limit(MOST)
-    rows: Sequence[Any] = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).all()
+    rows = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).all()
     return [
         _node(
             ObjectKind.VM,

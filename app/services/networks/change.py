@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from app.access.context import Ctx
 from app.access.find import find
@@ -177,7 +176,7 @@ def editable(ctx: Ctx, network_id: str) -> NetworkPlan:
     return plan_of(find(ctx, Network, network_id, "network.edit"))
 
 
-def _kept(before: NetworkPlan, changes: dict[str, Any]) -> dict[str, Any]:
+def _kept(before: NetworkPlan, changes: dict[str, object]) -> dict[str, object]:
     """The changes; null stands for the default where there is one that is not null."""
     defaults = {name: about.default for name, about in NetworkPlan.model_fields.items()}
     return {

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
+from app.core.vms.stored import StoredDefinition
 
-Part = Callable[[str], sa.ColumnElement[Any]]
+Part = Callable[[str], sa.ColumnElement[str]]
+JsonColumn = InstrumentedAttribute[StoredDefinition] | InstrumentedAttribute[StoredDefinition | None]
 
 
-def each_nic(ctx: Ctx, parsed: Any) -> tuple[Any, Part]:
+def each_nic(ctx: Ctx, parsed: JsonColumn) -> tuple[sa.TableValuedAlias, Part]:
     """A table to join with that has a row for each interface in the column `parsed`, and how to name its parts."""
     if ctx.session.get_bind().dialect.name == "sqlite":
         rows = sa.func.json_each(parsed, "$.nics").table_valued("value", joins_implicitly=True)

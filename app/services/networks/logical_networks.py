@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,14 +26,14 @@ from app.db.models import Host, Network
 from app.inventory.staleness import is_stale
 
 ADDRESSES = sa.cast(Network.addresses, sa.Text)
-FIELDS: dict[str, sa.ColumnElement[Any]] = {
+FIELDS: dict[str, sa.ColumnElement[str] | sa.ColumnElement[int]] = {
     "mode": sa.cast(Network.forward_mode, sa.Text),
     "bridge": sa.cast(Network.bridge, sa.Text),
     "addresses": ADDRESSES,
     "vlan": sa.cast(Network.vlan, sa.Text),
     "mtu": sa.cast(Network.mtu, sa.BigInteger),
 }
-Shape = tuple[Any, ...]
+Shape = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,12 @@ class Majority:
     differing: int
     sample_id: str
 
-    def of(self, field: str) -> Any:
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses on most hosts."""
+        return [str(address) for address in json.loads(str(self.of("addresses")))]
+
+    def of(self, field: str) -> object:
         """The value of one field on most hosts."""
         return self.shape[list(FIELDS).index(field)]
 
@@ -100,7 +104,7 @@ def majority_of(ctx: Ctx, name: str) -> Majority:
     return found
 
 
-def _records(ctx: Ctx, rows: Sequence[tuple[Any, ...]]) -> list[NetworkNameRecord]:
+def _records(ctx: Ctx, rows: Sequence[tuple[str, int, int]]) -> list[NetworkNameRecord]:
     most = _majorities(ctx, [row[0] for row in rows])
     counted = sa.select(sa.func.count()).select_from(Host)
     hosts = ctx.session.scalar(visible(ctx, counted, Host, "host.view")) or 0
@@ -117,7 +121,7 @@ def _records(ctx: Ctx, rows: Sequence[tuple[Any, ...]]) -> list[NetworkNameRecor
                 variants=usual.variants,
                 mode=usual.of("mode"),
                 bridge=usual.of("bridge"),
-                addresses=json.loads(usual.of("addresses")),
+                addresses=usual.addresses,
                 vlan=usual.of("vlan"),
                 mtu=usual.of("mtu"),
                 sample_id=usual.sample_id,
@@ -128,12 +132,12 @@ def _records(ctx: Ctx, rows: Sequence[tuple[Any, ...]]) -> list[NetworkNameRecor
 
 def _majorities(ctx: Ctx, names: Iterable[str]) -> dict[str, Majority]:
     """The most frequent shape of each name; of equals the one of the oldest network."""
-    count = sa.func.count()
-    query = sa.select(Network.name, *FIELDS.values(), count, sa.func.min(Network.id))
+    count = sa.func.count().label("networks")
+    query = sa.select(Network.name, *FIELDS.values(), count, sa.func.min(Network.id).label("sample"))
     query = query.where(Network.name.in_(list(names))).group_by(Network.name, *FIELDS.values())
     shapes: dict[str, list[tuple[int, str, Shape]]] = defaultdict(list)
     for row in ctx.session.execute(visible(ctx, query, Network, "network.view")):
-        shapes[row[0]].append((row[-2], row[-1], tuple(row[1:-2])))
+        shapes[row.name].append((row.networks, row.sample, tuple(row[1:-2])))
     found = {}
     for name, variants in shapes.items():
         most, sample, shape = min(variants, key=lambda item: (-item[0], item[1]))
@@ -158,7 +162,7 @@ def _place(ctx: Ctx, most: Majority, host: Host, network: Network | None) -> Net
         "vlan": network.vlan,
         "mtu": network.mtu,
     }
-    usual = {field: most.of(field) for field in FIELDS} | {"addresses": json.loads(most.of("addresses"))}
+    usual = {field: most.of(field) for field in FIELDS} | {"addresses": most.addresses}
     return NetworkPlace(
         host=ref,
         stale=stale,

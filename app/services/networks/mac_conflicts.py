@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,7 +35,7 @@ def list_mac_conflicts(ctx: Ctx, params: ListQuery) -> Page[MacConflict]:
     return page(ctx, sa.select(found.c.mac), without_q, order, lambda rows: _records(ctx, cards, rows))
 
 
-def _cards(ctx: Ctx) -> Any:
+def _cards(ctx: Ctx) -> sa.CTE:
     """MAC addresses and VMs, a row for each interface."""
     rows, part = each_nic(ctx, VmDefinition.parsed)
     mac = part("mac")
@@ -46,7 +45,7 @@ def _cards(ctx: Ctx) -> Any:
     return visible(ctx, query, Vm, "vm.view").cte("cards")
 
 
-def _records(ctx: Ctx, cards: Any, rows: Sequence[tuple[Any, ...]]) -> list[MacConflict]:
+def _records(ctx: Ctx, cards: sa.CTE, rows: Sequence[tuple[str, *tuple[object, ...]]]) -> list[MacConflict]:
     macs = [row[0] for row in rows]
     users: dict[str, dict[str, MacUser]] = defaultdict(dict)
     query = sa.select(cards.c.mac, Vm.id, Vm.name, Host.id, Host.name).join(Vm, Vm.id == cards.c.vm_id)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,7 +14,7 @@ from app.core.networks.networks import NetworkUser
 from app.core.records import Ref
 from app.core.vms.states import VmState
 from app.db.models import Network, Vm, VmDefinition
-from app.services.networks.definition_nics import each_nic
+from app.services.networks.definition_nics import JsonColumn, each_nic
 
 
 def users_of(ctx: Ctx, networks: Iterable[Network]) -> dict[str, list[NetworkUser]]:
@@ -56,7 +55,7 @@ def counts_of(ctx: Ctx, networks: Sequence[Network]) -> dict[str, int]:
     return {row[0]: row[1] for row in ctx.session.execute(query)}
 
 
-def _plugs_of(ctx: Ctx, parsed: Any, hosts: Collection[str]) -> Any:
+def _plugs_of(ctx: Ctx, parsed: JsonColumn, hosts: Collection[str]) -> sa.Select[str, str, str, str]:
     rows, part = each_nic(ctx, parsed)
     query = sa.select(
         Vm.id.label("vm_id"),
@@ -68,7 +67,7 @@ def _plugs_of(ctx: Ctx, parsed: Any, hosts: Collection[str]) -> Any:
     return visible(ctx, query.where(Vm.host_id.in_(hosts)), Vm, "vm.view")
 
 
-def _uses(vm: Any, network: Network) -> list[NetworkUser]:
+def _uses(vm: sa.Row[*tuple[object, ...]], network: Network) -> list[NetworkUser]:
     now = _plugs(vm.nics or (), network)
     later = _plugs(vm.saved_nics or (), network)
     if not now and not later:
@@ -84,7 +83,7 @@ def _uses(vm: Any, network: Network) -> list[NetworkUser]:
     ]
 
 
-def _plugs(nics: Sequence[dict[str, Any]], network: Network) -> list[tuple[str, bool]]:
+def _plugs(nics: Sequence[dict[str, str]], network: Network) -> list[tuple[str, bool]]:
     """MAC addresses of the interfaces in the network, and whether they name its bridge."""
     found = []
     for nic in nics:

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import undefer
@@ -127,7 +126,10 @@ def _leases(ctx: Ctx, network: Network, plan: NetworkPlan | None) -> list[LeaseR
         ends = lease["expires_at"]
         found.append(
             LeaseRecord(
-                **{name: lease[name] for name in ("address", "prefix", "mac", "hostname")},
+                address=lease["address"],
+                prefix=lease["prefix"],
+                mac=lease["mac"],
+                hostname=lease["hostname"],
                 expires_at=datetime.fromisoformat(ends) if ends else None,
                 reserved=lease["address"] in reserved,
                 vm=vms.get(lease["mac"] or ""),
@@ -136,7 +138,7 @@ def _leases(ctx: Ctx, network: Network, plan: NetworkPlan | None) -> list[LeaseR
     return sorted(found, key=lambda item: _natural(item.address))
 
 
-def _natural(address: str) -> list[Any]:
+def _natural(address: str) -> list[tuple[int, int, str]]:
     return [
         (0, int(part), "") if part.isdecimal() else (1, 0, part)
         for part in re.split(r"([0-9]+)", address[:45])

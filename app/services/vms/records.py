@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from app.access.find import visible
 from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
+from app.core.tasks.records import TaskBrief
 from app.core.vms.host_access import HOST_ACCESS_KINDS
 from app.core.vms.records import (
     DeviceRecord,
@@ -24,10 +25,13 @@ from app.core.vms.records import (
     VmRecord,
 )
 from app.core.vms.states import VmState
+from app.core.vms.stored import StoredDefinition, StoredDisk, StoredNic
 from app.db.models import Host, Pool, Vm, Volume
 from app.inventory import conditions
 from app.inventory.staleness import is_stale
 from app.tasks.locks import holders
+
+D = TypeVar("D", StoredDisk, StoredNic)
 
 # What a VM in a list is made of; no definition, no picture.
 COLUMNS = (
@@ -79,7 +83,7 @@ def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
     return [_record(ctx, row, held.get(row[0]), wrong.get(row[0], [])) for row in rows]
 
 
-def _record(ctx: Ctx, row: Sequence[Any], task: Any, wrong: list[ConditionRecord]) -> VmRecord:
+def _record(ctx: Ctx, row: Sequence[Any], task: TaskBrief | None, wrong: list[ConditionRecord]) -> VmRecord:
     (
         id_,
         uuid,
@@ -131,11 +135,11 @@ def detail_of(
     host: Host,
     record: VmRecord,
     actions: list[VerbRecord],
-    parsed: dict[str, Any],
+    parsed: StoredDefinition,
     read_at: datetime | None,
     screenshot_at: datetime | None,
     pending: Sequence[str],
-    saved: dict[str, Any] | None,
+    saved: StoredDefinition | None,
 ) -> VmDetail:
     """A VM with all that is known. `parsed` is what was read from its definition; empty when it was not read.
 
@@ -144,7 +148,9 @@ def detail_of(
     by_mac: dict[str, list[str]] = {}
     for mac, address in vm.addresses:
         by_mac.setdefault(mac.lower(), []).append(address)
-    known = {name: parsed[name] for name in _PARSED if parsed.get(name) is not None}
+    saved_disks = None if saved is None else saved.get("disks", [])
+    saved_nics = None if saved is None else saved.get("nics", [])
+    known = {name: value for name, value in parsed.items() if name in _PARSED and value is not None}
     return VmDetail(
         **{name: getattr(record, name) for name in VmRecord.model_fields},
         **known,
@@ -155,10 +161,10 @@ def detail_of(
         host_connection=HostConnection(host.connection),
         host_admin_state=AdminState(host.admin_state),
         host_mode=HostMode(host.mode),
-        disks=_disks(ctx, vm, _with_pending(parsed, saved, "disks", "target")),
+        disks=_disks(ctx, vm, _with_pending(parsed.get("disks", []), saved_disks, _target_of)),
         nics=[
-            NicRecord(**item, addresses=by_mac.get(item["mac"].lower(), []))
-            for item in _with_pending(parsed, saved, "nics", "mac")
+            NicRecord(**nic, **mark, addresses=by_mac.get(_mac_of(nic), []))
+            for nic, mark in _with_pending(parsed.get("nics", []), saved_nics, _mac_of)
         ],
         graphics=[GraphicsRecord(**item) for item in parsed.get("graphics", ())],
         devices=[DeviceRecord(**item) for item in parsed.get("devices", ())],
@@ -174,21 +180,29 @@ def detail_of(
 
 
 def _with_pending(
-    parsed: dict[str, Any], saved: dict[str, Any] | None, kind: str, key: str
-) -> list[dict[str, Any]]:
-    """Devices of what runs and of what is saved; those that only one of the two has are marked."""
-    runs: list[dict[str, Any]] = list(parsed.get(kind, ()))
-    if saved is None:
-        return runs
-    lasting = list(saved.get(kind, ()))
-    stays, there = ({item[key].lower() for item in some} for some in (lasting, runs))
-    marked = [run if run[key].lower() in stays else run | {"pending": "removed"} for run in runs]
-    return marked + [item | {"pending": "added"} for item in lasting if item[key].lower() not in there]
+    runs: list[D], lasting: list[D] | None, key: Callable[[D], str]
+) -> list[tuple[D, dict[str, str]]]:
+    """Devices of what runs and of what is saved, each with `pending` where only one of the two has it."""
+    if lasting is None:
+        return [(run, {}) for run in runs]
+    stays, there = ({key(item) for item in some} for some in (lasting, runs))
+    marked: list[tuple[D, dict[str, str]]] = [
+        (run, {} if key(run) in stays else {"pending": "removed"}) for run in runs
+    ]
+    return marked + [(item, {"pending": "added"}) for item in lasting if key(item) not in there]
 
 
-def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord]:
+def _target_of(disk: StoredDisk) -> str:
+    return disk["target"].lower()
+
+
+def _mac_of(nic: StoredNic) -> str:
+    return nic["mac"].lower()
+
+
+def _disks(ctx: Ctx, vm: Vm, disks: Sequence[tuple[StoredDisk, dict[str, str]]]) -> list[DiskRecord]:
     """The disks with their sizes, which no definition says: those of the volumes that they are on this host."""
-    paths = {source for disk in disks if (source := _volume_of(disk))}
+    paths = {source for disk, _ in disks if (source := _volume_of(disk))}
     found: dict[str, tuple[int, int]] = {}
     if paths:
         named = [path.split("/", 1) for path in paths if "/" in path and not path.startswith("/")]
@@ -198,17 +212,17 @@ def _disks(ctx: Ctx, vm: Vm, disks: Sequence[dict[str, Any]]) -> list[DiskRecord
         query = visible(ctx, query.where(sa.or_(Volume.path.in_(paths), *by_name)), Volume, "pool.view")
         for path, pool, name, *sizes in ctx.session.execute(query):
             found[path] = found[f"{pool}/{name}"] = (sizes[0], sizes[1])
-    return [_sized(disk, found.get(_volume_of(disk))) for disk in disks]
+    return [_sized(disk, mark, found.get(_volume_of(disk))) for disk, mark in disks]
 
 
-def _volume_of(disk: dict[str, Any]) -> str:
+def _volume_of(disk: StoredDisk) -> str:
     """Path, or pool/volume, of a disk; none of a drive, whose medium is no space that the VM uses."""
     return disk["source"] or "" if disk["device"] in ("disk", "lun") else ""
 
 
-def _sized(disk: dict[str, Any], sizes: tuple[int, int] | None) -> DiskRecord:
-    if sizes is None:
-        return DiskRecord(**disk)
+def _sized(disk: StoredDisk, mark: dict[str, str], sizes: tuple[int, int] | None) -> DiskRecord:
     names = ("capacity_bytes", "allocation_bytes")
-    known = {name: size for name, size in zip(names, sizes, strict=True) if disk.get(name) is None}
-    return DiskRecord(**disk | known)
+    whole = {**disk, **mark}
+    if sizes is not None:
+        whole |= {name: size for name, size in zip(names, sizes, strict=True) if whole.get(name) is None}
+    return DiskRecord(**whole)

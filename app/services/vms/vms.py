@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access import audit
 from app.access.context import Ctx
@@ -118,7 +119,7 @@ def show_vm(ctx: Ctx, vm_id: str) -> VmDetail:
     )
 
 
-def _column(vm: Vm, host: Host, column: Any) -> Any:
+def _column(vm: Vm, host: Host, column: InstrumentedAttribute[Any]) -> object:
     return getattr(host if column.class_ is Host else vm, column.key)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from app.access.context import Ctx, Services
 from app.access.find import known, ref
 from app.core.messages import N_
 from app.core.tasks.states import TaskState
+from app.core.tasks.stored import StoredError
 from app.db.models import Host, Pool, Task, Upload
 from app.services.storage.uploads.claims import is_claimed, lock_upload, no_such_upload
 from app.services.storage.uploads.uploads import find_upload
@@ -61,7 +62,10 @@ def end_abandoned(services: Services) -> None:
             if state == TaskState.CANCELLING.value:
                 _end_given_up(session, services, upload, pool, host)
             else:
-                error = {"code": "abandoned", "title": N_("Nothing more of the file came for a day.")}
+                error: StoredError = {
+                    "code": "abandoned",
+                    "title": N_("Nothing more of the file came for a day."),
+                }
                 end_upload(session, services, upload, TaskState.FAILED, error=error)
 
 
@@ -82,8 +86,18 @@ def _end_given_up(session: Session, services: Services, upload: Upload, pool: Po
 
 
 def end_upload(
-    session: Session, services: Services, upload: Upload, state: TaskState, **message: Any
+    session: Session,
+    services: Services,
+    upload: Upload,
+    state: TaskState,
+    *,
+    message: str | None = None,
+    params: Mapping[str, object] | None = None,
+    error: StoredError | None = None,
+    result: Mapping[str, object] | None = None,
 ) -> None:
     """End the task; whatever it has noted as made and is not taken off the notes is removed by the engine."""
-    queue.finish_task(session, services.hub, upload.id, state, **message)
+    queue.finish_task(
+        session, services.hub, upload.id, state, message=message, params=params, error=error, result=result
+    )
     session.delete(upload)

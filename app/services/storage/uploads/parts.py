@@ -12,6 +12,7 @@ from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.uploads import UploadRecord
 from app.core.tasks.states import TaskState
+from app.core.tasks.stored import StoredError
 from app.db.models import Host, Pool, Upload
 from app.services.hosts.checks import require_workable
 from app.services.storage.uploads.claims import PartClaim
@@ -92,12 +93,16 @@ def _keep(
 
 def _refuse(services: Services, claim: PartClaim, refused: Conflict) -> None:
     """End the upload of what is no safe image, or not what was meant; what came of it is removed."""
-    error = {"code": refused.code, "title": refused.title, "why": refused.why, "hint": refused.hint}
+    error: StoredError = {
+        "code": refused.code,
+        "title": refused.title,
+        "why": refused.why,
+        "hint": refused.hint,
+        "params": dict(refused.params),
+    }
     with services.database.begin() as session:
         upload = claim.require(session)
-        end_upload(
-            session, services, upload, TaskState.FAILED, error=error | {"params": dict(refused.params)}
-        )
+        end_upload(session, services, upload, TaskState.FAILED, error=error)
 
 
 def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:

@@ -11,13 +11,14 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_
+from app.core.storage.observations import VolumeObservation
 from app.core.storage.volumes import is_same_format
 from app.db.models import Volume
 from app.hypervisor import Host as OpenHost
@@ -25,6 +26,9 @@ from app.hypervisor.storage.images import format_of
 from app.hypervisor.storage.qcow2 import HEADER_BYTES, HeaderLies, Qcow2Header, read_qcow2
 from app.services.storage.volumes import records
 from app.services.storage.volumes.records import RecordedVolume
+
+T = TypeVar("T")
+On = TypeVar("On", covariant=True)
 
 DEEPEST = 64
 RAW, QCOW2 = "raw", "qcow2"
@@ -46,13 +50,20 @@ class VolumeRefused(Conflict):
         )
 
 
+class Runs(Protocol[On]):
+    """Does a step with what it needs, such as a host or a session, and returns its result."""
+
+    def __call__(self, step: Callable[[On], T], /) -> T:
+        """Do the step."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeAccess:
     """How a volume's host is asked and its record is read: `call` repeats what a lost host interrupted."""
 
     host_id: str
-    call: Callable[[Callable[[OpenHost], Any]], Any]
-    write: Callable[[Callable[[Session], Any]], Any]
+    call: Runs[OpenHost]
+    write: Runs[Session]
 
 
 def check_volume(access: VolumeAccess, path: str, *, format: str | None = None) -> str:
@@ -222,7 +233,7 @@ def _find(access: VolumeAccess, path: str) -> RecordedVolume:
     )
 
 
-def _locate(host: OpenHost, path: str) -> Any:
+def _locate(host: OpenHost, path: str) -> tuple[str, VolumeObservation] | None:
     try:
         return host.storage.locate(path)
     except HypervisorRefused as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,8 @@ from app.hypervisor import Host as OpenHost
 from app.services.storage.volumes.checks import VolumeAccess, check_volume
 from app.services.storage.volumes.refusals import refuse_running
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,11 @@ def _content(
 
 
 def _check(services: Services, host: OpenHost, host_id: str, path: str) -> None:
-    def write(step: Callable[[Session], Any]) -> Any:
+    def write(step: Callable[[Session], T]) -> T:
         with services.database.begin() as session:
             return step(session)
 
-    check_volume(VolumeAccess(host_id, lambda verb: verb(host), write), path)
+    def call(step: Callable[[OpenHost], T]) -> T:
+        return step(host)
+
+    check_volume(VolumeAccess(host_id, call, write), path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -128,7 +127,7 @@ def _used(ctx: Ctx, pool_id: str | None) -> sa.ColumnElement[bool]:
     return sa.case((Volume.id.in_(used), True), else_=False)
 
 
-def _volumes() -> sa.Select[Any, Any, Any]:
+def _volumes() -> sa.Select[Volume, Pool, Host]:
     query = sa.select(Volume, Pool, Host).join(Pool, Pool.id == Volume.pool_id)
     return query.join(Host, Host.id == Pool.host_id).options(HOST_IN_LISTS)
 
@@ -159,7 +158,7 @@ def _volume_records(ctx: Ctx, rows: Sequence[tuple[Volume, Pool, Host]]) -> list
     ]
 
 
-def _condition(ctx: Ctx, volume: Volume, is_incomplete: bool) -> dict[str, Any]:
+def _condition(ctx: Ctx, volume: Volume, is_incomplete: bool) -> dict[str, str]:
     """What holds the volume back from use, and why, in the reader's language."""
     if is_incomplete:
         reason = ctx.translate(N_("The task that makes this volume has not finished, or failed."))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import ipaddress
 import re
-from typing import Any
 
 import pycdlib
 import yaml
@@ -58,15 +57,15 @@ def cloud_init_image(texts: dict[str, str]) -> bytes:
     return out.getvalue() + PADDING
 
 
-def _user_data(spec: CloudInit, hostname: str, instance: str) -> dict[str, Any]:
+def _user_data(spec: CloudInit, hostname: str, instance: str) -> dict[str, object]:
     """What was asked for by fields, under what was written as YAML, which wins."""
-    data: dict[str, Any] = {"hostname": hostname, "preserve_hostname": False}
+    data: dict[str, object] = {"hostname": hostname, "preserve_hostname": False}
     if "." in hostname:
         data["fqdn"] = hostname
     keys = [key.strip() for key in spec.ssh_keys]
     hashed = sha512_crypt.hash(spec.password.get_secret_value()) if spec.password else None
     if spec.user:
-        user: dict[str, Any] = {
+        user: dict[str, object] = {
             "name": spec.user,
             "shell": "/bin/bash",
             "sudo": "ALL=(ALL) NOPASSWD:ALL",
@@ -104,7 +103,7 @@ def _lasting_drive(instance: str) -> list[dict[str, str]]:
     ]
 
 
-def _written(text: str | None) -> dict[str, Any]:
+def _written(text: str | None) -> dict[str, object]:
     """The YAML that a person wrote. Raises InvalidInput that says what is wrong, and where."""
     if not text or not text.strip():
         return {}
@@ -143,10 +142,10 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _network(spec: CloudInit, macs: list[str]) -> dict[str, Any]:
+def _network(spec: CloudInit, macs: list[str]) -> dict[str, object]:
     """Version 2 of cloud-init's network configuration, for the first interface."""
     address = _interface(spec.address or "")
-    card: dict[str, Any] = {"addresses": [str(address)], "dhcp4": False}
+    card: dict[str, object] = {"addresses": [str(address)], "dhcp4": False}
     if macs:
         card = {"match": {"macaddress": macs[0]}, **card}
     if spec.gateway:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -103,7 +102,7 @@ def plan_disks(
     return plans, sources
 
 
-def _common(spec: DiskSpec, bus: str, target: str) -> dict[str, Any]:
+def _common(spec: DiskSpec, bus: str, target: str) -> dict[str, object]:
     """What a disk or drive has whatever lies in it."""
     return {
         "device": spec.device,
@@ -180,7 +179,7 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], capabilities: Host
             )
 
 
-def _existing(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, Any]:
+def _existing(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, object]:
     volume = volume_on(ctx, host, f"{where}.volume_id", spec.volume_id or "")
     writes = spec.device == "disk" and not spec.readonly
     locks = locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name)
@@ -207,7 +206,7 @@ def _existing(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, Any
     return _place(ctx, volume) | {"format": kind, "volume_id": volume.id}
 
 
-def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
+def _place(ctx: Ctx, volume: Volume) -> dict[str, object]:
     """How a definition names a volume: by path, or by pool for what is neither file nor device."""
     if volume.kind in ("file", "block"):
         return {"kind": volume.kind, "path": volume.path}
@@ -215,7 +214,7 @@ def _place(ctx: Ctx, volume: Volume) -> dict[str, str]:
     return {"kind": "volume", "pool": pool.name, "volume": volume.name}
 
 
-def _medium(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, Any]:
+def _medium(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, object]:
     """A drive: with an image of the library in it, or empty."""
     if spec.image_id is None:
         return {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from app.access.context import Ctx
@@ -51,7 +49,7 @@ def plan_nics(
     return plans
 
 
-def _plug(ctx: Ctx, host: Host, spec: NicSpec, where: str) -> dict[str, Any]:
+def _plug(ctx: Ctx, host: Host, spec: NicSpec, where: str) -> dict[str, object]:
     if spec.bridge:
         require_attachments(ctx, host, [Attachment("bridge", spec.bridge)])
         return {"kind": "bridge", "source": spec.bridge}

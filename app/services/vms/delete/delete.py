@@ -22,6 +22,7 @@ from app.core.vms.delete import (
     VolumePlace,
 )
 from app.core.vms.states import VmState
+from app.core.vms.stored import StoredDisk
 from app.db.models import CloudInitDrive, DeletedVm, Host, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files
@@ -123,7 +124,7 @@ def _disks(ctx: Ctx, vm: Vm, definition: VmDefinition | None) -> list[DeletePrev
 def _disk(
     ctx: Ctx,
     vm: Vm,
-    disk: dict[str, object],
+    disk: StoredDisk,
     found: tuple[Volume, Pool] | None,
     users: dict[str, list[Ref]],
     possible: dict[str, list[PossibleUser]],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from app.access.context import Ctx
 from app.access.find import ref
@@ -27,9 +27,17 @@ _SEEN_BY_HOST = frozenset({"wrong_state", "already_so", "host_disabled", "host_n
 class PowerFacts(Protocol):
     """What of a VM's row decides which verbs it allows."""
 
-    state: Any
-    persistent: Any
-    autostart: Any
+    @property
+    def state(self) -> str:
+        """The VM's state as last seen."""
+
+    @property
+    def persistent(self) -> bool:
+        """Whether its host keeps its definition."""
+
+    @property
+    def autostart(self) -> bool:
+        """Whether it starts with its host."""
 
 
 class PowerParameters(Parameters):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -16,6 +16,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.config import DiskPlan
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch
+from app.core.vms.stored import StoredDefinition
 from app.db.models import Host, Network, Nwfilter
 from app.services.vms.create.config_builder import capabilities_of
 from app.services.vms.create.disk_planner import plan_disks
@@ -96,7 +97,7 @@ def change_media(ctx: Ctx, vm_id: str, target: str, media: Media, version: int |
     """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     drive = device_of(definition, target)
-    if drive.get("device") not in ("cdrom", "floppy"):
+    if "readonly" not in drive or drive["device"] not in ("cdrom", "floppy"):
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
     plan = None
     if media.volume_id or media.image_id:
@@ -141,7 +142,7 @@ def change_nic(ctx: Ctx, vm_id: str, mac: str, patch: NicPatch, version: int | N
     return submit_changes(ctx, vm, definition, version, [change])
 
 
-def _vcpus(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> SetVcpus:
+def _vcpus(ctx: Ctx, host: Host, parsed: StoredDefinition, patch: HardwarePatch) -> SetVcpus:
     maximum = patch.vcpus_max or parsed["vcpus_max"]
     capabilities = capabilities_of(ctx, host)
     if maximum > capabilities.vcpus_max:
@@ -158,7 +159,7 @@ def _vcpus(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -
     return SetVcpus(count=patch.vcpus, maximum=patch.vcpus_max)
 
 
-def _memory(ctx: Ctx, host: Host, parsed: dict[str, Any], patch: HardwarePatch) -> SetMemory:
+def _memory(ctx: Ctx, host: Host, parsed: StoredDefinition, patch: HardwarePatch) -> SetMemory:
     maximum = patch.memory_max_bytes or parsed["memory_max_bytes"]
     if (patch.memory_bytes or 0) > maximum:
         raise InvalidInput(
@@ -182,7 +183,7 @@ def _parts(step: C) -> list[C]:
     return maximum + ([step.model_copy(update={"maximum": None})] if step.count is not None else [])
 
 
-def _boot(parsed: dict[str, Any], order: list[str]) -> SetBootOrder:
+def _boot(parsed: StoredDefinition, order: list[str]) -> SetBootOrder:
     known = {disk["target"] for disk in parsed.get("disks", ())}
     known |= {nic["mac"].lower() for nic in parsed.get("nics", ())}
     for number, key in enumerate(order):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from app.access.context import Ctx
 from app.access.find import find, known
 from app.core.errors import Conflict, EditConflict, NotFound
 from app.core.messages import N_
 from app.core.vms.states import VmState
+from app.core.vms.stored import StoredDefinition, StoredDisk, StoredNic
 from app.db.models import Host, Vm, VmDefinition
 from app.inventory.vms.definitions import is_live
 from app.services.hosts.checks import require_workable
@@ -75,7 +75,7 @@ def seen_digest(definition: VmDefinition, version: int | None) -> str | None:
     return digest_of(definition)
 
 
-def saved_of(definition: VmDefinition) -> dict[str, Any]:
+def saved_of(definition: VmDefinition) -> StoredDefinition:
     """What was read from the saved definition."""
     return definition.saved_parsed or definition.parsed
 
@@ -86,13 +86,13 @@ def targets_of(definition: VmDefinition) -> set[str]:
     return {disk["target"] for parsed in both for disk in parsed.get("disks", ())}
 
 
-def device_of(definition: VmDefinition, key: str) -> dict[str, Any]:
+def device_of(definition: VmDefinition, key: str) -> StoredDisk | StoredNic:
     """The disk or interface, in the saved definition or the one that runs. Raises NotFound."""
     for parsed in (saved_of(definition), definition.parsed):
         for disk in parsed.get("disks", ()):
             if disk["target"] == key:
-                return dict(disk)
+                return disk
         for nic in parsed.get("nics", ()):
             if nic["mac"].lower() == key.lower():
-                return dict(nic)
+                return nic
     raise NotFound(N_("The VM has no such device."))
