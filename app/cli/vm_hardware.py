@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -58,7 +58,7 @@ def set_(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Change hardware: at once where the hypervisor can, else after the next power-off; the task says which."""
-    plain: dict[str, Any] = {"vcpus": vcpus, "vcpus_max": vcpus_max, "title": title}
+    plain: dict[str, object] = {"vcpus": vcpus, "vcpus_max": vcpus_max, "title": title}
     plain |= {
         "memory_bytes": bytes_of("memory", memory) if memory else None,
         "memory_max_bytes": bytes_of("memory_max", memory_max) if memory_max else None,
@@ -193,8 +193,8 @@ def _do(name: str, ask: Callable[[Ctx, str], TaskRecord], *, no_wait: bool, as_j
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
-def _pairs(option: str, given: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _pairs(option: str, given: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
     for item in given:
         key, sign, value = item.partition("=")
         if not sign:

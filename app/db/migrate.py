@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -52,10 +51,12 @@ def check(database: Database) -> None:
             raise _outdated("; ".join(str(item[0]) for item in different[:5]))
 
 
-def differences(connection: sa.Connection) -> Sequence[Any]:
+def differences(connection: sa.Connection) -> Sequence[tuple[object, ...]]:
     """What would have to change for the schema to match the models; empty when it does."""
     options = {"compare_type": True, "compare_server_default": True, "include_name": _is_ours}
-    found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata)
+    found: list[tuple[object, ...]] = compare_metadata(
+        MigrationContext.configure(connection, opts=options), Base.metadata
+    )
     return found
 
 
@@ -96,7 +97,7 @@ def _current(scripts: ScriptDirectory, connection: sa.Connection) -> str | None:
 
 
 def _run(scripts: ScriptDirectory, connection: sa.Connection, target: str = "head") -> None:
-    def steps(revision: Any, _context: MigrationContext) -> Any:
+    def steps(revision: str, _context: MigrationContext) -> object:
         return scripts._upgrade_revs(target, revision)
 
     with EnvironmentContext(Config(), scripts) as environment:

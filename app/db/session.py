@@ -114,14 +114,14 @@ class folded(FunctionElement[str]):
 
 
 @compiles(folded)
-def _lower(element: folded, compiler: SQLCompiler, **options: Any) -> str:
+def _lower(element: folded, compiler: SQLCompiler, **options: object) -> str:
     text = compiler.process(element.clauses, **options)
     plain = f"octet_length({text}) = char_length({text})"
     return f'CASE WHEN {plain} THEN lower({text} COLLATE "C") ELSE vigie_fold({text}) END'
 
 
 @compiles(folded, "sqlite")
-def _fold(element: folded, compiler: SQLCompiler, **options: Any) -> str:
+def _fold(element: folded, compiler: SQLCompiler, **options: object) -> str:
     text = compiler.process(element.clauses, **options)
     plain = f"length({text}) = length(CAST({text} AS BLOB))"
     return f"CASE WHEN {plain} THEN lower({text}) ELSE vigie_fold({text}) END"
@@ -135,12 +135,12 @@ class unindexed(FunctionElement[str]):
 
 
 @compiles(unindexed)
-def _plain(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+def _plain(element: unindexed, compiler: SQLCompiler, **options: object) -> str:
     return compiler.process(element.clauses, **options)
 
 
 @compiles(unindexed, "sqlite")
-def _plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+def _plus(element: unindexed, compiler: SQLCompiler, **options: object) -> str:
     # A unary plus does nothing else: https://www.sqlite.org/optoverview.html#disqualifying_where_clause_terms
     return f"+{compiler.process(element.clauses, **options)}"
 

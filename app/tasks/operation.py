@@ -44,7 +44,7 @@ class Parameters(BaseModel):
     host_id: str = Field("", exclude=True)
 
     @classmethod
-    def upgraded(cls, stored: dict[str, object], version: int) -> dict[str, Any]:
+    def upgraded(cls, stored: dict[str, object], version: int) -> dict[str, object]:
         """What an earlier version stored, in the shape of this one."""
         return stored
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from app.access import audit
@@ -119,7 +117,7 @@ def record_of(ctx: Ctx, task: Task) -> TaskRecord:
     )
 
 
-def _result(ctx: Ctx, result: dict[str, object] | None) -> dict[str, Any] | None:
+def _result(ctx: Ctx, result: dict[str, object] | None) -> dict[str, object] | None:
     """The result, with the host's own words only for those who may see them."""
     if result is None or HOST_SAID not in result or ctx.can("host.view-diagnostics"):
         return result
@@ -131,14 +129,14 @@ def _error(ctx: Ctx, error: StoredError | None) -> TaskError | None:
         return None
     params = error.get("params") or {}
 
-    def said(text: str | None) -> str | None:
+    def text_of(text: str | None) -> str | None:
         return ctx.say(text, params) if text else None
 
     return TaskError(
         code=error["code"],
-        title=said(error.get("title")) or "",
-        why=said(error.get("why")),
-        hint=said(error.get("hint")),
+        title=text_of(error.get("title")) or "",
+        why=text_of(error.get("why")),
+        hint=text_of(error.get("hint")),
         detail=error.get("detail") if ctx.can("host.view-diagnostics") else None,
         next_verb=error.get("next_verb"),
     )

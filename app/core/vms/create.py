@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 from pydantic import Field
 
@@ -127,7 +126,7 @@ class VmPresetRecord(Record):
 
     id: str
     name: str
-    spec: dict[str, Any] = Field(description="What `POST /vms` takes; only the fields that were given.")
+    spec: dict[str, object] = Field(description="What `POST /vms` takes; only the fields that were given.")
     created_at: datetime
     created_by: str
     version: int

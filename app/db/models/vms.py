@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.vms.stored import StoredDefinition
+from app.core.vms.observations import StoredDefinition
 from app.db.models.base import Base, Id
 from app.db.models.usage import Usage
 

@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import libvirt
 
@@ -288,9 +287,9 @@ def _gone() -> HypervisorRefused:
 
 def _live_tuning(
     work: Connection, vm: libvirt.virDomain, patch: ResourcesPatch
-) -> list[tuple[Callable[..., object], *tuple[Any, ...]]]:
+) -> list[tuple[Callable[..., object], *tuple[object, ...]]]:
     """The calls that do it on the VM that runs."""
-    calls: list[tuple[Callable[..., object], *tuple[Any, ...]]] = []
+    calls: list[tuple[Callable[..., object], *tuple[object, ...]]] = []
     if patch.cpu_shares:
         calls.append((vm.setSchedulerParametersFlags, {"cpu_shares": patch.cpu_shares}, _LIVE))
     if patch.cpu_limit_percent is not None:

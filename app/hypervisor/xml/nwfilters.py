@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Any
 
 from lxml import etree
 from pydantic import ValidationError
@@ -41,7 +40,7 @@ def read_plan(xml: str) -> tuple[NwfilterPlan | None, int]:
     tree = parse(xml, "filter")
     rules = [_read_rule(rule) for rule in tree.findall("rule") if _default_of(rule) is None]
     known = [rule for rule in rules if rule is not None]
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "name": tree.get("name"),
         "rules": known,
         "references": [filterref.get("filter") for filterref in tree.findall("filterref")],

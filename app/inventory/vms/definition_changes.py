@@ -11,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.vms.observations import VmDefinition
-from app.core.vms.stored import StoredDefinition
+from app.core.vms.observations import StoredDefinition, VmDefinition
 from app.db import models
 from app.inventory.batch import Batch, Row, StoredRow, chunks, table
 from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed

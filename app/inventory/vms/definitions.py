@@ -15,8 +15,7 @@ from app.core.casefold import fold
 from app.core.messages import N_
 from app.core.storage.pools import DEVICE_POOLS
 from app.core.vms.host_access import host_access_of
-from app.core.vms.observations import VmDefinition
-from app.core.vms.stored import StoredDefinition
+from app.core.vms.observations import StoredDefinition, VmDefinition
 from app.db import models
 from app.inventory.batch import Batch, chunks, table
 

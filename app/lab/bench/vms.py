@@ -9,7 +9,6 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from app.lab.bench.answers import page_times
@@ -230,8 +229,8 @@ def _laden(rest: Rest, host: LabHost) -> str:
     until(lambda: _state(rest, "laden") == "shutoff", "the VM is known", 30)
     vm = str(rest.call("GET", "/vms?name=laden")["items"][0]["id"])
 
-    def known() -> Any:
-        return rest.call("GET", f"/vms/{vm}/history")["items"]
+    def known() -> list[object]:
+        return list(rest.call("GET", f"/vms/{vm}/history")["items"])
 
     for number in range(VERSIONS):
         host.virsh("desc", "laden", "--config", "--title", f"version {number}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -17,6 +17,13 @@ from app.lab.rest import Rest
 from app.lab.server import VIGIE
 
 SETTLE_MS = 1500
+
+
+class Ready(TypedDict):
+    """What a demo prints once it can be used."""
+
+    url: str
+    token: str
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ def main() -> None:
         browser.close()
 
 
-def _shots(ready: dict[str, Any]) -> list[Shot]:
+def _shots(ready: Ready) -> list[Shot]:
     with Rest(ready["url"], ready["token"]) as rest:
         vm = rest.call("GET", "/vms?name=web-01")["items"][0]["id"]
         host = rest.call("GET", "/hosts?sort=name")["items"][0]["id"]
@@ -68,7 +75,7 @@ def _shots(ready: dict[str, Any]) -> list[Shot]:
     ]
 
 
-def _take(browser: Browser, ready: dict[str, Any], shot: Shot, target: Path) -> None:
+def _take(browser: Browser, ready: Ready, shot: Shot, target: Path) -> None:
     page = browser.new_page(
         viewport={"width": shot.width, "height": shot.height},
         color_scheme=shot.scheme,
@@ -83,12 +90,12 @@ def _take(browser: Browser, ready: dict[str, Any], shot: Shot, target: Path) -> 
 
 
 @contextmanager
-def _demo() -> Iterator[dict[str, Any]]:
+def _demo() -> Iterator[Ready]:
     command = [*VIGIE, "demo", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             assert process.stdout is not None
-            ready: dict[str, Any] = json.loads(process.stdout.readline())
+            ready: Ready = json.loads(process.stdout.readline())
             yield ready
         finally:
             process.send_signal(signal.SIGTERM)

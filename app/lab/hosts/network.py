@@ -5,7 +5,6 @@ Everything but the blackhole route belongs to a namespace that ends with its pro
 
 import json
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 from app.lab.errors import LabError
 from app.lab.hosts import namespace
@@ -40,7 +39,7 @@ def open_ranges_but(kept: set[str]) -> None:
     """Take away every blackhole of ours but those of the ranges in `kept`."""
     for route in _routes():
         if route.get("protocol") == ROUTE_PROTOCOL and route["dst"] not in kept:
-            command = ["ip", "route", "del", "blackhole", route["dst"], "proto", ROUTE_PROTOCOL]
+            command = ["ip", "route", "del", "blackhole", str(route["dst"]), "proto", ROUTE_PROTOCOL]
             run(command, check=False)
 
 
@@ -132,11 +131,11 @@ def _ip(pid: int, *words: str) -> None:
     run(_ip_command(pid, *words))
 
 
-def _routes() -> list[dict[str, Any]]:
+def _routes() -> list[dict[str, object]]:
     listed = run(["ip", "-json", "-N", "-4", "route", "show", "table", "all"]).stdout
-    routes: list[dict[str, Any]] = json.loads(listed or "[]")
+    routes: list[dict[str, object]] = json.loads(listed or "[]")
     return routes
 
 
-def _is_lab_cable(route: dict[str, Any]) -> bool:
+def _is_lab_cable(route: dict[str, object]) -> bool:
     return str(route.get("dev", "")).startswith(CABLE_PREFIX)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.access.context import Ctx
-from app.core.vms.stored import StoredDefinition
+from app.core.vms.observations import StoredDefinition
 
 Part = Callable[[str], sa.ColumnElement[str]]
 JsonColumn = InstrumentedAttribute[StoredDefinition] | InstrumentedAttribute[StoredDefinition | None]

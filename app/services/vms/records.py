@@ -15,6 +15,7 @@ from app.core.inventory.conditions import ConditionRecord
 from app.core.records import UsageRecord
 from app.core.tasks.records import TaskBrief
 from app.core.vms.host_access import HOST_ACCESS_KINDS
+from app.core.vms.observations import StoredDefinition, StoredDisk, StoredNic
 from app.core.vms.records import (
     DeviceRecord,
     DiskRecord,
@@ -25,7 +26,6 @@ from app.core.vms.records import (
     VmRecord,
 )
 from app.core.vms.states import VmState
-from app.core.vms.stored import StoredDefinition, StoredDisk, StoredNic
 from app.db.models import Host, Pool, Vm, Volume
 from app.inventory import conditions
 from app.inventory.staleness import is_stale

@@ -32,7 +32,7 @@ from app.web.deps import SignedRoute
 from app.web.errors import PROBLEM_JSON
 
 R = TypeVar("R", bound=Record)
-Responses = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, dict[str, object]]
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _MEANINGS = {
@@ -275,7 +275,7 @@ def _types(annotation: object) -> list[type]:
     return [item for item in getattr(annotation, "__args__", (annotation,)) if isinstance(item, type)]
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, object]:
+def _flat(value: dict[str, object], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for name, item in value.items():
         if isinstance(item, dict) and item:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from lxml import etree
 
-from app.core.networks.networks import NetworkPlan, PortGroup, Reservation, Subnet
+from app.core.networks.networks import DhcpRange, NetworkPlan, PortGroup, Reservation, Subnet
 from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.networks.network_build import (
     write_dns_host,
@@ -118,7 +118,7 @@ def _element(tag: str, part: T, fill: Callable[[Element, T], object]) -> str:
     return etree.tostring(element, encoding="unicode")
 
 
-def _write_range(element: Element, part: Any) -> None:
+def _write_range(element: Element, part: DhcpRange) -> None:
     element.set("start", part.start)
     element.set("end", part.end)
 

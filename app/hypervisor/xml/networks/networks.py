@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Iterator
-from typing import Any
 
 from lxml import etree
 from pydantic import ValidationError
@@ -25,7 +24,7 @@ def read_plan(xml: str) -> NetworkPlan | None:
     mode = _mode(tree)
     forward, dns, domain = tree.find("forward"), tree.find("dns"), tree.find("domain")
     vlans, native = read_tags(tree)
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "name": tree.findtext("name") or "",
         "mode": mode,
         "bridge": _get(tree.find("bridge"), "name"),
@@ -163,7 +162,7 @@ def cidr(element: Element) -> str:
         return f"{address}/{length}"
 
 
-def _read_subnet(element: Element) -> dict[str, Any]:
+def _read_subnet(element: Element) -> dict[str, object]:
     dhcp = element.find("dhcp")
     return {
         "address": cidr(element),
@@ -180,7 +179,7 @@ def _read_subnet(element: Element) -> dict[str, Any]:
     }
 
 
-def read_group(element: Element) -> dict[str, Any]:
+def read_group(element: Element) -> dict[str, object]:
     vlans, native = read_tags(element)
     return {
         "name": element.get("name"),

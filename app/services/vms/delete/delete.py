@@ -21,8 +21,8 @@ from app.core.vms.delete import (
     DeleteSpec,
     VolumePlace,
 )
+from app.core.vms.observations import StoredDisk
 from app.core.vms.states import VmState
-from app.core.vms.stored import StoredDisk
 from app.db.models import CloudInitDrive, DeletedVm, Host, Pool, Vm, VmDefinition, Volume
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.hypervisor.xml.domains.state_files import StateFiles, read_state_files

@@ -16,7 +16,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.config import DiskPlan
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch
-from app.core.vms.stored import StoredDefinition
+from app.core.vms.observations import StoredDefinition
 from app.db.models import Host, Network, Nwfilter
 from app.services.vms.create.config_builder import capabilities_of
 from app.services.vms.create.disk_planner import plan_disks

@@ -8,8 +8,8 @@ from app.access.context import Ctx
 from app.access.find import find, known
 from app.core.errors import Conflict, EditConflict, NotFound
 from app.core.messages import N_
+from app.core.vms.observations import StoredDefinition, StoredDisk, StoredNic
 from app.core.vms.states import VmState
-from app.core.vms.stored import StoredDefinition, StoredDisk, StoredNic
 from app.db.models import Host, Vm, VmDefinition
 from app.inventory.vms.definitions import is_live
 from app.services.hosts.checks import require_workable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Query
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from app.web.deps import Reader, Writer
 
 router = api_router("vms")
 Number = Annotated[int, Path(ge=0, le=2**63 - 1)]
-XML: dict[int | str, dict[str, Any]] = {
+XML: dict[int | str, dict[str, object]] = {
     200: {"description": "The definition.", "content": {"application/xml": {"schema": {"type": "string"}}}}
 }
 

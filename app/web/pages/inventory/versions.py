@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request
 from starlette.responses import Response
 
@@ -84,7 +82,7 @@ def _draw_pool(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     )
 
 
-def _compared(request: Request, ctx: Ctx, kind: ObjectKind, id: str) -> dict[str, Any]:
+def _compared(request: Request, ctx: Ctx, kind: ObjectKind, id: str) -> dict[str, object]:
     pair = [number_in(request.query_params.get(name, "")) for name in ("from", "to")]
     diff = versions.diff_versions(ctx, kind, id, pair[0], pair[1] or 0) if pair[0] is not None else None
     return {"versions": versions.list_versions(ctx, kind, id).items, "pair": pair, "diff": diff}

@@ -7,10 +7,9 @@ Of each family the form knows the first subnet; others, made elsewhere, stay as 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,7 +22,7 @@ from app.web.pages.rendering.forms import Form, FormInvalid, broken_rules
 _MAC = re.compile(r"^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$")
 _LISTED = ("dns_hosts", "dns_forwarders", "dns_services", "port_groups")
 _FAMILIES = ("ipv4", "ipv6")
-Json = dict[str, Any]
+Json = dict[str, object]
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ def _read_own(form: Form, found: Read, kept: Sequence[Subnet]) -> None:
     }
 
 
-def _rows(form: Form, found: Read, name: str, parse: Any) -> list[Json]:
+def _rows(form: Form, found: Read, name: str, parse: Callable[[list[str], str, int], Json]) -> list[Json]:
     rows, lines = [], []
     for number, line in enumerate(form[name].split("\n"), 1):
         if line.strip():
@@ -178,7 +177,7 @@ def _placed(error: InvalidInput, found: Read, visitor: Visitor) -> InvalidInput:
 
 def _place(path: list[str], found: Read) -> tuple[str, int | None]:
     """The form's field of a plan's field, and the number of the entry in it."""
-    mode = found.plan["mode"]
+    mode = str(found.plan["mode"])
     if path[0] == "subnets" and len(path) > 1:
         family = found.families[int(path[1])] if int(path[1]) < len(found.families) else "ipv4"
         if len(path) > 3 and path[2] in ("dhcp", "reservations"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,7 +23,7 @@ Row = dict[str, str]
 class Read:
     """The plan's fields, and the row of each rule."""
 
-    plan: dict[str, Any]
+    plan: dict[str, object]
     numbers: list[int]
 
 
@@ -50,7 +49,7 @@ def read(form: Form) -> Read:
     return Read(plan, numbers)
 
 
-def _rule(row: Row, number: int) -> dict[str, Any]:
+def _rule(row: Row, number: int) -> dict[str, object]:
     first, dash, last = row["ports"].replace("–", "-").partition("-")
     if dash and not (first.strip() and last.strip()):
         message = [N_("write one port, or the first and the last: 1000-2000")]

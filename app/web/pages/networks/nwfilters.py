@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import Request
 from starlette.responses import Response
@@ -173,7 +172,9 @@ def _draw_edit(request: Request, ctx: Ctx, id: str, form: Shown, rows: list[nwfi
     return _draw(request, ctx, form, rows, hosts=[], filter=nwfilters.show_nwfilter(ctx, id))
 
 
-def _draw(request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row], **context: Any) -> Response:
+def _draw(
+    request: Request, ctx: Ctx, form: Shown, rows: list[nwfilter_form.Row], **context: object
+) -> Response:
     return render(
         request,
         ctx,

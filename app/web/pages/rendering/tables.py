@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TypeVar
 
 from app.core.access.records import AuditRecord, CredentialRecord, TokenRecord, UserRecord
 from app.core.access.specs import AuditQuery
@@ -27,8 +28,10 @@ from app.core.vms.specs import VmQuery
 from app.core.vms.states import VM_STATE_TITLES
 from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
 
+T = TypeVar("T")
 
-def _titled(titles: dict[Any, str]) -> tuple[tuple[str, str], ...]:
+
+def _titled(titles: Mapping[T, str]) -> tuple[tuple[str, str], ...]:
     return tuple((str(value), title) for value, title in titles.items())
 
 

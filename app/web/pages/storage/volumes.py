@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response, StreamingResponse
 
 from app.access.context import Ctx
@@ -51,6 +51,7 @@ from app.web.pages.rendering.forms import (
 from app.web.pages.rendering.render import go, render
 
 router = SignedRouter(include_in_schema=False)
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ def _submitted(
     return go(request, f"/storage/volumes/{id}", toast=("ok", message))
 
 
-def _spec(kind: Any, **given: object) -> Any:
+def _spec(kind: type[M], **given: object) -> M:
     """The request that the form describes. Raises FormInvalid with the form's names of fields."""
     try:
         return kind.model_validate({name: value for name, value in given.items() if value is not None})

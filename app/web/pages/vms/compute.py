@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.access.context import Ctx
@@ -29,6 +29,7 @@ from app.web.pages.vms import create_form
 from app.web.pages.vms.task_answers import Work, submitted
 
 router = SignedRouter(include_in_schema=False)
+M = TypeVar("M", bound=BaseModel)
 
 NOTHING_NEW = N_("is as it was: change something first")
 SWITCHES = ("huge_pages", "memory_locked", "sound", "tpm", "rng", "guest_agent", "serial")
@@ -69,7 +70,7 @@ def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) 
 
     def work(ctx: Ctx) -> TaskRecord:
         before = compute.show_hardware(ctx, id)
-        found: dict[str, Any] = {
+        found: dict[str, object] = {
             name: form[name]
             for name in WORDS
             if form[name] and form[name] != (getattr(before, name) or "none")
@@ -183,14 +184,14 @@ def remove_filesystem(request: Request, id: PageId, form: Posted, visitor: Signe
     return _submitted(request, visitor, form, id, "", "vm.remove-filesystem", work)
 
 
-def _limits(form: Form, before: object, *names: str) -> dict[str, Any]:
+def _limits(form: Form, before: object, *names: str) -> dict[str, object]:
     """The limits that are others than before; a field that was emptied takes one away."""
     return {name: form[name] or "0" for name in names if form[name] != str(getattr(before, name, None) or "")}
 
 
-def _pins(text: str) -> list[dict[str, Any]]:
+def _pins(text: str) -> list[dict[str, object]]:
     """Pins as people write them: a line for each vCPU, such as “0: 0-3”. Raises InvalidInput (pins)."""
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
     for line in filter(None, (part.strip() for part in text.replace("\r", "").split("\n"))):
         vcpu, colon, cpus = line.partition(":")
         if not colon or not (vcpu.strip().isascii() and vcpu.strip().isdecimal()) or len(vcpu) > 6:
@@ -199,7 +200,7 @@ def _pins(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def _spec(first: str, kind: Any, given: Mapping[str, object]) -> Any:
+def _spec(first: str, kind: type[M], given: Mapping[str, object]) -> M:
     """The request that the form describes. Raises FormInvalid; `first` is the field that says that nothing is new."""
     if not given:
         raise InvalidInput(first, NOTHING_NEW)

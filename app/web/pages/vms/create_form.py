@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -89,7 +89,7 @@ def with_rows_changed(values: Mapping[str, str], step: str) -> dict[str, str]:
 
 def spec_of(form: Form) -> VmSpec:
     """The specification that the form describes. Raises FormInvalid with the form's names of fields."""
-    found: dict[str, Any] = {name: form[name] for name in _TEXTS if form[name]}
+    found: dict[str, object] = {name: form[name] for name in _TEXTS if form[name]}
     found |= {name: form[name] == "true" for name in _SWITCHES}
     found |= {"host_id": form["host_id"] or None, "tags": form.tags}
     found |= {
@@ -158,11 +158,11 @@ def _number(form: Form, name: str, default: int) -> int:
     return int(text) if text else default
 
 
-def _filled(form: Form, at: str, names: Iterable[str]) -> dict[str, Any]:
+def _filled(form: Form, at: str, names: Iterable[str]) -> dict[str, object]:
     return {name: form[at + name] for name in names if form[at + name]}
 
 
-def _cpu(form: Form) -> dict[str, Any]:
+def _cpu(form: Form) -> dict[str, object]:
     found = _filled(form, "cpu.", _CPU)
     chosen = form["cpu.mode"]
     if chosen.startswith("model:"):
@@ -170,7 +170,7 @@ def _cpu(form: Form) -> dict[str, Any]:
     return found | ({"mode": chosen} if chosen else {})
 
 
-def disk_of(form: Form, at: str) -> dict[str, Any]:
+def disk_of(form: Form, at: str) -> dict[str, object]:
     """The fields of a DiskSpec that the form's fields beginning with `at` describe."""
     kind = form[at + "kind"]
     found = _filled(form, at, _DISK)
@@ -191,7 +191,7 @@ def disk_of(form: Form, at: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def nic_of(form: Form, at: str) -> dict[str, Any]:
+def nic_of(form: Form, at: str) -> dict[str, object]:
     """The fields of a NicSpec that the form's fields beginning with `at` describe."""
     kind = form[at + "kind"]
     found = _filled(form, at, _NIC) | {"link_up": form[at + "link_up"] == "true"}
@@ -203,7 +203,7 @@ def nic_of(form: Form, at: str) -> dict[str, Any]:
     return found | {"network_id" if network.startswith("net_") else "network": network or None}
 
 
-def _cloud(form: Form) -> dict[str, Any]:
+def _cloud(form: Form) -> dict[str, object]:
     found = _filled(form, "cloud_init.", _CLOUD)
     found["ssh_keys"] = [line for line in form["cloud_init.ssh_keys"].splitlines() if line.strip()]
     found["nameservers"] = form["cloud_init.nameservers"].replace(",", " ").split()

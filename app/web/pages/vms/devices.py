@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from fastapi import Request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.access.context import Ctx
@@ -41,6 +41,7 @@ from app.web.pages.vms.task_answers import QUEUED, Work, submitted
 from app.web.pages.vms.vm_page import VmPage
 
 router = SignedRouter(include_in_schema=False)
+M = TypeVar("M", bound=BaseModel)
 
 # States in which devices are plugged in at once, where there is a free port.
 _PLUGGABLE = (VmState.RUNNING, VmState.PAUSED)
@@ -235,7 +236,7 @@ def _submitted(
     return submitted(request, visitor, form, id, action, work, partial(_draw, part=part))
 
 
-def _spec(kind: Any, given: Mapping[str, object]) -> Any:
+def _spec(kind: type[M], given: Mapping[str, object]) -> M:
     """The request that the form describes. Raises FormInvalid with the form's names of fields."""
     try:
         return kind.model_validate(dict(given))
