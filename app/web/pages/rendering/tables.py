@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 from app.core.access.records import AuditRecord, CredentialRecord, TokenRecord, UserRecord
 from app.core.access.specs import AuditQuery
@@ -26,12 +25,10 @@ from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VM_STATE_TITLES
-from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
-
-T = TypeVar("T")
+from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, R, Table
 
 
-def _titled(titles: Mapping[T, str]) -> tuple[tuple[str, str], ...]:
+def _titled(titles: Mapping[R, str]) -> tuple[tuple[str, str], ...]:
     return tuple((str(value), title) for value, title in titles.items())
 
 
