@@ -97,7 +97,7 @@ def change_media(ctx: Ctx, vm_id: str, target: str, media: Media, version: int |
     """Ask for another medium in a drive, or none. Raises NotFound, InvalidInput, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     drive = device_of(definition, target)
-    if "readonly" not in drive or drive["device"] not in ("cdrom", "floppy"):
+    if "device" not in drive or drive["device"] not in ("cdrom", "floppy"):
         raise InvalidInput("target", N_("is no drive: media lie in CD and floppy drives"))
     plan = None
     if media.volume_id or media.image_id:
