@@ -36,7 +36,7 @@ TRIALS = {Role.ADMINISTRATOR: (3, 100), Role.OPERATOR: (1, 30), Role.VIEWER: (1,
 
 
 @pytest.fixture(scope="module", params=list(Role))
-def asked(
+def requested(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Role, Console]]:
     """A console of its own for each role, since what is generated also changes and deletes."""

@@ -59,7 +59,7 @@ export class Session {
     }
     if (this.root.dataset.state !== "lost") this.say("connecting", this.texts.connecting);
     const wanted = { kind: this.kind, view_only: this.viewOnly, force: this.force };
-    const ticket = await this.ask("POST", `/api/v1/vms/${this.texts.vm}/console`, wanted);
+    const ticket = await this.ask("POST", `/api/v1/vms/${this.texts.vm}/consoles`, wanted);
     this.force = false;
     if (this.over) return;
     this.line = new Line(ticket);

@@ -86,7 +86,7 @@ def test_a_page_from_before_virsh_changed_the_vm_is_refused_and_one_from_after_k
     console.sign_in(page)
     seen = definition(console, vm)
     page.goto(f"{console.url}/vms/{vm}/edit")
-    page.click("text=Machine, limits and pins")
+    page.click("text=Compute settings and resources")
     expect(page).to_have_url(re.compile("/edit/machine$"))
     host.virsh("desc", NAME, "--config", "--title", "by virsh")
     host.virsh("metadata", NAME, "https://example.org/own", "--key", "own", "--set", "<mine/>", "--config")

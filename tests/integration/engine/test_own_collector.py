@@ -53,7 +53,7 @@ class DevicesCollector(Collector[dict[int, int]]):
 
     def write(self, batch: Batch, readings: Sequence[Reading[dict[int, int]]]) -> None:
         for reading in readings:
-            batch.tell(
+            batch.publish(
                 "host.devices",
                 "%(count)d devices.",
                 {"numbers": list(reading.value), "count": max(reading.value.values())},

@@ -29,7 +29,7 @@ from app.inventory.observe import observe
 from app.inventory.vms.vms import VmMirror
 from app.lab.lab import Lab
 from app.web import create_web
-from app.web.api.vms import vms as vm_routes
+from app.web.api.vms import power as vm_routes
 from tests.integration.api.conftest import BASE_URL, HEALTH, make_users
 from tests.integration.conftest import MakeSite
 from tests.integration.engine.callpaths import CallPaths, joined

@@ -187,7 +187,7 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     assert "vCPUs" in message
     assert definition(site).pending == ["vCPUs"]
     assert site.vm("tower").pending is True  # type: ignore[union-attr]
-    done(site, definitions.revert)
+    done(site, definitions.discard_changes)
     assert definition(site).pending == []
     assert host.virsh("vcpucount", "tower", "--config", "--maximum").strip() == "2"
 

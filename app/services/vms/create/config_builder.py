@@ -286,7 +286,7 @@ def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, created: Draft) -> None:
         created.warnings.append(
             ctx.say(
                 N_("%(system)s recommends at least %(memory)d MiB of memory."),
-                {"os_variant": os_variant.name, "memory": os_variant.memory_bytes // 1024**2},
+                {"system": os_variant.name, "memory": os_variant.memory_bytes // 1024**2},
             )
         )
     if spec.cloud_init and not any(source.image for source in created.sources):

@@ -72,7 +72,7 @@ def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
         return render(request, ctx, "vms/_new_summary.html", plan=plan, names=names, form=Shown(form.values))
 
 
-@router.post("/vms/new/remove-from-inventory", name="preset.delete")
+@router.post("/vms/new/delete-preset", name="preset.delete")
 def forget(request: Request, form: Posted, visitor: HostCaller) -> Response:
     """Keep a specification no longer."""
     with transaction(visitor) as ctx:
