@@ -44,6 +44,21 @@ EVENTS = {
     "pool.folder_missing": "pool.directory_missing",
     "pool.folder_missing_ended": "pool.directory_missing_ended",
 }
+# Message ids of kept tasks and events.
+MESSAGES = {
+    "Change the traffic filter": "Change the network filter",
+    "Create the traffic filter": "Create the network filter",
+    "Delete the traffic filter": "Delete the network filter",
+    "The traffic filter is changed.": "The network filter is changed.",
+    "The traffic filter is deleted.": "The network filter is deleted.",
+    "The traffic filter is made.": "The network filter is created.",
+    "Traffic filter %(name)s on host %(host)s was changed.": "Network filter %(name)s on host %(host)s was changed.",
+    "Remove the cloud-init seed": "Delete the cloud-init drive",
+    "The cloud-init seed was removed.": "The cloud-init drive was deleted.",
+    "The VM was taken off the list.": "The VM was removed from the inventory.",
+    "The VM is being brought back.": "The VM is being undeleted.",
+    "The storage pool was read anew.": "The storage pool was refreshed.",
+}
 CONDITIONS = {"folder_missing": "directory_missing"}
 # What the audit calls what was done, and refused.
 ACTIONS = {
@@ -192,6 +207,9 @@ def _rewrite(way: Any) -> None:
     for table, column, names in (
         ("task", "kind", OPERATIONS),
         ("task", "target_kind", KINDS),
+        ("task", "title", MESSAGES),
+        ("task", "message", MESSAGES),
+        ("event", "message", MESSAGES),
         ("audit", "action", ACTIONS),
         ("audit", "object_kind", KINDS),
         ("event", "kind", EVENTS),

@@ -119,7 +119,11 @@ def privileges_in(module: ast.AST) -> Iterator[tuple[int, str]]:
                 requested = [privilege]
             case ast.Call(func=ast.Attribute(attr="require" | "can"), args=[privilege, *_]):
                 requested = [privilege]
-            case ast.Call(func=ast.Attribute(attr="visible"), args=[_, privilege]):
+            case ast.Call(func=ast.Name(id="visible"), args=[_, _, _, privilege]):
+                requested = [privilege]
+            case ast.Call(func=ast.Name(id="visible_part"), args=[_, _, privilege]):
+                requested = [privilege]
+            case ast.Call(func=ast.Name(id="Found"), args=[_, privilege, *_]):
                 requested = [privilege]
             case ast.Assign(targets=[ast.Name(id="privilege")], value=privilege):
                 requested = [privilege]

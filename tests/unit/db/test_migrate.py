@@ -197,6 +197,7 @@ def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -
             "id": "task_3",
             "kind": "filter.create",
             "state": "failed",
+            "title": "Create the traffic filter",
             "made": [{"kind": "filter", "uuid": "u"}],
         },
     )
@@ -221,6 +222,7 @@ def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -
     assert older.json("SELECT created_resources FROM task WHERE id = 'task_3'") == [
         {"kind": "nwfilter", "uuid": "u"}
     ]
+    assert older.rows("SELECT title FROM task WHERE id = 'task_3'") == [("Create the network filter",)]
     actions = "SELECT action, object_kind FROM audit ORDER BY id"
     assert older.rows(actions) == [
         ("vm.change-nic-resources", None),

@@ -19,7 +19,7 @@ from app.core.vms import device_defaults
 from app.core.vms.config import CpuPlan, DiskPlan, VmConfig
 from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool, Vm
-from app.db.models import HostCapabilities as OffersRow
+from app.db.models import HostCapabilities as HostCapabilitiesRow
 from app.hypervisor.osinfo import os_variants
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
@@ -98,7 +98,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
 
 def capabilities_of(ctx: Ctx, host: Host) -> HostCapabilities:
     """What the host offers. Raises Conflict (host_unread) when that was not read yet."""
-    row = ctx.session.get(OffersRow, host.id)
+    row = ctx.session.get(HostCapabilitiesRow, host.id)
     if row is None:
         raise Conflict(
             N_("What this host can give to VMs is not known yet."),

@@ -108,10 +108,10 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         context.write(partial(deleted_definitions.stays, vm_id=parameters.target_id))
         result = {"vm": parameters.target_id, "uuid": parameters.uuid}
         if closed:
-            n_ = N_(
+            message = N_(
                 "The VM is back. Its displays listen on 127.0.0.1 only: Vigie does not know their passwords."
             )
-            return Outcome(n_, result=result)
+            return Outcome(message, result=result)
         return Outcome(N_("The VM is back."), result=result)
 
 

@@ -73,8 +73,8 @@ def summary(request: Request, form: Posted, visitor: HostCaller) -> Response:
 
 
 @router.post("/vms/new/delete-preset", name="preset.delete")
-def forget(request: Request, form: Posted, visitor: HostCaller) -> Response:
-    """Keep a specification no longer."""
+def delete_preset(request: Request, form: Posted, visitor: HostCaller) -> Response:
+    """Delete a VM preset."""
     with transaction(visitor) as ctx:
         presets.delete_preset(ctx, form["spec"])
         message = ctx.translate(N_("The preset was deleted."))
