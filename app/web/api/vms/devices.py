@@ -255,5 +255,6 @@ def remove_filesystem(id: ObjectPath, tag: TagPath, ctx: Writer, version: IfMatc
 
 def _part(ctx: Ctx, id: str, part: type[Record]) -> Response:
     """A part of the hardware, with the ETag of the whole."""
-    shown = part.model_validate(compute.show_hardware(ctx, id), from_attributes=True)
+    hardware = compute.show_hardware(ctx, id)
+    shown = part.model_validate(hardware.model_dump(include=set(part.model_fields)))
     return tagged(shown, compute.definition_version(ctx, id))
