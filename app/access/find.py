@@ -16,6 +16,7 @@ from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.records import Ref
+from app.db.chunks import chunks
 from app.db.models import (
     Credential,
     Datacenter,
@@ -132,9 +133,8 @@ def look_up(ctx: Ctx, model: type[M], object_id: str, *, lock: bool = False) -> 
 def preload(ctx: Ctx, model: type[M], object_ids: Collection[str]) -> list[M]:
     """Those of these objects that the actor may see, in no order; until the transaction ends, `find` has them at hand."""
     found: list[M] = []
-    ids = sorted(set(object_ids))
-    for start in range(0, len(ids), 500):
-        query = sa.select(model).where(_id_of(model).in_(ids[start : start + 500]))
+    for ids in chunks(sorted(set(object_ids))):
+        query = sa.select(model).where(_id_of(model).in_(ids))
         found += ctx.session.scalars(visible(ctx, query, model, FINDABLE[model].view))
     ctx.visible_rows |= {row.__mapper__.primary_key_from_instance(row)[0]: row for row in found}
     return found

@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from app.access.context import Ctx
 from app.access.find import look_up, visible
 from app.core.errors import Conflict, InvalidInput
-from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create_spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Host, HostCapabilities, Network, Pool, Reservation, Task, Vm
+from app.inventory.staleness import takes_work
 
 OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
 MIB = 1024**2
@@ -116,11 +116,7 @@ def _off() -> sa.Subquery:
 
 
 def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
-    conditions = [
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
-    ]
+    conditions = [takes_work()]
     if spec.datacenter_id:
         conditions.append(Host.datacenter_id == spec.datacenter_id)
     needed: dict[str, int] = {}

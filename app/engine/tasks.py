@@ -207,7 +207,7 @@ class TaskRuntime:
             log.warning("begun_and_not_removed", task=task_id, created_resources=created)
 
     def _roll_back_ended(self) -> None:
-        """Take back what ended tasks left on hosts that were lost then and answer now."""
+        """Roll back what ended tasks left on hosts that were lost then and answer now."""
         with self._services.database.read() as session:
             left = queue.created_by_ended_tasks(session)
         for task_id, host_id, created in left:
@@ -219,16 +219,16 @@ class TaskRuntime:
             clean = partial(self._clean, task_id, host, created)
             threading.Thread(target=clean, name="engine-clean", daemon=True).start()
 
-    def _clean(self, task_id: str, host: Host, requested: list[dict[str, str]]) -> None:
+    def _clean(self, task_id: str, host: Host, created: list[dict[str, str]]) -> None:
         try:
             # A call that was on its way when the host was lost may be carried out only now that it is back.
-            if any(item.get("state") == REQUESTED for item in requested) and self._stopping.wait(LATE_S):
+            if any(item.get("state") == REQUESTED for item in created) and self._stopping.wait(LATE_S):
                 return
-            for note in undo.roll_back(host, requested, ended=True):
+            for note in undo.roll_back(host, created, ended=True):
                 self._journal.leave(task_id, note)
             self._journal.note_created(task_id, [])
             self._clean_waits.pop(task_id, None)
-            log.info("leftovers_removed", task=task_id, count=len(requested))
+            log.info("leftovers_removed", task=task_id, count=len(created))
         except HostError as error:
             log.warning("leftovers_stay", task=task_id, code=error.code)
             wait_s = self._clean_waits.get(task_id, CLEAN_AGAIN_S[0])

@@ -6,7 +6,6 @@ Callbacks run in whatever thread is inside libvirt, so they do nothing else.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -135,7 +134,7 @@ def in_event_loop(action: Callable[[], None]) -> None:
 
 def _hint(kind: str, thing: object, what: str, detail: str | None = None) -> Hint:
     uuid = thing.UUIDString()  # type: ignore[attr-defined]
-    return Hint(kind, uuid, what, detail, time.monotonic())
+    return Hint(kind, uuid, what, detail)
 
 
 def _on_vm(on_hint: OnHint, _: object, vm: libvirt.virDomain, event: int, detail: int, __: object) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.core.inventory.changes import Changes, NewVersion, ObservedEvent
 from app.core.kinds import ObjectKind, Severity
 from app.db import models
-from app.db.chunks import chunks as chunks
+from app.db.chunks import chunks
 
 Row = dict[str, object]  # what is written to a row
 StoredRow = sa.Row[*tuple[object, ...]]  # a row as it is stored, its columns by name

@@ -14,8 +14,9 @@ from app.access.context import Ctx
 from app.core.inventory.conditions import CONDITIONS, ConditionRecord
 from app.core.kinds import Severity
 from app.core.notices import EVENTS
+from app.db.chunks import chunks
 from app.db.models import Condition, Event, Host, Vm
-from app.inventory.batch import Batch, Row, chunks, table
+from app.inventory.batch import Batch, Row, table
 
 _WEIGHT = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 AT_ONCE = 300

@@ -13,8 +13,9 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.states import AS_FOUND, BY_DEFINITION, BY_VIGIE, FORMAT_DISAGREES, HELD, RAW
 from app.core.storage.volumes import is_same_format
 from app.db import models
+from app.db.chunks import chunks
 from app.db.models import Vm, VmDefinition
-from app.inventory.batch import Batch, Row, StoredRow, chunks
+from app.inventory.batch import Batch, Row, StoredRow
 
 TAKEN_FOR = N_("%(path)s is recorded as %(recorded)s, but its content looks like %(found)s.")
 

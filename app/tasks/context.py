@@ -66,7 +66,7 @@ class TaskContext:
     def host(self) -> Host:
         """The open connection; waits a bounded time for a lost host."""
         deadline = time.monotonic() + HOST_WAIT_S
-        reported = False
+        is_announced = False
         while (host := self._engine.host(self.job.host_id)) is None:
             self.stop_if_cancelled()
             if time.monotonic() > deadline:
@@ -77,9 +77,9 @@ class TaskContext:
                     hint=N_("Look at the VM once the host answers again, then decide."),
                     params={"seconds": int(HOST_WAIT_S)},
                 )
-            if not reported:
+            if not is_announced:
                 self.say(None, N_("Waiting for the host to answer."))
-                reported = True
+                is_announced = True
             self.pause(0.2)
         return host
 

@@ -59,9 +59,9 @@ class Journal:
         """Note that a change is sent to the host; None: all that was sent was refused."""
         self.write(lambda session: queue.note_acted(session, task_id, at))
 
-    def note_created(self, task_id: str, requested: Sequence[dict[str, str]]) -> None:
+    def note_created(self, task_id: str, created: Sequence[dict[str, str]]) -> None:
         """Replace the undo notes of the task."""
-        self.write(lambda session: queue.note_created(session, task_id, list(requested)))
+        self.write(lambda session: queue.note_created(session, task_id, list(created)))
 
     def leave(self, task_id: str, note: Mapping[str, str]) -> None:
         """Write an event of what the task leaves where it is, because it may be somebody else's or is in use."""

@@ -12,6 +12,7 @@ from app.core.errors import Busy
 from app.core.messages import N_
 from app.core.tasks.records import TaskBrief
 from app.core.tasks.states import TASK_STATE_TITLES, TaskState
+from app.db.chunks import chunks
 from app.db.models import Task, TaskLock
 
 
@@ -22,10 +23,9 @@ def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dic
     """
     columns = (TaskLock.name, Task.id, Task.kind, Task.title, Task.state, Task.progress)
     found: dict[str, TaskBrief] = {}
-    names = list(locks)
-    for start in range(0, len(names), 500):
+    for names in chunks(locks):
         query = sa.select(*columns).join(Task, Task.id == TaskLock.task_id)
-        query = query.where(TaskLock.name.in_(names[start : start + 500]))
+        query = query.where(TaskLock.name.in_(names))
         if exclusive:
             query = query.where(TaskLock.exclusive.is_(True))
         if ctx.task_id is not None:

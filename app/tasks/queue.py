@@ -183,9 +183,9 @@ def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
     note_step(session)
 
 
-def note_created(session: Session, task_id: str, requested: list[dict[str, str]]) -> None:
+def note_created(session: Session, task_id: str, created: list[dict[str, str]]) -> None:
     """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
-    session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=requested or None))
+    session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=created or None))
     note_step(session)
 
 
@@ -247,9 +247,8 @@ def finish_task(
     task = session.get(Task, task_id, with_for_update=True)
     if task is not None and not TaskState(task.state).is_final:
         if state is TaskState.SUCCEEDED:
-            task.created_resources = (
-                None  # until now a run after a crash finds by it what the one before has created
-            )
+            # Until now a run after a crash finds by it what the one before has created.
+            task.created_resources = None
         end(session, hub, task, state, message=message, params=params, error=error, result=result)
 
 

@@ -41,4 +41,3 @@ class Hint:
     uuid: str | None
     what: str  # started, stopped, crashed, defined, undefined, agent, device, job, rebooted, ...
     detail: str | None = None
-    answered_at_s: float = field(default=0.0)  # time.monotonic()

@@ -32,8 +32,3 @@ class OsVariant:
     has_virtio_video: bool
     media: tuple[Media, ...] = ()
     codename: str | None = None  # of the release
-
-    @property
-    def is_windows(self) -> bool:
-        """Whether it is one of Microsoft's, which want other clocks and drivers."""
-        return self.family in ("winnt", "win9x", "win16")

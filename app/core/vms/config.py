@@ -5,7 +5,7 @@ All values are plain, so that it can be stored in a task; it holds no secrets.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from app.core.library.images import ImageFetch
 from app.core.specs import Spec
@@ -62,6 +62,12 @@ class DiskPlan(Spec):
     pool_id: str | None = None
     volume_id: str | None = None
     image_id: str | None = None
+
+    def with_volume(self, kind: str, path: str) -> Self:
+        """The disk once its `new` volume is made: of this kind, at this path."""
+        assert self.new is not None
+        source = {"kind": kind if kind in ("file", "block") else "volume", "path": path}
+        return self.model_copy(update={"new": None, **source, "pool": self.new.pool, "volume": self.new.name})
 
 
 class NicPlan(Spec):

@@ -133,7 +133,7 @@ class VmPresetRecord(Record):
 
 
 class VmPresetList(Record):
-    """Kept specifications, by name."""
+    """VM presets, by name."""
 
     items: tuple[VmPresetRecord, ...]
 

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from app.core.messages import N_
 from app.core.specs import Name, Notes, ObjectId, Plain, Spec, TagName
 
-KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 MAX_DISK = 2**63 - 1
@@ -178,7 +177,7 @@ class CloudInit(Spec):
         None, max_length=60_000, description="cloud-config YAML, added to the rest."
     )
     user_data_from: ObjectId | None = Field(
-        None, description="A kept specification whose user_data, which is never shown, is taken."
+        None, description="A VM preset whose user_data, which is never shown, is taken."
     )
 
     keep_drive: bool = Field(

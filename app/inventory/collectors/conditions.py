@@ -11,9 +11,10 @@ from app.core.inventory.conditions import ObservedCondition
 from app.core.inventory.reports import Hint, Parts
 from app.core.kinds import ObjectKind
 from app.db import models
+from app.db.chunks import chunks
 from app.hypervisor import Host
 from app.inventory import conditions
-from app.inventory.batch import Batch, chunks, table
+from app.inventory.batch import Batch, table
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Load, Newest, Poll
 from app.inventory.collectors.condition_watch import LOOK_AGAIN_S, ConditionWatch
 from app.inventory.collectors.storage import STORAGE

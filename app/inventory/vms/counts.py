@@ -10,7 +10,8 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.vms.states import VmState
 from app.db import models
-from app.inventory.batch import Batch, chunks, table
+from app.db.chunks import chunks
+from app.inventory.batch import Batch, table
 from app.inventory.vms.readings import VmReading
 
 

@@ -13,7 +13,8 @@ from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.vms.observations import StoredDefinition, VmDefinition
 from app.db import models
-from app.inventory.batch import Batch, Row, StoredRow, chunks, table
+from app.db.chunks import chunks
+from app.inventory.batch import Batch, Row, StoredRow, table
 from app.inventory.vms.definitions import differences, hardware_columns, is_live, load, parsed
 from app.inventory.vms.events import Change, tell_vm
 from app.inventory.vms.readings import VmReading

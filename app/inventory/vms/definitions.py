@@ -17,7 +17,8 @@ from app.core.storage.pools import DEVICE_POOLS
 from app.core.vms.host_access import host_access_of
 from app.core.vms.observations import StoredDefinition, VmDefinition
 from app.db import models
-from app.inventory.batch import Batch, chunks, table
+from app.db.chunks import chunks
+from app.inventory.batch import Batch, table
 
 DEFINITION = TypeAdapter(VmDefinition)
 MAX_INTEGER = 2**63 - 1

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from app.core.inventory.conditions import DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE, RUNS_TWICE
 from app.db import models
+from app.db.chunks import chunks
 from app.inventory import conditions
-from app.inventory.batch import Batch, chunks, table
+from app.inventory.batch import Batch, table
 from app.inventory.conditions import Held
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import VmRow

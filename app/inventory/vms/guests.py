@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from app.core.vms.observations import GuestInfo
 from app.core.vms.states import VmState
 from app.db import models
-from app.inventory.batch import Batch, Row, chunks, table
+from app.db.chunks import chunks
+from app.inventory.batch import Batch, Row, table
 from app.inventory.merged_report import Reading
 from app.inventory.vms.definitions import refresh_search
 from app.inventory.vms.readings import VmReading

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 from app.core.hosts.states import HostConnection
 from app.core.vms.observations import VmObservation
 from app.db import models
-from app.inventory.batch import StoredRow, chunks, table
+from app.db.chunks import chunks
+from app.inventory.batch import StoredRow, table
 from app.inventory.usage import COLUMNS as USAGE
 
 

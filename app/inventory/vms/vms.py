@@ -135,24 +135,24 @@ class VmMirror(Placing):
 
     def _tell_changes(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
         """Write the events of what is not as it was: name, state, starting with the host."""
-        requested: list[Change] = []
+        changes: list[Change] = []
         if vm_row.name != vm.name:
             renamed = Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s."))
             tell_vm(self.batch, reading.host, vm_row.id, vm.name, renamed, old=vm_row.name)
         before = VmState(vm_row.state)
-        change = state_change(before, vm.state, vm.state_reason)
-        if change and vm.state is not before:
-            requested.append(change)
+        transition = state_change(before, vm.state, vm.state_reason)
+        if transition and vm.state is not before:
+            changes.append(transition)
         elif vm.state.is_active and vm_row.domain_id not in (None, vm.domain_id):
-            requested.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
+            changes.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
         if vm.autostart != vm_row.autostart and before is not VmState.MISSING:
             on, off = (
                 N_("VM %(name)s starts with its host now."),
                 N_("VM %(name)s does not start with its host any more."),
             )
-            requested.append(Change("vm.autostart", on if vm.autostart else off))
-        for item in requested:
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, item)
+            changes.append(Change("vm.autostart", on if vm.autostart else off))
+        for change in changes:
+            tell_vm(self.batch, reading.host, vm_row.id, vm.name, change)
 
     def _rebooted(self, reading: VmReading) -> None:
         times = Counter(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.access.find import ref
+from app.core.errors import Conflict, VmGone
 from app.core.hosts.states import HostMode
 from app.core.messages import N_
 from app.core.vms.observations import VmObservation
@@ -49,6 +50,23 @@ def vm_and_host(session: Session, vm_id: str) -> tuple[Vm, Host]:
     """The rows of a VM that was found, and of its host."""
     vm = session.get_one(Vm, vm_id)
     return vm, session.get_one(Host, vm.host_id)
+
+
+def vm_on_host(context: TaskContext, uuid: str) -> VmObservation | None:
+    """The VM on the host of the task; None when it is not there."""
+    try:
+        return context.call(lambda host: host.read_vm(uuid))
+    except VmGone:
+        return None
+
+
+def vm_missing() -> Conflict:
+    """The refusal of what takes a VM that its host still has."""
+    return Conflict(
+        N_("The VM is not on its host any more."),
+        hint=N_("Remove it from the inventory, or undelete it."),
+        code="vm_missing",
+    )
 
 
 class RunningVm:

@@ -47,10 +47,8 @@ ORDER = Order(
 
 def list_vms(ctx: Ctx, params: VmQuery) -> Page[VmRecord]:
     """The VMs that pass the filters. Raises InvalidInput for an unknown sort or a bad cursor."""
-    conditions = _conditions(ctx, params)
-    query = visible(
-        ctx, sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*conditions), Vm, "vm.view"
-    )
+    filters = _filters(ctx, params)
+    query = visible(ctx, sa.select(*COLUMNS).join(Host, Host.id == Vm.host_id).where(*filters), Vm, "vm.view")
     counted = sa.select(Vm.id)
     if params.datacenter or params.stale is not None:
         counted = counted.join(Host, Host.id == Vm.host_id)
@@ -60,11 +58,11 @@ def list_vms(ctx: Ctx, params: VmQuery) -> Page[VmRecord]:
         params,
         ORDER,
         lambda rows: records_of(ctx, rows),
-        counted=visible(ctx, counted.where(*conditions), Vm, "vm.view"),
+        counted=visible(ctx, counted.where(*filters), Vm, "vm.view"),
     )
 
 
-def _conditions(ctx: Ctx, query: VmQuery) -> list[sa.ColumnElement[bool]]:
+def _filters(ctx: Ctx, query: VmQuery) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if query.state:
         # Beside a text, of which every row is searched, the index of states would only read the rows one by one.

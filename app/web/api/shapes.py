@@ -23,9 +23,10 @@ from app.access.context import Ctx
 from app.core.errors import EditConflict, InvalidInput
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
+from app.core.networks.networks import NetworkBatch
 from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
-from app.core.tasks.records import TaskRecord
+from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.tasks.stored import StoredAnswer
 from app.tasks import idempotency
 from app.web.deps import SignedRoute
@@ -160,6 +161,11 @@ def created(record: R, location: str, version: int | None = None) -> Response:
 def accepted(task: TaskRecord) -> Response:
     """202 with the task to follow."""
     return _answer(task, HTTPStatus.ACCEPTED, {"Location": f"/api/v1/tasks/{task.id}"})
+
+
+def accepted_batch(done: BulkRecord | NetworkBatch) -> Response:
+    """202 with the tasks to follow, and what was refused."""
+    return _answer(done, HTTPStatus.ACCEPTED, {"Location": f"/api/v1/tasks?batch={done.batch_id}"})
 
 
 def _answer(record: BaseModel, status: HTTPStatus, headers: dict[str, str]) -> Response:

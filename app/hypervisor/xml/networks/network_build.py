@@ -128,7 +128,7 @@ def _write_dns(tree: Element, before: NetworkPlan, wanted: NetworkPlan) -> None:
         wanted.dns_forwarders,
         lambda element: (element.get("addr"), element.get("domain")),
         lambda item: (item.address, item.domain),
-        lambda element, service: _puts(element, addr=service.address, domain=service.domain),
+        lambda element, forwarder: _puts(element, addr=forwarder.address, domain=forwarder.domain),
     )
     _match(
         dns,
@@ -159,11 +159,11 @@ def write_service(element: Element, service: DnsService) -> None:
     _puts(element, **_service(service))
 
 
-def write_dns_host(element: Element, service: DnsHost) -> None:
+def write_dns_host(element: Element, host: DnsHost) -> None:
     """Fill in an address and its names."""
-    element.set("ip", service.address)
-    if [name.text for name in element.findall("hostname")] != service.names:
-        element[:] = [node("hostname", name) for name in service.names]
+    element.set("ip", host.address)
+    if [name.text for name in element.findall("hostname")] != host.names:
+        element[:] = [node("hostname", name) for name in host.names]
 
 
 def _write_subnets(tree: Element, wanted: Sequence[Subnet]) -> None:
@@ -209,7 +209,7 @@ def write_subnet(element: Element, subnet: Subnet) -> None:
         subnet.dhcp,
         lambda item: (item.get("start"), item.get("end")),
         lambda item: (item.start, item.end),
-        lambda found, service: _puts(found, start=service.start, end=service.end),
+        lambda found, dhcp_range: _puts(found, start=dhcp_range.start, end=dhcp_range.end),
     )
     _match(
         dhcp,
@@ -223,12 +223,14 @@ def write_subnet(element: Element, subnet: Subnet) -> None:
         element.remove(dhcp)
 
 
-def write_reservation(element: Element, service: Reservation) -> None:
+def write_reservation(element: Element, reservation: Reservation) -> None:
     """Fill in a DHCP host."""
-    if (element.get("mac") or "").lower() == service.mac:
-        _puts(element, id=service.duid, name=service.name, ip=service.address)
+    if (element.get("mac") or "").lower() == reservation.mac:
+        _puts(element, id=reservation.duid, name=reservation.name, ip=reservation.address)
     else:
-        _puts(element, mac=service.mac, id=service.duid, name=service.name, ip=service.address)
+        _puts(
+            element, mac=reservation.mac, id=reservation.duid, name=reservation.name, ip=reservation.address
+        )
 
 
 def write_group(element: Element, group: PortGroup) -> None:

@@ -63,11 +63,11 @@ def refresh_pool(ctx: Ctx, pool_id: str) -> TaskRecord:
 
 def refresh_when_idle(context: TaskContext, uuid: str) -> None:
     """Have the task's host read a pool anew, however long it makes a volume there. Raises Cancelled, HostError."""
-    reported = False
+    is_announced = False
     while not _refreshed(context, uuid):
-        if not reported:
+        if not is_announced:
             context.say(None, N_("Waiting for the storage pool: the host is making a volume in it."))
-            reported = True
+            is_announced = True
         context.stop_if_cancelled()
         context.pause(LOOK_EVERY_S)
 

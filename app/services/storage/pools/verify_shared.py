@@ -15,12 +15,13 @@ from app.access.context import Actor, Ctx, Services
 from app.access.find import find, visible
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HostError, NotFound
-from app.core.hosts.states import AdminState, HostConnection, HostMode, Transport
+from app.core.hosts.states import Transport
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS, PoolPlace
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.db.models import Host, Pool
+from app.inventory.staleness import takes_work
 from app.services.storage.pools import shared
 from app.services.storage.pools.operation import (
     PoolOperation,
@@ -212,9 +213,7 @@ def _askable() -> list[sa.ColumnElement[bool]]:
     return [
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
+        takes_work(),
         Host.transport != Transport.SIMULATED.value,
     ]
 
@@ -233,9 +232,7 @@ def _candidates(ctx: Ctx, pool: Pool) -> sa.Select[str, str, str]:
         Pool.host_id != pool.host_id,
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
+        takes_work(),
         sa.or_(
             Pool.name == pool.name,
             Pool.target_path == pool.target_path,

@@ -1,4 +1,4 @@
-"""Uploads: files that people send into volumes, in parts. Begun and shown here; see `parts` and `ending`."""
+"""Uploads: files that people send into volumes, in parts. Begun and shown here; see `parts` and `finish`."""
 
 from __future__ import annotations
 

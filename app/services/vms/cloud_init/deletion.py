@@ -16,13 +16,13 @@ from app.access.context import Actor, Ctx, Services
 from app.access.find import known, ref
 from app.core.access.privileges import Role
 from app.core.errors import Busy, HypervisorRefused, VmGone
-from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create import RemoveCloudInitDriveParams
 from app.core.vms.states import VmState
 from app.db.models import CloudInitDrive, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
+from app.inventory.staleness import takes_work
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_use
 from app.services.storage.volumes.users import check_again
@@ -140,14 +140,9 @@ def _open(session: Session) -> Iterator[tuple[CloudInitDrive, Vm | None, Host]]:
     query = query.outerjoin(Vm, Vm.id == CloudInitDrive.vm_id)
     active = [state.value for state in ACTIVE_TASK_STATES]
     making = sa.exists().where(Task.target_id == CloudInitDrive.vm_id, Task.state.in_(active))
-    usable = (
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
-    )
     # The VM may be on another host by now, where the seed is taken from its drive.
-    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(*usable)))
-    for row in session.execute(query.where(*usable, reached, sa.not_(making))).all():
+    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(takes_work())))
+    for row in session.execute(query.where(takes_work(), reached, sa.not_(making))).all():
         yield row[0], row[1], row[2]
 
 

@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from app.access.context import Ctx
 from app.access.find import look_up, visible
-from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.records import Record
 from app.db.models import Host, HostCapabilities, Image, Network, Nwfilter, Pool, Volume
+from app.inventory.staleness import takes_work
 from app.services.vms.cloud_init.drives import is_cloud_init_drive
 from app.services.vms.create.config_builder import HOST_CAPABILITIES
 
@@ -80,12 +80,7 @@ def _names(ctx: Ctx, query: sa.Select[str]) -> tuple[Option, ...]:
 
 
 def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
-    usable = (
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
-    )
-    query = sa.select(Host.id, Host.name).where(*usable).order_by(Host.name_key).limit(MOST)
+    query = sa.select(Host.id, Host.name).where(takes_work()).order_by(Host.name_key).limit(MOST)
     found = [
         Option(key=row[0], name=row[1]) for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
     ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from app.access.context import Ctx
-from app.access.find import known, unrestricted
+from app.access.find import known
 from app.core.errors import Conflict, InvalidInput
 from app.core.hosts.capabilities import HostCapabilities
 from app.core.library.os_variants import OsVariant
@@ -18,13 +17,14 @@ from app.core.storage.volumes import is_same_format
 from app.core.vms import device_defaults
 from app.core.vms.config import CpuPlan, DiskPlan, VmConfig
 from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
-from app.db.models import Host, Pool, Vm
+from app.db.models import Host, Pool
 from app.db.models import HostCapabilities as HostCapabilitiesRow
 from app.hypervisor.osinfo import os_variants
 from app.services.storage.volumes.checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
+from app.services.vms.name_lock import refuse_taken_name
 from app.tasks.locks import require_free
 
 HOST_CAPABILITIES = TypeAdapter(HostCapabilities)
@@ -46,7 +46,7 @@ class Draft:
 def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Draft:
     """The blueprint of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
     name = name or spec.name
-    check_name(ctx, host, name)
+    refuse_taken_name(ctx, host, name)
     capabilities = capabilities_of(ctx, host)
     os_variant = os_variant_of(spec)
     machine = one_of("machine", spec.machine, capabilities.machines) or device_defaults.machine_for(
@@ -126,18 +126,6 @@ def memory_of(spec: VmSpec, os_variant: OsVariant | None) -> int:
     """Bytes of memory: as asked, else as the system recommends."""
     requested = spec.memory_bytes or (os_variant.memory_bytes if os_variant else None) or LEAST_MEMORY
     return requested // 1024 * 1024
-
-
-def check_name(ctx: Ctx, host: Host, name: str) -> None:
-    taken = sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == name)
-    if ctx.session.scalar(unrestricted(taken)):
-        raise Conflict(
-            N_("The name is taken."),
-            why=N_("There is a VM “%(name)s” on host %(host)s already."),
-            hint=N_("Choose another name."),
-            code="name_taken",
-            params={"name": name, "host": host.name},
-        )
 
 
 def one_of(field_name: str, wanted: str | None, offered: tuple[str, ...]) -> str | None:

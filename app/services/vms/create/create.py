@@ -117,13 +117,13 @@ def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     return place, created
 
 
-def _add_cloud_init_drive(ctx: Ctx, host: Host, created: Draft, spec: VmSpec, request: CloudInit) -> None:
+def _add_cloud_init_drive(ctx: Ctx, host: Host, created: Draft, spec: VmSpec, cloud_init: CloudInit) -> None:
     """A drive with the seed, in the pool of the first disk that is made. Raises InvalidInput (cloud_init)."""
     plan = created.config
     if not created.sources:
         raise InvalidInput("cloud_init", N_("needs a new disk: the cloud-init drive is put beside it"))
     created.cloud_init_drive = texts.cloud_init_texts(
-        request, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
+        cloud_init, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
     )
     bus = device_defaults.cloud_init_bus_for(created.os_variant, plan.machine)
     pool = _pools(ctx, host)[created.sources[0].plan.pool]

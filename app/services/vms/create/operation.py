@@ -6,13 +6,12 @@ from functools import partial
 
 from app.access.context import Ctx
 from app.access.find import known, ref
-from app.core.errors import HostError, VmGone
+from app.core.errors import HostError
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.networks.attachments import Attachment
 from app.core.records import Ref
 from app.core.vms.config import DiskPlan, VmConfig
-from app.core.vms.observations import VmObservation
 from app.db.models import Host
 from app.services.hosts.checks import require_workable
 from app.services.library.image_copy import fetch
@@ -23,11 +22,10 @@ from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.cloud_init import drives
 from app.services.vms.cloud_init.texts import cloud_init_image
 from app.services.vms.create import annotate
-from app.services.vms.create.config_builder import check_name
 from app.services.vms.create.touched import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
-from app.services.vms.name_lock import vm_name_lock
-from app.services.vms.operation import RunningVm
+from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
+from app.services.vms.operation import RunningVm, vm_on_host
 from app.services.vms.power.steps import deliver
 from app.services.vms.undo import vm_note
 from app.tasks.catalogue import declare
@@ -85,7 +83,7 @@ class CreateVm(Operation[CreateVmParameters]):
         config = parameters.config
         host = known(ctx, Host, parameters.host_id)
         require_workable(ctx, host)
-        check_name(ctx, host, config.name)
+        refuse_taken_name(ctx, host, config.name)
         plugged = [
             Attachment(nic.kind, nic.source, nic.mode or "") for nic in config.nics if nic.kind != "network"
         ]
@@ -108,7 +106,7 @@ class CreateVm(Operation[CreateVmParameters]):
         """Make the volumes, define the VM, start it."""
         config = parameters.config
         try:
-            if _look(context, config) is None:
+            if vm_on_host(context, config.uuid) is None:
                 _make(context, parameters)
             if parameters.autostart:
                 context.call(lambda host: host.set_autostart(config.uuid, True))
@@ -135,13 +133,6 @@ def _make(context: TaskContext, parameters: CreateVmParameters) -> None:
     _define(context, config.model_copy(update={"disks": tuple(disks)}))
 
 
-def _look(context: TaskContext, config: VmConfig) -> VmObservation | None:
-    try:
-        return context.call(lambda host: host.read_vm(config.uuid))
-    except VmGone:
-        return None
-
-
 def _refuse_name(context: TaskContext, config: VmConfig) -> None:
     if context.call(lambda host: host.domains.find(config.name)) is not None:
         raise TaskFailed(
@@ -165,10 +156,7 @@ def _make_disk(context: TaskContext, disk: DiskPlan, number: int, config: VmConf
         SHARE_OF_VOLUMES * number // len(config.disks), N_("Making volume %(name)s."), name=wanted.name
     )
     volume = create_volume(context, wanted)
-    kind = volume.kind if volume.kind in ("file", "block") else "volume"
-    return disk.model_copy(
-        update={"new": None, "kind": kind, "path": volume.path, "pool": wanted.pool, "volume": wanted.name}
-    )
+    return disk.with_volume(volume.kind, volume.path)
 
 
 def _write_drive(context: TaskContext, parameters: CreateVmParameters) -> None:
@@ -197,7 +185,7 @@ def _start(context: TaskContext, config: VmConfig) -> None:
 
 def _settle(context: TaskContext, parameters: CreateVmParameters) -> None:
     """Have the VM in the inventory, with what people own of it, before the task ends."""
-    vm = _look(context, parameters.config)
+    vm = vm_on_host(context, parameters.config.uuid)
     if vm is None:
         return
     show_pools(context, {disk.new.pool for disk in parameters.config.disks if disk.new is not None})

@@ -25,7 +25,7 @@ from app.services.storage.volumes.steps import task_use
 from app.services.vms.cloud_init import drives
 from app.services.vms.cloud_init.deletion import delete_drive
 from app.services.vms.delete import deleted_definitions
-from app.services.vms.operation import VmOperation, vm_and_host
+from app.services.vms.operation import VmOperation, vm_and_host, vm_missing, vm_on_host
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
@@ -68,11 +68,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
         vm, host = vm_and_host(ctx.session, parameters.target_id)
         require_workable(ctx, host)
         if vm.state == VmState.MISSING:
-            raise Conflict(
-                N_("The VM is not on its host any more."),
-                hint=N_("Remove it from the inventory, or undelete it."),
-                code="vm_missing",
-            )
+            raise vm_missing()
         if VmState(vm.state).is_active and not parameters.force_off and not ctx.begins:
             raise Conflict(
                 N_("The VM runs."),
@@ -89,7 +85,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
     def run(self, context: TaskContext, parameters: DeleteVmParameters) -> Outcome:
         """Delete it."""
         vm_id = parameters.target_id
-        vm = look(context, parameters.uuid)
+        vm = vm_on_host(context, parameters.uuid)
         if vm is None and not context.write(partial(departing, vm_ids=[vm_id])):
             raise TaskFailed(
                 "vm_gone",
@@ -110,14 +106,6 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
                 {"uuid": parameters.uuid},
             )
         return Outcome(N_("The VM was deleted; its volumes stay."), result={"uuid": parameters.uuid})
-
-
-def look(context: TaskContext, uuid: str) -> VmObservation | None:
-    """The VM on the host of the task; None when it is not there."""
-    try:
-        return context.call(lambda host: host.read_vm(uuid))
-    except VmGone:
-        return None
 
 
 def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObservation) -> None:

@@ -25,10 +25,9 @@ from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
 from app.services.vms.create import annotate
 from app.services.vms.delete import deleted_definitions
-from app.services.vms.delete.operation import look
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition
 from app.services.vms.name_lock import vm_name_lock
-from app.services.vms.operation import RunningVm
+from app.services.vms.operation import RunningVm, vm_on_host
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -89,7 +88,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
     def run(self, context: TaskContext, parameters: UndeleteVmParameters) -> Outcome:
         """Define it, unless an earlier run has."""
         closed = False
-        if look(context, parameters.uuid) is None:
+        if vm_on_host(context, parameters.uuid) is None:
             sealed = context.write(partial(deleted_definitions.sealed_definition, vm_id=parameters.target_id))
             xml, closed = edit.with_displays_closed(parameters.xml)
             if sealed is not None:
@@ -99,7 +98,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
             context.call(lambda host: host.domains.define(xml))
         if parameters.autostart:
             context.call(lambda host: host.set_autostart(parameters.uuid, True))
-        vm = look(context, parameters.uuid)
+        vm = vm_on_host(context, parameters.uuid)
         if vm is not None:
             RunningVm(context, vm.uuid).show(vm)
         context.write(

@@ -28,17 +28,17 @@ def act(ctx: Ctx, vm_id: str, verb: VmVerb, options: ActionOptions) -> TaskRecor
     return tasks.record_of(ctx, submit(ctx, VERBS[verb], _parameters(ctx, vm_id, options)))
 
 
-def act_many(ctx: Ctx, query: BulkAction) -> BulkRecord:
+def act_many(ctx: Ctx, action: BulkAction) -> BulkRecord:
     """Ask for one verb on many VMs: a task for each that allows it, a reason for each other."""
-    operation = VERBS[query.verb]
+    operation = VERBS[action.verb]
     ctx.require(operation.privilege)
     batch_id = new_id(ObjectKind.TASK)
-    names = {vm.id: vm.name for vm in preload(ctx, Vm, query.ids)}
+    names = {vm.id: vm.name for vm in preload(ctx, Vm, action.ids)}
     started: list[TaskRecord] = []
     refused: list[BulkRefusal] = []
-    for vm_id in sorted(set(query.ids)):  # in one order, so that two requests never wait for each other
+    for vm_id in sorted(set(action.ids)):  # in one order, so that two requests never wait for each other
         try:
-            task = submit(ctx, operation, _parameters(ctx, vm_id, query), batch_id=batch_id)
+            task = submit(ctx, operation, _parameters(ctx, vm_id, action), batch_id=batch_id)
             started.append(tasks.record_of(ctx, task))
         except VigieError as error:
             vm = Ref(kind=ObjectKind.VM, id=vm_id, name=names.get(vm_id, vm_id))

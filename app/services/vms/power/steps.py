@@ -27,7 +27,7 @@ from app.tasks.operation import Outcome
 
 SETTLE_S = 20.0  # how long a host may take to show what it said is done
 
-OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
+NOT_RUNNING = frozenset({VmState.SHUTOFF, VmState.CRASHED, VmState.SAVED})
 
 Seen = Callable[[VmObservation], bool]
 

@@ -43,7 +43,7 @@ class Shutdown(PowerOperation):
 
     def _shut_down(self, context: TaskContext, vm: RunningVm, parameters: PowerParameters) -> Outcome:
         seen = vm.look()
-        if seen.state in steps.OFF:
+        if seen.state in steps.NOT_RUNNING:
             vm.show(seen)
             return Outcome(N_("The VM was off already."))
         steps.refuse_wrong_state(type(self), seen)
@@ -63,7 +63,7 @@ class Shutdown(PowerOperation):
 
 def _gone_since(instance: int | None) -> steps.Seen:
     """Off, or back with another id: then it was off in between, and somebody started it again."""
-    return lambda seen: seen.state in steps.OFF or seen.domain_id != instance
+    return lambda seen: seen.state in steps.NOT_RUNNING or seen.domain_id != instance
 
 
 def _force_or_fail(
@@ -145,7 +145,7 @@ class ForceOff(PowerOperation):
                 context,
                 vm,
                 type(self),
-                lambda seen: seen.state in steps.OFF,
+                lambda seen: seen.state in steps.NOT_RUNNING,
                 lambda host: host.force_off(vm.uuid),
                 already=N_("The VM was off already."),
                 now=N_("The VM is off."),

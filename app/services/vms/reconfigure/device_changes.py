@@ -56,15 +56,7 @@ class AddDisk(Change):
         context.say(0, N_("Making volume %(name)s."), name=wanted.name)
         try:
             volume = create_volume(context, wanted, purpose={"vm": uuid})
-            kind = volume.kind if volume.kind in ("file", "block") else "volume"
-            there = {
-                "new": None,
-                "kind": kind,
-                "path": volume.path,
-                "pool": wanted.pool,
-                "volume": wanted.name,
-            }
-            plan = disk.model_copy(update=there)
+            plan = disk.with_volume(volume.kind, volume.path)
             guard.begin()
             effect = context.call(lambda host: host.hardware.add_disk(uuid, plan))
         except (HostError, TaskFailed, Cancelled):

@@ -74,10 +74,10 @@ def add_disk(ctx: Ctx, vm_id: str, spec: DiskSpec, version: int | None = None) -
     return submit_changes(ctx, vm, definition, version, [AddDisk(disk=plan)])
 
 
-def add_nic(ctx: Ctx, vm_id: str, request: NicSpec, version: int | None = None) -> TaskRecord:
+def add_nic(ctx: Ctx, vm_id: str, nic: NicSpec, version: int | None = None) -> TaskRecord:
     """Ask for one more network interface. Raises InvalidInput (nic.…), Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
-    spec = VmSpec(name="vm", nics=[request])
+    spec = VmSpec(name="vm", nics=[nic])
     machine = saved_of(definition).get("machine")
     try:
         (plan,) = plan_nics(ctx, spec, host, machine=machine, os_variant=None)

@@ -13,6 +13,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Vm, VmDefinition
 from app.inventory.vms.definitions import is_live
 from app.services.hosts.checks import require_workable
+from app.services.vms.operation import vm_missing
 
 
 def find_editable(
@@ -39,11 +40,7 @@ def require_editable(ctx: Ctx, vm: Vm) -> tuple[Host, VmDefinition]:
     require_workable(ctx, host)
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None or vm.state == VmState.MISSING:
-        raise Conflict(
-            N_("The VM is not on its host any more."),
-            hint=N_("Remove it from the inventory, or undelete it."),
-            code="vm_missing",
-        )
+        raise vm_missing()
     if not vm.persistent:
         raise Conflict(
             N_("This cannot be done now."),

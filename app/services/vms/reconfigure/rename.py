@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import sqlalchemy as sa
-
 from app.access import look_alikes
 from app.access.context import Ctx
-from app.access.find import ref, unrestricted
+from app.access.find import ref
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import RenameSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
-from app.services.vms.name_lock import vm_name_lock
+from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
 from app.services.vms.reconfigure.editable import find_editable, require_editable, seen_digest
 from app.services.vms.reconfigure.guard import DefinitionGuard
@@ -56,15 +54,7 @@ class Rename(VmOperation[RenameParameters]):
                 hint=N_("Shut it down first: hosts rename only what is off."),
                 code="vm_active",
             )
-        taken = sa.select(Vm.id).where(Vm.host_id == host.id, Vm.name == parameters.name)
-        if ctx.session.scalar(unrestricted(taken)):
-            raise Conflict(
-                N_("The name is taken."),
-                why=N_("There is a VM “%(name)s” on host %(host)s already."),
-                hint=N_("Choose another name."),
-                code="name_taken",
-                params={"name": parameters.name, "host": host.name},
-            )
+        refuse_taken_name(ctx, host, parameters.name)
         return replace(plan, locks=Locks(holds={vm_name_lock(host.id, parameters.name)}))
 
     def run(self, context: TaskContext, parameters: RenameParameters) -> Outcome:

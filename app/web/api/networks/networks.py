@@ -31,6 +31,7 @@ from app.web.api.shapes import (
     ObjectPath,
     Once,
     accepted,
+    accepted_batch,
     api_router,
     listed,
     problems,
@@ -168,13 +169,7 @@ def stop_network(id: ObjectPath, ctx: Writer, repeat: Once) -> Response:
 )
 def copy_network(id: ObjectPath, spec: NetworkCopy, ctx: Writer, repeat: Once) -> Response:
     """Make the same network on other hosts: a task for each, a reason for each that cannot have it."""
-
-    def act() -> Response:
-        done = create.copy_network(ctx, id, spec)
-        location = f"/api/v1/tasks?batch={done.batch_id}"
-        return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
-
-    return repeat.once(ctx, act)
+    return repeat.once(ctx, lambda: accepted_batch(create.copy_network(ctx, id, spec)))
 
 
 @router.get(

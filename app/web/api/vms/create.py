@@ -20,7 +20,17 @@ from app.core.vms.create_spec import VmBatch, VmSpec
 from app.services.hosts import capabilities
 from app.services.library import os_variants
 from app.services.vms.create import create, presets
-from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, created, problems, tagged
+from app.web.api.shapes import (
+    IfMatch,
+    ObjectPath,
+    Once,
+    accepted,
+    accepted_batch,
+    api_router,
+    created,
+    problems,
+    tagged,
+)
 from app.web.deps import Reader, Writer
 
 router = api_router("vms")
@@ -53,13 +63,7 @@ def preview_vm(spec: VmSpec, ctx: Reader) -> CreationPlan:
 )
 def create_many(batch: VmBatch, ctx: Writer, repeat: Once) -> Response:
     """Create several VMs from one specification: a task for each that can be, a reason for each other."""
-
-    def act() -> Response:
-        done = create.create_many(ctx, batch)
-        location = f"/api/v1/tasks?batch={done.batch_id}"
-        return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
-
-    return repeat.once(ctx, act)
+    return repeat.once(ctx, lambda: accepted_batch(create.create_many(ctx, batch)))
 
 
 @router.get("/os-variants", name="os-variant.list", responses=problems())

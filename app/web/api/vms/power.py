@@ -11,7 +11,7 @@ from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.services.vms import power
-from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
+from app.web.api.shapes import ObjectPath, Once, accepted, accepted_batch, api_router, problems
 from app.web.deps import Writer
 
 router = api_router("vms")
@@ -26,13 +26,7 @@ router = api_router("vms")
 )
 def act_many(action: BulkAction, ctx: Writer, repeat: Once) -> Response:
     """Do one thing to many VMs: a task for each that allows it, a reason for each other."""
-
-    def act() -> Response:
-        done = power.act_many(ctx, action)
-        location = f"/api/v1/tasks?batch={done.batch_id}"
-        return Response(done.model_dump_json(), 202, {"Location": location}, media_type="application/json")
-
-    return repeat.once(ctx, act)
+    return repeat.once(ctx, lambda: accepted_batch(power.act_many(ctx, action)))
 
 
 @router.post(
