@@ -175,12 +175,21 @@ def _end(folder: Path, programs: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _remove_orphans(programs: Path) -> None:
-    """Remove the servers of test sessions that were killed: their folders say which process made them."""
-    for path in glob.glob(f"{FOLDERS}*"):
-        maker = path.removeprefix(FOLDERS)
-        if maker.isdecimal() and not os.path.exists(f"/proc/{maker}"):
-            _end(Path(path), programs)
+def remove_orphans(programs: Path, own: Path, folders: str = FOLDERS) -> None:
+    """Remove the servers of test sessions that were killed: their folders say which process made them.
+
+    Workers find the same orphan at once. Whoever renames it first, to the folder of its `own`, removes it, or leaves
+    it as an orphan of its own.
+    """
+    for path in map(Path, glob.glob(f"{folders}*")):
+        maker = str(path).removeprefix(folders)
+        if path != own and (not maker.isdecimal() or os.path.exists(f"/proc/{maker}")):
+            continue
+        try:
+            path.rename(own)
+        except FileNotFoundError:
+            continue
+        _end(own, programs)
 
 
 def _programs() -> Path | None:
@@ -196,8 +205,8 @@ def cluster() -> Iterator[Cluster]:
     programs = _programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed: apt install postgresql")
-    _remove_orphans(programs)
     folder = Path(f"{FOLDERS}{os.getpid()}")
+    remove_orphans(programs, folder)
     folder.mkdir(mode=0o700)
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres", "postgres")
