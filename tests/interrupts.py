@@ -11,6 +11,7 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 
@@ -36,9 +37,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     global _was_interrupted
-    _was_interrupted = True
+    if not _was_interrupted:
+        _was_interrupted = True
+        raise KeyboardInterrupt
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_keyboard_interrupt() -> None:
+    """Keep signals from what fixtures start in order to clean up."""
+    # Not in `_interrupt`: Python complains of a signal that came before it was ignored and is looked at after.
     ignore_signals()
-    raise KeyboardInterrupt
 
 
 class _FirstProcess:
@@ -51,18 +59,23 @@ class _FirstProcess:
     def pytest_keyboard_interrupt(self) -> None:
         """Interrupt the workers, and wait until they have taken down what they made."""
         workers = _children() if self._config.pluginmanager.hasplugin("dsession") else []
-        for pid in workers:
-            os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + WORKERS_END_S
-        while any(_runs(pid) for pid in workers) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while (running := [pid for pid in workers if _runs(pid)]) and time.monotonic() < deadline:
+            # Again and again: when a terminal's SIGINT and this SIGTERM arrive at once, another thread of the worker
+            # can take both, and then nothing wakes the main thread from a sleep. Once it has noticed, it ignores them.
+            for pid in running:
+                os.kill(pid, signal.SIGTERM)
+            time.sleep(0.2)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """A worker that was interrupted ends here: its parent waits for that."""
-    if _was_interrupted and _is_worker(config):
-        os._exit(pytest.ExitCode.INTERRUPTED)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_unconfigure(config: pytest.Config) -> Generator[None, None, None]:
+    """A worker that was interrupted ends here, whatever others say: its parent waits for that."""
+    try:
+        yield
+    finally:
+        if _was_interrupted and _is_worker(config):
+            os._exit(pytest.ExitCode.INTERRUPTED)
 
 
 def _is_worker(config: pytest.Config) -> bool:

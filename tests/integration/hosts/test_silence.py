@@ -15,6 +15,9 @@ from tests.integration.site import Site, eventually
 
 pytestmark = [pytest.mark.lab]
 
+# Three seconds to the next sign of life, five that it may take, and what a busy machine adds to both.
+NOTICED_S = 20
+
 
 def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -> None:
     sick, well = fresh_lab.hosts[:2]
@@ -28,7 +31,7 @@ def test_a_frozen_host_is_noticed_and_hurts_nobody(fresh_lab: Lab, site: Site) -
         assert site.wait_vm("goes-on", VmState.RUNNING) < 2
         well.virsh("destroy", "goes-on")
         assert site.wait_vm("goes-on", VmState.SHUTOFF) < 2
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < NOTICED_S
     assert site.host(sick).connection == HostConnection.NOT_ANSWERING
     assert site.host(sick).connection_reason
     assert site.host(well).connection == HostConnection.CONNECTED
