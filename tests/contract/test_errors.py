@@ -9,7 +9,7 @@ from tests.contract.sources import APP, ROOT, modules, tree
 # Constructors that take the code first.
 CODE_FIRST = {"TaskFailed", "Refusal"}
 # Example data, not errors that are raised.
-SAMPLES = {APP / "web/pages/gallery.py", APP / "web/api/examples.py"}
+SAMPLES = {APP / "web/pages/gallery.py", *(APP / "web/api/examples").glob("*.py")}
 
 
 def constant(node: ast.expr | None) -> Iterator[str]:

@@ -230,7 +230,7 @@ def _names(ctx: Ctx, query: sa.Select[str]) -> Any:
 
 
 def _subquery(ctx: Ctx) -> Any:
-    hosts = sa.select(Host.id).where(Host.maintenance)
+    hosts = sa.select(Host.id).where(Host.name != "")
     query = visible(ctx, sa.select(Vm).where(Vm.host_id.in_(hosts)), Vm, "vm.view")
     return ctx.session.scalars(query)
 

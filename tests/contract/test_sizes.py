@@ -5,18 +5,11 @@ import ast
 from tests.contract.sources import modules, name_of, tree
 
 FILE_LINES, FUNCTION_LINES = 400, 60
-LONG_FILE_LINES = 600
-# Flat declarations that are read by looking up one entry, not from top to bottom.
-LONG_FILES = {}
 
 
 def test_files_are_short() -> None:
     lines = {name_of(path): len(path.read_text().splitlines()) for path in modules()}
-    assert {
-        name: count for name, count in lines.items() if count > FILE_LINES and name not in LONG_FILES
-    } == {}
-    longest = {name: lines[name] for name in LONG_FILES}
-    assert all(FILE_LINES < count <= LONG_FILE_LINES for count in longest.values()), longest
+    assert {name: count for name, count in lines.items() if count > FILE_LINES} == {}
 
 
 def test_functions_are_short() -> None:
