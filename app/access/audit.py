@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from app.access.context import Actor, Ctx, Services
-from app.access.find import ref_of
+from app.access.find import name_of, ref_of
 from app.access.paging import Order, mentions, page
 from app.core.access.records import AuditRecord
 from app.core.access.specs import AuditQuery
@@ -56,11 +56,12 @@ def record_refusal(
     failed = error.status >= 500 or isinstance(error, HostError)
     row = _row(actor, action, "failed" if failed else "refused", datetime.now(UTC))
     row.code = error.code
-    kind = kind_of(target_id) if target_id else None
-    if kind is not None:
-        row.object_kind, row.object_id = kind, target_id
     try:
         with services.database.begin() as session:
+            kind = kind_of(target_id) if target_id else None
+            if kind is not None and target_id is not None:
+                row.object_kind, row.object_id = kind, target_id
+                row.object_name = name_of(session, kind, target_id)
             session.add(row)
     except Unavailable as unavailable:
         log.warning("audit_lost", action=action, actor=actor.name, code=error.code, reason=unavailable.code)

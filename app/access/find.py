@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.access.context import Ctx
 from app.core.errors import NotFound
@@ -157,6 +157,16 @@ def ref_of(kind: str | None, object_id: str | None, name: str | None) -> Ref | N
     if kind is None or object_id is None:
         return None
     return Ref(kind=ObjectKind(kind), id=object_id, name=name or object_id)
+
+
+def name_of(session: Session, kind: ObjectKind, object_id: str) -> str | None:
+    """What an object is called now, whoever asks: for what is kept about it. None when it is not there."""
+    for model, about in FINDABLE.items():
+        if about.kind is kind:
+            name = session.scalar(sa.select(model.__table__.c[about.name]).where(_id_of(model) == object_id))
+            if name is not None:
+                return str(name)
+    return None
 
 
 def _owner(model: type[Base], privilege: str) -> sa.SQLColumnExpression[str] | None:

@@ -37,7 +37,7 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except VigieError as error:
             title, why, hint = error.texts()
-            message = [title, None if why and why in title else why, hint, error.detail]
+            message = [joined(title, why, hint), error.detail]
         except (SettingsError, OSError) as error:
             message = [str(error)]
         except ValidationError as error:
@@ -48,6 +48,11 @@ def plain_errors(command: Callable[P, R]) -> Callable[P, R]:
         raise typer.Exit(1)
 
     return wrapped
+
+
+def joined(title: str, why: str | None, hint: str | None) -> str:
+    """The texts of an error in one line; a reason that its title says already is left out."""
+    return " ".join(filter(None, (title, None if why and why in title else why, hint)))
 
 
 def operator() -> Actor:

@@ -11,7 +11,7 @@ import yaml
 
 from app.access.context import Ctx
 from app.cli.names import bytes_of, host_named, vm_named
-from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
+from app.cli.runtime import AsJson, joined, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
 from app.core.records import Page
@@ -182,8 +182,8 @@ def undelete(
 def print_refusal(done: BulkRecord) -> None:
     """Print what was not begun, and why."""
     for item in done.refused:
-        message = (item.problem.title, item.problem.why, item.problem.hint)
-        typer.echo(f"vigie: {item.vm.name}: " + " ".join(filter(None, message)), err=True)
+        problem = item.problem
+        typer.echo(f"vigie: {item.vm.name}: {joined(problem.title, problem.why, problem.hint)}", err=True)
 
 
 def disk_of(text: str) -> dict[str, Any]:

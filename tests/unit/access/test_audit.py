@@ -10,7 +10,7 @@ from app.core.errors import HostUnreachable, NotAllowed
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.records import Ref
-from app.db.models import Audit
+from app.db.models import Audit, Datacenter
 
 VM = Ref(kind=ObjectKind.VM, id=new_id(ObjectKind.VM), name="web 100%")
 
@@ -38,7 +38,24 @@ def test_refusals_are_kept_and_told_from_failures(services: Services, ctx, actor
     ]
     assert reported[1].target is not None
     assert reported[1].target.id == VM.id
+
     assert reported[0].target is None
+
+
+def test_a_refusal_keeps_the_name_of_what_was_meant(services: Services, ctx, actor) -> None:
+    """Searches of the audit by name missed what was refused."""
+    session = ctx().session
+    datacenter = Datacenter(
+        id=new_id(ObjectKind.DATACENTER), name="Île", name_key="ile", created_at=ctx().now
+    )
+    session.add(datacenter)
+    session.commit()
+    audit.record_refusal(services, actor("viewer"), "datacenter.delete", NotAllowed("no"), datacenter.id)
+    audit.record_refusal(
+        services, actor("viewer"), "datacenter.delete", NotAllowed("no"), new_id(ObjectKind.DATACENTER)
+    )
+    found = audit.list_audit(ctx(), AuditQuery(q="Île")).items
+    assert [item.target and item.target.name for item in found] == ["Île"]
 
 
 def test_newest_first_and_filters(ctx) -> None:

@@ -106,5 +106,5 @@ def _outcome(effects: list[tuple[str, Effect]]) -> Outcome:
         (True, False): N_("Saved. Now: %(now)s. After the next power-off: %(later)s."),
         (True, True): N_("Saved. Now: %(now)s. After the next power-off: %(later)s. %(why)s"),
     }[bool(now), bool(why)]
-    params = {"now": now, "later": later, "why": why}
+    params = {"now": now, "later": later, "why": [why]}
     return Outcome(message, params, result={HOST_SAID: "\n".join(answer_text)} if answer_text else None)

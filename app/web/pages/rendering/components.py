@@ -24,6 +24,7 @@ _PATHS: dict[ObjectKind, str] = {
     ObjectKind.NETWORK: "/networks/",
     ObjectKind.NWFILTER: "/nwfilters/",
     ObjectKind.IMAGE: "/images/",
+    ObjectKind.PRESET: "/vms/new?spec=",
     ObjectKind.DATACENTER: "/datacenters/",
     ObjectKind.TASK: "/tasks/",
     ObjectKind.USER: "/users/",
@@ -48,9 +49,10 @@ _VERB_TITLES = {verb.value: operation.title for verb, operation in VERBS.items()
 NOT_NOW = N_("Not possible now.")
 
 
-def url_of(ref: Ref) -> str:
-    """The address of an object's page."""
-    return f"{_PATHS[ref.kind]}{ref.id}"
+def url_of(ref: Ref) -> str | None:
+    """The address of an object's page; None for what has none."""
+    path = _PATHS.get(ref.kind)
+    return f"{path}{ref.id}" if path else None
 
 
 def button_class(kind: str, small: bool = False, icon_only: bool = False) -> str:
