@@ -1,4 +1,4 @@
-"""What runs by itself: a coordinator per host, the mirror's writer, the task runtime, retention."""
+"""What runs by itself: a coordinator per host, the mirror's writer, the task dispatcher, retention."""
 
 from __future__ import annotations
 

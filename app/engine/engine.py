@@ -28,7 +28,7 @@ from app.engine.hosts.registry import HostRegistry, RegisteredHost
 from app.engine.hosts.screenshots import Screenshots
 from app.engine.hosts.tools import Tools
 from app.engine.retention import run_retention
-from app.engine.tasks import TaskRuntime
+from app.engine.task_dispatcher import TaskDispatcher
 from app.engine.thread_pool import ElasticThreadPool
 from app.engine.timer import Timer
 from app.engine.writer import Writer
@@ -87,7 +87,7 @@ class Engine:
         self._entries: dict[str, RegisteredHost] = {}
         self._reading_registry = threading.Lock()
         self._coordinators: dict[str, Coordinator] = {}
-        self._tasks = TaskRuntime(services, self.host, self._observe)
+        self._tasks = TaskDispatcher(services, self.host, self._observe)
         self._screenshots = Screenshots(services, self._threads, self.host)
         self._leases = OnDemand(self._threads, partial(read_leases, services, self.host), LEASES_EVERY_S)
         self._devices = OnDemand(self._threads, partial(read_devices, services, self.host), DEVICES_EVERY_S)

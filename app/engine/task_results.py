@@ -8,13 +8,13 @@ from app.core.errors import VigieError
 from app.core.messages import N_
 from app.core.tasks.states import TaskState
 from app.engine.durable import TaskResult
-from app.tasks import queue
+from app.tasks import lifecycle
 from app.tasks.errors import TaskFailed
 
 
 def failed(error: VigieError) -> TaskResult:
     """The ending of a task that this error ended."""
-    kept = queue.error_of(error)
+    kept = lifecycle.error_of(error)
     return TaskResult(state=TaskState.FAILED.value, message=None, params={}, error=kept, result=None)
 
 

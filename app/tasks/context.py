@@ -16,10 +16,10 @@ from app.core.errors import DaemonGone, HostError, HostNotAnswering, HostUnreach
 from app.core.inventory.reports import HostReport, Parts
 from app.core.messages import N_
 from app.hypervisor import Host
-from app.tasks import queue, undo
+from app.tasks import lifecycle, undo
 from app.tasks.errors import Cancelled, Interrupted, TaskFailed, maybe_sent
 from app.tasks.journal import Journal
-from app.tasks.queue import Job
+from app.tasks.lifecycle import Job
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -125,8 +125,8 @@ class TaskContext:
         """Note that what follows changes the host: `job.sent` tells a later run of the task."""
         self._journal.mark_sent(self.job.task_id)
 
-    def make(self, **what: str) -> bool:
-        """Note that the task begins to make this; False when an earlier run noted it already.
+    def note_creating(self, **what: str) -> bool:
+        """Note that the task begins to create this; False when an earlier run noted it already.
 
         What is noted is all that a clean-up may remove, so look first whether it is there already.
         """
@@ -162,7 +162,7 @@ class TaskContext:
 
         def both(session: Session) -> T:
             done = step(session)
-            queue.note_created(session, self.job.task_id, kept)
+            lifecycle.note_created(session, self.job.task_id, kept)
             return done
 
         done: T = self._journal.write(both)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access.context import Services
 from app.core.errors import Unavailable
-from app.tasks import queue
+from app.tasks import lifecycle
 from app.tasks.errors import Interrupted
 from app.tasks.undo import left_event
 
@@ -47,32 +47,36 @@ class Journal:
         """Show progress; a database that is busy just now misses one step of it."""
         try:
             with self._services.database.begin() as session:
-                queue.report_progress(session, self._services.hub, task_id, percent, message, dict(params))
+                lifecycle.report_progress(
+                    session, self._services.hub, task_id, percent, message, dict(params)
+                )
         except Unavailable as error:
             log.debug("progress_not_shown", task=task_id, reason=error.code)
 
     def mark_sent(self, task_id: str) -> None:
         """Note that a step which must not be repeated is sent now."""
-        self.write(lambda session: queue.mark_sent(session, task_id))
+        self.write(lambda session: lifecycle.mark_sent(session, task_id))
 
     def note_acted(self, task_id: str, at: datetime | None) -> None:
         """Note that a change is sent to the host; None: all that was sent was refused."""
-        self.write(lambda session: queue.note_acted(session, task_id, at))
+        self.write(lambda session: lifecycle.note_acted(session, task_id, at))
 
     def note_created(self, task_id: str, created: Sequence[dict[str, str]]) -> None:
         """Replace the undo notes of the task."""
-        self.write(lambda session: queue.note_created(session, task_id, list(created)))
+        self.write(lambda session: lifecycle.note_created(session, task_id, list(created)))
 
     def leave(self, task_id: str, note: Mapping[str, str]) -> None:
         """Write an event of what the task leaves where it is, because it may be somebody else's or is in use."""
-        self.write(lambda session: queue.publish_left(session, self._services.hub, task_id, left_event(note)))
+        self.write(
+            lambda session: lifecycle.publish_left(session, self._services.hub, task_id, left_event(note))
+        )
 
     def is_cancelled(self, task_id: str) -> bool:
         """Whether somebody asked the task to stop."""
 
         def look() -> bool:
             with self._services.database.read() as session:
-                return queue.is_cancelled(session, task_id)
+                return lifecycle.is_cancelled(session, task_id)
 
         return self.patiently(look)
 

@@ -75,7 +75,7 @@ class ChangeNetwork(NetworkOperation[ChangeNetworkParameters]):
             and parameters.digest not in (None, seen.digest)
         ):
             raise changed_meanwhile()
-        context.make(kind=CHANGE, uuid=uuid)
+        context.note_creating(kind=CHANGE, uuid=uuid)
         if plan is not None:
             context.call(lambda host: host.networks.change(uuid, plan))
         if on is not None and on is not seen.autostart:
@@ -124,7 +124,7 @@ class RestoreNetwork(NetworkOperation[RestoreNetworkParameters]):
         seen = look(context, parameters.uuid)
         if not context.created_resources and parameters.digest != seen.digest:
             raise changed_meanwhile()
-        context.make(kind=CHANGE, uuid=parameters.uuid)
+        context.note_creating(kind=CHANGE, uuid=parameters.uuid)
         context.call(lambda host: host.networks.redefine(parameters.xml))
         show(context)
         if seen.active:

@@ -82,7 +82,7 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
     def run(self, context: TaskContext, parameters: CreateNetworkParameters) -> Outcome:
         """Define it, and start it."""
         uuid, plan = parameters.uuid, parameters.plan
-        if context.make(kind=NETWORK, uuid=uuid) and context.call(
+        if context.note_creating(kind=NETWORK, uuid=uuid) and context.call(
             lambda host: host.networks.find_named(plan.name)
         ):
             raise _name_taken(plan.name)

@@ -20,7 +20,7 @@ from app.core.vms.states import VmState
 from app.engine.durable import Durable
 from app.engine.hosts.coordinator import Coordinator
 from app.engine.hosts.event_debouncer import EventDebouncer
-from app.engine.tasks import TaskRuntime
+from app.engine.task_dispatcher import TaskDispatcher
 from app.engine.thread_pool import ElasticThreadPool
 from app.engine.writer import Writer
 from app.hypervisor import events
@@ -67,8 +67,8 @@ def test_start_passes_through_few_functions_from_its_route_to_libvirt(
     site.wait_vm("guest", VmState.RUNNING)
     path = joined(
         paths.at("INSERT INTO task", through=vm_routes.act, is_entry=True),
-        paths.at(begun, through=TaskRuntime._dispatch),
-        paths.at(started, through=TaskRuntime._act),
+        paths.at(begun, through=TaskDispatcher._dispatch),
+        paths.at(started, through=TaskDispatcher._act),
     )
     assert len(path) <= START, path
 

@@ -41,7 +41,7 @@ from app.services.storage.volumes.move import move_volume
 from app.services.storage.volumes.resize import resize_volume
 from app.services.storage.volumes.volumes import list_volumes, show_volume
 from app.services.storage.volumes.wipe import wipe_volume
-from app.tasks import queue
+from app.tasks import lifecycle
 from tests.integration.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -378,7 +378,7 @@ def test_a_repeated_first_part_whose_volume_is_being_created_is_known_by_the_sam
     upload_id = begin(site, "twice.img", data)
     note = volume_note(pool_uuid(site), "twice.img") | {"state": REQUESTED, "size": str(MIB - 5 * 1024)}
     with site.services.database.begin() as session:
-        queue.note_created(session, upload_id, [note])
+        lifecycle.note_created(session, upload_id, [note])
     host.virsh("vol-create-as", "local", "twice.img", f"{MIB - 5 * 1024}B", "--format", "raw")
     assert send(site, upload_id, data, 0, MIB) == MIB
     assert site.task(upload_id).state is TaskState.SUCCEEDED

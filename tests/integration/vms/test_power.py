@@ -29,7 +29,7 @@ from app.tasks import context as task_context
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.journal import Journal
-from app.tasks.queue import Job
+from app.tasks.lifecycle import Job
 from tests.databases import Cluster
 from tests.integration.conftest import MakeSite
 from tests.integration.site import Site, eventually

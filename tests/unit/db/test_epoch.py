@@ -17,7 +17,7 @@ from app.core.tasks.states import TaskState
 from app.db.epoch import EpochFile, Mark, is_restored, note_step, settle
 from app.db.models import Epoch, Event, Task
 from app.db.session import Database
-from app.tasks import queue
+from app.tasks import lifecycle
 
 
 @pytest.fixture
@@ -169,14 +169,14 @@ def test_a_restored_database_does_not_repeat_work_that_was_under_way_in_it(worke
     with worked_on.begin() as session:
         session.add_all([task(state, note) for state in TaskState])
     with worked_on.begin() as session:
-        queue.end_restored(session, Hub(), {"code": "interrupted", "title": "t"})
+        lifecycle.end_restored(session, Hub(), {"code": "interrupted", "title": "t"})
     with worked_on.read() as session:
         rows = session.scalars(sa.select(Task)).all()
         assert all(TaskState(row.state).is_final for row in rows)
         interrupted = [row for row in rows if row.error and row.error["code"] == "interrupted"]
         assert len(interrupted) == sum(not state.is_final for state in TaskState)
         # What a task had noted may be a disk of a VM by now: nothing of it is removed.
-        assert queue.created_by_ended_tasks(session) == []
+        assert lifecycle.created_by_ended_tasks(session) == []
         assert session.scalars(sa.select(Event.params)).all() == [{"count": len(interrupted)}]
 
 
@@ -185,9 +185,9 @@ def test_every_step_of_a_task_lets_the_number_grow(worked_on: Database) -> None:
     with worked_on.begin() as session:
         session.add(one)
     for item in (
-        lambda session: queue.mark_sent(session, one.id),
-        lambda session: queue.note_created(session, one.id, []),
-        lambda session: queue.finish_task(session, hub, one.id, TaskState.SUCCEEDED),
+        lambda session: lifecycle.mark_sent(session, one.id),
+        lambda session: lifecycle.note_created(session, one.id, []),
+        lambda session: lifecycle.finish_task(session, hub, one.id, TaskState.SUCCEEDED),
     ):
         before = now(worked_on)
         with worked_on.begin() as session:

@@ -17,7 +17,7 @@ from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db.models import Task
 from app.engine.task_claims import SingleProcessTaskClaims
-from app.engine.tasks import TaskRuntime
+from app.engine.task_dispatcher import TaskDispatcher
 
 KIND = "vm.start"
 
@@ -59,12 +59,12 @@ def test_of_many_that_claim_at_the_same_time_one_gets_the_task() -> None:
 
 
 @pytest.fixture
-def runtime(services: Services) -> Iterator[TaskRuntime]:
-    """A runtime with its task log open and no dispatcher: the tests dispatch."""
-    task_runtime = TaskRuntime(services, lambda _: None, lambda _report, _timeout_s: True)
-    task_runtime._durable.start()
-    yield task_runtime
-    task_runtime.stop()
+def dispatcher(services: Services) -> Iterator[TaskDispatcher]:
+    """A dispatcher with its task log open and no thread: the tests dispatch."""
+    dispatcher = TaskDispatcher(services, lambda _: None, lambda _report, _timeout_s: True)
+    dispatcher._durable.start()
+    yield dispatcher
+    dispatcher.stop()
 
 
 def queue_task(services: Services) -> str:
@@ -83,28 +83,28 @@ def state_of(services: Services, task_id: str) -> str:
         return session.get_one(Task, task_id).state
 
 
-def wait_until_ended(services: Services, runtime: TaskRuntime, task_id: str) -> None:
+def wait_until_ended(services: Services, dispatcher: TaskDispatcher, task_id: str) -> None:
     deadline = time.monotonic() + 120
-    while state_of(services, task_id) != TaskState.FAILED.value or runtime._durable.knows(task_id):
+    while state_of(services, task_id) != TaskState.FAILED.value or dispatcher._durable.knows(task_id):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def test_a_task_that_somebody_else_began_first_takes_no_slot(
-    services: Services, runtime: TaskRuntime
+    services: Services, dispatcher: TaskDispatcher
 ) -> None:
     task_id = queue_task(services)
-    assert runtime._durable.begin(task_id)
-    wait_until_ended(services, runtime, task_id)
+    assert dispatcher._durable.begin(task_id)
+    wait_until_ended(services, dispatcher, task_id)
     with services.database.begin() as session:  # as the queue was read just before
         session.execute(sa.update(Task).values(state=TaskState.QUEUED.value))
-    runtime._start_queued()
-    assert runtime.health.running == 0
+    dispatcher._start_queued()
+    assert dispatcher.health.running == 0
     assert state_of(services, task_id) == TaskState.QUEUED.value, "it was not begun a second time"
 
 
 def test_a_task_that_ran_to_its_end_and_one_that_could_not_begin_give_their_slots_back(
-    services: Services, runtime: TaskRuntime, monkeypatch: pytest.MonkeyPatch
+    services: Services, dispatcher: TaskDispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task_id = queue_task(services)
 
@@ -112,10 +112,10 @@ def test_a_task_that_ran_to_its_end_and_one_that_could_not_begin_give_their_slot
         raise OSError("the disk is full")
 
     with monkeypatch.context() as failing:
-        failing.setattr(runtime._durable, "begin", fail)
+        failing.setattr(dispatcher._durable, "begin", fail)
         with pytest.raises(OSError, match="full"):
-            runtime._start_queued()
-    assert runtime.health.running == 0
-    runtime._start_queued()
-    wait_until_ended(services, runtime, task_id)
-    assert runtime.health.running == 0
+            dispatcher._start_queued()
+    assert dispatcher.health.running == 0
+    dispatcher._start_queued()
+    wait_until_ended(services, dispatcher, task_id)
+    assert dispatcher.health.running == 0

@@ -12,7 +12,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Task
-from app.tasks import queue
+from app.tasks import lifecycle
 from tests.integration.api.conftest import fill
 
 
@@ -39,4 +39,4 @@ def test_leftovers_of_a_host_that_is_gone_do_not_keep_those_of_others_waiting(se
     add_failed(services, dead, 120)
     wanted = add_failed(services, answering, 1)
     with services.database.read() as session:
-        assert [task_id for task_id, _, _ in queue.created_by_ended_tasks(session)] == wanted
+        assert [task_id for task_id, _, _ in lifecycle.created_by_ended_tasks(session)] == wanted

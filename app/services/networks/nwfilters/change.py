@@ -67,7 +67,7 @@ class ChangeNwfilter(NwfilterOperation[ChangeNwfilterParameters]):
         if not context.created_resources and _digest(seen.xml) != parameters.digest:
             show(context)
             raise changed_meanwhile()
-        context.make(kind=CHANGE, uuid=uuid)
+        context.note_creating(kind=CHANGE, uuid=uuid)
         context.call(lambda host: host.nwfilters.change(uuid, parameters.plan))
         show(context)
         return Outcome(N_("The network filter is changed."))

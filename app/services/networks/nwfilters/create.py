@@ -66,7 +66,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
     def run(self, context: TaskContext, parameters: CreateNwfilterParameters) -> Outcome:
         """Define it, unless the host has another of its name by now."""
         uuid, plan = parameters.uuid, parameters.plan
-        if context.make(kind=NWFILTER, uuid=uuid) and context.call(
+        if context.note_creating(kind=NWFILTER, uuid=uuid) and context.call(
             lambda host: host.nwfilters.find(plan.name)
         ):
             raise TaskFailed(

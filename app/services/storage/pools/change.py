@@ -93,7 +93,7 @@ class RestorePool(PoolOperation[RestorePoolParameters]):
             now = context.call(lambda host: host.storage.definition_of(parameters.uuid))
             if parameters.digest != pools.digest(now):
                 raise changed_meanwhile()
-        context.make(kind=CHANGE, uuid=parameters.uuid)
+        context.note_creating(kind=CHANGE, uuid=parameters.uuid)
         context.call(lambda host: host.storage.redefine_pool(parameters.xml))
         show_pools(context, {parameters.uuid})
         return Outcome(N_("The definition counts again."))

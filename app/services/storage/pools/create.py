@@ -68,7 +68,7 @@ class CreatePool(Operation[CreatePoolParameters]):
     def run(self, context: TaskContext, parameters: CreatePoolParameters) -> Outcome:
         """Define it, and start it."""
         uuid, spec = parameters.uuid, parameters.spec
-        context.make(kind=POOL, uuid=uuid)
+        context.note_creating(kind=POOL, uuid=uuid)
         if parameters.secret is not None:
             secret = secret_of(spec.kind, context.open_sealed(parameters.secret)["secret"])
             context.call(lambda host: host.pool_secrets.keep(uuid, spec.kind, secret))

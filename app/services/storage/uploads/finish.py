@@ -18,7 +18,7 @@ from app.core.tasks.stored import StoredError
 from app.db.models import Host, Pool, Task, Upload
 from app.services.storage.uploads.claims import is_claimed, lock_upload, no_such_upload
 from app.services.storage.uploads.uploads import find_upload
-from app.tasks import queue
+from app.tasks import lifecycle
 
 GIVEN_UP_OFF = N_(
     "The upload was given up. Pool %(pool)s is off, so its file is removed once the pool runs again, or on host %(host)s by: %(command)s"
@@ -36,7 +36,7 @@ def give_up(ctx: Ctx, upload_id: str) -> None:
     if is_claimed(upload):
         task = known(ctx, Task, upload_id)
         task.state = TaskState.CANCELLING.value
-        queue.publish(ctx.session, ctx.services.hub, task)
+        lifecycle.publish(ctx.session, ctx.services.hub, task)
     else:
         _end_given_up(ctx.session, ctx.services, upload, pool, host)
     audit.record(ctx, "upload.cancel", target=ref(known(ctx, Task, upload_id)))
@@ -97,7 +97,7 @@ def end_upload(
     result: Mapping[str, object] | None = None,
 ) -> None:
     """End the task; whatever it has noted as made and is not taken off the notes is removed by the engine."""
-    queue.finish_task(
+    lifecycle.finish_task(
         session, services.hub, upload.id, state, message=message, params=params, error=error, result=result
     )
     session.delete(upload)

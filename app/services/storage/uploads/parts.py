@@ -21,7 +21,7 @@ from app.services.storage.uploads.finish import end_upload
 from app.services.storage.uploads.uploads import find_upload, record_of
 from app.services.storage.uploads.volume import create_upload_volume
 from app.services.storage.volumes import records
-from app.tasks import queue
+from app.tasks import lifecycle
 
 ENDING = ("image_refused", "wrong_checksum", "volume_gone")  # whatever is sent again, it stays so
 
@@ -80,11 +80,11 @@ def _keep(
         upload.offset_bytes += len(coming.part)
         upload.head, upload.updated_at = coming.head or upload.head, ctx.now
         percent = 100 * upload.offset_bytes // upload.size_bytes
-        queue.report_progress(session, services.hub, upload.id, percent)
+        lifecycle.report_progress(session, services.hub, upload.id, percent)
         record = record_of(upload, pool)
         if found is not None:
             volume, format = found
-            queue.note_created(session, upload.id, [])
+            lifecycle.note_created(session, upload.id, [])
             records.record_created(session, pool.host_id, pool.uuid, volume, format)
             message, params = N_("The file is in the pool, as volume %(name)s."), {"name": record.name}
             end_upload(session, services, upload, TaskState.SUCCEEDED, message=message, params=params)

@@ -15,7 +15,7 @@ from app.db.models import Task
 from app.hypervisor.storage.storage import Storage
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.content import Coming
-from app.tasks import queue
+from app.tasks import lifecycle
 
 
 def create_upload_volume(
@@ -81,7 +81,7 @@ def _note(services: Services, claim: PartClaim, note: dict[str, str] | None) -> 
     """Write the note, unless another request has taken over: then it is that one's."""
     with services.database.begin() as session:
         upload = claim.require(session)
-        queue.note_created(session, upload.id, [] if note is None else [note])
+        lifecycle.note_created(session, upload.id, [] if note is None else [note])
 
 
 def _exists(translate: Callable[[str], str]) -> Conflict:

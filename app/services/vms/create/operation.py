@@ -171,7 +171,7 @@ def _write_drive(context: TaskContext, parameters: CreateVmParameters) -> None:
 
 
 def _define(context: TaskContext, config: VmConfig) -> None:
-    context.make(**vm_note(config.uuid))
+    context.note_creating(**vm_note(config.uuid))
     context.say(SHARE_OF_VOLUMES, N_("Defining the VM."))
     context.call(lambda host: host.domains.create(config))
 

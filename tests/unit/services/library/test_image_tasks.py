@@ -12,7 +12,7 @@ from app.db.models import Datacenter, Host, Image, ImageCopy, Pool, Task, TaskLo
 from app.services.library import images
 from app.services.library.image_copy import copy_image
 from app.services.library.image_register import register_image
-from app.tasks import queue
+from app.tasks import lifecycle
 from tests.databases import Contexts
 
 POOLS = [f"pool_{letter * 16}" for letter in "abc"]
@@ -91,7 +91,7 @@ def test_an_image_whose_task_is_refused_as_it_begins_is_shown_as_refused(
     place = {"pool_uuid": "p1", "volume_name": "new.iso", "path": "/srv/new.iso", "checked_at": BEGIN}
     requested.session.add(ImageCopy(image_id="img_1", host_id="host_1", **place))
     requested.session.flush()
-    assert queue.begin_task(services, requested.session, task.id) is None
+    assert lifecycle.begin_task(services, requested.session, task.id) is None
     assert task.error is not None
     assert task.error["code"] == "volume_in_use"
     assert images.show_image(requested, image.id).state == "failed"

@@ -23,7 +23,7 @@ from app.services.storage.volumes.clone import CloneVolume, clone_volume
 from app.services.storage.volumes.create import create_volume
 from app.services.storage.volumes.delete import DeleteVolume, delete_volume
 from app.services.storage.volumes.move import MoveVolume, move_volume
-from app.tasks import queue
+from app.tasks import lifecycle
 from app.tasks.catalogue import find_operation
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
@@ -143,7 +143,7 @@ def test_what_changed_before_a_task_begins_refuses_it(
     ctx().session.add(Volume(id=new_id(ObjectKind.VOLUME), pool_id=pools[0], **place, **size))
     ctx.commit()
     with services.database.begin() as session:
-        assert queue.begin_task(services, session, task.id) is None
+        assert lifecycle.begin_task(services, session, task.id) is None
     with services.database.read() as session:
         assert (session.get_one(Task, task.id).error or {})["code"] == "volume_exists"
         assert session.scalars(sa.select(TaskLock).where(TaskLock.task_id == task.id)).all() == []
@@ -156,7 +156,7 @@ def test_a_pool_that_is_off_is_for_the_host_to_refuse_once_a_task_begins(
     ctx().session.execute(sa.update(Pool).values(state="inactive"))
     ctx.commit()
     with services.database.begin() as session:
-        assert queue.begin_task(services, session, task.id) is not None
+        assert lifecycle.begin_task(services, session, task.id) is not None
     with pytest.raises(Conflict):
         refresh_pool(ctx(), pools[0])
 

@@ -1,4 +1,4 @@
-"""The task runtime: takes queued task rows, runs their operations durably, and writes how they end.
+"""Dispatch queued tasks: choose which begins next and when, run its operation durably, write how it ends.
 
 The task table is the queue (docs/decisions/0002-task-queue.md): whoever asks for work writes a row, and the
 dispatcher here starts it as soon as its host and the server have room. DBOS remembers what has begun, so that a
@@ -31,7 +31,7 @@ from app.engine.task_results import failed, internal, log_lost, restored, with_l
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
 from app.services.storage.uploads.finish import forget_uploads
-from app.tasks import queue, undo
+from app.tasks import lifecycle, undo
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, Interrupted
 from app.tasks.journal import Journal
@@ -52,7 +52,7 @@ CANCELLED = TaskResult(
 
 @dataclass(frozen=True, slots=True)
 class TasksHealth:
-    """Figures of the runtime now."""
+    """Figures of the dispatcher now."""
 
     running: int
     queued: int
@@ -70,8 +70,8 @@ class _Engine:
         return self.observe_in_time(report, WRITE_S)
 
 
-class TaskRuntime:
-    """Runs tasks, at most so many per host and in all as the settings say."""
+class TaskDispatcher:
+    """Begins queued tasks, oldest first, at most so many per host and in all as the settings say, and runs them."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class TaskRuntime:
             return
         with self._services.database.begin() as session:
             if epoch.is_restored(session, file):
-                queue.end_restored(session, self._services.hub, queue.error_of(restored()))
+                lifecycle.end_restored(session, self._services.hub, lifecycle.error_of(restored()))
                 forget_uploads(session)
             mark = epoch.settle(session, file)
         file.make(mark)
@@ -164,9 +164,9 @@ class TaskRuntime:
         busy = Counter(live.values())
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
         with self._services.database.read() as session:
-            self._queued = queue.count_queued(session)
+            self._queued = lifecycle.count_queued(session)
             limit = room * 4 + len(live) if room > 0 else 0
-            queued = queue.next_queued(session, limit=limit, full_hosts=full)
+            queued = lifecycle.next_queued(session, limit=limit, full_hosts=full)
         for task_id, host_id in queued:
             if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
                 continue
@@ -191,7 +191,7 @@ class TaskRuntime:
     def _end_strays(self) -> None:
         """End tasks that count as running though nothing runs them: their log was lost. Twice seen is certain."""
         with self._services.database.read() as session:
-            running = set(queue.running(session))
+            running = set(lifecycle.running(session))
         strays = running - self._claims.held().keys()
         lost = {task_id for task_id in strays & self._strays if not self._durable.knows(task_id)}
         self._strays = strays
@@ -202,14 +202,14 @@ class TaskRuntime:
     def _forget_created(self, task_id: str) -> None:
         """Leave what a task created of which nobody knows how far it came: it may be whole, and in use."""
         with self._services.database.begin() as session:
-            created = queue.forget_created(session, task_id)
+            created = lifecycle.forget_created(session, task_id)
         if created:
             log.warning("begun_and_not_removed", task=task_id, created_resources=created)
 
     def _roll_back_ended(self) -> None:
         """Roll back what ended tasks left on hosts that were lost then and answer now."""
         with self._services.database.read() as session:
-            left = queue.created_by_ended_tasks(session)
+            left = lifecycle.created_by_ended_tasks(session)
         for task_id, host_id, created in left:
             host = self._engine.host(host_id)
             with self._lock:
@@ -278,14 +278,14 @@ class TaskRuntime:
             self._claims.release(task_id)
             self._poke.set()
 
-    def _begin(self, task_id: str) -> queue.Job | None:
+    def _begin(self, task_id: str) -> lifecycle.Job | None:
         """Mark the task as running and read what it is to do; None when it has ended already."""
         with self._services.database.begin() as session:
-            return queue.begin_task(self._services, session, task_id)
+            return lifecycle.begin_task(self._services, session, task_id)
 
     def _write_ending(self, task_id: str, ending: TaskResult) -> None:
         with self._services.database.begin() as session:
-            queue.finish_task(
+            lifecycle.finish_task(
                 session,
                 self._services.hub,
                 task_id,

@@ -1,4 +1,4 @@
-"""Tasks as the engine sees them: what waits, what one is to do, how far it came and how it ended."""
+"""The states of a task in the database: queued, begun, how far it came, ended; and what it noted meanwhile."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Job:
     """What a task is to do, as read when it begins.
 
     `host_id` is where: of a VM's task the host that has the VM now. `uuid` is the VM's; empty for other targets.
-    `sent`: an earlier run of it sent what must not be repeated. `made`: what earlier runs began to make.
+    `sent`: an earlier run of it sent what must not be repeated. `created_resources`: what earlier runs began to create.
     """
 
     task_id: str
@@ -184,7 +184,7 @@ def note_acted(session: Session, task_id: str, at: datetime | None) -> None:
 
 
 def note_created(session: Session, task_id: str, created: list[dict[str, str]]) -> None:
-    """Note what a task begins to make, before it does: what is left behind is found by this. Empty: nothing."""
+    """Note what a task begins to create, before it does: what is left behind is found by this. Empty: nothing."""
     session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=created or None))
     note_step(session)
 
@@ -312,7 +312,7 @@ def release(session: Session, task_id: str) -> None:
 def end_restored(session: Session, hub: Hub, error: StoredError) -> None:
     """End every active task of a database that was restored from an older copy, as failed with this error.
 
-    Nothing that tasks noted to have begun to make counts any more: since the copy was made it may have become part
+    Nothing that tasks noted to have begun to create counts any more: since the copy was made it may have become part
     of a VM, or have been removed and made again by others. It is logged, so that people can look.
     """
     active = [state.value for state in TaskState if not state.is_final]

@@ -15,7 +15,7 @@ from app.core.kinds import ObjectKind
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Task, User, Vm
 from app.services.operations import load_operations
-from app.tasks import queue
+from app.tasks import lifecycle
 from tests.integration.api.conftest import Inventory, fill
 
 load_operations()
@@ -38,7 +38,7 @@ def queued(services: Services, vm: str, kind: str = "vm.start", **fields: Any) -
 def begun(services: Services, task_id: str) -> tuple[str, str | None]:
     """State and error code after the task was to begin."""
     with services.database.begin() as session:
-        queue.begin_task(services, session, task_id)
+        lifecycle.begin_task(services, session, task_id)
     with services.database.read() as session:
         task = session.get_one(Task, task_id)
         return task.state, (task.error or {}).get("code")
