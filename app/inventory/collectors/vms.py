@@ -23,8 +23,8 @@ from app.inventory.collectors.collector import (
 from app.inventory.collectors.usage import USAGE, UsageReading
 from app.inventory.collectors.vm_memory import UsageMemory, VmMemory
 from app.inventory.merged_report import Reading
+from app.inventory.vms.mirror import VmMirror
 from app.inventory.vms.readings import VmReading, VmReadings, admit, join_saved, merge
-from app.inventory.vms.vms import VmMirror
 
 READ_ALL_ABOVE = 50  # VMs of one host to be read again: from here on a complete reading is cheaper
 # After a reconnect states are read again and again for a while: a daemon that restarted first lists VMs as it

@@ -26,7 +26,7 @@ from app.engine.writer import Writer
 from app.hypervisor import events
 from app.inventory.batch import Batch
 from app.inventory.observe import observe
-from app.inventory.vms.vms import VmMirror
+from app.inventory.vms.mirror import VmMirror
 from app.lab.lab import Lab
 from app.web import create_web
 from app.web.api.vms import power as vm_routes

@@ -16,7 +16,7 @@ from app.core.vms.states import VmState
 from app.db.models import Volume
 from app.hypervisor.xml.domains import edit
 from app.inventory.collectors.vms import VMS
-from app.inventory.vms.deletions import departing
+from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.readings import VmReadings
 from app.services.hosts.checks import require_workable
 from app.services.storage.show import show_pools
@@ -86,7 +86,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
         """Delete it."""
         vm_id = parameters.target_id
         vm = vm_on_host(context, parameters.uuid)
-        if vm is None and not context.write(partial(departing, vm_ids=[vm_id])):
+        if vm is None and not context.write(partial(deleted_by_vigie, vm_ids=[vm_id])):
             raise TaskFailed(
                 "vm_gone",
                 N_("The VM is not on its host any more."),

@@ -1,4 +1,4 @@
-"""VMs that are being deleted, or are deleted."""
+"""VMs that Vigie deletes or has deleted: a listing without them is no surprise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.db.chunks import chunks
 from app.db.models import DeletedVm
 
 
-def departing(session: Session, vm_ids: Collection[str]) -> set[str]:
+def deleted_by_vigie(session: Session, vm_ids: Collection[str]) -> set[str]:
     """Those of these VMs whose definition is kept, so that they are being deleted, or are deleted."""
     found: set[str] = set()
     for some in chunks(vm_ids):

@@ -1,4 +1,4 @@
-"""VMs: which rows the listings of hosts speak of, what changed in them, and which copy counts.
+"""The mirror of VMs: compare what hosts list with the rows, and write what appeared, changed or is gone.
 
 A VM is known by its UUID, its host is an attribute. During a live migration two hosts list it: the incoming
 copy is ignored until it runs, then the row moves. Two copies that both stay are two rows, marked duplicate.
@@ -11,7 +11,7 @@ from collections import Counter
 from app.core.casefold import fold
 from app.core.ids import new_id
 from app.core.inventory.conditions import NOT_ANSWERING
-from app.core.kinds import ObjectKind, Severity
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import TREE
 from app.core.vms.observations import VmObservation
@@ -20,22 +20,22 @@ from app.db import models
 from app.inventory.batch import Batch, Row
 from app.inventory.conditions import end_of_stopped
 from app.inventory.identity_claims import claimed_ids, not_created
-from app.inventory.usage import COLUMNS as USAGE
 from app.inventory.usage import UNKNOWN
 from app.inventory.vms import definitions
 from app.inventory.vms.arrivals import begin_history, new_row
 from app.inventory.vms.counts import record_first_readings, recount
 from app.inventory.vms.definition_changes import insert_definition, only_saved, write_definitions
-from app.inventory.vms.deletions import departing
+from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.elsewhere import observe_elsewhere
 from app.inventory.vms.events import DELETED, GIVEN_UP, Change, state_change, tell_vm
 from app.inventory.vms.guests import SILENT, silence_stopped
-from app.inventory.vms.placement import Placing
+from app.inventory.vms.missing import mark_missing
+from app.inventory.vms.moves_and_duplicates import MovesAndDuplicates
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import SEEN, Seen, VmRow, VmRows, observed
 
 
-class VmMirror(Placing):
+class VmMirror(MovesAndDuplicates):
     """One pass over the readings of several hosts, by their ids. First what is there, then what is not."""
 
     def __init__(self, batch: Batch, readings: dict[str, VmReading]) -> None:
@@ -67,7 +67,7 @@ class VmMirror(Placing):
                     self._arrive(reading, vm)
                 elif not vm.is_migration_target:
                     self._compare(reading, vm_row, vm)
-        self._departures()
+        self._process_unlisted()
         for item in self.readings.values():
             self._rebooted(item)
         self.defined += only_saved(
@@ -203,7 +203,7 @@ class VmMirror(Placing):
 
     # What is not there
 
-    def _departures(self) -> None:
+    def _process_unlisted(self) -> None:
         gone = [
             (item, vm_row)
             for item in self.readings.values()
@@ -211,12 +211,14 @@ class VmMirror(Placing):
             if item.value.lacks(vm_row.uuid)
         ]
         ids = [vm_row.id for _, vm_row in gone]
-        deleted = departing(self.batch.session, ids) if gone else set()
+        deleted = deleted_by_vigie(self.batch.session, ids) if gone else set()
         unmade = not_created(self.batch.session, ids) if gone else set()
         for reading, vm_row in gone:
-            self._depart(reading, vm_row, deleted, unmade)
+            self._process_one_unlisted(reading, vm_row, deleted, unmade)
 
-    def _depart(self, reading: VmReading, vm_row: VmRow, deleted: set[str], unmade: set[str]) -> None:
+    def _process_one_unlisted(
+        self, reading: VmReading, vm_row: VmRow, deleted: set[str], unmade: set[str]
+    ) -> None:
         """A VM that its host does not list: gone over to its twin, or missing."""
         twins = [twin for twin in self._others(vm_row) if not twin.gone]
         if vm_row.duplicate and twins:
@@ -230,25 +232,6 @@ class VmMirror(Placing):
         elif vm_row.gone:
             return
         else:
-            self._miss(reading, vm_row)
+            mark_missing(self.batch, reading, vm_row)
+            self.search.add(vm_row.id)
         self.counted.add(reading.host_id)
-
-    def _miss(self, reading: VmReading, vm_row: VmRow) -> None:
-        since = reading.merged.answered_at or self.batch.now
-        changes: Row = {"state": VmState.MISSING.value, "state_reason": None, "domain_id": None}
-        changes |= {"missing_since": since, "state_since": since, **dict.fromkeys(USAGE), **SILENT}
-        self.batch.update(models.Vm, vm_row.id, changes)
-        self.batch.delete(models.Condition, vm_row.id, by="object_id")
-        self.search.add(vm_row.id)
-        self.batch.topics |= {vm_row.id, TREE}
-        if reading.merged.hinted(vm_row.uuid, "stopped", "migrat"):
-            change = Change("vm.stopped", N_("VM %(name)s left host %(host)s by migration."))
-        elif not vm_row.persistent:
-            # It may also have gone to another host while this one was lost: its row stays for a while.
-            text = N_("VM %(name)s ended; it was transient, so host %(host)s has forgotten it.")
-            change = Change("vm.ended", text)
-        else:
-            text = N_("VM %(name)s is missing: host %(host)s does not list it any more.")
-            change = Change("vm.undefined", text, Severity.WARNING)
-        tell_vm(self.batch, reading.host, vm_row.id, vm_row.name, change)
-        vm_row.gone, vm_row.usage = True, UNKNOWN

@@ -1,6 +1,7 @@
-"""Which copy of a VM counts: rows follow the host that runs it, and what other hosts have of it is a condition.
+"""Move rows of VMs between hosts, and mark duplicates: a row follows the host that runs its VM.
 
-A definition of a VM on a host that does not run it gets no row. Only a VM that really runs on two hosts has two rows.
+A definition of a VM on a host that does not run it gets no row: it is a condition (`elsewhere.py`). Only a VM
+that really runs on two hosts has two rows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import SEEN, VmRow, observed
 
 
-class Placing(ABC):
+class MovesAndDuplicates(ABC):
     """The part of a pass over the readings that decides which row a listed VM belongs to."""
 
     batch: Batch
