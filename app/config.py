@@ -165,8 +165,8 @@ class Settings(BaseSettings):
     ] = 90
     audit_days: Annotated[PositiveInt, Field(description="Days for which audit entries are kept.")] = 730
 
-    undo_days: Annotated[
-        PositiveInt, Field(description="Days for which deleted VMs can be brought back, without their disks.")
+    deleted_vm_days: Annotated[
+        PositiveInt, Field(description="Days for which deleted VMs can be undeleted, without their disks.")
     ] = 30
 
     pool_directories: Annotated[

@@ -36,7 +36,7 @@ from app.hypervisor import Host
 from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.services.operations import load_operations
 from app.services.storage.pools.verify_shared import request_due
-from app.services.storage.uploads.finish import end_abandoned
+from app.services.storage.uploads.abandoned import end_abandoned
 from app.services.vms.cloud_init import deletion
 
 log = structlog.get_logger(__name__)

@@ -50,7 +50,7 @@ def _rules(settings: Settings, now: datetime) -> list[tuple[type[Base], sa.Colum
         (Event, Event.at < events_before),
         (Task, sa.and_(Task.created_at < events_before, Task.state.not_in(ACTIVE_TASK_STATES))),
         (Audit, Audit.at < now - timedelta(days=settings.audit_days)),
-        (DeletedVm, DeletedVm.deleted_at < now - timedelta(days=settings.undo_days)),
+        (DeletedVm, DeletedVm.deleted_at < now - timedelta(days=settings.deleted_vm_days)),
         (IdempotencyKey, IdempotencyKey.created_at < now - IDEMPOTENCY),
         (
             Login,

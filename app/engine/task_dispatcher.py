@@ -30,7 +30,7 @@ from app.engine.task_claims import SingleProcessTaskClaims, TaskClaims
 from app.engine.task_results import failed, internal, log_lost, restored, with_left
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
-from app.services.storage.uploads.finish import forget_uploads
+from app.services.storage.uploads.abandoned import forget_uploads
 from app.tasks import lifecycle, undo
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, Interrupted

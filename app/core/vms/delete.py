@@ -55,7 +55,7 @@ class DeletePreview(Record):
     snapshots: tuple[str, ...] | None = Field(
         None, description="Their names; null when the host could not be asked."
     )
-    undo_days: int = Field(description="For so long its definition can be brought back; disks cannot.")
+    deleted_vm_days: int = Field(description="For so long its definition can be brought back; disks cannot.")
 
 
 class DeletedVmRecord(Record):

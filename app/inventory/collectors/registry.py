@@ -8,7 +8,7 @@ from typing import Any
 from app.core.inventory.reports import Parts
 from app.inventory.collectors.collector import Collector, Newest
 from app.inventory.collectors.conditions import CONDITIONS
-from app.inventory.collectors.guests import GUESTS
+from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.host import HOST
 from app.inventory.collectors.leases import LEASES
 from app.inventory.collectors.networks import NETWORKS

@@ -28,7 +28,7 @@ from app.inventory.vms.definition_changes import insert_definition, only_saved, 
 from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.elsewhere import observe_elsewhere
 from app.inventory.vms.events import DELETED, GIVEN_UP, Change, state_change, tell_vm
-from app.inventory.vms.guests import SILENT, silence_stopped
+from app.inventory.vms.guest_agents import SILENT, silence_stopped
 from app.inventory.vms.missing import mark_missing
 from app.inventory.vms.moves_and_duplicates import MovesAndDuplicates
 from app.inventory.vms.readings import VmReading

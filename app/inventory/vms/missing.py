@@ -11,7 +11,7 @@ from app.inventory.batch import Batch, Row
 from app.inventory.usage import COLUMNS as USAGE
 from app.inventory.usage import UNKNOWN
 from app.inventory.vms.events import Change, tell_vm
-from app.inventory.vms.guests import SILENT
+from app.inventory.vms.guest_agents import SILENT
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import VmRow
 

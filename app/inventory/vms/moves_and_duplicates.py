@@ -22,7 +22,7 @@ from app.inventory.conditions import Held
 from app.inventory.vms.definition_changes import Defined
 from app.inventory.vms.elsewhere import about_other_host
 from app.inventory.vms.events import MOVED, tell_vm
-from app.inventory.vms.guests import SILENT
+from app.inventory.vms.guest_agents import SILENT
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import SEEN, VmRow, observed
 

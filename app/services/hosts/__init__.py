@@ -1,4 +1,4 @@
 """Use cases of hosts and of the credentials that open them.
 
-Public to other nouns: `checks`.
+Public to other nouns: `manageable`.
 """

@@ -20,7 +20,7 @@ from app.core.storage.created_volumes import volume_note
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.library import image_records
 from app.services.library.image_records import ImageFile
 from app.services.library.images import READY
@@ -63,7 +63,7 @@ class CopyImage(ImageOperation[CopyImageParameters]):
         """Raises Conflict (image_there, host_not_connected…)."""
         image = known(ctx, Image, parameters.target_id)
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         if not ctx.begins:
             _refuse_there(ctx, image, host)
         reads = {image.id, pool.id, *locks_of(ctx.session, pool, parameters.name)}

@@ -18,7 +18,7 @@ from app.core.vms.config import VolumePlan
 from app.core.vms.create_spec import VolumeName
 from app.db.models import Image
 from app.hypervisor.storage.os_detect import detect_os
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.library import image_records
 from app.services.library.downloads import Download, DownloadRules
 from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
@@ -57,7 +57,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
     def check(self, ctx: Ctx, parameters: ImportImageParameters) -> Plan:
         """The name must be free in the pool. Raises Conflict (volume_exists, host_not_connected…)."""
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         refuse_taken(ctx, pool, parameters.name)
         image = known(ctx, Image, parameters.target_id)
         locks = Locks(holds=locks_of(ctx.session, pool, parameters.name), reads={pool.id})

@@ -14,12 +14,12 @@ from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Image, Pool, Volume
 from app.hypervisor.storage.os_detect import detect_os
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
 from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
-from app.services.storage.volumes.checks import require_usable
+from app.services.storage.volumes.content_checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.steps import task_checks
 from app.services.storage.volumes.steps.own_volume import report_share
@@ -51,7 +51,7 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
     def check(self, ctx: Ctx, parameters: RegisterImageParameters) -> Plan:
         """Nothing may use the volume. Raises Conflict (volume_in_use, …), Busy, VolumeRefused."""
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         locks = locks_of(ctx.session, pool, parameters.name)
         require_free(ctx, *locks)
         query = sa.select(Volume).where(Volume.pool_id == pool.id, Volume.name == parameters.name)

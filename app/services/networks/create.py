@@ -29,7 +29,7 @@ from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Host, Network, Task
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.networks.operation import plan_of, show
 from app.services.networks.undo import NETWORK
 from app.tasks import tasks
@@ -68,7 +68,7 @@ class CreateNetwork(Operation[CreateNetworkParameters]):
     def check(self, ctx: Ctx, parameters: CreateNetworkParameters) -> Plan:
         """Name, bridge and subnets must be free on the host. Raises Conflict, InvalidInput naming the field."""
         host = known(ctx, Host, parameters.host_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         _check_name(ctx, host, parameters.plan.name)
         check_place(ctx, host, parameters.plan)
         target = Ref(kind=ObjectKind.NETWORK, id=parameters.target_id, name=parameters.plan.name)

@@ -25,7 +25,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Network, Vm, VmDefinition
 from app.hypervisor.xml.networks.networks import read_plan
 from app.inventory.staleness import HOST_IN_LISTS, is_stale
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.networks.network_users import counts_of, users_of
 
 ORDER = Order(
@@ -161,7 +161,7 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
     """What can be done now, and why the rest cannot."""
     if not ctx.can("network.edit", network):
         return []
-    error = _unworkable(ctx, host)
+    error = _unmanageable(ctx, host)
     texts = error.texts(ctx.translate) if error else None
     active = [user for user in users if VmState(user.state).is_active and not user.after_power_off]
     running = list(dict.fromkeys(item.vm.name for item in active))
@@ -198,9 +198,9 @@ def _actions(ctx: Ctx, network: Network, host: Host, users: Sequence[NetworkUser
     ]
 
 
-def _unworkable(ctx: Ctx, host: Host) -> Conflict | None:
+def _unmanageable(ctx: Ctx, host: Host) -> Conflict | None:
     try:
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
     except Conflict as error:
         return error
     return None

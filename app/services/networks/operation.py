@@ -15,7 +15,7 @@ from app.db.models import Host, Network
 from app.hypervisor.networks.networks import Seen
 from app.hypervisor.xml.networks.networks import read_plan
 from app.inventory.collectors.networks import NETWORKS
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.networks.network_users import users_of
 from app.services.networks.networks import in_use
 from app.tasks.context import TaskContext
@@ -39,7 +39,7 @@ class NetworkOperation(Operation[P]):
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The network on its host, held alone. Raises Conflict when nothing may be changed on the host."""
         network, host = network_and_host(ctx.session, parameters.target_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         return Plan(ref(network), ref(host))
 
 

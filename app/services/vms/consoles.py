@@ -29,7 +29,7 @@ from app.core.vms.states import VmState
 from app.db import models
 from app.db.models import Host, Vm
 from app.hypervisor import Line
-from app.services.hosts.checks import require_connected
+from app.services.hosts.manageable import require_connected
 
 TICKET_S = 30
 MOST_OF_A_USER = 50

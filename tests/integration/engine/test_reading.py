@@ -12,8 +12,8 @@ from app.core.inventory.reports import Hint, Parts
 from app.core.vms.observations import VmDefinition
 from app.engine.hosts.reader import HostReader
 from app.hypervisor import Host
-from app.inventory.collectors import guests, storage, vms
-from app.inventory.collectors.guests import GUESTS
+from app.inventory.collectors import guest_agents, storage, vms
+from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.registry import COLLECTORS
 from app.inventory.collectors.vms import VMS
 from app.lab.fleets.fleet import Fleet
@@ -42,12 +42,12 @@ def test_a_guest_that_hangs_is_put_off_and_its_neighbours_answers_are_kept(
     try:
         reader.read(vms.SYNC, host)
         lab_host.freeze_qemu("stuck")
-        time.sleep(guests.FIRST_S[0])
+        time.sleep(guest_agents.FIRST_S[0])
         # The stuck one ends the first round.
-        rounds = [GUESTS.of(reader.read(guests.ASK, host)) for _ in range(2)]
+        rounds = [GUESTS.of(reader.read(guest_agents.ASK, host)) for _ in range(2)]
         assert [list(item) for item in rounds if item is not None] == [[WELL]]
         now = time.monotonic()
-        assert reader.wanted(now)[guests.ASK.name] > now + guests.FIRST_S[1] / 2, (
+        assert reader.wanted(now)[guest_agents.ASK.name] > now + guest_agents.FIRST_S[1] / 2, (
             "nobody is due again at once"
         )
         assert host.is_open

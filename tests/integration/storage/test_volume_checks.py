@@ -26,7 +26,7 @@ from app.services.library.image_register import register_image
 from app.services.storage.pools.lifecycle import start_pool
 from app.services.storage.pools.pools import show_pool
 from app.services.storage.pools.refresh import refresh_pool
-from app.services.storage.uploads.finish import give_up
+from app.services.storage.uploads.abandoned import give_up
 from app.services.storage.uploads.parts import receive
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.volumes.clone import clone_volume

@@ -29,8 +29,8 @@ from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.lab.paths import POOLS
 from app.services.library.image_register import register_image
+from app.services.storage.uploads.abandoned import give_up
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.finish import give_up
 from app.services.storage.uploads.parts import receive
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.volumes.clone import clone_volume

@@ -13,7 +13,7 @@ from app.core.networks.observations import Lease, NetworkObservation, NwfilterOb
 from app.core.storage.observations import PoolObservation
 from app.core.vms.observations import GuestInfo, VmDefinition, VmObservation
 from app.inventory.collectors.conditions import CONDITIONS
-from app.inventory.collectors.guests import GUESTS
+from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.host import HOST, HostReading
 from app.inventory.collectors.leases import LEASES
 from app.inventory.collectors.networks import NETWORKS

@@ -19,7 +19,7 @@ from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Nwfilter
 from app.hypervisor.xml.nwfilters import read_plan
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.networks.nwfilters.operation import NwfilterParameters, show
 from app.services.networks.undo import NWFILTER
 from app.tasks import tasks
@@ -53,7 +53,7 @@ class CreateNwfilter(Operation[CreateNwfilterParameters]):
     def check(self, ctx: Ctx, parameters: CreateNwfilterParameters) -> Plan:
         """The name must be free on the host, and what it refers to be there. Raises Conflict, InvalidInput."""
         host = known(ctx, Host, parameters.host_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         _check_name(ctx, host, parameters.plan.name)
         check_references(ctx.session, host.id, parameters.plan)
         return Plan(

@@ -11,7 +11,7 @@ from app.core.messages import N_
 from app.core.networks.nwfilters import BUILT_IN
 from app.db.models import Host, Nwfilter
 from app.inventory.collectors.nwfilters import NWFILTERS
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.tasks.context import TaskContext
 from app.tasks.operation import Operation, P, Parameters, Plan, Touch
 
@@ -32,7 +32,7 @@ class NwfilterOperation(Operation[P]):
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The filter on its host, held alone. Raises Conflict (built_in), or when nothing may be changed on the host."""
         found, host = nwfilter_and_host(ctx.session, parameters.target_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         refuse_built_in(found)
         return Plan(ref(found), ref(host))
 

@@ -19,7 +19,7 @@ from app.core.records import Ref
 from app.core.storage.pools import PoolSpec, checked, secret_of
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Pool
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.show import show_pools
 from app.services.storage.undo import POOL
 from app.tasks import tasks
@@ -56,7 +56,7 @@ class CreatePool(Operation[CreatePoolParameters]):
         """Name and path must be free on the host. Raises Conflict (name_taken), InvalidInput (target_path)."""
         host = known(ctx, Host, parameters.host_id)
         spec = parameters.spec
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         _check_place(ctx, host, spec)
         return Plan(
             Ref(kind=ObjectKind.POOL, id=parameters.target_id, name=spec.name),

@@ -14,7 +14,7 @@ from app.access.find import ref
 from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_
 from app.db.models import Host, Pool
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.show import show_pools
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
@@ -44,7 +44,7 @@ class PoolOperation(Operation[P]):
     def check(self, ctx: Ctx, parameters: P) -> Plan:
         """The pool on its host, held alone. Raises Conflict when nothing may be changed on the host."""
         pool, host = pool_and_host(ctx.session, parameters.target_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         return Plan(ref(pool), ref(host))
 
 

@@ -14,10 +14,10 @@ from app.core.storage.uploads import UploadRecord
 from app.core.tasks.states import TaskState
 from app.core.tasks.stored import StoredError
 from app.db.models import Host, Pool, Upload
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
+from app.services.storage.uploads.abandoned import end_upload
 from app.services.storage.uploads.claims import PartClaim
 from app.services.storage.uploads.content import Coming
-from app.services.storage.uploads.finish import end_upload
 from app.services.storage.uploads.uploads import find_upload, record_of
 from app.services.storage.uploads.volume import create_upload_volume
 from app.services.storage.volumes import records
@@ -106,7 +106,7 @@ def _refuse(services: Services, claim: PartClaim, refused: Conflict) -> None:
 
 
 def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:
-    require_workable(ctx, known(ctx, Host, known(ctx, Pool, upload.pool_id).host_id))
+    require_manageable(ctx, known(ctx, Host, known(ctx, Pool, upload.pool_id).host_id))
     if offset != upload.offset_bytes:
         raise _wrong_offset(ctx, upload)
     if not part:

@@ -1,4 +1,4 @@
-"""Uploads: files that people send into volumes, in parts. Begun and shown here; see `parts` and `finish`."""
+"""Uploads: files that people send into volumes, in parts. Begun and shown here; see `parts` and `abandoned`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.core.messages import N_
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Host, Pool, Upload
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.pools.pools import show_pool
 from app.services.storage.uploads.claims import is_cancelled, no_such_upload
 from app.services.storage.volumes.locations import locks_of
@@ -46,7 +46,7 @@ class UploadVolume(Operation[UploadVolumeParameters]):
         """The name must be free in the pool, and the file fit in. Raises Conflict (volume_exists, pool_full)."""
         pool = known(ctx, Pool, parameters.target_id)
         host = known(ctx, Host, pool.host_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         refuse_taken(ctx, pool, parameters.name)
         refuse_narrow(ctx, pool, parameters.size_bytes)
         locks = Locks(holds=locks_of(ctx.session, pool, parameters.name))

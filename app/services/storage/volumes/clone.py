@@ -9,8 +9,8 @@ from app.core.messages import N_
 from app.core.storage.volumes import VolumeClone
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
-from app.services.hosts.checks import require_workable
-from app.services.storage.volumes.checks import recorded_format, require_usable
+from app.services.hosts.manageable import require_manageable
+from app.services.storage.volumes.content_checks import recorded_format, require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.operation import (
     NewVolumeOperation,
@@ -75,6 +75,6 @@ def clone_volume(ctx: Ctx, volume_id: str, clone: VolumeClone) -> TaskRecord:
 def _check_source(ctx: Ctx, volume_id: str) -> None:
     volume, pool, host = volume_and_place(ctx.session, volume_id)
     refuse_cloud_init_drive(ctx, volume)
-    require_workable(ctx, host)
+    require_manageable(ctx, host)
     require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))

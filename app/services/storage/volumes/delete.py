@@ -42,7 +42,7 @@ class DeleteVolume(VolumeOperation[VolumeParameters]):
         _refuse_pool_off(context, parameters)
         if context.call(lambda host: host.storage.find_volume(pool, name)) is not None:
             still_there(context, parameters)
-            task_use.refuse_used(context, pool, name, parameters.path)
+            task_use.refuse_used_by_now(context, pool, name, parameters.path)
             context.call(lambda host: host.storage.delete_volume(pool, name))
         show_pools(context, {pool})
         return Outcome(N_("The volume was deleted."))

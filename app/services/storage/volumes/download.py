@@ -17,7 +17,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
-from app.services.storage.volumes.checks import VolumeAccess, check_volume
+from app.services.storage.volumes.content_checks import VolumeAccess, check_volume
 from app.services.storage.volumes.refusals import refuse_running
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
 

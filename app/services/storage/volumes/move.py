@@ -21,7 +21,7 @@ from app.db.models import Pool, Vm, Volume
 from app.inventory.collectors.vms import VMS
 from app.inventory.vms.readings import VmReadings
 from app.services.storage.show import show_pools
-from app.services.storage.volumes.checks import recorded_format, require_usable
+from app.services.storage.volumes.content_checks import recorded_format, require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.operation import (
     VolumeOperation,
@@ -163,7 +163,7 @@ def _copy(context: TaskContext, parameters: MoveVolumeParameters) -> None:
     try:
         still_there(context, parameters)
         task_checks.check(context, parameters.path, parameters.to.clone_format)
-        task_use.refuse_used(context, parameters.pool, parameters.name, parameters.path, but=vm or "")
+        task_use.refuse_used_by_now(context, parameters.pool, parameters.name, parameters.path, but=vm or "")
         if vm and _runs(context, vm):
             _copy_live(context, parameters, vm)
         else:
@@ -190,7 +190,9 @@ def _take_the_place(context: TaskContext, parameters: MoveVolumeParameters) -> s
         context.call(lambda host: host.disks.repoint(vm, parameters.path, copy.path, to.format))
     if context.noted(MOVED, old="deleted") is None:
         try:  # the copy may have taken hours
-            task_use.refuse_used(context, parameters.pool, parameters.name, parameters.path, but=vm or "")
+            task_use.refuse_used_by_now(
+                context, parameters.pool, parameters.name, parameters.path, but=vm or ""
+            )
         except TaskFailed as refused:
             if refused.code != "volume_in_use":
                 raise

@@ -14,7 +14,7 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.pools import FILE_POOLS
 from app.core.vms.config import VolumePlan
 from app.db.models import Host, Pool, Volume
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import copy_locks, locks_of
 from app.services.storage.volumes.refusals import refuse_taken
@@ -53,7 +53,7 @@ class VolumeOperation(Operation[V]):
         """The volume, held alone through every pool that has it, while its pool stays. Raises Conflict."""
         volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
         refuse_cloud_init_drive(ctx, volume)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         return Plan(
             ref(volume),
             ref(host),
@@ -105,7 +105,7 @@ class NewVolumeOperation(Operation[NewVolumeParameters]):
         pool = known(ctx, Pool, parameters.target_id)
         host = known(ctx, Host, pool.host_id)
         volume = parameters.volume
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         refuse_taken(ctx, pool, volume.name)
         sources = {path for path in (volume.clone_of, volume.backing_path) if path}
         locks = copy_locks(ctx.session, host.id, sources)

@@ -15,7 +15,7 @@ from app.core.records import Ref
 from app.core.storage.pools import FIXED_POOLS
 from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.pools.same_storage import same_storage
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
@@ -29,7 +29,7 @@ def running_pool(ctx: Ctx, pool_id: str, field: str) -> tuple[Pool, Host]:
     if row is None:
         raise InvalidInput(field, N_("names no storage pool"))
     pool, host = row
-    require_workable(ctx, host)
+    require_manageable(ctx, host)
     if pool.state != "running":
         raise InvalidInput(field, N_("the storage pool does not run"), hint=N_("Start the pool first."))
     if pool.kind in FIXED_POOLS:

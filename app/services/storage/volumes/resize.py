@@ -14,7 +14,7 @@ from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Vm, Volume
 from app.services.storage.pools.refresh import refresh_if_idle
 from app.services.storage.show import show_pools
-from app.services.storage.volumes.checks import require_usable
+from app.services.storage.volumes.content_checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.operation import (
     VolumeOperation,
@@ -116,7 +116,7 @@ def _resize(context: TaskContext, parameters: ResizeVolumeParameters, before_byt
     pool, name, path = parameters.pool, parameters.name, parameters.path
     size_bytes, vm = parameters.size_bytes, parameters.vm
     if size_bytes < before_bytes:
-        task_use.refuse_used(context, pool, name, path)
+        task_use.refuse_used_by_now(context, pool, name, path)
     if vm is not None:
         context.call(lambda host: host.disks.grow(vm, path, size_bytes))
         refresh_if_idle(context, pool)

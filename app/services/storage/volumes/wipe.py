@@ -41,7 +41,7 @@ class WipeVolume(VolumeOperation[VolumeParameters]):
         pool, name, path = parameters.pool, parameters.name, parameters.path
         found = still_there(context, parameters)
         task_checks.check_link(context, pool, name, path)
-        task_use.refuse_used(context, pool, name, path)
+        task_use.refuse_used_by_now(context, pool, name, path)
         context.call(lambda host: host.storage.wipe_volume(pool, name))
         task_checks.record_created(context, pool, found, "raw")
         if not is_same_format(found.format, "raw"):

@@ -90,7 +90,7 @@ def delete_drive(context: TaskContext, drive: RemoveCloudInitDriveParams) -> Non
     try:
         found = context.call(lambda host: host.storage.find_volume(drive.pool, drive.name))
         if found is not None:
-            task_use.refuse_used(context, drive.pool, drive.name, found.path, but=drive.uuid or "")
+            task_use.refuse_used_by_now(context, drive.pool, drive.name, found.path, but=drive.uuid or "")
             context.call(lambda host: host.storage.delete_volume(drive.pool, drive.name))
     except HypervisorRefused as error:
         if error.code != "no_such_pool":

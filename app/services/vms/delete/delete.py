@@ -54,7 +54,7 @@ def preview_delete(ctx: Ctx, vm_id: str, spec: DeleteSpec | None = None) -> Dele
         nvram=state.nvram,
         tpm=state.tpm,
         managed_save=vm.has_managed_save,
-        undo_days=ctx.services.settings.undo_days,
+        deleted_vm_days=ctx.services.settings.deleted_vm_days,
     )
 
 

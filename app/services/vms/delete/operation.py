@@ -18,7 +18,7 @@ from app.hypervisor.xml.domains import edit
 from app.inventory.collectors.vms import VMS
 from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.readings import VmReadings
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_use
@@ -66,7 +66,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
         """Raises Conflict (vm_active, vm_missing, host_not_connected…)."""
         plan = super().check(ctx, parameters)
         vm, host = vm_and_host(ctx.session, parameters.target_id)
-        require_workable(ctx, host)
+        require_manageable(ctx, host)
         if vm.state == VmState.MISSING:
             raise vm_missing()
         if VmState(vm.state).is_active and not parameters.force_off and not ctx.begins:
@@ -175,5 +175,5 @@ def _delete_volume(context: TaskContext, place: VolumePlace, vm: str) -> None:
     """Delete it if it is still the one that was chosen, and nothing uses it by now."""
     found = context.call(lambda host: host.storage.find_volume(place.pool, place.name))
     if found is not None and found.path == place.path:
-        task_use.refuse_used(context, place.pool, place.name, place.path, but=vm)
+        task_use.refuse_used_by_now(context, place.pool, place.name, place.path, but=vm)
         context.call(lambda host: host.storage.delete_volume(place.pool, place.name))

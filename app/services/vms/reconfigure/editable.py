@@ -12,7 +12,7 @@ from app.core.vms.observations import StoredDefinition, StoredDisk, StoredNic
 from app.core.vms.states import VmState
 from app.db.models import Host, Vm, VmDefinition
 from app.inventory.vms.definitions import is_live
-from app.services.hosts.checks import require_workable
+from app.services.hosts.manageable import require_manageable
 from app.services.vms.operation import vm_missing
 
 
@@ -37,7 +37,7 @@ def find_editable(
 def require_editable(ctx: Ctx, vm: Vm) -> tuple[Host, VmDefinition]:
     """The host and definition of a VM that can be changed now. Raises Conflict."""
     host = known(ctx, Host, vm.host_id)
-    require_workable(ctx, host)
+    require_manageable(ctx, host)
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None or vm.state == VmState.MISSING:
         raise vm_missing()

@@ -248,7 +248,7 @@ MAKING: dict[str, Json] = {
         "tpm": False,
         "managed_save": False,
         "snapshots": [],
-        "undo_days": 30,
+        "deleted_vm_days": 30,
     },
     "DeletedVmRecord": _DELETED,
     "DeletedVmList": {"items": [_DELETED]},

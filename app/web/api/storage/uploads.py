@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
 from app.core.vms.create_spec import MAX_DISK
-from app.services.storage.uploads import finish, parts, uploads
+from app.services.storage.uploads import abandoned, parts, uploads
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.deps import HostCaller, Reader, Writer
 
@@ -55,5 +55,5 @@ def receive(
 @router.delete("/uploads/{id}", name="upload.cancel", status_code=204, responses=problems(404))
 def give_up(id: ObjectPath, ctx: Writer) -> Response:
     """Give an upload up; what came of it is removed from the host."""
-    finish.give_up(ctx, id)
+    abandoned.give_up(ctx, id)
     return Response(status_code=204)

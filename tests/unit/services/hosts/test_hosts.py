@@ -14,7 +14,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.db.models import Audit, Datacenter, Event, Host
 from app.services.hosts import credentials, hosts
-from app.services.hosts.checks import require_connected
+from app.services.hosts.manageable import require_connected
 from tests.databases import Contexts
 
 HOST = new_id(ObjectKind.HOST)

@@ -17,7 +17,7 @@ from app.db.models import Host, IdentityClaim, Pool, Task, TaskLock, Volume
 from app.services.storage.pools.create import CreatePool, create_pool
 from app.services.storage.pools.lifecycle import stop_pool
 from app.services.storage.pools.refresh import refresh_pool
-from app.services.storage.uploads.finish import forget_uploads
+from app.services.storage.uploads.abandoned import forget_uploads
 from app.services.storage.uploads.uploads import UploadVolume, begin_upload, list_uploads
 from app.services.storage.volumes.clone import CloneVolume, clone_volume
 from app.services.storage.volumes.create import create_volume

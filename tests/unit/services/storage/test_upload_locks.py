@@ -16,8 +16,8 @@ from app.core.storage.uploads import UploadSpec
 from app.core.tasks.states import TaskState
 from app.db.models import Pool, Task, TaskLock, Upload
 from app.db.session import Database
+from app.services.storage.uploads.abandoned import end_abandoned, give_up
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.finish import end_abandoned, give_up
 from app.services.storage.uploads.uploads import begin_upload
 from app.services.storage.uploads.volume import _note
 from tests.databases import Contexts

@@ -489,7 +489,7 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
     stays = DeletePreviewDisk(target="vdb", path=samples.HTML, deletable=False, why=samples.HTML)
     found = DeletePreview(
         vm=ref, host=ref, running=True, disks=(disk, stays), nvram=samples.HTML, tpm=True, managed_save=True,
-        snapshots=snapshots, undo_days=30,
+        snapshots=snapshots, deleted_vm_days=30,
     )  # fmt: skip
     assert_harmless(
         draw(

@@ -16,7 +16,7 @@ from app.tasks.errors import TaskFailed
 MOST_HOSTS = 16  # that are asked over the network; what the inventory knows of the others counts as it is
 
 
-def refuse_used(context: TaskContext, pool: str, name: str, path: str, *, but: str = "") -> None:
+def refuse_used_by_now(context: TaskContext, pool: str, name: str, path: str, *, but: str = "") -> None:
     """Raise TaskFailed (volume_in_use) when anything uses the volume by now; the VM of UUID `but` does not count.
 
     Looks at what the inventory knows of all hosts, then at the VMs that this host, and others that surely have the
@@ -38,7 +38,7 @@ def refuse_disk_in_use(context: TaskContext, vm: str, disk: DiskPlan) -> None:
         return
     place = context.write(partial(users.volume_at, host_id=context.job.host_id, path=disk.path))
     if place is not None:
-        refuse_used(context, *place, disk.path, but=vm)
+        refuse_used_by_now(context, *place, disk.path, but=vm)
 
 
 def refuse_disks_in_use(context: TaskContext, vm: str, xml: str, before: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Whether work may be sent to a host."""
+"""Require that a host can be managed now: in managed mode, enabled and connected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.core.messages import N_
 from app.db.models import Host
 
 
-def require_workable(ctx: Ctx, host: Host) -> None:
+def require_manageable(ctx: Ctx, host: Host) -> None:
     """Raise Conflict (host_observed, host_disabled, host_not_connected) when nothing may be changed on the host now."""
     if host.mode == HostMode.OBSERVE.value:
         raise _refused(HOST_OBSERVED)

@@ -15,7 +15,7 @@ from app.inventory.batch import Batch
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Newest, Poll
 from app.inventory.collectors.vms import VMS
 from app.inventory.merged_report import Reading
-from app.inventory.vms.guests import observe_guests
+from app.inventory.vms.guest_agents import observe_guests
 
 FIRST_S = (3.0, 15.0, 45.0)  # after a start: while the guest boots and gets its address
 EVERY_S = 600.0

@@ -1,4 +1,4 @@
-"""Check a volume, and every file that it is built on, immediately before it is used.
+"""Check the content of a volume, and of every file that it is built on, immediately before it is used.
 
 The format of a volume is the recorded one: what Vigie recorded when it made the volume, or what the definition of a
 VM says. What lies in it may have been written by a guest, so it is compared with that and never believed. Backing
