@@ -8,7 +8,7 @@ from app.access.context import Actor
 from app.access.find import FINDABLE
 from app.core.ids import kind_of
 from app.core.kinds import ObjectKind
-from app.core.notices import EVENTS, SHOT, TASKS, TREE
+from app.core.notices import EVENTS, SCREENSHOT_TAKEN, TASKS, TREE
 
 _OF_LISTS = {TASKS: "task.view", EVENTS: "event.view"}
 _OF_OBJECTS: dict[ObjectKind, str] = {}
@@ -24,6 +24,6 @@ def visible_topics(actor: Actor, topics: Iterable[str]) -> list[str]:
 def _may_hear(actor: Actor, topic: str) -> bool:
     if topic == TREE:  # names nothing
         return True
-    kind = kind_of(topic.removeprefix(SHOT))
+    kind = kind_of(topic.removeprefix(SCREENSHOT_TAKEN))
     privilege = _OF_LISTS.get(topic) if kind is None else _OF_OBJECTS.get(kind)
     return privilege in actor.role.privileges

@@ -13,11 +13,11 @@ TASKS = "tasks"  # any task changed
 EVENTS = "events"  # an event was written
 HOSTS = "hosts"  # a host's configuration changed: the engine looks again
 WORK = "work"  # a task was queued or a cancel asked: the engine looks again
-SCREENSHOT = "screenshot:"  # + vm id: somebody looks at the VM, take a screenshot
+SCREENSHOT_WANTED = "screenshot-wanted:"  # + vm id: somebody looks at the VM, take a screenshot
+SCREENSHOT_TAKEN = "screenshot-taken:"  # + vm id: a new screenshot is there
 LEASES = "leases:"  # + network id: somebody looks at the network, read its leases
 VOLUMES = "volumes:"  # + pool id: somebody looks at the pool or its volumes, read these
 DEVICES = "devices:"  # + host id: somebody wants to give a device away, read them
-SHOT = "shot:"  # + vm id: a new screenshot is there
 USER = "session:"  # + user id: logins or rights of the user changed
 
 Listener = Callable[[frozenset[str]], None]

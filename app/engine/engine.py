@@ -17,7 +17,7 @@ from app.core.errors import Unavailable
 from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
 from app.core.inventory.usage import UsageSample
-from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT, VOLUMES, WORK
+from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT_WANTED, VOLUMES, WORK
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.hosts.coordinator import Coordinator
 from app.engine.hosts.on_demand import OnDemand, read_devices, read_leases, read_volumes
@@ -165,8 +165,8 @@ class Engine:
         if HOSTS in topics:
             self._threads.submit(partial(self._read_registry, anyway=True))
         for topic in topics:
-            if topic.startswith(SCREENSHOT):
-                self._screenshots.want(topic.removeprefix(SCREENSHOT))
+            if topic.startswith(SCREENSHOT_WANTED):
+                self._screenshots.want(topic.removeprefix(SCREENSHOT_WANTED))
             elif topic.startswith(LEASES):
                 self._leases.want(topic.removeprefix(LEASES))
             elif topic.startswith(VOLUMES):

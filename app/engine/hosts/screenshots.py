@@ -13,7 +13,7 @@ import structlog
 
 from app.access.context import Services
 from app.core.errors import VigieError
-from app.core.notices import SHOT
+from app.core.notices import SCREENSHOT_TAKEN
 from app.core.vms.states import VmState
 from app.db.models import Vm, VmScreenshot
 from app.engine.thread_pool import ElasticThreadPool
@@ -71,7 +71,7 @@ class Screenshots:
                         taken_at=datetime.now(UTC),
                     )
                 )
-            self._services.hub.publish([SHOT + vm_id])
+            self._services.hub.publish([SCREENSHOT_TAKEN + vm_id])
         except VigieError as error:
             log.debug("no_screenshot", vm=vm_id, reason=error.code)
         finally:

@@ -15,7 +15,7 @@ from app.access.paging import Order, holds, page
 from app.access.unique_names import check_version
 from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
-from app.core.notices import SCREENSHOT, TREE
+from app.core.notices import SCREENSHOT_WANTED, TREE
 from app.core.records import Page
 from app.core.vms.records import VmDetail, VmRecord
 from app.core.vms.specs import VmPatch, VmQuery
@@ -174,5 +174,5 @@ def xml_of(ctx: Ctx, vm_id: str) -> str:
 def screenshot_of(ctx: Ctx, vm_id: str) -> VmScreenshot | None:
     """The last screenshot, if there is one. Asking for it makes the engine take a new one. Raises NotFound, NotAllowed."""
     vm = find(ctx, Vm, vm_id, "vm.console")
-    ctx.services.hub.publish([SCREENSHOT + vm.id])
+    ctx.services.hub.publish([SCREENSHOT_WANTED + vm.id])
     return ctx.session.get(VmScreenshot, vm.id)

@@ -22,7 +22,7 @@ from app.services.vms import consoles
 from app.services.vms.consoles import Grant
 from app.web.auth import identify, services_of
 from app.web.consoles import rfb
-from app.web.consoles.watching import Watcher
+from app.web.consoles.view_only import ViewOnlyFilter
 from app.web.errors import problem_of
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class Session:
         """What of the browser's bytes reaches the VM."""
         if not self._grant.view_only:
             return bytes
-        return Watcher().feed if self._grant.kind == "vnc" else lambda _: b""
+        return ViewOnlyFilter().feed if self._grant.kind == "vnc" else lambda _: b""
 
     async def _watch(self) -> None:
         """Look again and again whether the holder still may. Raises NotSignedIn, NotAllowed, NotFound, Conflict."""

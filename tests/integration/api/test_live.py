@@ -133,7 +133,7 @@ def test_internal_talk_stays_inside(served: tuple[Console, str, Server]) -> None
     console, url, _ = served
     stream = listen(f"{url}/live", Authorization=bearer(console))
     console.services.hub.publish(
-        [notices.WORK, notices.HOSTS, f"{notices.SCREENSHOT}{VM}", f"{notices.USER}user_x"]
+        [notices.WORK, notices.HOSTS, f"{notices.SCREENSHOT_WANTED}{VM}", f"{notices.USER}user_x"]
     )
     console.services.hub.publish([OTHER_VM])
     assert stream.topics() == [OTHER_VM]

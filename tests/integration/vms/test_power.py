@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.core.errors import Busy, Conflict, HostNotAnswering
 from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import HostReport
-from app.core.notices import SCREENSHOT, SHOT
+from app.core.notices import SCREENSHOT_TAKEN, SCREENSHOT_WANTED
 from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import BulkAction
@@ -408,8 +408,8 @@ def test_a_screenshot_is_taken_for_whoever_looks(fresh_lab: Lab, site: Site) -> 
     assert row is not None
     wait_for_state(host, spec.uuid or "seen", "running")
     heard = threading.Event()
-    site.services.hub.listen(lambda topics: heard.set() if SHOT + row.id in topics else None)
-    site.services.hub.publish([SCREENSHOT + row.id])
+    site.services.hub.listen(lambda topics: heard.set() if SCREENSHOT_TAKEN + row.id in topics else None)
+    site.services.hub.publish([SCREENSHOT_WANTED + row.id])
     assert heard.wait(10)
     with site.services.database.read() as session:
         screen = vms.screenshot_of(site.ctx(session), row.id)

@@ -12,11 +12,11 @@ TALK = {"work", "hosts", f"screen:{VM}", f"volumes:{new_id(ObjectKind.POOL)}", "
 
 def heard(role: Role) -> list[str]:
     actor = Actor("user_a", "ann", role, "page")
-    return visible_topics(actor, {VM, f"shot:{VM}", CREDENTIAL, "tree", "tasks", "events", *TALK})
+    return visible_topics(actor, {VM, f"screenshot-taken:{VM}", CREDENTIAL, "tree", "tasks", "events", *TALK})
 
 
 def test_what_may_be_seen_is_heard() -> None:
-    assert heard(Role.VIEWER) == sorted(["events", f"shot:{VM}", "tasks", "tree", VM])
+    assert heard(Role.VIEWER) == sorted(["events", f"screenshot-taken:{VM}", "tasks", "tree", VM])
 
 
 def test_who_may_see_more_hears_more() -> None:

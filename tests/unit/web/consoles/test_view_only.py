@@ -5,7 +5,7 @@ from struct import pack
 import pytest
 
 from app.core.errors import HostError
-from app.web.consoles.watching import Watcher
+from app.web.consoles.view_only import ViewOnlyFilter
 
 FORMAT = bytes([0]) + bytes(19)
 ENCODINGS = pack(">BxH4i", 2, 4, 0, 7, -258, -223)
@@ -29,20 +29,20 @@ PASSED = FORMAT + UPDATE * len(DROPPED) + KEPT_ENCODINGS + FENCE + CONTINUOUS
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7, 64, len(STREAM)])
 def test_only_what_looks_passes(piece: int) -> None:
-    watcher = Watcher()
+    view_only = ViewOnlyFilter()
     pieces = [STREAM[start : start + piece] for start in range(0, len(STREAM), piece)]
-    assert b"".join(watcher.feed(item) for item in pieces) == PASSED
+    assert b"".join(view_only.feed(item) for item in pieces) == PASSED
 
 
 @pytest.mark.parametrize("message", [b"\x01", b"\x07", b"\xfe", pack(">BBH", 255, 9, 0)])
 def test_an_unknown_message_is_the_end(message: bytes) -> None:
     with pytest.raises(HostError) as raised:
-        Watcher().feed(UPDATE + message)
+        ViewOnlyFilter().feed(UPDATE + message)
     assert raised.value.code == "view_only_message"
 
 
 def test_a_text_that_never_ends_takes_no_memory() -> None:
-    watcher = Watcher()
-    assert watcher.feed(pack(">Bxxxi", 6, -(1 << 31))) == b""
-    assert watcher.feed(KEY * 1000) == b""
-    assert len(watcher._head) == 0
+    view_only = ViewOnlyFilter()
+    assert view_only.feed(pack(">Bxxxi", 6, -(1 << 31))) == b""
+    assert view_only.feed(KEY * 1000) == b""
+    assert len(view_only._head) == 0

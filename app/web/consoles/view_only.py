@@ -1,4 +1,4 @@
-"""What of a VNC client's messages a console that only looks lets through.
+"""Filter a VNC client's messages for view-only consoles: what shows the screen passes, input does not.
 
 The stream is followed message by message, whatever pieces it comes in; nothing is kept but the head of a message.
 Unknown messages end the console: their length is not known, so what comes after could be anything.
@@ -17,7 +17,7 @@ _NEVER = 1 << 31
 _EXTENSIONS = {-258, -259, -309, -316, -308, -1063131698}
 
 
-class Watcher:
+class ViewOnlyFilter:
     """Takes what a client sends after its first message, gives what the server may see of it."""
 
     def __init__(self) -> None:
