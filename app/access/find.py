@@ -41,7 +41,7 @@ M = TypeVar("M", bound=Base)
 Ts = TypeVarTuple("Ts")
 
 
-class Found(NamedTuple):
+class Findable(NamedTuple):
     """What a model is: the kind of its objects, the privilege to see them, and the message when one is missing.
 
     `owner` is the column of the user who may see a row without that privilege; `name`, the attribute that names it.
@@ -54,28 +54,28 @@ class Found(NamedTuple):
     name: str = "name"
 
 
-FINDABLE: dict[type[Base], Found] = {
-    Vm: Found(ObjectKind.VM, "vm.view", N_("There is no such VM.")),
-    DeletedVm: Found(ObjectKind.VM, "vm.delete", N_("There is no such VM.")),
-    Host: Found(ObjectKind.HOST, "host.view", N_("There is no such host.")),
-    Datacenter: Found(ObjectKind.DATACENTER, "datacenter.view", N_("There is no such datacenter.")),
-    Pool: Found(ObjectKind.POOL, "pool.view", N_("There is no such storage pool.")),
-    Volume: Found(ObjectKind.VOLUME, "pool.view", N_("There is no such volume.")),
-    Network: Found(ObjectKind.NETWORK, "network.view", N_("There is no such network.")),
-    Nwfilter: Found(ObjectKind.NWFILTER, "network.view", N_("There is no such network filter.")),
-    Image: Found(ObjectKind.IMAGE, "image.view", N_("There is no such image.")),
-    VmPreset: Found(ObjectKind.PRESET, "vm.create", N_("There is no such VM preset.")),
-    Task: Found(ObjectKind.TASK, "task.view", N_("There is no such task."), name="kind"),
-    Upload: Found(
+FINDABLE: dict[type[Base], Findable] = {
+    Vm: Findable(ObjectKind.VM, "vm.view", N_("There is no such VM.")),
+    DeletedVm: Findable(ObjectKind.VM, "vm.delete", N_("There is no such VM.")),
+    Host: Findable(ObjectKind.HOST, "host.view", N_("There is no such host.")),
+    Datacenter: Findable(ObjectKind.DATACENTER, "datacenter.view", N_("There is no such datacenter.")),
+    Pool: Findable(ObjectKind.POOL, "pool.view", N_("There is no such storage pool.")),
+    Volume: Findable(ObjectKind.VOLUME, "pool.view", N_("There is no such volume.")),
+    Network: Findable(ObjectKind.NETWORK, "network.view", N_("There is no such network.")),
+    Nwfilter: Findable(ObjectKind.NWFILTER, "network.view", N_("There is no such network filter.")),
+    Image: Findable(ObjectKind.IMAGE, "image.view", N_("There is no such image.")),
+    VmPreset: Findable(ObjectKind.PRESET, "vm.create", N_("There is no such VM preset.")),
+    Task: Findable(ObjectKind.TASK, "task.view", N_("There is no such task."), name="kind"),
+    Upload: Findable(
         ObjectKind.TASK,
         "pool.view",
         N_("There is no such upload: it has ended, or was given up."),
         name="volume_name",
     ),
-    Credential: Found(ObjectKind.CREDENTIAL, "credential.view", N_("There is no such credential.")),
-    User: Found(ObjectKind.USER, "user.view", N_("There is no such user."), User.id),
-    Token: Found(ObjectKind.TOKEN, "token.edit-any", N_("There is no such token."), Token.user_id),
-    Login: Found(ObjectKind.LOGIN, "user.edit", N_("There is no such session."), Login.user_id, "id"),
+    Credential: Findable(ObjectKind.CREDENTIAL, "credential.view", N_("There is no such credential.")),
+    User: Findable(ObjectKind.USER, "user.view", N_("There is no such user."), User.id),
+    Token: Findable(ObjectKind.TOKEN, "token.edit-any", N_("There is no such token."), Token.user_id),
+    Login: Findable(ObjectKind.LOGIN, "user.edit", N_("There is no such session."), Login.user_id, "id"),
 }
 
 

@@ -46,7 +46,7 @@ REGISTRY_EVERY_S = 2.0
 TICK_S = 0.1
 RETENTION_EVERY_S = 3600.0
 UPLOADS_EVERY_S = 5.0
-SEEDS_EVERY_S = 15.0
+CLOUD_INIT_DRIVES_EVERY_S = 15.0
 VERIFY_EVERY_S = 3.0
 
 LEASES_EVERY_S = 2.0
@@ -120,7 +120,10 @@ class Engine:
         self._timer.every(REGISTRY_EVERY_S, partial(self._threads.submit, self._read_registry, slack_s=1.0))
         self._timer.every(RETENTION_EVERY_S, self._submit_retention)
         self._timer.every(UPLOADS_EVERY_S, self._submit_uploads)
-        self._timer.every(SEEDS_EVERY_S, partial(self._threads.submit, self._remove_seeds, slack_s=60.0))
+        self._timer.every(
+            CLOUD_INIT_DRIVES_EVERY_S,
+            partial(self._threads.submit, self._delete_cloud_init_drives, slack_s=60.0),
+        )
         self._timer.every(VERIFY_EVERY_S, self._submit_verification)
         self._submit_retention()
 
@@ -221,9 +224,9 @@ class Engine:
         with suppress(Unavailable):
             end_abandoned(self._services)
 
-    def _remove_seeds(self) -> None:
+    def _delete_cloud_init_drives(self) -> None:
         with suppress(Unavailable):
-            deletion.remove_due(self._services, now=datetime.now(UTC))
+            deletion.delete_due(self._services, now=datetime.now(UTC))
 
     def _submit_verification(self) -> None:
         """Pools that may be the same storage as those of other hosts are not left unverified for long."""

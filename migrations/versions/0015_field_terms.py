@@ -93,6 +93,8 @@ ACTIONS = {
     "vm.revert": "vm.discard-changes",
     "vm.tune_nic": "vm.change-nic-resources",
 }
+# Codes of errors.
+ERRORS = {"seed_in_use": "cloud_init_drive_in_use", "volume_is_seed": "volume_is_cloud_init_drive"}
 # Names of fields, and values of fields, in what is kept as JSON.
 CHECK_FIELDS = {"mend": "remedy"}
 SPEC_FIELDS = {"keep_seed": "keep_drive"}
@@ -212,6 +214,7 @@ def _rewrite(way: Any) -> None:
         ("event", "message", MESSAGES),
         ("audit", "action", ACTIONS),
         ("audit", "object_kind", KINDS),
+        ("audit", "code", ERRORS),
         ("event", "kind", EVENTS),
         ("event", "object_kind", KINDS),
         ("history", "object_kind", KINDS),
@@ -225,6 +228,8 @@ def _rewrite(way: Any) -> None:
     _change_json("host", "checks", lambda value, _row: _renamed(value, checks))
     kinds = way(KINDS)
     _change_json("task", "created_resources", lambda value, _row: _with_values(value, "kind", kinds))
+    errors = way(ERRORS)
+    _change_json("task", "error", lambda value, _row: _with_values(value, "code", errors))
     changes, fields = way(CHANGES), {kind: way(names) for kind, names in PARAMETER_FIELDS.items()}
     _change_json(
         "task",

@@ -79,7 +79,7 @@ class VolumeDetail(VolumeRecord):
     freed_bytes: int = Field(description="What its deletion would free; 0 while it is in use.")
     usable: bool = Field(
         True,
-        description="False while a condition holds it back, and of a VM's cloud-init seed: only its deletion is left.",
+        description="False while a condition holds it back, and of a VM's cloud-init drive: only its deletion is left.",
     )
 
 

@@ -11,10 +11,10 @@ from app.core.specs import Name, Spec
 from app.core.vms.create_spec import VmSpec
 
 
-class RemoveCloudInitDriveParams(Spec):
-    """Params of a task that removes a cloud-init seed. `uuid` is that of its VM; None when that is gone.
+class DeleteCloudInitDriveParams(Spec):
+    """Params of a task that deletes a cloud-init drive. `uuid` is that of its VM; None when that is gone.
 
-    `host` has the seed, `vm_host` the VM; None in older tasks, which have both on their host.
+    `host` has its volume, `vm_host` the VM; None in older tasks, which have both on their host.
     """
 
     vm_id: str

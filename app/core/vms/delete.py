@@ -38,7 +38,7 @@ class DeletePreviewDisk(Record):
     allocation_bytes: int | None = Field(None, description="What would be freed.")
     deletable: bool
     own: bool = Field(False, description="Made for this VM, as far as can be seen: proposed to go with it.")
-    goes: bool = Field(False, description="A cloud-init seed: it goes with the VM in any case.")
+    goes: bool = Field(False, description="A cloud-init drive: it goes with the VM in any case.")
     why: str | None = Field(None, description="Why it stays.")
 
 

@@ -53,7 +53,7 @@ def disk_bus_for(os_variant: OsVariant | None, device: str, machine: str | None)
 
 
 def cloud_init_bus_for(os_variant: OsVariant | None, machine: str | None) -> str:
-    """The bus of a cloud-init seed's drive. Kernels of cloud images often lack SATA, but never virtio."""
+    """The bus of a cloud-init drive. Kernels of cloud images often lack SATA, but never virtio."""
     is_virtio = disk_bus_for(os_variant, "disk", machine) == "virtio"
     return "scsi" if is_virtio else disk_bus_for(os_variant, "cdrom", machine)
 

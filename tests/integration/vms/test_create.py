@@ -39,7 +39,7 @@ from app.services.library import images
 from app.services.library.image_register import register_image
 from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.download import open_content
-from app.services.vms.cloud_init.deletion import RemoveCloudInitDrive, remove_due
+from app.services.vms.cloud_init.deletion import DeleteCloudInitDrive, delete_due
 from app.services.vms.create import create
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
@@ -155,7 +155,7 @@ def add_image(site: Site, host: LabHost) -> None:
 
 
 def cloud_vm(site: Site, host: LabHost, **more: object) -> TaskRecord:
-    """A VM `cloud` from the image, with a seed."""
+    """A VM `cloud` from the image, with a cloud-init drive."""
     disk = {"pool": "local", "image_id": "img_aaaaaaaaaaaaaaaa", "size_bytes": 64 * MIB}
     reported = {"user": "bob", "password": "a password that nobody shall see"}
     where = site.host_ids[host.name]
@@ -164,7 +164,7 @@ def cloud_vm(site: Site, host: LabHost, **more: object) -> TaskRecord:
     )
 
 
-def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
+def test_from_a_cloud_image_with_a_cloud_init_drive(host: LabHost, site: Site) -> None:
     add_image(site, host)
     password = "a password that nobody shall see"
     created(
@@ -195,32 +195,32 @@ def test_from_a_cloud_image_with_a_seed(host: LabHost, site: Site) -> None:
     assert not re.search(r"\bbob\b|bob@example", stored), "cloud-init is sealed"
 
 
-def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: Site) -> None:
+def test_a_cloud_init_drive_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: Site) -> None:
     add_image(site, host)
     cloud_vm(site, host)
-    seed = volume_id(site, "cloud-seed.iso")
-    assert seed is not None
+    drive = volume_id(site, "cloud-seed.iso")
+    assert drive is not None
     with pytest.raises(Conflict) as reported:
-        open_content(site.services, ACTOR, str, seed)
-    assert reported.value.code == "volume_is_seed"
+        open_content(site.services, ACTOR, str, drive)
+    assert reported.value.code == "volume_is_cloud_init_drive"
     with site.services.database.begin() as session:
         ctx = site.ctx(session)
         assert "cloud-seed.iso" not in str(images.volume_options(ctx))
         for refused in (
-            lambda: register_image(ctx, ImageSpec(volume_id=seed, name="mine")),
-            lambda: clone_volume(ctx, seed, VolumeClone(name="copy.iso")),
-            lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=seed)),
+            lambda: register_image(ctx, ImageSpec(volume_id=drive, name="mine")),
+            lambda: clone_volume(ctx, drive, VolumeClone(name="copy.iso")),
+            lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=drive)),
         ):
             with pytest.raises(Conflict) as reported:
                 refused()
-            assert reported.value.code == "volume_is_seed"
+            assert reported.value.code == "volume_is_cloud_init_drive"
     wait_for_agent(host, "cloud")
     eventually(lambda: vm_of(site).agent_connected, 30, "the guest's agent answers")
     now = datetime.now(UTC)
-    remove_due(site.services, now=now)
+    delete_due(site.services, now=now)
     assert volume_id(site, "cloud-seed.iso"), "cloud-init may read it still"
-    remove_due(site.services, now=now + timedelta(minutes=3))
-    eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the seed is removed")
+    delete_due(site.services, now=now + timedelta(minutes=3))
+    eventually(lambda: volume_id(site, "cloud-seed.iso") is None, 30, "the cloud-init drive is deleted")
     assert "seed" not in host.virsh("vol-list", "local")
     assert "seed" not in host.virsh("dumpxml", "cloud")
     assert "seed" not in host.virsh("dumpxml", "--inactive", "cloud")
@@ -228,12 +228,12 @@ def test_a_seed_is_held_back_and_goes_after_the_first_boot(host: LabHost, site: 
     with site.services.database.read() as session:
         by_whom = sa.select(Task.kind).select_from(Event).outerjoin(Task, Task.id == Event.task_id)
         changed = by_whom.where(Event.kind == "vm.changed", Event.object_name == "cloud")
-        assert set(session.scalars(changed)) == {RemoveCloudInitDrive.kind}, (
+        assert set(session.scalars(changed)) == {DeleteCloudInitDrive.kind}, (
             "nobody else changed the definition"
         )
 
 
-def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_back(
+def test_no_cloud_init_drive_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_back(
     host: LabHost, site: Site
 ) -> None:
     add_image(site, host)
@@ -252,7 +252,7 @@ def test_no_seed_stays_when_its_vm_is_deleted_and_none_is_missed_when_it_comes_b
     site.do("cloud", VmVerb.START)
 
 
-def test_a_seed_that_another_vm_has_in_its_drive_stays_when_its_vm_is_deleted(
+def test_a_cloud_init_drive_that_another_vm_has_in_its_drive_stays_when_its_vm_is_deleted(
     host: LabHost, site: Site
 ) -> None:
     add_image(site, host)

@@ -360,7 +360,7 @@ def test_a_definition_cannot_take_the_disk_of_another_vm(
 
 
 @pytest.mark.parametrize("looked", ["when it is asked", "in the task"])
-def test_a_definition_cannot_take_the_seed_of_another_vm(
+def test_a_definition_cannot_take_the_cloud_init_drive_of_another_vm(
     looked: str, host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.create_guest("keep")
@@ -389,11 +389,11 @@ def test_a_definition_cannot_take_the_seed_of_another_vm(
     if looked == "in the task":
         monkeypatch.setattr(redefine, "refuse_cloud_init_drives_in", lambda *_: None)
     for service, arguments in ((definitions.replace, (xml, None)), (definitions.restore_version, (number,))):
-        assert refusal(site, service, *arguments) == "volume_is_seed"
+        assert refusal(site, service, *arguments) == "volume_is_cloud_init_drive"
     assert "boot.iso" not in host.virsh("dumpxml", "tower")
 
 
-def test_a_vm_does_not_come_back_with_the_seed_of_another(
+def test_a_vm_does_not_come_back_with_the_cloud_init_drive_of_another(
     host: LabHost, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host.create_guest("keep")
@@ -415,13 +415,13 @@ def test_a_vm_does_not_come_back_with_the_seed_of_another(
         )  # fmt: skip
     with site.services.database.begin() as session, pytest.raises(Conflict) as reported:
         undelete_vm(site.ctx(session), known)
-    assert reported.value.code == "volume_is_seed"
+    assert reported.value.code == "volume_is_cloud_init_drive"
     monkeypatch.setattr(undelete, "refuse_cloud_init_drives_in", lambda *_: None)
     with site.services.database.begin() as session:
         requested = undelete_vm(site.ctx(session), known).id
     error = site.task(requested).error
     assert error is not None
-    assert error.code == "volume_is_seed"
+    assert error.code == "volume_is_cloud_init_drive"
     assert "tower" not in host.virsh("list", "--all", "--name")
 
 

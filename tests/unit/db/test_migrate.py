@@ -199,6 +199,7 @@ def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -
             "state": "failed",
             "title": "Create the traffic filter",
             "made": [{"kind": "filter", "uuid": "u"}],
+            "error": {"code": "volume_is_seed", "title": "Held back"},
         },
     )
     older.insert(
@@ -223,6 +224,10 @@ def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -
         {"kind": "nwfilter", "uuid": "u"}
     ]
     assert older.rows("SELECT title FROM task WHERE id = 'task_3'") == [("Create the network filter",)]
+    assert older.json("SELECT error FROM task WHERE id = 'task_3'") == {
+        "code": "volume_is_cloud_init_drive",
+        "title": "Held back",
+    }
     actions = "SELECT action, object_kind FROM audit ORDER BY id"
     assert older.rows(actions) == [
         ("vm.change-nic-resources", None),

@@ -1,4 +1,4 @@
-"""Remove the media of first boots once their VMs have booted, or are gone."""
+"""Delete cloud-init drives once their VMs have booted, or are gone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.core.access.privileges import Role
 from app.core.errors import Busy, HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.core.vms.create import RemoveCloudInitDriveParams
+from app.core.vms.create import DeleteCloudInitDriveParams
 from app.core.vms.states import VmState
 from app.db.models import CloudInitDrive, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
@@ -37,7 +37,7 @@ from app.tasks.submit import submit
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-# cloud-init reads its seed before the guest's services start; this is for guests whose agent is very early.
+# cloud-init reads its drive before the guest's services start; this is for guests whose agent is very early.
 AFTER_AGENT = timedelta(minutes=2)
 # Without an agent nobody tells that the guest is up.
 WITHOUT_AGENT = timedelta(hours=1)
@@ -45,36 +45,36 @@ RETRY = timedelta(minutes=10)
 _VIGIE = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
 
 
-class RemoveCloudInitDriveParameters(Parameters, RemoveCloudInitDriveParams):
-    """The seed and its VM. The target is the VM, or the seed's host when the VM is gone."""
+class DeleteCloudInitDriveParameters(Parameters, DeleteCloudInitDriveParams):
+    """The cloud-init drive and its VM. The target is the VM, or the host of the volume when the VM is gone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 @declare
-class RemoveCloudInitDrive(Operation[RemoveCloudInitDriveParameters]):
-    """Take the seed out of the VM's drive, which stays, and delete its volume. Works on the seed's host."""
+class DeleteCloudInitDrive(Operation[DeleteCloudInitDriveParameters]):
+    """Eject the volume from the VM's CD drive, which stays empty, and delete it. Works on the host of the volume."""
 
     kind = "vm.delete-cloud-init-drive"
     title = N_("Delete the cloud-init drive")
-    parameters = RemoveCloudInitDriveParameters
+    parameters = DeleteCloudInitDriveParameters
     redefines = True
     explains = frozenset({"vm.changed"})
 
-    def touches(self, parameters: RemoveCloudInitDriveParameters) -> tuple[Touch, ...]:
+    def touches(self, parameters: DeleteCloudInitDriveParameters) -> tuple[Touch, ...]:
         """The host, and the VM if there is one."""
         host = Touch(Host, parameters.host_id, "vm.edit")
         return (host,) if parameters.uuid is None else (host, Touch(Vm, parameters.vm_id, "vm.edit"))
 
-    def check(self, ctx: Ctx, parameters: RemoveCloudInitDriveParameters) -> Plan:
-        """The VM is held alone; what else uses the seed is looked at as it is deleted."""
+    def check(self, ctx: Ctx, parameters: DeleteCloudInitDriveParameters) -> Plan:
+        """The VM is held alone; what else uses the volume is looked at as it is deleted."""
         host = known(ctx, Host, parameters.host_id)
         if parameters.uuid is None:
-            locks = Locks(holds={f"{host.id}/seed/{parameters.vm_id}"})
+            locks = Locks(holds={f"{host.id}/cloud-init/{parameters.vm_id}"})
             return Plan(ref(host), ref(host), locks, holds_target=False)
         return Plan(ref(known(ctx, Vm, parameters.vm_id)), ref(host))
 
-    def run(self, context: TaskContext, parameters: RemoveCloudInitDriveParameters) -> Outcome:
+    def run(self, context: TaskContext, parameters: DeleteCloudInitDriveParameters) -> Outcome:
         """Empty the drive, then delete the volume."""
         if parameters.uuid is not None:
             _eject(context, parameters.uuid, parameters)
@@ -82,8 +82,8 @@ class RemoveCloudInitDrive(Operation[RemoveCloudInitDriveParameters]):
         return Outcome(N_("The cloud-init drive was deleted."))
 
 
-def delete_drive(context: TaskContext, drive: RemoveCloudInitDriveParams) -> None:
-    """Delete the seed's volume, and forget that there was one. What is gone already is no error.
+def delete_drive(context: TaskContext, drive: DeleteCloudInitDriveParams) -> None:
+    """Delete the volume of a cloud-init drive, and forget that there was one. What is gone already is no error.
 
     Raises TaskFailed (volume_in_use) when anything but its VM uses it by now.
     """
@@ -99,8 +99,8 @@ def delete_drive(context: TaskContext, drive: RemoveCloudInitDriveParams) -> Non
     show_pools(context, {drive.pool})
 
 
-def _eject(context: TaskContext, uuid: str, drive: RemoveCloudInitDriveParams) -> None:
-    """Empty the drive where it holds the seed, in what runs and in what is saved. Raises TaskFailed."""
+def _eject(context: TaskContext, uuid: str, drive: DeleteCloudInitDriveParams) -> None:
+    """Empty the CD drive where it holds the volume, in what runs and in what is saved. Raises TaskFailed."""
     moved = drive.vm_host is not None and drive.vm_host != context.job.host_id
 
     def ask(verb: Callable[[OpenHost], T]) -> T:
@@ -110,7 +110,7 @@ def _eject(context: TaskContext, uuid: str, drive: RemoveCloudInitDriveParams) -
         held = ask(lambda host: host.hardware.holds(uuid, drive.target, drive.name))
         if held and not ask(lambda host: host.hardware.change_media(uuid, drive.target, None)).now:
             raise TaskFailed(
-                "seed_in_use",
+                "cloud_init_drive_in_use",
                 N_("The guest holds its cloud-init drive."),
                 why=N_("Drive %(target)s cannot be emptied now."),
                 hint=N_("Vigie tries again; shut the VM down to have it removed at once."),
@@ -122,8 +122,8 @@ def _eject(context: TaskContext, uuid: str, drive: RemoveCloudInitDriveParams) -
         return
 
 
-def remove_due(services: Services, *, now: datetime) -> None:
-    """Have the seeds removed whose VMs have booted or are gone. Raises Unavailable."""
+def delete_due(services: Services, *, now: datetime) -> None:
+    """Have the cloud-init drives deleted whose VMs have booted or are gone. Raises Unavailable."""
     with services.database.read() as session:
         if session.scalar(sa.select(CloudInitDrive.vm_id).limit(1)) is None:
             return
@@ -135,19 +135,19 @@ def remove_due(services: Services, *, now: datetime) -> None:
 
 
 def _open(session: Session) -> Iterator[tuple[CloudInitDrive, Vm | None, Host]]:
-    """The seeds on hosts that can be worked on, with their VMs, unless they are being made."""
+    """The cloud-init drives on hosts that take work, with their VMs, unless they are being created."""
     query = sa.select(CloudInitDrive, Vm, Host).join(Host, Host.id == CloudInitDrive.host_id)
     query = query.outerjoin(Vm, Vm.id == CloudInitDrive.vm_id)
     active = [state.value for state in ACTIVE_TASK_STATES]
     making = sa.exists().where(Task.target_id == CloudInitDrive.vm_id, Task.state.in_(active))
-    # The VM may be on another host by now, where the seed is taken from its drive.
+    # The VM may be on another host by now, where the volume is ejected.
     reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(takes_work())))
     for row in session.execute(query.where(takes_work(), reached, sa.not_(making))).all():
         yield row[0], row[1], row[2]
 
 
 def _is_due(drive: CloudInitDrive, vm: Vm | None, now: datetime) -> bool:
-    """Whether nobody needs the seed any more; notes when the VM was first seen running.
+    """Whether nobody needs the cloud-init drive any more; notes when the VM was first seen running.
 
     A VM that was cut off before cloud-init can have ended begins anew with its next start.
     """
@@ -171,24 +171,24 @@ def _is_due(drive: CloudInitDrive, vm: Vm | None, now: datetime) -> bool:
 
 
 def _is_used(ctx: Ctx, drive: CloudInitDrive, vm: Vm | None) -> bool:
-    """Whether anything but its VM uses the seed, which then stays; this is looked at again later."""
+    """Whether anything but its VM uses the cloud-init drive, which then stays; this is looked at again later."""
     mine = "" if vm is None else vm.uuid
     users = check_again(ctx.session, drive.host_id, drive.pool_uuid, drive.volume_name, mine).users
     if users:
         drive.tried_at = ctx.now
-        log.info("seed_in_use", vm=drive.vm_id, users=users[:5])
+        log.info("cloud_init_drive_in_use", vm=drive.vm_id, users=users[:5])
     return bool(users)
 
 
 def _submit(ctx: Ctx, drive: CloudInitDrive, vm: Vm | None, host: Host) -> None:
     drive.tried_at = ctx.now
-    parameters = RemoveCloudInitDriveParameters(
+    parameters = DeleteCloudInitDriveParameters(
         target_id=host.id if vm is None else vm.id,
         host_id=host.id,
         **drives.deletion_of(ctx.session, drive).model_dump(),
     )
     try:
-        submit(ctx, RemoveCloudInitDrive, parameters)
+        submit(ctx, DeleteCloudInitDrive, parameters)
     except Busy:
         drive.tried_at = None
-        log.info("seed_waits", vm=drive.vm_id)
+        log.info("cloud_init_drive_waits", vm=drive.vm_id)

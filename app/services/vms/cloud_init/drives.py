@@ -1,6 +1,6 @@
-"""The media with which new VMs are set up at their first boot: held back from people, and removed after that boot.
+"""Cloud-init drives, which set new VMs up at their first boot: held back from people, and deleted after that boot.
 
-A seed holds hashes of passwords. It is noted with its VM before it is made, and forgotten when it is gone.
+One holds hashes of passwords. It is noted with its VM before it is created, and forgotten when it is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.access.context import Ctx
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.vms.config import DiskPlan
-from app.core.vms.create import RemoveCloudInitDriveParams
+from app.core.vms.create import DeleteCloudInitDriveParams
 from app.db.models import CloudInitDrive, Pool, Vm, Volume
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
@@ -25,28 +25,28 @@ GOES = N_("It goes after the first boot of its VM, or with the VM.")
 
 
 def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> None:
-    """Note the seed of a VM that is to be made, and the drive with it."""
+    """Note the cloud-init drive of a VM that is to be created."""
     ctx.require("vm.create")
     if drive.new is not None:
         place = {"pool_uuid": drive.new.pool, "volume_name": drive.new.name, "target": drive.target}
         ctx.session.add(CloudInitDrive(vm_id=vm_id, host_id=host_id, keep=keep, created_at=ctx.now, **place))
 
 
-def of_vm(session: Session, vm_id: str) -> RemoveCloudInitDriveParams | None:
-    """What there is to remove of a VM's seed; None when it has none."""
+def of_vm(session: Session, vm_id: str) -> DeleteCloudInitDriveParams | None:
+    """What there is to delete of a VM's cloud-init drive; None when it has none."""
     drive = session.get(CloudInitDrive, vm_id)
     return None if drive is None else deletion_of(session, drive)
 
 
 def forget(session: Session, vm_id: str) -> None:
-    """The VM's seed is gone."""
+    """The VM's cloud-init drive is gone."""
     session.execute(sa.delete(CloudInitDrive).where(CloudInitDrive.vm_id == vm_id))
 
 
 def is_cloud_init_drive() -> sa.ColumnElement[bool]:
-    """Of a query that has volumes joined with their pools: whether the volume is a seed, or may be one.
+    """Of a query that has volumes joined with their pools: whether the volume is a cloud-init drive, or may be one.
 
-    Storage that hosts share lists the seed once for each of them. Where the pool it was made in is known no more,
+    Storage that hosts share lists it once for each of them. Where the pool it was made in is known no more,
     its name alone counts.
     """
     home = aliased(Pool)
@@ -56,12 +56,12 @@ def is_cloud_init_drive() -> sa.ColumnElement[bool]:
 
 
 def _is_home(pool: type[Pool]) -> sa.ColumnElement[bool]:
-    """Whether the seed was made in this pool."""
+    """Whether the cloud-init drive was created in this pool."""
     return sa.and_(pool.host_id == CloudInitDrive.host_id, pool.uuid == CloudInitDrive.pool_uuid)
 
 
 def _may_be_in(home: type[Pool]) -> sa.ColumnElement[bool]:
-    """Whether the pool of the query is, or may be, the one that the seed was made in, if that is known."""
+    """Whether the pool of the query is, or may be, the one that the cloud-init drive was created in, if that is known."""
     return sa.or_(home.id.is_(None), may_be_same(home, Pool))
 
 
@@ -76,7 +76,7 @@ def holds_cloud_init_drive(session: Session, volume: Volume) -> bool:
 
 
 def refuse_cloud_init_drive(ctx: Ctx, volume: Volume) -> None:
-    """Raise Conflict (volume_is_seed) for a volume that holds the passwords of a VM's first boot."""
+    """Raise Conflict (volume_is_cloud_init_drive) for a volume that holds the passwords of a VM's first boot."""
     if holds_cloud_init_drive(ctx.session, volume):
         raise _is_held_back(volume.name)
 
@@ -84,7 +84,7 @@ def refuse_cloud_init_drive(ctx: Ctx, volume: Volume) -> None:
 def refuse_cloud_init_drives_in(
     session: Session, vm_id: str, host_id: str, xml: str, *before: str | None
 ) -> None:
-    """Raise Conflict (volume_is_seed) for a definition of a VM that names the seed of another.
+    """Raise Conflict (volume_is_cloud_init_drive) for a definition of a VM that names the cloud-init drive of another.
 
     What one of the definitions `before` names stays. Raises UnreadableXml.
     """
@@ -96,8 +96,8 @@ def refuse_cloud_init_drives_in(
 def find_cloud_init_drive_in(
     session: Session, *, vm_id: str, host_id: str, xml: str, before: Collection[str | None] = ()
 ) -> str | None:
-    """The name of a seed of another VM that a definition names and none of those `before` does, by whatever path or
-    volume of the host; None when there is none. Raises UnreadableXml.
+    """The name of another VM's cloud-init drive that a definition names and none of those `before` does, by whatever
+    path or volume of the host; None when there is none. Raises UnreadableXml.
     """
     drives = _places(session, host_id, but=vm_id)
     if not drives:
@@ -107,7 +107,7 @@ def find_cloud_init_drive_in(
 
 
 def _places(session: Session, host_id: str, *, but: str) -> dict[str, str]:
-    """The names of seeds of other VMs than this, by what the host calls them: a path, or `pool/volume`."""
+    """The names of cloud-init drives of other VMs than this, by what the host calls them: a path, or `pool/volume`."""
     home = aliased(Pool)
     query = sa.select(CloudInitDrive.volume_name, Pool.name, Pool.target_path, Volume.path)
     query = (
@@ -128,15 +128,15 @@ def _is_held_back(name: str) -> Conflict:
         N_("%(name)s is the cloud-init drive of a VM."),
         why=HELD_BACK,
         hint=GOES,
-        code="volume_is_seed",
+        code="volume_is_cloud_init_drive",
         params={"name": name},
     )
 
 
-def deletion_of(session: Session, drive: CloudInitDrive) -> RemoveCloudInitDriveParams:
-    """What there is to remove of a seed."""
+def deletion_of(session: Session, drive: CloudInitDrive) -> DeleteCloudInitDriveParams:
+    """What there is to delete of a cloud-init drive."""
     vm = session.get(Vm, drive.vm_id)
-    return RemoveCloudInitDriveParams(
+    return DeleteCloudInitDriveParams(
         vm_id=drive.vm_id,
         uuid=None if vm is None else vm.uuid,
         vm_host=None if vm is None else vm.host_id,

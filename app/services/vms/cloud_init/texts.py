@@ -1,4 +1,4 @@
-"""cloud-init seeds: the texts of NoCloud, and the ISO image that carries them to a guest.
+"""cloud-init drives: the texts of a NoCloud seed, and the ISO image that carries them to a guest.
 
 https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html
 """
@@ -24,7 +24,7 @@ _HEADER = "#cloud-config\n"
 
 
 def cloud_init_texts(spec: CloudInit, vm_name: str, instance: str, macs: list[str]) -> dict[str, str]:
-    """The files of a seed. Raises InvalidInput (cloud_init.…) for YAML or addresses that cannot be used."""
+    """The files of a NoCloud seed. Raises InvalidInput (cloud_init.…) for YAML or addresses that cannot be used."""
     hostname = spec.hostname or plain_name(vm_name)
     meta = {"instance-id": instance, "local-hostname": hostname.split(".")[0]}
     texts = {

@@ -60,7 +60,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
         ctx, spec.disks, host, name, machine=machine, os_variant=os_variant, capabilities=capabilities
     )
     memory = memory_of(spec, os_variant)
-    created = Draft(
+    vm_draft = Draft(
         VmConfig(
             uuid=str(uuid.uuid4()),
             name=name,
@@ -92,8 +92,8 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
         capabilities,
         sources=sources,
     )
-    _check_whole(ctx, spec, host, created)
-    return created
+    _check_whole(ctx, spec, host, vm_draft)
+    return vm_draft
 
 
 def capabilities_of(ctx: Ctx, host: Host) -> HostCapabilities:
@@ -244,9 +244,9 @@ def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
     return volume.path
 
 
-def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, created: Draft) -> None:
+def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, vm_draft: Draft) -> None:
     """Rules that look at the VM as a whole, and warnings about what is allowed but may disappoint."""
-    plan, capabilities = created.config, created.capabilities
+    plan, capabilities = vm_draft.config, vm_draft.capabilities
     total = host.memory_bytes or 0
     if total and plan.memory_max_bytes > total:
         raise InvalidInput(
@@ -256,29 +256,29 @@ def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, created: Draft) -> None:
     if plan.firmware == "efi-secure" and device_defaults.MODERN not in (plan.machine or ""):
         raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
     if spec.rng and not capabilities.rng:
-        created.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))
+        vm_draft.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))
     if plan.hypervisor == "qemu":
-        created.warnings.append(ctx.translate(N_("The VM runs emulated, without KVM: it will be slow.")))
+        vm_draft.warnings.append(ctx.translate(N_("The VM runs emulated, without KVM: it will be slow.")))
     if plan.cpu.mode == "host-passthrough":
-        created.warnings.append(
+        vm_draft.warnings.append(
             ctx.translate(
                 N_("With the host's CPU passed through, it can move only to hosts with the same CPU.")
             )
         )
     if host.cpus and plan.cpu.vcpus > host.cpus:
-        created.warnings.append(
+        vm_draft.warnings.append(
             ctx.say(N_("It has more vCPUs than the host has CPUs (%(cpus)d)."), {"cpus": host.cpus})
         )
-    os_variant = created.os_variant
+    os_variant = vm_draft.os_variant
     if os_variant and os_variant.memory_bytes and plan.memory_bytes < os_variant.memory_bytes:
-        created.warnings.append(
+        vm_draft.warnings.append(
             ctx.say(
                 N_("%(system)s recommends at least %(memory)d MiB of memory."),
                 {"system": os_variant.name, "memory": os_variant.memory_bytes // 1024**2},
             )
         )
-    if spec.cloud_init and not any(source.image for source in created.sources):
-        created.warnings.append(
+    if spec.cloud_init and not any(source.image for source in vm_draft.sources):
+        vm_draft.warnings.append(
             ctx.translate(
                 N_("No disk is made from an image: cloud-init works only if the guest has it installed.")
             )

@@ -34,13 +34,13 @@ from app.tasks.submit import submit
 def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
     """What would be made, where, and what it leaves free. Raises InvalidInput, Conflict as `create_vm` does."""
     ctx.require("vm.create")
-    place, created = _plan(ctx, spec, spec.name)
-    plan, room = created.config, _room(ctx, place.host, created)
+    place, vm_draft = _plan(ctx, spec, spec.name)
+    plan, room = vm_draft.config, _room(ctx, place.host, vm_draft)
     return CreationPlan(
         name=plan.name,
         host=ref(place.host),
         reason=ctx.say(place.reason, place.params) if place.reason else None,
-        os_variant=created.os_variant.name if created.os_variant else None,
+        os_variant=vm_draft.os_variant.name if vm_draft.os_variant else None,
         machine=plan.machine,
         firmware=plan.firmware,
         hypervisor=plan.hypervisor,
@@ -48,10 +48,10 @@ def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
         vcpus=plan.cpu.vcpus,
         memory_bytes=plan.memory_bytes,
         video=plan.video,
-        volumes=tuple(_planned_volumes(ctx, place.host, created)),
+        volumes=tuple(_planned_volumes(ctx, place.host, vm_draft)),
         networks=tuple(nic.source for nic in plan.nics),
         room=tuple(room),
-        warnings=tuple(created.warnings),
+        warnings=tuple(vm_draft.warnings),
         xml=build.domain(plan),
     )
 
@@ -82,21 +82,21 @@ def create_many(ctx: Ctx, batch: VmBatch) -> BulkRecord:
 
 def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     take_turn(ctx)
-    place, created = _plan(ctx, spec, name)
-    plan, host = created.config, place.host
+    place, vm_draft = _plan(ctx, spec, name)
+    plan, host = vm_draft.config, place.host
     parameters = CreateVmParameters(
         target_id=new_id(ObjectKind.VM),
         host_id=host.id,
         config=plan,
-        cloud_init_drive=ctx.services.vault.seal(created.cloud_init_drive).decode()
-        if created.cloud_init_drive
+        cloud_init_drive=ctx.services.vault.seal(vm_draft.cloud_init_drive).decode()
+        if vm_draft.cloud_init_drive
         else None,
         start=spec.start,
         autostart=spec.autostart,
         tags=tuple(spec.tags),
         notes=spec.notes,
     )
-    if created.cloud_init_drive and spec.cloud_init is not None:
+    if vm_draft.cloud_init_drive and spec.cloud_init is not None:
         keep = spec.cloud_init.keep_drive
         drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
     task = submit(ctx, CreateVm, parameters, batch_id=batch_id)
@@ -109,42 +109,42 @@ def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     spec = spec if name == spec.name else spec.model_copy(update={"name": name})
     place = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
     require_manageable(ctx, place.host)
-    created = draft(ctx, spec, place.host)
+    vm_draft = draft(ctx, spec, place.host)
     if message := look_alikes.warning(ctx, Vm, name, place.host.id):
-        created.warnings.append(message)
+        vm_draft.warnings.append(message)
     if spec.cloud_init is not None:
-        _add_cloud_init_drive(ctx, place.host, created, spec, with_user_data(ctx, spec.cloud_init))
-    return place, created
+        _add_cloud_init_drive(ctx, place.host, vm_draft, spec, with_user_data(ctx, spec.cloud_init))
+    return place, vm_draft
 
 
-def _add_cloud_init_drive(ctx: Ctx, host: Host, created: Draft, spec: VmSpec, cloud_init: CloudInit) -> None:
-    """A drive with the seed, in the pool of the first disk that is made. Raises InvalidInput (cloud_init)."""
-    plan = created.config
-    if not created.sources:
+def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, cloud_init: CloudInit) -> None:
+    """Add the cloud-init drive, in the pool of the first new disk. Raises InvalidInput (cloud_init)."""
+    plan = vm_draft.config
+    if not vm_draft.sources:
         raise InvalidInput("cloud_init", N_("needs a new disk: the cloud-init drive is put beside it"))
-    created.cloud_init_drive = texts.cloud_init_texts(
+    vm_draft.cloud_init_drive = texts.cloud_init_texts(
         cloud_init, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
     )
-    bus = device_defaults.cloud_init_bus_for(created.os_variant, plan.machine)
-    pool = _pools(ctx, host)[created.sources[0].plan.pool]
-    planned = [source.plan.name for source in created.sources]
+    bus = device_defaults.cloud_init_bus_for(vm_draft.os_variant, plan.machine)
+    pool = _pools(ctx, host)[vm_draft.sources[0].plan.pool]
+    planned = [source.plan.name for source in vm_draft.sources]
     volume = VolumePlan(
         pool=pool.uuid,
         name=free_name(ctx, pool, f"{spec.name}-seed", "iso", planned),
         format="raw",
-        size_bytes=len(texts.cloud_init_image(created.cloud_init_drive)),
+        size_bytes=len(texts.cloud_init_image(vm_draft.cloud_init_drive)),
     )
     (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(
         device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True, pool_id=pool.id
     )
-    created.config = plan.model_copy(update={"disks": (*plan.disks, drive)})
+    vm_draft.config = plan.model_copy(update={"disks": (*plan.disks, drive)})
 
 
-def _planned_volumes(ctx: Ctx, host: Host, created: Draft) -> list[PlannedVolume]:
+def _planned_volumes(ctx: Ctx, host: Host, vm_draft: Draft) -> list[PlannedVolume]:
     pools = _pools(ctx, host)
     images = {
-        (source.plan.pool, source.plan.name): source.image.name for source in created.sources if source.image
+        (source.plan.pool, source.plan.name): source.image.name for source in vm_draft.sources if source.image
     }
     return [
         PlannedVolume(
@@ -155,14 +155,14 @@ def _planned_volumes(ctx: Ctx, host: Host, created: Draft) -> list[PlannedVolume
             from_image=images.get((disk.new.pool, disk.new.name)),
             linked=disk.new.backing_path is not None,
         )
-        for disk in created.config.disks
+        for disk in vm_draft.config.disks
         if disk.new is not None
     ]
 
 
-def _room(ctx: Ctx, host: Host, created: Draft) -> list[Room]:
+def _room(ctx: Ctx, host: Host, vm_draft: Draft) -> list[Room]:
     """Memory and pools now, and when the VM has all that it may use."""
-    plan = created.config
+    plan = vm_draft.config
     total = host.memory_bytes or 0
     free = total - allocated_memory(ctx.session, host.id)
     found = [
@@ -185,14 +185,14 @@ def _room(ctx: Ctx, host: Host, created: Draft) -> list[Room]:
             )
         )
         if left < 0:
-            created.warnings.append(
+            vm_draft.warnings.append(
                 ctx.say(
                     N_("When its disks are full, pool %(pool)s lacks %(size)d MiB."),
                     {"pool": pool.name, "size": -left // 1024**2},
                 )
             )
     if found[0].after_bytes < 0:
-        created.warnings.append(
+        vm_draft.warnings.append(
             ctx.say(
                 N_("With this VM, %(size)d MiB more memory is allocated than the host has."),
                 {"size": -found[0].after_bytes // 1024**2},

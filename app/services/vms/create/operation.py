@@ -1,4 +1,4 @@
-"""Create a VM: its volumes, its seed, its definition, its start. All of it, or nothing of it."""
+"""Create a VM: its volumes, its cloud-init drive, its definition, its start. All of it, or nothing of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SETTLE_S = 10.0
 
 
 class CreateVmParameters(Parameters):
-    """The VM to be. `seed` holds the sealed texts of a cloud-init seed."""
+    """The VM to be. `cloud_init_drive` holds the sealed texts of one."""
 
     config: VmConfig
     cloud_init_drive: str | None = None
@@ -160,7 +160,7 @@ def _make_disk(context: TaskContext, disk: DiskPlan, number: int, config: VmConf
 
 
 def _write_drive(context: TaskContext, parameters: CreateVmParameters) -> None:
-    """Fill the last drive, which is the seed's, with what cloud-init is told."""
+    """Fill the last disk, the cloud-init drive, with what cloud-init is told."""
     volume = (
         parameters.config.disks[-1].new if parameters.cloud_init_drive and parameters.config.disks else None
     )

@@ -98,7 +98,7 @@ class DiscardChanges(Redefine):
 def submit_definition(
     ctx: Ctx, vm: Vm, host: Host, definition: VmDefinition, xml: str, operation: type[Redefine] = Redefine
 ) -> TaskRecord:
-    """Have a task define it. Raises Conflict (volume_is_seed), Busy, UnreadableXml."""
+    """Have a task define it. Raises Conflict (volume_is_cloud_init_drive), Busy, UnreadableXml."""
     refuse_cloud_init_drives_in(ctx.session, vm.id, host.id, xml, definition.saved_xml, definition.xml)
     known = set(written_alone(definition.saved_xml or definition.xml))
     parameters = RedefineParameters(

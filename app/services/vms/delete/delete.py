@@ -142,8 +142,8 @@ def _disk(
         why = ctx.say(N_("It is used by: %(names)s."), {"names": _names(others)})
     elif maybe := possible[volume.id]:
         why = why_possible(ctx, volume, maybe[0])
-    seed = ctx.session.get(CloudInitDrive, vm.id)
-    goes = seed is not None and (seed.pool_uuid, seed.volume_name) == (pool.uuid, volume.name)
+    drive = ctx.session.get(CloudInitDrive, vm.id)
+    goes = drive is not None and (drive.pool_uuid, drive.volume_name) == (pool.uuid, volume.name)
     return DeletePreviewDisk(
         target=str(disk["target"]),
         path=volume.path,

@@ -96,9 +96,9 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
             _take_down(context, parameters, vm)
         context.report_gone(VMS.part(VmReadings.single(gone=(parameters.uuid,))))
         _delete_volumes(context, parameters)
-        seed = context.write(partial(drives.of_vm, vm_id=vm_id))
-        if seed is not None and seed.host == context.job.host_id:  # else it goes in a task of that host
-            delete_drive(context, seed)
+        drive = context.write(partial(drives.of_vm, vm_id=vm_id))
+        if drive is not None and drive.host == context.job.host_id:  # else it goes in a task of that host
+            delete_drive(context, drive)
         if parameters.volumes:
             return Outcome(
                 N_("The VM was deleted; volumes deleted with it: %(count)d."),
@@ -113,9 +113,9 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent))
     whole = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent, secure=True))
-    seed = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
-    if seed is not None:
-        xml, whole = (edit.without_media(text, seed.target, seed.name) for text in (xml, whole))
+    drive = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
+    if drive is not None:
+        xml, whole = (edit.without_media(text, drive.target, drive.name) for text in (xml, whole))
     keep = partial(
         deleted_definitions.keep_definition,
         task_id=context.job.task_id,

@@ -65,7 +65,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         return (Touch(Host, parameters.host_id, "vm.delete"),)
 
     def check(self, ctx: Ctx, parameters: UndeleteVmParameters) -> Plan:
-        """Raises NotAllowed for host access that the actor may not give, Conflict (name_taken, volume_is_seed…)."""
+        """Raises NotAllowed for host access that the actor may not give, Conflict (name_taken, volume_is_cloud_init_drive…)."""
         vm_id, xml = parameters.target_id, parameters.xml
         host = known(ctx, Host, parameters.host_id)
         require_manageable(ctx, host)

@@ -79,8 +79,8 @@ class VmPage:
         return self.can("vm.delete") and self.is_managed
 
     @property
-    def offers_forget(self) -> bool:
-        """It is gone, and the reader may take it off the list."""
+    def may_remove_from_inventory(self) -> bool:
+        """It is missing, and the reader may remove it from the inventory."""
         return self.is_missing and self.can("vm.configure")
 
     @property

@@ -90,7 +90,7 @@ def check_existing(context: TaskContext, xml: str, before: str | None = None) ->
 
 
 def _refuse_cloud_init_drives(context: TaskContext, xml: str, before: Collection[str]) -> None:
-    """Refuse a definition that names the cloud-init seed of another VM. Raises TaskFailed (volume_is_seed)."""
+    """Refuse a definition that names the cloud-init drive of another VM. Raises TaskFailed (volume_is_cloud_init_drive)."""
     find = partial(
         drives.find_cloud_init_drive_in,
         vm_id=context.job.target_id,
@@ -101,7 +101,7 @@ def _refuse_cloud_init_drives(context: TaskContext, xml: str, before: Collection
     name = context.write(find)
     if name is not None:
         raise TaskFailed(
-            "volume_is_seed",
+            "volume_is_cloud_init_drive",
             N_("The definition names the cloud-init drive of another VM."),
             why=drives.HELD_BACK,
             hint=drives.GOES,

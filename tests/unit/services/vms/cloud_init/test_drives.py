@@ -1,4 +1,4 @@
-"""When the seed of a VM's first boot goes, and who may not touch it meanwhile."""
+"""When the cloud-init drive of a VM goes, and who may not touch it meanwhile."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from app.db.models import (
 )
 from app.services.library import images
 from app.services.vms.cloud_init import drives
-from app.services.vms.cloud_init.deletion import AFTER_AGENT, WITHOUT_AGENT, RemoveCloudInitDrive, remove_due
+from app.services.vms.cloud_init.deletion import AFTER_AGENT, WITHOUT_AGENT, DeleteCloudInitDrive, delete_due
 from app.services.vms.cloud_init.texts import cloud_init_texts
 from app.services.vms.create import choices
 from tests.databases import Contexts
@@ -35,7 +35,7 @@ SOON = timedelta(seconds=15)
 
 @pytest.fixture
 def drive(ctx: Contexts) -> Contexts:
-    """Contexts with a VM that is off and has a seed in the pool of its host."""
+    """Contexts with a VM that is off and has a cloud-init drive in the pool of its host."""
     context = ctx()
     context.session.add(Datacenter(id="dc_1", name="Paris", name_key="paris", created_at=BEGIN))
     context.session.flush()
@@ -69,27 +69,29 @@ def removed(ctx: Contexts, services: Services, after: timedelta, **vm: Any) -> b
     if vm:
         session.execute(sa.update(Vm).where(Vm.id == VM).values(**vm))
     ctx.commit()
-    remove_due(services, now=BEGIN + after)
-    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == RemoveCloudInitDrive.kind)) is not None
+    delete_due(services, now=BEGIN + after)
+    return ctx().session.scalar(sa.select(Task.id).where(Task.kind == DeleteCloudInitDrive.kind)) is not None
 
 
-def test_a_vm_that_never_ran_keeps_its_seed(drive: Contexts, services: Services) -> None:
+def test_a_vm_that_never_ran_keeps_its_cloud_init_drive(drive: Contexts, services: Services) -> None:
     assert not removed(drive, services, timedelta(days=9))
 
 
-def test_a_seed_goes_some_time_after_the_agent_answered(drive: Contexts, services: Services) -> None:
+def test_a_cloud_init_drive_goes_some_time_after_the_agent_answered(
+    drive: Contexts, services: Services
+) -> None:
     assert not removed(drive, services, SOON, state="running", agent_connected=True)
     assert not removed(drive, services, AFTER_AGENT)
     assert removed(drive, services, AFTER_AGENT + SOON)
 
 
-def test_without_an_agent_a_seed_goes_after_an_hour(drive: Contexts, services: Services) -> None:
+def test_without_an_agent_a_cloud_init_drive_goes_after_an_hour(drive: Contexts, services: Services) -> None:
     assert not removed(drive, services, SOON, state="running")
     assert not removed(drive, services, WITHOUT_AGENT)
     assert removed(drive, services, WITHOUT_AGENT + SOON)
 
 
-def test_a_seed_goes_when_the_guest_shut_itself_down(drive: Contexts, services: Services) -> None:
+def test_a_cloud_init_drive_goes_when_the_guest_shut_itself_down(drive: Contexts, services: Services) -> None:
     assert not removed(drive, services, SOON, state="running")
     assert removed(drive, services, 2 * SOON, state="shutoff", state_reason="shutdown")
 
@@ -101,7 +103,9 @@ def test_after_a_forced_power_off_the_next_boot_counts(drive: Contexts, services
     assert removed(drive, services, 2 * WITHOUT_AGENT + SOON)
 
 
-def test_a_seed_that_shall_be_kept_stays_until_its_vm_is_gone(drive: Contexts, services: Services) -> None:
+def test_a_cloud_init_drive_that_shall_be_kept_stays_until_its_vm_is_gone(
+    drive: Contexts, services: Services
+) -> None:
     drive().session.execute(sa.update(CloudInitDrive).values(keep=True))
     assert not removed(drive, services, timedelta(days=1), state="running", agent_connected=True)
     assert not removed(drive, services, timedelta(days=2))
@@ -120,7 +124,7 @@ def test_a_host_that_cannot_be_worked_on_is_left_alone(
     assert not removed(drive, services, timedelta(days=3))
 
 
-def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(drive: Contexts) -> None:
+def test_a_cloud_init_drive_is_offered_neither_as_an_image_nor_to_other_vms(drive: Contexts) -> None:
     requested = drive()
     assert [volume_option.id for volume_option in images.volume_options(requested)] == ["vol_tools.iso"]
     offered = str(choices.list_choices(requested, "host_1"))
@@ -130,7 +134,7 @@ def test_a_seed_is_offered_neither_as_an_image_nor_to_other_vms(drive: Contexts)
 
 
 def elsewhere(ctx: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
-    """The seed as another host lists it, in a pool that is like this."""
+    """The cloud-init drive as another host lists it, in a pool that is like this."""
     if ctx.session.get(Host, host) is None:
         where = {"transport": "ssh", "address": "192.0.2.2", "port": 22, "user": "root", "socket": "/s"}
         state = {"mode": "managed", "connection": "connected", "created_at": BEGIN}
@@ -152,18 +156,18 @@ def offered(ctx: Ctx) -> list[str]:
     return sorted(volume_option.id for volume_option in images.volume_options(ctx))
 
 
-def test_a_seed_in_storage_that_hosts_share_is_held_back_through_each(drive: Contexts) -> None:
+def test_a_cloud_init_drive_in_storage_that_hosts_share_is_held_back_through_each(drive: Contexts) -> None:
     requested = drive()
     requested.session.execute(sa.update(Pool).values(shared_mark="mark"))
     listed = elsewhere(requested, shared_mark="mark", target_path="/mnt")
     with pytest.raises(Conflict) as reported:
         drives.refuse_cloud_init_drive(requested, listed)
-    assert reported.value.code == "volume_is_seed"
+    assert reported.value.code == "volume_is_cloud_init_drive"
     assert offered(requested) == ["vol_tools.iso"]
 
 
 @pytest.mark.parametrize("through", ["the pool", "one that is the same"])
-def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
+def test_a_cloud_init_drive_in_storage_that_hosts_may_share_is_held_back_through_each(
     drive: Contexts, through: str
 ) -> None:
     requested = drive()
@@ -171,7 +175,7 @@ def test_a_seed_in_storage_that_hosts_may_share_is_held_back_through_each(
     requested.session.execute(sa.update(Pool).where(Pool.id == "pool_1").values(**place))
     if through == "the pool":
         listed = elsewhere(requested, target_path="/srv/")
-    else:  # the seed's pool lies elsewhere on its host; its sibling lies where the other host has one
+    else:  # its pool lies elsewhere on its host; its sibling lies where the other host has one
         listed = elsewhere(requested, target_path="/mnt")
         pool = requested.session.get_one(Pool, "pool_1")
         facts = {
@@ -198,11 +202,16 @@ NAMES = [
 
 
 @pytest.mark.parametrize("xml", NAMES)
-def test_a_definition_that_names_the_seed_of_another_vm_is_refused(drive: Contexts, xml: str) -> None:
+def test_a_definition_that_names_the_cloud_init_drive_of_another_vm_is_refused(
+    drive: Contexts, xml: str
+) -> None:
     requested = drive()
     with pytest.raises(Conflict) as reported:
         drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_1", xml)
-    assert (reported.value.code, "web-seed.iso" in reported.value.texts().title) == ("volume_is_seed", True)
+    assert (reported.value.code, "web-seed.iso" in reported.value.texts().title) == (
+        "volume_is_cloud_init_drive",
+        True,
+    )
     drives.refuse_cloud_init_drives_in(
         requested.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )
@@ -213,7 +222,7 @@ def test_a_definition_that_names_the_seed_of_another_vm_is_refused(drive: Contex
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
+def test_a_definition_of_another_host_names_a_cloud_init_drive_in_shared_storage_in_vain(
     drive: Contexts, listed: bool
 ) -> None:
     requested = drive()
@@ -229,20 +238,20 @@ def test_a_definition_of_another_host_names_a_seed_in_shared_storage_in_vain(
     ):
         with pytest.raises(Conflict) as reported:
             drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_2", DRIVE.format(source))
-        assert reported.value.code == "volume_is_seed"
+        assert reported.value.code == "volume_is_cloud_init_drive"
     drives.refuse_cloud_init_drives_in(
         requested.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'")
     )
 
 
-def test_a_seed_goes_also_when_its_vm_runs_on_another_host_by_now(
+def test_a_cloud_init_drive_goes_also_when_its_vm_runs_on_another_host_by_now(
     drive: Contexts, services: Services
 ) -> None:
     elsewhere(drive(), target_path="/mnt")
     there = {"host_id": "host_2", "agent_connected": True}
     assert not removed(drive, services, SOON, state="running", **there)
     assert removed(drive, services, AFTER_AGENT + 2 * SOON)
-    task = drive().session.scalars(sa.select(Task).where(Task.kind == RemoveCloudInitDrive.kind)).one()
+    task = drive().session.scalars(sa.select(Task).where(Task.kind == DeleteCloudInitDrive.kind)).one()
     assert (task.host_id, task.params["host"], task.params["vm_host"]) == ("host_1", "host_1", "host_2")
 
 
@@ -256,7 +265,9 @@ def test_nothing_is_changed_on_an_observed_host_to_which_the_vm_moved(
     assert not removed(drive, services, AFTER_AGENT + 2 * SOON)
 
 
-def test_a_seed_that_another_vm_has_in_its_drive_stays(drive: Contexts, services: Services) -> None:
+def test_a_cloud_init_drive_that_another_vm_has_in_its_drive_stays(
+    drive: Contexts, services: Services
+) -> None:
     session = drive().session
     session.execute(sa.update(Vm).where(Vm.id == VM).values(id="vm_anew", uuid="another"))
     file = {"source": "/srv/web-seed.iso", "writes": False, "shared": False}
@@ -268,7 +279,7 @@ def test_a_seed_that_another_vm_has_in_its_drive_stays(drive: Contexts, services
     assert removed(drive, services, timedelta(days=2))
 
 
-def test_a_guest_knows_itself_without_its_seed_unless_that_stays() -> None:
+def test_a_guest_knows_itself_without_its_cloud_init_drive_unless_that_stays() -> None:
     mine = "write_files: [{path: /etc/motd, content: hello}]"
     reported = yaml.safe_load(cloud_init_texts(CloudInit(user_data=mine), "web", "the-id", [])["user-data"])
     paths = [item["path"] for item in reported["write_files"]]

@@ -1,4 +1,4 @@
-"""cloud-init seeds as guests read them."""
+"""NoCloud seeds as guests read them."""
 
 import io
 
@@ -8,15 +8,15 @@ from app.core.vms.create_spec import CloudInit
 from app.services.vms.cloud_init.texts import cloud_init_image, cloud_init_texts
 
 
-def test_a_small_seed_is_found_by_its_label() -> None:
-    """Busybox' findfs reads 68 KiB to look for a label, and saw none in a seed of 66 KiB."""
+def test_a_small_cloud_init_drive_is_found_by_its_label() -> None:
+    """Busybox' findfs reads 68 KiB to look for a label, and saw none in one of 66 KiB."""
     image = cloud_init_image(cloud_init_texts(CloudInit(hostname="kiosk", user="bob"), "vm", "id", []))
     assert image[32808:32814] == b"cidata"
     assert len(image) >= 300 * 1024
     assert len(image) % 2048 == 0
 
 
-def test_a_seed_holds_its_texts_under_their_names() -> None:
+def test_a_cloud_init_drive_holds_its_texts_under_their_names() -> None:
     texts = cloud_init_texts(CloudInit(hostname="kiosk"), "vm", "id", [])
     disc = pycdlib.PyCdlib()
     disc.open_fp(io.BytesIO(cloud_init_image(texts)))
