@@ -34,9 +34,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VIGIE_", extra="forbid", frozen=True)
 
-    data_dir: Annotated[Path, Field(description="Folder of the database, the task log and the key file.")] = (
-        Path("~/.local/share/vigie")
-    )
+    data_dir: Annotated[
+        Path, Field(description="Directory of the database, the task log and the key file.")
+    ] = Path("~/.local/share/vigie")
     database_url: Annotated[
         SecretStr | None,
         Field(
@@ -172,7 +172,7 @@ class Settings(BaseSettings):
     pool_directories: Annotated[
         str,
         Field(
-            description="Folders of hosts in which new storage pools may lie, by commas. Folders of the host's system "
+            description="Directories of hosts in which new storage pools may lie, by commas. Directories of the host's system "
             "are refused in any case; pools that are found on a host stay usable wherever they are."
         ),
     ] = "/var/lib/libvirt/images,/var/lib/vz,/srv,/mnt,/media,/data,/storage,/export,/images,/iso,/vm,/vms,/kvm,/tank"

@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """Return the folder `templates`, `static` or `migrations`. Raises FileNotFoundError when neither place has it."""
+    """Return the directory `templates`, `static` or `migrations`. Raises FileNotFoundError when it is nowhere."""
     for root in (_PACKAGE / "_resources", _PACKAGE.parent):
         if (root / name).is_dir():
             return root / name

@@ -1,6 +1,6 @@
 """Databases for tests: an empty, migrated one for each test, on SQLite and on PostgreSQL.
 
-The PostgreSQL cluster is made once per session in a temporary folder and listens on a unix socket only. Each
+The PostgreSQL cluster is made once per session in a temporary directory and listens on a unix socket only. Each
 test's database is a copy: of a file, or of a template database. A copy of the latter costs 100 ms, so it is emptied
 and used again.
 """
@@ -159,7 +159,7 @@ def _run(program: Path, *arguments: str, check: bool = True) -> None:
 
 
 def _end(folder: Path, programs: Path) -> None:
-    """End the server of a folder, if it runs, and remove the folder."""
+    """End the server of a directory, if it runs, and remove the directory."""
     if (folder / "data/postmaster.pid").exists():
         _run(
             programs / "pg_ctl",
@@ -176,9 +176,9 @@ def _end(folder: Path, programs: Path) -> None:
 
 
 def remove_orphans(programs: Path, own: Path, folders: str = FOLDERS) -> None:
-    """Remove the servers of test sessions that were killed: their folders say which process made them.
+    """Remove the servers of test sessions that were killed: their directories say which process made them.
 
-    Workers find the same orphan at once. Whoever renames it first, to the folder of its `own`, removes it, or leaves
+    Workers find the same orphan at once. Whoever renames it first, to the directory of its `own`, removes it, or leaves
     it as an orphan of its own.
     """
     for path in map(Path, glob.glob(f"{folders}*")):

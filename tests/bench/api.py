@@ -1,6 +1,6 @@
 """Server time of the API at 2,500 hosts and 45,000 VMs: from the request's arrival to the start of its answer.
 
-Run: python -m tests.bench.api [hosts]. Prints figures and asserts nothing; SQLite in a temporary folder.
+Run: python -m tests.bench.api [hosts]. Prints figures and asserts nothing; SQLite in a temporary directory.
 """
 
 from __future__ import annotations

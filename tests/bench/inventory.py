@@ -1,6 +1,6 @@
 """Speed of the mirror and of what reads it, at 2,500 hosts and 45,000 VMs, without libvirt.
 
-Run: python -m tests.bench.inventory [hosts]. Prints figures and asserts nothing; SQLite in a temporary folder.
+Run: python -m tests.bench.inventory [hosts]. Prints figures and asserts nothing; SQLite in a temporary directory.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Stage:
         return self._pools[name]
 
     def files(self, pool: str = "local") -> set[str]:
-        """Names of what lies in the folder of a pool, whatever libvirt lists."""
+        """Names of what lies in the directory of a pool, whatever libvirt lists."""
         return set(self.host.exec("ls", "-A", POOLS[pool]).stdout.split())
 
     def capacity(self, name: str, pool: str = "local") -> int:

@@ -1,4 +1,4 @@
-"""Where the program finds its folders: in a checkout, and in an installed wheel."""
+"""Where the program finds its directories: in a checkout, and in an installed wheel."""
 
 from pathlib import Path
 

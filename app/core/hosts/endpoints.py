@@ -141,7 +141,7 @@ def check_socket(value: str, field: str = "socket") -> str:
 def require_libvirt_socket(endpoint: Endpoint, allowed: Collection[str], *, anywhere: bool = False) -> None:
     """Raise InvalidInput (socket) unless the socket that would be dialled is one of these.
 
-    `anywhere`: one of these names in any folder will do, as in the lab, whose hosts share a machine.
+    `anywhere`: one of these names in any directory will do, as in the lab, whose hosts share a machine.
     """
     if endpoint.transport not in (Transport.LOCAL, Transport.SSH):
         return

@@ -47,10 +47,10 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """Of the files and folders of a host that were looked for: which are gone, and which cannot be written."""
+    """Of the files and directories of a host that were looked for: which are gone, and which cannot be written."""
 
     missing: frozenset[str]
-    read_only: frozenset[str] | None  # None: folders cannot be looked at
+    read_only: frozenset[str] | None  # None: directories cannot be looked at
 
 
 @dataclass(frozen=True, slots=True)

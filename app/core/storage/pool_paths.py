@@ -8,7 +8,7 @@ from collections.abc import Collection
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 
-# Never, whatever the settings allow: a pool makes every file in its folder a volume, which may be overwritten.
+# Never, whatever the settings allow: a pool makes every file in its directory a volume, which may be overwritten.
 SYSTEM = frozenset(
     ("/", "/home", "/opt", "/srv", "/mnt", "/media", "/var", "/var/lib", "/var/lib/libvirt", "/tmp")  # noqa: S108  refused, not used
 )
@@ -48,14 +48,14 @@ def plain_path(path: str) -> str:
 
 
 def is_inside(path: str, directory: str) -> bool:
-    """Whether a plain path is the folder or lies in it."""
+    """Whether a plain path is the directory or lies in it."""
     return path == directory or path.startswith(f"{directory.rstrip('/')}/")
 
 
 def check_pool_path(kind: str, path: str, roots: Collection[str], *, source_name: str | None = None) -> str:
     """The plain path of a pool's target, if a pool of this kind may have it.
 
-    `roots`: the folders that the settings allow for pools of files. Raises InvalidInput (target_path).
+    `roots`: the directories that the settings allow for pools of files. Raises InvalidInput (target_path).
     """
     try:
         plain = plain_path(path)

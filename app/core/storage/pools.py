@@ -43,7 +43,7 @@ _MAY_HAVE: dict[str, tuple[str, ...]] = {
 }
 # Kinds of pools whose volumes are files, so that qcow2 makes sense and names have endings.
 FILE_POOLS = ("dir", "fs", "netfs", "gluster")
-# Kinds whose volumes are devices among others in a folder of the host's, such as /dev.
+# Kinds whose volumes are devices among others in a directory of the host's, such as /dev.
 DEVICE_POOLS = ("disk", "iscsi", "scsi", "mpath")
 # Kinds whose volumes are made by somebody else.
 FIXED_POOLS = ("mpath", "scsi", "iscsi", "iscsi-direct")
@@ -68,7 +68,7 @@ class PoolSpec(Spec):
     name: Name
     kind: PoolKind = "dir"
     target_path: PoolPath | None = Field(
-        None, description="The folder, mount point or place of devices on the host."
+        None, description="The directory, mount point or place of devices on the host."
     )
     source_host: Text | None = Field(None, description="netfs, iscsi, rbd, gluster: the storage server.")
     source_path: PoolPath | None = Field(None, description="netfs: what it exports.")
@@ -95,8 +95,8 @@ class PoolSpec(Spec):
 def checked(spec: PoolSpec, roots: Collection[str]) -> PoolSpec:
     """The specification with its target as a plain path.
 
-    `roots`: the folders that may hold pools of files. Raises InvalidInput for a field that the kind needs, or has not,
-    and for a place where no pool may be.
+    `roots`: the directories that may hold pools of files. Raises InvalidInput for a field that the kind needs, or
+    has not, and for a place where no pool may be.
     """
     needs, may = NEEDS[spec.kind], _MAY_HAVE.get(spec.kind, ())
     for field in FIELDS:

@@ -1,4 +1,4 @@
-"""The machine around a VM's disks and interfaces: its processor model, firmware, single devices, and its limits.
+"""Compute settings and resources of a VM: its processor model, firmware, single devices, and its limits.
 
 Names of models and modes are libvirt's: https://libvirt.org/formatdomain.html
 """
@@ -37,7 +37,7 @@ class Topology(Spec):
 
 
 class ComputePatch(Spec):
-    """Parts of the machine; what is left out stays. All count after the next power-off."""
+    """Compute settings; what is left out stays. All count after the next power-off."""
 
     cpu_mode: CpuMode | None = None
     cpu_model: Word | None = Field(None, description="For mode custom.")
@@ -167,7 +167,7 @@ class HostDeviceUse(Record):
 
 
 class FilesystemRecord(Record):
-    """A folder of the host that the guest shares."""
+    """A directory of the host that the guest shares."""
 
     tag: str
     path: str

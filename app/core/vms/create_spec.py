@@ -53,7 +53,7 @@ HostName = Annotated[
 ]
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$")]
 """A name of libvirt's or QEMU's: machine type, CPU model, bridge."""
-Tuning = Annotated[int, Field(ge=0, le=2**40)]
+ResourceLimit = Annotated[int, Field(ge=0, le=2**40)]
 
 
 class DiskSpec(Spec):
@@ -80,10 +80,10 @@ class DiskSpec(Spec):
     shareable: bool = False
     serial: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.+-]{1,36}$")] | None = None
     boot_order: int | None = Field(None, ge=1, le=99)
-    read_bps: Tuning | None = None
-    write_bps: Tuning | None = None
-    read_iops: Tuning | None = None
-    write_iops: Tuning | None = None
+    read_bps: ResourceLimit | None = None
+    write_bps: ResourceLimit | None = None
+    read_iops: ResourceLimit | None = None
+    write_iops: ResourceLimit | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -119,8 +119,8 @@ class NicSpec(Spec):
     filter: Name | None = Field(None, description="A network filter of the host.")
     link_up: bool = True
     boot_order: int | None = Field(None, ge=1, le=99)
-    in_kbps: Tuning | None = Field(None, description="Average limit, kilobytes per second.")
-    out_kbps: Tuning | None = None
+    in_kbps: ResourceLimit | None = Field(None, description="Average limit, kilobytes per second.")
+    out_kbps: ResourceLimit | None = None
 
     @model_validator(mode="after")
     def _one_plug(self) -> Self:

@@ -24,15 +24,15 @@ PATHS = frozenset({"host_path", "kernel"})
 def host_access_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
     """The dangers of a VM, in the order of DANGERS.
 
-    `reaches`: see core.vms.observations.VmDefinition. `places` are the folders of the host's storage pools, and devices
-    that are volumes.
+    `reaches`: see core.vms.observations.VmDefinition. `places` are the directories of the host's storage pools,
+    and devices that are volumes.
     """
     found = {key for key, _ in outside(reaches, places)}
     return [key for key in HOST_ACCESS_KINDS if key in found]
 
 
 def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What of it is a danger: all but files in the folders of pools, and volumes."""
+    """What of it is a danger: all but files in the directories of pools, and volumes."""
     inside = tuple(f"{place.rstrip('/')}/" for place in places)
     for key, what in reaches:
         if key not in PATHS or climbs(what) or not (what in places or what.startswith(inside)):
@@ -40,5 +40,5 @@ def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterat
 
 
 def climbs(path: str) -> bool:
-    """Whether the path leaves a folder by way of its parent: its beginning says nothing then."""
+    """Whether the path leaves a directory by way of its parent: its beginning says nothing then."""
     return "/../" in path or path.endswith("/..")

@@ -1,4 +1,4 @@
-"""Devices of a host that VMs can have, and folders of it that they can share."""
+"""Devices of a host that VMs can have, and directories of it that they can share."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class HostDeviceAdd(Spec):
 
 
 class FilesystemAdd(Spec):
-    """A folder of the host that the guest mounts by its tag."""
+    """A directory of the host that the guest mounts by its tag."""
 
     path: FolderPath
     tag: FolderTag

@@ -104,7 +104,7 @@ class Hardware:
             return LATER if self._runs(work, vm) else NOW
 
     def set_compute(self, uuid: str, patch: ComputePatch) -> Effect:
-        """Change parts of the machine; they count after the next power-off."""
+        """Change compute settings; they count after the next power-off."""
         with self._connections.work() as work:
             vm = self._vm(work, uuid)
             self._redefine(work, vm, lambda tree: change_compute(tree, patch))
@@ -159,7 +159,7 @@ class Hardware:
         return self._detach(uuid, lambda tree: host_device_at(tree, address))
 
     def add_filesystem(self, uuid: str, spec: FilesystemAdd) -> Effect:
-        """Share a folder of the host with it. By virtiofs only after the next power-off: its memory becomes shared."""
+        """Share a directory of the host. By virtiofs only after the next power-off: its memory becomes shared."""
         if spec.driver != "virtiofs":
             return self._attach(uuid, filesystem(spec), lambda tree: filesystem_at(tree, spec.tag))
 

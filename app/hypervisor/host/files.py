@@ -1,4 +1,4 @@
-"""Whether files and folders of a host are there and can be written: asked over SFTP, or of libvirt where there is none.
+"""Whether files and directories of a host are there and writable: asked over SFTP, or of libvirt where there is none.
 
 Over SFTP each look opens a session of its own: one that a hung file system keeps is given up with it.
 """
@@ -38,7 +38,7 @@ async def check_by_sftp(
 
 
 async def _is_missing(sftp: asyncssh.SFTPClient, path: str) -> bool:
-    """Only a clear no counts: a folder that the account may not enter tells nothing."""
+    """Only a clear no counts: a directory that the account may not enter tells nothing."""
     try:
         await sftp.stat(path)
     except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
@@ -74,5 +74,5 @@ def has_volume(connection: Connection, path: str) -> bool | None:
 
 
 def check_by_libvirt(connection: Connection, paths: Collection[str]) -> FileCheck:
-    """What libvirt tells of the files of volumes; of folders it tells nothing without reading their pools anew."""
+    """What libvirt tells of the files of volumes; of directories it tells nothing without reading their pools anew."""
     return FileCheck(frozenset(path for path in paths if has_volume(connection, path) is False), None)

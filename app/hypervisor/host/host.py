@@ -200,7 +200,7 @@ class Host:
         return replace(pool, broken_files=tuple(self.storage.broken_files(pool.target_path) or ()))
 
     def check_files(self, paths: Collection[str], directories: Collection[str]) -> FileCheck | None:
-        """Which files and folders of the host are gone or read-only; None where it cannot be told now.
+        """Which files and directories of the host are gone or read-only; None where it cannot be told now.
 
         Raises HostNotAnswering when a file system hangs.
         """

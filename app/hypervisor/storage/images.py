@@ -84,7 +84,7 @@ def format_of(beginning: bytes) -> str:
 
 
 def is_broken(beginning: bytes, size_bytes: int) -> bool:
-    """Whether a file begins as an image but has no whole header: by such a file libvirt fails to read its folder."""
+    """Whether a file begins as an image but has no whole header: by such a file libvirt fails to read its directory."""
     found = format_of(beginning)
     if found == "qcow2":
         try:

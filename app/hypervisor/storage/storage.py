@@ -76,7 +76,7 @@ class Storage:
             work.call(work.raw.storagePoolDefineXML, xml, 0)
 
     def start_pool(self, uuid: str, *, build: bool) -> None:
-        """Start a pool that is off. `build` makes its folder or mount point first; it never formats anything."""
+        """Start a pool that is off. `build` makes its directory or mount point first; it never formats anything."""
         self.changes += 1
         with self._connections.long() as work:
             pool = _pool(work, uuid)
@@ -170,14 +170,14 @@ class Storage:
             return None
 
     def broken_files(self, directory: str) -> list[str] | None:
-        """Names of a folder's files by which libvirt fails to read it; None where they cannot be looked at."""
+        """Names of a directory's files by which libvirt fails to read it; None where they cannot be looked at."""
         try:
             return link_loop().run(self._connections.link.broken_images(directory), READ_DEADLINE_S)
         except TimeoutError:
             return None
 
     def directory_of(self, uuid: str) -> str | None:
-        """The folder of a pool of files, also when it is off. Raises HypervisorRefused (no_such_pool)."""
+        """The directory of a pool of files, also when it is off. Raises HypervisorRefused (no_such_pool)."""
         with self._connections.reads() as reads:
             kind, path, _ = read.read_pool(reads.call(_pool(reads, uuid).XMLDesc, 0))
             return path if kind in FILE_POOLS else None

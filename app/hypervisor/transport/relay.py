@@ -190,9 +190,9 @@ class Relay:
 
 
 def _directory() -> str:
-    """This process's folder for sockets, closed to other users and removed at exit.
+    """This process's directory for sockets, closed to other users and removed at exit.
 
-    Made again when it is gone: what cleans up temporary folders may find it empty and old.
+    Made again when it is gone: what cleans up temporary directories may find it empty and old.
     """
     path = _made_directory()
     try:
@@ -217,7 +217,7 @@ def _made_directory() -> str:
 
 @atexit.register
 def remove_directory() -> None:
-    """Remove this process's folder for sockets; for a process that ends without its exit handlers."""
+    """Remove this process's directory for sockets; for a process that ends without its exit handlers."""
     while _made:
         shutil.rmtree(_made.pop(), ignore_errors=True)
 

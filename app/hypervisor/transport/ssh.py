@@ -165,7 +165,7 @@ class SshTransport(HostTransport):
         return None if mode is None else stat.S_ISLNK(mode)
 
     async def broken_images(self, folder: str) -> list[str] | None:
-        """Files of a folder that begin as images and have no whole header, by SFTP."""
+        """Files of a directory that begin as images and have no whole header, by SFTP."""
         try:
             sftp = await self._files()
             entries = [item async for item in sftp.scandir(folder)]
@@ -186,7 +186,7 @@ class SshTransport(HostTransport):
         return self._sftp
 
     async def check_files(self, paths: Collection[str], folders: Collection[str]) -> FileCheck | None:
-        """Which files and folders of the host are gone or read-only, over SFTP; None when it is not offered."""
+        """Which files and directories of the host are gone or read-only, over SFTP; None when it is not offered."""
         return await check_by_sftp(self._open(), paths, folders)
 
     def abort(self) -> None:

@@ -27,7 +27,7 @@ from app.hypervisor.transport.relay import Half, Relay
 _FROM_INSIDE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened on
 
 
-MOST_FILES = 300  # of a folder, that are looked at for what libvirt cannot read
+MOST_FILES = 300  # of a directory, that are looked at for what libvirt cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class HostTransport(ABC):
         return None
 
     async def check_files(self, paths: Collection[str], folders: Collection[str]) -> FileCheck | None:
-        """Which files and folders of the host are gone or read-only; None where the link cannot look.
+        """Which files and directories of the host are gone or read-only; None where the link cannot look.
 
         A local link cannot: the daemon may live in a container, or Vigie.
         """
@@ -89,7 +89,7 @@ class HostTransport(ABC):
         return None
 
     async def broken_images(self, folder: str) -> list[str] | None:
-        """Files of a folder that begin as images and have no whole header, the newest first.
+        """Files of a directory that begin as images and have no whole header, the newest first.
 
         None where the host's files cannot be looked at.
         """
@@ -168,7 +168,7 @@ class LocalTransport(UnixTransport):
             return None
 
     async def broken_images(self, folder: str) -> list[str] | None:
-        """Files of a folder of this machine that begin as images and have no whole header."""
+        """Files of a directory of this machine that begin as images and have no whole header."""
         try:
             files = [item for item in os.scandir(folder) if item.is_file(follow_symlinks=False)]
             files.sort(key=lambda item: -item.stat(follow_symlinks=False).st_mtime)

@@ -47,7 +47,7 @@ def host_device(plan: DevicePlan) -> Element:
 
 
 def filesystem(spec: FilesystemAdd) -> Element:
-    """The device by which a guest shares a folder."""
+    """The device by which a guest has a shared filesystem."""
     element = node(
         "filesystem", type="mount", accessmode="passthrough" if spec.driver == "virtiofs" else "mapped"
     )
@@ -87,7 +87,7 @@ def host_device_at(tree: Element, address: str) -> Element | None:
 
 
 def filesystem_at(tree: Element, tag: str) -> Element | None:
-    """The folder that the guest knows by this tag."""
+    """The shared filesystem that the guest knows by this tag."""
     for device in tree.iterfind("devices/filesystem"):
         target = device.find("target")
         if target is not None and target.get("dir") == tag:

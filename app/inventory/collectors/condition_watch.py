@@ -1,4 +1,4 @@
-"""What is watched beside states: QEMU processes that answer, files of disks and folders of pools that are there."""
+"""What is watched beside states: QEMU processes that answer, files of disks and directories of pools that are there."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ConditionWatch:
             self._disks.pop(uuid, None)
 
     def learn_pools(self, pools: Iterable[PoolObservation]) -> None:
-        """Take the folders of the pools that run; a complete listing."""
+        """Take the directories of the pools that run; a complete listing."""
         directories = {
             pool.uuid: pool.target_path
             for pool in pools
@@ -80,7 +80,7 @@ class ConditionWatch:
             return self._changed({NOT_ANSWERING: tuple(ObservedCondition(uuid) for uuid in sorted(sure))})
 
     def files(self, host: Host) -> Conditions:
-        """Disks whose file is gone, and pools whose folder is gone or read-only."""
+        """Disks whose file is gone, and pools whose directory is gone or read-only."""
         with self._lock:
             disks, directories = dict(self._disks), dict(self._directories)
         paths = {path for disk in disks.values() for _, path in disk}

@@ -1,4 +1,4 @@
-"""Conditions as readings of hosts show them: QEMU processes that do not answer, files and folders that are gone."""
+"""Conditions as readings of hosts show them: QEMU processes that do not answer, files and directories that are gone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MODELS: Mapping[ObjectKind, type[models.Base]] = {ObjectKind.VM: models.Vm, Obj
 
 
 def check_files(memory: HostMemory, host: Host) -> Parts:
-    """Files of disks and folders of pools: what is gone or cannot be written."""
+    """Files of disks and directories of pools: what is gone or cannot be written."""
     observed = memory.of(ConditionWatch).files(host)
     return CONDITIONS.part(observed) if observed else {}
 

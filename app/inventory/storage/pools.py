@@ -60,7 +60,7 @@ def _observe_pools(
     ids: dict[tuple[str, str], str],
     read: list[VolumesRead],
 ) -> bool:
-    """Write the pools of one host; return whether their folders are others than before."""
+    """Write the pools of one host; return whether their directories are others than before."""
     pools = reading.value.pools or ()
     directories = {row.target_path for row in before.values()}
     for pool in {item.uuid: item for item in pools}.values():

@@ -18,7 +18,7 @@ from app.inventory.vms.rows import SEEN, VmRow
 def new_row(
     vm_row: VmRow, vm: VmObservation, now: datetime, sizes: Mapping[str, int], places: Collection[str]
 ) -> Row:
-    """All columns of the VM; `sizes` and `places`: volumes and pool folders of its host."""
+    """All columns of the VM; `sizes` and `places`: volumes and pool directories of its host."""
     hardware: definitions.HardwareColumns = {
         "title": None,
         "vcpus": 0,

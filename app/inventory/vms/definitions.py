@@ -168,7 +168,7 @@ def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[st
 
 
 def pool_places(session: Session, host_ids: Iterable[str]) -> dict[str, set[str]]:
-    """Folders of the pools of each host; of pools that lie in a folder with other devices, their volumes."""
+    """Directories of the pools of each host; of pools that lie in a directory with other devices, their volumes."""
     places: dict[str, set[str]] = defaultdict(set)
     pool, volume = table(models.Pool).c, table(models.Volume).c
     for some in chunks(host_ids):
@@ -214,7 +214,7 @@ def refresh_disk_bytes(batch: Batch, host_ids: Iterable[str]) -> None:
 
 
 def refresh_host_access(batch: Batch, host_ids: Iterable[str]) -> None:
-    """Judge anew what the VMs of these hosts reach: their pools have other folders now."""
+    """Judge anew what the VMs of these hosts reach: their pools have other directories now."""
     hosts = list(host_ids)
     places = pool_places(batch.session, hosts)
     vm = table(models.Vm).c

@@ -163,7 +163,7 @@ def _images(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
 
 
 def _volumes(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
-    # Names end paths; folders are sought by whoever writes a slash. There are more volumes than VMs: one walk.
+    # Names end paths; directories are sought by whoever writes a slash. There are more volumes than VMs: one walk.
     column = Volume.path if "/" in wanted else Volume.name
     found = sa.select(Volume.id).where(mentions((column,), wanted)).cte("found").prefix_with("MATERIALIZED")
     query = sa.select(Volume.id, Volume.name, Volume.path, Pool.name, Host.name)

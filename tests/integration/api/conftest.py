@@ -141,7 +141,7 @@ def _shared_console_is_left_as_found(request: pytest.FixtureRequest) -> Iterator
 
 @contextmanager
 def opened_console(folder: Path, url: str | None = None) -> Iterator[Console]:
-    """A console over a migrated database: the one of the URL, or the file in the folder."""
+    """A console over a migrated database: the one of the URL, or the file in the directory."""
     settings = Settings(data_dir=folder, database_url=url)  # type: ignore[arg-type]
     database = Database(settings.database)
     with made_console(Services(settings, database, Hub(), Vault(settings.key_path))) as console:

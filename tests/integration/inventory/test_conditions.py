@@ -1,4 +1,4 @@
-"""Conditions of VMs and pools on a real host: a frozen QEMU, a disk that is gone, a folder that is gone or read-only."""
+"""Conditions of VMs and pools on a real host: a frozen QEMU, a disk or directory that is gone or read-only."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The machine, its limits, and what of the host it has, on real hosts."""
+"""Compute settings, limits, and what of the host it has, on real hosts."""
 
 from __future__ import annotations
 

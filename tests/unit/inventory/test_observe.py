@@ -581,7 +581,7 @@ def pool_xml(path: str = "/pool", permissions: str = "") -> str:
 
 
 def test_starting_or_stopping_a_pool_makes_no_version_and_keeps_its_proof(world: World) -> None:
-    """libvirt writes owner and mode of the folder into the definition of a pool that it starts or reads anew."""
+    """libvirt writes owner and mode of the directory into the definition of a pool that it starts or reads anew."""
     defined = replace(pool("inactive"), xml=pool_xml())
     filled = "<permissions><mode>0755</mode><owner>0</owner><group>0</group></permissions>"
     world.observe(world.sees("a", vm(), connection=HostConnection.CONNECTED))

@@ -1,4 +1,4 @@
-"""libvirt's XML of new VMs and devices, from blueprints. https://libvirt.org/formatdomain.html"""
+"""libvirt's XML of new VMs and devices, from VM configs. https://libvirt.org/formatdomain.html"""
 
 from __future__ import annotations
 

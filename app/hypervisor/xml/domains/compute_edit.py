@@ -1,4 +1,4 @@
-"""Changes of the machine in a definition, in place. https://libvirt.org/formatdomain.html"""
+"""Changes of compute settings in a definition, in place. https://libvirt.org/formatdomain.html"""
 
 from __future__ import annotations
 

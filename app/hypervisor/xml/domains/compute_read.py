@@ -1,4 +1,4 @@
-"""The machine as a definition has it. https://libvirt.org/formatdomain.html"""
+"""The compute settings as a definition has them. https://libvirt.org/formatdomain.html"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IOTUNE = {
 
 
 def read_hardware(tree: Element) -> HardwareRecord:
-    """What the definition says of the machine."""
+    """The compute settings of the definition."""
     topology = tree.find("cpu/topology")
     tune, numa = tree.find("cputune"), tree.find("numatune/memory")
     model = tree.findtext("cpu/model")

@@ -87,7 +87,7 @@ def change_nic(
 
 
 def add_filesystem(tree: Element, spec: FilesystemAdd) -> None:
-    """Share a folder of the host by virtiofs; none of this tag twice."""
+    """Share a directory of the host by virtiofs; none of this tag twice."""
     share_memory(tree)
     devices = tree.find("devices")
     if devices is not None and filesystem_at(tree, spec.tag) is None:

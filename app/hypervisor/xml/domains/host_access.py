@@ -86,7 +86,7 @@ def _print(element: Element) -> str:
 
 
 def _outside(paths: Iterable[str | None], own: tuple[str, ...]) -> Iterator[str]:
-    """The paths that are not in one of these folders, where they belong to the VM."""
+    """The paths that are not in one of these directories, where they belong to the VM."""
     for path in paths:
         cleaned = (path or "").strip()
         if cleaned and (climbs(cleaned) or not cleaned.startswith(own)):

@@ -40,7 +40,7 @@ class CreatePoolParameters(Parameters):
 
 @declare
 class CreatePool(Operation[CreatePoolParameters]):
-    """Define a pool, make its folder or mount point where it has one, start it; removed again when that fails."""
+    """Define a pool, make its directory or mount point where it has one, start it; removed again when that fails."""
 
     kind = "pool.create"
     title = N_("Create the storage pool")

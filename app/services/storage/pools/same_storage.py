@@ -80,7 +80,7 @@ def directories_of(pools: Iterable[Pool]) -> dict[str, set[str]]:
 
 
 def directory_of(pool: Pool) -> str:
-    """Where a pool has its volumes; empty when that is no folder."""
+    """Where a pool has its volumes; empty when that is no directory."""
     return (pool.target_path or "").rstrip("/")
 
 

@@ -32,7 +32,7 @@ class Coming:
     host_id: str
     pool: str
     name: str
-    path: str | None  # where the file will be, of a pool that is a folder
+    path: str | None  # where the file will be, of a pool that is a directory
     size_bytes: int
     sha256: str | None
     offset: int

@@ -1,4 +1,4 @@
-"""From a specification and a host to a blueprint: every id resolved, every gap filled, every field checked."""
+"""From a specification and a host to a VM config: every id resolved, every gap filled, every field checked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Draft:
 
 
 def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Draft:
-    """The blueprint of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
+    """The config of a VM on this host. Raises InvalidInput naming the field, Conflict for a taken name."""
     name = name or spec.name
     refuse_taken_name(ctx, host, name)
     capabilities = capabilities_of(ctx, host)

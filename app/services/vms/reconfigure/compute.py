@@ -1,4 +1,4 @@
-"""The machine around a VM's disks and interfaces: read, and changed by tasks."""
+"""Compute settings of a VM: read, and changed by tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIZES = ("title", "vcpus", "vcpus_max", "memory_bytes", "memory_max_bytes")
 
 
 def show_hardware(ctx: Ctx, vm_id: str) -> HardwareRecord:
-    """The machine as the saved definition has it. Raises NotFound, Conflict (no_definition)."""
+    """The compute settings as the saved definition has them. Raises NotFound, Conflict (no_definition)."""
     vm = find(ctx, Vm, vm_id, "vm.view")
     definition = ctx.session.get(VmDefinition, vm.id)
     if definition is None:
@@ -48,7 +48,7 @@ def definition_version(ctx: Ctx, vm_id: str) -> int:
 
 
 def change_compute(ctx: Ctx, vm_id: str, patch: ComputePatch, version: int | None = None) -> TaskRecord:
-    """Ask for another machine after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
+    """Ask for other compute settings after the next power-off. Raises InvalidInput naming the field, Conflict, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version)
     capabilities = capabilities_of(ctx, host)
     if patch.cpu_mode is not None:

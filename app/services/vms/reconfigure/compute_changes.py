@@ -1,4 +1,4 @@
-"""Changes of a VM's processors, memory, title, boot order, machine and tuning."""
+"""Changes of a VM's processors, memory, title, boot order, compute settings and resources."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class SetResources(Change):
 
     @property
     def part(self) -> str:
-        """The tuning."""
+        """The resources."""
         return N_("Limits and CPU pinning")
 
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:

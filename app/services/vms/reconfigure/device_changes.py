@@ -1,4 +1,4 @@
-"""Changes of a VM's disks, drives, interfaces, host devices and shared folders."""
+"""Changes of a VM's disks, drives, interfaces, host devices and shared filesystems."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.tasks.errors import Cancelled, TaskFailed
 from app.tasks.operation import Touch
 
 DISKS, NICS = N_("Disks"), N_("Network interfaces")
-HOST_DEVICES, FOLDERS = N_("Devices of the host"), N_("Shared filesystems")
+HOST_DEVICES, FILESYSTEMS = N_("Devices of the host"), N_("Shared filesystems")
 
 
 class AddDisk(Change):
@@ -223,7 +223,7 @@ class RemoveHostDevice(Change):
 
 
 class AddFilesystem(Change):
-    """A folder of the host."""
+    """One more shared filesystem: a directory of the host."""
 
     privilege = "vm.host-access"
 
@@ -232,8 +232,8 @@ class AddFilesystem(Change):
 
     @property
     def part(self) -> str:
-        """The shared folders."""
-        return FOLDERS
+        """The shared filesystems."""
+        return FILESYSTEMS
 
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Add it."""
@@ -242,15 +242,15 @@ class AddFilesystem(Change):
 
 
 class RemoveFilesystem(Change):
-    """A folder of the host less, by its tag."""
+    """One shared filesystem less, by its tag."""
 
     do: Literal["remove_filesystem"] = "remove_filesystem"
     target: str
 
     @property
     def part(self) -> str:
-        """The shared folders."""
-        return FOLDERS
+        """The shared filesystems."""
+        return FILESYSTEMS
 
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Remove it."""

@@ -1,4 +1,4 @@
-"""Devices of hosts and folders of hosts, given to VMs by those who may let a guest reach its host."""
+"""Devices and shared filesystems of hosts, given to VMs by those who may let a guest reach its host."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def remove_device(ctx: Ctx, vm_id: str, address: str, version: int | None = None
 
 
 def add_filesystem(ctx: Ctx, vm_id: str, spec: FilesystemAdd, version: int | None = None) -> TaskRecord:
-    """Ask for a folder of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
+    """Ask to share a directory of the host. Raises InvalidInput (path, tag, driver), NotAllowed, Busy."""
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.host-access")
     if any(filesystem.tag == spec.tag for filesystem in show_hardware(ctx, vm_id).filesystems):
         raise InvalidInput("tag", N_("is that of another folder of this VM"))
@@ -108,7 +108,7 @@ def add_filesystem(ctx: Ctx, vm_id: str, spec: FilesystemAdd, version: int | Non
 
 
 def remove_filesystem(ctx: Ctx, vm_id: str, tag: str, version: int | None = None) -> TaskRecord:
-    """Ask that a folder is shared no more. Raises NotFound, Busy."""
+    """Ask that a filesystem is shared no more. Raises NotFound, Busy."""
     vm, _host, definition = find_editable(ctx, vm_id, version)
     if all(filesystem.tag != tag for filesystem in show_hardware(ctx, vm_id).filesystems):
         raise NotFound(N_("The VM has no such folder."))

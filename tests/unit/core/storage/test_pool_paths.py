@@ -1,4 +1,4 @@
-"""Where pools may lie: only below the folders that the settings name, and never in the host's system."""
+"""Where pools may lie: only below the directories that the settings name, and never in the host's system."""
 
 import pytest
 

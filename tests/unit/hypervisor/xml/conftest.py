@@ -9,7 +9,7 @@ from tests.unit.hypervisor.xml.golden import Golden  # noqa: E402
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """Those of the folder of the test, which names libvirt's schema as SCHEMA."""
+    """Those of the directory of the test, which names libvirt's schema as SCHEMA."""
     return Golden(
         request.path.parent / "golden", request.module.SCHEMA, request.config.getoption("--update-golden")
     )

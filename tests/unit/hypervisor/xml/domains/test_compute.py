@@ -1,4 +1,4 @@
-"""The machine of a definition: what is read is what was changed (what is written: test_golden)."""
+"""The compute settings of a definition: what is read is what was changed (what is written: test_golden)."""
 
 from typing import Any
 
