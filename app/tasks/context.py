@@ -19,7 +19,7 @@ from app.hypervisor import Host
 from app.tasks import lifecycle, undo
 from app.tasks.errors import Cancelled, Interrupted, TaskFailed, maybe_sent
 from app.tasks.journal import Journal
-from app.tasks.lifecycle import Job
+from app.tasks.lifecycle import Job, is_disabled
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -77,11 +77,23 @@ class TaskContext:
                     hint=N_("Look at the VM once the host answers again, then decide."),
                     params={"seconds": int(HOST_WAIT_S)},
                 )
+            self._stop_if_disabled()
             if not is_announced:
                 self.say(None, N_("Waiting for the host to answer."))
                 is_announced = True
             self.pause(0.2)
         return host
+
+    def _stop_if_disabled(self) -> None:
+        with self._services.database.read() as session:
+            if not is_disabled(session, self.job.host_id):
+                return
+        raise TaskFailed(
+            "host_disabled",
+            N_("The host was disabled; how this ended is not known."),
+            why=N_("Vigie does not connect to a disabled host, not even for tasks that run."),
+            hint=N_("Enable the host, look at what the task was to change, then decide."),
+        )
 
     def other(self, host_id: str) -> Host:
         """The open connection to another host than the task's. Raises TaskFailed (host_lost)."""

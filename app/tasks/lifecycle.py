@@ -15,8 +15,8 @@ from app.access.actors import actor_of
 from app.access.context import Ctx, Services
 from app.access.find import find
 from app.core.errors import VigieError
-from app.core.hosts.refusals import HOST_OBSERVED
-from app.core.hosts.states import HostConnection, HostMode
+from app.core.hosts.refusals import HOST_DISABLED, HOST_OBSERVED
+from app.core.hosts.states import AdminState, HostConnection, HostMode
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
 from app.core.notices import TASKS, Hub
@@ -146,10 +146,17 @@ def _check_again(
     """Whether the task may still be done. Raises what refuses it: rights, locks and states may be others by now."""
     if location.mode is HostMode.OBSERVE:
         raise TaskFailed(HOST_OBSERVED.code, HOST_OBSERVED.reason, hint=HOST_OBSERVED.hint)
+    if is_disabled(session, location.host_id):
+        raise TaskFailed(HOST_DISABLED.code, HOST_DISABLED.reason, hint=HOST_DISABLED.hint)
     ctx = Ctx(services, session, actor_of(session, task.actor_id, task.actor_name), task_id=task.id)
     for touch in operation.touches(parameters):
         find(ctx, touch.model, touch.id, touch.privilege)
     operation.check(ctx, parameters)
+
+
+def is_disabled(session: Session, host_id: str) -> bool:
+    """Whether Vigie is not to connect to the host: then a task does not wait for it."""
+    return session.scalar(sa.select(Host.admin_state).where(Host.id == host_id)) == AdminState.DISABLED
 
 
 def report_progress(

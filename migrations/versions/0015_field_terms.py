@@ -95,6 +95,8 @@ ACTIONS = {
 }
 # Codes of errors.
 ERRORS = {"seed_in_use": "cloud_init_drive_in_use", "volume_is_seed": "volume_is_cloud_init_drive"}
+# In names of locks that queued tasks hold.
+LOCKS = {"/pool.prove": "/pool.verify-shared", "/seed/": "/cloud-init/"}
 # Names of fields, and values of fields, in what is kept as JSON.
 CHECK_FIELDS = {"mend": "remedy"}
 SPEC_FIELDS = {"keep_seed": "keep_drive"}
@@ -222,6 +224,9 @@ def _rewrite(way: Any) -> None:
         ("condition", "object_kind", KINDS),
     ):
         _rename_values(table, column, way(names))
+    lock = sa.table("task_lock", sa.column("name"))
+    for old, new in way(LOCKS).items():
+        op.execute(sa.update(lock).values(name=sa.func.replace(lock.c.name, old, new)))
     specs, presets = way(SPEC_FIELDS), "vm_preset"
     _change_json(presets, "spec", lambda value, _row: _renamed(value, specs))
     checks = way(CHECK_FIELDS)

@@ -32,3 +32,9 @@ HOST_OBSERVED = Refusal(
     {},
     N_("Switch the host to managed mode first."),
 )
+HOST_IN_MAINTENANCE = Refusal(
+    "host_maintenance",
+    N_("The host is in maintenance: no new VM is placed on it."),
+    {},
+    N_("Choose another host, or end the maintenance first."),
+)

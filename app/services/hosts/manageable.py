@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.access.context import Ctx
 from app.core.errors import Conflict
-from app.core.hosts.refusals import HOST_DISABLED, HOST_OBSERVED, Refusal
+from app.core.hosts.refusals import HOST_DISABLED, HOST_IN_MAINTENANCE, HOST_OBSERVED, Refusal
 from app.core.hosts.states import HOST_CONNECTION_TITLES, AdminState, HostConnection, HostMode
 from app.core.messages import N_
 from app.db.models import Host
@@ -15,6 +15,13 @@ def require_manageable(ctx: Ctx, host: Host) -> None:
     if host.mode == HostMode.OBSERVE.value:
         raise _refused(HOST_OBSERVED)
     require_connected(ctx, host)
+
+
+def require_open_to_new_vms(ctx: Ctx, host: Host) -> None:
+    """Raise what `require_manageable` raises, and Conflict (host_maintenance); a task that begins goes on."""
+    require_manageable(ctx, host)
+    if host.admin_state == AdminState.MAINTENANCE and not ctx.begins:
+        raise _refused(HOST_IN_MAINTENANCE)
 
 
 def require_connected(ctx: Ctx, host: Host) -> None:

@@ -50,6 +50,12 @@ def observe_mode(services: Services, created: Inventory) -> None:
             session.get_one(Host, host_id).mode = "observe"
 
 
+def disabled(services: Services, created: Inventory) -> None:
+    with services.database.begin() as session:
+        for host_id in created.hosts:
+            session.get_one(Host, host_id).admin_state = "disabled"
+
+
 def no_vm(services: Services, created: Inventory) -> None:
     with services.database.begin() as session:
         session.delete(session.get_one(Vm, created.vms[0]))
@@ -62,6 +68,7 @@ def no_vm(services: Services, created: Inventory) -> None:
         ({"kind": "vm.rename", "params": {"name": 7}}, None, "unreadable_parameters"),
         ({"actor_id": "user_gone"}, None, "not_allowed"),
         ({}, observe_mode, "host_observed"),
+        ({}, disabled, "host_disabled"),
         ({}, no_vm, "vm_gone"),
     ],
 )

@@ -21,7 +21,7 @@ from app.core.vms.create import CreationPlan, PlannedVolume, Room
 from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
-from app.services.hosts.manageable import require_manageable
+from app.services.hosts.manageable import require_open_to_new_vms
 from app.services.storage.volumes.names import free_name
 from app.services.vms.cloud_init import drives, texts
 from app.services.vms.create.config_builder import Draft, draft, memory_of, os_variant_of
@@ -108,7 +108,7 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
 def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
     spec = spec if name == spec.name else spec.model_copy(update={"name": name})
     place = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
-    require_manageable(ctx, place.host)
+    require_open_to_new_vms(ctx, place.host)
     vm_draft = draft(ctx, spec, place.host)
     if message := look_alikes.warning(ctx, Vm, name, place.host.id):
         vm_draft.warnings.append(message)

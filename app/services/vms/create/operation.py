@@ -13,7 +13,7 @@ from app.core.networks.attachments import Attachment
 from app.core.records import Ref
 from app.core.vms.config import DiskPlan, VmConfig
 from app.db.models import Host
-from app.services.hosts.manageable import require_manageable
+from app.services.hosts.manageable import require_open_to_new_vms
 from app.services.library.image_copy import fetch
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import disk_locks, path_locks
@@ -82,7 +82,7 @@ class CreateVm(Operation[CreateVmParameters]):
         """The host can be worked on, and has no VM of this name; what it takes counts from now on."""
         config = parameters.config
         host = known(ctx, Host, parameters.host_id)
-        require_manageable(ctx, host)
+        require_open_to_new_vms(ctx, host)
         refuse_taken_name(ctx, host, config.name)
         plugged = [
             Attachment(nic.kind, nic.source, nic.mode or "") for nic in config.nics if nic.kind != "network"
