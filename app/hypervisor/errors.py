@@ -18,6 +18,7 @@ from app.core.errors import (
     VigieError,
     VmGone,
 )
+from app.core.hosts.states import HOST_STATUS_HINTS, HostStatus
 from app.core.messages import N_
 
 MAX_DETAIL = 2000
@@ -225,9 +226,7 @@ def identity_changed(fingerprint: str) -> HostError:
         N_("The host's identity is not the confirmed one."),
         fingerprint=fingerprint,
         why=N_("Its key or certificate has changed, or another machine answers at its address."),
-        hint=N_(
-            "Compare the fingerprint with the one on the host itself, and confirm it only if they agree."
-        ),
+        hint=HOST_STATUS_HINTS[HostStatus.IDENTITY_CHANGED],
     )
 
 

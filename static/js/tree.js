@@ -8,12 +8,6 @@ import { visit } from "./shell.js";
 const ROW_PX = 24;
 const MOST_REMEMBERED = 200;
 const SETTLE_MS = 400; // changes of many rows are read together
-const TONES = {
-  ok: "running connected active",
-  warn: "paused suspended missing unknown maintenance degraded",
-  bad: "crashed not_answering auth_failed identity_changed inaccessible",
-  busy: "connecting building saved",
-};
 const ID = /(?:vm|host|dc|pool|net)_[a-z2-7]{16}/;
 const panel = document.getElementById("tree");
 const texts = panel.dataset;
@@ -43,10 +37,6 @@ function nodeOf(found) {
   return { ...data, key: id, title: name, lazy, icon: false };
 }
 
-function toneOf(state) {
-  return Object.keys(TONES).find((tone) => TONES[tone].split(" ").includes(state)) ?? "off";
-}
-
 function iconOf(kind) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("class", "vg-icon");
@@ -66,7 +56,7 @@ function span(className) {
 
 // Called by wunderbaum for each row that comes into sight or changes.
 function render({ node, nodeElem, isNew }) {
-  const { kind, state, stale, count } = node.data;
+  const { kind, state, tone, stale, count } = node.data;
   const title = nodeElem.querySelector(".wb-title");
   if (isNew) {
     title.before(iconOf(kind));
@@ -75,7 +65,7 @@ function render({ node, nodeElem, isNew }) {
   }
   const dot = nodeElem.querySelector(".vg-dot");
   if (dot) {
-    dot.dataset.tone = toneOf(state);
+    dot.dataset.tone = tone;
     dot.toggleAttribute("data-stale", Boolean(stale));
   }
   nodeElem.querySelector(".vg-tree-count").textContent = count ?? "";

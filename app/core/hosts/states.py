@@ -1,4 +1,4 @@
-"""Connection, administrative state and mode of a host, how Vigie reaches it, and their titles."""
+"""Connection, administrative state and mode of a host, how Vigie reaches it; their titles and what to do about them."""
 
 from __future__ import annotations
 
@@ -116,4 +116,16 @@ HOST_STATUS_TITLES: dict[HostStatus, str] = {
     **{HostStatus(connection.value): title for connection, title in HOST_CONNECTION_TITLES.items()},
     HostStatus.MAINTENANCE: ADMIN_STATE_TITLES[AdminState.MAINTENANCE],
     HostStatus.DISABLED: ADMIN_STATE_TITLES[AdminState.DISABLED],
+}
+# What to do about a host in this state, on every page. The reason is the error's: app/hypervisor/errors.py.
+HOST_STATUS_HINTS: dict[HostStatus, str] = {
+    HostStatus.NOT_ANSWERING: N_(
+        "Check that the machine is on, that its network works, and that libvirtd runs. Vigie keeps trying, and reads everything again when it is back."
+    ),
+    HostStatus.AUTH_FAILED: N_(
+        "Check the account and its key on the host, and that the account may use libvirt (group libvirt)."
+    ),
+    HostStatus.IDENTITY_CHANGED: N_(
+        "Compare the fingerprint with the one on the host itself, and confirm it only if they agree."
+    ),
 }

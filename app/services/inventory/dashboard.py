@@ -10,7 +10,14 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.find import visible, visible_part
 from app.core.hosts.specs import status_filters
-from app.core.hosts.states import HOST_STATUS_TITLES, AdminState, HostStatus, Verdict, status_of
+from app.core.hosts.states import (
+    HOST_STATUS_HINTS,
+    HOST_STATUS_TITLES,
+    AdminState,
+    HostStatus,
+    Verdict,
+    status_of,
+)
 from app.core.inventory.records import Attention, Dashboard, Meter
 from app.core.kinds import Severity
 from app.core.messages import N_
@@ -22,26 +29,17 @@ from app.services.vms.records import COLUMNS, records_of
 
 BUSIEST = 5
 FULL_PERCENT = 90
-_LOST: tuple[tuple[HostStatus, Severity, str, str], ...] = (
-    (
-        HostStatus.IDENTITY_CHANGED,
+_LOST: dict[HostStatus, tuple[Severity, str]] = {
+    HostStatus.IDENTITY_CHANGED: (
         Severity.ERROR,
         N_("%(name)s shows another identity; nothing is done on it."),
-        N_("Compare the identity and confirm it, if the host was really changed."),
     ),
-    (
-        HostStatus.AUTH_FAILED,
-        Severity.ERROR,
-        N_("%(name)s refuses the sign-in."),
-        N_("Check its credential and account."),
-    ),
-    (
-        HostStatus.NOT_ANSWERING,
+    HostStatus.AUTH_FAILED: (Severity.ERROR, N_("%(name)s refuses the sign-in.")),
+    HostStatus.NOT_ANSWERING: (
         Severity.WARNING,
         N_("%(name)s does not answer; its VMs are shown as last seen."),
-        N_("Look at the host's page for the reason."),
     ),
-)
+}
 MOST_HOSTS = 5
 
 
@@ -146,7 +144,8 @@ def _attention(ctx: Ctx, states: dict[str, int], duplicates: int) -> list[Attent
 
 def _lost_hosts(ctx: Ctx) -> list[Attention]:
     found: list[Attention] = []
-    for status, severity, message, hint in _LOST:
+    for status, (severity, message) in _LOST.items():
+        hint = HOST_STATUS_HINTS[status]
         query = sa.select(Host.id, Host.name).order_by(Host.name_key)
         query = query.where(Host.connection == status.value, Host.admin_state != AdminState.DISABLED.value)
         rows = ctx.session.execute(visible(ctx, query, Host, "host.view").limit(MOST_HOSTS + 1)).all()

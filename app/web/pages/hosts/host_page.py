@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.core.hosts.records import HostDetail
-from app.core.hosts.states import AdminState, HostStatus
+from app.core.hosts.states import HOST_STATUS_HINTS, AdminState, HostStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class HostPage:
     def hides_maintenance(self) -> bool:
         """It is in maintenance, and its status says something else."""
         return self.is_in_maintenance and self.host.status is not HostStatus.MAINTENANCE
+
+    @property
+    def hint(self) -> str | None:
+        """Message id of what to do about its status."""
+        return HOST_STATUS_HINTS.get(self.host.status)
 
     @property
     def is_connecting(self) -> bool:

@@ -12,7 +12,7 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.core.vms.records import VerbRecord
 from app.services.vms.power import VERBS
-from app.web.pages.rendering.formats import tone
+from app.web.pages.rendering.states import tone
 
 T = TypeVar("T")
 

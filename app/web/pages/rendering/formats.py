@@ -1,4 +1,4 @@
-"""Numbers, sizes, rates, times and names of states, as people of a language write them. Filters of the templates."""
+"""Numbers, sizes, rates, dates and times, as people of a language write them. Filters of the templates."""
 
 from __future__ import annotations
 
@@ -12,74 +12,20 @@ from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 
 from app.core.hosts.specs import status_filters
-from app.core.hosts.states import ADMIN_STATE_TITLES, HOST_STATUS_TITLES, HostStatus, Verdict
+from app.core.hosts.states import HostStatus
 from app.core.messages import N_
-from app.core.storage.states import POOL_STATE_TITLES, VOLUME_CONDITION_TITLES
-from app.core.tasks.states import TASK_STATE_TITLES, TaskState
-from app.core.vms.states import VM_REASON_TITLES, VM_STATE_TITLES, VmState
+from app.core.vms.states import VM_REASON_TITLES
+from app.web.pages.rendering.states import alert_role, title_of, tone, tone_icon
 
 ABSENT = "–"
 _BYTE_UNITS = {"en": ("B", "KiB", "MiB", "GiB", "TiB", "PiB"), "fr": ("o", "Kio", "Mio", "Gio", "Tio", "Pio")}
 _SPACE = "\u202f"  # narrow, not breaking: between a number and its unit
 _SECOND, _MINUTE, _HOUR, _DAY = 1, 60, 3600, 86400
 
-VERDICT_TITLES: dict[Verdict, str] = {
-    Verdict.PASS: N_("Good"),
-    Verdict.WARN: N_("Warning"),
-    Verdict.FAIL: N_("Fault"),
-}
-OTHER_TITLES: dict[str, str] = {
-    "info": N_("Information"),
-    "warning": N_("Warning"),
-    "error": N_("Error"),
-    "active": N_("Active"),
-    "observe": N_("Observe only"),
-    "managed": N_("Managed"),
-}
-_TITLES: dict[str, str] = {
-    **OTHER_TITLES,
-    **POOL_STATE_TITLES,
-    **VOLUME_CONDITION_TITLES,
-    **{state.value: title for state, title in TASK_STATE_TITLES.items()},
-    **{state.value: title for state, title in VERDICT_TITLES.items()},
-    **{state.value: title for state, title in ADMIN_STATE_TITLES.items()},
-    **{state.value: title for state, title in HOST_STATUS_TITLES.items()},
-    **{state.value: title for state, title in VM_STATE_TITLES.items()},
-}
-_RUNNING_TASK = TaskState.RUNNING.value
-_TONES: dict[str, str] = {
-    **dict.fromkeys(("connected", "succeeded", "pass", "active", "ok"), "ok"),
-    VmState.RUNNING.value: "ok",
-    **dict.fromkeys(
-        ("paused", "suspended", "missing", "unknown", "maintenance", "warn", "warning", "degraded"), "warn"
-    ),
-    **dict.fromkeys(("crashed", "failed", "fail", "error", "inaccessible"), "bad"),
-    **dict.fromkeys(("not_answering", "auth_failed", "identity_changed", "refused"), "bad"),
-    **dict.fromkeys(("queued", "cancelling", "connecting", "info", "building", "saved"), "busy"),
-    HostStatus.DISABLED.value: "off",
-}
-
-
-def tone(state: str | None, kind: str = "vm") -> str:
-    """The colour family of a state: ok, warn, bad, busy or off. Tasks and VMs both run: `kind` tells them apart."""
-    if kind == "task" and state == _RUNNING_TASK:
-        return "busy"
-    return _TONES.get(str(state), "off")
-
 
 def host_filters(status: str) -> str:
     """The filters of the host list that show the hosts of a status."""
     return status_filters(HostStatus(status))
-
-
-def alert_role(tone: str) -> str:
-    """Whether a note in a tone interrupts a screen reader (alert) or waits (status)."""
-    return "alert" if tone == "bad" else "status"
-
-
-def tone_icon(tone: str) -> str:
-    """The icon of a note in a tone."""
-    return {"ok": "check", "info": "info"}.get(tone, "alert")
 
 
 def level(percent: float | None) -> str:
@@ -208,9 +154,7 @@ class Formats:
 
     def state_title(self, state: str | None, kind: str = "vm") -> str:
         """The name of a state of any object. Tasks and VMs both run: `kind` tells them apart."""
-        if kind == "task" and state == _RUNNING_TASK:
-            return self.translate(TASK_STATE_TITLES[TaskState.RUNNING])
-        title = _TITLES.get(str(state))
+        title = title_of(state, kind)
         return self.translate(title) if title else str(state or ABSENT)
 
     def reason_title(self, reason: str | None) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from app.core.hosts.specs import HostQuery, status_filters
 from app.core.hosts.states import (
+    HOST_STATUS_HINTS,
     HOST_STATUS_TITLES,
     AdminState,
     HostConnection,
@@ -47,3 +48,8 @@ def test_filters_of_a_status_show_its_hosts_and_no_others(status: HostStatus) ->
                 not query.admin_state or admin_state in query.admin_state
             )
             assert shown == (status_of(connection, admin_state) is status), (connection, admin_state)
+
+
+def test_every_status_that_needs_somebody_has_a_hint() -> None:
+    lost = {HostStatus.NOT_ANSWERING, HostStatus.AUTH_FAILED, HostStatus.IDENTITY_CHANGED}
+    assert set(HOST_STATUS_HINTS) == lost

@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from pydantic import BaseModel
 
 from app.access.context import Actor
 from app.core.access.privileges import Role
 from app.core.access.records import NewToken
 from app.core.hosts.endpoints import parse_uri
-from app.core.hosts.states import AdminState, HostConnection
+from app.core.hosts.states import HOST_STATUS_HINTS, AdminState, HostConnection, HostStatus
 from app.core.kinds import ObjectKind
 from app.core.library.images import ImagePlace, ImageRecord
 from app.core.records import Page, Problem, Ref
@@ -295,6 +296,12 @@ def test_a_changed_identity_shows_both_fingerprints() -> None:
         html = draw(template, host=host)
         assert host.fingerprint in html
         assert host.fingerprint_seen in html
+
+
+@pytest.mark.parametrize("status", list(HOST_STATUS_HINTS))
+def test_a_host_that_needs_somebody_says_what_to_do(status: HostStatus) -> None:
+    host = samples.host(connection=HostConnection(status.value))
+    assert escape(HOST_STATUS_HINTS[status]) in draw("hosts/_notices.html", host=host)
 
 
 def test_a_host_that_is_the_machine_of_another_says_so_and_offers_nothing_to_confirm() -> None:
