@@ -17,8 +17,8 @@ from app.db import models
 from app.hypervisor.xml.domains.read import read_vm
 from app.inventory.vms.definitions import parsed
 from app.web.pages.networks import network_tables
-from app.web.pages.rendering import lists, tables
-from app.web.pages.rendering.table import Table
+from app.web.pages.rendering import list_view, tables
+from app.web.pages.rendering.table_types import Table
 from tests.integration.api.conftest import Console, Inventory
 
 SECTIONS = [
@@ -237,8 +237,8 @@ def test_wrong_filters_are_refused_and_unknown_objects_are_not_there(shared: Con
 def test_a_csv_that_is_cut_says_so(shared: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = shared.browser()
     assert "first" not in browser.get("/vms.csv").text
-    monkeypatch.setattr(lists, "ALL", 5)
-    monkeypatch.setattr(lists, "MAX_LIMIT", 5)
+    monkeypatch.setattr(list_view, "ALL", 5)
+    monkeypatch.setattr(list_view, "MAX_LIMIT", 5)
     rows = browser.get("/vms.csv").text.strip().splitlines()
     assert len(rows) == 1 + 5 + 1
     assert "the first 5 of 12 rows" in rows[-1]

@@ -12,7 +12,7 @@ from app.core.access.specs import TokenSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import TOKENS
@@ -27,8 +27,8 @@ def token_list(request: Request, ctx: Reader) -> Response:
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown, created: NewToken | None = None) -> Response:
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, TOKENS, tokens.list_tokens(ctx, query), query)
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, TOKENS, tokens.list_tokens(ctx, query), query)
     return render(
         request, ctx, "access/token_list.html", status=form.status, list=view, form=form, created=created
     )

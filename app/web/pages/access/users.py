@@ -12,7 +12,7 @@ from app.core.access.specs import UserPatch, UserSpec
 from app.core.messages import N_
 from app.core.specs import ListQuery
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import USERS
@@ -23,15 +23,15 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/users")
 def user_list(request: Request, ctx: Reader) -> Response:
     """The list of users."""
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, USERS, accounts.list_users(ctx, query), query)
-    return lists.show(request, ctx, "access/user_list.html", view)
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, USERS, accounts.list_users(ctx, query), query)
+    return list_view.show(request, ctx, "access/user_list.html", view)
 
 
 @router.get("/users.csv")
 def user_csv(request: Request, ctx: Reader) -> Response:
     """The list of users for spreadsheets."""
-    return lists.as_csv(ctx, USERS, lists.query_of(request, ListQuery), accounts.list_users)
+    return list_view.as_csv(ctx, USERS, list_view.query_of(request, ListQuery), accounts.list_users)
 
 
 @router.get("/users/new")

@@ -25,8 +25,8 @@ from app.core.messages import N_
 from app.services.hosts import credentials, hosts
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, SignedRouter
-from app.web.pages.rendering.choices import credential_options, datacenter_options
 from app.web.pages.rendering.forms import Form, Posted, Shown, reading, refused, transaction
+from app.web.pages.rendering.inventory_options import credential_options, datacenter_options
 from app.web.pages.rendering.render import go, is_htmx, render
 
 router = SignedRouter(include_in_schema=False)

@@ -12,7 +12,7 @@ from app.core.messages import N_
 from app.core.specs import ListQuery
 from app.services.hosts import credentials
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import CREDENTIALS
@@ -31,15 +31,17 @@ def _without_secrets(form: Shown) -> Shown:
 @router.get("/credentials")
 def credential_list(request: Request, ctx: Reader) -> Response:
     """The list of credentials."""
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, CREDENTIALS, credentials.list_credentials(ctx, query), query)
-    return lists.show(request, ctx, "hosts/credential_list.html", view)
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, CREDENTIALS, credentials.list_credentials(ctx, query), query)
+    return list_view.show(request, ctx, "hosts/credential_list.html", view)
 
 
 @router.get("/credentials.csv")
 def credential_csv(request: Request, ctx: Reader) -> Response:
     """The list of credentials for spreadsheets, without secrets."""
-    return lists.as_csv(ctx, CREDENTIALS, lists.query_of(request, ListQuery), credentials.list_credentials)
+    return list_view.as_csv(
+        ctx, CREDENTIALS, list_view.query_of(request, ListQuery), credentials.list_credentials
+    )
 
 
 @router.get("/credentials/new")

@@ -25,9 +25,9 @@ from app.tasks import tasks
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.hosts.host_page import HostPage
 from app.web.pages.networks.network_tables import NETWORKS
-from app.web.pages.rendering import lists
-from app.web.pages.rendering.choices import credential_options, datacenter_options
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
+from app.web.pages.rendering.inventory_options import credential_options, datacenter_options
 from app.web.pages.rendering.render import done, go, is_htmx, render, with_toast
 from app.web.pages.rendering.tables import HOSTS, POOLS, VMS
 
@@ -40,22 +40,22 @@ RECENT = 15  # tasks shown on a host's page
 @router.get("/hosts")
 def host_list(request: Request, ctx: Reader) -> Response:
     """The list of hosts."""
-    query = lists.query_of(request, HostQuery)
-    view = lists.view(request, HOSTS, hosts.list_hosts(ctx, query), query)
-    return lists.show(request, ctx, "hosts/list.html", view)
+    query = list_view.query_of(request, HostQuery)
+    view = list_view.view(request, HOSTS, hosts.list_hosts(ctx, query), query)
+    return list_view.show(request, ctx, "hosts/list.html", view)
 
 
 @router.get("/hosts.csv")
 def host_csv(request: Request, ctx: Reader) -> Response:
     """The list of hosts for spreadsheets."""
-    return lists.as_csv(ctx, HOSTS, lists.query_of(request, HostQuery), hosts.list_hosts)
+    return list_view.as_csv(ctx, HOSTS, list_view.query_of(request, HostQuery), hosts.list_hosts)
 
 
 @router.get("/hosts/rows")
 def host_rows(request: Request, ctx: Reader) -> Response:
     """Rows that changed."""
-    ids = lists.ids_of(request)
-    return lists.rows(request, ctx, HOSTS, list(hosts.hosts_by_id(ctx, ids)), ids)
+    ids = list_view.ids_of(request)
+    return list_view.rows(request, ctx, HOSTS, list(hosts.hosts_by_id(ctx, ids)), ids)
 
 
 @router.get("/hosts/{id}")
@@ -79,8 +79,8 @@ def host_compatibility(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/vms")
 def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
     """The VMs of the host."""
-    query = lists.query_of(request, VmQuery, host=id)
-    view = lists.view(
+    query = list_view.query_of(request, VmQuery, host=id)
+    view = list_view.view(
         request, VMS, vms.list_vms(ctx, query), query, base=f"/hosts/{id}/vms", fixed={"host": id}
     )
     return _list(request, ctx, id, "vms", view)
@@ -89,18 +89,18 @@ def host_vms(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/hosts/{id}/storage")
 def host_storage(request: Request, id: PageId, ctx: Reader) -> Response:
     """The storage pools of the host."""
-    query = lists.query_of(request, PoolQuery, host=id)
+    query = list_view.query_of(request, PoolQuery, host=id)
     page = list_pools(ctx, query)
-    view = lists.view(request, POOLS, page, query, base=f"/hosts/{id}/storage", fixed={"host": id})
+    view = list_view.view(request, POOLS, page, query, base=f"/hosts/{id}/storage", fixed={"host": id})
     return _list(request, ctx, id, "storage", view)
 
 
 @router.get("/hosts/{id}/networks")
 def host_networks(request: Request, id: PageId, ctx: Reader) -> Response:
     """The networks of the host."""
-    query = lists.query_of(request, NetworkQuery, host=id)
+    query = list_view.query_of(request, NetworkQuery, host=id)
     page = networks.list_networks(ctx, query)
-    view = lists.view(request, NETWORKS, page, query, base=f"/hosts/{id}/networks", fixed={"host": id})
+    view = list_view.view(request, NETWORKS, page, query, base=f"/hosts/{id}/networks", fixed={"host": id})
     return _list(request, ctx, id, "networks", view)
 
 
@@ -142,9 +142,11 @@ def _page(request: Request, ctx: Ctx, id: str, tab: Tab, **context: Any) -> Resp
     )
 
 
-def _list(request: Request, ctx: Ctx, id: str, tab: Tab, view: lists.ListView[lists.R]) -> Response:
+def _list(request: Request, ctx: Ctx, id: str, tab: Tab, view: list_view.ListView[list_view.R]) -> Response:
     host = hosts.show_host(ctx, id)
-    return lists.show(request, ctx, "hosts/show.html", view, host=host, page=HostPage(host, ctx.can), tab=tab)
+    return list_view.show(
+        request, ctx, "hosts/show.html", view, host=host, page=HostPage(host, ctx.can), tab=tab
+    )
 
 
 @router.get("/hosts/{id}/edit")

@@ -14,7 +14,7 @@ from app.core.specs import ListQuery
 from app.services.hosts import hosts
 from app.services.inventory import datacenters
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import DATACENTERS, HOSTS
@@ -29,13 +29,13 @@ def datacenter_list(request: Request, ctx: Reader) -> Response:
 
 
 def _draw(request: Request, ctx: Ctx, form: Shown) -> Response:
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, DATACENTERS, datacenters.list_datacenters(ctx, query), query)
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, DATACENTERS, datacenters.list_datacenters(ctx, query), query)
     if form.status != 200:
         return render(
             request, ctx, "inventory/datacenter_list.html", status=form.status, list=view, form=form
         )
-    return lists.show(request, ctx, "inventory/datacenter_list.html", view, form=form)
+    return list_view.show(request, ctx, "inventory/datacenter_list.html", view, form=form)
 
 
 @router.post("/datacenters", name="datacenter.create")
@@ -61,10 +61,10 @@ def show(request: Request, id: PageId, ctx: Reader) -> Response:
 
 def _page(request: Request, ctx: Ctx, id: str, form: Shown) -> Response:
     datacenter = datacenters.show_datacenter(ctx, id)
-    query = lists.query_of(request, HostQuery, datacenter=id)
+    query = list_view.query_of(request, HostQuery, datacenter=id)
     page = hosts.list_hosts(ctx, query)
-    view = lists.view(request, HOSTS, page, query, base=f"/datacenters/{id}", fixed={"datacenter": id})
-    response = lists.show(
+    view = list_view.view(request, HOSTS, page, query, base=f"/datacenters/{id}", fixed={"datacenter": id})
+    response = list_view.show(
         request, ctx, "inventory/datacenter_show.html", view, datacenter=datacenter, form=form
     )
     response.status_code = form.status

@@ -9,7 +9,7 @@ from app.core.inventory.finding import TreeNode
 from app.core.inventory.specs import TreeQuery
 from app.services.inventory import tree
 from app.web.deps import Reader, SignedRouter
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.states import tone
 
 router = SignedRouter(include_in_schema=False)
@@ -18,7 +18,7 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/tree/children")
 def children(request: Request, ctx: Reader) -> Response:
     """The children of a node, or of the root."""
-    query = lists.query_of(request, TreeQuery)
+    query = list_view.query_of(request, TreeQuery)
     return _drawn(tree.children(ctx, query))
 
 

@@ -13,7 +13,7 @@ from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
 from app.services.library import image_copy, image_import, image_register, images, os_variants
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import IMAGES
@@ -25,15 +25,15 @@ QUEUED = N_("%(task)s: the task is queued.")
 @router.get("/images")
 def image_list(request: Request, ctx: Reader) -> Response:
     """The list of images."""
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, IMAGES, images.list_images(ctx, query), query)
-    return lists.show(request, ctx, "library/list.html", view)
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, IMAGES, images.list_images(ctx, query), query)
+    return list_view.show(request, ctx, "library/list.html", view)
 
 
 @router.get("/images.csv")
 def image_csv(request: Request, ctx: Reader) -> Response:
     """The list of images for spreadsheets."""
-    return lists.as_csv(ctx, IMAGES, lists.query_of(request, ListQuery), images.list_images)
+    return list_view.as_csv(ctx, IMAGES, list_view.query_of(request, ListQuery), images.list_images)
 
 
 @router.get("/images/new")

@@ -13,7 +13,7 @@ from app.services.networks import logical_networks, mac_conflicts, networks
 from app.services.networks.create import copy_network
 from app.web.deps import PageId, Reader, SignedRouter, Writer
 from app.web.pages.networks.network_tables import FIELD_TITLES, MAC_CONFLICTS, NAMES, PLACES
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import render
 
@@ -23,28 +23,28 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/networks/logical")
 def name_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, NAMES, logical_networks.list_names(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="names")
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, NAMES, logical_networks.list_names(ctx, query), query)
+    return list_view.show(request, ctx, "networks/list.html", view, tab="names")
 
 
 @router.get("/networks/logical.csv")
 def name_csv(request: Request, ctx: Reader) -> Response:
     """The names for spreadsheets."""
-    return lists.as_csv(ctx, NAMES, lists.query_of(request, ListQuery), logical_networks.list_names)
+    return list_view.as_csv(ctx, NAMES, list_view.query_of(request, ListQuery), logical_networks.list_names)
 
 
 @router.get("/networks/{id}/hosts")
 def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts of the network's name: which have it, which lack it, where it is different."""
     network = networks.show_network(ctx, id)
-    query = lists.query_of(request, PlacesQuery, name=network.name)
+    query = list_view.query_of(request, PlacesQuery, name=network.name)
     most = logical_networks.majority_of(ctx, network.name)
     page = logical_networks.list_places(ctx, query)
-    view = lists.view(
+    view = list_view.view(
         request, PLACES, page, query, base=f"/networks/{id}/hosts", fixed={"name": network.name}
     )
-    return lists.show(
+    return list_view.show(
         request,
         ctx,
         "networks/logical_network_show.html",
@@ -59,9 +59,9 @@ def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
 @router.get("/networks/mac-conflicts")
 def mac_list(request: Request, ctx: Reader) -> Response:
     """MAC addresses that more than one VM has."""
-    query = lists.query_of(request, ListQuery)
-    view = lists.view(request, MAC_CONFLICTS, mac_conflicts.list_mac_conflicts(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="macs")
+    query = list_view.query_of(request, ListQuery)
+    view = list_view.view(request, MAC_CONFLICTS, mac_conflicts.list_mac_conflicts(ctx, query), query)
+    return list_view.show(request, ctx, "networks/list.html", view, tab="macs")
 
 
 @router.get("/networks/{id}/copy")

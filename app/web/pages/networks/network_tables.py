@@ -13,7 +13,7 @@ from app.core.networks.networks import (
 from app.core.networks.nwfilters import NwfilterQuery, NwfilterRecord
 from app.core.networks.records import NetworkRecord
 from app.core.specs import ListQuery
-from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, Table
+from app.web.pages.rendering.table_types import Choice, Column, CreateLink, Empty, Table
 from app.web.pages.rendering.titles import TITLES
 
 MODE_TITLES = TITLES["network_mode"]

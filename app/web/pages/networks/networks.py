@@ -22,9 +22,9 @@ from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.networks import network_form
 from app.web.pages.networks.network_page import NetworkFields, NetworkPage
 from app.web.pages.networks.network_tables import NETWORKS
-from app.web.pages.rendering import lists
-from app.web.pages.rendering.choices import host_options
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
+from app.web.pages.rendering.inventory_options import host_options
 from app.web.pages.rendering.render import go, is_htmx, render
 from app.web.pages.vms.xml_view import pieces
 
@@ -34,15 +34,15 @@ router = SignedRouter(include_in_schema=False)
 @router.get("/networks")
 def network_list(request: Request, ctx: Reader) -> Response:
     """The list of networks."""
-    query = lists.query_of(request, NetworkQuery)
-    view = lists.view(request, NETWORKS, networks.list_networks(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="list")
+    query = list_view.query_of(request, NetworkQuery)
+    view = list_view.view(request, NETWORKS, networks.list_networks(ctx, query), query)
+    return list_view.show(request, ctx, "networks/list.html", view, tab="list")
 
 
 @router.get("/networks.csv")
 def network_csv(request: Request, ctx: Reader) -> Response:
     """The list of networks for spreadsheets."""
-    return lists.as_csv(ctx, NETWORKS, lists.query_of(request, NetworkQuery), networks.list_networks)
+    return list_view.as_csv(ctx, NETWORKS, list_view.query_of(request, NetworkQuery), networks.list_networks)
 
 
 @router.get("/networks/new")

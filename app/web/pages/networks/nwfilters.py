@@ -28,9 +28,9 @@ from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
 from app.web.pages.networks import nwfilter_form
 from app.web.pages.networks.network_tables import FILTERS
-from app.web.pages.rendering import lists
-from app.web.pages.rendering.choices import host_options
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted, Shown, attempt, reading
+from app.web.pages.rendering.inventory_options import host_options
 from app.web.pages.rendering.render import go, render
 from app.web.pages.vms.xml_view import pieces
 
@@ -66,15 +66,17 @@ QUEUED = N_("%(task)s: the task is queued.")
 @router.get("/nwfilters")
 def filter_list(request: Request, ctx: Reader) -> Response:
     """The list of network filters."""
-    query = lists.query_of(request, NwfilterQuery)
-    view = lists.view(request, FILTERS, nwfilters.list_nwfilters(ctx, query), query)
-    return lists.show(request, ctx, "networks/list.html", view, tab="filters")
+    query = list_view.query_of(request, NwfilterQuery)
+    view = list_view.view(request, FILTERS, nwfilters.list_nwfilters(ctx, query), query)
+    return list_view.show(request, ctx, "networks/list.html", view, tab="filters")
 
 
 @router.get("/nwfilters.csv")
 def filter_csv(request: Request, ctx: Reader) -> Response:
     """The list of network filters for spreadsheets."""
-    return lists.as_csv(ctx, FILTERS, lists.query_of(request, NwfilterQuery), nwfilters.list_nwfilters)
+    return list_view.as_csv(
+        ctx, FILTERS, list_view.query_of(request, NwfilterQuery), nwfilters.list_nwfilters
+    )
 
 
 @router.get("/nwfilters/new")

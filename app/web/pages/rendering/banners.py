@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from jinja2 import Environment
 
+from app.web.pages.rendering.field_labels import label
 from app.web.pages.rendering.forms import Shown
-from app.web.pages.rendering.labels import label
 
 ANYWHERE = (
     "<!--banner-->"  # the beginning of a page's main part, for forms whose template has no place of its own

@@ -11,9 +11,9 @@ from jinja2.runtime import Macro
 from app.resources import resource
 from app.web.i18n import translations, translator
 from app.web.pages.rendering import components
+from app.web.pages.rendering.field_labels import label
 from app.web.pages.rendering.formats import Formats
-from app.web.pages.rendering.labels import label
-from app.web.pages.rendering.options import Options
+from app.web.pages.rendering.select_options import Options
 from app.web.pages.rendering.titles import Titles
 
 MOST_KEPT = 10_000

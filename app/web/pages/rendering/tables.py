@@ -25,7 +25,7 @@ from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VM_STATE_TITLES
-from app.web.pages.rendering.table import Choice, Column, CreateLink, Empty, R, Table
+from app.web.pages.rendering.table_types import Choice, Column, CreateLink, Empty, R, Table
 
 
 def _titled(titles: Mapping[R, str]) -> tuple[tuple[str, str], ...]:

@@ -20,9 +20,9 @@ from app.services.storage.pools.refresh import refresh_pool
 from app.services.storage.pools.verify_shared import verify_shared
 from app.services.storage.volumes.volumes import list_volumes
 from app.web.deps import PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering import lists
-from app.web.pages.rendering.choices import host_options
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import FormInvalid, Posted, Shown, attempt, broken_rules, reading
+from app.web.pages.rendering.inventory_options import host_options
 from app.web.pages.rendering.render import go, render
 from app.web.pages.rendering.tables import POOLS, VOLUMES
 
@@ -48,15 +48,15 @@ QUEUED = N_("%(task)s: the task is queued.")
 @router.get("/storage")
 def pool_list(request: Request, ctx: Reader) -> Response:
     """The list of storage pools."""
-    query = lists.query_of(request, PoolQuery)
-    view = lists.view(request, POOLS, list_pools(ctx, query), query)
-    return lists.show(request, ctx, "storage/list.html", view, tab="pools")
+    query = list_view.query_of(request, PoolQuery)
+    view = list_view.view(request, POOLS, list_pools(ctx, query), query)
+    return list_view.show(request, ctx, "storage/list.html", view, tab="pools")
 
 
 @router.get("/storage.csv")
 def pool_csv(request: Request, ctx: Reader) -> Response:
     """The list of storage pools for spreadsheets."""
-    return lists.as_csv(ctx, POOLS, lists.query_of(request, PoolQuery), list_pools)
+    return list_view.as_csv(ctx, POOLS, list_view.query_of(request, PoolQuery), list_pools)
 
 
 @router.get("/storage/new")
@@ -143,22 +143,22 @@ def _draw_new(request: Request, ctx: Ctx, form: Shown) -> Response:
 @router.get("/storage/volumes")
 def volume_list(request: Request, ctx: Reader) -> Response:
     """The list of volumes."""
-    query = lists.query_of(request, VolumeQuery)
-    view = lists.view(request, VOLUMES, list_volumes(ctx, query), query)
-    return lists.show(request, ctx, "storage/list.html", view, tab="volumes")
+    query = list_view.query_of(request, VolumeQuery)
+    view = list_view.view(request, VOLUMES, list_volumes(ctx, query), query)
+    return list_view.show(request, ctx, "storage/list.html", view, tab="volumes")
 
 
 @router.get("/storage/volumes.csv")
 def volume_csv(request: Request, ctx: Reader) -> Response:
     """The list of volumes for spreadsheets."""
-    return lists.as_csv(ctx, VOLUMES, lists.query_of(request, VolumeQuery), list_volumes)
+    return list_view.as_csv(ctx, VOLUMES, list_view.query_of(request, VolumeQuery), list_volumes)
 
 
 @router.get("/storage/{id}")
 def pool(request: Request, id: PageId, ctx: Reader) -> Response:
     """One pool and its volumes."""
     shown = show_pool(ctx, id)
-    query = lists.query_of(request, VolumeQuery, pool=id)
+    query = list_view.query_of(request, VolumeQuery, pool=id)
     page = list_volumes(ctx, query)
-    view = lists.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
-    return lists.show(request, ctx, "storage/pool_show.html", view, pool=shown)
+    view = list_view.view(request, VOLUMES, page, query, base=f"/storage/{id}", fixed={"pool": id})
+    return list_view.show(request, ctx, "storage/pool_show.html", view, pool=shown)

@@ -12,7 +12,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.render import done, go, is_htmx, render, with_toast
 from app.web.pages.rendering.tables import TASKS
 
@@ -44,15 +44,15 @@ class TaskPage:
 @router.get("/tasks")
 def task_list(request: Request, ctx: Reader) -> Response:
     """The list of tasks, newest first."""
-    query = lists.query_of(request, TaskQuery)
-    view = lists.view(request, TASKS, tasks.list_tasks(ctx, query), query)
-    return lists.show(request, ctx, "tasks/list.html", view)
+    query = list_view.query_of(request, TaskQuery)
+    view = list_view.view(request, TASKS, tasks.list_tasks(ctx, query), query)
+    return list_view.show(request, ctx, "tasks/list.html", view)
 
 
 @router.get("/tasks.csv")
 def task_csv(request: Request, ctx: Reader) -> Response:
     """The list of tasks for spreadsheets."""
-    return lists.as_csv(ctx, TASKS, lists.query_of(request, TaskQuery), tasks.list_tasks)
+    return list_view.as_csv(ctx, TASKS, list_view.query_of(request, TaskQuery), tasks.list_tasks)
 
 
 @router.get("/tasks/{id}")

@@ -21,7 +21,7 @@ from app.services.vms import power, vms
 from app.services.vms.definitions import definitions
 from app.tasks import tasks
 from app.web.deps import PageId, Reader, SignedRouter, Writer
-from app.web.pages.rendering import lists
+from app.web.pages.rendering import list_view
 from app.web.pages.rendering.forms import Posted
 from app.web.pages.rendering.render import done, go, is_htmx, render, with_toast
 from app.web.pages.rendering.tables import VMS
@@ -38,22 +38,22 @@ NO_SCREEN = 404
 @router.get("/vms")
 def vm_list(request: Request, ctx: Reader) -> Response:
     """The list of VMs."""
-    query = lists.query_of(request, VmQuery)
-    view = lists.view(request, VMS, vms.list_vms(ctx, query), query)
-    return lists.show(request, ctx, "vms/list.html", view)
+    query = list_view.query_of(request, VmQuery)
+    view = list_view.view(request, VMS, vms.list_vms(ctx, query), query)
+    return list_view.show(request, ctx, "vms/list.html", view)
 
 
 @router.get("/vms.csv")
 def vm_csv(request: Request, ctx: Reader) -> Response:
     """The list of VMs for spreadsheets."""
-    return lists.as_csv(ctx, VMS, lists.query_of(request, VmQuery), vms.list_vms)
+    return list_view.as_csv(ctx, VMS, list_view.query_of(request, VmQuery), vms.list_vms)
 
 
 @router.get("/vms/rows")
 def vm_rows(request: Request, ctx: Reader) -> Response:
     """Rows that changed."""
-    ids = lists.ids_of(request)
-    return lists.rows(request, ctx, VMS, vms.vms_by_id(ctx, ids), ids)
+    ids = list_view.ids_of(request)
+    return list_view.rows(request, ctx, VMS, vms.vms_by_id(ctx, ids), ids)
 
 
 @router.post("/vms/actions/{verb}", name="vm.act-many")

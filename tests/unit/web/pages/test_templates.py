@@ -38,8 +38,8 @@ from app.web.pages.networks.nwfilters import FilterPage
 from app.web.pages.rendering import tables
 from app.web.pages.rendering.environment import environment
 from app.web.pages.rendering.forms import FormError, PartForms, Shown
-from app.web.pages.rendering.lists import ListView
-from app.web.pages.rendering.table import Table
+from app.web.pages.rendering.list_view import ListView
+from app.web.pages.rendering.table_types import Table
 from app.web.pages.storage.volumes import VolumePage
 from app.web.pages.tasks.tasks import TaskPage
 from app.web.pages.vms import create_form

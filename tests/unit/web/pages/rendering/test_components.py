@@ -13,7 +13,7 @@ from app.services.vms.create.choices import Option
 from app.web.pages.rendering.components import VerbButtons, badge, first_few, sorting, url_of
 from app.web.pages.rendering.formats import Formats, fill, share
 from app.web.pages.rendering.forms import PartForms, Shown
-from app.web.pages.rendering.options import Options
+from app.web.pages.rendering.select_options import Options
 
 ENGLISH = Formats("en", str)
 options = Options(ENGLISH)

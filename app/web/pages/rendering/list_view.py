@@ -22,7 +22,7 @@ from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.vms.power import VERBS
 from app.web.cookies import cookie_of, set_cookie
 from app.web.pages.rendering.render import is_htmx, render
-from app.web.pages.rendering.table import Column, Table
+from app.web.pages.rendering.table_types import Column, Table
 
 R = TypeVar("R")
 Q = TypeVar("Q", bound=ListQuery)

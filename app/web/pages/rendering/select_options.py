@@ -1,4 +1,4 @@
-"""Options of select fields: (value, label) pairs from whatever a service offers."""
+"""The filter `options`: (value, label) pairs of a select field from whatever a service offers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What select fields offer: (id, name) pairs of the things that a host can be given."""
+"""Options of select fields that name hosts, datacenters or credentials: (id, name) pairs."""
 
 from __future__ import annotations
 

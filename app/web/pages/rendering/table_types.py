@@ -1,4 +1,4 @@
-"""What a list is: its columns, filters, live rows and bulk verbs, declared once (the lists are in `tables`)."""
+"""What a list is: its columns, filters, live rows and bulk verbs, declared once (the lists are in `tables.py`)."""
 
 from __future__ import annotations
 
