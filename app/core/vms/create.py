@@ -89,35 +89,6 @@ class OsVariantList(Record):
     items: tuple[OsVariantRecord, ...]
 
 
-class CpuModelRecord(Record):
-    """A named CPU model of a host."""
-
-    name: str
-    usable: bool
-
-
-class HostCapabilitiesRecord(Record):
-    """What a host can give to VMs."""
-
-    host_id: str
-    hypervisor: str
-    arch: str
-    machines: tuple[str, ...]
-    vcpus_max: int
-    firmwares: tuple[str, ...]
-    cpu_modes: tuple[str, ...]
-    cpu_models: tuple[CpuModelRecord, ...]
-    host_model: str | None = None
-    disk_buses: tuple[str, ...]
-    video_models: tuple[str, ...]
-    graphics: tuple[str, ...]
-    tpm: bool
-    rng: bool
-    filesystems: tuple[str, ...]
-    huge_page_sizes: tuple[int, ...] = Field(description="Bytes; only sizes of which the host has any.")
-    read_at: datetime
-
-
 class VmPresetRecord(Record):
     """A specification that was kept under a name. Passwords are not kept; user_data is, sealed, and never shown:
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.find import visible
 from app.core.errors import NotFound
+from app.core.hosts.records import HostCapabilitiesRecord
 from app.core.messages import N_
-from app.core.vms.create import HostCapabilitiesRecord
 from app.db.models import Host, HostCapabilities
 from app.services.vms.create.config_builder import HOST_CAPABILITIES
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.api.hosts import credentials, hosts
+from app.web.api.hosts import capabilities, credentials, devices, hosts
 
 router = APIRouter()
 for _module in (
     hosts,
+    capabilities,
+    devices,
     credentials,
 ):
     router.include_router(_module.router)

@@ -1,14 +1,16 @@
-"""The API over all nouns: dashboard, datacenters, events."""
+"""The API over all nouns: dashboard, search, tree, datacenters, events."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.api.inventory import dashboard, datacenters, events
+from app.web.api.inventory import dashboard, datacenters, events, search, tree
 
 router = APIRouter()
 for _module in (
     dashboard,
+    search,
+    tree,
     datacenters,
     events,
 ):

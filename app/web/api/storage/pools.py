@@ -1,4 +1,4 @@
-"""Storage pools and their volumes."""
+"""Storage pools."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from starlette.responses import Response
 
 from app.core.records import Page
 from app.core.storage.pools import PoolPatch, PoolSpec
-from app.core.storage.records import PoolRecord, VolumeRecord
-from app.core.storage.specs import PoolQuery, VolumeQuery
+from app.core.storage.records import PoolRecord
+from app.core.storage.specs import PoolQuery
 from app.core.tasks.records import TaskRecord
 from app.services.storage.pools import change, create, pools
 from app.services.storage.pools.lifecycle import delete_pool, start_pool, stop_pool
 from app.services.storage.pools.refresh import refresh_pool
 from app.services.storage.pools.verify_shared import verify_shared
-from app.services.storage.volumes import volumes
 from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.deps import Reader, Writer
 
@@ -25,10 +24,6 @@ router = api_router("storage")
 
 
 class PoolList(PoolQuery, Exported):
-    """Filters of the list."""
-
-
-class VolumeList(VolumeQuery, Exported):
     """Filters of the list."""
 
 
@@ -90,9 +85,3 @@ def act(
         "delete": delete_pool,
     }
     return repeat.once(ctx, lambda: accepted(services[verb](ctx, id)))
-
-
-@router.get("/volumes", name="volume.list", response_model=Page[VolumeRecord], responses=problems())
-def list_volumes(request: Request, query: Annotated[VolumeList, Query()], ctx: Reader) -> Response:
-    """Volumes as last seen, in all pools."""
-    return listed(request, ctx, query, volumes.list_volumes, VolumeRecord)

@@ -1,21 +1,37 @@
-"""Volumes: made, resized, copied, moved, wiped, deleted, and their content."""
+"""Volumes: listed, made, resized, copied, moved, wiped, deleted, and their content."""
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import quote
 
+from fastapi import Query
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from app.core.records import Page
+from app.core.storage.records import VolumeRecord
+from app.core.storage.specs import VolumeQuery
 from app.core.storage.volumes import VolumeClone, VolumeDetail, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.services.storage.volumes import clone, create, delete, move, resize, volumes, wipe
 from app.services.storage.volumes.download import open_content
-from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
+from app.web.api.shapes import Exported, ObjectPath, Once, accepted, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, Reader, Writer
 
 router = api_router("storage")
 CONTENT = "application/octet-stream"
+
+
+class VolumeList(VolumeQuery, Exported):
+    """Filters of the list."""
+
+
+@router.get("/volumes", name="volume.list", response_model=Page[VolumeRecord], responses=problems())
+def list_volumes(request: Request, query: Annotated[VolumeList, Query()], ctx: Reader) -> Response:
+    """Volumes as last seen, in all pools."""
+    return listed(request, ctx, query, volumes.list_volumes, VolumeRecord)
 
 
 @router.post(

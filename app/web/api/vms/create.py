@@ -1,4 +1,4 @@
-"""Creating VMs: plans, specifications that are kept, what hosts offer."""
+"""Creating VMs: plans, presets, OS variants."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from starlette.responses import Response
 from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.create import (
     CreationPlan,
-    HostCapabilitiesRecord,
     OsVariantList,
     VmPresetList,
     VmPresetRecord,
     VmPresetSpec,
 )
 from app.core.vms.create_spec import VmBatch, VmSpec
-from app.services.hosts import capabilities
 from app.services.library import os_variants
 from app.services.vms.create import create, presets
 from app.web.api.shapes import (
@@ -72,12 +70,6 @@ def list_os_variants(
 ) -> OsVariantList:
     """Operating systems of guests that osinfo-db knows, newest first."""
     return os_variants.list_os_variants(ctx, q)
-
-
-@router.get("/hosts/{id}/capabilities", name="host.capabilities", responses=problems(404))
-def show_capabilities(id: ObjectPath, ctx: Reader) -> HostCapabilitiesRecord:
-    """What a host can give to VMs: machine types, CPU models, firmware, buses."""
-    return capabilities.show_capabilities(ctx, id)
 
 
 @router.get("/vm-presets", name="preset.list", responses=problems())

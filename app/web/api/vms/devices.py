@@ -20,7 +20,7 @@ from app.core.vms.compute import (
 )
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
-from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd, HostDeviceList
+from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
 from app.services.vms.reconfigure import compute, devices, host_devices, rename
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
@@ -191,14 +191,6 @@ def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> R
 def rename_vm(id: ObjectPath, spec: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """Another name; the VM must be off."""
     return repeat.once(ctx, lambda: accepted(rename.rename_vm(ctx, id, spec, version)))
-
-
-@router.get(
-    "/hosts/{id}/devices", name="host.devices", response_model=HostDeviceList, responses=problems(404)
-)
-def list_devices(id: ObjectPath, ctx: Reader) -> HostDeviceList:
-    """Devices of a host that VMs can have, with IOMMU groups and users. Asking has them read: ask again soon."""
-    return host_devices.list_devices(ctx, id)
 
 
 @router.post(
