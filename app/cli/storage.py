@@ -90,7 +90,7 @@ def create(
 def resize(
     name: VolumeName,
     size: Annotated[str, typer.Argument(help="New size, such as 40G.")],
-    shrink: Annotated[bool, typer.Option("--shrink", help="Smaller is meant; what lies behind it is lost.")] = False,
+    shrink: Annotated[bool, typer.Option("--shrink", help="Allow shrinking; what lies beyond the new size is lost.")] = False,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -267,10 +267,10 @@ def copy_image(
     _do(ask, no_wait=no_wait, as_json=as_json)
 
 
-@image.command("forget")
+@image.command("remove")
 @plain_errors
 def remove_image(name: Annotated[str, typer.Argument(help="Name or id of the image.")]) -> None:
-    """Take an image out of the library; its files stay as volumes."""
+    """Remove an image from the library; its files stay as volumes."""
     with opened() as services, services.database.begin() as session:
         ctx = Ctx(services, session, operator())
         images.remove_image(ctx, image_named(ctx, name).id)

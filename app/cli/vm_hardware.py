@@ -25,15 +25,15 @@ from app.services.vms.reconfigure.rename import rename_vm
 
 __all__ = ["vm"]
 VERSIONS = ("id", "since", "actor", "current", "task_id")
-MACHINE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog", "tpm", "boot")
+COMPUTE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog", "tpm", "boot")
 
 
 @vm.command("hardware")
 @plain_errors
 def hardware_(name: Name, as_json: AsJson = False) -> None:
-    """Show the machine of a VM as its saved definition has it."""
+    """Show the hardware of a VM as its saved definition has it."""
     with reading() as ctx:
-        show(compute.show_hardware(ctx, vm_named(ctx, name).id), MACHINE, as_json=as_json)
+        show(compute.show_hardware(ctx, vm_named(ctx, name).id), COMPUTE, as_json=as_json)
 
 
 @vm.command("set")
@@ -46,13 +46,13 @@ def set_(
     memory_max: Annotated[str | None, typer.Option(help="After the next power-off.")] = None,
     title: Annotated[str | None, typer.Option(help="One line about it.")] = None,
     boot: Annotated[str | None, typer.Option(help="Disks and MAC addresses, first to last, such as vda,sda.")] = None,
-    machine_: Annotated[
+    compute_: Annotated[
         list[str] | None,
-        typer.Option("--machine", help="NAME=VALUE of the machine, such as firmware=efi; may be repeated."),
+        typer.Option("--compute", help="NAME=VALUE of a compute setting, such as firmware=efi; may be repeated."),
     ] = None,
     resources: Annotated[
         list[str] | None,
-        typer.Option("--tuning", help="NAME=VALUE of limits, such as cpu_shares=2048; may be repeated."),
+        typer.Option("--resources", help="NAME=VALUE of shares, limits or pinning, such as cpu_shares=2048; may be repeated."),
     ] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -69,8 +69,8 @@ def set_(
     if given:
         patch = HardwarePatch.model_validate(given)
         work.append(lambda ctx, vm_id: devices.change_hardware(ctx, vm_id, patch))
-    if machine_:
-        parts = ComputePatch.model_validate(_pairs("machine", machine_))
+    if compute_:
+        parts = ComputePatch.model_validate(_pairs("compute", compute_))
         work.append(lambda ctx, vm_id: compute.change_compute(ctx, vm_id, parts))
     if resources:
         limits = ResourcesPatch.model_validate(_pairs("resources", resources))
@@ -166,11 +166,11 @@ def xml(
 @plain_errors
 def history(
     name: Name,
-    restore: Annotated[int | None, typer.Option(help="Id of a version that shall count again.")] = None,
+    restore: Annotated[int | None, typer.Option(help="Id of the version to restore.")] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the versions of the definition, whoever made them, or bring one back."""
+    """List the versions of the definition, whoever made them, or restore one."""
     if restore is None:
         with reading() as ctx:
             show(

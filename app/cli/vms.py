@@ -137,7 +137,7 @@ def delete_vm(
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete a VM. Its definition can be brought back for a while."""
+    """Delete a VM. It can be undeleted for a while, without its deleted disks."""
     with opened() as services:
         with services.database.read() as session:
             ctx = Ctx(services, session, operator())
@@ -160,7 +160,7 @@ def delete_vm(
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 
 
-@vm.command("bring-back")
+@vm.command("undelete")
 @plain_errors
 def undelete(
     name: Annotated[str, typer.Argument(help="Name or id of a deleted VM.")],
@@ -174,7 +174,7 @@ def undelete(
             deleted = delete.list_deleted(ctx).items
             found = next((item for item in deleted if name in (item.name, item.id, item.uuid)), None)
             if found is None:
-                raise InvalidInput("name", "names no VM that was deleted and can be brought back")
+                raise InvalidInput("name", "names no deleted VM that can be undeleted")
             task = undelete_vm(ctx, found.id)
         follow(services, [task], no_wait=no_wait, as_json=as_json)
 

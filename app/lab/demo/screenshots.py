@@ -56,7 +56,7 @@ def _shots(ready: Ready) -> list[Shot]:
         pool = rest.call("GET", f"/pools?host={host}")["items"][0]["id"]
         network = rest.call("GET", f"/networks?host={host}")["items"][0]["id"]
     return [
-        Shot("overview-light", "/"),
+        Shot("dashboard-light", "/"),
         Shot("vms-light", "/vms"),
         Shot("vms-dark", "/vms", scheme="dark"),
         Shot("vms-french", "/vms", locale="fr-FR"),
@@ -68,7 +68,7 @@ def _shots(ready: Ready) -> list[Shot]:
         Shot("tasks-light", "/tasks"),
         Shot("new-vm-light", f"/vms/new?host={host}", height=1200),
         Shot("hardware-light", f"/vms/{vm}/hardware"),
-        Shot("machine-light", f"/vms/{vm}/edit/compute", height=1100),
+        Shot("compute-light", f"/vms/{vm}/edit/compute", height=1100),
         Shot("console-dark", f"/vms/{vm}/console", scheme="dark"),
         Shot("pool-light", f"/storage/{pool}"),
         Shot("network-light", f"/networks/{network}"),

@@ -44,7 +44,7 @@ def test_volumes_and_images(vigie: Vigie, fresh_lab: Lab, tmp_path: Path) -> Non
     assert (image["name"], image["state"], image["size_bytes"]) == ("Noise", "ready", 3_000_001)
     kept = vigie("volume", "delete", "kvm-01/local/again", "--yes")
     assert (kept.returncode, "Noise" in kept.stderr) == (1, True)
-    assert vigie("image", "forget", "Noise").returncode == 0
+    assert vigie("image", "remove", "Noise").returncode == 0
 
 
 def test_what_is_wrong_is_said(vigie: Vigie, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said(vigie: Vigie, tmp_path: Path) -> None:
         (("volume", "create", "kvm-01/local", "..", "8M"), "must be a plain name"),
         (("volume", "delete", "kvm-01/local/none", "--yes"), "names no volume"),
         (("volume", "upload", "kvm-01/local", str(tmp_path / "none")), "is no file"),
-        (("image", "forget", "none"), "names no image"),
+        (("image", "remove", "none"), "names no image"),
         (("image", "import", "X", "https://a.example/x.img", "kvm-01/local"), "Nothing may be imported"),
     ):
         done = vigie(*arguments)

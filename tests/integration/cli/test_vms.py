@@ -31,7 +31,7 @@ def test_vms_are_created_listed_and_stopped(vigie: Vigie, fresh_lab: Lab) -> Non
     gone = vigie("vm", "delete", "job-01", "--volumes", "--yes")
     assert (gone.returncode, "volumes deleted with it: 1." in gone.stdout) == (0, True), gone.stderr
     assert "job-01" not in fresh_lab.hosts[0].virsh("vol-list", "local")
-    assert vigie("vm", "bring-back", "job-01").returncode == 0
+    assert vigie("vm", "undelete", "job-01").returncode == 0
     assert "job-01" in fresh_lab.hosts[0].virsh("list", "--all", "--name")
 
 
@@ -39,10 +39,10 @@ def test_hardware_and_definitions_are_changed(vigie: Vigie, fresh_lab: Lab) -> N
     host = fresh_lab.hosts[0]
     created = vigie("vm", "create", "box", "--host", "kvm-01", "--memory", "64M", "--no-start")
     assert created.returncode == 0, created.stderr
-    options = ("--vcpus-max", "2", "--title", "A box", "--machine", "watchdog=reset", "--tuning", "pins=")
+    options = ("--vcpus-max", "2", "--title", "A box", "--compute", "watchdog=reset", "--resources", "pins=")
     refused = vigie("vm", "set", "box", *options)
     assert (refused.returncode, "pins" in refused.stderr) == (1, True), refused.stderr
-    changed = vigie("vm", "set", "box", *options[:-2], "--tuning", "emulator_cpus=0")
+    changed = vigie("vm", "set", "box", *options[:-2], "--resources", "emulator_cpus=0")
     assert changed.returncode == 0, changed.stderr
     for arguments in (
         ("add-disk", "box", "local:8M"),

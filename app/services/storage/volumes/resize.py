@@ -98,7 +98,7 @@ def resize_volume(ctx: Ctx, volume_id: str, resize: VolumeResize) -> TaskRecord:
         raise InvalidInput(
             "size_bytes",
             N_("is smaller than now: what lies behind it is lost"),
-            hint=N_("Say `shrink` if that is meant."),
+            hint=N_("Enter a larger size, or allow shrinking (`shrink`)."),
         )
     vm = next(iter(running_vms(ctx, volume)), None)
     parameters = ResizeVolumeParameters.model_validate(

@@ -90,8 +90,8 @@ class SetCompute(Change):
 
     @property
     def part(self) -> str:
-        """The machine."""
-        return N_("Machine")
+        """The compute settings."""
+        return N_("Compute settings")
 
     def apply(self, context: TaskContext, uuid: str, guard: DefinitionGuard) -> Effect:
         """Set it."""

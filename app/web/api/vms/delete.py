@@ -40,13 +40,13 @@ def preview_delete(
 def delete_vm(
     id: ObjectPath, ctx: Writer, repeat: Once, spec: Annotated[DeleteSpec | None, Body()] = None
 ) -> Response:
-    """Delete the VM, with the volumes that are named. Its definition can be brought back for a while."""
+    """Delete the VM, with the volumes that are named. It can be undeleted for a while, without its deleted disks."""
     return repeat.once(ctx, lambda: accepted(delete.delete_vm(ctx, id, spec or DeleteSpec())))
 
 
 @router.get("/deleted-vms", name="vm.list-deleted", responses=problems())
 def list_deleted(ctx: Reader) -> DeletedVmList:
-    """Deleted VMs that can be brought back, the last deleted first."""
+    """Deleted VMs that can be undeleted, the last deleted first."""
     return delete.list_deleted(ctx)
 
 

@@ -113,7 +113,7 @@ def copy(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     return go(request, f"/images/{id}", toast=("ok", visitor.translate(QUEUED) % {"task": answer.title}))
 
 
-@router.post("/images/{id}/forget", name="image.remove")
+@router.post("/images/{id}/remove", name="image.remove")
 def forget(request: Request, id: PageId, ctx: Writer) -> Response:
     """Take it out of the library."""
     images.remove_image(ctx, id)

@@ -34,7 +34,7 @@ LABELS = {
     "io": N_("Input and output"),
     "kernel_volume_id": N_("Kernel to boot directly"),
     "mac": N_("MAC address"),
-    "machine": N_("Machine"),
+    "machine": N_("Machine type"),
     "media": N_("Media"),
     "memory_bytes": N_("Memory"),
     "memory_max_bytes": N_("Memory"),

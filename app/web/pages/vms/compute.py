@@ -1,4 +1,4 @@
-"""The page of a VM's machine: processor model, firmware, single devices, limits and pins."""
+"""The page of a VM's compute settings (CPU model, firmware, single devices) and resources (shares, limits, pinning)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WORDS = ("firmware", "graphics", "video", "watchdog")
 
 @dataclass(frozen=True, slots=True)
 class ComputePage:
-    """A machine in the words of its form."""
+    """Compute settings in the words of their form."""
 
     hardware: HardwareRecord
 
@@ -60,13 +60,13 @@ class ComputePage:
 
 @router.get("/vms/{id}/edit/compute")
 def ask(request: Request, id: PageId, ctx: Reader) -> Response:
-    """Everything of the machine that can be changed."""
+    """The compute settings and resources that can be changed."""
     return _draw(request, ctx, id, Shown(), part="")
 
 
 @router.post("/vms/{id}/compute", name="vm.change-compute")
 def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Ask for another machine after the next power-off."""
+    """Change the compute settings after the next power-off."""
 
     def work(ctx: Ctx) -> TaskRecord:
         before = compute.show_hardware(ctx, id)

@@ -35,8 +35,8 @@ class ChosenVolumes:
 
 @router.get("/vms/deleted")
 def list_deleted(request: Request, ctx: Reader) -> Response:
-    """VMs whose definition can be brought back."""
-    return render(request, ctx, "vms/deleted.html", removed=delete.list_deleted(ctx).items)
+    """VMs that can be undeleted."""
+    return render(request, ctx, "vms/deleted.html", deleted=delete.list_deleted(ctx).items)
 
 
 @router.get("/vms/{id}/delete")

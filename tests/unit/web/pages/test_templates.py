@@ -512,8 +512,8 @@ def test_the_page_of_deleting_a_vm_draws(language: str, snapshots: tuple[str, ..
         id="vm_1", name=samples.HTML, uuid="u", host=host, deleted_at=samples.NOW, deleted_by=samples.HTML,
         volumes=(samples.HTML,),
     )  # fmt: skip
-    for removed in ((), (gone,)):
-        assert_harmless(draw("vms/deleted.html", language=language, removed=removed))
+    for deleted in ((), (gone,)):
+        assert_harmless(draw("vms/deleted.html", language=language, deleted=deleted))
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
