@@ -1,4 +1,4 @@
-"""The compatibility report: what a host can and cannot do for Vigie, with the mend of each shortcoming.
+"""The compatibility report: what a host can and cannot do for Vigie, with the remedy of each shortcoming.
 
 Pure rules over what was observed. Not known is a warning that says so, never a pass.
 """
