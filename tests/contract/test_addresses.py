@@ -1,0 +1,113 @@
+"""Every address in templates and scripts is one that Vigie serves, with the method that is used there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, get_args
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import RouteContext, iter_route_contexts
+
+from app.web import consoles, live, pages
+from app.web.api import install_api
+from tests.contract.addresses import ANY, HOLE, Address, in_script, in_template
+from tests.contract.sources import ROOT
+
+STATIC = "/static/"
+SAMPLES = ROOT / "templates" / "gallery"  # its buttons show verbs and do nothing
+
+
+class Served:
+    """A route: its methods, and its segments with what each parameter may be, when that is a closed set."""
+
+    def __init__(self, route: RouteContext) -> None:
+        self.methods = route.methods or set()
+        self.segments = route.path.split("/")
+        self.values = {
+            field.alias: closed(field.field_info.annotation) for field in route.dependant.path_params
+        }
+
+    def takes(self, address: Address) -> bool:
+        """Whether the address leads here."""
+        segments = address.path.split("/")
+        return (
+            (address.method == ANY or address.method in self.methods)
+            and len(segments) == len(self.segments)
+            and all(map(self._fits, segments, self.segments))
+        )
+
+    def _fits(self, written: str, segment: str) -> bool:
+        """A parameter is given by an expression, or by one of its values; what is fixed is written as it is."""
+        if parameter := re.fullmatch(r"\{(\w+)\}(.*)", segment):
+            if HOLE in written:
+                return written.endswith(parameter[2])
+            return written in self.values.get(parameter[1], ())
+        return written == segment or (HOLE in written and bool(re.fullmatch(pattern(written), segment)))
+
+
+def pattern(written: str) -> str:
+    """What a segment with expressions may be."""
+    return ".+" if written == HOLE else ".*".join(map(re.escape, written.split(HOLE)))
+
+
+def closed(annotation: Any) -> set[str]:
+    """The values of an enumeration or of literals; none for other types."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return {str(item.value) for item in annotation}
+    return {item for item in get_args(annotation) if isinstance(item, str)}
+
+
+@pytest.fixture(scope="module")
+def served() -> list[Served]:
+    """All routes, as `create_web` includes them."""
+    app = FastAPI()
+    install_api(app)
+    for router in (consoles.router, live.router, pages.router):
+        app.include_router(router)
+    found = iter_route_contexts(app.routes)
+    return [Served(route) for route in found if route.methods and hasattr(route, "dependant")]
+
+
+def lost(addresses: Iterable[Address], served: list[Served]) -> list[str]:
+    """The addresses that lead nowhere."""
+    return [
+        f"{address.method} {address.path.replace(HOLE, '…')}"
+        for address in addresses
+        if not (
+            (ROOT / address.path.removeprefix("/")).is_file()
+            if address.path.startswith(STATIC)
+            else any(route.takes(address) for route in served)
+        )
+    ]
+
+
+def test_addresses_in_templates_are_served(served: list[Served]) -> None:
+    templates = [path for path in sorted(ROOT.glob("templates/**/*.html")) if path.parent != SAMPLES]
+    sources = {path: list(in_template(path.read_text())) for path in templates}
+    assert sum(map(len, sources.values())) > 300
+    wrong = {path.relative_to(ROOT).as_posix(): lost(found, served) for path, found in sources.items()}
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def test_addresses_in_scripts_are_served(served: list[Served]) -> None:
+    sources = {path: list(in_script(path.read_text())) for path in sorted(ROOT.glob("static/js/**/*.js"))}
+    assert sum(map(len, sources.values())) > 15
+    wrong = {path.relative_to(ROOT).as_posix(): lost(found, served) for path, found in sources.items()}
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ('<a href="/vmz">', ["GET /vmz"]),
+        ('{% set url = "/vms/" ~ vm.id %}<form method="post" action="{{ url }}/hardware">', ["POST /vms/…/hardware"]),
+        ('{{ act.button("x", attrs={"hx-post": "/hosts/" ~ host.id ~ "/reconnected"}) }}', ["POST /hosts/…/reconnected"]),
+        ('<a href="/vms/{{ vm.id }}/xml?at=1"></a><div hx-get="/hosts/{{ host.id }}">', []),
+        ('<button hx-post="/storage/{{ pool.id }}/act/renew">', ["POST /storage/…/act/renew"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_address_is_found(source: str, wrong: list[str], served: list[Served]) -> None:
+    assert lost(in_template(source), served) == wrong
