@@ -103,7 +103,7 @@ def test_addresses_in_scripts_are_served(served: list[Served]) -> None:
     ("source", "wrong"),
     [
         ('<a href="/vmz">', ["GET /vmz"]),
-        ('{% set url = "/vms/" ~ vm.id %}<form method="post" action="{{ url }}/hardware">', ["POST /vms/…/hardware"]),
+        ('{% set url = "/vms/" ~ vm.id %}<form method="post" action="{{ url }}/machine">', ["POST /vms/…/machine"]),
         ('{{ act.button("x", attrs={"hx-post": "/hosts/" ~ host.id ~ "/reconnected"}) }}', ["POST /hosts/…/reconnected"]),
         ('<a href="/vms/{{ vm.id }}/xml?at=1"></a><div hx-get="/hosts/{{ host.id }}">', []),
         ('<button hx-post="/storage/{{ pool.id }}/act/renew">', ["POST /storage/…/act/renew"]),
