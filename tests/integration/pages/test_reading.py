@@ -234,6 +234,18 @@ def test_wrong_filters_are_refused_and_unknown_objects_are_not_there(shared: Con
         assert browser.get(path).status_code == 404, path
 
 
+def test_the_nodes_of_the_tree_have_the_tones_of_their_states(shared: Console) -> None:
+    browser, created = shared.browser(), shared.inventory
+    hosts = browser.get(f"/tree/children?view=hosts&parent={created.datacenter}").json()
+    assert {node["state"]: node["tone"] for node in hosts} == {"connected": "ok", "not_answering": "bad"}
+    path = browser.get(f"/tree/path?id={created.vms[0]}").json()
+    assert [node["id"] for node in path if "tone" in node] == [
+        created.datacenter,
+        created.hosts[0],
+        created.vms[0],
+    ]
+
+
 def test_a_csv_that_is_cut_says_so(shared: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     browser = shared.browser()
     assert "first" not in browser.get("/vms.csv").text

@@ -91,7 +91,7 @@ def show_resources(id: ObjectPath, ctx: Reader) -> Response:
     responses=problems(404, 409, 412, 413),
 )
 def change_resources(id: ObjectPath, patch: ResourcesPatch, ctx: Writer, version: IfMatch) -> Response:
-    """Shares, limits and pins of processors, and where memory comes from."""
+    """Shares, limits and pinning of processors, and where memory comes from."""
     return accepted(compute.change_resources(ctx, id, patch, version))
 
 

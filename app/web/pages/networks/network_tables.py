@@ -142,8 +142,8 @@ FILTERS: Table[NwfilterRecord] = Table(
 )
 
 MAC_CONFLICTS: Table[MacConflict] = Table(
-    key="duplicate-macs",
-    title=N_("Duplicate MAC addresses"),
+    key="mac-conflicts",
+    title=N_("MAC conflicts"),
     path="/networks/mac-conflicts",
     cells="networks/_mac_conflict_cells.html",
     query=ListQuery,

@@ -93,7 +93,7 @@ def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) 
 
 @router.post("/vms/{id}/resources", name="vm.change-resources")
 def change_resources(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Ask for other limits and pins."""
+    """Change the resources: shares, limits and pinning."""
 
     def work(ctx: Ctx) -> TaskRecord:
         before = compute.show_hardware(ctx, id)
