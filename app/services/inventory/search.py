@@ -31,7 +31,7 @@ PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("/networks", (N_("Networks"),), "network.view"),
     ("/networks/logical", (N_("Networks across the fleet"),), "network.view"),
     ("/nwfilters", (N_("Network filters"),), "network.view"),
-    ("/networks/mac-conflicts", (N_("Duplicate MACs"),), "vm.view"),
+    ("/networks/mac-conflicts", (N_("MAC conflicts"),), "vm.view"),
     ("/tasks", (N_("Tasks"),), "task.view"),
     ("/events", (N_("Events"),), "event.view"),
     ("/credentials", (N_("Credentials"),), "credential.view"),

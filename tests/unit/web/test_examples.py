@@ -18,7 +18,7 @@ from app.core.records import Page, Record
 from app.web.api import install_api, system
 from app.web.api.access import sessions, tokens
 from app.web.api.examples.examples import EXAMPLES
-from app.web.api.inventory import dashboard
+from app.web.api.inventory import search, tree
 from app.web.api.openapi import describe
 
 CORE = [
@@ -29,7 +29,7 @@ CORE = [
 def model_of(name: str) -> type[BaseModel]:
     if name.startswith("Page_"):
         return Page[model_of(name.removeprefix("Page_").rstrip("_"))]  # type: ignore[misc]
-    for module in (*CORE, dashboard, sessions, system, tokens):
+    for module in (*CORE, search, sessions, system, tokens, tree):
         found = vars(module).get(name)
         if isinstance(found, type) and issubclass(found, BaseModel):
             return found
