@@ -319,7 +319,7 @@ def test_the_palette_finds_every_page_of_the_menus_by_its_name(shared: Console) 
     assert len(links) > 10
     links += [("/vms/new", "new vm"), ("/vms/deleted", "deleted"), ("/nwfilters", "network filters")]
     links += [
-        ("/networks/mac-conflicts", "duplicate macs"),
+        ("/networks/mac-conflicts", "mac conflicts"),
         ("/tokens", "token"),
         ("/storage/volumes", "volumes"),
     ]
