@@ -213,7 +213,7 @@ def list_images(as_json: AsJson = False) -> None:
 def add_image(
     name: Annotated[str, typer.Argument(help="Its name in the library.")],
     volume: VolumeName,
-    os: Annotated[str | None, typer.Option(help="System in it, such as debian12.")] = None,
+    os: Annotated[str | None, typer.Option(help="System in it, such as debian11.")] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,
 ) -> None:

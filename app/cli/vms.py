@@ -66,7 +66,7 @@ def create_vm(
         str | None, typer.Option(help="File with a specification as the API takes it, JSON or YAML; - reads it from standard input.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Name of the host; unset: the best.")] = None,
-    os: Annotated[str | None, typer.Option(help="System of the guest, such as debian12.")] = None,
+    os: Annotated[str | None, typer.Option(help="System of the guest, such as debian11.")] = None,
     vcpus: Annotated[int | None, typer.Option(help="Virtual processors.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory, such as 2G or 512M.")] = None,
     disk: Annotated[list[str] | None, typer.Option(help="A new disk as POOL:SIZE; may be repeated.")] = None,

@@ -213,7 +213,7 @@ class VmSpec(Spec):
     datacenter_id: ObjectId | None = Field(None, description="Where to look for the best host.")
     title: Name | None = None
     os: Word | None = Field(
-        None, description="Short id of the guest's system in osinfo-db, such as debian12."
+        None, description="Short id of the guest's system in osinfo-db, such as debian11."
     )
     acceleration: Literal["auto", "kvm", "tcg"] = "auto"
     machine: Word | None = Field(None, description="Unset: q35 where the host has it.")
