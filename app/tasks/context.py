@@ -85,9 +85,8 @@ class TaskContext:
         return host
 
     def _stop_if_disabled(self) -> None:
-        with self._services.database.read() as session:
-            if not is_disabled(session, self.job.host_id):
-                return
+        if not self._journal.read(lambda session: is_disabled(session, self.job.host_id)):
+            return
         raise TaskFailed(
             "host_disabled",
             N_("The host was disabled; how this ended is not known."),

@@ -27,7 +27,7 @@ JUST_FAILED = timedelta(seconds=3)
 STILL_POSSIBLE = timedelta(minutes=30)
 # Codes of failures after which what was sent may still happen.
 OUTCOME_UNKNOWN = frozenset(
-    {"outcome_unknown", "host_lost", "interrupted", "not_seen", "guest_not_reacting"}
+    {"outcome_unknown", "host_lost", "host_disabled", "interrupted", "not_seen", "guest_not_reacting"}
     | {"vm_not_answering", "host_not_answering", "connection_ended"}
 )
 

@@ -41,6 +41,15 @@ class Journal:
 
         return self.patiently(write)
 
+    def read(self, look: Callable[[Session], T]) -> T:
+        """Look at the database."""
+
+        def read() -> T:
+            with self._services.database.read() as session:
+                return look(session)
+
+        return self.patiently(read)
+
     def progress(
         self, task_id: str, percent: int | None, message: str | None, params: Mapping[str, object]
     ) -> None:

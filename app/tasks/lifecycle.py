@@ -25,10 +25,11 @@ from app.core.tasks.states import TaskState
 from app.core.tasks.stored import StoredError
 from app.db.epoch import note_step
 from app.db.events import record_event
-from app.db.models import Audit, Host, Task, TaskLock
+from app.db.models import Audit, Host, Task
 from app.db.notices import notify
 from app.tasks.catalogue import AnyOperation, find_operation, kinds_by_client
 from app.tasks.errors import TaskFailed
+from app.tasks.locks import release
 from app.tasks.operation import Location, Parameters
 from app.tasks.undo import LeftEvent
 
@@ -309,11 +310,6 @@ def end(
             )
         )
     publish(session, hub, task)
-
-
-def release(session: Session, task_id: str) -> None:
-    """Let go of all that the task holds."""
-    session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
 
 
 def end_restored(session: Session, hub: Hub, error: StoredError) -> None:

@@ -1,10 +1,11 @@
-"""Who holds what: tasks hold objects, names and places until they end."""
+"""Locks of tasks: a task holds objects, names and places from its submission until its end."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
 from app.access.find import known, unrestricted
@@ -14,6 +15,7 @@ from app.core.tasks.records import TaskBrief
 from app.core.tasks.states import TASK_STATE_TITLES, TaskState
 from app.db.chunks import chunks
 from app.db.models import Task, TaskLock
+from app.tasks.operation import Locks
 
 
 def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dict[str, TaskBrief]:
@@ -46,6 +48,21 @@ def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
     found = holders(ctx, locks) | holders(ctx, reads, exclusive=True)
     for name in sorted(found):
         raise busy(ctx, found[name])
+
+
+def take(ctx: Ctx, task_id: str, locks: Locks) -> None:
+    """Have a new task hold these. `require_free` has found them free in this transaction."""
+    exclusive = dict.fromkeys(sorted(locks.holds), True)
+    shared = dict.fromkeys(sorted(locks.reads), False)
+    for names in (exclusive, shared):
+        ctx.session.add_all(
+            TaskLock(name=name, task_id=task_id, exclusive=alone) for name, alone in names.items()
+        )
+
+
+def release(session: Session, task_id: str) -> None:
+    """Let go of all that the task holds."""
+    session.execute(sa.delete(TaskLock).where(TaskLock.task_id == task_id))
 
 
 def busy(ctx: Ctx, task: TaskBrief) -> Busy:

@@ -17,8 +17,8 @@ from app.core.kinds import ObjectKind
 from app.core.notices import TASKS, WORK
 from app.core.tasks.records import TaskBrief
 from app.core.tasks.states import TaskState
-from app.db.models import IdentityClaim, Reservation, Task, TaskLock
-from app.tasks.locks import busy, holders, require_free
+from app.db.models import IdentityClaim, Reservation, Task
+from app.tasks.locks import busy, holders, require_free, take
 from app.tasks.operation import Operation, P, Plan
 from app.tasks.tasks import give_way
 
@@ -33,8 +33,7 @@ def submit(ctx: Ctx, operation: type[Operation[P]], parameters: P, *, batch_id: 
     task = _task_of(ctx, operation(), parameters, plan, batch_id)
     ctx.session.add(task)
     ctx.session.flush()
-    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=True) for name in sorted(locks.holds))
-    ctx.session.add_all(TaskLock(name=name, task_id=task.id, exclusive=False) for name in sorted(locks.reads))
+    take(ctx, task.id, locks)
     ctx.session.add_all(
         Reservation(task_id=task.id, host_id=reservation.host_id, memory_bytes=reservation.memory_bytes)
         for reservation in plan.reservations

@@ -19,7 +19,8 @@ from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskSta
 from app.core.tasks.stored import StoredError
 from app.db.models import Task
 from app.tasks import catalogue
-from app.tasks.lifecycle import end, publish, release
+from app.tasks.lifecycle import end, publish
+from app.tasks.locks import release
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 HOST_SAID = "host_said"  # of a result: what the host answered to what it did not do at once

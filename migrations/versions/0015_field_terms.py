@@ -226,7 +226,9 @@ def _rewrite(way: Any) -> None:
         _rename_values(table, column, way(names))
     lock = sa.table("task_lock", sa.column("name"))
     for old, new in way(LOCKS).items():
-        op.execute(sa.update(lock).values(name=sa.func.replace(lock.c.name, old, new)))
+        # Names of directories are locks, too; these have an object's id on each side, or at their beginning.
+        named = lock.c.name.regexp_match(f"^(host|pool)_[a-z0-9]+{old}(vm_[a-z0-9]+)?$")
+        op.execute(sa.update(lock).where(named).values(name=sa.func.replace(lock.c.name, old, new)))
     specs, presets = way(SPEC_FIELDS), "vm_preset"
     _change_json(presets, "spec", lambda value, _row: _renamed(value, specs))
     checks = way(CHECK_FIELDS)

@@ -1,4 +1,4 @@
-"""Deleting VMs: what belongs to one, what shall go, and what can be brought back."""
+"""Deleting VMs: what belongs to one, what shall go, and what can be undeleted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DeletePreview(Record):
     snapshots: tuple[str, ...] | None = Field(
         None, description="Their names; null when the host could not be asked."
     )
-    deleted_vm_days: int = Field(description="For so long its definition can be brought back; disks cannot.")
+    deleted_vm_days: int = Field(description="For so long its definition can be undeleted; disks cannot.")
 
 
 class DeletedVmRecord(Record):

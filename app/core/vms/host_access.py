@@ -22,7 +22,7 @@ PATHS = frozenset({"host_path", "kernel"})
 
 
 def host_access_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
-    """The dangers of a VM, in the order of DANGERS.
+    """The kinds of host access that a VM has, in the order of HOST_ACCESS_KINDS.
 
     `reaches`: see core.vms.observations.VmDefinition. `places` are the directories of the host's storage pools,
     and devices that are volumes.
@@ -32,7 +32,7 @@ def host_access_of(reaches: Iterable[Sequence[str]], places: Collection[str]) ->
 
 
 def outside(reaches: Iterable[Sequence[str]], places: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What of it is a danger: all but files in the directories of pools, and volumes."""
+    """What of it is host access: all but files in the directories of pools, and volumes."""
     inside = tuple(f"{place.rstrip('/')}/" for place in places)
     for key, what in reaches:
         if key not in PATHS or climbs(what) or not (what in places or what.startswith(inside)):

@@ -27,7 +27,7 @@ def require_open_to_new_vms(ctx: Ctx, host: Host) -> None:
 def require_connected(ctx: Ctx, host: Host) -> None:
     """Raise Conflict (host_disabled, host_not_connected) when the host cannot be reached now.
 
-    A task that begins waits for it.
+    A task that begins waits for a host that is not connected; whether it is disabled was looked at before.
     """
     if ctx.begins:
         return

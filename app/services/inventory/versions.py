@@ -1,4 +1,4 @@
-"""Earlier definitions of storage pools and networks: listed, compared, brought back. Those of VMs: `definitions`."""
+"""Earlier definitions of storage pools and networks: listed, compared, restored. Those of VMs: `definitions`."""
 
 from __future__ import annotations
 

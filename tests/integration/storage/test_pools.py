@@ -127,7 +127,7 @@ def test_a_pool_is_read_anew_after_the_volume_that_its_host_makes_in_it(host: La
     done(site, create_pool, PoolSpec(host_id=site.host_ids[host.name], name="more", target_path=PATH))
     created = pool(site, "more")
     assert created is not None
-    host.exec("truncate", "-s", "12G", f"{PATH}/large.raw")
+    host.exec("truncate", "-s", "8G", f"{PATH}/large.raw")
     done(site, refresh_pool, created.id)
     making = subprocess.Popen(
         ["virsh", "-q", "-c", host.virsh_uri, "vol-clone", "--pool", "more", "large.raw", "copy.raw"]

@@ -73,7 +73,7 @@ def read_reaches(tree: Element) -> tuple[tuple[str, str], ...]:
             found += (("host_path", path) for path in _outside((item.get("file") for item in child), ()))
         elif child.tag == "devices":
             for device in child:
-                key = _danger_of(device)
+                key = _access_of(device)
                 if key is not None:
                     found.append((key, _print(device)))
                 found += (("host_path", path) for path in _paths_of(device))
@@ -104,8 +104,8 @@ def _firmware_of(os: Element) -> Iterator[str]:
     yield from _outside((item.text for item in os.iterfind("acpi/table")), ())
 
 
-def _danger_of(device: Element) -> str | None:
-    """What a device is a danger by, apart from paths that it names: what is not known to be harmless is one."""
+def _access_of(device: Element) -> str | None:
+    """What kind of host access a device is, apart from paths that it names: what is not known to be harmless is one."""
     tag, kind = device.tag, device.get("type")
     if tag == "emulator":
         program = (device.text or "").strip()
@@ -124,7 +124,7 @@ def _danger_of(device: Element) -> str | None:
     return "host_device" if judge is None else judge(device)
 
 
-def _danger_of_disk(disk: Element) -> str | None:
+def _access_of_disk(disk: Element) -> str | None:
     """By the types of the disk and of all layers under it. A `lun` takes commands for the device itself."""
     layers = [disk, *disk.iter("backingStore", "mirror", "dataStore")]
     kinds = {layer.get("type", "file") for layer in layers}
@@ -135,7 +135,7 @@ def _danger_of_disk(disk: Element) -> str | None:
     return "network_disk" if "network" in kinds else None
 
 
-def _danger_of_tpm(tpm: Element) -> str | None:
+def _access_of_tpm(tpm: Element) -> str | None:
     backend = tpm.find("backend")
     kind = None if backend is None else backend.get("type")
     if kind == "external":
@@ -143,15 +143,15 @@ def _danger_of_tpm(tpm: Element) -> str | None:
     return None if kind == "emulator" else "host_device"
 
 
-def _danger_of_rng(rng: Element) -> str | None:
+def _access_of_rng(rng: Element) -> str | None:
     backend = rng.find("backend")
     return None if backend is None or backend.get("model") in ("random", "builtin") else "connection"
 
 
 _DANGERS_BY_TAG: dict[str, Callable[[Element], str | None]] = {
-    "disk": _danger_of_disk,
-    "tpm": _danger_of_tpm,
-    "rng": _danger_of_rng,
+    "disk": _access_of_disk,
+    "tpm": _access_of_tpm,
+    "rng": _access_of_rng,
     "filesystem": lambda _: "filesystem",
     "shmem": lambda _: (
         "connection"

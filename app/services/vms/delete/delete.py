@@ -1,4 +1,4 @@
-"""Delete VMs: what belongs to one, what goes with it, and which can be brought back."""
+"""Delete VMs: what belongs to one, what goes with it, and which can be undeleted."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def delete_vm(ctx: Ctx, vm_id: str, spec: DeleteSpec) -> TaskRecord:
 
 
 def list_deleted(ctx: Ctx) -> DeletedVmList:
-    """VMs that can be brought back, the last deleted first."""
+    """VMs that can be undeleted, the last deleted first."""
     ctx.require("vm.delete")
     query = sa.select(DeletedVm, Host).join(Host, Host.id == DeletedVm.host_id)
     query = query.order_by(DeletedVm.deleted_at.desc(), DeletedVm.id).limit(MOST)

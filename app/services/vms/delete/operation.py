@@ -1,4 +1,4 @@
-"""Delete a VM: its definition is kept, so that it can be brought back; the volumes that were chosen go."""
+"""Delete a VM: its definition is kept, so that it can be undeleted; the volumes that were chosen go."""
 
 from __future__ import annotations
 

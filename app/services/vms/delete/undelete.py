@@ -19,7 +19,7 @@ from app.db.models import DeletedVm, Host, Vm, VmDefinition
 from app.hypervisor.xml.domains import edit
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
-from app.services.hosts.manageable import require_open_to_new_vms
+from app.services.hosts.manageable import require_manageable
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
@@ -68,7 +68,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         """Raises NotAllowed for host access that the actor may not give, Conflict (name_taken, volume_is_cloud_init_drive…)."""
         vm_id, xml = parameters.target_id, parameters.xml
         host = known(ctx, Host, parameters.host_id)
-        require_open_to_new_vms(ctx, host)
+        require_manageable(ctx, host)
         _require_access(ctx, host, xml)
         with suppress(UnreadableXml):
             refuse_cloud_init_drives_in(ctx.session, vm_id, host.id, xml)

@@ -21,7 +21,7 @@ OFF = frozenset({VmState.SHUTOFF, VmState.CRASHED})
 ACTIVE = frozenset({VmState.RUNNING, VmState.PAUSED, VmState.SUSPENDED})
 KNOWN = ACTIVE | OFF | {VmState.SAVED}
 # The host looks at these itself when the task runs, and better than the mirror.
-_SEEN_BY_HOST = frozenset({"wrong_state", "already_so", "host_disabled", "host_not_connected"})
+_SEEN_BY_HOST = frozenset({"wrong_state", "already_so", "host_not_connected"})
 
 
 class PowerFacts(Protocol):

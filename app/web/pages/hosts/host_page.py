@@ -74,7 +74,8 @@ class HostPage:
     @property
     def offers_new_vm(self) -> bool:
         """The reader may make VMs on it."""
-        return self.can("vm.create") and self.host.mode.is_managed and not self.is_disabled
+        takes_them = self.host.admin_state is AdminState.ENABLED
+        return self.can("vm.create") and self.host.mode.is_managed and takes_them
 
     @property
     def vcpus_per_thread(self) -> float | None:
