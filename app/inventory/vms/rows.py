@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from app.core.hosts.states import HostConnection
 from app.core.vms.observations import VmObservation
 from app.db import models
 from app.db.chunks import chunks
-from app.inventory.batch import StoredRow, table
+from app.inventory.batch import table
+from app.inventory.staleness import USABLE
 from app.inventory.usage import COLUMNS as USAGE
 
 
@@ -111,20 +111,21 @@ def _columns() -> list[sa.Column[object]]:
     ]
 
 
-def _vm_row(row: StoredRow) -> VmRow:
-    seen_end = 3 + len(SEEN)
-    usage_end = seen_end + 1 + len(USAGE)
+def _vm_row(row: Sequence[Any]) -> VmRow:
+    """A row of `_query`, read by place: a look-up by name costs as much as all the rest."""
+    vm_id, host_id, uuid, *others = row
+    gone, state_since, host_name, connection = others[-4:]
     return VmRow(
-        row.id,
-        row.host_id,
-        row.host_name,
-        row.uuid,
-        Seen._make(row[3:seen_end]),
-        row.duplicate,
-        row.gone,
-        row[seen_end + 1 : usage_end],
-        state_since=row.state_since,
-        host_is_usable=HostConnection(row.connection).is_usable,
+        vm_id,
+        host_id,
+        host_name,
+        uuid,
+        Seen._make(others[: len(SEEN)]),
+        others[len(SEEN)],
+        gone,
+        tuple(others[len(SEEN) + 1 : -4]),
+        state_since=state_since,
+        host_is_usable=connection in USABLE,
     )
 
 
@@ -154,8 +155,8 @@ class VmRows:
         self._known |= {host_id: {} for host_id in new}
         host = table(models.Vm).c.host_id
         for some in chunks(new):
-            for row in self._session.execute(_query().where(host.in_(some))):
-                self._known[row.host_id][row.uuid] = _vm_row(row)
+            for vm_row in map(_vm_row, self._session.execute(_query().where(host.in_(some)))):
+                self._known[vm_row.host_id][vm_row.uuid] = vm_row
         return {host_id: self._known[host_id] for host_id in wanted}
 
     def with_uuids(self, uuids: Iterable[str]) -> dict[str, list[VmRow]]:
@@ -163,6 +164,7 @@ class VmRows:
         found: dict[str, list[VmRow]] = defaultdict(list)
         uuid = table(models.Vm).c.uuid
         for some in chunks(uuids):
-            for row in self._session.execute(_query().where(uuid.in_(some))):
-                found[row.uuid].append(self._known.get(row.host_id, {}).get(row.uuid) or _vm_row(row))
+            for vm_row in map(_vm_row, self._session.execute(_query().where(uuid.in_(some)))):
+                known = self._known.get(vm_row.host_id, {}).get(vm_row.uuid)
+                found[vm_row.uuid].append(known or vm_row)
         return found
