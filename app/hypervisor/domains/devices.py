@@ -23,19 +23,20 @@ from app.hypervisor.domains.effects import LATER, NOW, Effect, attempt, changed_
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.domains import build
-from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources
-from app.hypervisor.xml.domains.device_edit import add_filesystem, change_disk, change_nic, limits_to_set
-from app.hypervisor.xml.domains.edit import (
+from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources, drop_topology
+from app.hypervisor.xml.domains.device_edit import (
+    add_filesystem,
+    change_disk,
     change_media,
+    change_nic,
     device_at,
-    drop_topology,
-    edited,
     holds_file,
     in_boot_order,
+    limits_to_set,
 )
 from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.node_devices import filesystem, filesystem_at, host_device, host_device_at
-from app.hypervisor.xml.write import Element
+from app.hypervisor.xml.write import Element, edited
 
 _CONFIG = libvirt.VIR_DOMAIN_AFFECT_CONFIG
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE

@@ -13,10 +13,10 @@ from app.core.messages import N_
 from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import NO_DEADLINE, Connection
 from app.hypervisor.transport.connections import HostConnections
-from app.hypervisor.xml.domains import edit
 from app.hypervisor.xml.domains.disks import names_any
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.domains.repointing import copy_target, disk_at, repointed
 
 _COPY = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
 _SAVED = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
@@ -57,7 +57,7 @@ class Disks:
             vm = queries.find_vm(work, uuid)
             old, new = _sources(work, path), _sources(work, to)
             before = str(work.call(vm.XMLDesc, _SAVED))
-            after = edit.repointed(before, old, to, format)
+            after = repointed(before, old, to, format)
             if after != before:
                 work.call(work.raw.defineXMLFlags, after, 0)
             self._touched()
@@ -77,7 +77,7 @@ class Disks:
         """Whether the VM, as it runs, has a disk at this path. Raises VmGone."""
         with self._connections.looks() as work:
             xml = str(work.call(queries.find_vm(work, uuid).XMLDesc, 0))
-            return edit.disk_at(parse(xml, "domain"), _sources(work, path)) is not None
+            return disk_at(parse(xml, "domain"), _sources(work, path)) is not None
 
     def has(self, uuid: str, path: str) -> bool:
         """Whether the VM has a disk at this path, as it runs or as it is saved. Raises VmGone."""
@@ -103,7 +103,7 @@ class Disks:
         with self._connections.work() as work:
             vm = queries.find_vm(work, uuid)
             tree = parse(str(work.call(vm.XMLDesc, 0)), "domain")
-            if edit.disk_at(tree, _sources(work, path)) is not None:
+            if disk_at(tree, _sources(work, path)) is not None:
                 target = _target(work, vm, path)
                 if work.call(vm.blockJobInfo, target, 0):
                     work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)
@@ -120,7 +120,7 @@ class Disks:
             target = _target(work, vm, path)
             if work.call(vm.blockJobInfo, target, 0):
                 work.call(vm.blockJobAbort, target, 0, deadline_s=NO_DEADLINE)
-            work.call(vm.blockCopy, target, edit.copy_target(to, format), {}, _COPY, deadline_s=NO_DEADLINE)
+            work.call(vm.blockCopy, target, copy_target(to, format), {}, _COPY, deadline_s=NO_DEADLINE)
             try:
                 while not _is_ready(work, vm, target, on_progress):
                     time.sleep(LOOK_EVERY_S)
@@ -152,7 +152,7 @@ def _sources(reads: Connection, source: str) -> set[str]:
 def _has_disk(reads: Connection, vm: libvirt.virDomain, sources: Collection[str]) -> bool:
     """Whether a disk of the VM is there, as it runs or as it is saved; what a disk is being copied to does not count."""
     texts = [str(reads.call(vm.XMLDesc, 0)), str(reads.call(vm.XMLDesc, libvirt.VIR_DOMAIN_XML_INACTIVE))]
-    return any(edit.disk_at(parse(text, "domain"), sources) is not None for text in texts)
+    return any(disk_at(parse(text, "domain"), sources) is not None for text in texts)
 
 
 def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, alone: bool = False) -> bool:
@@ -162,7 +162,7 @@ def _has(reads: Connection, vm: libvirt.virDomain, sources: Collection[str], *, 
 
 def _target(work: Connection, vm: libvirt.virDomain, path: str) -> str:
     """The name of the VM's disk at this path, such as vda. Raises HypervisorRefused (no_such_disk)."""
-    disk = edit.disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), _sources(work, path))
+    disk = disk_at(parse(str(work.call(vm.XMLDesc, 0)), "domain"), _sources(work, path))
     target = None if disk is None else disk.find("target")
     if target is None:
         raise HypervisorRefused(

@@ -13,7 +13,8 @@ from app.hypervisor.domains import queries
 from app.hypervisor.domains.effects import changed_meanwhile
 from app.hypervisor.transport.connection import NO_DEADLINE
 from app.hypervisor.transport.connections import HostConnections
-from app.hypervisor.xml.domains import build, edit
+from app.hypervisor.xml.domains import build
+from app.hypervisor.xml.domains.secrets import with_secrets
 
 _UNDEFINE = (
     libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
@@ -85,7 +86,7 @@ class Domains:
             if digest is not None and _digest(now) != digest and _digest(xml) != _digest(now):
                 raise changed_meanwhile()
             secure = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
-            whole = edit.with_secrets(xml, str(work.call(vm.XMLDesc, secure)))
+            whole = with_secrets(xml, str(work.call(vm.XMLDesc, secure)))
             try:
                 work.call(work.raw.defineXMLFlags, whole, libvirt.VIR_DOMAIN_DEFINE_VALIDATE)
             finally:

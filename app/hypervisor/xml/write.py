@@ -29,6 +29,11 @@ def text_of(tree: Element) -> str:
     return etree.tostring(tree, encoding="unicode")
 
 
+def edited(tree: Element) -> str:
+    """The tree as text, as it was but for what was changed."""
+    return etree.tostring(tree, encoding="unicode")
+
+
 def drop(elements: Iterable[Element]) -> None:
     """Take elements out of their tree."""
     for element in list(elements):

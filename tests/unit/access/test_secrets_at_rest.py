@@ -22,8 +22,8 @@ from app.db.models import (
     VmDefinition,
     VmPreset,
 )
-from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
+from app.hypervisor.xml.domains.secrets import hidden
 from app.inventory.vms.definitions import parsed
 from app.services.vms.create import presets
 from app.services.vms.definitions import definitions

@@ -100,6 +100,29 @@ def change_compute(tree: Element, patch: ComputePatch) -> None:
             devices.remove(agent)
 
 
+def drop_topology(tree: Element, vcpus_max: int) -> bool:
+    """Take away a topology that does not make this maximum of vCPUs, and set that; whether there was one.
+
+    libvirt refuses a topology that does not fit; QEMU chooses one where there is none.
+    """
+    topology = tree.find("cpu/topology")
+    parent = None if topology is None else topology.getparent()
+    if topology is None or parent is None:
+        return False
+    product = 1
+    for name in ("sockets", "dies", "clusters", "cores", "threads"):
+        product *= int(topology.get(name, "1"))
+    if product == vcpus_max:
+        return False
+    parent.remove(topology)
+    vcpu = tree.find("vcpu")
+    if vcpu is not None:
+        vcpu.text = str(vcpus_max)
+        if int(vcpu.get("current", "0")) >= vcpus_max:
+            del vcpu.attrib["current"]
+    return True
+
+
 def change_resources(tree: Element, patch: ResourcesPatch) -> None:
     """Change limits, pins and places of memory."""
     if not patch.model_fields_set.isdisjoint({"cpu_shares", "cpu_limit_percent", "pins", "emulator_cpus"}):

@@ -1,13 +1,21 @@
-"""Changes of disks, interfaces and shared filesystems in a definition, in place. https://libvirt.org/formatdomain.html"""
+"""Changes of disks, media, interfaces, shared filesystems and the boot order in a definition, in place.
+
+https://libvirt.org/formatdomain.html
+"""
 
 from __future__ import annotations
+
+from copy import deepcopy
+
+from lxml import etree
 
 from app.core.vms.compute import DiskPatch
 from app.core.vms.host_devices import FilesystemAdd
 from app.hypervisor.xml.domains.compute_edit import share_memory
 from app.hypervisor.xml.domains.compute_read import IOTUNE, attribute
+from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.node_devices import filesystem, filesystem_at
-from app.hypervisor.xml.write import Element, drop, drop_if_empty, node
+from app.hypervisor.xml.write import Element, drop, drop_if_empty, edited, node
 
 # What belongs to the kind of an interface, or to what it was connected to: slirp and passt have the last four.
 _OF_A_KIND = ("source", "target", "vlan", "virtualport", "ip", "route", "portForward", "backend[@type]")
@@ -92,6 +100,61 @@ def add_filesystem(tree: Element, spec: FilesystemAdd) -> None:
     devices = tree.find("devices")
     if devices is not None and filesystem_at(tree, spec.tag) is None:
         devices.append(filesystem(spec))
+
+
+def device_at(tree: Element, key: str) -> Element | None:
+    """The disk of this target, or the interface of this MAC address."""
+    found = tree.xpath(
+        "devices/disk[target/@dev = $key] | devices/interface[mac[translate(@address, 'ABCDEF', 'abcdef') = $key]]",
+        key=key.lower(),
+    )
+    return found[0] if isinstance(found, list) and found and isinstance(found[0], etree._Element) else None
+
+
+def in_boot_order(tree: Element, order: tuple[str, ...]) -> None:
+    """Number the devices as they shall boot; older ways of saying it go."""
+    for device in tree.iterfind("devices/*"):
+        for boot in device.findall("boot"):
+            device.remove(boot)
+    system = tree.find("os")
+    for boot in [] if system is None else system.findall("boot"):
+        boot.getparent().remove(boot)  # type: ignore[union-attr]
+    for number, key in enumerate(order, 1):
+        found = device_at(tree, key)
+        if found is not None:
+            found.append(node("boot", order=str(number)))
+
+
+def change_media(drive: Element, media: Element | None) -> None:
+    """Put what lies in one drive, as `build.disk` makes it, into another; None empties it."""
+    for old in drive.findall("source"):
+        drive.remove(old)
+    if media is None:
+        return
+    drive.set("type", media.get("type", "file"))
+    source, target = media.find("source"), drive.find("target")
+    if source is not None and target is not None:
+        target.addprevious(deepcopy(source))
+
+
+def without_media(xml: str, target: str, name: str) -> str:
+    """The definition with the drive emptied if the file of this name lies in it. Raises UnreadableXml."""
+    tree = parse_for_edit(xml, "domain")
+    drive = device_at(tree, target)
+    source = None if drive is None else drive.find("source")
+    if drive is None or source is None or not holds_file(drive, name):
+        return xml
+    drive.remove(source)
+    return edited(tree)
+
+
+def holds_file(device: Element, name: str) -> bool:
+    """Whether a disk or drive has the volume or file of this name."""
+    source = device.find("source")
+    if source is None:
+        return False
+    path = source.get("file") or source.get("dev") or source.get("volume") or ""
+    return path.rsplit("/", 1)[-1] == name
 
 
 def _set_limit(tune: Element, name: str, limit: int) -> None:

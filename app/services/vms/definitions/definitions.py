@@ -11,8 +11,8 @@ from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord
 from app.core.vms.host_access import HOST_ACCESS_KINDS, host_access_of
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.compare import broken_rule, compared
-from app.hypervisor.xml.domains.edit import without_secrets
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
+from app.hypervisor.xml.domains.secrets import without_secrets
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
 from app.services.vms.definitions.redefine import DiscardChanges, submit_definition

@@ -10,8 +10,8 @@ from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.domains.disks import written_alone
-from app.hypervisor.xml.domains.edit import hidden
 from app.hypervisor.xml.domains.read import read_vm
+from app.hypervisor.xml.domains.secrets import hidden
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in

@@ -14,7 +14,7 @@ from app.core.vms.delete import VolumePlace
 from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db.models import Volume
-from app.hypervisor.xml.domains import edit
+from app.hypervisor.xml.domains import device_edit
 from app.inventory.collectors.vms import VMS
 from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.readings import VmReadings
@@ -115,7 +115,7 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
     whole = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent, secure=True))
     drive = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
     if drive is not None:
-        xml, whole = (edit.without_media(text, drive.target, drive.name) for text in (xml, whole))
+        xml, whole = (device_edit.without_media(text, drive.target, drive.name) for text in (xml, whole))
     keep = partial(
         deleted_definitions.keep_definition,
         task_id=context.job.task_id,

@@ -5,7 +5,6 @@ import pytest
 from app.core.vms.host_devices import DevicePlan, FilesystemAdd
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.domains.device_edit import add_filesystem
-from app.hypervisor.xml.domains.edit import edited
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.node_devices import (
     address_of,
@@ -14,6 +13,7 @@ from app.hypervisor.xml.node_devices import (
     host_device_at,
     read_device,
 )
+from app.hypervisor.xml.write import edited
 
 NIC = """
 <device><name>pci_0000_01_00_0</name><parent>pci_0000_00_01_0</parent><driver><name>igb</name></driver>

@@ -9,9 +9,9 @@ from typing import Any
 from app.core.vms.compute import ComputePatch, DiskPatch, ResourcesPatch
 from app.core.vms.config import DiskPlan
 from app.core.vms.host_devices import FilesystemAdd
-from app.hypervisor.xml.domains import build, compute_edit, device_edit, edit
+from app.hypervisor.xml.domains import build, compute_edit, device_edit, displays, repointing, secrets
 from app.hypervisor.xml.domains.read import parse_for_edit
-from app.hypervisor.xml.write import Element
+from app.hypervisor.xml.write import Element, edited
 from tests.unit.hypervisor.xml.golden import Edit
 
 LAN, OVS, MACVTAP, VF, USER, VHOST = (f"52:54:00:cc:00:0{number}" for number in range(1, 7))
@@ -28,7 +28,7 @@ def on_tree(change: Callable[[Element], object]) -> Callable[[str], str]:
     def changed(xml: str) -> str:
         tree = parse_for_edit(xml, "domain")
         change(tree)
-        return edit.edited(tree)
+        return edited(tree)
 
     return changed
 
@@ -37,7 +37,7 @@ def on_device(key: str, change: Callable[[Element], object]) -> Callable[[str], 
     """An edit of the disk of this target, or of the interface of this address."""
 
     def changed(tree: Element) -> None:
-        device = edit.device_at(tree, key)
+        device = device_edit.device_at(tree, key)
         assert device is not None
         change(device)
 
@@ -63,19 +63,19 @@ def nic(mac: str, **fields: Any) -> Callable[[str], str]:
 
 def media(target: str, **fields: Any) -> Callable[[str], str]:
     plan = DiskPlan(device="cdrom", bus="sata", target=target, format="raw", **fields) if fields else None
-    return on_device(target, lambda drive: edit.change_media(drive, plan and build.disk(plan)))
+    return on_device(target, lambda drive: device_edit.change_media(drive, plan and build.disk(plan)))
 
 
 def boot(*order: str) -> Callable[[str], str]:
-    return on_tree(partial(edit.in_boot_order, order=order))
+    return on_tree(partial(device_edit.in_boot_order, order=order))
 
 
 def moved(*sources: str, to: str, format: str = "raw") -> Callable[[str], str]:
-    return lambda xml: edit.repointed(xml, sources, to, format)
+    return lambda xml: repointing.repointed(xml, sources, to, format)
 
 
 def vcpus_max(count: int) -> Callable[[str], str]:
-    return on_tree(partial(edit.drop_topology, vcpus_max=count))
+    return on_tree(partial(compute_edit.drop_topology, vcpus_max=count))
 
 
 def filesystem(**fields: Any) -> Callable[[str], str]:
@@ -83,7 +83,7 @@ def filesystem(**fields: Any) -> Callable[[str], str]:
 
 
 def nothing(xml: str) -> str:
-    return edit.edited(parse_for_edit(xml, "domain"))
+    return edited(parse_for_edit(xml, "domain"))
 
 
 # fmt: off
@@ -220,8 +220,8 @@ EDITS = {
     "medium-file-for-a-volume": Edit("disks", media("sdi", path="/var/lib/libvirt/boot/a & b.iso"), "disk:sdi"),
     "medium-block-for-a-file": Edit("vnc", media("sda", kind="block", path="/dev/sr0"), "disk:sda"),
     "medium-volume-for-a-file": Edit("vnc", media("sda", kind="volume", pool="iso", volume="seed.iso"), "disk:sda"),
-    "medium-emptied-by-name": Edit("disks", lambda xml: edit.without_media(xml, "sdi", "seed.iso"), "disk:sdi"),
-    "medium-is-another": Edit("disks", lambda xml: edit.without_media(xml, "sdi", "other.iso")),
+    "medium-emptied-by-name": Edit("disks", lambda xml: device_edit.without_media(xml, "sdi", "seed.iso"), "disk:sdi"),
+    "medium-is-another": Edit("disks", lambda xml: device_edit.without_media(xml, "sdi", "other.iso")),
     # interfaces
     "nic-link-down": Edit("nics", nic(LAN, link_up=False), f"interface:{LAN}"),
     "nic-link-first": Edit("nics", nic(MACVTAP, link_up=False), f"interface:{MACVTAP}"),
@@ -253,13 +253,13 @@ EDITS = {
     "boot-order-unknown-device": Edit("vnc", boot("vda", "vdz"), "os disk:vda"),
     "boot-order-of-the-future": Edit("future", boot("52:54:00:dd:00:01", "vda"), "os disk:vda interface:52:54:00:dd:00:01"),
     # passwords
-    "passwords-hidden": Edit("displays", edit.without_secrets, "graphics:vnc"),
-    "passwords-hidden-of-all": Edit("spice", edit.without_secrets, "graphics:spice"),
-    "passwords-hidden-none": Edit("bare", edit.without_secrets),
-    "passwords-back": Edit("displays", lambda xml: edit.with_secrets(xml, SECURE), "graphics:vnc graphics:spice"),
-    "passwords-back-new-ones-stay": Edit("vnc", lambda xml: edit.with_secrets(xml, SECURE)),
-    "displays-closed": Edit("displays", lambda xml: edit.with_displays_closed(xml)[0], "graphics:vnc graphics:spice"),
-    "displays-closed-with-password": Edit("vnc", lambda xml: edit.with_displays_closed(xml)[0]),
+    "passwords-hidden": Edit("displays", secrets.without_secrets, "graphics:vnc"),
+    "passwords-hidden-of-all": Edit("spice", secrets.without_secrets, "graphics:spice"),
+    "passwords-hidden-none": Edit("bare", secrets.without_secrets),
+    "passwords-back": Edit("displays", lambda xml: secrets.with_secrets(xml, SECURE), "graphics:vnc graphics:spice"),
+    "passwords-back-new-ones-stay": Edit("vnc", lambda xml: secrets.with_secrets(xml, SECURE)),
+    "displays-closed": Edit("displays", lambda xml: displays.with_displays_closed(xml)[0], "graphics:vnc graphics:spice"),
+    "displays-closed-with-password": Edit("vnc", lambda xml: displays.with_displays_closed(xml)[0]),
     # shared filesystems
     "filesystem-virtiofs": Edit("vnc", filesystem(path="/srv/media & more", tag="media"), "memoryBacking filesystem:media"),
     "filesystem-of-that-tag": Edit("spice", filesystem(path="/srv/other", tag="projects")),

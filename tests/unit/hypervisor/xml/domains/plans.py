@@ -6,8 +6,9 @@ from typing import Any
 
 from app.core.vms.config import CpuPlan, DiskPlan, Limits, NicPlan, VmConfig
 from app.core.vms.host_devices import DevicePlan, FilesystemAdd
-from app.hypervisor.xml.domains import build, edit
+from app.hypervisor.xml.domains import build, repointing
 from app.hypervisor.xml.node_devices import filesystem, host_device
+from app.hypervisor.xml.write import edited
 
 MAC = "52:54:00:00:00:01"
 GIB = 1024**3
@@ -33,19 +34,19 @@ def vm(**fields: Any) -> str:
 
 
 def disk(**fields: Any) -> str:
-    return edit.edited(build.disk(DiskPlan(**{"target": "vda", "path": "/p/a", "format": "raw", **fields})))
+    return edited(build.disk(DiskPlan(**{"target": "vda", "path": "/p/a", "format": "raw", **fields})))
 
 
 def nic(**fields: Any) -> str:
-    return edit.edited(build.nic(NicPlan(**{"kind": "network", "source": "lan", "mac": MAC, **fields})))
+    return edited(build.nic(NicPlan(**{"kind": "network", "source": "lan", "mac": MAC, **fields})))
 
 
 def device(kind: str, address: str) -> str:
-    return edit.edited(host_device(DevicePlan(kind=kind, address=address)))
+    return edited(host_device(DevicePlan(kind=kind, address=address)))
 
 
 def shared_filesystem(**fields: Any) -> str:
-    return edit.edited(filesystem(FilesystemAdd(path="/srv/media", tag="media", **fields)))
+    return edited(filesystem(FilesystemAdd(path="/srv/media", tag="media", **fields)))
 
 
 def within_vm(fragment: str) -> str:
@@ -140,8 +141,8 @@ DEVICES = {
     "filesystem-9p-read-only": shared_filesystem(driver="9p", readonly=True),
 }
 COPIES = {
-    "copy-to-a-file": edit.copy_target("/srv/a & b.qcow2", "qcow2"),
-    "copy-to-a-device": edit.copy_target("/dev/vg0/a", "raw"),
+    "copy-to-a-file": repointing.copy_target("/srv/a & b.qcow2", "qcow2"),
+    "copy-to-a-device": repointing.copy_target("/dev/vg0/a", "raw"),
 }
 # fmt: on
 BUILT = {

@@ -9,9 +9,9 @@ from app.core.vms.compute import ComputePatch, DiskPatch, Pin, ResourcesPatch
 from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources
 from app.hypervisor.xml.domains.compute_read import read_hardware
-from app.hypervisor.xml.domains.device_edit import change_disk, change_nic, limits_to_set
-from app.hypervisor.xml.domains.edit import device_at, edited
+from app.hypervisor.xml.domains.device_edit import change_disk, change_nic, device_at, limits_to_set
 from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.write import edited
 
 XML = """
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>

@@ -3,8 +3,7 @@
 import pytest
 
 from app.hypervisor.transport.transports import Place
-from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays
-from app.hypervisor.xml.domains.edit import with_displays_closed
+from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays, with_displays_closed
 
 
 def domain(devices: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.hypervisor.xml.domains import edit
+from app.hypervisor.xml.domains import device_edit, repointing
 from app.hypervisor.xml.domains.read import parse
 from tests.unit.hypervisor.xml.domains.edits import LAN, USER, VF, disk, machine, moved, nic
 
@@ -74,7 +74,7 @@ def test_a_display_in_three_dimensions_stays_beside_vnc() -> None:
 def test_a_disk_that_moved_names_its_format() -> None:
     """Without one, libvirt takes what it holds for raw."""
     after = parse(moved("/dev/vg0/b", to="/srv/b.qcow2", format="qcow2")(document("disks")), "domain")
-    found = edit.disk_at(after, {"/srv/b.qcow2"})
+    found = repointing.disk_at(after, {"/srv/b.qcow2"})
     assert found is not None
     assert found.xpath("string(driver/@type)") == "qcow2"
 
@@ -83,7 +83,7 @@ def test_an_interface_of_another_kind_keeps_nothing_of_the_old_kind() -> None:
     """libvirt refuses guest-side addresses, and `managed`, in one that is connected to a network."""
     for mac in (USER, VF):
         after = parse(nic(mac, network="lan")(document("nics")), "domain")
-        found = edit.device_at(after, mac)
+        found = device_edit.device_at(after, mac)
         assert found is not None
         assert found.find("ip") is None
         assert found.get("managed") is None

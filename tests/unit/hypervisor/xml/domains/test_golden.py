@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.hypervisor.xml.domains.edit import edited
 from app.hypervisor.xml.domains.read import parse_for_edit
+from app.hypervisor.xml.write import edited
 from tests.unit.hypervisor.xml.domains.edits import EDITS, NEWER
 from tests.unit.hypervisor.xml.domains.plans import BUILT
 from tests.unit.hypervisor.xml.golden import Golden, broken_rule
