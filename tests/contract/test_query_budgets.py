@@ -23,8 +23,8 @@ from app.core.inventory.reports import HostReport, Parts
 from app.core.inventory.specs import EventQuery, TreeQuery
 from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import NetworkQuery
 from app.core.networks.observations import NetworkObservation
+from app.core.networks.specs import NetworkQuery
 from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.tasks.specs import TaskQuery

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.networks.networks import OWN_BRIDGE, TAGGING, DhcpRange, NetworkPlan, Reservation, Subnet
+from app.core.networks.specs import OWN_BRIDGE, TAGGING, DhcpRange, NetworkPlan, Reservation, Subnet
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -9,8 +9,8 @@ from typing import Any
 import libvirt
 
 from app.core.errors import HypervisorRefused
-from app.core.networks.networks import NetworkPlan
 from app.core.networks.observations import Lease, NetworkObservation
+from app.core.networks.specs import NetworkPlan
 from app.hypervisor.networks.queries import list_leases, list_networks, read_leases, saved_network
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import HostConnections

@@ -8,8 +8,8 @@ from app.access.context import Ctx
 from app.access.find import find
 from app.core.errors import Conflict, EditConflict
 from app.core.messages import N_
-from app.core.networks.networks import NetworkPatch, NetworkPlan
 from app.core.networks.rules import check
+from app.core.networks.specs import NetworkPatch, NetworkPlan
 from app.core.tasks.records import TaskRecord
 from app.db.models import Network
 from app.services.networks.create import check_place

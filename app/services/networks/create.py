@@ -15,15 +15,9 @@ from app.core.errors import Conflict, HostError, InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks.networks import (
-    OWN_BRIDGE,
-    NetworkBatch,
-    NetworkCopy,
-    NetworkPlan,
-    NetworkRefusal,
-    NetworkSpec,
-)
+from app.core.networks.records import NetworkBatch, NetworkRefusal
 from app.core.networks.rules import check, check_neighbours, network_of
+from app.core.networks.specs import OWN_BRIDGE, NetworkCopy, NetworkPlan, NetworkSpec
 from app.core.problems import problem_of
 from app.core.records import Ref
 from app.core.tasks.records import TaskRecord

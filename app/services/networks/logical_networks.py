@@ -19,7 +19,8 @@ from app.access.paging import Order, mentions, page
 from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks.networks import NetworkNameRecord, NetworkPlace, PlacesQuery
+from app.core.networks.records import LogicalNetworkRecord, NetworkPlace
+from app.core.networks.specs import PlacesQuery
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Host, Network
@@ -55,7 +56,7 @@ class Majority:
         return self.shape[list(FIELDS).index(field)]
 
 
-def list_names(ctx: Ctx, params: ListQuery) -> Page[NetworkNameRecord]:
+def list_names(ctx: Ctx, params: ListQuery) -> Page[LogicalNetworkRecord]:
     """The names of networks, with how many hosts have one and where they differ."""
     query = sa.select(
         Network.name,
@@ -104,7 +105,7 @@ def majority_of(ctx: Ctx, name: str) -> Majority:
     return found
 
 
-def _records(ctx: Ctx, rows: Sequence[tuple[str, int, int]]) -> list[NetworkNameRecord]:
+def _records(ctx: Ctx, rows: Sequence[tuple[str, int, int]]) -> list[LogicalNetworkRecord]:
     most = _majorities(ctx, [row[0] for row in rows])
     counted = sa.select(sa.func.count()).select_from(Host)
     hosts = ctx.session.scalar(visible(ctx, counted, Host, "host.view")) or 0
@@ -112,7 +113,7 @@ def _records(ctx: Ctx, rows: Sequence[tuple[str, int, int]]) -> list[NetworkName
     for name, count, active in rows:
         usual = most[name]
         found.append(
-            NetworkNameRecord(
+            LogicalNetworkRecord(
                 name=name,
                 hosts=count,
                 missing=max(0, hosts - count),

@@ -11,7 +11,7 @@ from app.access.context import Ctx
 from app.access.find import visible
 from app.access.paging import Order, holds, page
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import MacConflict, MacUser
+from app.core.networks.records import MacConflict, MacUser
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Host, Vm, VmDefinition

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.find import visible
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import NetworkUser
+from app.core.networks.records import NetworkUser
 from app.core.records import Ref
 from app.core.vms.states import VmState
 from app.db.models import Network, Vm, VmDefinition

@@ -16,8 +16,8 @@ from app.access.paging import Order, mentions, page
 from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks.networks import LeaseRecord, NetworkDetail, NetworkPlan, NetworkQuery, NetworkUser
-from app.core.networks.records import NetworkRecord
+from app.core.networks.records import LeaseRecord, NetworkDetail, NetworkRecord, NetworkUser
+from app.core.networks.specs import NetworkPlan, NetworkQuery
 from app.core.notices import LEASES
 from app.core.records import Page, Ref
 from app.core.vms.records import VerbRecord

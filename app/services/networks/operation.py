@@ -8,8 +8,8 @@ from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict
 from app.core.messages import N_
-from app.core.networks.networks import NetworkPlan
 from app.core.networks.observations import NetworkObservation
+from app.core.networks.specs import NetworkPlan
 from app.core.vms.states import VmState
 from app.db.models import Host, Network
 from app.hypervisor.networks.networks import Seen

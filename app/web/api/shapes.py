@@ -23,7 +23,7 @@ from app.access.context import Ctx
 from app.core.errors import EditConflict, InvalidInput
 from app.core.ids import ID_PATTERN
 from app.core.messages import N_
-from app.core.networks.networks import NetworkBatch
+from app.core.networks.records import NetworkBatch
 from app.core.records import Page, Record
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.core.tasks.records import BulkRecord, TaskRecord

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app.core.errors import Conflict, NotFound
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import NetworkPatch
+from app.core.networks.specs import NetworkPatch
 from app.core.tasks.states import TaskState
 from app.db.models import Event, Network, Pool
 from app.lab.hosts.host import LabHost

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from app.core.errors import Conflict, EditConflict, InvalidInput
 from app.core.hosts.states import HostConnection, HostMode
-from app.core.networks.networks import NetworkCopy, NetworkDetail, NetworkPatch, NetworkSpec, PlacesQuery
 from app.core.networks.nwfilters import NwfilterDetail, NwfilterPatch, NwfilterSpec
+from app.core.networks.records import NetworkDetail
+from app.core.networks.specs import NetworkCopy, NetworkPatch, NetworkSpec, PlacesQuery
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState

@@ -13,8 +13,8 @@ from app.access.context import Ctx, Services
 from app.core.errors import NotFound
 from app.core.hosts.specs import HostQuery
 from app.core.inventory.specs import TreeQuery
-from app.core.networks.networks import NetworkQuery, PlacesQuery
 from app.core.networks.nwfilters import NwfilterQuery
+from app.core.networks.specs import NetworkQuery, PlacesQuery
 from app.core.specs import ListQuery
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.vms.power import VmVerb

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from lxml import etree
 
-from app.core.networks.networks import (
+from app.core.networks.specs import (
     OWN_BRIDGE,
     DnsHost,
     DnsService,

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 from lxml import etree
 
-from app.core.networks.networks import DhcpRange, NetworkPlan, PortGroup, Reservation, Subnet
+from app.core.networks.specs import DhcpRange, NetworkPlan, PortGroup, Reservation, Subnet
 from app.hypervisor.xml.domains.read import parse
 from app.hypervisor.xml.networks.network_build import (
     write_dns_host,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from lxml import etree
 from pydantic import ValidationError
 
-from app.core.networks.networks import NetworkPlan
 from app.core.networks.observations import NetworkObservation
+from app.core.networks.specs import NetworkPlan
 from app.hypervisor.xml.domains.read import parse, without_connections
 from app.hypervisor.xml.write import Element
 

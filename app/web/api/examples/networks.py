@@ -100,7 +100,7 @@ NETWORKS: dict[str, Json] = {
     "NwfilterDetail": _NWFILTER_RECORD | {"plan": _NWFILTER, "version": 82_771_003},
     "Page_NetworkRecord_": {"items": [_NETWORK_RECORD], "next": None, "total": 1},
     "Page_NwfilterRecord_": {"items": [_NWFILTER_RECORD], "next": None, "total": 1},
-    "Page_NetworkNameRecord_": {"items": [_NETWORK_NAME], "next": None, "total": 1},
+    "Page_LogicalNetworkRecord_": {"items": [_NETWORK_NAME], "next": None, "total": 1},
     "Page_NetworkPlace_": {"items": [_NETWORK_PLACE], "next": None, "total": 1},
     "Page_MacConflict_": {"items": [_MAC_CONFLICT], "next": None, "total": 1},
 }

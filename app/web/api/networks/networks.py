@@ -8,19 +8,15 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.core.networks.networks import (
+from app.core.networks.records import (
+    LogicalNetworkRecord,
     MacConflict,
     NetworkBatch,
-    NetworkCopy,
     NetworkDetail,
-    NetworkNameRecord,
-    NetworkPatch,
     NetworkPlace,
-    NetworkQuery,
-    NetworkSpec,
-    PlacesQuery,
+    NetworkRecord,
 )
-from app.core.networks.records import NetworkRecord
+from app.core.networks.specs import NetworkCopy, NetworkPatch, NetworkQuery, NetworkSpec, PlacesQuery
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
@@ -64,19 +60,21 @@ def create_network(spec: NetworkSpec, ctx: Writer, repeat: Once) -> Response:
     return repeat.once(ctx, lambda: accepted(create.create_network(ctx, spec)))
 
 
-class NameList(ListQuery, Exported):
+class LogicalNetworkList(ListQuery, Exported):
     """Filters of the list."""
 
 
 @router.get(
     "/logical-networks",
     name="network.logical",
-    response_model=Page[NetworkNameRecord],
+    response_model=Page[LogicalNetworkRecord],
     responses=problems(),
 )
-def list_names(request: Request, query: Annotated[NameList, Query()], ctx: Reader) -> Response:
+def list_logical_networks(
+    request: Request, query: Annotated[LogicalNetworkList, Query()], ctx: Reader
+) -> Response:
     """Names of networks across the fleet: on how many hosts, and where they differ."""
-    return listed(request, ctx, query, logical_networks.list_names, NetworkNameRecord)
+    return listed(request, ctx, query, logical_networks.list_names, LogicalNetworkRecord)
 
 
 class PlaceList(PlacesQuery, Exported):

@@ -12,7 +12,7 @@ from app.core.hosts.records import HostDetail
 from app.core.hosts.specs import HostPatch, HostQuery, IdentitySpec
 from app.core.inventory.specs import EventQuery
 from app.core.messages import N_
-from app.core.networks.networks import NetworkQuery
+from app.core.networks.specs import NetworkQuery
 from app.core.storage.specs import PoolQuery
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.specs import VmQuery

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.networks.networks import NetworkCopy, PlacesQuery
+from app.core.networks.specs import NetworkCopy, PlacesQuery
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.networks import logical_networks, mac_conflicts, networks
 from app.services.networks.create import copy_network

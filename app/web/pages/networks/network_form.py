@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_, filled
-from app.core.networks.networks import OWN_BRIDGE, TAGGING, NetworkPlan, PortGroup, Reservation, Subnet
+from app.core.networks.specs import OWN_BRIDGE, TAGGING, NetworkPlan, PortGroup, Reservation, Subnet
 from app.web.auth import Visitor
 from app.web.pages.rendering.forms import Form, FormInvalid, broken_rules
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.core.networks.networks import OWN_BRIDGE, NetworkDetail, NetworkPlan, Subnet
+from app.core.networks.records import NetworkDetail
+from app.core.networks.specs import OWN_BRIDGE, NetworkPlan, Subnet
 from app.core.vms.records import VerbRecord
 
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from app.core.messages import N_
-from app.core.networks.networks import (
-    MacConflict,
-    NetworkNameRecord,
-    NetworkPlace,
-    NetworkQuery,
-    PlacesQuery,
-)
 from app.core.networks.nwfilters import NwfilterQuery, NwfilterRecord
-from app.core.networks.records import NetworkRecord
+from app.core.networks.records import LogicalNetworkRecord as NetworkNameRecord
+from app.core.networks.records import MacConflict, NetworkPlace, NetworkRecord
+from app.core.networks.specs import NetworkQuery, PlacesQuery
 from app.core.specs import ListQuery
 from app.web.pages.rendering.table_types import Choice, Column, CreateLink, Empty, Table
 from app.web.pages.rendering.titles import TITLES

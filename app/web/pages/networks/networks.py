@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from app.access.context import Ctx
 from app.core.messages import N_
-from app.core.networks.networks import NetworkDetail, NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
+from app.core.networks.records import NetworkDetail
+from app.core.networks.specs import NetworkPatch, NetworkPlan, NetworkQuery, NetworkSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.services.networks import networks

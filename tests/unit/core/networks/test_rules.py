@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from app.core.errors import InvalidInput
-from app.core.networks.networks import NetworkPlan
 from app.core.networks.rules import check, check_neighbours
+from app.core.networks.specs import NetworkPlan
 
 NET = {"address": "192.0.2.1/24"}
 RANGE = {"start": "192.0.2.100", "end": "192.0.2.199"}

@@ -12,8 +12,9 @@ from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hosts.states import HostConnection, HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import NetworkPlace, PlacesQuery
 from app.core.networks.nwfilters import NwfilterPatch, NwfilterQuery, NwfilterSpec
+from app.core.networks.records import NetworkPlace
+from app.core.networks.specs import PlacesQuery
 from app.core.specs import ListQuery
 from app.core.vms.states import VmState
 from app.db import models

@@ -8,7 +8,7 @@ from typing import Any
 
 from lxml import etree
 
-from app.core.networks.networks import NetworkPlan
+from app.core.networks.specs import NetworkPlan
 from app.hypervisor.xml.networks import network_build, network_updates
 from app.hypervisor.xml.networks.networks import read_plan
 from app.hypervisor.xml.write import node

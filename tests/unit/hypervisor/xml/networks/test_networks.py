@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from app.core.networks.networks import NetworkPlan
+from app.core.networks.specs import NetworkPlan
 from app.hypervisor.xml.networks import network_build, network_updates, networks
 
 SCHEMAS = Path("/usr/share/libvirt/schemas")

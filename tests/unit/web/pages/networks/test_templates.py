@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from app.core.kinds import ObjectKind
-from app.core.networks.networks import (
+from app.core.networks.nwfilters import NwfilterDetail, NwfilterPlan, NwfilterRecord
+from app.core.networks.records import (
     LeaseRecord,
+    LogicalNetworkRecord,
     MacConflict,
     MacUser,
     NetworkDetail,
-    NetworkNameRecord,
     NetworkPlace,
-    NetworkPlan,
     NetworkUser,
 )
-from app.core.networks.nwfilters import NwfilterDetail, NwfilterPlan, NwfilterRecord
+from app.core.networks.specs import NetworkPlan
 from app.core.records import Page, Ref
 from app.core.tasks.states import TaskState
 from app.core.vms.records import VerbRecord
@@ -122,7 +122,7 @@ def test_the_form_of_a_network_holds_what_it_is(language: str, plan: NetworkPlan
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_fleet_views_draw(language: str) -> None:
-    name = NetworkNameRecord(
+    name = LogicalNetworkRecord(
         name=samples.HTML,
         hosts=2,
         missing=1,
