@@ -20,7 +20,7 @@ from app.core.inventory.usage import UsageSample
 from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT_WANTED, VOLUMES, WORK
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.hosts.coordinator import Coordinator
-from app.engine.hosts.on_demand import OnDemand, read_devices, read_leases, read_volumes
+from app.engine.hosts.on_demand import OnDemand, read_devices, read_volumes, refresh_leases
 from app.engine.hosts.poll_schedule import PollSchedule
 from app.engine.hosts.rate_limiter import RateLimiter
 from app.engine.hosts.reader import OnUsage
@@ -89,7 +89,7 @@ class Engine:
         self._coordinators: dict[str, Coordinator] = {}
         self._tasks = TaskDispatcher(services, self.host, self._observe)
         self._screenshots = Screenshots(services, self._threads, self.host)
-        self._leases = OnDemand(self._threads, partial(read_leases, services, self.host), LEASES_EVERY_S)
+        self._leases = OnDemand(self._threads, partial(refresh_leases, services, self.host), LEASES_EVERY_S)
         self._devices = OnDemand(self._threads, partial(read_devices, services, self.host), DEVICES_EVERY_S)
         read = partial(read_volumes, services, self.host, self._writer.put)
         self._volumes = OnDemand(self._threads, read, VOLUMES_EVERY_S)

@@ -69,7 +69,7 @@ class OnDemand:
                 self._read_at[object_id] = began + max(0.0, took_s * REST - self._every_s)
 
 
-def read_leases(services: Services, find: Find, network_id: str) -> None:
+def refresh_leases(services: Services, find: Find, network_id: str) -> None:
     """Read and write the leases of a network."""
     with services.database.read() as session:
         query = sa.select(Network.host_id, Network.uuid, Network.leases)

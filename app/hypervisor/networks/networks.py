@@ -11,7 +11,8 @@ import libvirt
 from app.core.errors import HypervisorRefused
 from app.core.networks.observations import Lease, NetworkObservation
 from app.core.networks.specs import NetworkPlan
-from app.hypervisor.networks.queries import list_leases, list_networks, read_leases, saved_network
+from app.hypervisor.networks.leases import list_leases, read_leases
+from app.hypervisor.networks.queries import list_networks, saved_network
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.xml.networks import network_build, networks

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from functools import cache
-from pathlib import Path
 
 from lxml import etree
 
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element
-
-SCHEMAS = (Path("/usr/share/libvirt/schemas"), Path("/usr/local/share/libvirt/schemas"))
 
 
 def compared(before: str, after: str) -> list[tuple[str, str]]:
@@ -30,23 +26,6 @@ def compared(before: str, after: str) -> list[tuple[str, str]]:
         found += [("gone", line) for line in old[old_from:old_to]]
         found += [("new", line) for line in new[new_from:new_to]]
     return found
-
-
-def broken_rule(xml: str) -> str | None:
-    """What libvirt's schema says against a domain, if this machine has the schema; None when it says nothing."""
-    schema = _schema()
-    if schema is None or schema.validate(parse(xml, "domain")):
-        return None
-    error = schema.error_log.last_error
-    return "the schema refuses it" if error is None else f"line {error.line}: {error.message}"[:400]
-
-
-@cache
-def _schema() -> etree.RelaxNG | None:
-    for filesystem in SCHEMAS:
-        if (filesystem / "domain.rng").is_file():
-            return etree.RelaxNG(etree.parse(filesystem / "domain.rng"))
-    return None
 
 
 def _lines(xml: str) -> list[str]:

@@ -10,9 +10,10 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, VersionList
 from app.core.vms.host_access import HOST_ACCESS_KINDS, host_access_of
 from app.db.models import Vm, VmDefinition
-from app.hypervisor.xml.compare import broken_rule, compared
+from app.hypervisor.xml.compare import compared
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.domains.secrets import without_secrets
+from app.hypervisor.xml.schema import schema_error as broken_rule
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
 from app.services.vms.definitions.redefine import DiscardChanges, submit_definition

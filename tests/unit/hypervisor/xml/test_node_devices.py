@@ -3,7 +3,6 @@
 import pytest
 
 from app.core.vms.host_devices import DevicePlan, FilesystemAdd
-from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.domains.device_edit import add_filesystem
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.node_devices import (
@@ -13,6 +12,7 @@ from app.hypervisor.xml.node_devices import (
     host_device_at,
     read_device,
 )
+from app.hypervisor.xml.schema import schema_error
 from app.hypervisor.xml.write import edited
 
 NIC = """
@@ -66,7 +66,7 @@ def test_a_device_in_a_vm_is_known_again(xml: str) -> None:
     devices = tree.find("devices")
     assert devices is not None
     devices.append(host_device(DevicePlan(kind=device.kind, address=device.address)))
-    assert broken_rule(edited(tree)) is None
+    assert schema_error(edited(tree)) is None
     found = host_device_at(tree, device.address)
     assert found is not None
     assert address_of(found) == (device.kind, device.address)

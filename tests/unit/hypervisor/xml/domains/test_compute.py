@@ -6,11 +6,11 @@ import pytest
 from lxml import etree
 
 from app.core.vms.compute import ComputePatch, DiskPatch, Pin, ResourcesPatch
-from app.hypervisor.xml.compare import broken_rule
 from app.hypervisor.xml.domains.compute_edit import change_compute, change_resources
 from app.hypervisor.xml.domains.compute_read import read_hardware
 from app.hypervisor.xml.domains.device_edit import change_disk, change_nic, device_at, limits_to_set
 from app.hypervisor.xml.domains.read import parse
+from app.hypervisor.xml.schema import schema_error
 from app.hypervisor.xml.write import edited
 
 XML = """
@@ -113,7 +113,7 @@ def test_limits_and_pins() -> None:
         numa_mode="preferred",
     )
     change_resources(tree, patch)
-    assert broken_rule(edited(tree)) is None
+    assert schema_error(edited(tree)) is None
     found = read_hardware(tree)
     assert (found.cpu_shares, found.cpu_limit_percent, found.emulator_cpus) == (512, 50, "0")
     assert [(pin.vcpu, pin.cpus) for pin in found.pins] == [(0, "0-1"), (3, "2,^3")]
@@ -131,7 +131,7 @@ def test_limits_of_disks_and_interfaces() -> None:
     assert nic is not None
     change_disk(disk, DiskPatch(read_iops=100, write_bps=2**20, cache="none", io="native", discard=False))
     change_nic(nic, link_up=None, network=None, in_kbps=1000, out_kbps=500, filter="clean-traffic")
-    assert broken_rule(edited(tree)) is None
+    assert schema_error(edited(tree)) is None
     found = read_hardware(tree)
     (drive,), (card,) = found.disks, found.nics
     assert (drive.read_iops, drive.write_bps, drive.cache, drive.io, drive.discard) == (
