@@ -28,7 +28,7 @@ from app.core.inventory.specs import TreeQuery
 from app.core.inventory.usage import Usage
 from app.core.kinds import ObjectKind
 from app.core.notices import Hub
-from app.core.vms.observations import DeviceView, DiskView, NicView, VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, DeviceView, DiskView, NicView, VmObservation
 from app.core.vms.specs import VmQuery
 from app.core.vms.states import VmState
 from app.db import migrate, models
@@ -52,7 +52,7 @@ def vm(host: int, number: int, *, definition: bool) -> VmObservation:
     key = f"{host:08x}-0000-4000-8000-{number:012x}"
     running = number % 3 != 0
     mac = f"52:54:{host >> 8:02x}:{host & 255:02x}:00:{number:02x}"
-    read = VmDefinition(
+    read = DefinitionObservation(
         *(XML, key, "hvm", "x86_64", "q35", "efi", "kvm", 1 + number % 8, 8, "host-model", None),
         *((1 + number % 16) * 2**30, 2**34),
         disks=tuple(

@@ -24,7 +24,7 @@ PATHS = frozenset({"host_path", "kernel"})
 def host_access_of(reaches: Iterable[Sequence[str]], places: Collection[str]) -> list[str]:
     """The kinds of host access that a VM has, in the order of HOST_ACCESS_KINDS.
 
-    `reaches`: see core.vms.observations.VmDefinition. `places` are the directories of the host's storage pools,
+    `reaches`: see core.vms.observations.DefinitionObservation. `places` are the directories of the host's storage pools,
     and devices that are volumes.
     """
     found = {key for key, _ in outside(reaches, places)}

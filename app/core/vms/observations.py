@@ -64,7 +64,7 @@ class DeviceView:
 
 
 @dataclass(frozen=True, slots=True)
-class VmDefinition:
+class DefinitionObservation:
     """What a VM's XML says, with the XML itself. `digest` changes when the XML does."""
 
     xml: str
@@ -143,7 +143,7 @@ class StoredFile(TypedDict):
 
 
 class StoredDefinition(TypedDict, total=False):
-    """A VmDefinition as the mirror keeps it, as JSON without `xml`. Empty while none was read; all fields may lack."""
+    """A DefinitionObservation as the mirror keeps it, as JSON without `xml`. Empty while none was read; all fields may lack."""
 
     digest: str
     os_type: str
@@ -182,8 +182,8 @@ class VmObservation:
     autostart: bool
     has_managed_save: bool
     is_migration_target: bool = False  # an incoming copy that does not run yet
-    definition: VmDefinition | None = None
-    saved: VmDefinition | None = (
+    definition: DefinitionObservation | None = None
+    saved: DefinitionObservation | None = (
         None  # of a running VM that was read by itself: what counts after its power-off
     )
     # Of the host's text of a VM that is off; only equal to others of the same process. None: it runs, or was not read.

@@ -69,7 +69,7 @@ class Vm(Usage, Base):
 
 
 class VmDefinition(Base):
-    """A VM's XML as last read, and what was read from it (core.vms.observations.VmDefinition without `xml`).
+    """A VM's XML as last read, and what was read from it (core.vms.observations.DefinitionObservation without `xml`).
 
     `saved_xml` is what the VM will be after its next power-off, read while it runs; None when it is off or
     transient. `pending` names the parts in which the two differ (message ids).

@@ -11,7 +11,7 @@ import libvirt
 from app.core.errors import VmGone
 from app.core.hosts.observations import HostCounters
 from app.core.inventory.usage import UsageSample
-from app.core.vms.observations import VmCounters, VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, VmCounters, VmObservation
 from app.core.vms.states import VmState
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.xml.domains import read
@@ -124,7 +124,7 @@ def read_vm(connection: Connection, uuid: str) -> VmObservation:
 
 def read_saved(
     connection: Connection, uuids: Collection[str] | None = None, marks: Mapping[str, int] | None = None
-) -> tuple[dict[str, VmDefinition], dict[str, int]]:
+) -> tuple[dict[str, DefinitionObservation], dict[str, int]]:
     """What VMs will be after their power-off: all that run, are persistent and can be read, or those of `uuids`.
 
     With them the marks of their texts, by UUID; definitions whose marks are as given are left out.
@@ -225,7 +225,7 @@ def _name(vm: libvirt.virDomain) -> str:
         return str(vm.UUIDString())
 
 
-def _definition(xml: str | None) -> VmDefinition | None:
+def _definition(xml: str | None) -> DefinitionObservation | None:
     """What the XML says; None when it cannot be read, so that one strange VM does not hide all others."""
     if xml is None:
         return None

@@ -19,7 +19,7 @@ from app.core.networks.observations import NetworkObservation
 from app.core.storage.observations import PoolObservation
 from app.core.storage.pools import FILE_POOLS
 from app.core.vms.host_devices import HostDevice
-from app.core.vms.observations import GuestInfo, Picture, VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, GuestInfo, Picture, VmObservation
 from app.hypervisor import errors, sent_commands
 from app.hypervisor.consoles.consoles import Consoles
 from app.hypervisor.domains import guest_agent, queries, screenshot
@@ -169,7 +169,7 @@ class Host:
 
     def read_saved(
         self, uuids: Collection[str] | None = None, marks: Mapping[str, int] | None = None
-    ) -> tuple[dict[str, VmDefinition], dict[str, int]]:
+    ) -> tuple[dict[str, DefinitionObservation], dict[str, int]]:
         """What running VMs, all or these, will be after their power-off, by UUID, and the marks of the texts.
 
         Without those that cannot be read, and without definitions whose marks are still as given.

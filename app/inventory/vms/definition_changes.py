@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.vms.observations import StoredDefinition, VmDefinition
+from app.core.vms.observations import DefinitionObservation, StoredDefinition
 from app.db import models
 from app.db.chunks import chunks
 from app.inventory.batch import Batch, Row, StoredRow, table
@@ -20,7 +20,7 @@ from app.inventory.vms.events import Change, tell_vm
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import VmRow
 
-Defined = tuple[VmReading, VmRow, VmDefinition, VmDefinition | None]
+Defined = tuple[VmReading, VmRow, DefinitionObservation, DefinitionObservation | None]
 """A definition, and of a running VM that was read by itself the saved one: what it is after its next power-off."""
 CHANGED = Change("vm.changed", N_("The definition of VM %(name)s was changed: %(parts)s."))
 APPLIED = Change("vm.applied", N_("VM %(name)s has what waited for its power-off: %(parts)s."))
@@ -115,19 +115,21 @@ def _is_new(seen: Defined, known: tuple[str, str | None] | None) -> bool:
     return known[1] is not None and not is_live(new.xml)
 
 
-def insert_definition(batch: Batch, vm_id: str, new: VmDefinition, saved: VmDefinition | None) -> None:
+def insert_definition(
+    batch: Batch, vm_id: str, new: DefinitionObservation, saved: DefinitionObservation | None
+) -> None:
     """Write the first definition of a VM."""
     batch.insert(models.VmDefinition, {"vm_id": vm_id, "read_at": batch.now, **_columns(new, saved)})
 
 
-def waits(new: VmDefinition, saved: VmDefinition | None) -> bool | None:
+def waits(new: DefinitionObservation, saved: DefinitionObservation | None) -> bool | None:
     """Whether changes wait for a power-off; None when that is not known yet."""
     if saved is not None:
         return bool(differences(parsed(new), parsed(saved), live=True))
     return None if is_live(new.xml) else False
 
 
-def _columns(new: VmDefinition, saved: VmDefinition | None) -> _Stored:
+def _columns(new: DefinitionObservation, saved: DefinitionObservation | None) -> _Stored:
     """What is stored of a definition, and of the saved one beside it."""
     now = parsed(new)
     later = None if saved is None else parsed(saved)

@@ -15,12 +15,12 @@ from app.core.casefold import fold
 from app.core.messages import N_
 from app.core.storage.pools import DEVICE_POOLS
 from app.core.vms.host_access import host_access_of
-from app.core.vms.observations import StoredDefinition, VmDefinition
+from app.core.vms.observations import DefinitionObservation, StoredDefinition
 from app.db import models
 from app.db.chunks import chunks
 from app.inventory.batch import Batch, table
 
-DEFINITION = TypeAdapter(VmDefinition)
+DEFINITION = TypeAdapter(DefinitionObservation)
 MAX_INTEGER = 2**63 - 1
 
 # What a host fills in or changes while a VM runs; between readings of which one is of a running VM,
@@ -61,12 +61,12 @@ class HardwareColumns(TypedDict):
     host_access: list[str] | None
 
 
-def parsed(definition: VmDefinition) -> StoredDefinition:
+def parsed(definition: DefinitionObservation) -> StoredDefinition:
     """What is stored beside the XML: all that was read from it."""
     return DEFINITION.dump_python(definition, mode="json", exclude={"xml"})  # type: ignore[no-any-return]
 
 
-def load(stored: Mapping[str, object]) -> VmDefinition:
+def load(stored: Mapping[str, object]) -> DefinitionObservation:
     """The definition as it was stored, without its XML."""
     return DEFINITION.validate_python({**stored, "xml": ""})
 
@@ -114,7 +114,7 @@ def _lasting_devices(devices: Iterable[Mapping[str, str]], live: bool) -> list[t
 
 
 def hardware_columns(
-    definition: VmDefinition, volumes: Mapping[str, int], places: Collection[str]
+    definition: DefinitionObservation, volumes: Mapping[str, int], places: Collection[str]
 ) -> HardwareColumns:
     """Columns of a VM that its definition fills.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from app.core.vms.observations import VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, VmObservation
 from app.inventory.merged_report import Reading
 
 
@@ -22,7 +22,7 @@ class VmReadings:
     complete: bool = False
     unsure: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
-    saved: Mapping[str, VmDefinition] = field(default_factory=dict)
+    saved: Mapping[str, DefinitionObservation] = field(default_factory=dict)
 
     @classmethod
     def listing(cls, vms: Iterable[VmObservation]) -> VmReadings:

@@ -9,7 +9,7 @@ import pytest
 
 from app.core.errors import HostError
 from app.core.inventory.reports import Hint, Parts
-from app.core.vms.observations import VmDefinition
+from app.core.vms.observations import DefinitionObservation
 from app.engine.hosts.reader import HostReader
 from app.hypervisor import Host
 from app.inventory.collectors import guest_agents, storage, vms
@@ -92,7 +92,7 @@ def test_a_slow_read_of_saved_definitions_keeps_what_a_sync_fills_in_meanwhile(
     host = Host.open(simulated_target(make_fleet(1)), connect_deadline_s=10, call_deadline_s=10)
     begun, go_on, read = threading.Event(), threading.Event(), host.read_saved
 
-    def slow(uuids: Collection[str]) -> tuple[dict[str, VmDefinition], dict[str, int]]:
+    def slow(uuids: Collection[str]) -> tuple[dict[str, DefinitionObservation], dict[str, int]]:
         begun.set()
         assert go_on.wait(30)
         return read(uuids)

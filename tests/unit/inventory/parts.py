@@ -11,7 +11,7 @@ from app.core.inventory.reports import Parts
 from app.core.inventory.usage import Usage
 from app.core.networks.observations import Lease, NetworkObservation, NwfilterObservation
 from app.core.storage.observations import PoolObservation
-from app.core.vms.observations import GuestInfo, VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, GuestInfo, VmObservation
 from app.inventory.collectors.conditions import CONDITIONS
 from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.host import HOST, HostReading
@@ -30,7 +30,7 @@ def parts_of(
     listing: Sequence[VmObservation] | None = None,
     vms: Sequence[VmObservation] = (),
     gone_vms: Sequence[str] = (),
-    saved: Mapping[str, VmDefinition] | None = None,
+    saved: Mapping[str, DefinitionObservation] | None = None,
     pools: tuple[PoolObservation, ...] | None = None,
     networks: tuple[NetworkObservation, ...] | None = None,
     nwfilters: tuple[NwfilterObservation, ...] | None = None,

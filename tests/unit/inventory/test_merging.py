@@ -11,7 +11,7 @@ from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import Hint, HostReport
 from app.core.inventory.usage import Usage
 from app.core.storage.observations import PoolObservation, VolumeObservation
-from app.core.vms.observations import VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, VmObservation
 from app.core.vms.states import VmState
 from app.inventory.collectors.registry import COLLECTORS
 from app.inventory.collectors.storage import STORAGE
@@ -21,7 +21,9 @@ from app.inventory.merged_report import MAX_HINTS, merge
 from app.inventory.vms.readings import VmReadings
 from tests.unit.inventory.parts import parts_of
 
-DEFINITION = VmDefinition("<x/>", "d", "hvm", "x86_64", "q35", "bios", "kvm", 1, 1, "default", None, 1, 1)
+DEFINITION = DefinitionObservation(
+    "<x/>", "d", "hvm", "x86_64", "q35", "bios", "kvm", 1, 1, "default", None, 1, 1
+)
 STATES = (VmState.RUNNING, VmState.SHUTOFF, VmState.PAUSED)
 VOLUME = VolumeObservation("a", "/p/a", "file", "raw", 1, 1, None)
 POOL = PoolObservation("u", "p", "dir", "running", True, True, 1, 1, 1, "/p", volumes=(VOLUME,))

@@ -20,12 +20,12 @@ from app.core.notices import TREE
 from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.tasks.states import TaskState
 from app.core.vms.observations import (
+    DefinitionObservation,
     DeviceView,
     DiskView,
     GraphicsView,
     GuestInfo,
     NicView,
-    VmDefinition,
     VmObservation,
 )
 from app.core.vms.states import VmState
@@ -43,8 +43,8 @@ FACTS = HostFacts(
 )
 
 
-def definition(digest: str = "1", **changes: object) -> VmDefinition:
-    vm_definition = VmDefinition(
+def definition(digest: str = "1", **changes: object) -> DefinitionObservation:
+    vm_definition = DefinitionObservation(
         *("<domain/>", digest, "hvm", "x86_64", "q35", "efi", "kvm", 2, 4, "host-model", None, 2**31, 2**31),
         title="Shop",
         disks=(DiskView("vda", "disk", "virtio", "/pool/web.qcow2", "qcow2"),),
@@ -694,7 +694,7 @@ def stored(world: World) -> models.VmDefinition:
         return found
 
 
-def saved(digest: str = "s", **changes: object) -> VmDefinition:
+def saved(digest: str = "s", **changes: object) -> DefinitionObservation:
     return definition(digest, xml=f"<domain>{digest}</domain>", **changes)
 
 

@@ -56,7 +56,7 @@ _HARMLESS_TYPES = {
 
 
 def read_reaches(tree: Element) -> tuple[tuple[str, str], ...]:
-    """What a definition names of its host: see core.vms.observations.VmDefinition."""
+    """What a definition names of its host: see core.vms.observations.DefinitionObservation."""
     found: list[tuple[str, str]] = []
     for child in tree:
         if child.tag.startswith("{"):  # of libvirt's namespaces for what it does not know itself

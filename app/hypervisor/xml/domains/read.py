@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from app.core.storage.observations import VolumeObservation
-from app.core.vms.observations import DeviceView, DiskView, GraphicsView, NicView, VmDefinition
+from app.core.vms.observations import DefinitionObservation, DeviceView, DiskView, GraphicsView, NicView
 from app.hypervisor.xml.domains.files import normal, read_files
 from app.hypervisor.xml.domains.host_access import read_reaches
 from app.hypervisor.xml.write import Element, text_of
@@ -76,7 +76,7 @@ def _parse(xml: str | bytes, root: str, parser: etree.XMLParser) -> Element:
     return tree
 
 
-def read_vm(xml: str) -> VmDefinition:
+def read_vm(xml: str) -> DefinitionObservation:
     """What a domain's XML says. Raises UnreadableXml."""
     tree = parse(xml, "domain")
     # Looking up children by name once is several times faster than a search for each: there are 45,000 VMs.
@@ -88,7 +88,7 @@ def read_vm(xml: str) -> VmDefinition:
     memory_max = _bytes(top.get("memory"))
     metadata = top.get("metadata")
     parts = _read_devices(top.get("devices"))
-    return VmDefinition(
+    return DefinitionObservation(
         xml=xml,
         digest=hashlib.sha256(xml.encode(errors="surrogatepass")).hexdigest(),
         os_type=_text(kind) or "",

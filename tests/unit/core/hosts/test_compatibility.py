@@ -8,7 +8,7 @@ from app.core.hosts.compatibility import report
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import Verdict
 from app.core.storage.observations import PoolObservation
-from app.core.vms.observations import VmDefinition, VmObservation
+from app.core.vms.observations import DefinitionObservation, VmObservation
 from app.core.vms.states import VmState
 
 KEYS = (
@@ -80,7 +80,7 @@ def test_space_is_not_known_without_a_running_pool() -> None:
 
 
 def test_vms_that_are_tied_to_the_processor() -> None:
-    definition = VmDefinition(
+    definition = DefinitionObservation(
         "", "", "hvm", "x86_64", "pc", "bios", "kvm", 1, 1, "host-passthrough", None, 1, 1
     )
     vm = VmObservation(
