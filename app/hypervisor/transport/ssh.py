@@ -36,7 +36,7 @@ HOST_KEY_ALGORITHMS = (
 # One call into the library encrypts and signs a packet of these; the one that asyncssh prefers takes four.
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 # A host that is gone is noticed after 15 s by these, if nothing was asked of it before.
-KEEPALIVE_S = 5
+SSH_KEEPALIVE_S = 5
 KEEPALIVE_COUNT = 2
 # Pauses before a channel that was refused is asked for again: a daemon that restarts closes its socket for a moment,
 # and OpenSSH's answer to that is the one to forbidden forwarding.
@@ -86,7 +86,7 @@ class SshTransport(HostTransport):
                 server_host_key_algs=list(HOST_KEY_ALGORITHMS),
                 agent_path=None,
                 gss_host=None,
-                keepalive_interval=KEEPALIVE_S,
+                keepalive_interval=SSH_KEEPALIVE_S,
                 keepalive_count_max=KEEPALIVE_COUNT,
                 compression_algs=None,
                 encryption_algs=CIPHERS,

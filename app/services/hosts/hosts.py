@@ -26,7 +26,8 @@ from app.db.events import record_event
 from app.db.models import Datacenter, Host, Tag, Task, Vm
 from app.hypervisor import HostProbe
 from app.inventory.hosts import checks_columns, facts_columns, host_search_text, machine_uuid
-from app.services.hosts.probe import credential_for, endpoint_of, probe_host, where_columns
+from app.services.hosts.endpoints import credential_for, endpoint_of, where_columns
+from app.services.hosts.probe import probe_host
 from app.services.hosts.records import check_records, detail_of, records_of, select_hosts, select_listed
 
 ORDER = Order(

@@ -1,4 +1,8 @@
-"""The search palette: objects of all kinds by name, address, MAC, UUID or tag; pages; and actions on VMs."""
+"""The search palette: objects, pages, and actions on VMs.
+
+VMs are found by name, title, UUID, MAC or IP address, the guest's host name or tag; hosts by name, address, host name or
+tag; datacenters, storage pools, networks and images by name; volumes by name, or by path where the text has a slash.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +48,18 @@ MOST_ACTIONS = 5
 
 
 def search(ctx: Ctx, text: str, limit: int = 20) -> list[SearchHit]:
-    """What matches, best first: exact names, names that begin with the text, names that hold it, the rest."""
+    """What matches, best first: actions, exact names, names that begin with the text, names that hold it, the rest.
+
+    Pages and other objects are looked for only where actions, VMs and hosts are fewer than `limit`.
+    """
     wanted = fold(text.strip())
     if not wanted or not storable(wanted):
         return []
     hits = [*_actions(ctx, wanted), *_vms(ctx, wanted, limit), *_hosts(ctx, wanted, limit)]
     if len(hits) < limit:
-        hits += [*_pages(ctx, wanted), *_others(ctx, wanted, limit)]
+        hits += _pages(ctx, wanted)
+        for hits_of_kind in (_datacenters, _pools, _networks, _images, _volumes):
+            hits += hits_of_kind(ctx, wanted, limit)
     ranked = sorted(hits, key=lambda hit: 0 if hit.kind == "action" else _rank(hit, wanted))
     return ranked[:limit]
 
@@ -135,22 +144,30 @@ def _hosts(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
     ]
 
 
-def _others(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
-    found: list[SearchHit] = []
-    datacenters = sa.select(Datacenter.id, Datacenter.name).where(contains(Datacenter.name_key, wanted))
-    for id_, name in ctx.session.execute(
-        visible(ctx, datacenters.limit(limit), Datacenter, "datacenter.view")
-    ):
-        found.append(SearchHit(kind="datacenter", id=id_, name=name, url=f"/hosts?datacenter={id_}"))
-    pools = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
-    pools = pools.where(mentions((Pool.name,), wanted)).order_by(Pool.name, Pool.id).limit(limit)
-    for id_, name, host in ctx.session.execute(visible(ctx, pools, Pool, "pool.view")):
-        found.append(SearchHit(kind="pool", id=id_, name=name, url=f"/storage/{id_}", where=host))
-    networks = sa.select(Network.id, Network.name, Host.name).join(Host, Host.id == Network.host_id)
-    networks = networks.where(mentions((Network.name,), wanted)).order_by(Network.name).limit(limit)
-    for id_, name, host in ctx.session.execute(visible(ctx, networks, Network, "network.view")):
-        found.append(SearchHit(kind="network", id=id_, name=name, url=f"/networks/{id_}", where=host))
-    return [*found, *_images(ctx, wanted, limit), *_volumes(ctx, wanted, limit)]
+def _datacenters(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
+    query = sa.select(Datacenter.id, Datacenter.name).where(contains(Datacenter.name_key, wanted))
+    return [
+        SearchHit(kind="datacenter", id=id_, name=name, url=f"/hosts?datacenter={id_}")
+        for id_, name in ctx.session.execute(visible(ctx, query.limit(limit), Datacenter, "datacenter.view"))
+    ]
+
+
+def _pools(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
+    query = sa.select(Pool.id, Pool.name, Host.name).join(Host, Host.id == Pool.host_id)
+    query = query.where(mentions((Pool.name,), wanted)).order_by(Pool.name, Pool.id).limit(limit)
+    return [
+        SearchHit(kind="pool", id=id_, name=name, url=f"/storage/{id_}", where=host)
+        for id_, name, host in ctx.session.execute(visible(ctx, query, Pool, "pool.view"))
+    ]
+
+
+def _networks(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
+    query = sa.select(Network.id, Network.name, Host.name).join(Host, Host.id == Network.host_id)
+    query = query.where(mentions((Network.name,), wanted)).order_by(Network.name).limit(limit)
+    return [
+        SearchHit(kind="network", id=id_, name=name, url=f"/networks/{id_}", where=host)
+        for id_, name, host in ctx.session.execute(visible(ctx, query, Network, "network.view"))
+    ]
 
 
 def _images(ctx: Ctx, wanted: str, limit: int) -> list[SearchHit]:
