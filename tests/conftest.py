@@ -6,7 +6,7 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.access.sign_in import login_limits
+from app.access.sign_in import passwords
 
 pytest_plugins = ["tests.interrupts", "tests.databases", "tests.labfixture"]
 
@@ -31,4 +31,4 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _quick_password_hashes() -> None:
     """Argon2 with the least cost: what servers in processes of their own hash keeps the real one."""
-    login_limits._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))
+    passwords._hasher = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))

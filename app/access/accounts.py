@@ -1,36 +1,24 @@
-"""People: signing in and out, their logins, and the users that administrators keep."""
+"""Users, as administrators keep them and as they see themselves: their logins, password and language."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
-from app.access.find import find, look_up, ref, unrestricted, visible
+from app.access.find import find, ref, unrestricted, visible
 from app.access.paging import Order, mentions, page, storable
-from app.access.sign_in.login_limits import (
-    Guesser,
-    digest,
-    guesser_at,
-    guesser_of,
-    hash_password,
-    known_device,
-    limited,
-    new_device,
-    new_secret,
-    verify_password,
-)
-from app.access.sign_in.passwords import require_strong
+from app.access.sign_in.login_limits import Guesser, guesser_of, limited
+from app.access.sign_in.passwords import hash_password, require_strong, verify_password
 from app.access.unique_names import check_version, save_named
 from app.core.access.privileges import Role
 from app.core.access.records import SessionRecord, UserRecord
 from app.core.access.specs import LanguageName, PasswordChange, UserPatch, UserSpec
 from app.core.casefold import fold
-from app.core.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -56,124 +44,14 @@ LOGINS = Order(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """A login that was just made. `secret` goes into the cookie and is kept nowhere else.
-
-    `device` goes into a cookie that outlives the login: guesses from elsewhere do not keep this browser out.
-    """
-
-    secret: str = field(repr=False)
-    device: str = field(repr=False)
-    login_id: str
-    expires_at: datetime
-    user: UserRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """What came with an attempt to sign in: the address, and what an earlier login left in the browser's cookies."""
-
-    remote: str | None
-    user_agent: str | None = None
-    device: str | None = field(default=None, repr=False)
-    secret: str | None = field(default=None, repr=False)
-
-
-def sign_in(services: Services, name: str, password: str, browser: Browser) -> SignIn:
-    """Check a name and a password and make a login; the browser's earlier login ends.
-
-    Raises NotSignedIn for a wrong name or password, or a disabled account; TooManyRequests after too many.
-    """
-    remote = browser.remote
-    user = _user_named(services, name)
-    device = known_device(services.vault, browser.device, user.id if user else None)
-    guesser = device or guesser_at(remote)
-    with limited(services, guesser, remote) as failed:
-        fits = verify_password(password, user.password_hash if user else None, guesser)
-        if not fits or user is None:
-            failed()
-            who = Actor(
-                user.id if user else None, user.name if user else _shown(name), Role.VIEWER, "page", remote
-            )
-            error = _wrong()
-            audit.record_refusal(services, who, "login", error)
-            raise error
-    actor = Actor(user.id, user.name, Role(user.role), "page", remote)
-    try:
-        if user.disabled:
-            raise NotSignedIn(
-                N_("This account is disabled."), hint=N_("Ask an administrator."), code="account_disabled"
-            )
-        return _make_login(services, actor, browser, verified=user.password_hash)
-    except NotSignedIn as refused:
-        audit.record_refusal(services, actor, "login", refused)
-        raise
-
-
-def _wrong() -> NotSignedIn:
-    return NotSignedIn(N_("The name or the password is wrong."), code="wrong_password")
-
-
-def _user_named(services: Services, name: str) -> User | None:
+def user_named(services: Services, name: str) -> User | None:
+    """The user with this sign-in name, in any case, for whoever is not signed in yet."""
     if len(name) > 63 or not storable(name):
         return None
     with services.database.read() as session:
         user = session.scalar(sa.select(User).where(User.name_key == fold(name)))
         session.expunge_all()  # read outside the transaction, which must not wait for a hash
     return user
-
-
-def _shown(name: str) -> str:
-    """What somebody typed as a name, made fit for the audit. It may be a password in the wrong field: cut short."""
-    return "".join(item if item.isprintable() else "?" for item in name)[:63]
-
-
-def _make_login(services: Services, actor: Actor, browser: Browser, *, verified: str | None) -> SignIn:
-    """Write the login, unless the hash that was verified was replaced meanwhile; the row's lock waits for a reset."""
-    secret, user_agent = new_secret(), browser.user_agent
-    with services.database.begin() as session:
-        ctx = Ctx(services, session, actor)
-        user = look_up(ctx, User, actor.user_id or "", lock=True)
-        if user is None or user.disabled or user.password_hash != verified:
-            raise _wrong()
-        session.execute(sa.delete(Login).where(Login.expires_at < ctx.now))
-        _end_earlier(ctx, browser)
-        login = Login(
-            id=new_id(ObjectKind.LOGIN),
-            secret_sha256=digest(secret),
-            user_id=user.id,
-            created_at=ctx.now,
-            last_seen_at=ctx.now,
-            expires_at=ctx.now + timedelta(seconds=services.settings.session_max_s),
-            remote=actor.remote,
-            user_agent=_shown(user_agent)[:200] if user_agent else None,
-        )
-        session.add(login)
-        user.last_login_at = ctx.now
-        audit.record(ctx, "login", target=ref(user))
-        return SignIn(secret, new_device(services.vault, user.id), login.id, login.expires_at, _record(user))
-
-
-def _end_earlier(ctx: Ctx, browser: Browser) -> None:
-    """End the login that the browser had until now, whoever's it is: its cookie is about to be replaced."""
-    if not browser.secret:
-        return
-    known = sa.select(Login).where(Login.secret_sha256 == digest(browser.secret))
-    earlier = ctx.session.scalar(unrestricted(known))
-    if earlier is not None:
-        ctx.session.delete(earlier)
-        ctx.notify(f"{USER}{earlier.user_id}")
-
-
-def sign_out(ctx: Ctx) -> None:
-    """End the login with which this is asked."""
-    if ctx.actor.login_id is None:
-        return
-    if (login := look_up(ctx, Login, ctx.actor.login_id)) is not None:
-        ctx.session.delete(login)
-    audit.record(ctx, "logout")
-    ctx.notify(f"{USER}{ctx.actor.user_id}")
 
 
 def list_sessions(ctx: Ctx, params: ListQuery) -> Page[SessionRecord]:
@@ -220,7 +98,7 @@ def show_user(ctx: Ctx, user_id: str) -> UserRecord:
     """One user; everybody may see themselves."""
     if user_id != ctx.actor.user_id:
         ctx.require("user.view")
-    return _record(find(ctx, User, user_id, "user.view"))
+    return user_record(find(ctx, User, user_id, "user.view"))
 
 
 def find_user(ctx: Ctx, name: str) -> UserRecord:
@@ -230,7 +108,7 @@ def find_user(ctx: Ctx, name: str) -> UserRecord:
     user = ctx.session.scalar(query.where(User.name_key == fold(name)))
     if user is None:
         raise NotFound(N_("There is no such user."))
-    return _record(user)
+    return user_record(user)
 
 
 def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
@@ -251,7 +129,7 @@ def create_user(ctx: Ctx, spec: UserSpec) -> UserRecord:
     )
     save_named(ctx, user, spec.name)
     audit.record(ctx, "user.create", target=ref(user), role=user.role)
-    return _record(user)
+    return user_record(user)
 
 
 def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int | None = None) -> UserRecord:
@@ -288,7 +166,7 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
         tokens_ended=ended,
     )
     ctx.notify(f"{USER}{user.id}")
-    return _record(user)
+    return user_record(user)
 
 
 def _hashed(ctx: Ctx, user_id: str, patch: UserPatch) -> str | None:
@@ -338,7 +216,7 @@ def change_password(ctx: Ctx, change: PasswordChange) -> None:
 
 def _check_current(ctx: Ctx, change: PasswordChange, guesser: Guesser) -> User:
     """The asker's row, once the present password was given. Raises InvalidInput, TooManyRequests."""
-    known = _user_named(ctx.services, ctx.actor.name)
+    known = user_named(ctx.services, ctx.actor.name)
     with limited(ctx.services, guesser, ctx.actor.remote) as failed:
         current = change.current.get_secret_value()
         if known is None or not verify_password(current, known.password_hash, guesser):
@@ -386,8 +264,9 @@ def _end_tokens(ctx: Ctx, user_id: str) -> int:
 
 
 def _records(rows: Sequence[tuple[User]]) -> list[UserRecord]:
-    return [_record(user) for (user,) in rows]
+    return [user_record(user) for (user,) in rows]
 
 
-def _record(user: User) -> UserRecord:
+def user_record(user: User) -> UserRecord:
+    """What people see of a user."""
     return UserRecord.model_validate({name: getattr(user, name) for name in UserRecord.model_fields})

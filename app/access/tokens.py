@@ -10,7 +10,7 @@ from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, ref, visible
 from app.access.paging import Order, mentions, page
-from app.access.sign_in.login_limits import digest, new_secret
+from app.access.secrets import new_secret, secret_digest
 from app.core.access.records import NewToken, TokenRecord
 from app.core.access.specs import TokenSpec
 from app.core.errors import InvalidInput, NotAllowed
@@ -65,7 +65,7 @@ def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewTo
         user_id=user.id,
         name=spec.name,
         prefix=secret[: len(PREFIX) + 6],
-        secret_sha256=digest(secret),
+        secret_sha256=secret_digest(secret),
         created_at=ctx.now,
         expires_at=ctx.now + timedelta(days=spec.expires_in_days),
     )

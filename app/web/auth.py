@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from app.access.accounts import Browser, SignIn
 from app.access.context import Actor, Services
 from app.access.sign_in import authentication
-from app.access.sign_in.login_limits import DEVICE_S
+from app.access.sign_in.known_devices import DEVICE_S
+from app.access.sign_in.sign_in import Browser, SignIn
 from app.core.errors import NotAllowed, NotSignedIn
 from app.core.messages import N_
 from app.web.cookies import cookie_of, set_cookie

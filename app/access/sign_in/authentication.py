@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from app.access.context import Actor, Services, Via
-from app.access.sign_in.login_limits import TOUCHES, digest
+from app.access.secrets import secret_digest
+from app.access.sign_in.last_seen import LAST_SEEN
 from app.core.access.privileges import Role
 from app.core.errors import NotSignedIn
 from app.core.messages import N_
@@ -20,7 +21,7 @@ def actor_of_session(services: Services, secret: str, remote: str | None) -> tup
     idle = timedelta(seconds=services.settings.session_idle_s)
     with services.database.read() as session:
         query = sa.select(Login, User).join(User, User.id == Login.user_id)
-        row = session.execute(query.where(Login.secret_sha256 == digest(secret))).one_or_none()
+        row = session.execute(query.where(Login.secret_sha256 == secret_digest(secret))).one_or_none()
         session.expunge_all()
     if row is None or row[1].disabled or now >= row[0].expires_at or now - row[0].last_seen_at > idle:
         raise NotSignedIn(N_("Your session has ended."), hint=N_("Sign in again."), code="session_ended")
@@ -35,7 +36,7 @@ def actor_of_token(services: Services, token: str, remote: str | None, via: Via 
     now = datetime.now(UTC)
     with services.database.read() as session:
         query = sa.select(Token, User).join(User, User.id == Token.user_id)
-        row = session.execute(query.where(Token.secret_sha256 == digest(token))).one_or_none()
+        row = session.execute(query.where(Token.secret_sha256 == secret_digest(token))).one_or_none()
         session.expunge_all()
     if row is None or row[1].disabled or (row[0].expires_at is not None and now >= row[0].expires_at):
         raise NotSignedIn(
@@ -57,4 +58,4 @@ def _touch(services: Services, identifier: str, age: timedelta, update: sa.Updat
         with services.database.begin(wait_ms=50) as session:
             session.execute(update)
 
-    TOUCHES.write(identifier, age.total_seconds(), write)
+    LAST_SEEN.write(identifier, age.total_seconds(), write)

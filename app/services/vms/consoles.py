@@ -17,7 +17,7 @@ from app.access import audit
 from app.access.context import Actor, Ctx, Services
 from app.access.find import find, known, ref
 from app.access.host_connections import connected_host
-from app.access.sign_in.login_limits import digest, new_secret
+from app.access.secrets import new_secret, secret_digest
 from app.core.errors import Conflict, NotAllowed, VigieError
 from app.core.hosts.refusals import HOST_OBSERVED
 from app.core.hosts.states import HostMode
@@ -60,7 +60,7 @@ def open_console(ctx: Ctx, vm_id: str, spec: ConsoleSpec, origin: str | None, ur
     _require_room(ctx)
     secret = new_secret()
     ticket = models.ConsoleTicket(
-        secret_sha256=digest(secret),
+        secret_sha256=secret_digest(secret),
         vm_id=vm.id,
         kind=spec.kind,
         view_only=spec.view_only,
@@ -120,7 +120,7 @@ def list_consoles(ctx: Ctx, vm_id: str) -> ConsoleList:
 def redeem(services: Services, actor: Actor, secret: str, origin: str | None) -> Grant:
     """Use a ticket up. Raises NotAllowed (ticket_invalid) for one that is unknown, used, too old or another's."""
     with services.database.begin() as session:
-        ticket = session.get(models.ConsoleTicket, digest(secret), with_for_update=True)
+        ticket = session.get(models.ConsoleTicket, secret_digest(secret), with_for_update=True)
         if ticket is None:
             raise _invalid()
         session.delete(ticket)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.access import accounts
+from app.access.sign_in.sign_in import sign_in, sign_out
 from app.core.errors import NotAllowed, NotSignedIn, TooManyRequests, VigieError
 from app.web.auth import (
     browser_of,
@@ -40,13 +41,13 @@ def ask(request: Request, next: str = "/") -> Response:
 
 
 @router.post("/login")
-def sign_in(request: Request, form: Posted, services: Program) -> Response:
+def submit_login(request: Request, form: Posted, services: Program) -> Response:
     """Check name and password; a wrong pair, or too many, are said on the same page."""
     require_same_origin(request)
     back = local_path(form["next"])
     try:
         require_private(request)
-        created = accounts.sign_in(
+        created = sign_in(
             services,
             form["name"].strip(),
             form["password"],
@@ -73,9 +74,9 @@ def _told(request: Request, error: VigieError) -> FormError:
 
 
 @signed.post("/logout", name="logout")
-def sign_out(request: Request, ctx: Writer) -> Response:
+def submit_logout(request: Request, ctx: Writer) -> Response:
     """End this login."""
-    accounts.sign_out(ctx)
+    sign_out(ctx)
     response = leave(request, "/login")
     end_session(request, response)
     return response

@@ -14,10 +14,11 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from app.access import accounts, tokens
-from app.access.accounts import Browser
+from app.access import tokens
 from app.access.context import Actor, Ctx, Services
-from app.access.sign_in.login_limits import guesser_at, hash_password
+from app.access.sign_in.login_limits import guesser_at
+from app.access.sign_in.passwords import hash_password
+from app.access.sign_in.sign_in import Browser, sign_in
 from app.access.vault import Vault
 from app.config import Settings
 from app.core.access.privileges import Role
@@ -87,7 +88,7 @@ class Console:
 
     def browser(self, role: Role = Role.ADMINISTRATOR) -> TestClient:
         """A browser that is signed in, on our own pages."""
-        signed = accounts.sign_in(self.services, role.value, PASSWORD, Browser("testclient", "Tests"))
+        signed = sign_in(self.services, role.value, PASSWORD, Browser("testclient", "Tests"))
         client = TestClient(
             self.app,
             BASE_URL,

@@ -19,8 +19,8 @@ import pytest
 import uvicorn
 
 from app.access import accounts
-from app.access.accounts import Browser
 from app.access.context import Actor, Ctx
+from app.access.sign_in.sign_in import Browser, sign_in
 from app.core import notices
 from app.core.access.privileges import Role
 from app.core.access.specs import UserPatch
@@ -107,8 +107,8 @@ def bearer(console: Console, role: Role = Role.VIEWER) -> str:
     return f"Bearer {console.tokens[role]}"
 
 
-def sign_in(console: Console, role: Role = Role.VIEWER) -> str:
-    signed = accounts.sign_in(console.services, role.value, PASSWORD, Browser(None))
+def session_cookie(console: Console, role: Role = Role.VIEWER) -> str:
+    signed = sign_in(console.services, role.value, PASSWORD, Browser(None))
     return f"vigie_session={signed.secret}"
 
 
@@ -168,10 +168,10 @@ def test_nobody_hears_nothing(served: tuple[Console, str, Server]) -> None:
 
 def test_signing_out_ends_the_stream(served: tuple[Console, str, Server]) -> None:
     console, url, _ = served
-    cookie = sign_in(console)
+    cookie = session_cookie(console)
     stream, other = (
         listen(f"{url}/live", Cookie=cookie),
-        listen(f"{url}/live", Cookie=sign_in(console, Role.OPERATOR)),
+        listen(f"{url}/live", Cookie=session_cookie(console, Role.OPERATOR)),
     )
     started = time.monotonic()
     httpx2.delete(f"{url}/api/v1/session", headers={"Cookie": cookie, "Sec-Fetch-Site": "same-origin"})
@@ -184,7 +184,7 @@ def test_signing_out_ends_the_stream(served: tuple[Console, str, Server]) -> Non
 def test_disabling_a_user_ends_streams_of_cookie_and_token(served: tuple[Console, str, Server]) -> None:
     console, url, _ = served
     streams = [
-        listen(f"{url}/live", Cookie=sign_in(console)),
+        listen(f"{url}/live", Cookie=session_cookie(console)),
         listen(f"{url}/live", Authorization=bearer(console)),
         listen(f"{url}/api/v1/events/stream", Authorization=bearer(console)),
     ]
@@ -199,7 +199,7 @@ def test_disabling_a_user_ends_streams_of_cookie_and_token(served: tuple[Console
 
 def test_revoking_a_token_ends_its_streams(served: tuple[Console, str, Server]) -> None:
     console, url, _ = served
-    other = listen(f"{url}/live", Cookie=sign_in(console))
+    other = listen(f"{url}/live", Cookie=session_cookie(console))
     streams = [
         listen(f"{url}/live", Authorization=bearer(console)),
         listen(f"{url}/api/v1/events/stream", Authorization=bearer(console)),
@@ -222,7 +222,7 @@ def test_an_expired_session_ends_the_stream(
 ) -> None:
     console, url, _ = served
     monkeypatch.setattr(live, "RECHECK_S", 0.3)
-    stream = listen(f"{url}/live", Cookie=sign_in(console))
+    stream = listen(f"{url}/live", Cookie=session_cookie(console))
     with console.services.database.begin() as session:
         session.query(models.Login).update({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)})
     assert stream.next(3)[0] == "signed-out"

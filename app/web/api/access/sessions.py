@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.access import accounts
+from app.access.sign_in.sign_in import sign_out
 from app.core.access.records import SessionRecord
 from app.core.access.specs import PasswordChange
 from app.core.records import Page, Record
@@ -48,7 +49,7 @@ def show_session(visitor: Signed) -> Whoami:
 @router.delete("/session", name="logout", status_code=204, responses=problems(409))
 def delete_session(request: Request, ctx: Writer) -> Response:
     """Sign out: ends the login of the session cookie. A token is ended by deleting it."""
-    accounts.sign_out(ctx)
+    sign_out(ctx)
     response = Response(status_code=204)
     end_session(request, response)
     return response

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.testclient import TestClient
 
-from app.access import accounts
-from app.access.accounts import Browser
 from app.access.sign_in import login_limits
+from app.access.sign_in.sign_in import Browser, sign_in
 from app.core.access.privileges import Role
 from app.services.inventory.readiness import Readiness
 from tests.integration.api.conftest import BASE_URL, PASSWORD, Console
@@ -190,7 +189,7 @@ def test_signing_out_ends_the_session(console: Console) -> None:
     assert ended.status_code == 204
     assert 'vigie_session=""' in ended.headers["set-cookie"]
     browser.cookies.clear()
-    signed = accounts.sign_in(console.services, "viewer", PASSWORD, Browser(None))
+    signed = sign_in(console.services, "viewer", PASSWORD, Browser(None))
     assert (
         TestClient(console.app, BASE_URL, cookies={"vigie_session": signed.secret})
         .get("/api/v1/session")

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from app.access.sign_in.login_limits import digest
+from app.access.secrets import secret_digest
 from app.core.access.privileges import Role
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -181,7 +181,7 @@ def test_a_new_server_leaves_consoles_and_tickets_of_a_living_one_alone(console:
     old, _new = (ask(browser, console.inventory.vms[0]) for _ in range(2))
     with services.database.begin() as session:
         past = datetime.now(UTC) - timedelta(seconds=1)
-        mine = models.ConsoleTicket.secret_sha256 == digest(old["ticket"])
+        mine = models.ConsoleTicket.secret_sha256 == secret_digest(old["ticket"])
         session.execute(sa.update(models.ConsoleTicket).where(mine).values(expires_at=past))
     consoles.remove_orphaned(services)
     with services.database.read() as session:
