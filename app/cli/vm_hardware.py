@@ -20,7 +20,8 @@ from app.core.vms.compute import ComputePatch, ResourcesPatch
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
 from app.services.vms.definitions import definitions
-from app.services.vms.reconfigure import compute, devices
+from app.services.vms.hardware import show_hardware
+from app.services.vms.reconfigure import compute_request, devices_request
 from app.services.vms.reconfigure.rename import rename_vm
 
 __all__ = ["vm"]
@@ -33,7 +34,7 @@ COMPUTE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog",
 def hardware_(name: Name, as_json: AsJson = False) -> None:
     """Show the hardware of a VM as its saved definition has it."""
     with reading() as ctx:
-        show(compute.show_hardware(ctx, vm_named(ctx, name).id), COMPUTE, as_json=as_json)
+        show(show_hardware(ctx, vm_named(ctx, name).id), COMPUTE, as_json=as_json)
 
 
 @vm.command("set")
@@ -68,13 +69,13 @@ def set_(
     work: list[Callable[[Ctx, str], TaskRecord]] = []
     if given:
         patch = HardwarePatch.model_validate(given)
-        work.append(lambda ctx, vm_id: devices.change_hardware(ctx, vm_id, patch))
+        work.append(lambda ctx, vm_id: devices_request.change_hardware(ctx, vm_id, patch))
     if compute_:
         parts = ComputePatch.model_validate(_pairs("compute", compute_))
-        work.append(lambda ctx, vm_id: compute.change_compute(ctx, vm_id, parts))
+        work.append(lambda ctx, vm_id: compute_request.change_compute(ctx, vm_id, parts))
     if resources:
         limits = ResourcesPatch.model_validate(_pairs("resources", resources))
-        work.append(lambda ctx, vm_id: compute.change_resources(ctx, vm_id, limits))
+        work.append(lambda ctx, vm_id: compute_request.change_resources(ctx, vm_id, limits))
     if not work:
         raise InvalidInput("set", "needs at least one option")
     for item in work:
@@ -104,7 +105,12 @@ def add_disk(
 ) -> None:
     """Add a disk."""
     requested = DiskSpec.model_validate(disk_of(disk))
-    _do(name, lambda ctx, vm_id: devices.add_disk(ctx, vm_id, requested), no_wait=no_wait, as_json=as_json)
+    _do(
+        name,
+        lambda ctx, vm_id: devices_request.add_disk(ctx, vm_id, requested),
+        no_wait=no_wait,
+        as_json=as_json,
+    )
 
 
 @vm.command("add-nic")
@@ -117,7 +123,12 @@ def add_nic(
 ) -> None:
     """Add a network interface."""
     nic_spec = NicSpec(network=network)
-    _do(name, lambda ctx, vm_id: devices.add_nic(ctx, vm_id, nic_spec), no_wait=no_wait, as_json=as_json)
+    _do(
+        name,
+        lambda ctx, vm_id: devices_request.add_nic(ctx, vm_id, nic_spec),
+        no_wait=no_wait,
+        as_json=as_json,
+    )
 
 
 @vm.command("remove-device")
@@ -131,7 +142,7 @@ def remove_device(
     """Take a disk or interface from a VM; the volume stays."""
     _do(
         name,
-        lambda ctx, vm_id: devices.remove_device(ctx, vm_id, device.lower()),
+        lambda ctx, vm_id: devices_request.remove_device(ctx, vm_id, device.lower()),
         no_wait=no_wait,
         as_json=as_json,
     )

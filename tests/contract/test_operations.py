@@ -12,7 +12,7 @@ from app.core.access.privileges import PRIVILEGES
 from app.core.inventory.changes import DEEDS
 from app.core.vms.power import VmVerb
 from app.services.operations import load_operations
-from app.services.vms.power.verb import VERBS
+from app.services.vms.power.power_operation import VERBS
 from app.tasks.catalogue import AnyOperation, operations
 from tests.contract.sources import APP, ROOT, modules, name_of, tree
 

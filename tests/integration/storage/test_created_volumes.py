@@ -25,7 +25,7 @@ from app.services.storage.volumes.clone import clone_volume
 from app.services.storage.volumes.create import create_volume
 from app.services.storage.volumes.delete import delete_volume
 from app.services.storage.volumes.move import MOVED, move_volume
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from app.services.vms.undo import vm_note
 from tests.integration.site import Site, eventually
 
@@ -182,7 +182,7 @@ def test_a_run_after_a_crash_attaches_the_new_volume_once(host: LabHost, site: S
         parsed = session.get_one(VmDefinition, vm.id).parsed
         first = [disk for disk in parsed["disks"] if disk["target"] != "vdb"]
         session.execute(sa.update(VmDefinition).values(parsed=parsed | {"disks": first}))
-        task_id = devices.add_disk(site.ctx(session), vm.id, disk_spec).id
+        task_id = devices_request.add_disk(site.ctx(session), vm.id, disk_spec).id
         session.execute(sa.update(Task).where(Task.id == task_id).values(created_resources=created))
     task = site.task(task_id)
     assert task.state is TaskState.SUCCEEDED, task

@@ -39,7 +39,7 @@ from app.services.storage.volumes.volumes import show_volume
 from app.services.storage.volumes.wipe import wipe_volume
 from app.services.vms.create import create
 from app.services.vms.definitions import definitions
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from tests.integration.site import ACTOR, Site, eventually
 
 MIB = 1024**2
@@ -112,7 +112,7 @@ def every_use(site: Site, host: LabHost, name: str) -> dict[str, str | None]:
             (VolumeSpec(pool_id=found_in, name="over.qcow2", backing_volume_id=found.id),),
         ),
         "image": (register_image, (ImageSpec(name="stolen", volume_id=found.id),)),
-        "attach": (devices.add_disk, (vm.id, DiskSpec(volume_id=found.id))),
+        "attach": (devices_request.add_disk, (vm.id, DiskSpec(volume_id=found.id))),
         "create": (
             create.create_vm,
             (VmSpec(name="thief", host_id=vm.host_id, disks=[DiskSpec(volume_id=found.id)], start=False),),

@@ -19,7 +19,7 @@ from app.services.storage.volumes.delete import delete_volume
 from app.services.vms.create import create
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from tests.integration.site import Site
 from tests.integration.storage.test_volume_checks import (
     MIB,
@@ -94,7 +94,7 @@ def test_a_floppy_writes_to_nothing(host: LabHost, site: Site) -> None:
     vm = site.vm("old")
     assert vm is not None
     with pytest.raises(Exception, match="the guest may write to"):
-        ask(site, devices.change_media, vm.id, "fda", devices.Media(volume_id=first))
+        ask(site, devices_request.change_media, vm.id, "fda", devices_request.Media(volume_id=first))
 
 
 def test_a_shareable_disk_is_no_image_and_no_base(host: LabHost, site: Site) -> None:

@@ -15,7 +15,8 @@ from app.core.vms.host_devices import FilesystemAdd, HostDevice, HostDeviceAdd
 from app.core.vms.states import VmState
 from app.db.models import Host, HostCapabilities, Vm
 from app.lab.hosts.host import LabHost
-from app.services.vms.reconfigure import compute, devices, host_devices
+from app.services.vms.hardware import show_hardware
+from app.services.vms.reconfigure import compute_request, devices_request, host_devices
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_devices import OPERATOR, ask, definition, done, host, row, vm_id
 from tests.integration.waiting import wait_for_agent
@@ -29,7 +30,7 @@ def host_id(site: Site) -> str:
 
 def seen(site: Site) -> HardwareRecord:
     with site.services.database.read() as session:
-        return compute.show_hardware(site.ctx(session), vm_id(site))
+        return show_hardware(site.ctx(session), vm_id(site))
 
 
 def test_a_machine_is_changed_and_still_starts(host: LabHost, site: Site) -> None:
@@ -42,14 +43,14 @@ def test_a_machine_is_changed_and_still_starts(host: LabHost, site: Site) -> Non
         topology=Topology(cores=definition(site).parsed["vcpus_max"]),
         memory_locked=False,
     )
-    done(site, compute.change_compute, patch)
+    done(site, compute_request.change_compute, patch)
     now = seen(site)
     assert (now.video, now.watchdog, now.rng, now.guest_agent) == ("vga", "reset", True, True)
     assert now.cores == definition(site).parsed["vcpus_max"]
     assert (now.cpu_mode, now.firmware, now.serial) == (before.cpu_mode, before.firmware, before.serial)
     host.virsh("start", "tower")
     wait_for_agent(host, row(site, Vm, Vm.name == "tower").uuid)
-    message = done(site, compute.change_compute, ComputePatch(watchdog="none", rng=False))
+    message = done(site, compute_request.change_compute, ComputePatch(watchdog="none", rng=False))
     assert "After the next power-off" in message
     eventually(lambda: definition(site).pending, 10, "the change waits for the power-off")
     assert "watchdog" in host.virsh("dumpxml", "tower")
@@ -60,19 +61,19 @@ def test_limits_of_a_running_vm_count_at_once_where_the_host_can(host: LabHost, 
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
     target = definition(site).parsed["disks"][0]["target"]
-    done(site, compute.change_disk, target, DiskPatch(write_iops=300, read_bps=10 * 2**20))
+    done(site, compute_request.change_disk, target, DiskPatch(write_iops=300, read_bps=10 * 2**20))
     live = host.virsh("blkdeviotune", "tower", target)
     assert "write_iops_sec : 300" in live
     assert seen(site).disks[0].write_iops == 300
-    done(site, compute.change_disk, target, DiskPatch(write_bps=5 * 2**20))
+    done(site, compute_request.change_disk, target, DiskPatch(write_bps=5 * 2**20))
     live = {line.split(":")[0].strip(): line.split(":")[1].strip() for line in live_limits(host, target)}
     assert (live["read_bytes_sec"], live["write_bytes_sec"]) == ("10485760", "5242880")
-    done(site, compute.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
+    done(site, compute_request.change_disk, target, DiskPatch(write_iops=0, read_bps=0, write_bps=0))
     assert "write_iops_sec : 0" in host.virsh("blkdeviotune", "tower", target)
-    message = done(site, compute.change_disk, target, DiskPatch(cache="unsafe"))
+    message = done(site, compute_request.change_disk, target, DiskPatch(cache="unsafe"))
     assert "After the next power-off" in message
     mac = definition(site).parsed["nics"][0]["mac"]
-    done(site, devices.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
+    done(site, devices_request.change_nic, mac, NicPatch(in_kbps=2000, out_kbps=1000))
     assert (seen(site).nics[0].in_kbps, seen(site).nics[0].out_kbps) == (2000, 1000)
 
 
@@ -83,23 +84,27 @@ def live_limits(host: LabHost, target: str) -> list[str]:
 def test_pins_count_at_once(host: LabHost, site: Site) -> None:
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
-    done(site, compute.change_resources, ResourcesPatch(pins=[Pin(vcpu=0, cpus="0")], emulator_cpus="1"))
+    done(
+        site,
+        compute_request.change_resources,
+        ResourcesPatch(pins=[Pin(vcpu=0, cpus="0")], emulator_cpus="1"),
+    )
     assert [(pin.vcpu, pin.cpus) for pin in seen(site).pins] == [(0, "0")]
     assert seen(site).emulator_cpus == "1"
     assert host.virsh("vcpupin", "tower", "--vcpu", "0").split()[-1] == "0"
-    done(site, compute.change_resources, ResourcesPatch(pins=[], emulator_cpus=""))
+    done(site, compute_request.change_resources, ResourcesPatch(pins=[], emulator_cpus=""))
     assert (seen(site).pins, seen(site).emulator_cpus) == ((), None)
 
 
 BAD = [
-    (compute.change_compute, (ComputePatch(video="voodoo"),), "video"),
-    (compute.change_compute, (ComputePatch(cpu_mode="custom", cpu_model="Abacus"),), "cpu_model"),
-    (compute.change_compute, (ComputePatch(topology=Topology(sockets=7)),), "topology"),
-    (compute.change_resources, (ResourcesPatch(pins=[Pin(vcpu=900, cpus="0")]),), "pins.0.vcpu"),
-    (compute.change_resources, (ResourcesPatch(pins=[Pin(vcpu=0, cpus="0-9999")]),), "pins.0.cpus"),
-    (compute.change_resources, (ResourcesPatch(emulator_cpus="3-1"),), "emulator_cpus"),
-    (compute.change_disk, ("vda", DiskPatch(io="native")), "io"),
-    (devices.change_nic, ("", NicPatch(filter="none-such")), "filter"),
+    (compute_request.change_compute, (ComputePatch(video="voodoo"),), "video"),
+    (compute_request.change_compute, (ComputePatch(cpu_mode="custom", cpu_model="Abacus"),), "cpu_model"),
+    (compute_request.change_compute, (ComputePatch(topology=Topology(sockets=7)),), "topology"),
+    (compute_request.change_resources, (ResourcesPatch(pins=[Pin(vcpu=900, cpus="0")]),), "pins.0.vcpu"),
+    (compute_request.change_resources, (ResourcesPatch(pins=[Pin(vcpu=0, cpus="0-9999")]),), "pins.0.cpus"),
+    (compute_request.change_resources, (ResourcesPatch(emulator_cpus="3-1"),), "emulator_cpus"),
+    (compute_request.change_disk, ("vda", DiskPatch(io="native")), "io"),
+    (devices_request.change_nic, ("", NicPatch(filter="none-such")), "filter"),
     (host_devices.add_device, (HostDeviceAdd(name="pci_none"),), "name"),
 ]
 
@@ -113,7 +118,7 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
             ask(site, service, *given)
         assert reported.value.field == field
     with pytest.raises(NotFound):
-        ask(site, compute.change_disk, "vdz", DiskPatch(read_bps=1))
+        ask(site, compute_request.change_disk, "vdz", DiskPatch(read_bps=1))
     with pytest.raises(NotFound):
         ask(site, host_devices.remove_filesystem, "none")
     assert host.virsh("dumpxml", "tower") == before
@@ -122,7 +127,7 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
 def test_what_the_host_refuses_is_told_and_changes_nothing(host: LabHost, site: Site) -> None:
     before = host.virsh("dumpxml", "tower")
     task = site.task(
-        ask(site, compute.change_resources, ResourcesPatch(numa_nodes="63", numa_mode="strict")), 30
+        ask(site, compute_request.change_resources, ResourcesPatch(numa_nodes="63", numa_mode="strict")), 30
     )
     if task.state is TaskState.SUCCEEDED:
         # The node is looked at when the VM starts.

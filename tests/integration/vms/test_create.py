@@ -43,7 +43,7 @@ from app.services.vms.cloud_init.deletion import DeleteCloudInitDrive, delete_du
 from app.services.vms.create import create
 from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from tests.integration.site import ACTOR, Site, eventually
 from tests.integration.waiting import wait_for_agent
 
@@ -209,7 +209,7 @@ def test_a_cloud_init_drive_is_held_back_and_goes_after_the_first_boot(host: Lab
         for refused in (
             lambda: register_image(ctx, ImageSpec(volume_id=drive, name="mine")),
             lambda: clone_volume(ctx, drive, VolumeClone(name="copy.iso")),
-            lambda: devices.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=drive)),
+            lambda: devices_request.add_disk(ctx, vm_of(site).id, DiskSpec(device="cdrom", volume_id=drive)),
         ):
             with pytest.raises(Conflict) as reported:
                 refused()

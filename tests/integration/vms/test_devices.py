@@ -27,7 +27,7 @@ from app.services.storage.volumes.delete import delete_volume
 from app.services.vms.definitions import definitions, redefine
 from app.services.vms.delete import delete, undelete
 from app.services.vms.delete.undelete import undelete_vm
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.services.vms.reconfigure.rename import rename_vm
 from app.tasks.errors import Interrupted
@@ -115,19 +115,19 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
     )
     done(
         site,
-        devices.change_hardware,
+        devices_request.change_hardware,
         HardwarePatch(
             vcpus=2, vcpus_max=4, memory_bytes=96 * MIB, memory_max_bytes=192 * MIB, title="A tower"
         ),
     )
     pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
-    done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    done(site, devices_request.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
     done(
         site,
-        devices.add_disk,
+        devices_request.add_disk,
         DiskSpec(device="cdrom", volume_id=row(site, Volume, Volume.name == "boot.iso").id),
     )
-    done(site, devices.add_nic, NicSpec(network_id=network.id))
+    done(site, devices_request.add_nic, NicSpec(network_id=network.id))
     parsed = definition(site).parsed
     targets = [disk["target"] for disk in parsed["disks"]]
     assert (parsed["vcpus"], parsed["vcpus_max"], parsed["memory_max_bytes"], parsed["title"]) == (
@@ -137,15 +137,15 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
         "A tower",
     )
     drive = next(disk["target"] for disk in parsed["disks"] if disk["device"] == "cdrom")
-    done(site, devices.change_media, drive, Media())
-    done(site, devices.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
+    done(site, devices_request.change_media, drive, Media())
+    done(site, devices_request.change_hardware, HardwarePatch(boot=[targets[0], parsed["nics"][0]["mac"]]))
     xml = host.virsh("dumpxml", "tower")
     assert "keep=" in xml, "what virsh wrote is there"
     assert "boot.iso" not in xml
     assert xml.count("<boot order=") == 2
     new = next(target for target in targets if target not in ("vda", drive))
     assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local")
-    done(site, devices.remove_device, new)
+    done(site, devices_request.remove_device, new)
     assert f"tower-{new}.qcow2" in host.virsh("vol-list", "local"), "the volume stays"
     assert f"dev='{new}'" not in host.virsh("dumpxml", "tower")
     host.virsh("start", "tower")
@@ -155,17 +155,20 @@ def test_a_vm_that_is_off_takes_every_change_and_keeps_what_vigie_does_not_know(
 def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     host: LabHost, site: Site
 ) -> None:
-    done(site, devices.change_hardware, HardwarePatch(vcpus_max=2, memory_max_bytes=256 * MIB))
+    done(site, devices_request.change_hardware, HardwarePatch(vcpus_max=2, memory_max_bytes=256 * MIB))
     host.virsh("start", "tower")
     site.wait_vm("tower", VmState.RUNNING)
     wait_for_agent(host, "tower")
     pool, network = row(site, Pool, Pool.name == "local"), row(site, Network)
     assert (
-        done(site, devices.change_hardware, HardwarePatch(vcpus=2, memory_bytes=200 * MIB))
+        done(site, devices_request.change_hardware, HardwarePatch(vcpus=2, memory_bytes=200 * MIB))
         == "It is changed."
     )
-    assert done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB)) == "It is changed."
-    assert done(site, devices.add_nic, NicSpec(network_id=network.id)) == "It is changed."
+    assert (
+        done(site, devices_request.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+        == "It is changed."
+    )
+    assert done(site, devices_request.add_nic, NicSpec(network_id=network.id)) == "It is changed."
     live = host.virsh("dumpxml", "tower")
     assert live.count("<interface type=") == 2
     assert host.virsh("vcpucount", "tower", "--live", "--active").strip() == "2"
@@ -180,10 +183,10 @@ def test_a_vm_that_runs_is_changed_at_once_where_it_can_and_marked_where_not(
     assert guest_says(host, "tower", "/bin/cat", "/sys/devices/system/cpu/present").strip() == "0-1"
     parsed = definition(site).parsed
     mac = parsed["nics"][-1]["mac"]
-    done(site, devices.change_nic, mac, NicPatch(link_up=False))
+    done(site, devices_request.change_nic, mac, NicPatch(link_up=False))
     assert "down" in host.virsh("domif-getlink", "tower", mac)
     assert definition(site).pending == []
-    message = done(site, devices.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
+    message = done(site, devices_request.change_hardware, HardwarePatch(vcpus_max=3, title="later"))
     assert "vCPUs" in message
     assert definition(site).pending == ["vCPUs"]
     assert site.vm("tower").pending is True  # type: ignore[union-attr]
@@ -197,10 +200,10 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
     site.wait_vm("tower", VmState.RUNNING)
     wait_for_agent(host, "tower")
     pool = row(site, Pool, Pool.name == "local")
-    done(site, devices.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
+    done(site, devices_request.add_disk, DiskSpec(pool_id=pool.id, size_bytes=16 * MIB))
     host.virsh("suspend", "tower")  # a guest that does not run answers no unplug
     site.wait_vm("tower", VmState.PAUSED)
-    message = done(site, devices.remove_device, "vdb")
+    message = done(site, devices_request.remove_device, "vdb")
     assert message.startswith(
         "Saved. After the next power-off: Disks. The guest has not released the device."
     )
@@ -219,7 +222,7 @@ def test_a_guest_that_ignores_an_unplug_keeps_the_device_and_that_is_said(host: 
 
 def test_versions_are_kept_whoever_made_them_and_brought_back(host: LabHost, site: Site) -> None:
     first = host.virsh("dumpxml", "tower")
-    done(site, devices.change_hardware, HardwarePatch(title="by Vigie"))
+    done(site, devices_request.change_hardware, HardwarePatch(title="by Vigie"))
     host.virsh("desc", "tower", "--config", "--title", "by virsh")
     eventually(lambda: definition(site).parsed["title"] == "by virsh", 10, "the mirror has it")
     with site.services.database.read() as session:
@@ -290,13 +293,13 @@ def test_xml_that_attacks_or_reaches_the_host_is_refused(host: LabHost, site: Si
 
 
 REFUSED: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
-    (devices.change_hardware, (HardwarePatch(vcpus=900),), "vcpus"),
-    (devices.change_hardware, (HardwarePatch(memory_bytes=2**49),), "memory_bytes"),
-    (devices.change_hardware, (HardwarePatch(memory_max_bytes=2**49),), "memory_max_bytes"),
-    (devices.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
-    (devices.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
-    (devices.add_nic, (NicSpec(network="none-such"),), "nic.network"),
-    (devices.change_media, ("vda", Media()), "target"),
+    (devices_request.change_hardware, (HardwarePatch(vcpus=900),), "vcpus"),
+    (devices_request.change_hardware, (HardwarePatch(memory_bytes=2**49),), "memory_bytes"),
+    (devices_request.change_hardware, (HardwarePatch(memory_max_bytes=2**49),), "memory_max_bytes"),
+    (devices_request.change_hardware, (HardwarePatch(boot=["vdz"]),), "boot.0"),
+    (devices_request.add_disk, (DiskSpec(pool="none-such", size_bytes=MIB),), "disk.pool"),
+    (devices_request.add_nic, (NicSpec(network="none-such"),), "nic.network"),
+    (devices_request.change_media, ("vda", Media()), "target"),
 ]
 
 
@@ -307,8 +310,8 @@ def test_bad_input_names_its_field_and_changes_nothing(host: LabHost, site: Site
             ask(site, service, *arguments)
         assert reported.value.field == field
     for service, arguments in (
-        (devices.remove_device, ("vdz",)),
-        (devices.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
+        (devices_request.remove_device, ("vdz",)),
+        (devices_request.change_nic, ("52:54:00:00:00:99", NicPatch(link_up=True))),
     ):
         with pytest.raises(NotFound):
             ask(site, service, *arguments)

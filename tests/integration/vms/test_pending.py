@@ -20,7 +20,7 @@ from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab
 from app.services.vms import vms
 from app.services.vms.definitions import definitions
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from app.tasks import tasks
 from tests.integration.site import Site, eventually
 from tests.integration.vms.test_create import created, row
@@ -77,28 +77,30 @@ def test_a_definition_that_changed_since_it_was_seen_is_not_changed(host: LabHos
     version = definitions.version_of(definition(site, "twice"))
     host.virsh("iothreadadd", "twice", "1", "--config")  # of which no host tells
     before = host.virsh("dumpxml", "twice", "--inactive")
-    task = ask(site, devices.add_disk, "twice", DiskSpec(pool="local", size_bytes=8 * MIB), version)
+    task = ask(site, devices_request.add_disk, "twice", DiskSpec(pool="local", size_bytes=8 * MIB), version)
     assert task.error is not None
     assert task.error.code == "changed_meanwhile"
     assert host.virsh("dumpxml", "twice", "--inactive") == before
     assert "twice-vda" not in host.virsh("vol-list", "local")
-    task = ask(site, devices.change_hardware, "twice", HardwarePatch(title="mine"))
+    task = ask(site, devices_request.change_hardware, "twice", HardwarePatch(title="mine"))
     assert task.state is TaskState.SUCCEEDED, "what is there now was read"
     assert "<iothreads>1</iothreads>" in host.virsh("dumpxml", "twice", "--inactive")
     version = definitions.version_of(definition(site, "twice"))
     assert (
-        ask(site, devices.change_hardware, "twice", HardwarePatch(title="ours"), version).state
+        ask(site, devices_request.change_hardware, "twice", HardwarePatch(title="ours"), version).state
         is TaskState.SUCCEEDED
     )
     with pytest.raises(EditConflict):
-        ask(site, devices.change_hardware, "twice", HardwarePatch(title="theirs"), version)
+        ask(site, devices_request.change_hardware, "twice", HardwarePatch(title="theirs"), version)
 
 
 def test_eight_devices_are_plugged_in_and_one_too_many_is_said_to_wait(host: LabHost, site: Site) -> None:
     created(site, name="full", host_id=site.host_ids[host.name], memory_bytes=64 * MIB, graphics="none")
     message = []
     for _ in range(12):
-        task = ask(site, devices.add_disk, "full", DiskSpec(pool="local", size_bytes=MIB, format="raw"))
+        task = ask(
+            site, devices_request.add_disk, "full", DiskSpec(pool="local", size_bytes=MIB, format="raw")
+        )
         assert task.state is TaskState.SUCCEEDED, task
         message.append(task.message or "")
         if task.result:

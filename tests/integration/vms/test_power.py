@@ -22,9 +22,9 @@ from app.hypervisor import Host
 from app.lab.lab import Lab
 from app.services.vms import power, vms
 from app.services.vms.operation import RunningVm
+from app.services.vms.power.power_operation import PowerParameters
 from app.services.vms.power.start import Start
 from app.services.vms.power.steps import deliver
-from app.services.vms.power.verb import PowerParameters
 from app.tasks import context as task_context
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed

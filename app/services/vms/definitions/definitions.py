@@ -17,8 +17,9 @@ from app.hypervisor.xml.schema import schema_error as broken_rule
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
 from app.services.vms.definitions.redefine import DiscardChanges, submit_definition
+from app.services.vms.definitions.version import version_of
 from app.services.vms.host_access import require_for_definition
-from app.services.vms.reconfigure.editable import find_editable, version_of
+from app.services.vms.reconfigure.editable_vm import find_editable
 
 
 def show_definition(ctx: Ctx, vm_id: str) -> DefinitionRecord:

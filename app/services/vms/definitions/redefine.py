@@ -15,8 +15,9 @@ from app.hypervisor.xml.domains.secrets import hidden
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
+from app.services.vms.definitions.version import seen_digest, version_of
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
-from app.services.vms.reconfigure.editable import require_editable, seen_digest, version_of
+from app.services.vms.reconfigure.editable_vm import require_editable
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

@@ -17,7 +17,7 @@ from app.core.vms.records import VerbRecord, VmRecord
 from app.core.vms.specs import ActionOptions, BulkAction
 from app.db.models import Host, Vm
 from app.services.vms.host_access import HOST_ACCESS
-from app.services.vms.power.verb import VERBS, PowerOperation, PowerParameters
+from app.services.vms.power.power_operation import VERBS, PowerOperation, PowerParameters
 from app.tasks import tasks
 from app.tasks.locks import busy
 from app.tasks.submit import submit, supersedes

@@ -13,9 +13,9 @@ from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.vms.host_access import adds_host_access
 from app.services.vms.operation import RunningVm
+from app.services.vms.power.power_operation import PowerOperation, PowerParameters, power
 from app.services.vms.power.start import plan_start, refuse_depended_on
 from app.services.vms.power.steps import bring
-from app.services.vms.power.verb import PowerOperation, PowerParameters, power
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.operation import Outcome, Plan

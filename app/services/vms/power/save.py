@@ -9,8 +9,8 @@ from app.core.messages import N_
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.operation import RunningVm
+from app.services.vms.power.power_operation import ACTIVE, PowerOperation, PowerParameters, power
 from app.services.vms.power.steps import SETTLE_S, not_seen, refuse_silent, refuse_wrong_state
-from app.services.vms.power.verb import ACTIVE, PowerOperation, PowerParameters, power
 from app.tasks.context import RESENDS, Lost, TaskContext
 from app.tasks.errors import Cancelled, Interrupted
 from app.tasks.operation import Outcome

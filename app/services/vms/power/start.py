@@ -17,8 +17,8 @@ from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services.storage.volumes.locations import path_locks, start_locks
 from app.services.storage.volumes.users import dependents
 from app.services.vms.operation import RunningVm
+from app.services.vms.power.power_operation import OFF, PowerOperation, PowerParameters, power
 from app.services.vms.power.steps import bring
-from app.services.vms.power.verb import OFF, PowerOperation, PowerParameters, power
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.operation import Locks, Outcome, Plan, Reservation

@@ -8,7 +8,7 @@ from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.operation import RunningVm
 from app.services.vms.power import steps
-from app.services.vms.power.verb import (
+from app.services.vms.power.power_operation import (
     ACTIVE,
     KNOWN,
     RUNNING,

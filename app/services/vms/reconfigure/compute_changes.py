@@ -7,7 +7,7 @@ from typing import Literal
 from app.core.messages import N_
 from app.core.vms.compute import ComputePatch, ResourcesPatch
 from app.hypervisor.domains.effects import Effect
-from app.services.vms.reconfigure.change import Change
+from app.services.vms.reconfigure.change_base import Change
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks.context import TaskContext
 

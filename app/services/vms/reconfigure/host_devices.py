@@ -24,14 +24,14 @@ from app.core.vms.host_devices import (
 from app.core.vms.states import VmState
 from app.db.models import Host, HostCapabilities, Vm, VmDefinition
 from app.services.vms.create.config_builder import capabilities_of
-from app.services.vms.reconfigure.compute import show_hardware
+from app.services.vms.hardware import show_hardware
 from app.services.vms.reconfigure.device_changes import (
     AddFilesystem,
     AddHostDevice,
     RemoveFilesystem,
     RemoveHostDevice,
 )
-from app.services.vms.reconfigure.editable import find_editable
+from app.services.vms.reconfigure.editable_vm import find_editable
 from app.services.vms.reconfigure.operation import submit_changes
 
 STORED = TypeAdapter(list[HostDevice])

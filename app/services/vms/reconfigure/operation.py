@@ -12,9 +12,10 @@ from app.core.tasks.records import TaskRecord
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.domains.effects import Effect
 from app.services.storage.volumes.locations import disk_locks
+from app.services.vms.definitions.version import seen_digest
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
-from app.services.vms.reconfigure.changes import AnyChange
-from app.services.vms.reconfigure.editable import require_editable, seen_digest
+from app.services.vms.reconfigure.any_change import AnyChange
+from app.services.vms.reconfigure.editable_vm import require_editable
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -13,9 +13,10 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import RenameSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
+from app.services.vms.definitions.version import seen_digest
 from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
-from app.services.vms.reconfigure.editable import find_editable, require_editable, seen_digest
+from app.services.vms.reconfigure.editable_vm import find_editable, require_editable
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -21,7 +21,9 @@ from app.core.vms.compute import (
 from app.core.vms.create_spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
 from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
-from app.services.vms.reconfigure import compute, devices, host_devices, rename
+from app.services.vms import hardware
+from app.services.vms.definitions.version import definition_version
+from app.services.vms.reconfigure import compute_request, devices_request, host_devices, rename
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 
@@ -44,7 +46,7 @@ TagPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,35}$", exam
 )
 def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: IfMatch) -> Response:
     """Other processors, memory, title or boot order. The task says what counts only after the next power-off."""
-    return accepted(devices.change_hardware(ctx, id, patch, version))
+    return accepted(devices_request.change_hardware(ctx, id, patch, version))
 
 
 @router.get(
@@ -52,7 +54,7 @@ def change_hardware(id: ObjectPath, patch: HardwarePatch, ctx: Writer, version: 
 )
 def show_hardware(id: ObjectPath, ctx: Reader) -> Response:
     """All hardware as the saved definition has it. The ETag is for changes: of an old one the host is not changed."""
-    return tagged(compute.show_hardware(ctx, id), compute.definition_version(ctx, id))
+    return tagged(hardware.show_hardware(ctx, id), definition_version(ctx, id))
 
 
 @router.get(
@@ -72,7 +74,7 @@ def show_compute(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_compute(id: ObjectPath, patch: ComputePatch, ctx: Writer, version: IfMatch) -> Response:
     """Another processor model, firmware, display or single device. All count after the next power-off."""
-    return accepted(compute.change_compute(ctx, id, patch, version))
+    return accepted(compute_request.change_compute(ctx, id, patch, version))
 
 
 @router.get(
@@ -92,7 +94,7 @@ def show_resources(id: ObjectPath, ctx: Reader) -> Response:
 )
 def change_resources(id: ObjectPath, patch: ResourcesPatch, ctx: Writer, version: IfMatch) -> Response:
     """Shares, limits and pinning of processors, and where memory comes from."""
-    return accepted(compute.change_resources(ctx, id, patch, version))
+    return accepted(compute_request.change_resources(ctx, id, patch, version))
 
 
 @router.post(
@@ -104,7 +106,7 @@ def change_resources(id: ObjectPath, patch: ResourcesPatch, ctx: Writer, version
 )
 def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more disk or drive: a new volume, an existing one, or a copy of an image."""
-    return repeat.once(ctx, lambda: accepted(devices.add_disk(ctx, id, disk, version)))
+    return repeat.once(ctx, lambda: accepted(devices_request.add_disk(ctx, id, disk, version)))
 
 
 @router.delete(
@@ -116,7 +118,7 @@ def add_disk(id: ObjectPath, disk: DiskSpec, ctx: Writer, version: IfMatch, repe
 )
 def remove_disk(id: ObjectPath, target: TargetPath, ctx: Writer, version: IfMatch) -> Response:
     """Take a disk or drive from the VM; its volume stays."""
-    return accepted(devices.remove_device(ctx, id, target, version))
+    return accepted(devices_request.remove_device(ctx, id, target, version))
 
 
 @router.patch(
@@ -130,7 +132,7 @@ def change_disk(
     id: ObjectPath, target: TargetPath, patch: DiskPatch, ctx: Writer, version: IfMatch
 ) -> Response:
     """Other limits of a disk, at once where the hypervisor can; cache, io and discard after the next power-off."""
-    return accepted(compute.change_disk(ctx, id, target, patch, version))
+    return accepted(compute_request.change_disk(ctx, id, target, patch, version))
 
 
 @router.put(
@@ -142,7 +144,7 @@ def change_disk(
 )
 def change_media(id: ObjectPath, target: TargetPath, media: Media, ctx: Writer, version: IfMatch) -> Response:
     """Another medium in a CD or floppy drive, or none."""
-    return accepted(devices.change_media(ctx, id, target, media, version))
+    return accepted(devices_request.change_media(ctx, id, target, media, version))
 
 
 @router.post(
@@ -154,7 +156,7 @@ def change_media(id: ObjectPath, target: TargetPath, media: Media, ctx: Writer, 
 )
 def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
     """One more network interface."""
-    return repeat.once(ctx, lambda: accepted(devices.add_nic(ctx, id, nic, version)))
+    return repeat.once(ctx, lambda: accepted(devices_request.add_nic(ctx, id, nic, version)))
 
 
 @router.patch(
@@ -166,7 +168,7 @@ def add_nic(id: ObjectPath, nic: NicSpec, ctx: Writer, version: IfMatch, repeat:
 )
 def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, version: IfMatch) -> Response:
     """Plug the cable in or out, plug it into another network of the host, change its filter or rates."""
-    return accepted(devices.change_nic(ctx, id, mac, patch, version))
+    return accepted(devices_request.change_nic(ctx, id, mac, patch, version))
 
 
 @router.delete(
@@ -178,7 +180,7 @@ def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, versi
 )
 def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> Response:
     """Take an interface from the VM."""
-    return accepted(devices.remove_device(ctx, id, mac.lower(), version))
+    return accepted(devices_request.remove_device(ctx, id, mac.lower(), version))
 
 
 @router.post(
@@ -247,6 +249,6 @@ def remove_filesystem(id: ObjectPath, tag: TagPath, ctx: Writer, version: IfMatc
 
 def _part(ctx: Ctx, id: str, part: type[Record]) -> Response:
     """A part of the hardware, with the ETag of the whole."""
-    hardware = compute.show_hardware(ctx, id)
-    shown = part.model_validate(hardware.model_dump(include=set(part.model_fields)))
-    return tagged(shown, compute.definition_version(ctx, id))
+    whole = hardware.show_hardware(ctx, id)
+    shown = part.model_validate(whole.model_dump(include=set(part.model_fields)))
+    return tagged(shown, definition_version(ctx, id))

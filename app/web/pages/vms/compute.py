@@ -20,7 +20,9 @@ from app.core.vms.devices import NicPatch
 from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
 from app.services.vms import vms
 from app.services.vms.create import choices
-from app.services.vms.reconfigure import compute, devices, host_devices
+from app.services.vms.definitions.version import definition_version
+from app.services.vms.hardware import show_hardware
+from app.services.vms.reconfigure import compute_request, devices_request, host_devices
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.forms import Form, FormInvalid, PartForms, Posted, Shown, broken_rules
@@ -69,7 +71,7 @@ def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) 
     """Change the compute settings after the next power-off."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = compute.show_hardware(ctx, id)
+        before = show_hardware(ctx, id)
         found: dict[str, object] = {
             name: form[name]
             for name in WORDS
@@ -86,7 +88,7 @@ def change_compute(request: Request, id: PageId, form: Posted, visitor: Signed) 
         shape = {name: form[name] for name in ("sockets", "cores", "threads")}
         if any(shape.values()) and shape != {name: str(getattr(before, name) or "") for name in shape}:
             found["topology"] = {name: text or "1" for name, text in shape.items()}
-        return compute.change_compute(ctx, id, _spec("sockets", ComputePatch, found), form.version)
+        return compute_request.change_compute(ctx, id, _spec("sockets", ComputePatch, found), form.version)
 
     return _submitted(request, visitor, form, id, "compute", "vm.change-compute", work)
 
@@ -96,7 +98,7 @@ def change_resources(request: Request, id: PageId, form: Posted, visitor: Signed
     """Change the resources: shares, limits and pinning."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = compute.show_hardware(ctx, id)
+        before = show_hardware(ctx, id)
         found = _limits(form, before, "cpu_shares", "cpu_limit_percent")
         if form["emulator_cpus"] != (before.emulator_cpus or ""):
             found["emulator_cpus"] = form["emulator_cpus"]
@@ -106,7 +108,9 @@ def change_resources(request: Request, id: PageId, form: Posted, visitor: Signed
         pins = _pins(form["pins"])
         if pins != [pin.model_dump() for pin in before.pins]:
             found["pins"] = pins
-        return compute.change_resources(ctx, id, _spec("cpu_shares", ResourcesPatch, found), form.version)
+        return compute_request.change_resources(
+            ctx, id, _spec("cpu_shares", ResourcesPatch, found), form.version
+        )
 
     return _submitted(request, visitor, form, id, "resources", "vm.change-resources", work)
 
@@ -117,14 +121,14 @@ def change_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> 
     target = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((disk for disk in compute.show_hardware(ctx, id).disks if disk.target == target), None)
+        before = next((disk for disk in show_hardware(ctx, id).disks if disk.target == target), None)
         found = _limits(form, before, "read_bps", "write_bps", "read_iops", "write_iops")
         for name in ("cache", "io"):
             if form[name] and form[name] != getattr(before, name, "default"):
                 found[name] = form[name]
         if (form["discard"] == "true") != getattr(before, "discard", False):
             found["discard"] = form["discard"] == "true"
-        return compute.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
+        return compute_request.change_disk(ctx, id, target, _spec("read_bps", DiskPatch, found), form.version)
 
     return _submitted(request, visitor, form, id, target, "vm.change-disk", work)
 
@@ -135,11 +139,11 @@ def change_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> R
     mac = form["key"]
 
     def work(ctx: Ctx) -> TaskRecord:
-        before = next((nic for nic in compute.show_hardware(ctx, id).nics if nic.mac == mac), None)
+        before = next((nic for nic in show_hardware(ctx, id).nics if nic.mac == mac), None)
         found = _limits(form, before, "in_kbps", "out_kbps")
         if form["filter"] != (getattr(before, "filter", None) or ""):
             found["filter"] = form["filter"]
-        return devices.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
+        return devices_request.change_nic(ctx, id, mac, _spec("in_kbps", NicPatch, found), form.version)
 
     return _submitted(request, visitor, form, id, mac, "vm.change-nic", work)
 
@@ -241,7 +245,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
     """The page; `form` is what was typed in the part of it that was sent."""
     ctx.require("vm.edit")
     vm = vms.show_vm(ctx, id)
-    found: HardwareRecord = compute.show_hardware(ctx, id)
+    found: HardwareRecord = show_hardware(ctx, id)
     return render(
         request,
         ctx,
@@ -249,7 +253,7 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         status=form.status,
         vm=vm,
         hardware=found,
-        version=compute.definition_version(ctx, id),
+        version=definition_version(ctx, id),
         page=ComputePage(found),
         forms=PartForms(part, form),
         form=form,

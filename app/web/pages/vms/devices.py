@@ -19,7 +19,9 @@ from app.core.vms.states import VmState
 from app.services.vms import vms
 from app.services.vms.create import choices
 from app.services.vms.definitions import definitions
-from app.services.vms.reconfigure import compute, devices
+from app.services.vms.definitions.version import definition_version
+from app.services.vms.hardware import show_hardware
+from app.services.vms.reconfigure import devices_request
 from app.services.vms.reconfigure.rename import rename_vm
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
@@ -81,7 +83,7 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             for name, value in found.items()
             if value is not None and str(value) != str(same.get(name))
         }
-        return devices.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
+        return devices_request.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
 
     return _submitted(request, visitor, form, id, "hardware", "vm.reconfigure", work)
 
@@ -91,7 +93,9 @@ def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
     """Ask for one more disk or drive."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.add_disk(ctx, id, _spec(DiskSpec, create_form.disk_of(form, "disk.")), form.version)
+        return devices_request.add_disk(
+            ctx, id, _spec(DiskSpec, create_form.disk_of(form, "disk.")), form.version
+        )
 
     return _submitted(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add-disk", work)
 
@@ -101,7 +105,9 @@ def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
     """Ask for one more interface."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.add_nic(ctx, id, _spec(NicSpec, create_form.nic_of(form, "nic.")), form.version)
+        return devices_request.add_nic(
+            ctx, id, _spec(NicSpec, create_form.nic_of(form, "nic.")), form.version
+        )
 
     return _submitted(request, visitor, form, id, "nic", "vm.add-nic", work)
 
@@ -116,7 +122,7 @@ def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
         id,
         "",
         "vm.remove-disk",
-        lambda ctx: devices.remove_device(ctx, id, form["key"], form.version),
+        lambda ctx: devices_request.remove_device(ctx, id, form["key"], form.version),
     )
 
 
@@ -127,7 +133,7 @@ def media(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respon
     key = "image_id" if chosen.startswith("img_") else "volume_id"
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.change_media(
+        return devices_request.change_media(
             ctx, id, form["key"], _spec(Media, {key: chosen} if chosen else {}), form.version
         )
 
@@ -139,7 +145,7 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     """Ask for a cable plugged in or out."""
 
     def work(ctx: Ctx) -> TaskRecord:
-        return devices.change_nic(
+        return devices_request.change_nic(
             ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
         )
 
@@ -266,8 +272,8 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         vm=vm,
         memory_mib=shown_in(vm.memory_bytes, MIB),
         memory_max_mib=shown_in(vm.memory_max_bytes, MIB),
-        version=compute.definition_version(ctx, id),
-        lacks_ports=vm.state in _PLUGGABLE and compute.show_hardware(ctx, id).free_ports == 0,
+        version=definition_version(ctx, id),
+        lacks_ports=vm.state in _PLUGGABLE and show_hardware(ctx, id).free_ports == 0,
         forms=PartForms(part, form),
         form=form,
         choices=choices.list_choices(ctx, vm.host_id),

@@ -32,7 +32,7 @@ from app.services.storage.volumes.wipe import wipe_volume
 from app.services.vms import power
 from app.services.vms.create.config_builder import HOST_CAPABILITIES
 from app.services.vms.delete import delete
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from app.tasks import lifecycle, tasks
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
@@ -131,7 +131,7 @@ def every_change(ctx: Ctx, world: World) -> dict[str, str]:
         "resize": lambda: resize_volume(ctx, volume, VolumeResize(size_bytes=20 * MIB)),
         "shrink": lambda: resize_volume(ctx, volume, VolumeResize(size_bytes=MIB, shrink=True)),
         "move": lambda: move_volume(ctx, volume, VolumeMove(pool_id=_another_pool(ctx, world))),
-        "attach": lambda: devices.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
+        "attach": lambda: devices_request.add_disk(ctx, world.vms[0], DiskSpec(volume_id=volume)),
     }
     answers = {}
     for name, call in calls.items():
@@ -234,14 +234,14 @@ def test_pools_that_name_the_same_target_of_a_storage_server_are_one(world: Worl
 def test_a_volume_on_two_hosts_is_given_to_one_vm_only(world: World, ctx: Contexts) -> None:
     context = ctx()
     verified(context, world, same=True)
-    devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    devices_request.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     with pytest.raises(Busy):
-        devices.add_disk(context, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
+        devices_request.add_disk(context, world.vms[1], DiskSpec(volume_id=world.volumes[1]))
 
 
 def test_a_volume_is_not_deleted_while_a_task_attaches_it(world: World, ctx: Contexts) -> None:
     context = ctx()
-    devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+    devices_request.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
     for volume_id in world.volumes:  # the second host's may be the same file
         with pytest.raises(Busy):
             delete_volume(context, volume_id)
@@ -251,7 +251,7 @@ def test_a_volume_is_not_attached_while_a_task_deletes_it(world: World, ctx: Con
     context = ctx()
     delete_volume(context, world.volumes[0])
     with pytest.raises(Busy):
-        devices.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
+        devices_request.add_disk(context, world.vms[0], DiskSpec(volume_id=world.volumes[0]))
 
 
 @pytest.mark.parametrize("shares", [True, False])
@@ -261,10 +261,10 @@ def test_a_disk_is_shared_only_with_vms_that_share_it(world: World, ctx: Context
     uses(context, world.vms[1], shared=shares)
     disk = DiskSpec(volume_id=world.volumes[0], shareable=True)
     if shares:
-        devices.add_disk(context, world.vms[0], disk)
+        devices_request.add_disk(context, world.vms[0], disk)
         return
     with pytest.raises(Conflict) as reported:
-        devices.add_disk(context, world.vms[0], disk)
+        devices_request.add_disk(context, world.vms[0], disk)
     assert reported.value.code == "volume_in_use"
 
 

@@ -13,7 +13,7 @@ from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
 from app.db import models
 from app.db.models import Pool, Task
 from app.services.vms.create import create
-from app.services.vms.reconfigure import devices
+from app.services.vms.reconfigure import devices_request
 from tests.databases import Contexts
 from tests.unit import fleet
 
@@ -38,7 +38,7 @@ def planned(ctx: Contexts, task_id: str) -> list[tuple[str, str]]:
 
 
 def test_a_second_disk_in_the_same_pool_gets_a_name_of_its_own(ctx: Contexts, vm: str) -> None:
-    task = devices.add_disk(ctx(), vm, NEW)
+    task = devices_request.add_disk(ctx(), vm, NEW)
     assert planned(ctx, task.id) == [("vdb", "web-vdb.qcow2")]
 
 
@@ -48,12 +48,12 @@ def test_a_name_that_lies_in_the_pool_already_is_passed_over(ctx: Contexts, vm: 
     context.session.add_all(
         [fleet.add_volume(pool, "web-vdb.qcow2"), fleet.add_volume(pool, "web-vdb-2.qcow2")]
     )
-    task = devices.add_disk(ctx(), vm, NEW)
+    task = devices_request.add_disk(ctx(), vm, NEW)
     assert planned(ctx, task.id) == [("vdb", "web-vdb-3.qcow2")]
 
 
 def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: Contexts, vm: str) -> None:
-    first = devices.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "db-vdb.qcow2"}))
+    first = devices_request.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "db-vdb.qcow2"}))
     assert planned(ctx, first.id) == [("vdb", "db-vdb.qcow2")]
     named = NEW.model_copy(update={"volume_name": "db-vda.qcow2"})
     second = create.create_vm(ctx(), VmSpec(name="db", os=None, disks=[NEW, NEW, named]))
@@ -66,7 +66,7 @@ def test_disks_of_one_request_and_of_tasks_under_way_have_different_names(ctx: C
 
 def test_a_name_that_somebody_chose_is_refused_when_it_is_taken(ctx: Contexts, vm: str) -> None:
     with pytest.raises(InvalidInput) as reported:
-        devices.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
+        devices_request.add_disk(ctx(), vm, NEW.model_copy(update={"volume_name": "web-vda.qcow2"}))
     assert reported.value.field == "disk.volume_name"
 
 
@@ -117,6 +117,6 @@ def test_vms_of_one_batch_do_not_share_a_disk_that_they_write_to() -> None:
 def test_a_vm_that_virsh_named_oddly_gets_disks_too(ctx: Contexts, vm: str) -> None:
     context = ctx()
     host = context.session.get_one(models.Vm, vm).host_id
-    odd = fleet.add_vm(context, context.session.get_one(devices.Host, host), "../a/b").id
-    task = devices.add_disk(ctx(), odd, NEW)
+    odd = fleet.add_vm(context, context.session.get_one(devices_request.Host, host), "../a/b").id
+    task = devices_request.add_disk(ctx(), odd, NEW)
     assert planned(ctx, task.id) == [("vdb", "a-b-vdb.qcow2")]

@@ -7,7 +7,7 @@ import pytest
 from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.vms.devices import HardwarePatch
-from app.services.vms.reconfigure.devices import change_hardware
+from app.services.vms.reconfigure.devices_request import change_hardware
 from tests.unit.fleet import GIB, add_datacenter, add_host, add_vm
 
 

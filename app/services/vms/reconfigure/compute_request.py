@@ -1,50 +1,19 @@
-"""Compute settings of a VM: read, and changed by tasks."""
+"""Requests to change a VM's compute settings, resources and disk limits; tasks do it."""
 
 from __future__ import annotations
 
 from app.access.context import Ctx
-from app.access.find import find
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.errors import InvalidInput
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.core.vms.compute import ComputePatch, CpuSet, DiskPatch, HardwareRecord, ResourcesPatch
-from app.db.models import Host, Vm, VmDefinition
-from app.hypervisor.xml.domains.compute_read import read_hardware
-from app.hypervisor.xml.domains.read import UnreadableXml, parse
+from app.core.vms.compute import ComputePatch, CpuSet, DiskPatch, ResourcesPatch
+from app.db.models import Host
 from app.services.vms.create.config_builder import capabilities_of, check_cpu, check_has, one_of
+from app.services.vms.definitions.stored_definition import device_of, saved_of
 from app.services.vms.reconfigure.compute_changes import SetCompute, SetResources
 from app.services.vms.reconfigure.device_changes import ChangeDisk
-from app.services.vms.reconfigure.editable import device_of, find_editable, saved_of, version_of
+from app.services.vms.reconfigure.editable_vm import find_editable
 from app.services.vms.reconfigure.operation import submit_changes
-
-_SIZES = ("title", "vcpus", "vcpus_max", "memory_bytes", "memory_max_bytes")
-
-
-def show_hardware(ctx: Ctx, vm_id: str) -> HardwareRecord:
-    """The compute settings as the saved definition has them. Raises NotFound, Conflict (no_definition)."""
-    vm = find(ctx, Vm, vm_id, "vm.view")
-    definition = ctx.session.get(VmDefinition, vm.id)
-    if definition is None:
-        raise NotFound(N_("The definition of the VM was not read yet."))
-    try:
-        hardware = read_hardware(parse(definition.saved_xml or definition.xml, "domain"))
-    except UnreadableXml:
-        raise Conflict(
-            N_("The definition of the VM cannot be read."),
-            hint=N_("Look at its XML, and correct it on the host."),
-            code="no_definition",
-        ) from None
-    saved = saved_of(definition)
-    return hardware.model_copy(update={name: saved.get(name) for name in _SIZES})
-
-
-def definition_version(ctx: Ctx, vm_id: str) -> int:
-    """The number of the saved definition as it is shown, for ETags and forms. Raises NotFound."""
-    vm = find(ctx, Vm, vm_id, "vm.view")
-    definition = ctx.session.get(VmDefinition, vm.id)
-    if definition is None:
-        raise NotFound(N_("The definition of the VM was not read yet."))
-    return version_of(definition)
 
 
 def change_compute(ctx: Ctx, vm_id: str, patch: ComputePatch, version: int | None = None) -> TaskRecord:

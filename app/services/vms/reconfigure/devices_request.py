@@ -21,11 +21,12 @@ from app.db.models import Host, Network, Nwfilter
 from app.services.vms.create.config_builder import capabilities_of
 from app.services.vms.create.disk_planner import plan_disks
 from app.services.vms.create.nic_planner import plan_nics
+from app.services.vms.definitions.stored_definition import device_of, saved_of, targets_of
 from app.services.vms.host_access import require_attachments
-from app.services.vms.reconfigure.changes import AnyChange
+from app.services.vms.reconfigure.any_change import AnyChange
 from app.services.vms.reconfigure.compute_changes import SetBootOrder, SetMemory, SetTitle, SetVcpus
 from app.services.vms.reconfigure.device_changes import AddDisk, AddNic, ChangeMedia, ChangeNic, RemoveDevice
-from app.services.vms.reconfigure.editable import device_of, find_editable, saved_of, targets_of
+from app.services.vms.reconfigure.editable_vm import find_editable
 from app.services.vms.reconfigure.operation import submit_changes
 
 C = TypeVar("C", SetVcpus, SetMemory)
