@@ -24,7 +24,7 @@ from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.steps import task_checks
 from app.services.storage.volumes.steps.own_volume import report_share
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
-from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

@@ -28,7 +28,7 @@ from app.core.specs import ListQuery
 from app.db.models import Host, Image, ImageCopy, Pool, Task, TaskLock, Volume
 from app.hypervisor.osinfo import os_variants
 from app.inventory.staleness import HOST_IN_LISTS
-from app.services.vms.cloud_init.drives import is_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import is_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.locks import require_free
 

@@ -1,4 +1,4 @@
 """Use cases of VMs.
 
-Public to other nouns: `cloud_init.drives`, `create.config_builder`, `power`, `records`.
+Public to other nouns: `cloud_init.known_drives`, `create.config_builder`, `power`, `records`.
 """

@@ -25,7 +25,7 @@ PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Coming:
+class UploadPart:
     """One part of a file, and what is needed to write it. `head`: what came of the file's beginning so far."""
 
     upload_id: str

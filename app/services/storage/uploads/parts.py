@@ -17,7 +17,7 @@ from app.db.models import Host, Pool, Upload
 from app.services.hosts.manageable import require_manageable
 from app.services.storage.uploads.abandoned import end_upload
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.content import Coming
+from app.services.storage.uploads.content import UploadPart
 from app.services.storage.uploads.uploads import find_upload, record_of
 from app.services.storage.uploads.volume import create_upload_volume
 from app.services.storage.volumes import records
@@ -48,37 +48,37 @@ def receive(
         upload, pool, host = find_upload(ctx, upload_id)
         claim = PartClaim.take(ctx, upload_id)
         _check_part(ctx, upload, offset, part)
-        coming = Coming.of(upload, pool, host, part)
+        upload_part = UploadPart.of(upload, pool, host, part)
     with claim:
         try:
-            coming.refuse_beginning()
+            upload_part.refuse_beginning()
             if offset == 0:
-                create_upload_volume(services, translate, coming, claim)
-            with connected_host(services, coming.host_id) as open_host:
-                coming.write(open_host.storage, claim.hold)
-                found = coming.complete(open_host.storage, claim.hold) if coming.is_last else None
+                create_upload_volume(services, translate, upload_part, claim)
+            with connected_host(services, upload_part.host_id) as open_host:
+                upload_part.write(open_host.storage, claim.hold)
+                found = upload_part.complete(open_host.storage, claim.hold) if upload_part.is_last else None
         except Conflict as refused:
             if refused.code in ENDING:
                 _refuse(services, claim, refused)
             raise
-        return _keep(services, actor, translate, coming, claim, found)
+        return _keep(services, actor, translate, upload_part, claim, found)
 
 
 def _keep(
     services: Services,
     actor: Actor,
     translate: Callable[[str], str],
-    coming: Coming,
+    upload_part: UploadPart,
     claim: PartClaim,
     found: tuple[VolumeObservation, str] | None,
 ) -> UploadRecord:
     """Note how far the upload has come; with the whole file, that it has ended."""
     with services.database.begin() as session:
         ctx = Ctx(services, session, actor, translate)
-        _, pool, _ = find_upload(ctx, coming.upload_id)
+        _, pool, _ = find_upload(ctx, upload_part.upload_id)
         upload = claim.require(session)
-        upload.offset_bytes += len(coming.part)
-        upload.head, upload.updated_at = coming.head or upload.head, ctx.now
+        upload.offset_bytes += len(upload_part.part)
+        upload.head, upload.updated_at = upload_part.head or upload.head, ctx.now
         percent = 100 * upload.offset_bytes // upload.size_bytes
         lifecycle.report_progress(session, services.hub, upload.id, percent)
         record = record_of(upload, pool)

@@ -14,26 +14,28 @@ from app.core.vms.config import VolumePlan
 from app.db.models import Task
 from app.hypervisor.storage.storage import Storage
 from app.services.storage.uploads.claims import PartClaim
-from app.services.storage.uploads.content import Coming
+from app.services.storage.uploads.content import UploadPart
 from app.tasks import lifecycle
 
 
 def create_upload_volume(
-    services: Services, translate: Callable[[str], str], coming: Coming, claim: PartClaim
+    services: Services, translate: Callable[[str], str], upload_part: UploadPart, claim: PartClaim
 ) -> None:
     """Create the volume before the first part is written; nothing when an earlier try of that part has.
 
     Raises Conflict (volume_exists) for a volume that somebody else has made, or a link that has its name, HostError; NotFound and
     Conflict (part_under_way) when the claim does not hold any more.
     """
-    plan = VolumePlan(pool=coming.pool, name=coming.name, format="raw", size_bytes=coming.size_bytes)
+    plan = VolumePlan(
+        pool=upload_part.pool, name=upload_part.name, format="raw", size_bytes=upload_part.size_bytes
+    )
     with services.database.read() as session:
-        noted = session.get_one(Task, coming.upload_id).created_resources or []
+        noted = session.get_one(Task, upload_part.upload_id).created_resources or []
     note = next((item for item in noted if item["name"] == plan.name), None)
-    with connected_host(services, coming.host_id) as host:
+    with connected_host(services, upload_part.host_id) as host:
         found = host.storage.find_volume(plan.pool, plan.name)
         if found is None:
-            if coming.path and host.storage.is_link(coming.path):
+            if upload_part.path and host.storage.is_link(upload_part.path):
                 raise _exists(translate)
             _create(services, translate, claim, host.storage, plan, note)
         elif note is None or not _is_own(note, found):

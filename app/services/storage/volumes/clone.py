@@ -20,7 +20,7 @@ from app.services.storage.volumes.operation import (
     volume_and_place,
 )
 from app.services.storage.volumes.refusals import refuse_narrow, refuse_running, running_pool
-from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

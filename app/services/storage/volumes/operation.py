@@ -19,7 +19,7 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import copy_locks, locks_of
 from app.services.storage.volumes.refusals import refuse_taken
 from app.services.storage.volumes.steps import created_volumes, task_checks
-from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
 from app.tasks.operation import Locks, Operation, Parameters, Plan, Touch

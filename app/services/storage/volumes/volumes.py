@@ -23,7 +23,7 @@ from app.inventory.staleness import HOST_IN_LISTS, is_stale
 from app.services.storage.pools.pools import read_volumes, sees_links
 from app.services.storage.volumes import records
 from app.services.storage.volumes.users import users_of
-from app.services.vms.cloud_init.drives import holds_cloud_init_drive, is_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import holds_cloud_init_drive, is_cloud_init_drive
 
 VOLUMES = Order(
     {

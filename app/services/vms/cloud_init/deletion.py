@@ -26,7 +26,7 @@ from app.inventory.staleness import takes_work
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_use
 from app.services.storage.volumes.users import check_again
-from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init import known_drives
 from app.services.vms.operation import RunningVm
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -95,7 +95,7 @@ def delete_drive(context: TaskContext, drive: DeleteCloudInitDriveParams) -> Non
     except HypervisorRefused as error:
         if error.code != "no_such_pool":
             raise
-    context.write(partial(drives.forget, vm_id=drive.vm_id))
+    context.write(partial(known_drives.forget, vm_id=drive.vm_id))
     show_pools(context, {drive.pool})
 
 
@@ -185,7 +185,7 @@ def _submit(ctx: Ctx, drive: CloudInitDrive, vm: Vm | None, host: Host) -> None:
     parameters = DeleteCloudInitDriveParameters(
         target_id=host.id if vm is None else vm.id,
         host_id=host.id,
-        **drives.deletion_of(ctx.session, drive).model_dump(),
+        **known_drives.deletion_of(ctx.session, drive).model_dump(),
     )
     try:
         submit(ctx, DeleteCloudInitDrive, parameters)

@@ -9,7 +9,7 @@ from app.access.find import look_up, visible
 from app.core.records import Record
 from app.db.models import Host, HostCapabilities, Image, Network, Nwfilter, Pool, Volume
 from app.inventory.staleness import takes_work
-from app.services.vms.cloud_init.drives import is_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import is_cloud_init_drive
 from app.services.vms.create.config_builder import HOST_CAPABILITIES
 
 MOST = 500

@@ -23,7 +23,7 @@ from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.manageable import require_open_to_new_vms
 from app.services.storage.volumes.names import free_name
-from app.services.vms.cloud_init import drives, texts
+from app.services.vms.cloud_init import drive_content, known_drives
 from app.services.vms.create.config_builder import Draft, draft, memory_of, os_variant_of
 from app.services.vms.create.operation import CreateVm, CreateVmParameters
 from app.services.vms.create.presets import with_user_data
@@ -98,7 +98,7 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     )
     if vm_draft.cloud_init_drive and spec.cloud_init is not None:
         keep = spec.cloud_init.keep_drive
-        drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
+        known_drives.note(ctx, parameters.target_id, host.id, plan.disks[-1], keep=keep)
     task = submit(ctx, CreateVm, parameters, batch_id=batch_id)
     vm = Ref(kind=ObjectKind.VM, id=parameters.target_id, name=name)
     look_alikes.record_warning(ctx, Vm, name, target=vm, host=ref(host), task_id=task.id)
@@ -122,7 +122,7 @@ def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, c
     plan = vm_draft.config
     if not vm_draft.sources:
         raise InvalidInput("cloud_init", N_("needs a new disk: the cloud-init drive is put beside it"))
-    vm_draft.cloud_init_drive = texts.cloud_init_texts(
+    vm_draft.cloud_init_drive = drive_content.cloud_init_texts(
         cloud_init, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
     )
     bus = device_defaults.cloud_init_bus_for(vm_draft.os_variant, plan.machine)
@@ -132,7 +132,7 @@ def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, c
         pool=pool.uuid,
         name=free_name(ctx, pool, f"{spec.name}-seed", "iso", planned),
         format="raw",
-        size_bytes=len(texts.cloud_init_image(vm_draft.cloud_init_drive)),
+        size_bytes=len(drive_content.cloud_init_image(vm_draft.cloud_init_drive)),
     )
     (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(

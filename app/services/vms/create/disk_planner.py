@@ -25,7 +25,7 @@ from app.services.storage.volumes.content_checks import require_usable
 from app.services.storage.volumes.locations import locks_of
 from app.services.storage.volumes.names import free_name, is_there
 from app.services.storage.volumes.users import in_the_way_of_writing, refuse_possibly_used
-from app.services.vms.cloud_init.drives import refuse_cloud_init_drive
+from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks.locks import require_free
 
 RAW = "raw"

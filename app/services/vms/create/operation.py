@@ -19,8 +19,8 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import disk_locks, path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.storage.volumes.steps.created_volumes import create_volume
-from app.services.vms.cloud_init import drives
-from app.services.vms.cloud_init.texts import cloud_init_image
+from app.services.vms.cloud_init import known_drives
+from app.services.vms.cloud_init.drive_content import cloud_init_image
 from app.services.vms.create import annotate
 from app.services.vms.create.touched import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
@@ -115,7 +115,7 @@ class CreateVm(Operation[CreateVmParameters]):
         except (HostError, TaskFailed, Cancelled):
             context.roll_back()
             if not context.created_resources:
-                context.write(partial(drives.forget, vm_id=parameters.target_id))
+                context.write(partial(known_drives.forget, vm_id=parameters.target_id))
             raise
         _settle(context, parameters)
         return Outcome(N_("The VM was created."), result={"vm": parameters.target_id, "uuid": config.uuid})

@@ -22,7 +22,7 @@ from app.services.hosts.manageable import require_manageable
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_use
-from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.deletion import delete_drive
 from app.services.vms.delete import deleted_definitions
 from app.services.vms.operation import VmOperation, vm_and_host, vm_missing, vm_on_host
@@ -96,7 +96,7 @@ class DeleteVm(VmOperation[DeleteVmParameters]):
             _take_down(context, parameters, vm)
         context.report_gone(VMS.part(VmReadings.single(gone=(parameters.uuid,))))
         _delete_volumes(context, parameters)
-        drive = context.write(partial(drives.of_vm, vm_id=vm_id))
+        drive = context.write(partial(known_drives.of_vm, vm_id=vm_id))
         if drive is not None and drive.host == context.job.host_id:  # else it goes in a task of that host
             delete_drive(context, drive)
         if parameters.volumes:
@@ -113,7 +113,7 @@ def _take_down(context: TaskContext, parameters: DeleteVmParameters, vm: VmObser
         raise TaskFailed("vm_active", N_("The VM runs by now."), hint=N_("Shut it down, then delete it."))
     xml = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent))
     whole = context.call(lambda host: host.domains.xml(parameters.uuid, saved=vm.persistent, secure=True))
-    drive = context.write(partial(drives.of_vm, vm_id=parameters.target_id))
+    drive = context.write(partial(known_drives.of_vm, vm_id=parameters.target_id))
     if drive is not None:
         xml, whole = (device_edit.without_media(text, drive.target, drive.name) for text in (xml, whole))
     keep = partial(

@@ -22,7 +22,7 @@ from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.manageable import require_manageable
 from app.services.storage.volumes.locations import path_locks
 from app.services.storage.volumes.steps import task_checks, task_use
-from app.services.vms.cloud_init.drives import refuse_cloud_init_drives_in
+from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drives_in
 from app.services.vms.create import annotate
 from app.services.vms.delete import deleted_definitions
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.api.vms import consoles, create, definitions, delete, devices, power, vms
+from app.web.api.vms import consoles, create, definitions, delete, devices, power, rename, vms
 
 router = APIRouter()
 for _module in (
@@ -17,6 +17,7 @@ for _module in (
     delete,
     devices,
     definitions,
+    rename,
     power,  # last: its /actions/{verb} would take the paths of the others' verbs
 ):
     router.include_router(_module.router)

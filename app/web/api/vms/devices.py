@@ -1,4 +1,4 @@
-"""Hardware of VMs: processors, memory, disks, interfaces, names."""
+"""Hardware of VMs: processors, memory, disks, interfaces."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from app.core.vms.compute import (
     ResourcesRecord,
 )
 from app.core.vms.create_spec import DiskSpec, NicSpec
-from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
+from app.core.vms.devices import HardwarePatch, Media, NicPatch
 from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
 from app.services.vms import hardware
 from app.services.vms.definitions.version import definition_version
-from app.services.vms.reconfigure import compute_request, devices_request, host_devices, rename
+from app.services.vms.reconfigure import compute_request, devices_request, host_devices
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer
 
@@ -181,18 +181,6 @@ def change_nic(id: ObjectPath, mac: MacPath, patch: NicPatch, ctx: Writer, versi
 def remove_nic(id: ObjectPath, mac: MacPath, ctx: Writer, version: IfMatch) -> Response:
     """Take an interface from the VM."""
     return accepted(devices_request.remove_device(ctx, id, mac.lower(), version))
-
-
-@router.post(
-    "/vms/{id}/actions/rename",
-    name="vm.rename",
-    status_code=202,
-    response_model=TaskRecord,
-    responses=problems(404, 409, 412, 413),
-)
-def rename_vm(id: ObjectPath, spec: RenameSpec, ctx: Writer, version: IfMatch, repeat: Once) -> Response:
-    """Another name; the VM must be off."""
-    return repeat.once(ctx, lambda: accepted(rename.rename_vm(ctx, id, spec, version)))
 
 
 @router.post(

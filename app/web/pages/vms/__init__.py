@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.pages.vms import compute, consoles, create, delete, devices, vms
+from app.web.pages.vms import compute, consoles, create, delete, devices, rename, vms
 
 router = APIRouter(include_in_schema=False)
 for _module in (
     create,  # before vms: /vms/new is no VM
     delete,
     devices,
+    rename,
     compute,
     vms,
     consoles,

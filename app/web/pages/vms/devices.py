@@ -1,4 +1,4 @@
-"""What is changed on a VM's pages: hardware, name, definition, and its earlier versions."""
+"""What is changed on a VM's pages: hardware, definition, and its earlier versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
-from app.core.vms.devices import DiffRecord, HardwarePatch, Media, NicPatch, RenameSpec
+from app.core.vms.devices import DiffRecord, HardwarePatch, Media, NicPatch
 from app.core.vms.states import VmState
 from app.services.vms import vms
 from app.services.vms.create import choices
@@ -22,7 +22,6 @@ from app.services.vms.definitions import definitions
 from app.services.vms.definitions.version import definition_version
 from app.services.vms.hardware import show_hardware
 from app.services.vms.reconfigure import devices_request
-from app.services.vms.reconfigure.rename import rename_vm
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
 from app.web.pages.rendering.amounts import amount_in, shown_in
@@ -83,9 +82,9 @@ def change(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respo
             for name, value in found.items()
             if value is not None and str(value) != str(same.get(name))
         }
-        return devices_request.change_hardware(ctx, id, _spec(HardwarePatch, changed), form.version)
+        return devices_request.change_hardware(ctx, id, spec_of(HardwarePatch, changed), form.version)
 
-    return _submitted(request, visitor, form, id, "hardware", "vm.reconfigure", work)
+    return submitted_on_edit_page(request, visitor, form, id, "hardware", "vm.reconfigure", work)
 
 
 @router.post("/vms/{id}/disks/add", name="vm.add-disk")
@@ -94,10 +93,12 @@ def add_disk(request: Request, id: PageId, form: Posted, visitor: Signed) -> Res
 
     def work(ctx: Ctx) -> TaskRecord:
         return devices_request.add_disk(
-            ctx, id, _spec(DiskSpec, create_form.disk_of(form, "disk.")), form.version
+            ctx, id, spec_of(DiskSpec, create_form.disk_of(form, "disk.")), form.version
         )
 
-    return _submitted(request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add-disk", work)
+    return submitted_on_edit_page(
+        request, visitor, form, id, f"disk.{form['disk.kind']}", "vm.add-disk", work
+    )
 
 
 @router.post("/vms/{id}/nics/add", name="vm.add-nic")
@@ -106,16 +107,16 @@ def add_nic(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
 
     def work(ctx: Ctx) -> TaskRecord:
         return devices_request.add_nic(
-            ctx, id, _spec(NicSpec, create_form.nic_of(form, "nic.")), form.version
+            ctx, id, spec_of(NicSpec, create_form.nic_of(form, "nic.")), form.version
         )
 
-    return _submitted(request, visitor, form, id, "nic", "vm.add-nic", work)
+    return submitted_on_edit_page(request, visitor, form, id, "nic", "vm.add-nic", work)
 
 
 @router.post("/vms/{id}/devices/remove", name="vm.remove-disk")
 def remove(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask for the end of a disk or interface; its volume stays."""
-    return _submitted(
+    return submitted_on_edit_page(
         request,
         visitor,
         form,
@@ -134,10 +135,10 @@ def media(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respon
 
     def work(ctx: Ctx) -> TaskRecord:
         return devices_request.change_media(
-            ctx, id, form["key"], _spec(Media, {key: chosen} if chosen else {}), form.version
+            ctx, id, form["key"], spec_of(Media, {key: chosen} if chosen else {}), form.version
         )
 
-    return _submitted(request, visitor, form, id, "", "vm.change-media", work)
+    return submitted_on_edit_page(request, visitor, form, id, "", "vm.change-media", work)
 
 
 @router.post("/vms/{id}/devices/link", name="vm.change-nic")
@@ -149,23 +150,13 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
             ctx, id, form["key"], NicPatch(link_up=form["link_up"] == "true"), form.version
         )
 
-    return _submitted(request, visitor, form, id, "", "vm.change-nic", work)
-
-
-@router.post("/vms/{id}/rename", name="vm.rename")
-def rename(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Ask for another name."""
-
-    def work(ctx: Ctx) -> TaskRecord:
-        return rename_vm(ctx, id, _spec(RenameSpec, {"name": form["name"]}), form.version)
-
-    return _submitted(request, visitor, form, id, "name", "vm.rename", work)
+    return submitted_on_edit_page(request, visitor, form, id, "", "vm.change-nic", work)
 
 
 @router.post("/vms/{id}/revert", name="vm.discard-changes")
 def discard_changes(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
     """Ask that what waits for the power-off is dropped."""
-    return _submitted(
+    return submitted_on_edit_page(
         request, visitor, form, id, "", "vm.discard-changes", lambda ctx: definitions.discard_changes(ctx, id)
     )
 
@@ -233,16 +224,17 @@ def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Resp
     def work(ctx: Ctx) -> TaskRecord:
         return definitions.restore_version(ctx, id, number)
 
-    return _submitted(request, visitor, form, id, "", "vm.restore-version", work)
+    return submitted_on_edit_page(request, visitor, form, id, "", "vm.restore-version", work)
 
 
-def _submitted(
+def submitted_on_edit_page(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
 ) -> Response:
+    """Ask for the task; what is refused is drawn in its part of the page of changes."""
     return submitted(request, visitor, form, id, action, work, partial(_draw, part=part))
 
 
-def _spec(kind: type[M], given: Mapping[str, object]) -> M:
+def spec_of(kind: type[M], given: Mapping[str, object]) -> M:
     """The request that the form describes. Raises FormInvalid with the form's names of fields."""
     try:
         return kind.model_validate(dict(given))

@@ -15,7 +15,7 @@ from app.core.storage.observations import VolumeObservation
 from app.core.storage.states import AS_FOUND, BY_VIGIE
 from app.db.models import Host, Image, ImageCopy, Pool, Upload, Vm, VmDefinition, Volume
 from app.services.storage.pools.pools import show_pool
-from app.services.storage.uploads.content import Coming
+from app.services.storage.uploads.content import UploadPart
 from app.services.storage.volumes.records import find_recorded, note_links, record_created
 from app.services.storage.volumes.volumes import show_record
 from tests.databases import Contexts
@@ -130,11 +130,14 @@ def test_an_upload_that_an_earlier_version_began_goes_on_as_it_was() -> None:
     pool, host = Pool(uuid="p", target_path="/vms/"), Host(id="h")
     old = Upload(id="u", volume_name="a", size_bytes=10**6, offset_bytes=1000, head=None)
     new = Upload(id="u", volume_name="a", size_bytes=10**6, offset_bytes=1000, head=b"x" * 1000)
-    assert (Coming.of(old, pool, host, b"y" * 10**5).head, Coming.of(old, pool, host, b"y").held_bytes) == (
+    assert (
+        UploadPart.of(old, pool, host, b"y" * 10**5).head,
+        UploadPart.of(old, pool, host, b"y").held_bytes,
+    ) == (
         b"",
         0,
     )
-    assert Coming.of(new, pool, host, b"y" * 10**5).head == b"x" * 1000 + b"y" * (65536 - 1000)
+    assert UploadPart.of(new, pool, host, b"y" * 10**5).head == b"x" * 1000 + b"y" * (65536 - 1000)
 
 
 def test_a_volume_that_vigie_has_made_counts_with_its_pool_at_once(services: Services, created: Made) -> None:

@@ -22,7 +22,7 @@ from app.services.storage.volumes.content_checks import (
     refuse_link,
 )
 from app.services.storage.volumes.records import RecordedVolume
-from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init import known_drives
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 
@@ -92,7 +92,7 @@ def check_existing(context: TaskContext, xml: str, before: str | None = None) ->
 def _refuse_cloud_init_drives(context: TaskContext, xml: str, before: Collection[str]) -> None:
     """Refuse a definition that names the cloud-init drive of another VM. Raises TaskFailed (volume_is_cloud_init_drive)."""
     find = partial(
-        drives.find_cloud_init_drive_in,
+        known_drives.find_cloud_init_drive_in,
         vm_id=context.job.target_id,
         host_id=context.job.host_id,
         xml=xml,
@@ -103,8 +103,8 @@ def _refuse_cloud_init_drives(context: TaskContext, xml: str, before: Collection
         raise TaskFailed(
             "volume_is_cloud_init_drive",
             N_("The definition names the cloud-init drive of another VM."),
-            why=drives.HELD_BACK,
-            hint=drives.GOES,
+            why=known_drives.HELD_BACK,
+            hint=known_drives.GOES,
             params={"name": name},
         )
 

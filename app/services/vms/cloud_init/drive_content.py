@@ -84,7 +84,7 @@ def _user_data(spec: CloudInit, hostname: str, instance: str) -> dict[str, objec
             data["ssh_authorized_keys"] = keys
     if hashed:
         data["ssh_pwauth"] = True
-    data |= _written(spec.user_data)
+    data |= _parse_user_data(spec.user_data)
     files = data.get("write_files", [])
     if not spec.keep_drive and isinstance(files, list):
         data["write_files"] = [*files, *_lasting_drive(instance)]
@@ -103,7 +103,7 @@ def _lasting_drive(instance: str) -> list[dict[str, str]]:
     ]
 
 
-def _written(text: str | None) -> dict[str, object]:
+def _parse_user_data(text: str | None) -> dict[str, object]:
     """The YAML that a person wrote. Raises InvalidInput that says what is wrong, and where."""
     if not text or not text.strip():
         return {}

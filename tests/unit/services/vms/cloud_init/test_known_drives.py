@@ -22,9 +22,9 @@ from app.db.models import (
     Volume,
 )
 from app.services.library import images
-from app.services.vms.cloud_init import drives
+from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.deletion import AFTER_AGENT, WITHOUT_AGENT, DeleteCloudInitDrive, delete_due
-from app.services.vms.cloud_init.texts import cloud_init_texts
+from app.services.vms.cloud_init.drive_content import cloud_init_texts
 from app.services.vms.create import choices
 from tests.databases import Contexts
 
@@ -130,7 +130,7 @@ def test_a_cloud_init_drive_is_offered_neither_as_an_image_nor_to_other_vms(driv
     offered = str(choices.list_choices(requested, "host_1"))
     assert "tools.iso" in offered
     assert "web-seed.iso" not in offered
-    assert drives.of_vm(requested.session, VM) is not None
+    assert known_drives.of_vm(requested.session, VM) is not None
 
 
 def elsewhere(ctx: Ctx, *, host: str = "host_2", **pool: Any) -> Volume:
@@ -161,7 +161,7 @@ def test_a_cloud_init_drive_in_storage_that_hosts_share_is_held_back_through_eac
     requested.session.execute(sa.update(Pool).values(shared_mark="mark"))
     listed = elsewhere(requested, shared_mark="mark", target_path="/mnt")
     with pytest.raises(Conflict) as reported:
-        drives.refuse_cloud_init_drive(requested, listed)
+        known_drives.refuse_cloud_init_drive(requested, listed)
     assert reported.value.code == "volume_is_cloud_init_drive"
     assert offered(requested) == ["vol_tools.iso"]
 
@@ -185,10 +185,12 @@ def test_a_cloud_init_drive_in_storage_that_hosts_may_share_is_held_back_through
             Pool(**{**facts, "id": "pool_3", "uuid": "r", "name": "nas", "target_path": "/mnt"})
         )
         requested.session.flush()
-    assert drives.holds_cloud_init_drive(requested.session, listed)
+    assert known_drives.holds_cloud_init_drive(requested.session, listed)
     requested.session.add(PoolDifference(pool_id="pool_1", other_id="pool_2"))
     requested.session.flush()
-    assert not drives.holds_cloud_init_drive(requested.session, listed), "it was found to be other storage"
+    assert not known_drives.holds_cloud_init_drive(requested.session, listed), (
+        "it was found to be other storage"
+    )
 
 
 DRIVE = "<domain type='kvm'><devices><disk type='file' device='cdrom'><source {0}/></disk></devices></domain>"
@@ -207,16 +209,16 @@ def test_a_definition_that_names_the_cloud_init_drive_of_another_vm_is_refused(
 ) -> None:
     requested = drive()
     with pytest.raises(Conflict) as reported:
-        drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_1", xml)
+        known_drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_1", xml)
     assert (reported.value.code, "web-seed.iso" in reported.value.texts().title) == (
         "volume_is_cloud_init_drive",
         True,
     )
-    drives.refuse_cloud_init_drives_in(
+    known_drives.refuse_cloud_init_drives_in(
         requested.session, "vm_other", "host_1", xml, DRIVE.format("file='/srv/web-seed.iso'"), xml
     )
-    drives.refuse_cloud_init_drives_in(requested.session, VM, "host_1", xml)  # its own
-    drives.refuse_cloud_init_drives_in(
+    known_drives.refuse_cloud_init_drives_in(requested.session, VM, "host_1", xml)  # its own
+    known_drives.refuse_cloud_init_drives_in(
         requested.session, "vm_other", "host_1", xml.replace("web-seed", "tools")
     )
 
@@ -237,9 +239,11 @@ def test_a_definition_of_another_host_names_a_cloud_init_drive_in_shared_storage
         "pool='also' volume='web-seed.iso'",
     ):
         with pytest.raises(Conflict) as reported:
-            drives.refuse_cloud_init_drives_in(requested.session, "vm_other", "host_2", DRIVE.format(source))
+            known_drives.refuse_cloud_init_drives_in(
+                requested.session, "vm_other", "host_2", DRIVE.format(source)
+            )
         assert reported.value.code == "volume_is_cloud_init_drive"
-    drives.refuse_cloud_init_drives_in(
+    known_drives.refuse_cloud_init_drives_in(
         requested.session, "vm_other", "host_2", DRIVE.format("file='/srv/web-seed.iso'")
     )
 

@@ -5,7 +5,7 @@ import io
 import pycdlib
 
 from app.core.vms.create_spec import CloudInit
-from app.services.vms.cloud_init.texts import cloud_init_image, cloud_init_texts
+from app.services.vms.cloud_init.drive_content import cloud_init_image, cloud_init_texts
 
 
 def test_a_small_cloud_init_drive_is_found_by_its_label() -> None:
