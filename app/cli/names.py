@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Any
+
+import typer
 
 from app.access.context import Ctx
 from app.core.errors import InvalidInput
@@ -19,6 +22,7 @@ from app.services.storage.pools.pools import list_pools, show_pool
 from app.services.storage.volumes.volumes import list_volumes, show_record
 from app.services.vms import vms
 
+VmName = Annotated[str, typer.Argument(help="Name, UUID or id of the VM.")]
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
@@ -86,3 +90,11 @@ def bytes_of(option: str, text: str) -> int:
     if match is None:
         raise InvalidInput(option, "must be a size such as 512M or 20G")
     return int(float(match[1]) * UNITS[match[2].upper()])
+
+
+def disk_of(text: str) -> dict[str, Any]:
+    """A new disk from POOL:SIZE. Raises InvalidInput."""
+    pool, colon, size = text.rpartition(":")
+    if not colon or not pool:
+        raise InvalidInput("disk", "must be POOL:SIZE, such as default:20G")
+    return {"pool": pool, "size_bytes": bytes_of("disk", size)}

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import hosts, storage, users, vm_hardware
+from app.cli import hosts, storage, users, vms
 from app.cli.runtime import plain_errors
 from app.config import load_settings
 from app.db.epoch import EpochFile
@@ -28,7 +28,7 @@ app.add_typer(db, name="db")
 app.add_typer(users.users, name="user")
 app.add_typer(users.token, name="token")
 app.add_typer(hosts.host, name="host")
-app.add_typer(vm_hardware.vm, name="vm")
+app.add_typer(vms.vm, name="vm")
 app.add_typer(storage.volume, name="volume")
 app.add_typer(storage.image, name="image")
 # They make hosts, whose daemons run as other users; the servers that they start are commands of their own.

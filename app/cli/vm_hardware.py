@@ -1,4 +1,4 @@
-"""`vigie vm`: the hardware and the definition of one VM."""
+"""Commands of `vigie vm` for the hardware and the definition of one VM."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 
 from app.access.context import Ctx
-from app.cli.names import bytes_of, vm_named
+from app.cli.names import VmName, bytes_of, disk_of, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
-from app.cli.vms import Name, disk_of, vm
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import ComputePatch, ResourcesPatch
@@ -24,23 +23,23 @@ from app.services.vms.hardware import show_hardware
 from app.services.vms.reconfigure import compute_request, devices_request
 from app.services.vms.reconfigure.rename import rename_vm
 
-__all__ = ["vm"]
+commands = typer.Typer()
 VERSIONS = ("id", "since", "actor", "current", "task_id")
 COMPUTE = ("cpu_mode", "cpu_model", "firmware", "graphics", "video", "watchdog", "tpm", "boot")
 
 
-@vm.command("hardware")
+@commands.command("hardware")
 @plain_errors
-def hardware_(name: Name, as_json: AsJson = False) -> None:
+def hardware_(name: VmName, as_json: AsJson = False) -> None:
     """Show the hardware of a VM as its saved definition has it."""
     with reading() as ctx:
         show(show_hardware(ctx, vm_named(ctx, name).id), COMPUTE, as_json=as_json)
 
 
-@vm.command("set")
+@commands.command("set")
 @plain_errors
 def set_(
-    name: Name,
+    name: VmName,
     vcpus: Annotated[int | None, typer.Option(help="Now, up to the maximum.")] = None,
     vcpus_max: Annotated[int | None, typer.Option(help="After the next power-off.")] = None,
     memory: Annotated[str | None, typer.Option(help="Now, up to the maximum, such as 2G.")] = None,
@@ -82,10 +81,10 @@ def set_(
         _do(name, item, no_wait=no_wait, as_json=as_json)
 
 
-@vm.command("rename")
+@commands.command("rename")
 @plain_errors
 def rename(
-    name: Name,
+    name: VmName,
     new: Annotated[str, typer.Argument(help="Its new name.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -95,10 +94,10 @@ def rename(
     _do(name, lambda ctx, vm_id: rename_vm(ctx, vm_id, rename_spec), no_wait=no_wait, as_json=as_json)
 
 
-@vm.command("add-disk")
+@commands.command("add-disk")
 @plain_errors
 def add_disk(
-    name: Name,
+    name: VmName,
     disk: Annotated[str, typer.Argument(help="A new one as POOL:SIZE, such as default:20G.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -113,10 +112,10 @@ def add_disk(
     )
 
 
-@vm.command("add-nic")
+@commands.command("add-nic")
 @plain_errors
 def add_nic(
-    name: Name,
+    name: VmName,
     network: Annotated[str, typer.Argument(help="Network by name.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -131,10 +130,10 @@ def add_nic(
     )
 
 
-@vm.command("remove-device")
+@commands.command("remove-device")
 @plain_errors
 def remove_device(
-    name: Name,
+    name: VmName,
     device: Annotated[str, typer.Argument(help="A disk by target (vdb) or an interface by MAC address.")],
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -148,10 +147,10 @@ def remove_device(
     )
 
 
-@vm.command("xml")
+@commands.command("xml")
 @plain_errors
 def xml(
-    name: Name,
+    name: VmName,
     define: Annotated[
         str | None,
         typer.Option("--define", help="File with a definition to take its place; - reads standard input."),
@@ -173,10 +172,10 @@ def xml(
     )
 
 
-@vm.command("history")
+@commands.command("history")
 @plain_errors
 def history(
-    name: Name,
+    name: VmName,
     restore: Annotated[int | None, typer.Option(help="Id of the version to restore.")] = None,
     no_wait: NoWait = False,
     as_json: AsJson = False,

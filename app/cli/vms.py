@@ -10,7 +10,8 @@ import typer
 import yaml
 
 from app.access.context import Ctx
-from app.cli.names import bytes_of, host_named, vm_named
+from app.cli import vm_hardware
+from app.cli.names import VmName, bytes_of, disk_of, host_named, vm_named
 from app.cli.runtime import AsJson, joined, opened, operator, plain_errors, reading, show
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
@@ -28,8 +29,8 @@ from app.services.vms.delete import delete
 from app.services.vms.delete.undelete import undelete_vm
 
 vm = typer.Typer(no_args_is_help=True, help="Virtual machines.")
+vm.add_typer(vm_hardware.commands)  # without a name: they are commands of `vigie vm`
 COLUMNS = ("name", "state", "host_name", "vcpus", "memory_bytes", "id")
-Name = Annotated[str, typer.Argument(help="Name, UUID or id of the VM.")]
 
 
 @vm.command("list")
@@ -52,7 +53,7 @@ def list_(
 
 @vm.command("show")
 @plain_errors
-def show_(name: Name, as_json: AsJson = False) -> None:
+def show_(name: VmName, as_json: AsJson = False) -> None:
     """Show a VM."""
     with reading() as ctx:
         show(vms.show_vm(ctx, vm_named(ctx, name).id), COLUMNS, as_json=as_json)
@@ -126,7 +127,7 @@ def power_vms(
 @vm.command("delete")
 @plain_errors
 def delete_vm(
-    name: Name,
+    name: VmName,
     volumes: Annotated[
         bool, typer.Option("--volumes", help="Also its disks that nothing else uses; they cannot come back.")
     ] = False,
@@ -184,14 +185,6 @@ def print_refusal(done: BulkRecord) -> None:
     for item in done.refused:
         problem = item.problem
         typer.echo(f"vigie: {item.vm.name}: {joined(problem.title, problem.why, problem.hint)}", err=True)
-
-
-def disk_of(text: str) -> dict[str, Any]:
-    """A new disk from POOL:SIZE. Raises InvalidInput."""
-    pool, colon, size = text.rpartition(":")
-    if not colon or not pool:
-        raise InvalidInput("disk", "must be POOL:SIZE, such as default:20G")
-    return {"pool": pool, "size_bytes": bytes_of("disk", size)}
 
 
 def _read(path: str) -> dict[str, Any]:

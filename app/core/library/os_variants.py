@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from pydantic import Field
+
+from app.core.records import Record
+
 
 @dataclass(frozen=True, slots=True)
 class Media:
@@ -32,3 +36,20 @@ class OsVariant:
     has_virtio_video: bool
     media: tuple[Media, ...] = ()
     codename: str | None = None  # of the release
+
+
+class OsVariantRecord(Record):
+    """A guest's operating system, as osinfo-db knows it."""
+
+    id: str = Field(description="What `os` takes when a VM is created.")
+    name: str
+    family: str
+    released: date | None = None
+    memory_bytes: int | None = Field(None, description="Recommended.")
+    disk_bytes: int | None = Field(None, description="Recommended.")
+
+
+class OsVariantList(Record):
+    """Systems, newest first."""
+
+    items: tuple[OsVariantRecord, ...]

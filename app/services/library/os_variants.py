@@ -6,8 +6,7 @@ from datetime import date
 
 from app.access.context import Ctx
 from app.core.casefold import fold
-from app.core.library.os_variants import OsVariant
-from app.core.vms.create import OsVariantList, OsVariantRecord
+from app.core.library.os_variants import OsVariant, OsVariantList, OsVariantRecord
 from app.hypervisor.osinfo import os_variants
 
 MOST = 1000

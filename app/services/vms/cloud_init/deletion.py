@@ -18,7 +18,6 @@ from app.core.access.privileges import Role
 from app.core.errors import Busy, HypervisorRefused, VmGone
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.core.vms.create import DeleteCloudInitDriveParams
 from app.core.vms.states import VmState
 from app.db.models import CloudInitDrive, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
@@ -27,6 +26,7 @@ from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_use
 from app.services.storage.volumes.users import check_again
 from app.services.vms.cloud_init import known_drives
+from app.services.vms.cloud_init.known_drives import DeleteCloudInitDriveParams
 from app.services.vms.operation import RunningVm
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session, aliased
 from app.access.context import Ctx
 from app.core.errors import Conflict
 from app.core.messages import N_
+from app.core.specs import Spec
 from app.core.vms.config import DiskPlan
-from app.core.vms.create import DeleteCloudInitDriveParams
 from app.db.models import CloudInitDrive, Pool, Vm, Volume
 from app.hypervisor.xml.domains.files import normal
 from app.hypervisor.xml.named import read_named
@@ -22,6 +22,21 @@ from app.services.storage.pools.same_storage import may_be_same
 
 HELD_BACK = N_("It holds hashes of passwords, so nobody reads, copies or attaches it.")
 GOES = N_("It goes after the first boot of its VM, or with the VM.")
+
+
+class DeleteCloudInitDriveParams(Spec):
+    """Params of a task that deletes a cloud-init drive. `uuid` is that of its VM; None when that is gone.
+
+    `host` has its volume, `vm_host` the VM; None in older tasks, which have both on their host.
+    """
+
+    vm_id: str
+    uuid: str | None = None
+    vm_host: str | None = None
+    host: str | None = None
+    pool: str
+    name: str
+    target: str
 
 
 def note(ctx: Ctx, vm_id: str, host_id: str, drive: DiskPlan, *, keep: bool) -> None:

@@ -10,9 +10,7 @@ from app.core.tasks.records import TaskRecord
 from app.core.vms.devices import RenameSpec
 from app.services.vms.reconfigure.rename import rename_vm
 from app.web.deps import PageId, Signed, SignedRouter
-from app.web.pages.rendering.forms import (
-    Posted,
-)
+from app.web.pages.rendering.forms import Posted
 from app.web.pages.vms.devices import spec_of, submitted_on_edit_page
 
 router = SignedRouter(include_in_schema=False)

@@ -17,16 +17,18 @@ from app.core.hosts.endpoints import parse_uri
 from app.core.hosts.states import HOST_STATUS_HINTS, AdminState, HostConnection, HostStatus
 from app.core.kinds import ObjectKind
 from app.core.library.images import ImagePlace, ImageRecord
+from app.core.library.os_variants import OsVariantRecord
 from app.core.records import Page, Problem, Ref
 from app.core.storage.uploads import UploadRecord
 from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
-from app.core.vms.create import CreationPlan, OsVariantRecord, PlannedVolume, Room, VmPresetRecord
 from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.creation_plan import CreationPlan, PlannedVolume, Room
 from app.core.vms.delete import DeletedVmRecord, DeletePreview, DeletePreviewDisk
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.power import VmVerb
+from app.core.vms.presets import VmPresetRecord
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
 from app.services.vms.power import VERBS
