@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from app.access.context import Services
 from app.core.errors import InvalidInput
+from app.core.vms.create.presets import VmPresetSpec
 from app.core.vms.create_spec import CloudInit, VmSpec
-from app.core.vms.presets import VmPresetSpec
 from app.db.models import (
     Audit,
     Datacenter,

@@ -17,8 +17,8 @@ from app.core.records import Ref
 from app.core.tasks.records import BulkRecord, BulkRefusal, TaskRecord
 from app.core.vms import device_defaults
 from app.core.vms.config import DiskPlan, VolumePlan
+from app.core.vms.create.creation_plan import CreationPlan, PlannedVolume, Room
 from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
-from app.core.vms.creation_plan import CreationPlan, PlannedVolume, Room
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.manageable import require_open_to_new_vms

@@ -14,8 +14,8 @@ from app.core.errors import InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
+from app.core.vms.create.presets import VmPresetList, VmPresetRecord, VmPresetSpec
 from app.core.vms.create_spec import CloudInit, VmSpec
-from app.core.vms.presets import VmPresetList, VmPresetRecord, VmPresetSpec
 from app.db.models import VmPreset
 
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from app.core.library.os_variants import OsVariantList
 from app.core.tasks.records import BulkRecord, TaskRecord
+from app.core.vms.create.creation_plan import CreationPlan
+from app.core.vms.create.presets import VmPresetList, VmPresetRecord, VmPresetSpec
 from app.core.vms.create_spec import VmBatch, VmSpec
-from app.core.vms.creation_plan import CreationPlan
-from app.core.vms.presets import VmPresetList, VmPresetRecord, VmPresetSpec
 from app.services.library import os_variants
 from app.services.vms.create import create, presets
 from app.web.api.shapes import (

@@ -12,8 +12,8 @@ from app.access import audit
 from app.access.context import Ctx
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
+from app.core.vms.create.presets import VmPresetSpec
 from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
-from app.core.vms.presets import VmPresetSpec
 from app.services.library import os_variants
 from app.services.vms.create import choices, create, presets
 from app.web.auth import Visitor

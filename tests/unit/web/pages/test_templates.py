@@ -23,12 +23,12 @@ from app.core.storage.uploads import UploadRecord
 from app.core.storage.volumes import PoolChoice, VolumeDetail
 from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
+from app.core.vms.create.creation_plan import CreationPlan, PlannedVolume, Room
+from app.core.vms.create.presets import VmPresetRecord
 from app.core.vms.create_spec import DiskSpec, NicSpec
-from app.core.vms.creation_plan import CreationPlan, PlannedVolume, Room
 from app.core.vms.delete import DeletedVmRecord, DeletePreview, DeletePreviewDisk
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.power import VmVerb
-from app.core.vms.presets import VmPresetRecord
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option
 from app.services.vms.power import VERBS
