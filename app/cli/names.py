@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -92,7 +92,7 @@ def bytes_of(option: str, text: str) -> int:
     return int(float(match[1]) * UNITS[match[2].upper()])
 
 
-def disk_of(text: str) -> dict[str, Any]:
+def disk_of(text: str) -> dict[str, object]:
     """A new disk from POOL:SIZE. Raises InvalidInput."""
     pool, colon, size = text.rpartition(":")
     if not colon or not pool:
