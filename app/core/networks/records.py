@@ -103,7 +103,7 @@ class LogicalNetworkRecord(Record):
     sample_id: str = Field(description="A network that is as most are.")
 
 
-class NetworkPlace(Record):
+class LogicalNetworkHost(Record):
     """One host, and the network of the name that it has or lacks."""
 
     host: Ref

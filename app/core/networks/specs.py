@@ -177,7 +177,7 @@ class NetworkQuery(ListQuery):
     active: bool | None = None
 
 
-class PlacesQuery(ListQuery):
+class LogicalNetworkHostsQuery(ListQuery):
     """Filters of the hosts of one network name."""
 
     name: str = Field(min_length=1, max_length=300)

@@ -19,8 +19,8 @@ from app.access.paging import Order, mentions, page
 from app.core.errors import NotFound
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.networks.records import LogicalNetworkRecord, NetworkPlace
-from app.core.networks.specs import PlacesQuery
+from app.core.networks.records import LogicalNetworkHost, LogicalNetworkRecord
+from app.core.networks.specs import LogicalNetworkHostsQuery
 from app.core.records import Page, Ref
 from app.core.specs import ListQuery
 from app.db.models import Host, Network
@@ -76,7 +76,7 @@ def list_names(ctx: Ctx, params: ListQuery) -> Page[LogicalNetworkRecord]:
     return page(ctx, found, without_q, order, lambda rows: _records(ctx, rows))
 
 
-def list_places(ctx: Ctx, params: PlacesQuery) -> Page[NetworkPlace]:
+def list_places(ctx: Ctx, params: LogicalNetworkHostsQuery) -> Page[LogicalNetworkHost]:
     """The hosts, each with the network of the name that it has or lacks. Raises NotFound when no host has one."""
     most = majority_of(ctx, params.name)
     query = sa.select(Host, Network).outerjoin(
@@ -151,11 +151,11 @@ def _differs(most: Majority) -> sa.ColumnElement[bool]:
     return sa.or_(*(column.is_distinct_from(most.of(field)) for field, column in FIELDS.items()))
 
 
-def _place(ctx: Ctx, most: Majority, host: Host, network: Network | None) -> NetworkPlace:
+def _place(ctx: Ctx, most: Majority, host: Host, network: Network | None) -> LogicalNetworkHost:
     ref = Ref(kind=ObjectKind.HOST, id=host.id, name=host.name)
     stale = is_stale(ctx, host.connection, host.observed_at)
     if network is None:
-        return NetworkPlace(host=ref, stale=stale)
+        return LogicalNetworkHost(host=ref, stale=stale)
     shape = {
         "mode": network.forward_mode,
         "bridge": network.bridge,
@@ -164,7 +164,7 @@ def _place(ctx: Ctx, most: Majority, host: Host, network: Network | None) -> Net
         "mtu": network.mtu,
     }
     usual = {field: most.of(field) for field in FIELDS} | {"addresses": most.addresses}
-    return NetworkPlace(
+    return LogicalNetworkHost(
         host=ref,
         stale=stale,
         network_id=network.id,

@@ -12,7 +12,7 @@ from app.core.errors import Conflict, EditConflict, InvalidInput
 from app.core.hosts.states import HostConnection, HostMode
 from app.core.networks.nwfilters import NwfilterDetail, NwfilterPatch, NwfilterSpec
 from app.core.networks.records import NetworkDetail
-from app.core.networks.specs import NetworkCopy, NetworkPatch, NetworkSpec, PlacesQuery
+from app.core.networks.specs import LogicalNetworkHostsQuery, NetworkCopy, NetworkPatch, NetworkSpec
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
@@ -324,7 +324,9 @@ def test_a_network_is_copied_to_other_hosts(host: LabHost, fresh_lab: Lab, site:
         record = next(
             item for item in logical_networks.list_names(ctx, ListQuery()).items if item.name == "shop"
         )
-        differing = logical_networks.list_places(ctx, PlacesQuery(name="shop", show="differs")).items
+        differing = logical_networks.list_places(
+            ctx, LogicalNetworkHostsQuery(name="shop", show="differs")
+        ).items
     assert (record.hosts, record.missing, record.differing) == (3, 0, 1)
     assert [(item.host.name, item.differs) for item in differing] == [(hosts[2].name, ["addresses"])]
 

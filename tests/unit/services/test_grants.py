@@ -14,7 +14,7 @@ from app.core.errors import NotFound
 from app.core.hosts.specs import HostQuery
 from app.core.inventory.specs import TreeQuery
 from app.core.networks.nwfilters import NwfilterQuery
-from app.core.networks.specs import NetworkQuery, PlacesQuery
+from app.core.networks.specs import LogicalNetworkHostsQuery, NetworkQuery
 from app.core.specs import ListQuery
 from app.core.storage.specs import PoolQuery, VolumeQuery
 from app.core.vms.power import VmVerb
@@ -95,7 +95,7 @@ def test_live_rows(limited: Ctx, inventory: Inventory) -> None:
 def test_fleet_wide_names(limited: Ctx) -> None:
     assert logical_networks.list_names(limited, ListQuery()).items == []
     with pytest.raises(NotFound):
-        logical_networks.list_places(limited, PlacesQuery(name="default"))
+        logical_networks.list_places(limited, LogicalNetworkHostsQuery(name="default"))
 
 
 def test_tree_and_counts(limited: Ctx, inventory: Inventory) -> None:

@@ -13,7 +13,7 @@ from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.compare import compared
 from app.hypervisor.xml.domains.read import UnreadableXml, parse, read_vm
 from app.hypervisor.xml.domains.secrets import without_secrets
-from app.hypervisor.xml.schema import schema_error as broken_rule
+from app.hypervisor.xml.schema import schema_error
 from app.inventory.vms.definitions import differences, parsed, pool_places
 from app.services.inventory.versions import saved_version, versions_of
 from app.services.vms.definitions.redefine import DiscardChanges, submit_definition
@@ -121,7 +121,7 @@ def _check(ctx: Ctx, vm: Vm, xml: str) -> None:
         raise InvalidInput("xml", N_("must keep the VM's UUID"))
     if (tree.findtext("name") or "").strip() != vm.name:
         raise InvalidInput("xml", N_("must keep the VM's name"), hint=N_("Rename the VM instead."))
-    if (rule := broken_rule(xml)) is not None:
+    if (rule := schema_error(xml)) is not None:
         raise InvalidInput("xml", N_("breaks libvirt's schema: %(rule)s"), params={"rule": rule})
 
 

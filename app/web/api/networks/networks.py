@@ -9,14 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.networks.records import (
+    LogicalNetworkHost,
     LogicalNetworkRecord,
     MacConflict,
     NetworkBatch,
     NetworkDetail,
-    NetworkPlace,
     NetworkRecord,
 )
-from app.core.networks.specs import NetworkCopy, NetworkPatch, NetworkQuery, NetworkSpec, PlacesQuery
+from app.core.networks.specs import (
+    LogicalNetworkHostsQuery,
+    NetworkCopy,
+    NetworkPatch,
+    NetworkQuery,
+    NetworkSpec,
+)
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.core.tasks.records import TaskRecord
@@ -77,19 +83,19 @@ def list_logical_networks(
     return listed(request, ctx, query, logical_networks.list_names, LogicalNetworkRecord)
 
 
-class PlaceList(PlacesQuery, Exported):
+class LogicalNetworkHostList(LogicalNetworkHostsQuery, Exported):
     """Filters of the list."""
 
 
 @router.get(
     "/logical-networks/hosts",
     name="network.logical-hosts",
-    response_model=Page[NetworkPlace],
+    response_model=Page[LogicalNetworkHost],
     responses=problems(404),
 )
-def list_places(request: Request, query: Annotated[PlaceList, Query()], ctx: Reader) -> Response:
+def list_places(request: Request, query: Annotated[LogicalNetworkHostList, Query()], ctx: Reader) -> Response:
     """All hosts, each with the network of one name that it has or lacks."""
-    return listed(request, ctx, query, logical_networks.list_places, NetworkPlace)
+    return listed(request, ctx, query, logical_networks.list_places, LogicalNetworkHost)
 
 
 @router.get(

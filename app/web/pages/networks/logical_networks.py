@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.networks.specs import NetworkCopy, PlacesQuery
+from app.core.networks.specs import LogicalNetworkHostsQuery, NetworkCopy
 from app.core.specs import MAX_LIMIT, ListQuery
 from app.services.networks import logical_networks, mac_conflicts, networks
 from app.services.networks.create import copy_network
@@ -38,7 +38,7 @@ def name_csv(request: Request, ctx: Reader) -> Response:
 def place_list(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts of the network's name: which have it, which lack it, where it is different."""
     network = networks.show_network(ctx, id)
-    query = list_view.query_of(request, PlacesQuery, name=network.name)
+    query = list_view.query_of(request, LogicalNetworkHostsQuery, name=network.name)
     most = logical_networks.majority_of(ctx, network.name)
     page = logical_networks.list_places(ctx, query)
     view = list_view.view(
@@ -69,7 +69,7 @@ def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts that lack the network, to choose from."""
     ctx.require("network.edit")
     network = networks.show_network(ctx, id)
-    query = PlacesQuery(name=network.name, show="missing", limit=MAX_LIMIT)
+    query = LogicalNetworkHostsQuery(name=network.name, show="missing", limit=MAX_LIMIT)
     places = logical_networks.list_places(ctx, query)
     return render(request, ctx, "networks/copy.html", network=network, places=places, result=None)
 

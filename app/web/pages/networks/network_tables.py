@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from app.core.messages import N_
 from app.core.networks.nwfilters import NwfilterQuery, NwfilterRecord
-from app.core.networks.records import LogicalNetworkRecord as NetworkNameRecord
-from app.core.networks.records import MacConflict, NetworkPlace, NetworkRecord
-from app.core.networks.specs import NetworkQuery, PlacesQuery
+from app.core.networks.records import LogicalNetworkHost, LogicalNetworkRecord, MacConflict, NetworkRecord
+from app.core.networks.specs import LogicalNetworkHostsQuery, NetworkQuery
 from app.core.specs import ListQuery
 from app.web.pages.rendering.table_types import Choice, Column, CreateLink, Empty, Table
 from app.web.pages.rendering.titles import TITLES
@@ -61,7 +60,7 @@ NETWORKS: Table[NetworkRecord] = Table(
     ),
 )
 
-NAMES: Table[NetworkNameRecord] = Table(
+NAMES: Table[LogicalNetworkRecord] = Table(
     key="network-names",
     title=N_("Networks by name"),
     path="/networks/logical",
@@ -82,12 +81,12 @@ NAMES: Table[NetworkNameRecord] = Table(
     empty=Empty(N_("No networks."), N_("Here you see on which hosts a network of a name exists.")),
 )
 
-PLACES: Table[NetworkPlace] = Table(
+PLACES: Table[LogicalNetworkHost] = Table(
     key="network-places",
     title=N_("Hosts"),
     path="/networks/hosts",
     cells="networks/_logical_network_host_cells.html",
-    query=PlacesQuery,
+    query=LogicalNetworkHostsQuery,
     live="tree",
     exportable=False,
     choices=(

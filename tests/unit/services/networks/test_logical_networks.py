@@ -13,8 +13,8 @@ from app.core.hosts.states import HostConnection, HostMode
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.networks.nwfilters import NwfilterPatch, NwfilterQuery, NwfilterSpec
-from app.core.networks.records import NetworkPlace
-from app.core.networks.specs import PlacesQuery
+from app.core.networks.records import LogicalNetworkHost
+from app.core.networks.specs import LogicalNetworkHostsQuery
 from app.core.specs import ListQuery
 from app.core.vms.states import VmState
 from app.db import models
@@ -92,8 +92,10 @@ def add_vm(ctx: Ctx, host: models.Host, name: str, mac: str, traffic: str | None
     return vm
 
 
-def places(ctx: Ctx, **requested: object) -> list[NetworkPlace]:
-    return logical_networks.list_places(ctx, PlacesQuery.model_validate({"name": "shop", **requested})).items
+def places(ctx: Ctx, **requested: object) -> list[LogicalNetworkHost]:
+    return logical_networks.list_places(
+        ctx, LogicalNetworkHostsQuery.model_validate({"name": "shop", **requested})
+    ).items
 
 
 def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
@@ -120,7 +122,7 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     assert [place.host.name for place in places(mine, show="inactive")] == ["kvm-2"]
     assert [place.host.name for place in places(mine, q="KVM-1")] == ["kvm-1"]
     with pytest.raises(NotFound):
-        logical_networks.list_places(mine, PlacesQuery(name="nowhere"))
+        logical_networks.list_places(mine, LogicalNetworkHostsQuery(name="nowhere"))
 
 
 def test_addresses_that_two_vms_have(ctx: MakeCtx) -> None:

@@ -8,11 +8,11 @@ from app.core.kinds import ObjectKind
 from app.core.networks.nwfilters import NwfilterDetail, NwfilterPlan, NwfilterRecord
 from app.core.networks.records import (
     LeaseRecord,
+    LogicalNetworkHost,
     LogicalNetworkRecord,
     MacConflict,
     MacUser,
     NetworkDetail,
-    NetworkPlace,
     NetworkUser,
 )
 from app.core.networks.specs import NetworkPlan
@@ -132,8 +132,8 @@ def test_the_fleet_views_draw(language: str) -> None:
         mode="nat",
         sample_id="net_1",
     )
-    here = NetworkPlace(host=HOST, stale=True, network_id="net_1", differs=["mode", "vlan"], mode="nat")
-    lacking = NetworkPlace(host=HOST, stale=False)
+    here = LogicalNetworkHost(host=HOST, stale=True, network_id="net_1", differs=["mode", "vlan"], mode="nat")
+    lacking = LogicalNetworkHost(host=HOST, stale=False)
     mac = MacConflict(mac="52:54:00:00:00:01", users=[MacUser(vm=VM, host=HOST)] * 2)
     lists = [
         (network_tables.NAMES, "names", [name]),
@@ -158,8 +158,8 @@ def test_the_fleet_views_draw(language: str) -> None:
     )
     assert_harmless(page)
     for found in (
-        Page[NetworkPlace](items=[lacking], total=1, next=None),
-        Page[NetworkPlace](items=[], total=0, next=None),
+        Page[LogicalNetworkHost](items=[lacking], total=1, next=None),
+        Page[LogicalNetworkHost](items=[], total=0, next=None),
     ):
         assert_harmless(
             draw("networks/copy.html", language=language, network=network, places=found, result=None)
