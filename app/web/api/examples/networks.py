@@ -70,7 +70,7 @@ _NETWORK_NAME: Json = {
     "addresses": ["192.0.2.1/24"],
     "sample_id": _NETWORK,
 }
-_NETWORK_PLACE: Json = {
+_LOGICAL_NETWORK_HOST: Json = {
     "host": _HOST_REF,
     "stale": False,
     "network_id": _NETWORK,
@@ -101,6 +101,6 @@ NETWORKS: dict[str, Json] = {
     "Page_NetworkRecord_": {"items": [_NETWORK_RECORD], "next": None, "total": 1},
     "Page_NwfilterRecord_": {"items": [_NWFILTER_RECORD], "next": None, "total": 1},
     "Page_LogicalNetworkRecord_": {"items": [_NETWORK_NAME], "next": None, "total": 1},
-    "Page_NetworkPlace_": {"items": [_NETWORK_PLACE], "next": None, "total": 1},
+    "Page_LogicalNetworkHost_": {"items": [_LOGICAL_NETWORK_HOST], "next": None, "total": 1},
     "Page_MacConflict_": {"items": [_MAC_CONFLICT], "next": None, "total": 1},
 }
