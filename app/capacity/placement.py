@@ -12,7 +12,7 @@ from app.access.find import look_up, visible
 from app.core.errors import Conflict, InvalidInput
 from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.core.vms.create_spec import VmSpec
+from app.core.vms.create.spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Host, HostCapabilities, Network, Pool, Reservation, Task, Vm
 from app.inventory.staleness import takes_work

@@ -16,7 +16,7 @@ from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.compute import ComputePatch, ResourcesPatch
-from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, RenameSpec
 from app.services.vms.definitions import definitions
 from app.services.vms.hardware import show_hardware

@@ -18,7 +18,7 @@ from app.core.errors import InvalidInput
 from app.core.records import Page
 from app.core.specs import MAX_LIMIT
 from app.core.tasks.records import BulkRecord
-from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.create.spec import VmBatch, VmSpec
 from app.core.vms.delete import DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.records import VmRecord

@@ -1,6 +1,6 @@
 """The only code that knows libvirt, XML and SSH. Everything above it sees `Host` and `core.views`."""
 
-from app.hypervisor.consoles.consoles import Line
+from app.hypervisor.consoles.open_consoles import Line
 from app.hypervisor.host.connection_cache import HostConnectionCache
 from app.hypervisor.host.host import Host, see_identity
 from app.hypervisor.host.probe import HostProbe, HostProber

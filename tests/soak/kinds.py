@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import libvirt
 
-from app.core.vms.create_spec import MIB
+from app.core.vms.create.spec import MIB
 from app.lab.hosts.host import LabHost
 from app.lab.paths import POOLS
 from tests.soak.client import Client, Json

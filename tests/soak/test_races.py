@@ -14,7 +14,7 @@ from typing import Any
 import libvirt
 import pytest
 
-from app.core.vms.create_spec import MIB
+from app.core.vms.create.spec import MIB
 from app.lab.lab import Lab
 from app.lab.paths import POOLS
 from tests.soak.client import Client, Json

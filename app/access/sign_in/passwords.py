@@ -12,10 +12,10 @@ from zxcvbn_rs_py import zxcvbn
 from app.access.sign_in.fair_queue import FairQueue
 from app.access.sign_in.login_attempts import too_busy
 from app.access.sign_in.login_limits import Guesser
+from app.core.access.passwords import MAX_PASSWORD
 from app.core.errors import InvalidInput
 from app.core.messages import N_
 
-MAX_PASSWORD = 200
 _hasher = PasswordHash((Argon2Hasher(),))
 # Each check takes 64 MiB and some 100 ms of all cores: two at a time leave room for everybody else. A few more may
 # wait, each in a thread that others want too: who finds no place is told at once.

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
+from app.core.access.passwords import Password
 from app.core.specs import ListQuery, Name, ObjectId, Spec
 
-Password = Annotated[SecretStr, Field(min_length=10, max_length=200)]
 LoginName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,62}$")]
 RoleName = Literal["viewer", "operator", "administrator"]
 LanguageName = Literal["en", "fr"]

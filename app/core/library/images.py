@@ -10,7 +10,7 @@ from pydantic import Field
 from app.core.records import Record, Ref
 from app.core.specs import Name, Notes, ObjectId, Spec
 from app.core.storage.uploads import Sha256
-from app.core.vms.create_spec import VolumeName, Word
+from app.core.vms.create.spec import VolumeName, Word
 
 
 class ImageSpec(Spec):

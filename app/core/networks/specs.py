@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from app.core.specs import ListQuery, ObjectId, Spec
-from app.core.vms.create_spec import HostName, Mac, VmName
+from app.core.vms.create.spec import HostName, Mac, VmName
 
 Mode = Literal["nat", "route", "isolated", "open", "bridge", "macvtap", "openvswitch", "hostdev"]
 OWN_BRIDGE = ("nat", "route", "isolated", "open")

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from app.core.records import Record, Ref
 from app.core.specs import Spec
-from app.core.vms.create_spec import MAX_DISK, MIB, VolumeName
+from app.core.vms.create.spec import MAX_DISK, MIB, VolumeName
 
 MAX_PART = 16 * MIB
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

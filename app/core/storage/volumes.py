@@ -9,7 +9,7 @@ from pydantic import Field
 from app.core.records import Record, Ref
 from app.core.specs import ObjectId, Spec
 from app.core.storage.records import VolumeRecord
-from app.core.vms.create_spec import MAX_DISK, MIB, VolumeName
+from app.core.vms.create.spec import MAX_DISK, MIB, VolumeName
 
 # Formats that are more than a run of bytes. Whatever else a host says (raw, iso, none, fat…) is raw to QEMU.
 _CONTAINERS = frozenset(

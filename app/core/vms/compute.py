@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 from app.core.messages import N_
 from app.core.records import Record
 from app.core.specs import Spec
-from app.core.vms.create_spec import Word
+from app.core.vms.create.spec import Word
 
 CpuSet = Annotated[
     str,

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from app.core.messages import N_
 from app.core.records import Record
 from app.core.specs import Name, ObjectId, Spec
-from app.core.vms.create_spec import MIB, Mac, VmName
+from app.core.vms.create.spec import MIB, Mac, VmName
 
 MAX_XML = 512 * 1024
 Target = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,8}$")]

@@ -13,6 +13,7 @@ from app.core.errors import HypervisorRefused, VigieError
 from app.core.hosts.capabilities import HostCapabilities
 from app.core.hosts.observations import HostFacts
 from app.core.hosts.states import Transport
+from app.core.vms.vm_defaults import MODERN
 from app.hypervisor import errors
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.transport_loop import link_loop
@@ -22,7 +23,6 @@ from app.hypervisor.xml.domains.read import UnreadableXml
 
 # First of the ports that QEMU takes for incoming migrations.
 MIGRATION_PORT = 49152
-MODERN = "q35"
 PROBE_S = 2.0
 SHELL_S = 5.0
 MAX_FILE = 512 * 1024

@@ -21,7 +21,7 @@ from app.core.storage.pools import FILE_POOLS
 from app.core.vms.host_devices import HostDevice
 from app.core.vms.observations import DefinitionObservation, GuestInfo, Picture, VmObservation
 from app.hypervisor import errors, sent_commands
-from app.hypervisor.consoles.consoles import Consoles
+from app.hypervisor.consoles.open_consoles import Consoles
 from app.hypervisor.domains import guest_agent, queries, screenshot
 from app.hypervisor.domains.devices import Hardware
 from app.hypervisor.domains.disks import Disks

@@ -10,7 +10,7 @@ from app.core.kinds import ObjectKind
 from app.core.vms.observations import VmObservation
 from app.inventory.batch import Batch, Row
 from app.inventory.usage import COLUMNS as USAGE
-from app.inventory.vms import definitions
+from app.inventory.vms import definitions, search_text
 from app.inventory.vms.definition_changes import waits
 from app.inventory.vms.rows import SEEN, VmRow
 
@@ -39,7 +39,7 @@ def new_row(
     }
     row |= {"os_name": None, "guest_hostname": None, "agent_connected": False}
     row |= {"addresses": [], "tags": [], "notes": "", "created_at": now, "version": 1}
-    row["search_text"] = definitions.vm_search_text(vm.name, vm.uuid, hardware["title"], macs, (), None, ())
+    row["search_text"] = search_text.vm_search_text(vm.name, vm.uuid, hardware["title"], macs, (), None, ())
     row["pending"] = None if vm.definition is None else waits(vm.definition, vm.saved)
     return row
 

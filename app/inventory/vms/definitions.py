@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
-from app.core.casefold import fold
 from app.core.messages import N_
 from app.core.storage.pools import DEVICE_POOLS
 from app.core.vms.host_access import host_access_of
@@ -141,20 +140,6 @@ def disk_bytes(disks: Iterable[tuple[str, str | None, int | None]], volumes: Map
     return min(sum(known), MAX_INTEGER) if known else None
 
 
-def vm_search_text(
-    name: str,
-    uuid: str,
-    title: str | None,
-    macs: Iterable[str],
-    addresses: Iterable[Sequence[str]],
-    guest_hostname: str | None,
-    tags: Iterable[str],
-) -> str:
-    """What the search of VMs looks through: one word or name a line, folded."""
-    parts = [name, uuid, title, *macs, *(address[1] for address in addresses), guest_hostname, *tags]
-    return fold("\n".join(part for part in parts if part))
-
-
 def volume_sizes(session: Session, host_ids: Iterable[str]) -> dict[str, dict[str, int]]:
     """Capacities of the volumes of each host, by path and, as disks of type volume name them, by pool/volume."""
     sizes: dict[str, dict[str, int]] = defaultdict(dict)
@@ -179,22 +164,6 @@ def pool_places(session: Session, host_ids: Iterable[str]) -> dict[str, set[str]
         for host_id, path in [*session.execute(own), *session.execute(listed)]:
             places[host_id].add(path)
     return places
-
-
-def refresh_search(batch: Batch, vm_ids: Iterable[str]) -> None:
-    """Fold the search text of these VMs anew from their rows and definitions, as written so far."""
-    vm, definition = table(models.Vm).c, table(models.VmDefinition).c
-    columns = (vm.id, vm.name, vm.uuid, vm.title, vm.addresses, vm.guest_hostname, vm.tags, vm.search_text)
-    joined = table(models.Vm).outerjoin(table(models.VmDefinition))
-    for some in chunks(vm_ids):
-        query = sa.select(*columns, definition.parsed).select_from(joined).where(vm.id.in_(some))
-        for row in batch.session.execute(query).all():
-            macs = [nic["mac"] for nic in (row.parsed or {}).get("nics", ())]
-            text = vm_search_text(
-                row.name, row.uuid, row.title, macs, row.addresses, row.guest_hostname, row.tags
-            )
-            if text != row.search_text:
-                batch.update(models.Vm, row.id, {"search_text": text})
 
 
 def refresh_disk_bytes(batch: Batch, host_ids: Iterable[str]) -> None:

@@ -1,13 +1,16 @@
-"""What to say of VMs that are not as they were."""
+"""Events of VMs that are not as they were."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from app.core.kinds import ObjectKind, Severity
 from app.core.messages import N_
+from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.inventory.batch import Batch
+from app.inventory.vms.rows import VmRow
 
 _STOPPED = {
     "shutdown": N_("VM %(name)s was shut down."),
@@ -20,11 +23,12 @@ _STOPPED = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Kind, message id and weight of an event."""
+    """Kind, message id and weight of an event, with what its message says beside VM and host."""
 
     kind: str
     message: str
     severity: Severity = Severity.INFO
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 MOVED = Change("vm.migrated", N_("VM %(name)s moved from host %(source)s to host %(host)s."))
@@ -32,6 +36,27 @@ DELETED = Change("vm.deleted", N_("VM %(name)s was deleted from host %(host)s.")
 GIVEN_UP = Change(
     "vm.deleted", N_("VM %(name)s could not be made; what there was of it is gone from host %(host)s.")
 )
+
+
+def changes_of(before: VmRow, vm: VmObservation) -> list[Change]:
+    """The events of what a listing says otherwise than the row: name, state, starting with the host."""
+    changes: list[Change] = []
+    if before.name != vm.name:
+        renamed = N_("VM %(old)s was renamed to %(name)s.")
+        changes.append(Change("vm.renamed", renamed, params={"old": before.name}))
+    state = VmState(before.state)
+    transition = state_change(state, vm.state, vm.state_reason)
+    if transition and vm.state is not state:
+        changes.append(transition)
+    elif vm.state.is_active and before.domain_id not in (None, vm.domain_id):
+        changes.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
+    if vm.autostart != before.autostart and state is not VmState.MISSING:
+        on, off = (
+            N_("VM %(name)s starts with its host now."),
+            N_("VM %(name)s does not start with its host any more."),
+        )
+        changes.append(Change("vm.autostart", on if vm.autostart else off))
+    return changes
 
 
 def state_change(before: VmState, after: VmState, reason: str | None) -> Change | None:
@@ -61,7 +86,7 @@ def tell_vm(
     batch.publish(
         change.kind,
         change.message,
-        {"name": name, "host": host[1], **params},
+        {"name": name, "host": host[1], **change.params, **params},
         object_kind=ObjectKind.VM,
         object_id=vm_id,
         object_name=name,

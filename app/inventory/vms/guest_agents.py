@@ -13,9 +13,9 @@ from app.db import models
 from app.db.chunks import chunks
 from app.inventory.batch import Batch, Row, table
 from app.inventory.merged_report import Reading
-from app.inventory.vms.definitions import refresh_search
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import VmRow, VmRows
+from app.inventory.vms.search_text import refresh_search
 
 MAX_TEXT = 255
 MAX_ADDRESSES = 64

@@ -21,13 +21,13 @@ from app.inventory.batch import Batch, Row
 from app.inventory.conditions import end_of_stopped
 from app.inventory.identity_claims import claimed_ids, not_created
 from app.inventory.usage import UNKNOWN
-from app.inventory.vms import definitions
+from app.inventory.vms import definitions, search_text
 from app.inventory.vms.arrivals import begin_history, new_row
 from app.inventory.vms.counts import record_first_readings, recount
 from app.inventory.vms.definition_changes import insert_definition, only_saved, write_definitions
 from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.elsewhere import observe_elsewhere
-from app.inventory.vms.events import DELETED, GIVEN_UP, Change, state_change, tell_vm
+from app.inventory.vms.events import DELETED, GIVEN_UP, Change, changes_of, tell_vm
 from app.inventory.vms.guest_agents import SILENT, silence_stopped
 from app.inventory.vms.missing import mark_missing
 from app.inventory.vms.moves_and_duplicates import MovesAndDuplicates
@@ -77,7 +77,7 @@ class VmMirror(MovesAndDuplicates):
         self.batch.write()
         self.search |= silence_stopped(self.batch, self.readings.values())
         self.batch.write()
-        definitions.refresh_search(self.batch, self.search)
+        search_text.refresh_search(self.batch, self.search)
         observe_elsewhere(self.batch, self.readings, self.here, self.twins, self.began, self.over)
         end_of_stopped(self.batch, NOT_ANSWERING, self.stopped)
         recount(self.batch, self.counted)
@@ -103,7 +103,8 @@ class VmMirror(MovesAndDuplicates):
             return
         seen = observed(vm)
         if seen != vm_row.seen or vm_row.gone:
-            self._tell_changes(reading, vm_row, vm)
+            for change in changes_of(vm_row, vm):
+                tell_vm(self.batch, reading.host, vm_row.id, vm.name, change)
             self.batch.update(models.Vm, vm_row.id, self._changed_columns(reading, vm_row, vm, seen))
             self.batch.topics.add(vm_row.id)
             vm_row.seen, vm_row.gone = seen, False
@@ -132,27 +133,6 @@ class VmMirror(MovesAndDuplicates):
         if vm_row.gone:
             changes["missing_since"] = None
         return changes
-
-    def _tell_changes(self, reading: VmReading, vm_row: VmRow, vm: VmObservation) -> None:
-        """Write the events of what is not as it was: name, state, starting with the host."""
-        changes: list[Change] = []
-        if vm_row.name != vm.name:
-            renamed = Change("vm.renamed", N_("VM %(old)s was renamed to %(name)s."))
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, renamed, old=vm_row.name)
-        before = VmState(vm_row.state)
-        transition = state_change(before, vm.state, vm.state_reason)
-        if transition and vm.state is not before:
-            changes.append(transition)
-        elif vm.state.is_active and vm_row.domain_id not in (None, vm.domain_id):
-            changes.append(Change("vm.started", N_("VM %(name)s was stopped and started again.")))
-        if vm.autostart != vm_row.autostart and before is not VmState.MISSING:
-            on, off = (
-                N_("VM %(name)s starts with its host now."),
-                N_("VM %(name)s does not start with its host any more."),
-            )
-            changes.append(Change("vm.autostart", on if vm.autostart else off))
-        for change in changes:
-            tell_vm(self.batch, reading.host, vm_row.id, vm.name, change)
 
     def _rebooted(self, reading: VmReading) -> None:
         times = Counter(

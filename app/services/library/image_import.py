@@ -15,7 +15,7 @@ from app.core.library.import_sources import Source, SourceRefused, read_source
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
-from app.core.vms.create_spec import VolumeName
+from app.core.vms.create.spec import VolumeName
 from app.db.models import Image
 from app.hypervisor.storage.os_detect import detect_os
 from app.services.hosts.manageable import require_manageable

@@ -24,7 +24,7 @@ from app.db.models import Host, Tag, Vm, VmDefinition, VmScreenshot
 from app.db.session import unindexed
 from app.inventory import conditions
 from app.inventory.staleness import stale_hosts
-from app.inventory.vms.definitions import vm_search_text
+from app.inventory.vms.search_text import vm_search_text
 from app.services.vms import power
 from app.services.vms.records import COLUMNS, detail_of, records_of
 

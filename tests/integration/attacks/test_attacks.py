@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from app.core.access.privileges import Role
-from app.core.vms.create_spec import MIB
+from app.core.vms.create.spec import MIB
 from app.lab.paths import POOLS
 from tests.integration.attacks.conftest import SECRET_FILE, Attack, Json
 

@@ -9,7 +9,7 @@ from app.core.errors import Conflict
 from app.core.hosts.specs import HostPatch
 from app.core.hosts.states import AdminState, HostConnection
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import VmSpec
+from app.core.vms.create.spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool
 from app.lab.hosts.host import LabHost

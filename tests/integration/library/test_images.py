@@ -17,7 +17,7 @@ from app.core.library.images import ImageCopySpec, ImageImport, ImagePatch, Imag
 from app.core.storage.created_volumes import CREATED, volume_note
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import VmBatch
+from app.core.vms.create.spec import VmBatch
 from app.db.models import Image, ImageCopy, Pool, Task, Volume
 from app.lab.hosts.host import LabHost
 from app.lab.lab import Lab

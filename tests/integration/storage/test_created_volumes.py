@@ -16,7 +16,7 @@ from app.core.storage.created_volumes import CREATED, REQUESTED, volume_note
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec
+from app.core.vms.create.spec import DiskSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Task, Vm, VmDefinition, Volume
 from app.lab.hosts.host import LabHost

@@ -15,7 +15,7 @@ from app.core.storage.uploads import UploadSpec
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec, KernelSpec, VmSpec
+from app.core.vms.create.spec import DiskSpec, KernelSpec, VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Event, Pool, Volume
 from app.hypervisor.storage.images import ImageRefused

@@ -6,7 +6,7 @@ import pytest
 
 from app.core.library.images import ImageSpec
 from app.core.storage.volumes import VolumeClone, VolumeSpec
-from app.core.vms.create_spec import DiskSpec, VmSpec
+from app.core.vms.create.spec import DiskSpec, VmSpec
 from app.core.vms.delete import DeleteSpec
 from app.core.vms.states import VmState
 from app.db.models import DeletedVm

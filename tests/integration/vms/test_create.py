@@ -16,7 +16,7 @@ from app.core.library.images import ImageSpec
 from app.core.storage.volumes import VolumeClone
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec, VmSpec
+from app.core.vms.create.spec import DiskSpec, VmSpec
 from app.core.vms.delete import DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState

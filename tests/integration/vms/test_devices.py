@@ -14,7 +14,7 @@ from app.core.access.privileges import Role
 from app.core.errors import Conflict, EditConflict, HypervisorRefused, InvalidInput, NotAllowed, NotFound
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec
 from app.core.vms.delete import DeleteSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch, RenameSpec
 from app.core.vms.states import VmState

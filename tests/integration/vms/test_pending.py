@@ -12,7 +12,7 @@ from app.core.access.privileges import Role
 from app.core.errors import EditConflict
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec
+from app.core.vms.create.spec import DiskSpec
 from app.core.vms.devices import HardwarePatch
 from app.core.vms.states import VmState
 from app.db.models import Event, HostCapabilities, VmDefinition

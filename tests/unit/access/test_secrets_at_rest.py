@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.access.context import Services
 from app.core.errors import InvalidInput
 from app.core.vms.create.presets import VmPresetSpec
-from app.core.vms.create_spec import CloudInit, VmSpec
+from app.core.vms.create.spec import CloudInit, VmSpec
 from app.db.models import (
     Audit,
     Datacenter,

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.access.context import Actor, Ctx, Services
 from app.capacity.placement import allocated_memory
 from app.core.errors import Conflict
-from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.create.spec import VmBatch, VmSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions
 from app.db.models import Host, Task

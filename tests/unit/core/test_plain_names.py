@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.core.inventory.specs import DatacenterSpec
 from app.core.plain_names import plain_name
 from app.core.specs import TagName
-from app.core.vms.create_spec import VmName, VolumeName
+from app.core.vms.create.spec import VmName, VolumeName
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.core.errors import rule_of
-from app.core.vms.create_spec import VmSpec
+from app.core.vms.create.spec import VmSpec
 
 
 def test_a_rule_of_ours_is_said_without_the_words_of_the_library() -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.core.records import Record
 from app.core.specs import Name, Spec
-from app.core.vms.create_spec import VmSpec
+from app.core.vms.create.spec import VmSpec
 
 
 class VmPresetRecord(Record):

@@ -17,7 +17,7 @@ from app.core.storage.pools import FILE_POOLS
 from app.core.storage.states import BY_DEFINITION, BY_VIGIE, FORMAT_DISAGREES, HELD, RAW, REFUSED
 from app.core.storage.volumes import is_same_format
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.core.vms.create_spec import MAX_DISK
+from app.core.vms.create.spec import MAX_DISK
 from app.db.models import Event, Host, Image, ImageCopy, Pool, Task, Volume
 from app.inventory.volume_formats import formats_in_definitions
 from app.services.storage.pools.same_storage import same_storage

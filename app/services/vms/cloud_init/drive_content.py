@@ -15,7 +15,7 @@ from passlib.hash import sha512_crypt
 
 from app.core.errors import InvalidInput
 from app.core.messages import N_
-from app.core.vms.create_spec import CloudInit
+from app.core.vms.create.spec import CloudInit
 
 LABEL = "cidata"  # by which cloud-init finds the medium
 # As genisoimage pads: programs that look for a label read further than a small image goes.

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from app.db.models import Tag, Vm, VmDefinition
-from app.inventory.vms.definitions import vm_search_text
+from app.inventory.vms.search_text import vm_search_text
 
 
 def settle(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:

@@ -14,9 +14,9 @@ from app.core.hosts.capabilities import HostCapabilities
 from app.core.library.os_variants import OsVariant
 from app.core.messages import N_
 from app.core.storage.volumes import is_same_format
-from app.core.vms import device_defaults
+from app.core.vms import vm_defaults
 from app.core.vms.config import CpuPlan, DiskPlan, VmConfig
-from app.core.vms.create_spec import GIB, CpuSpec, VmSpec
+from app.core.vms.create.spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool
 from app.db.models import HostCapabilities as HostCapabilitiesRow
 from app.hypervisor.osinfo import os_variants
@@ -49,11 +49,11 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
     refuse_taken_name(ctx, host, name)
     capabilities = capabilities_of(ctx, host)
     os_variant = os_variant_of(spec)
-    machine = one_of("machine", spec.machine, capabilities.machines) or device_defaults.machine_for(
+    machine = one_of("machine", spec.machine, capabilities.machines) or vm_defaults.machine_for(
         os_variant, capabilities
     )
     hypervisor = _hypervisor(spec, capabilities)
-    firmware = one_of("firmware", spec.firmware, capabilities.firmwares) or device_defaults.firmware_for(
+    firmware = one_of("firmware", spec.firmware, capabilities.firmwares) or vm_defaults.firmware_for(
         os_variant, capabilities
     )
     disks, sources = plan_disks(
@@ -81,7 +81,7 @@ def draft(ctx: Ctx, spec: VmSpec, host: Host, *, name: str | None = None) -> Dra
             **_kernel(ctx, spec, host),
             graphics=_graphics(spec, capabilities),
             video=one_of("video", spec.video, capabilities.video_models)
-            or device_defaults.video_for(os_variant, spec.graphics, capabilities),
+            or vm_defaults.video_for(os_variant, spec.graphics, capabilities),
             serial=spec.serial,
             guest_agent=spec.guest_agent,
             rng=spec.rng and capabilities.rng,
@@ -158,7 +158,7 @@ def _cpu(spec: CpuSpec, hypervisor: str, capabilities: HostCapabilities) -> CpuP
         raise InvalidInput(
             field_name, N_("must be at most %(most)d on this host"), params={"most": capabilities.vcpus_max}
         )
-    mode = spec.mode or device_defaults.cpu_mode_for(hypervisor, capabilities)
+    mode = spec.mode or vm_defaults.cpu_mode_for(hypervisor, capabilities)
     check_cpu("cpu.mode", "cpu.model", mode, spec.model, capabilities)
     parts = (spec.sockets, spec.cores, spec.threads)
     topology = (parts[0] or 1, parts[1] or 1, parts[2] or 1) if any(parts) else None
@@ -253,7 +253,7 @@ def _check_whole(ctx: Ctx, spec: VmSpec, host: Host, vm_draft: Draft) -> None:
             "memory_bytes", N_("must be at most %(most)d MiB on this host"), params={"most": total // 1024**2}
         )
     check_has(capabilities, tpm=spec.tpm, huge_pages=spec.huge_pages)
-    if plan.firmware == "efi-secure" and device_defaults.MODERN not in (plan.machine or ""):
+    if plan.firmware == "efi-secure" and vm_defaults.MODERN not in (plan.machine or ""):
         raise InvalidInput("firmware", N_("Secure Boot needs the machine type q35"))
     if spec.rng and not capabilities.rng:
         vm_draft.warnings.append(ctx.translate(N_("The host has no random number device; the VM gets none.")))

@@ -15,10 +15,10 @@ from app.core.messages import N_
 from app.core.problems import problem_of
 from app.core.records import Ref
 from app.core.tasks.records import BulkRecord, BulkRefusal, TaskRecord
-from app.core.vms import device_defaults
+from app.core.vms import vm_defaults
 from app.core.vms.config import DiskPlan, VolumePlan
 from app.core.vms.create.creation_plan import CreationPlan, PlannedVolume, Room
-from app.core.vms.create_spec import CloudInit, VmBatch, VmSpec
+from app.core.vms.create.spec import CloudInit, VmBatch, VmSpec
 from app.db.models import Host, Pool, Task, Vm
 from app.hypervisor.xml.domains import build
 from app.services.hosts.manageable import require_open_to_new_vms
@@ -125,7 +125,7 @@ def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, c
     vm_draft.cloud_init_drive = drive_content.cloud_init_texts(
         cloud_init, spec.name, plan.uuid, [nic.mac for nic in plan.nics]
     )
-    bus = device_defaults.cloud_init_bus_for(vm_draft.os_variant, plan.machine)
+    bus = vm_defaults.cloud_init_bus_for(vm_draft.os_variant, plan.machine)
     pool = _pools(ctx, host)[vm_draft.sources[0].plan.pool]
     planned = [source.plan.name for source in vm_draft.sources]
     volume = VolumePlan(
@@ -134,7 +134,7 @@ def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, c
         format="raw",
         size_bytes=len(drive_content.cloud_init_image(vm_draft.cloud_init_drive)),
     )
-    (target,) = device_defaults.disk_names([bus], [disk.target for disk in plan.disks])
+    (target,) = vm_defaults.disk_names([bus], [disk.target for disk in plan.disks])
     drive = DiskPlan(
         device="cdrom", bus=bus, target=target, new=volume, format="raw", readonly=True, pool_id=pool.id
     )

@@ -16,9 +16,9 @@ from app.core.library.images import ImageFetch
 from app.core.library.os_variants import OsVariant
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS
-from app.core.vms import device_defaults
+from app.core.vms import vm_defaults
 from app.core.vms.config import DiskPlan, Limits, VolumePlan
-from app.core.vms.create_spec import DiskSpec
+from app.core.vms.create.spec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services.library.image_copy import fetch_to
 from app.services.storage.volumes.content_checks import require_usable
@@ -69,9 +69,9 @@ def plan_disks(
 
     Raises InvalidInput (disks.N.…), Conflict.
     """
-    buses = [disk.bus or device_defaults.disk_bus_for(os_variant, disk.device, machine) for disk in disks]
+    buses = [disk.bus or vm_defaults.disk_bus_for(os_variant, disk.device, machine) for disk in disks]
     _check_buses(disks, buses, capabilities)
-    targets = device_defaults.disk_names(buses, taken)
+    targets = vm_defaults.disk_names(buses, taken)
     plans: list[DiskPlan] = []
     sources: list[Source] = []
     for number, (requested, bus, target) in enumerate(zip(disks, buses, targets, strict=True)):
@@ -170,12 +170,12 @@ def _check_buses(disks: Sequence[DiskSpec], buses: list[str], capabilities: Host
                 f"disks.{number}.bus", N_("a CD drive cannot be on virtio; sata, scsi, ide and usb can")
             )
     for bus, count in Counter(buses).items():
-        if count > device_defaults.BUS_LIMITS.get(bus, count):
+        if count > vm_defaults.BUS_LIMITS.get(bus, count):
             last = max(number for number, item in enumerate(buses) if item == bus)
             raise InvalidInput(
                 f"disks.{last}.bus",
                 N_("the bus %(bus)s takes %(most)d devices"),
-                params={"bus": bus, "most": device_defaults.BUS_LIMITS[bus]},
+                params={"bus": bus, "most": vm_defaults.BUS_LIMITS[bus]},
             )
 
 

@@ -10,9 +10,9 @@ from app.core.errors import InvalidInput
 from app.core.library.os_variants import OsVariant
 from app.core.messages import N_
 from app.core.networks.attachments import Attachment
-from app.core.vms import device_defaults
+from app.core.vms import vm_defaults
 from app.core.vms.config import NicPlan
-from app.core.vms.create_spec import NicSpec, VmSpec
+from app.core.vms.create.spec import NicSpec, VmSpec
 from app.db.models import Host, Network, Nwfilter
 from app.services.vms.create import mac_addresses
 from app.services.vms.host_access import require_attachments, require_tagged
@@ -36,7 +36,7 @@ def plan_nics(
             NicPlan(
                 **_plug(ctx, host, requested, where),
                 portgroup=requested.portgroup,
-                model=requested.model or device_defaults.nic_model_for(os_variant, machine),
+                model=requested.model or vm_defaults.nic_model_for(os_variant, machine),
                 mac=requested.mac or mac_addresses.free_mac(ctx.session),
                 vlan=requested.vlan,
                 filter=requested.filter,

@@ -15,7 +15,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.vms.create.presets import VmPresetList, VmPresetRecord, VmPresetSpec
-from app.core.vms.create_spec import CloudInit, VmSpec
+from app.core.vms.create.spec import CloudInit, VmSpec
 from app.db.models import VmPreset
 
 

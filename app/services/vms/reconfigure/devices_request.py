@@ -14,7 +14,7 @@ from app.core.messages import N_
 from app.core.networks.attachments import Attachment
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import DiskPlan
-from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec, VmSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch
 from app.core.vms.observations import StoredDefinition
 from app.db.models import Host, Network, Nwfilter

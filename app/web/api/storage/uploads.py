@@ -8,7 +8,7 @@ from fastapi import Body, Query
 from starlette.responses import Response
 
 from app.core.storage.uploads import UploadList, UploadRecord, UploadSpec
-from app.core.vms.create_spec import MAX_DISK
+from app.core.vms.create.spec import MAX_DISK
 from app.services.storage.uploads import abandoned, parts, uploads
 from app.web.api.shapes import ObjectPath, api_router, created, problems
 from app.web.deps import HostCaller, Reader, Writer

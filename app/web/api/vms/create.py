@@ -11,7 +11,7 @@ from app.core.library.os_variants import OsVariantList
 from app.core.tasks.records import BulkRecord, TaskRecord
 from app.core.vms.create.creation_plan import CreationPlan
 from app.core.vms.create.presets import VmPresetList, VmPresetRecord, VmPresetSpec
-from app.core.vms.create_spec import VmBatch, VmSpec
+from app.core.vms.create.spec import VmBatch, VmSpec
 from app.services.library import os_variants
 from app.services.vms.create import create, presets
 from app.web.api.shapes import (

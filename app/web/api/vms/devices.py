@@ -18,7 +18,7 @@ from app.core.vms.compute import (
     ResourcesPatch,
     ResourcesRecord,
 )
-from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec
 from app.core.vms.devices import HardwarePatch, Media, NicPatch
 from app.core.vms.host_devices import FilesystemAdd, HostDeviceAdd
 from app.services.vms import hardware

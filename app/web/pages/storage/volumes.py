@@ -23,7 +23,7 @@ from app.core.storage.volumes import (
 )
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
-from app.core.vms.create_spec import GIB
+from app.core.vms.create.spec import GIB
 from app.services.storage.pools.pools import show_pool
 from app.services.storage.uploads.uploads import list_uploads
 from app.services.storage.volumes.clone import clone_volume

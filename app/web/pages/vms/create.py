@@ -13,7 +13,7 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.create.presets import VmPresetSpec
-from app.core.vms.create_spec import DiskSpec, NicSpec, VmSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec, VmSpec
 from app.services.library import os_variants
 from app.services.vms.create import choices, create, presets
 from app.web.auth import Visitor

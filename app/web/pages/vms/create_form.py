@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
-from app.core.vms.create_spec import GIB, MIB, DiskSpec, NicSpec, VmBatch, VmSpec
+from app.core.vms.create.spec import GIB, MIB, DiskSpec, NicSpec, VmBatch, VmSpec
 from app.web.pages.rendering.amounts import amount_in, shown_in
 from app.web.pages.rendering.forms import Form, FormInvalid, broken_rule, broken_rules
 

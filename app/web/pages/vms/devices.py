@@ -13,7 +13,7 @@ from starlette.responses import Response
 from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
-from app.core.vms.create_spec import MIB, DiskSpec, NicSpec
+from app.core.vms.create.spec import MIB, DiskSpec, NicSpec
 from app.core.vms.devices import DiffRecord, HardwarePatch, Media, NicPatch
 from app.core.vms.states import VmState
 from app.services.vms import vms

@@ -15,7 +15,7 @@ from app.core.kinds import ObjectKind
 from app.core.storage.volumes import VolumeClone, VolumeMove, VolumeResize, VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.states import TaskState
-from app.core.vms.create_spec import DiskSpec
+from app.core.vms.create.spec import DiskSpec
 from app.core.vms.delete import DeleteSpec
 from app.core.vms.power import VmVerb
 from app.core.vms.specs import ActionOptions, BulkAction

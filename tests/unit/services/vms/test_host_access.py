@@ -7,7 +7,7 @@ from app.access.context import Ctx
 from app.core.access.privileges import Role
 from app.core.errors import InvalidInput, NotAllowed
 from app.core.hosts.specs import HostPatch
-from app.core.vms.create_spec import NicSpec, VmSpec
+from app.core.vms.create.spec import NicSpec, VmSpec
 from app.db.models import Audit, Datacenter, Host, Network
 from app.services.hosts import hosts
 from app.services.vms.create.nic_planner import plan_nics

@@ -25,7 +25,7 @@ from app.core.tasks.records import BulkRecord, BulkRefusal
 from app.core.tasks.states import TaskState
 from app.core.vms.create.creation_plan import CreationPlan, PlannedVolume, Room
 from app.core.vms.create.presets import VmPresetRecord
-from app.core.vms.create_spec import DiskSpec, NicSpec
+from app.core.vms.create.spec import DiskSpec, NicSpec
 from app.core.vms.delete import DeletedVmRecord, DeletePreview, DeletePreviewDisk
 from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.power import VmVerb

@@ -4,7 +4,7 @@ import io
 
 import pycdlib
 
-from app.core.vms.create_spec import CloudInit
+from app.core.vms.create.spec import CloudInit
 from app.services.vms.cloud_init.drive_content import cloud_init_image, cloud_init_texts
 
 

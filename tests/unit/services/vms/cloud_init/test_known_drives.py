@@ -9,7 +9,7 @@ import yaml
 
 from app.access.context import Ctx, Services
 from app.core.errors import Conflict
-from app.core.vms.create_spec import CloudInit
+from app.core.vms.create.spec import CloudInit
 from app.db.models import (
     CloudInitDrive,
     Datacenter,

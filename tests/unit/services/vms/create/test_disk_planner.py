@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from app.core.errors import InvalidInput
-from app.core.vms.create_spec import DiskSpec, VmBatch, VmSpec
+from app.core.vms.create.spec import DiskSpec, VmBatch, VmSpec
 from app.db import models
 from app.db.models import Pool, Task
 from app.services.vms.create import create

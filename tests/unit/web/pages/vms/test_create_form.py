@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.core.errors import InvalidInput
-from app.core.vms.create_spec import GIB, MIB, VmSpec
+from app.core.vms.create.spec import GIB, MIB, VmSpec
 from app.web.pages.rendering.forms import Form, FormInvalid
 from app.web.pages.vms import create_form
 

@@ -21,7 +21,7 @@ _ENDS = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 _WOULD_BLOCK = -2
 
 
-class SerialStream:
+class StreamSide:
     """What a half of a tunnel asks of a transport, over a non-blocking stream."""
 
     def __init__(self, stream: libvirt.virStream, far: Half) -> None:

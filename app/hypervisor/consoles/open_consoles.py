@@ -13,7 +13,7 @@ import libvirt
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.hypervisor import errors
-from app.hypervisor.consoles.serial import SerialStream
+from app.hypervisor.consoles.stream_side import StreamSide
 from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import HostConnections
@@ -90,7 +90,7 @@ class Consoles:
         tunnel = Tunnel()
 
         async def connect(near: Half) -> Half:
-            return SerialStream.joined(stream, near)
+            return StreamSide.joined(stream, near)
 
         held.callback(tunnel.end)
         tunnel.open(connect, DEADLINE_S)
