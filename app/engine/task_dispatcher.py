@@ -31,7 +31,7 @@ from app.engine.task_results import failed, internal, log_lost, restored, with_l
 from app.hypervisor import Host
 from app.hypervisor.sent_commands import watched_by
 from app.services.storage.uploads.abandoned import forget_uploads
-from app.tasks import lifecycle, undo
+from app.tasks import lifecycle, queue, undo
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, Interrupted
 from app.tasks.journal import Journal
@@ -164,9 +164,9 @@ class TaskDispatcher:
         busy = Counter(live.values())
         full = [host for host, count in busy.items() if count >= self._settings.tasks_per_host]
         with self._services.database.read() as session:
-            self._queued = lifecycle.count_queued(session)
+            self._queued = queue.count_queued(session)
             limit = room * 4 + len(live) if room > 0 else 0
-            queued = lifecycle.next_queued(session, limit=limit, full_hosts=full)
+            queued = queue.next_queued(session, limit=limit, full_hosts=full)
         for task_id, host_id in queued:
             if task_id in live or busy[host_id] >= self._settings.tasks_per_host:
                 continue

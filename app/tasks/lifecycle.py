@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,21 +54,6 @@ class Job:
     sent: bool
     created_resources: tuple[dict[str, str], ...] = ()
     acted: bool = False  # an earlier run changed something on the host, or may have
-
-
-def next_queued(session: Session, *, limit: int, full_hosts: Collection[str] = ()) -> list[tuple[str, str]]:
-    """Ids and hosts of tasks that wait, oldest first, without those of hosts that have no room."""
-    query = sa.select(Task.id, Task.host_id).where(Task.state == TaskState.QUEUED.value)
-    if full_hosts:
-        query = query.where(Task.host_id.not_in(full_hosts))
-    rows = session.execute(query.order_by(Task.created_at, Task.id).limit(limit))
-    return [(task_id, host_id or "") for task_id, host_id in rows]
-
-
-def count_queued(session: Session) -> int:
-    """How many tasks wait."""
-    query = sa.select(sa.func.count()).select_from(Task).where(Task.state == TaskState.QUEUED.value)
-    return session.scalar(query) or 0
 
 
 def running(session: Session) -> list[str]:

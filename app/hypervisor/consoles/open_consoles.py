@@ -20,7 +20,7 @@ from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.transport.relay import Half
 from app.hypervisor.transport.transports import Place
 from app.hypervisor.transport.tunnel import Tunnel
-from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays
+from app.hypervisor.xml.domains.display_listeners import DisplayPlace, has_serial, read_displays
 from app.hypervisor.xml.domains.read import UnreadableXml
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Use of CPU, memory, disks and networks by hosts and VMs. It is read together with the states of VMs."""
+"""Use of CPU, memory, disks and networks by hosts and VMs. It is read with the states of VMs: `STATES` in `vms.py`."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _storage(ctx: Ctx) -> sa.Row[*tuple[object, ...]]:
 
     Pools of several hosts with the same UUID, kind and target path count once, with the largest figures that
     were told: hosts that share storage usually report it so. It is no proof: shared storage that is defined
-    with a UUID of its own on counted host is counted on counted, and local pools of cloned hosts that kept one
+    with a UUID of its own on each host is counted on each, and local pools of cloned hosts that kept one
     UUID are counted once. One pass over the pools in the database, no comparison of each with each.
     """
     once = sa.select(

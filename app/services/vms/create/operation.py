@@ -22,7 +22,7 @@ from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.drive_content import cloud_init_image
 from app.services.vms.create import annotate
-from app.services.vms.create.touched import touched_by_disk, touched_by_nic
+from app.services.vms.device_touches import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
 from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
 from app.services.vms.operation import RunningVm, vm_on_host

@@ -16,7 +16,7 @@ from app.core.records import Ref
 from app.core.tasks.records import TaskRecord
 from app.core.vms.states import VmState
 from app.db.models import DeletedVm, Host, Vm, VmDefinition
-from app.hypervisor.xml.domains import displays
+from app.hypervisor.xml.domains import display_listeners
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.manageable import require_manageable
@@ -90,7 +90,7 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         closed = False
         if vm_on_host(context, parameters.uuid) is None:
             sealed = context.write(partial(deleted_definitions.sealed_definition, vm_id=parameters.target_id))
-            xml, closed = displays.with_displays_closed(parameters.xml)
+            xml, closed = display_listeners.with_displays_closed(parameters.xml)
             if sealed is not None:
                 xml, closed = context.open_sealed(sealed.decode())["xml"], False
             task_use.refuse_disks_in_use(context, parameters.uuid, xml)

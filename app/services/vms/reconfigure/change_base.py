@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.core.vms.config import DiskPlan
 from app.hypervisor.domains.effects import Effect
-from app.services.vms.create.touched import touched_by_disk
+from app.services.vms.device_touches import touched_by_disk
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks.context import TaskContext
 from app.tasks.operation import Touch

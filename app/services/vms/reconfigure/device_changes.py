@@ -15,7 +15,7 @@ from app.services.library.image_copy import fetch
 from app.services.storage.show import show_pools
 from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.storage.volumes.steps.created_volumes import create_volume
-from app.services.vms.create.touched import touched_by_nic
+from app.services.vms.device_touches import touched_by_nic
 from app.services.vms.reconfigure.change_base import Change
 from app.services.vms.reconfigure.guard import DefinitionGuard
 from app.tasks.context import TaskContext

@@ -9,7 +9,14 @@ from typing import Any
 from app.core.vms.compute import ComputePatch, DiskPatch, ResourcesPatch
 from app.core.vms.config import DiskPlan
 from app.core.vms.host_devices import FilesystemAdd
-from app.hypervisor.xml.domains import build, compute_edit, device_edit, displays, repointing, secrets
+from app.hypervisor.xml.domains import (
+    build,
+    compute_edit,
+    device_edit,
+    display_listeners,
+    repointing,
+    secrets,
+)
 from app.hypervisor.xml.domains.read import parse_for_edit
 from app.hypervisor.xml.write import Element, edited
 from tests.unit.hypervisor.xml.golden import Edit
@@ -258,8 +265,8 @@ EDITS = {
     "passwords-hidden-none": Edit("bare", secrets.without_secrets),
     "passwords-back": Edit("displays", lambda xml: secrets.with_secrets(xml, SECURE), "graphics:vnc graphics:spice"),
     "passwords-back-new-ones-stay": Edit("vnc", lambda xml: secrets.with_secrets(xml, SECURE)),
-    "displays-closed": Edit("displays", lambda xml: displays.with_displays_closed(xml)[0], "graphics:vnc graphics:spice"),
-    "displays-closed-with-password": Edit("vnc", lambda xml: displays.with_displays_closed(xml)[0]),
+    "displays-closed": Edit("displays", lambda xml: display_listeners.with_displays_closed(xml)[0], "graphics:vnc graphics:spice"),
+    "displays-closed-with-password": Edit("vnc", lambda xml: display_listeners.with_displays_closed(xml)[0]),
     # shared filesystems
     "filesystem-virtiofs": Edit("vnc", filesystem(path="/srv/media & more", tag="media"), "memoryBacking filesystem:media"),
     "filesystem-of-that-tag": Edit("spice", filesystem(path="/srv/other", tag="projects")),

@@ -3,7 +3,12 @@
 import pytest
 
 from app.hypervisor.transport.transports import Place
-from app.hypervisor.xml.domains.displays import DisplayPlace, has_serial, read_displays, with_displays_closed
+from app.hypervisor.xml.domains.display_listeners import (
+    DisplayPlace,
+    has_serial,
+    read_displays,
+    with_displays_closed,
+)
 
 
 def domain(devices: str) -> str:
