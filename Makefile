@@ -19,7 +19,7 @@ run: setup ## the server alone, on SQLite in ./var
 	@VIGIE_DATA_DIR=$${VIGIE_DATA_DIR:-$(CURDIR)/var} exec $(BIN)/vigie serve
 
 test: setup ## every test, on the lab's real hosts and both databases
-	@exec $(BIN)/python -m pytest -n 4 --dist loadfile --durations=25
+	@exec $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=25
 
 soak: setup ## a long random suite by name: make soak SUITE=kills (races, restarts, schema, storage); SEED=n repeats a run
 	@exec $(BIN)/python -m pytest "tests/soak/test_$(or $(SUITE),$(error name a suite: make soak SUITE=kills, races, restarts, schema or storage)).py" --long $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,8 @@
 """Fixtures and options for all tests."""
 
+import hashlib
 import os
+from pathlib import Path
 
 import pytest
 from pwdlib import PasswordHash
@@ -26,6 +28,20 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--update-golden is for people: golden files are read before they are committed"
         )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that use the lab first, in a mixed order.
+
+    Each is one worker's work and may take minutes: at the end the others would wait for it, and side by side those
+    of one kind (browsers, guests that boot) would slow each other down.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("lab") is None, _digest_of(item.path)))
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.sha256("/".join(path.parts[-3:]).encode()).hexdigest()
 
 
 @pytest.fixture(scope="session", autouse=True)
