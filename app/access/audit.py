@@ -58,8 +58,7 @@ def record_refusal(
     row.code = error.code
     try:
         with services.database.begin() as session:
-            kind = kind_of(target_id) if target_id else None
-            if kind is not None and target_id is not None:
+            if target_id and (kind := kind_of(target_id)):
                 row.object_kind, row.object_id = kind, target_id
                 row.object_name = name_of(session, kind, target_id)
             session.add(row)

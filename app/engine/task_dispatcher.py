@@ -289,9 +289,11 @@ class TaskDispatcher:
                 session,
                 self._services.hub,
                 task_id,
-                TaskState(ending["state"]),
-                message=ending["message"],
-                params=ending["params"],
-                error=ending["error"],
-                result=ending.get("result"),  # endings that an earlier version stored have none
+                lifecycle.Ending(
+                    TaskState(ending["state"]),
+                    message=ending["message"],
+                    params=ending["params"],
+                    error=ending["error"],
+                    result=ending.get("result"),  # endings that an earlier version stored have none
+                ),
             )

@@ -19,7 +19,7 @@ from app.hypervisor import Host
 from app.tasks import lifecycle, undo
 from app.tasks.errors import Cancelled, Interrupted, TaskFailed, maybe_sent
 from app.tasks.journal import Journal
-from app.tasks.lifecycle import Job, is_disabled
+from app.tasks.lifecycle import Job
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class TaskContext:
         return host
 
     def _stop_if_disabled(self) -> None:
-        if not self._journal.read(lambda session: is_disabled(session, self.job.host_id)):
+        if not self._journal.read(lambda session: lifecycle.is_disabled(session, self.job.host_id)):
             return
         raise TaskFailed(
             "host_disabled",

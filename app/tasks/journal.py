@@ -82,12 +82,7 @@ class Journal:
 
     def is_cancelled(self, task_id: str) -> bool:
         """Whether somebody asked the task to stop."""
-
-        def look() -> bool:
-            with self._services.database.read() as session:
-                return lifecycle.is_cancelled(session, task_id)
-
-        return self.patiently(look)
+        return self.read(lambda session: lifecycle.is_cancelled(session, task_id))
 
     def patiently(self, step: Callable[[], T]) -> T:
         """Do a step on the database, again and again while it takes nothing."""

@@ -63,6 +63,17 @@ def running(session: Session) -> list[str]:
     return list(session.scalars(query))
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a task ends: its last message (an id) with parameters, its error where it failed, what it created."""
+
+    state: TaskState
+    message: str | None = None
+    params: Mapping[str, object] | None = None
+    error: StoredError | None = None
+    result: Mapping[str, object] | None = None
+
+
 def begin_task(services: Services, session: Session, task_id: str) -> Job | None:
     """Mark a task as running and return what it is to do; None when it has ended already, or must not begin.
 
@@ -80,7 +91,7 @@ def begin_task(services: Services, session: Session, task_id: str) -> Job | None
         if not (task.sent_at or task.acted_at or task.created_resources):
             _check_again(services, session, task, operation, parameters, location)
     except VigieError as error:
-        end(session, services.hub, task, TaskState.FAILED, error=error_of(error))
+        end(session, services.hub, task, Ending(TaskState.FAILED, error=error_of(error)))
         return None
     publish(session, services.hub, task)
     return Job(
@@ -132,7 +143,7 @@ def _check_again(
     """Whether the task may still be done. Raises what refuses it: rights, locks and states may be others by now."""
     if location.mode is HostMode.OBSERVE:
         raise TaskFailed(HOST_OBSERVED.code, HOST_OBSERVED.reason, hint=HOST_OBSERVED.hint)
-    if is_disabled(session, location.host_id):
+    if location.admin_state is AdminState.DISABLED:
         raise TaskFailed(HOST_DISABLED.code, HOST_DISABLED.reason, hint=HOST_DISABLED.hint)
     ctx = Ctx(services, session, actor_of(session, task.actor_id, task.actor_name), task_id=task.id)
     for touch in operation.touches(parameters):
@@ -225,24 +236,14 @@ def is_cancelled(session: Session, task_id: str) -> bool:
     return state in (TaskState.CANCELLING.value, TaskState.CANCELLED.value)
 
 
-def finish_task(
-    session: Session,
-    hub: Hub,
-    task_id: str,
-    state: TaskState,
-    *,
-    message: str | None = None,
-    params: Mapping[str, object] | None = None,
-    error: StoredError | None = None,
-    result: Mapping[str, object] | None = None,
-) -> None:
+def finish_task(session: Session, hub: Hub, task_id: str, ending: Ending) -> None:
     """Write how a task ended, once: a task that has ended stays as it is."""
     task = session.get(Task, task_id, with_for_update=True)
     if task is not None and not TaskState(task.state).is_final:
-        if state is TaskState.SUCCEEDED:
+        if ending.state is TaskState.SUCCEEDED:
             # Until now a run after a crash finds by it what the one before has created.
             task.created_resources = None
-        end(session, hub, task, state, message=message, params=params, error=error, result=result)
+        end(session, hub, task, ending)
 
 
 def error_of(error: VigieError) -> StoredError:
@@ -258,27 +259,17 @@ def error_of(error: VigieError) -> StoredError:
     }
 
 
-def end(
-    session: Session,
-    hub: Hub,
-    task: Task,
-    state: TaskState,
-    *,
-    message: str | None = None,
-    params: Mapping[str, object] | None = None,
-    error: StoredError | None = None,
-    result: Mapping[str, object] | None = None,
-) -> None:
+def end(session: Session, hub: Hub, task: Task, ending: Ending) -> None:
     """Write how the task ended, let go of what it held, and tell."""
     note_step(session)
-    task.state = state.value
+    task.state = ending.state.value
     task.finished_at = datetime.now(UTC)
-    task.message, task.message_params = message, dict(params or {})
-    task.error, task.result = error, None if result is None else dict(result)
+    task.message, task.message_params = ending.message, dict(ending.params or {})
+    task.error, task.result = ending.error, None if ending.result is None else dict(ending.result)
     release(session, task.id)
-    if state is TaskState.SUCCEEDED:
+    if ending.state is TaskState.SUCCEEDED:
         task.progress = 100
-    if state is TaskState.FAILED:
+    if ending.state is TaskState.FAILED:
         session.add(
             Audit(
                 at=task.finished_at,
@@ -290,7 +281,7 @@ def end(
                 object_id=task.target_id,
                 object_name=task.target_name,
                 outcome="failed",
-                code=None if error is None else error["code"],
+                code=None if ending.error is None else ending.error["code"],
                 detail={"task": task.id},
             )
         )
@@ -306,7 +297,7 @@ def end_restored(session: Session, hub: Hub, error: StoredError) -> None:
     active = [state.value for state in TaskState if not state.is_final]
     count = 0
     for task in session.scalars(sa.select(Task).where(Task.state.in_(active))).all():
-        end(session, hub, task, TaskState.FAILED, error=error)
+        end(session, hub, task, Ending(TaskState.FAILED, error=error))
         count += 1
     session.flush()
     for task_id, created in session.execute(

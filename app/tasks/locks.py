@@ -52,12 +52,8 @@ def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
 
 def take(ctx: Ctx, task_id: str, locks: Locks) -> None:
     """Have a new task hold these. `require_free` has found them free in this transaction."""
-    exclusive = dict.fromkeys(sorted(locks.holds), True)
-    shared = dict.fromkeys(sorted(locks.reads), False)
-    for names in (exclusive, shared):
-        ctx.session.add_all(
-            TaskLock(name=name, task_id=task_id, exclusive=alone) for name, alone in names.items()
-        )
+    ctx.session.add_all(TaskLock(name=name, task_id=task_id, exclusive=True) for name in sorted(locks.holds))
+    ctx.session.add_all(TaskLock(name=name, task_id=task_id, exclusive=False) for name in sorted(locks.reads))
 
 
 def release(session: Session, task_id: str) -> None:

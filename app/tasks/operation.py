@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from app.access.context import Ctx
-from app.core.hosts.states import HostMode
+from app.core.hosts.states import AdminState, HostMode
 from app.core.messages import N_
 from app.core.records import Ref
 from app.db.models import Host
@@ -63,10 +63,11 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where an operation works now. `uuid` is libvirt's of the object, where it has one; `mode` the host's."""
+    """Where an operation works now. `uuid` is libvirt's of the object, where it has one; the states are the host's."""
 
     host_id: str
     mode: HostMode
+    admin_state: AdminState
     uuid: str = ""
 
 
@@ -170,10 +171,11 @@ class Operation(ABC, Generic[P]):
 
     def locate(self, session: Session, parameters: P) -> Location:
         """Where it works now. Raises TaskFailed (host_gone) when the inventory does not know that any more."""
-        mode = session.scalar(sa.select(Host.mode).where(Host.id == parameters.host_id))
-        if mode is None:
+        query = sa.select(Host.mode, Host.admin_state).where(Host.id == parameters.host_id)
+        row = session.execute(query).one_or_none()
+        if row is None:
             raise TaskFailed("host_gone", N_("The host is not in the inventory any more."))
-        return Location(parameters.host_id, HostMode(mode))
+        return Location(parameters.host_id, HostMode(row.mode), AdminState(row.admin_state))
 
     def read(self, target_id: str, host_id: str, stored: dict[str, object], version: int) -> P:
         """The parameters of a task, as its row has them."""

@@ -19,7 +19,7 @@ from app.core.tasks.states import ACTIVE_TASK_STATES, TASK_STATE_TITLES, TaskSta
 from app.core.tasks.stored import StoredError
 from app.db.models import Task
 from app.tasks import catalogue
-from app.tasks.lifecycle import end, publish
+from app.tasks.lifecycle import Ending, end, publish
 from app.tasks.locks import release
 
 ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
@@ -88,7 +88,7 @@ def give_way(ctx: Ctx, holder: TaskBrief) -> None:
 def _ask_to_stop(ctx: Ctx, task: Task) -> None:
     if task.state == TaskState.QUEUED.value:
         message = N_("Cancelled before it began.")
-        end(ctx.session, ctx.services.hub, task, TaskState.CANCELLED, message=message)
+        end(ctx.session, ctx.services.hub, task, Ending(TaskState.CANCELLED, message))
     else:
         task.state = TaskState.CANCELLING.value
         publish(ctx.session, ctx.services.hub, task)

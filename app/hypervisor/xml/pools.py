@@ -66,7 +66,7 @@ def same(one: str, other: str) -> bool:
 def digest(xml: str) -> str:
     """What two texts of the same definition have in common, whether the pool ran when they were read.
 
-    A pool that starts or is read anew gets the owner and mode that its directory has now written into its
+    A pool that starts or is refreshed gets the owner and mode that its directory has now written into its
     definition, the saved one included, and nothing tells them from those that somebody defined. So they do not
     count, nor do its fill and the free parts of its disks. Raises UnreadableXml.
     """

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.context import Ctx
 from app.access.find import ref
 from app.core.errors import Conflict, VmGone
-from app.core.hosts.states import HostMode
+from app.core.hosts.states import AdminState, HostMode
 from app.core.messages import N_
 from app.core.vms.observations import VmObservation
 from app.db.models import Host, Vm
@@ -39,11 +39,12 @@ class VmOperation(Operation[P]):
 
     def locate(self, session: Session, parameters: P) -> Location:
         """The host that has the VM now. Raises TaskFailed (vm_gone)."""
-        query = sa.select(Vm.host_id, Host.mode, Vm.uuid).join(Host, Host.id == Vm.host_id)
+        columns = (Vm.host_id, Host.mode, Host.admin_state, Vm.uuid)
+        query = sa.select(*columns).join(Host, Host.id == Vm.host_id)
         row = session.execute(query.where(Vm.id == parameters.target_id)).one_or_none()
         if row is None:
             raise TaskFailed("vm_gone", N_("The VM is not in the inventory any more."))
-        return Location(row.host_id, HostMode(row.mode), row.uuid)
+        return Location(row.host_id, HostMode(row.mode), AdminState(row.admin_state), row.uuid)
 
 
 def vm_and_host(session: Session, vm_id: str) -> tuple[Vm, Host]:

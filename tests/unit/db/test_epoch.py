@@ -187,7 +187,7 @@ def test_every_step_of_a_task_lets_the_number_grow(worked_on: Database) -> None:
     for item in (
         lambda session: lifecycle.mark_sent(session, one.id),
         lambda session: lifecycle.note_created(session, one.id, []),
-        lambda session: lifecycle.finish_task(session, hub, one.id, TaskState.SUCCEEDED),
+        lambda session: lifecycle.finish_task(session, hub, one.id, lifecycle.Ending(TaskState.SUCCEEDED)),
     ):
         before = now(worked_on)
         with worked_on.begin() as session:

@@ -1,4 +1,4 @@
-"""Finds in a definition what reaches the host (core.vms.host_access)."""
+"""Find the host access in a definition (core.vms.host_access)."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from app.db.models import Host, Pool, Task, Upload
 from app.services.storage.uploads.claims import is_claimed, lock_upload, no_such_upload
 from app.services.storage.uploads.uploads import find_upload
 from app.tasks import lifecycle
+from app.tasks.lifecycle import Ending
 
 GIVEN_UP_OFF = N_(
     "The upload was given up. Pool %(pool)s is off, so its file is removed once the pool runs again, or on host %(host)s by: %(command)s"
@@ -66,7 +66,7 @@ def end_abandoned(services: Services) -> None:
                     "code": "abandoned",
                     "title": N_("Nothing more of the file came for a day."),
                 }
-                end_upload(session, services, upload, TaskState.FAILED, error=error)
+                end_upload(session, services, upload, Ending(TaskState.FAILED, error=error))
 
 
 def forget_uploads(session: Session) -> None:
@@ -78,26 +78,14 @@ def _end_given_up(session: Session, services: Services, upload: Upload, pool: Po
     """End it; where the pool is off, say how what came of it can be removed all the same."""
     created = session.get_one(Task, upload.id).created_resources
     if pool.state == "running" or not created or pool.target_path is None:
-        end_upload(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP)
+        end_upload(session, services, upload, Ending(TaskState.CANCELLED, GIVEN_UP))
         return
     command = shlex.join(["rm", "--", f"{pool.target_path.rstrip('/')}/{upload.volume_name}"])
     params = {"pool": pool.name, "host": host.name, "command": command}
-    end_upload(session, services, upload, TaskState.CANCELLED, message=GIVEN_UP_OFF, params=params)
+    end_upload(session, services, upload, Ending(TaskState.CANCELLED, GIVEN_UP_OFF, params))
 
 
-def end_upload(
-    session: Session,
-    services: Services,
-    upload: Upload,
-    state: TaskState,
-    *,
-    message: str | None = None,
-    params: Mapping[str, object] | None = None,
-    error: StoredError | None = None,
-    result: Mapping[str, object] | None = None,
-) -> None:
+def end_upload(session: Session, services: Services, upload: Upload, ending: Ending) -> None:
     """End the task; whatever it has noted as made and is not taken off the notes is removed by the engine."""
-    lifecycle.finish_task(
-        session, services.hub, upload.id, state, message=message, params=params, error=error, result=result
-    )
+    lifecycle.finish_task(session, services.hub, upload.id, ending)
     session.delete(upload)

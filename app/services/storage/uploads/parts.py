@@ -12,7 +12,6 @@ from app.core.messages import N_
 from app.core.storage.observations import VolumeObservation
 from app.core.storage.uploads import UploadRecord
 from app.core.tasks.states import TaskState
-from app.core.tasks.stored import StoredError
 from app.db.models import Host, Pool, Upload
 from app.services.hosts.manageable import require_manageable
 from app.services.storage.uploads.abandoned import end_upload
@@ -22,6 +21,7 @@ from app.services.storage.uploads.uploads import find_upload, record_of
 from app.services.storage.uploads.volume import create_upload_volume
 from app.services.storage.volumes import records
 from app.tasks import lifecycle
+from app.tasks.lifecycle import Ending
 
 ENDING = ("image_refused", "wrong_checksum", "volume_gone")  # whatever is sent again, it stays so
 
@@ -87,22 +87,16 @@ def _keep(
             lifecycle.note_created(session, upload.id, [])
             records.record_created(session, pool.host_id, pool.uuid, volume, format)
             message, params = N_("The file is in the pool, as volume %(name)s."), {"name": record.name}
-            end_upload(session, services, upload, TaskState.SUCCEEDED, message=message, params=params)
+            end_upload(session, services, upload, Ending(TaskState.SUCCEEDED, message, params))
     return record
 
 
 def _refuse(services: Services, claim: PartClaim, refused: Conflict) -> None:
     """End the upload of what is no safe image, or not what was meant; what came of it is removed."""
-    error: StoredError = {
-        "code": refused.code,
-        "title": refused.title,
-        "why": refused.why,
-        "hint": refused.hint,
-        "params": dict(refused.params),
-    }
+    ending = Ending(TaskState.FAILED, error=lifecycle.error_of(refused))
     with services.database.begin() as session:
         upload = claim.require(session)
-        end_upload(session, services, upload, TaskState.FAILED, error=error)
+        end_upload(session, services, upload, ending)
 
 
 def _check_part(ctx: Ctx, upload: Upload, offset: int, part: bytes) -> None:

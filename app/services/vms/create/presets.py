@@ -69,7 +69,7 @@ def delete_preset(ctx: Ctx, preset_id: str) -> None:
 
 
 def with_user_data(ctx: Ctx, spec: CloudInit) -> CloudInit:
-    """What cloud-init is told, with the user_data of the kept specification that it names.
+    """What cloud-init is told, with the user_data of the VM preset that it names.
 
     Raises InvalidInput (cloud_init.user_data_from).
     """

@@ -43,8 +43,8 @@ def preview(ctx: Ctx, vm_id: str, xml: str) -> DiffRecord:
 def replace(ctx: Ctx, vm_id: str, xml: str, version: int | None) -> TaskRecord:
     """Ask for another saved definition.
 
-    Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it reaches the host in a new
-    way and the asker may not have that, Conflict (volume_is_cloud_init_drive) for the cloud-init drive of another VM, Busy.
+    Raises InvalidInput (xml), EditConflict when somebody changed it since, NotAllowed when it has new host
+    access and the asker may not have that, Conflict (volume_is_cloud_init_drive) for the cloud-init drive of another VM, Busy.
     """
     vm, host, definition = find_editable(ctx, vm_id, version, privilege="vm.edit-xml")
     _check(ctx, vm, xml)

@@ -76,7 +76,7 @@ def act(
     ctx: Writer,
     repeat: Once,
 ) -> Response:
-    """Start, stop, read anew, find out who shares it, or take the definition away; what a pool holds stays."""
+    """Start, stop, refresh, verify that it is shared, or delete the definition; what a pool holds stays."""
     services = {
         "start": start_pool,
         "stop": stop_pool,

@@ -138,7 +138,9 @@ def every_change(ctx: Ctx, world: World) -> dict[str, str]:
         try:
             with ctx.session.begin_nested():
                 task = call()
-            lifecycle.finish_task(ctx.session, ctx.services.hub, task.id, TaskState.SUCCEEDED)
+            lifecycle.finish_task(
+                ctx.session, ctx.services.hub, task.id, lifecycle.Ending(TaskState.SUCCEEDED)
+            )
             answers[name] = ""
         except Conflict as error:
             answers[name] = error.code
@@ -368,7 +370,9 @@ def test_a_task_lets_go_of_everything_when_it_ends(world: World, ctx: Contexts) 
     task = delete_volume(context, world.volumes[0])
     held = sa.select(sa.func.count()).select_from(TaskLock).where(TaskLock.task_id == task.id)
     assert (context.session.scalar(held) or 0) > 1
-    lifecycle.finish_task(context.session, context.services.hub, task.id, TaskState.SUCCEEDED)
+    lifecycle.finish_task(
+        context.session, context.services.hub, task.id, lifecycle.Ending(TaskState.SUCCEEDED)
+    )
     assert context.session.scalar(held) == 0
     delete_volume(context, world.volumes[0])
 
