@@ -44,7 +44,7 @@ LOCK_FILE = "vigie.lock"
 GRACE_S = 1  # for requests and streams, when asked to stop
 LOCK_WAIT_S = 1.0
 MAX_MESSAGE = 1024 * 1024  # of what a browser sends to a console at once
-MOST_DESCRIPTORS = 65_536
+MAX_DESCRIPTORS = 65_536
 RESERVED_DESCRIPTORS = 512  # for files, the database and connections to hosts
 THREADS = 64  # requests that are served at the same time
 
@@ -167,7 +167,7 @@ class _Server(uvicorn.Server):
 def _descriptors() -> int:
     """How many files and connections this process may have open, after raising that as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted

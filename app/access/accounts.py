@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
 from app.access.find import find, ref, unrestricted, visible
+from app.access.names.unique_names import save_named
 from app.access.paging import Order, mentions, page, storable
+from app.access.row_versions import check_version
 from app.access.sign_in.login_limits import Guesser, guesser_of, limited
 from app.access.sign_in.passwords import hash_password, require_strong, verify_password
-from app.access.unique_names import check_version, save_named
 from app.core.access.privileges import Role
 from app.core.access.records import SessionRecord, UserRecord
 from app.core.access.specs import LanguageName, PasswordChange, UserPatch, UserSpec
@@ -27,7 +28,7 @@ from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Login, Token, User
 
-ORDER = Order(
+SORT_KEYS = Order(
     {
         "name": User.name_key,
         "role": User.role,
@@ -91,7 +92,7 @@ def list_users(ctx: Ctx, params: ListQuery) -> Page[UserRecord]:
     query = visible(ctx, sa.select(User), User, "user.view")
     if params.q:
         query = query.where(mentions((User.name_key, User.display), params.q))
-    return page(ctx, query, params, ORDER, _records)
+    return page(ctx, query, params, SORT_KEYS, _records)
 
 
 def show_user(ctx: Ctx, user_id: str) -> UserRecord:

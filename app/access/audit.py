@@ -22,10 +22,10 @@ from app.db.models import Audit
 
 log = structlog.get_logger(__name__)
 SAME_READ_S = 60.0
-MOST_READS = 10_000
+MAX_READS = 10_000
 _refused_reads: dict[tuple[str | None, ...], float] = {}
 _reading = threading.Lock()
-ORDER = Order({"at": Audit.id}, default="-at", unique=Audit.id)
+SORT_KEYS = Order({"at": Audit.id}, default="-at", unique=Audit.id)
 
 
 def record(
@@ -78,7 +78,7 @@ def _is_first(read: tuple[str | None, ...]) -> bool:
     now = time.monotonic()
     with _reading:
         for known, at in list(_refused_reads.items()):  # in the order in which they came
-            if now - at < SAME_READ_S and len(_refused_reads) < MOST_READS:
+            if now - at < SAME_READ_S and len(_refused_reads) < MAX_READS:
                 break
             del _refused_reads[known]
         return _refused_reads.setdefault(read, now) == now
@@ -97,7 +97,7 @@ def list_audit(ctx: Ctx, params: AuditQuery) -> Page[AuditRecord]:
     if params.q:
         searched = (Audit.action, Audit.actor_name, Audit.object_name)
         query = query.where(mentions(searched, params.q))
-    return page(ctx, query, params, ORDER, _records)
+    return page(ctx, query, params, SORT_KEYS, _records)
 
 
 def _row(actor: Actor, action: str, outcome: str, at: datetime) -> Audit:

@@ -80,7 +80,7 @@ class _Sort:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Cursor:
     """Where a part ended: the sort value of its last row (None: it had none) and the unique one."""
 
     value: Value | None
@@ -153,11 +153,11 @@ def _sort(ctx: Ctx, query: ListQuery, order: Order) -> _Sort:
     return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
 
 
-def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int) -> list[_Place]:
+def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Cursor | None, wanted: int) -> list[_Cursor]:
     """The places of the part. Only the sort columns are read: sorting wide rows is slow."""
     keys = _narrowed(query, sort)
     columns = (sort.unique,) if sort.is_by_unique else (sort.column, sort.unique)
-    places: list[_Place] = []
+    places: list[_Cursor] = []
     if place is None or place.value is not None:
         valued = keys.where(sort.column.is_not(None)) if sort.is_nullable else keys
         if place is not None and place.value is not None:
@@ -172,8 +172,8 @@ def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted:
 
 
 def _sought(
-    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Place | None, wanted: int
-) -> tuple[list[_Place], int]:
+    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Cursor | None, wanted: int
+) -> tuple[list[_Cursor], int]:
     """The places of the part of what holds a text, and how many hold it.
 
     Every row must be searched, so that is done once, and what was found is counted and sorted; a walk along an
@@ -188,7 +188,7 @@ def _sought(
         part = part.where(sa.or_(sort.after((value, key), (place.value, place.unique)), value.is_(None)))  # type: ignore[arg-type]
     part = part.order_by(value.is_(None), *sort.directed((value, key))).limit(wanted)
     rows = list(ctx.session.execute(part))
-    places = [_Place(value, key) for value, key, _ in rows]
+    places = [_Cursor(value, key) for value, key, _ in rows]
     total = rows[0][2] if rows else ctx.session.scalar(counted) if place is not None else 0
     return places, total or 0
 
@@ -198,11 +198,11 @@ def _narrowed(query: AnySelect, sort: _Sort) -> AnySelect:
     return query.order_by(None).with_only_columns(*columns, maintain_column_froms=True)
 
 
-def _places(ctx: Ctx, query: AnySelect) -> list[_Place]:
-    return [_Place(value, unique) for value, unique in ctx.session.execute(query)]
+def _places(ctx: Ctx, query: AnySelect) -> list[_Cursor]:
+    return [_Cursor(value, unique) for value, unique in ctx.session.execute(query)]
 
 
-def _rows(ctx: Ctx, query: sa.Select[*Ts], sort: _Sort, keys: Sequence[_Place]) -> list[tuple[*Ts]]:
+def _rows(ctx: Ctx, query: sa.Select[*Ts], sort: _Sort, keys: Sequence[_Cursor]) -> list[tuple[*Ts]]:
     """The rows at these places, in their order; one that has just gone is left out."""
     places = {item.unique: number for number, item in enumerate(keys)}
     found = query.order_by(None).where(sort.unique.in_(places)).add_columns(sort.unique.label("sort_unique"))
@@ -215,7 +215,7 @@ def _total(ctx: Ctx, query: AnySelect, unique: Column) -> int:
     return ctx.session.scalar(sa.select(sa.func.count()).select_from(keys.subquery())) or 0
 
 
-def _write_cursor(sort: _Sort, place: _Place) -> str:
+def _write_cursor(sort: _Sort, place: _Cursor) -> str:
     parts = [
         sort.name,
         *(item.isoformat() if isinstance(item, datetime) else item for item in (place.value, place.unique)),
@@ -224,14 +224,14 @@ def _write_cursor(sort: _Sort, place: _Place) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, sort: _Sort) -> _Place:
+def _read_cursor(cursor: str, sort: _Sort) -> _Cursor:
     """Read what `_write_cursor` wrote. People can write anything here: every value is checked by its column."""
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         name, value, unique = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if name != sort.name:
             raise ValueError("of another sort")
-        return _Place(None if value is None else _typed(value, sort.column), _typed(unique, sort.unique))
+        return _Cursor(None if value is None else _typed(value, sort.column), _typed(unique, sort.unique))
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         raise InvalidInput(
             "cursor",

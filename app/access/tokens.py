@@ -23,7 +23,7 @@ from app.core.specs import ListQuery
 from app.db.models import Token, User
 
 PREFIX = "vigie_"
-ORDER = Order(
+SORT_KEYS = Order(
     {"created_at": Token.created_at, "name": Token.name, "last_used_at": Token.last_used_at},
     default="-created_at",
     unique=Token.id,
@@ -38,7 +38,7 @@ def list_tokens(ctx: Ctx, params: ListQuery, *, own: bool = False) -> Page[Token
         query = query.where(Token.user_id == ctx.actor.user_id)
     if params.q:
         query = query.where(mentions((Token.name, Token.prefix, User.name), params.q))
-    return page(ctx, query, params, ORDER, lambda rows: [_record(*row) for row in rows])
+    return page(ctx, query, params, SORT_KEYS, lambda rows: [_record(*row) for row in rows])
 
 
 def create_token(ctx: Ctx, spec: TokenSpec, user_id: str | None = None) -> NewToken:

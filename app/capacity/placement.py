@@ -15,7 +15,7 @@ from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.create.spec import VmSpec
 from app.core.vms.states import VmState
 from app.db.models import Host, HostCapabilities, Network, Pool, Reservation, Task, Vm
-from app.inventory.staleness import takes_work
+from app.inventory.available_hosts import is_available
 
 OFF = (VmState.SHUTOFF.value, VmState.CRASHED.value, VmState.SAVED.value)
 MIB = 1024**2
@@ -30,7 +30,7 @@ ACTIVE_TASKS = tuple(state.value for state in ACTIVE_TASK_STATES)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChosenHost:
     """A host for a new VM, and why: a message id with parameters; None when somebody chose it."""
 
     host: Host
@@ -51,7 +51,7 @@ def take_turn(ctx: Ctx) -> None:
         ctx.session.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN)))
 
 
-def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
+def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> ChosenHost:
     """The host that was asked for, or the best one. Raises InvalidInput (host_id), Conflict (no_host_fits).
 
     What runs and what was asked for must fit into a host's memory. Of the hosts where it does, the one is taken
@@ -61,13 +61,13 @@ def choose_host(ctx: Ctx, spec: VmSpec, memory_bytes: int) -> Place:
         host = look_up(ctx, Host, spec.host_id)
         if host is None:
             raise InvalidInput("host_id", N_("names no host"))
-        return Place(host)
+        return ChosenHost(host)
     best = _ranked(ctx, spec).first()
     if best is None or best.free < memory_bytes:
         raise _none_fits(ctx, spec, memory_bytes, best)
     found = _ranked(ctx, spec, memory_bytes).one()
     params = {"free": (found.free or 0) // MIB, "off": (found.off or 0) // MIB}
-    return Place(found[0], _WITH_OFF if found.off else _MOST_FREE, params)
+    return ChosenHost(found[0], _WITH_OFF if found.off else _MOST_FREE, params)
 
 
 def _ranked(ctx: Ctx, spec: VmSpec, memory_bytes: int | None = None) -> sa.Result[Host, int, int]:
@@ -116,7 +116,7 @@ def _off() -> sa.Subquery:
 
 
 def _conditions(spec: VmSpec) -> list[sa.ColumnElement[bool]]:
-    conditions = [takes_work()]
+    conditions = [is_available()]
     if spec.datacenter_id:
         conditions.append(Host.datacenter_id == spec.datacenter_id)
     needed: dict[str, int] = {}

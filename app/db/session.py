@@ -26,7 +26,7 @@ BUSY_TIMEOUT_MS = 5000
 # Each connection of SQLite keeps up to 16 MiB of pages and 128 prepared statements: few stay open, the ones used last
 # are used first, and those beyond are closed when nobody needs them.
 SQLITE_CONNECTIONS = 6
-MOST_CONNECTIONS = 40
+MAX_CONNECTIONS = 40
 
 
 class Database:
@@ -46,10 +46,10 @@ class Database:
         self._file = DatabaseFile(self._path) if self._path else None
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stay = SQLITE_CONNECTIONS if self.is_sqlite else MOST_CONNECTIONS // 2
+        stay = SQLITE_CONNECTIONS if self.is_sqlite else MAX_CONNECTIONS // 2
         options: dict[str, Any] = {
             "pool_size": stay,
-            "max_overflow": MOST_CONNECTIONS - stay,
+            "max_overflow": MAX_CONNECTIONS - stay,
             "pool_timeout": 5,
         }
         options["pool_use_lifo"] = True

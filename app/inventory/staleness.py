@@ -1,7 +1,4 @@
-"""How old what is shown is: a value is stale when its host is not connected, or was last heard too long ago.
-
-And which hosts can be given work that nobody has asked of them by name.
-"""
+"""How old what is shown is: a value is stale when its host is not connected, or was last heard too long ago."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import load_only
 
 from app.access.context import Ctx
-from app.core.hosts.states import AdminState, HostConnection, HostMode
+from app.core.hosts.states import HostConnection
 from app.db.models import Host
 
 USABLE = tuple(connection.value for connection in HostConnection if connection.is_usable)
@@ -34,13 +31,4 @@ def stale_hosts(ctx: Ctx) -> sa.ColumnElement[bool]:
     """The same as a condition on the table of hosts."""
     return sa.or_(
         Host.connection.not_in(USABLE), Host.observed_at.is_(None), Host.observed_at < ctx.now - patience(ctx)
-    )
-
-
-def takes_work() -> sa.ColumnElement[bool]:
-    """Whether Vigie may give a host work by itself: it is connected, enabled and managed."""
-    return sa.and_(
-        Host.connection == HostConnection.CONNECTED.value,
-        Host.admin_state == AdminState.ENABLED.value,
-        Host.mode == HostMode.MANAGED.value,
     )

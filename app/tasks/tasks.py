@@ -22,7 +22,7 @@ from app.tasks import catalogue
 from app.tasks.lifecycle import Ending, end, publish
 from app.tasks.locks import release
 
-ORDER = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
+SORT_KEYS = Order({"created_at": Task.created_at}, default="-created_at", unique=Task.id)
 HOST_SAID = "host_said"  # of a result: what the host answered to what it did not do at once
 ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
 
@@ -44,7 +44,7 @@ def list_tasks(ctx: Ctx, params: TaskQuery) -> Page[TaskRecord]:
         searched = (Task.target_name, Task.host_name, Task.actor_name)
         titles = catalogue.titles_with(params.q, ctx.translate)
         query = query.where(sa.or_(Task.title.in_(titles), mentions(searched, params.q)))
-    return page(ctx, query, params, ORDER, lambda rows: [record_of(ctx, row) for (row,) in rows])
+    return page(ctx, query, params, SORT_KEYS, lambda rows: [record_of(ctx, row) for (row,) in rows])
 
 
 def show_task(ctx: Ctx, task_id: str) -> TaskRecord:

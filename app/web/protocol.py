@@ -28,7 +28,7 @@ LATE_S = 5.0  # how much later than the middleware a body that nobody reads ends
 UNREAD_S = 2.0  # for the rest of a body whose answer was sent already
 STUCK_S = 60.0  # a client that takes nothing of its answer for so long is gone
 GOODBYE_S = 1.0  # for a refusal to be read; what the client sends meanwhile is thrown away
-MOST_GOODBYES = 64
+MAX_GOODBYES = 64
 LEAST_ROOM = 64  # connections, however few descriptors there are
 REFUSALS_LOGGED_S = 60.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -208,7 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, refusal: bytes) -> None:
         self._is_refused = True
         self._gate.goodbyes += 1
-        if self._gate.goodbyes > MOST_GOODBYES:
+        if self._gate.goodbyes > MAX_GOODBYES:
             self.transport.abort()
             return
         self.transport.write(refusal)

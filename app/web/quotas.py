@@ -108,7 +108,7 @@ async def _nothing(scope: object, receive: object, send: object) -> None:
     """No application: only the proxy rules of uvicorn's middleware are used."""
 
 
-class Place:
+class RequestShare:
     """What one request holds; all of it is given back when the request ends."""
 
     def __init__(self, quotas: Quotas, address: str) -> None:
@@ -147,10 +147,10 @@ def _user(visitor: Visitor) -> str:
     return visitor.actor.user_id or visitor.actor.name
 
 
-def place_of(request: HTTPConnection) -> Place:
+def place_of(request: HTTPConnection) -> RequestShare:
     """What the request holds."""
     place = request.scope["state"]["place"]
-    assert isinstance(place, Place)
+    assert isinstance(place, RequestShare)
     return place
 
 
@@ -166,7 +166,7 @@ class QuotaLayer:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        place = Place(self.quotas, network_of(request.client.host if request.client else None))
+        place = RequestShare(self.quotas, network_of(request.client.host if request.client else None))
         scope.setdefault("state", {})["place"] = place
         try:
             place.enter(request)

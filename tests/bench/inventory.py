@@ -186,7 +186,7 @@ def lists(services: Services, ids: list[str]) -> None:
         ),
         "list hosts": lambda ctx: hosts.list_hosts(ctx, HostQuery(limit=100)),
     }
-    for name in vms.ORDER.columns:
+    for name in vms.SORT_KEYS.columns:
         cases[f"list vms, by -{name}"] = lambda ctx, name=name: vms.list_vms(  # type: ignore[misc]
             ctx, VmQuery(limit=100, sort=f"-{name}")
         )

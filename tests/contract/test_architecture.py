@@ -5,7 +5,7 @@ import re
 from tests.contract.architecture import LAYERS, PAGE, drawing, page_with
 from tests.contract.sources import APP, ROOT
 
-MOST_MODULES = 15
+MAX_MODULES = 15
 
 
 def test_the_drawing_is_of_this_code() -> None:
@@ -25,7 +25,7 @@ def test_no_package_shows_more_than_about_fifteen_modules() -> None:
     crowded = {}
     for package in (APP, *(path for path in APP.rglob("*") if (path / "__init__.py").exists())):
         shown = [path for path in package.glob("*.py") if path.stem != "__init__"]
-        if len(shown) > MOST_MODULES:
+        if len(shown) > MAX_MODULES:
             crowded[package.relative_to(APP).as_posix()] = len(shown)
     assert crowded == {}
 

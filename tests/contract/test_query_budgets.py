@@ -35,9 +35,8 @@ from app.core.vms.states import VmState
 from app.db import models
 from app.db.session import Database
 from app.engine.writer import Writer
-from app.inventory import events
 from app.services.hosts import hosts
-from app.services.inventory import dashboard, search, tree
+from app.services.inventory import dashboard, events, search, tree
 from app.services.inventory.readiness import Readiness
 from app.services.networks import networks
 from app.services.operations import load_operations

@@ -1,12 +1,13 @@
-"""What is answered about datacenters, events and the dashboard."""
+"""What is answered about datacenters, events, the dashboard, the search palette and the inventory tree."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
-from app.core.kinds import Severity
+from app.core.kinds import ObjectKind, Severity
 from app.core.records import Record, Ref
 from app.core.vms.records import VmRecord
 
@@ -73,3 +74,37 @@ class Attention(Record):
     message: str
     hint: str | None = None
     url: str
+
+
+class SearchHit(Record):
+    """An answer of the search palette."""
+
+    kind: Literal["vm", "host", "datacenter", "pool", "network", "image", "volume", "action", "page"]
+    id: str
+    name: str
+    url: str
+    state: str | None = None
+    stale: bool = False
+    where: str | None = Field(
+        None, description="The host of a VM, the address of a host, the pool and host of a volume."
+    )
+    matched: str | None = Field(
+        None, description="What matched when it is not the name: an address, a MAC, a tag…"
+    )
+    method: Literal["GET", "POST"] = "GET"
+    confirm: bool = Field(
+        False, description="Whether a person should be asked first: the guest may lose data."
+    )
+
+
+class TreeNode(Record):
+    """A node of the inventory tree; children are asked for when it is opened."""
+
+    id: str
+    kind: ObjectKind
+    name: str
+    url: str
+    state: str | None = None
+    stale: bool = False
+    count: int | None = Field(None, description="How many VMs (or objects of the view) are below it.")
+    children: bool

@@ -14,7 +14,7 @@ VOLUME, VM = "volume", "vm"
 # How far a volume has come. Without any, it was noted by an earlier version, before it was asked for.
 REQUESTED, CREATED, FOUND = "requested", "created", "found"
 GRAIN = 1024  # libvirt gives qemu-img sizes in KiB
-MOST_GRAINS = 2**20
+MAX_GRAINS = 2**20
 
 
 def volume_note(pool: str, name: str) -> dict[str, str]:
@@ -30,4 +30,4 @@ def marked_size(plan: VolumePlan) -> int | None:
     grains = plan.size_bytes // GRAIN
     if plan.clone_of or plan.backing_path or plan.preallocate or grains < 2:
         return None
-    return GRAIN * (grains - 1 - secrets.randbelow(min(grains // 2, MOST_GRAINS)))
+    return GRAIN * (grains - 1 - secrets.randbelow(min(grains // 2, MAX_GRAINS)))

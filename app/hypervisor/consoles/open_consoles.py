@@ -18,7 +18,7 @@ from app.hypervisor.domains import queries
 from app.hypervisor.transport.connection import Connection
 from app.hypervisor.transport.connections import HostConnections
 from app.hypervisor.transport.relay import Half
-from app.hypervisor.transport.transports import Place
+from app.hypervisor.transport.transports import HostSocket
 from app.hypervisor.transport.tunnel import Tunnel
 from app.hypervisor.xml.domains.display_listeners import DisplayPlace, has_serial, read_displays
 from app.hypervisor.xml.domains.read import UnreadableXml
@@ -52,7 +52,7 @@ class Consoles:
     def open_display(self, uuid: str) -> Line:
         """A tunnel to the VM's VNC display. Raises Conflict when it has none, HostError when it is out of reach."""
         display = _vnc_of(self.displays(uuid))
-        place = Place(path=display.path, listens_on=display.listens_on, port=display.port or 0)
+        place = HostSocket(path=display.path, listens_on=display.listens_on, port=display.port or 0)
         tunnel = Tunnel()
         link = self._connections.link
         try:

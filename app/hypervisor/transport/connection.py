@@ -26,7 +26,7 @@ T = TypeVar("T")
 NO_DEADLINE = math.inf
 # The daemon is asked for a sign of life this often, and given up after COUNT + 1 of these without one.
 LIBVIRT_KEEPALIVE_S = 5
-KEEPALIVE_COUNT = 2
+LIBVIRT_KEEPALIVE_COUNT = 2
 _UNSUPPORTED = ("not_supported", "invalid_argument")
 
 
@@ -122,7 +122,7 @@ class Connection:
 
     def keep_alive(self) -> None:
         """Have the daemon asked for signs of life, so that a call without a deadline ends with a dead host."""
-        self.call(self.raw.setKeepAlive, LIBVIRT_KEEPALIVE_S, KEEPALIVE_COUNT)
+        self.call(self.raw.setKeepAlive, LIBVIRT_KEEPALIVE_S, LIBVIRT_KEEPALIVE_COUNT)
 
     def subscribe(self, on_hint: Callable[[Hint], None]) -> None:
         """Have events queued as hints, from any thread."""

@@ -22,7 +22,7 @@ from app.hypervisor.storage.images import format_of, is_broken
 from app.hypervisor.storage.qcow2 import HEADER_BYTES
 from app.hypervisor.transport.relay import Half, Relay
 from app.hypervisor.transport.targets import SshKey, SshPassword, Target
-from app.hypervisor.transport.transports import MOST_FILES, HostTransport, Place, dial
+from app.hypervisor.transport.transports import MAX_FILES, HostSocket, HostTransport, dial
 
 # Fixed, so that a host that has several keys always shows the same one.
 HOST_KEY_ALGORITHMS = (
@@ -37,7 +37,7 @@ HOST_KEY_ALGORITHMS = (
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
 # A host that is gone is noticed after 15 s by these, if nothing was asked of it before.
 SSH_KEEPALIVE_S = 5
-KEEPALIVE_COUNT = 2
+SSH_KEEPALIVE_COUNT = 2
 # Pauses before a channel that was refused is asked for again: a daemon that restarts closes its socket for a moment,
 # and OpenSSH's answer to that is the one to forbidden forwarding.
 SECOND_LOOKS_S = (0.1, 0.3, 0.6)
@@ -87,7 +87,7 @@ class SshTransport(HostTransport):
                 agent_path=None,
                 gss_host=None,
                 keepalive_interval=SSH_KEEPALIVE_S,
-                keepalive_count_max=KEEPALIVE_COUNT,
+                keepalive_count_max=SSH_KEEPALIVE_COUNT,
                 compression_algs=None,
                 encryption_algs=CIPHERS,
                 **self._login,
@@ -117,7 +117,7 @@ class SshTransport(HostTransport):
                 relay.far = far
                 return
 
-    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Open a channel to a place on the host; the host itself connects to it."""
         port, path = _PortHalf(near.on_lost), SshHalf(near.on_lost)
         half = port if place.path is None else path
@@ -173,7 +173,7 @@ class SshTransport(HostTransport):
             files.sort(key=lambda item: -(item.attrs.mtime or 0))
             return [
                 os.fsdecode(file.filename)
-                for file in files[:MOST_FILES]
+                for file in files[:MAX_FILES]
                 if await _is_broken(sftp, f"{folder}/{os.fsdecode(file.filename)}", file.attrs.size or 0)
             ]
         except (asyncssh.Error, OSError):

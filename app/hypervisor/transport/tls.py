@@ -18,7 +18,7 @@ from app.core.messages import N_
 from app.hypervisor import errors
 from app.hypervisor.transport.relay import Half, Relay, Side
 from app.hypervisor.transport.targets import Target, TlsIdentity
-from app.hypervisor.transport.transports import HostTransport, Place, dial
+from app.hypervisor.transport.transports import HostSocket, HostTransport, dial
 
 WELCOME = b"\x01"
 LENGTH_BYTES = 4
@@ -59,7 +59,7 @@ class TlsTransport(HostTransport):
             raise
         relay.far = half
 
-    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect to a port on the host's own address: nothing but libvirt goes through its TLS listener."""
         if place.is_local:
             raise errors.no_tunnel(

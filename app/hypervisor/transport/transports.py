@@ -27,11 +27,11 @@ from app.hypervisor.transport.relay import Half, Relay
 _FROM_INSIDE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened on
 
 
-MOST_FILES = 300  # of a directory, that are looked at for what libvirt cannot read
+MAX_FILES = 300  # of a directory, that are looked at for what libvirt cannot read
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HostSocket:
     """Where something listens on a host: a unix socket, or a port at one or all of the host's addresses."""
 
     path: str | None = None
@@ -69,7 +69,7 @@ class HostTransport(ABC):
     async def connect(self, relay: Relay, deadline_s: float) -> None:
         """Connect the far side of a relay to the host's libvirt."""
 
-    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect a half to a place on the host and join it with `near`. Raises HostError and its kinds."""
         raise errors.no_tunnel(N_("This kind of link carries libvirt only."))
 
@@ -129,7 +129,7 @@ class LocalTransport(UnixTransport):
 
     has_shell = True
 
-    async def tunnel(self, place: Place, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect a half to a place on this machine."""
         half = Half(near.on_lost)
         half.join(near)
@@ -172,7 +172,7 @@ class LocalTransport(UnixTransport):
         try:
             files = [item for item in os.scandir(folder) if item.is_file(follow_symlinks=False)]
             files.sort(key=lambda item: -item.stat(follow_symlinks=False).st_mtime)
-            return [file.name for file in files[:MOST_FILES] if _is_broken(file)]
+            return [file.name for file in files[:MAX_FILES] if _is_broken(file)]
         except OSError:
             return None
 

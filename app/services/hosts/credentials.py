@@ -10,8 +10,9 @@ from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, ref, unrestricted, visible
 from app.access.host_secrets import make_secret
+from app.access.names.unique_names import save_named
 from app.access.paging import Order, contains, page
-from app.access.unique_names import check_version, save_named
+from app.access.row_versions import check_version
 from app.core.access.records import CredentialRecord
 from app.core.access.specs import CredentialSpec
 from app.core.errors import Conflict, InvalidInput
@@ -24,7 +25,7 @@ from app.core.specs import ListQuery
 from app.db.models import Credential, Host
 from app.hypervisor.transport.credentials import describe_secret
 
-ORDER = Order(
+SORT_KEYS = Order(
     {"name": Credential.name_key, "kind": Credential.kind, "created_at": Credential.created_at},
     default="name",
     unique=Credential.id,
@@ -45,7 +46,7 @@ def list_credentials(ctx: Ctx, params: ListQuery) -> Page[CredentialRecord]:
     query = visible(ctx, sa.select(Credential), Credential, "credential.view")
     if params.q:
         query = query.where(contains(Credential.name_key, params.q))
-    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def show_credential(ctx: Ctx, credential_id: str) -> CredentialRecord:

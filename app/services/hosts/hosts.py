@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Actor, Ctx, Services
 from app.access.find import find, look_up, ref, unrestricted, visible
+from app.access.names.unique_names import check_free, save_named
 from app.access.paging import Order, contains, page
-from app.access.unique_names import check_free, check_version, save_named
+from app.access.row_versions import check_version
 from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.hosts.records import HostCheck, HostDetail, HostRecord
 from app.core.hosts.refusals import HOST_DISABLED
@@ -30,7 +31,7 @@ from app.services.hosts.endpoints import credential_for, endpoint_of, where_colu
 from app.services.hosts.probe import probe_host
 from app.services.hosts.records import check_records, detail_of, records_of, select_hosts, select_listed
 
-ORDER = Order(
+SORT_KEYS = Order(
     {
         "name": Host.name_key,
         "connection": Host.connection,
@@ -71,7 +72,7 @@ def list_hosts(ctx: Ctx, params: HostQuery) -> Page[HostRecord]:
         query = query.where(Host.id.in_(sa.select(Tag.object_id).where(Tag.name == params.tag)))
     if params.q:
         query = query.where(contains(Host.search_text, params.q))
-    return page(ctx, query, params, ORDER, lambda rows: records_of(ctx, rows))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: records_of(ctx, rows))
 
 
 def hosts_by_id(ctx: Ctx, ids: Collection[str]) -> list[HostRecord]:

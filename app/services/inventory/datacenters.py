@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, ref, unrestricted, visible, visible_part
+from app.access.names.unique_names import save_named
 from app.access.paging import Order, contains, page
-from app.access.unique_names import check_version, save_named
+from app.access.row_versions import check_version
 from app.core.errors import Conflict
 from app.core.ids import new_id
 from app.core.inventory.records import DatacenterRecord
@@ -22,7 +23,7 @@ from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Datacenter, Host
 
-ORDER = Order(
+SORT_KEYS = Order(
     {"name": Datacenter.name_key, "created_at": Datacenter.created_at}, default="name", unique=Datacenter.id
 )
 
@@ -32,7 +33,7 @@ def list_datacenters(ctx: Ctx, params: ListQuery) -> Page[DatacenterRecord]:
     query = visible(ctx, sa.select(Datacenter), Datacenter, "datacenter.view")
     if params.q:
         query = query.where(contains(Datacenter.name_key, params.q))
-    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def show_datacenter(ctx: Ctx, datacenter_id: str) -> DatacenterRecord:

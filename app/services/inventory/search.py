@@ -13,7 +13,7 @@ from app.access.find import visible
 from app.access.paging import begins, contains, holds, mentions, storable
 from app.core.casefold import fold, spellings
 from app.core.hosts.states import status_of
-from app.core.inventory.finding import SearchHit
+from app.core.inventory.records import SearchHit
 from app.core.messages import N_
 from app.core.vms.power import VmVerb
 from app.db.models import Datacenter, Host, Image, Network, Pool, Vm, Volume
@@ -44,7 +44,7 @@ PAGES: tuple[tuple[str, tuple[str, ...], str | None], ...] = (
     ("/tokens", (N_("API tokens"),), None),
     ("/account", (N_("Your account"), N_("My account")), None),
 )
-MOST_ACTIONS = 5
+MAX_ACTIONS = 5
 
 
 def search(ctx: Ctx, text: str, limit: int = 20) -> list[SearchHit]:
@@ -221,12 +221,12 @@ def _actions(ctx: Ctx, wanted: str) -> list[SearchHit]:
             if name != wanted and name:
                 hits += _verb_hits(ctx, verb, name)
                 break
-    return hits[:MOST_ACTIONS]
+    return hits[:MAX_ACTIONS]
 
 
 def _verb_hits(ctx: Ctx, verb: VmVerb, name: str) -> list[SearchHit]:
     title = ctx.translate(VERBS[verb].title)
-    rows = _vm_rows(ctx, begins(ctx.services.database, Vm.name_key, name), MOST_ACTIONS * 4)
+    rows = _vm_rows(ctx, begins(ctx.services.database, Vm.name_key, name), MAX_ACTIONS * 4)
     return [
         SearchHit(
             kind="action",

@@ -9,7 +9,7 @@ from app.access.find import look_up, visible, visible_part
 from app.core.errors import InvalidInput, NotFound
 from app.core.hosts.states import status_of
 from app.core.ids import kind_of
-from app.core.inventory.finding import TreeNode
+from app.core.inventory.records import TreeNode
 from app.core.inventory.specs import TreeQuery
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
@@ -18,7 +18,7 @@ from app.db.models import Datacenter, Host, Network, Pool, Vm
 from app.inventory.staleness import is_stale
 
 # Children of one node that are shown; the list pages show all.
-MOST = 2000
+MAX_CHILDREN = 2000
 _URLS = {
     ObjectKind.DATACENTER: "/hosts?datacenter=",
     ObjectKind.HOST: "/hosts/",
@@ -112,7 +112,9 @@ def _hosts(ctx: Ctx, view: str, datacenter_id: str, only: str | None = None) -> 
         counted = sa.select(sa.func.count(leaf.id)).where(leaf.host_id == Host.id)
         count = visible(ctx, counted, leaf, _PRIVILEGE[view]).scalar_subquery()
     query = sa.select(Host.id, Host.name, Host.connection, Host.observed_at, count, Host.admin_state)
-    query = query.where(Host.datacenter_id == datacenter_id).order_by(Host.name_key, Host.id).limit(MOST)
+    query = (
+        query.where(Host.datacenter_id == datacenter_id).order_by(Host.name_key, Host.id).limit(MAX_CHILDREN)
+    )
     if only is not None:
         query = query.where(Host.id == only)
     return [
@@ -137,7 +139,7 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
     state = Pool.state if view == "storage" else sa.case((Network.active, "running"), else_="inactive")
     query = sa.select(leaf.id, leaf.name, state, Host.connection, Host.observed_at)
     query = query.join(Host, Host.id == leaf.host_id).where(leaf.host_id == host_id)
-    query = query.order_by(leaf.name, leaf.id).limit(MOST)
+    query = query.order_by(leaf.name, leaf.id).limit(MAX_CHILDREN)
     return [
         _node(kind, row[0], row[1], state=row[2], stale=is_stale(ctx, row[3], row[4]))
         for row in ctx.session.execute(visible(ctx, query, leaf, _PRIVILEGE[view]))
@@ -146,7 +148,9 @@ def _leaves(ctx: Ctx, view: str, host_id: str) -> list[TreeNode]:
 
 def _vms(ctx: Ctx, where: sa.ColumnElement[bool]) -> list[TreeNode]:
     query = sa.select(Vm.id, Vm.name, Vm.state, Host.connection, Host.observed_at)
-    query = query.join(Host, Host.id == Vm.host_id).where(where).order_by(Vm.name_key, Vm.id).limit(MOST)
+    query = (
+        query.join(Host, Host.id == Vm.host_id).where(where).order_by(Vm.name_key, Vm.id).limit(MAX_CHILDREN)
+    )
     rows = ctx.session.execute(visible(ctx, query, Vm, "vm.view")).all()
     return [
         _node(

@@ -19,7 +19,7 @@ from app.hypervisor.xml.compare import compared
 from app.services.networks.change import restore_network
 from app.services.storage.pools.change import restore_pool
 
-MOST = 500
+MAX_LISTED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ def restore_version(ctx: Ctx, kind: ObjectKind, object_id: str, number: int) -> 
 
 def versions_of(ctx: Ctx, object_id: str) -> VersionList:
     """What is kept of an object that the asker may see."""
-    query = sa.select(History).where(History.object_id == object_id).order_by(History.id.desc()).limit(MOST)
+    query = (
+        sa.select(History).where(History.object_id == object_id).order_by(History.id.desc()).limit(MAX_LISTED)
+    )
     rows = list(ctx.session.scalars(query))
     if not rows:
         return VersionList(items=(VersionRecord(id=0, current=True),))

@@ -25,7 +25,7 @@ def failed_image(context: TaskContext, image_id: str) -> Iterator[None]:
     try:
         yield
     except (VigieError, Cancelled) as error:
-        context.write(partial(image_records.fail, image_id=image_id))
+        context.write(partial(image_records.mark_failed, image_id=image_id))
         if isinstance(error, ImageRefused):
             raise TaskFailed(
                 error.code, error.title, why=error.why, hint=error.hint, params=error.params
@@ -45,9 +45,9 @@ def look(
     return head[:LABEL_BYTES], inspect([head], size, tail)
 
 
-def settle(context: TaskContext, file: ImageFile, content: ImageContent) -> None:
+def record_image(context: TaskContext, file: ImageFile, content: ImageContent) -> None:
     """Note what the image is and where, from when on its volume is kept."""
-    step = partial(image_records.settle, file=file, content=content)
+    step = partial(image_records.mark_ready, file=file, content=content)
     context.hand_over(step, volume_note(file.pool, file.name))
 
 

@@ -25,12 +25,12 @@ from app.services.library import image_records
 from app.services.library.image_records import ImageFile
 from app.services.library.images import READY
 from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.services.storage.volumes import records as volume_records
-from app.services.storage.volumes.locations import locks_of
-from app.services.storage.volumes.records import Place
-from app.services.storage.volumes.refusals import refuse_narrow, running_pool
-from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.checks import task_checks
+from app.services.storage.volumes.checks.refusals import refuse_narrow, running_pool
+from app.services.storage.volumes.locks import locks_of
+from app.services.storage.volumes.records import VolumeKey
 from app.services.storage.volumes.steps.own_volume import own_volume, write_beginning, write_content
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -40,7 +40,7 @@ from app.tasks.operation import Locks, Outcome, Plan
 from app.tasks.submit import submit
 
 WAIT_S = 0.5
-_copying: dict[Place, threading.Lock] = {}
+_copying: dict[VolumeKey, threading.Lock] = {}
 _guard = threading.Lock()
 
 
@@ -141,7 +141,7 @@ def _alone(context: TaskContext, wanted: ImageFetch) -> Iterator[None]:
     After a restart the first to come is not always the one that had begun: half a copy is left to its own task, which
     takes it up again or removes it.
     """
-    place = Place(context.job.host_id, wanted.pool, wanted.name)
+    place = VolumeKey(context.job.host_id, wanted.pool, wanted.name)
     begun_by_other = partial(volume_records.is_begun_by_other, place=place, task_id=context.job.task_id)
     with _guard:
         lock = _copying.setdefault(place, threading.Lock())
@@ -169,7 +169,7 @@ def _fetch(context: TaskContext, wanted: ImageFetch) -> None:
             raise _wrong_checksum()
         write_beginning(context, pool, name, head)
         _keep(context, wanted)
-    show_pools(context, {pool})
+    reread_pools(context, {pool})
 
 
 def _keep(context: TaskContext, wanted: ImageFetch) -> None:

@@ -21,14 +21,14 @@ from app.hypervisor.storage.os_detect import detect_os
 from app.services.hosts.manageable import require_manageable
 from app.services.library import image_records
 from app.services.library.downloads import Download, DownloadRules
-from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
+from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, record_image
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
 from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.locations import locks_of
-from app.services.storage.volumes.refusals import refuse_taken, running_pool
-from app.services.storage.volumes.steps import task_checks
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks
+from app.services.storage.volumes.checks.refusals import refuse_taken, running_pool
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.steps.own_volume import own_volume, write_beginning, write_content
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -76,7 +76,7 @@ class ImportImage(ImageOperation[ImportImageParameters]):
                 write_beginning(context, pool, parameters.name, held_back)
                 content = ImageContent(facts, size, digest, detect_os(parameters.name, head))
                 _keep(context, parameters, content)
-        show_pools(context, {pool})
+        reread_pools(context, {pool})
         return Outcome(IN_LIBRARY)
 
 
@@ -162,7 +162,9 @@ def _keep(context: TaskContext, parameters: ImportImageParameters, content: Imag
     if volume is None:
         raise no_content()
     task_checks.record_created(context, pool, volume, content.facts.volume_format)
-    settle(context, ImageFile(parameters.target_id, context.job.host_id, pool, name, volume.path), content)
+    record_image(
+        context, ImageFile(parameters.target_id, context.job.host_id, pool, name, volume.path), content
+    )
 
 
 def _refuse_narrow(context: TaskContext, pool: str, needed: int) -> None:

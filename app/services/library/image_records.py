@@ -32,7 +32,7 @@ class ImageContent:
     os: str | None
 
 
-def settle(session: Session, file: ImageFile, content: ImageContent) -> None:
+def mark_ready(session: Session, file: ImageFile, content: ImageContent) -> None:
     """The volume is an image now."""
     image = session.get(Image, file.image_id)
     if image is None:
@@ -46,7 +46,7 @@ def settle(session: Session, file: ImageFile, content: ImageContent) -> None:
     place(session, file)
 
 
-def fail(session: Session, image_id: str) -> None:
+def mark_failed(session: Session, image_id: str) -> None:
     """It is none."""
     image = session.get(Image, image_id)
     if image is not None and image.state == "importing":

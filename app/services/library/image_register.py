@@ -15,13 +15,13 @@ from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Image, Pool, Volume
 from app.hypervisor.storage.os_detect import detect_os
 from app.services.hosts.manageable import require_manageable
-from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, settle
+from app.services.library.image_content import IN_LIBRARY, failed_image, look, no_content, record_image
 from app.services.library.image_records import ImageContent, ImageFile
 from app.services.library.images import begin_image
 from app.services.library.operation import ImageOperation, ImageParameters, pool_by_uuid
-from app.services.storage.volumes.content_checks import require_usable
-from app.services.storage.volumes.locations import locks_of
-from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.checks import task_checks
+from app.services.storage.volumes.checks.content_checks import require_usable
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.steps.own_volume import report_share
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
@@ -73,7 +73,9 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
             head, facts = look(context, pool, name, size)
             task_checks.check(context, path, facts.volume_format)
             content = ImageContent(facts, size, _sum_of(context, pool, name, size), detect_os(name, head))
-            settle(context, ImageFile(parameters.target_id, context.job.host_id, pool, name, path), content)
+            record_image(
+                context, ImageFile(parameters.target_id, context.job.host_id, pool, name, path), content
+            )
         return Outcome(IN_LIBRARY)
 
 

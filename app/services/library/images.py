@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, ref, unrestricted, visible
+from app.access.names.unique_names import save_named
 from app.access.paging import Order, mentions, page
-from app.access.unique_names import check_version, save_named
+from app.access.row_versions import check_version
 from app.core.errors import InvalidInput
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -32,12 +33,12 @@ from app.services.vms.cloud_init.known_drives import is_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.locks import require_free
 
-ORDER = Order(
+SORT_KEYS = Order(
     {"name": Image.name_key, "kind": Image.kind, "state": Image.state, "size": Image.size_bytes},
     default="name",
     unique=Image.id,
 )
-MOST = 500
+MAX_CHOICES = 500
 IMPORTING, READY, FAILED = "importing", "ready", "failed"
 
 
@@ -46,7 +47,7 @@ def list_images(ctx: Ctx, params: ListQuery) -> Page[ImageRecord]:
     query = visible(ctx, sa.select(Image), Image, "image.view")
     if params.q:
         query = query.where(mentions((Image.name, Image.source, Image.os_id), params.q))
-    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row[0] for row in rows]))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: _records(ctx, [row[0] for row in rows]))
 
 
 def find_image(ctx: Ctx, name: str) -> ImageRecord | None:
@@ -67,7 +68,9 @@ def volume_options(ctx: Ctx) -> list[Ref]:
     query = sa.select(Volume.id, Volume.name, Pool.name, Host.name).join(Pool, Pool.id == Volume.pool_id)
     query = query.join(Host, Host.id == Pool.host_id).where(Volume.kind == "file", Pool.state == "running")
     query = query.where(sa.not_(is_cloud_init_drive()))
-    rows = ctx.session.execute(visible(ctx, query.order_by(Volume.name).limit(MOST), Volume, "pool.view"))
+    rows = ctx.session.execute(
+        visible(ctx, query.order_by(Volume.name).limit(MAX_CHOICES), Volume, "pool.view")
+    )
     return [Ref(kind=ObjectKind.VOLUME, id=row[0], name=f"{row[1]} · {row[2]} · {row[3]}") for row in rows]
 
 
@@ -82,7 +85,7 @@ def pool_options(ctx: Ctx, image_id: str | None = None) -> list[Ref]:
             Host.id.not_in(sa.select(ImageCopy.host_id).where(ImageCopy.image_id == image_id))
         )
     rows = ctx.session.execute(
-        visible(ctx, query.order_by(Host.name_key, Pool.name).limit(MOST), Pool, "pool.view")
+        visible(ctx, query.order_by(Host.name_key, Pool.name).limit(MAX_CHOICES), Pool, "pool.view")
     )
     return [Ref(kind=ObjectKind.POOL, id=row[0], name=f"{row[2]} · {row[1]}") for row in rows]
 

@@ -9,7 +9,7 @@ from app.core.casefold import fold
 from app.core.library.os_variants import OsVariant, OsVariantList, OsVariantRecord
 from app.hypervisor.osinfo import os_variants
 
-MOST = 1000
+MAX_LISTED = 1000
 
 
 def list_os_variants(ctx: Ctx, text: str = "") -> OsVariantList:
@@ -19,7 +19,7 @@ def list_os_variants(ctx: Ctx, text: str = "") -> OsVariantList:
     known = {os_variant.short_id: os_variant for os_variant in os_variants().values()}.values()
     found = [item for item in known if wanted in fold(f"{item.name}\n{item.short_id}")]
     found.sort(key=lambda item: (item.released or date.min, item.name), reverse=True)
-    return OsVariantList(items=tuple(_system(item) for item in found[:MOST]))
+    return OsVariantList(items=tuple(_system(item) for item in found[:MAX_LISTED]))
 
 
 def _system(os_variant: OsVariant) -> OsVariantRecord:

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from app.access import audit, look_alikes
+from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, known, look_up, ref, unrestricted, visible
+from app.access.names import look_alikes
 from app.core.errors import Conflict, HostError, InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind

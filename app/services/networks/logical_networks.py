@@ -56,7 +56,7 @@ class Majority:
         return self.shape[list(FIELDS).index(field)]
 
 
-def list_names(ctx: Ctx, params: ListQuery) -> Page[LogicalNetworkRecord]:
+def list_logical_networks(ctx: Ctx, params: ListQuery) -> Page[LogicalNetworkRecord]:
     """The names of networks, with how many hosts have one and where they differ."""
     query = sa.select(
         Network.name,
@@ -76,7 +76,7 @@ def list_names(ctx: Ctx, params: ListQuery) -> Page[LogicalNetworkRecord]:
     return page(ctx, found, without_q, order, lambda rows: _records(ctx, rows))
 
 
-def list_places(ctx: Ctx, params: LogicalNetworkHostsQuery) -> Page[LogicalNetworkHost]:
+def list_logical_network_hosts(ctx: Ctx, params: LogicalNetworkHostsQuery) -> Page[LogicalNetworkHost]:
     """The hosts, each with the network of the name that it has or lacks. Raises NotFound when no host has one."""
     most = majority_of(ctx, params.name)
     query = sa.select(Host, Network).outerjoin(

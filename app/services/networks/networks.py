@@ -28,7 +28,7 @@ from app.inventory.staleness import HOST_IN_LISTS, is_stale
 from app.services.hosts.manageable import require_manageable
 from app.services.networks.network_users import counts_of, users_of
 
-ORDER = Order(
+SORT_KEYS = Order(
     {"name": Network.name, "host": Host.name_key, "mode": Network.forward_mode},
     default="name",
     unique=Network.id,
@@ -49,7 +49,7 @@ def list_networks(ctx: Ctx, params: NetworkQuery) -> Page[NetworkRecord]:
             query = query.where(column == value)
     if params.q:
         query = query.where(mentions((Network.name, Network.bridge), params.q))
-    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, rows))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: _records(ctx, rows))
 
 
 def show_network(ctx: Ctx, network_id: str) -> NetworkDetail:

@@ -1,6 +1,7 @@
 """Use cases of storage pools, volumes and uploads.
 
-Public to other nouns: `pools.change`, `pools.same_storage`, `show`, `volumes.content_checks`, `volumes.locations`,
-`volumes.names`, `volumes.records`, `volumes.refusals`, `volumes.steps.created_volumes`, `volumes.steps.own_volume`,
-`volumes.steps.task_checks`, `volumes.steps.task_use`, `volumes.users`.
+Public to other nouns: `pools.change`, `pools.same_storage`, `reread`, `volumes.checks.content_checks`,
+`volumes.checks.refusals`, `volumes.checks.task_checks`, `volumes.checks.task_use`, `volumes.locations`,
+`volumes.locks`, `volumes.names`, `volumes.records`, `volumes.steps.created_volumes`, `volumes.steps.own_volume`,
+`volumes.users`.
 """

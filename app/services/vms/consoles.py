@@ -32,8 +32,8 @@ from app.hypervisor import Line
 from app.services.hosts.manageable import require_connected
 
 TICKET_S = 30
-MOST_OF_A_USER = 50
-MOST = 500
+MAX_CONSOLES_OF_USER = 50
+MAX_CONSOLES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +242,16 @@ def _require_room(ctx: Ctx) -> None:
     own = ctx.actor.user_id
     mine = ctx.session.scalar(sa.select(count()).select_from(consoles).where(consoles.user_id == own)) or 0
     mine += ctx.session.scalar(sa.select(count()).select_from(tickets).where(tickets.user_id == own)) or 0
-    if mine >= MOST_OF_A_USER or (ctx.session.scalar(sa.select(count()).select_from(consoles)) or 0) >= MOST:
+    if (
+        mine >= MAX_CONSOLES_OF_USER
+        or (ctx.session.scalar(sa.select(count()).select_from(consoles)) or 0) >= MAX_CONSOLES
+    ):
         raise Conflict(
             N_("Too many consoles are open."),
             why=N_("A user may have %(own)d open, and all together %(all)d."),
             hint=N_("Close some of them first."),
             code="too_many_consoles",
-            params={"own": MOST_OF_A_USER, "all": MOST},
+            params={"own": MAX_CONSOLES_OF_USER, "all": MAX_CONSOLES},
         )
 
 

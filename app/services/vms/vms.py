@@ -12,7 +12,7 @@ from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, ref, visible
 from app.access.paging import Order, holds, page
-from app.access.unique_names import check_version
+from app.access.row_versions import check_version
 from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
 from app.core.notices import SCREENSHOT_WANTED, TREE
@@ -28,7 +28,7 @@ from app.inventory.vms.search_text import vm_search_text
 from app.services.vms import power
 from app.services.vms.records import COLUMNS, detail_of, records_of
 
-ORDER = Order(
+SORT_KEYS = Order(
     {
         "name": Vm.name_key,
         "state": Vm.state,
@@ -56,7 +56,7 @@ def list_vms(ctx: Ctx, params: VmQuery) -> Page[VmRecord]:
         ctx,
         query,
         params,
-        ORDER,
+        SORT_KEYS,
         lambda rows: records_of(ctx, rows),
         counted=visible(ctx, counted.where(*filters), Vm, "vm.view"),
     )

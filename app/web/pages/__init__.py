@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.pages import access, gallery, hosts, inventory, library, networks, shell, storage, tasks, vms
+from app.web.pages import access, gallery, hosts, inventory, library, networks, storage, tasks, vms
 
 router = APIRouter(include_in_schema=False)
-for _part in (shell, inventory, tasks, gallery, hosts, vms, library, storage, networks, access):
+for _part in (inventory, tasks, gallery, hosts, vms, library, storage, networks, access):
     router.include_router(_part.router)

@@ -322,9 +322,11 @@ def test_a_network_is_copied_to_other_hosts(host: LabHost, fresh_lab: Lab, site:
     with site.services.database.read() as session:
         ctx = site.ctx(session)
         record = next(
-            item for item in logical_networks.list_names(ctx, ListQuery()).items if item.name == "shop"
+            item
+            for item in logical_networks.list_logical_networks(ctx, ListQuery()).items
+            if item.name == "shop"
         )
-        differing = logical_networks.list_places(
+        differing = logical_networks.list_logical_network_hosts(
             ctx, LogicalNetworkHostsQuery(name="shop", show="differs")
         ).items
     assert (record.hosts, record.missing, record.differing) == (3, 0, 1)

@@ -16,7 +16,7 @@ from tests.unit.services.hosts.test_credentials import host
 
 AT = datetime(2026, 1, 31, tzinfo=UTC)
 COUNT = 23
-SORTS = [f"{sign}{name}" for name in vms.ORDER.columns for sign in ("", "-")]
+SORTS = [f"{sign}{name}" for name in vms.SORT_KEYS.columns for sign in ("", "-")]
 
 
 def vm(number: int) -> Vm:
@@ -59,14 +59,14 @@ def filled(ctx):
 def walk(ctx, **requested: object) -> list[tuple[str, object]]:
     """Ids and sort values of a whole list, part by part."""
     query = VmQuery.model_validate(requested)
-    column = vms.ORDER.columns[str(requested["sort"]).removeprefix("-")]
+    column = vms.SORT_KEYS.columns[str(requested["sort"]).removeprefix("-")]
     found: list[tuple[str, object]] = []
     for _ in range(COUNT + 1):
         part = page(
             ctx,
             sa.select(Vm.id, column).join(Host, Host.id == Vm.host_id),
             query,
-            vms.ORDER,
+            vms.SORT_KEYS,
             lambda rows: list(map(tuple, rows)),
         )
         assert part.total == COUNT
@@ -179,7 +179,7 @@ def test_an_unknown_order_is_refused_with_those_that_there_are(filled) -> None:
     with pytest.raises(InvalidInput) as reported:
         vms.list_vms(filled, VmQuery(sort="password_hash"))
     assert reported.value.field == "sort"
-    assert all(name in reported.value.rule_text(str) for name in vms.ORDER.columns)
+    assert all(name in reported.value.rule_text(str) for name in vms.SORT_KEYS.columns)
 
 
 def test_the_last_part_has_no_next(filled) -> None:

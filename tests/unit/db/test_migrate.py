@@ -213,7 +213,10 @@ def test_what_is_kept_gets_the_terms_of_the_field_and_back(database: Database) -
     older.insert("vm", {"id": "vm_1", "host_id": "host_1", "uuid": "u", "name": "a", "dangers": ["kernel"]})
     older.insert("removed_vm", {"id": "vm_2", "host_id": "host_1", "uuid": "u", "removed_by": "ada"})
     older.upgrade()
-    assert older.rows("SELECT kind, target_kind FROM task ORDER BY id")[0] == ("nwfilter.create", "nwfilter")
+    assert older.rows("SELECT kind, target_kind FROM task ORDER BY id")[0] == (
+        "nwfilter.create",
+        "nwfilter",
+    )
     assert older.json("SELECT params FROM task WHERE id = 'task_2'") == {
         "changes": [
             {"do": "compute", "compute": {"tpm": True}},

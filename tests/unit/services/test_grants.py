@@ -93,9 +93,9 @@ def test_live_rows(limited: Ctx, inventory: Inventory) -> None:
 
 
 def test_fleet_wide_names(limited: Ctx) -> None:
-    assert logical_networks.list_names(limited, ListQuery()).items == []
+    assert logical_networks.list_logical_networks(limited, ListQuery()).items == []
     with pytest.raises(NotFound):
-        logical_networks.list_places(limited, LogicalNetworkHostsQuery(name="default"))
+        logical_networks.list_logical_network_hosts(limited, LogicalNetworkHostsQuery(name="default"))
 
 
 def test_tree_and_counts(limited: Ctx, inventory: Inventory) -> None:

@@ -21,7 +21,7 @@ from app.db.models import Host, Nwfilter, Vm, VmDefinition
 from app.hypervisor.xml.nwfilters import read_plan
 from app.inventory.staleness import is_stale
 
-ORDER = Order({"name": Nwfilter.name, "host": Host.name_key}, default="name", unique=Nwfilter.id)
+SORT_KEYS = Order({"name": Nwfilter.name, "host": Host.name_key}, default="name", unique=Nwfilter.id)
 
 
 def list_nwfilters(ctx: Ctx, params: NwfilterQuery) -> Page[NwfilterRecord]:
@@ -38,7 +38,7 @@ def list_nwfilters(ctx: Ctx, params: NwfilterQuery) -> Page[NwfilterRecord]:
         query = query.where(known if params.built_in else sa.not_(known))
     if params.q:
         query = query.where(mentions((Nwfilter.name,), params.q))
-    return page(ctx, query, params, ORDER, lambda rows: [_record(ctx, *row) for row in rows])
+    return page(ctx, query, params, SORT_KEYS, lambda rows: [_record(ctx, *row) for row in rows])
 
 
 def show_nwfilter(ctx: Ctx, nwfilter_id: str) -> NwfilterDetail:

@@ -13,7 +13,7 @@ from app.db.models import Pool
 from app.hypervisor.xml import pools
 from app.hypervisor.xml.domains.read import UnreadableXml
 from app.services.storage.pools.operation import PoolOperation, PoolParameters, pool_and_host
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -44,7 +44,7 @@ class ChangePool(PoolOperation[ChangePoolParameters]):
     def run(self, context: TaskContext, parameters: ChangePoolParameters) -> Outcome:
         """Set it."""
         context.call(lambda host: host.storage.set_autostart(parameters.uuid, parameters.autostart))
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The storage pool was changed."))
 
 
@@ -95,7 +95,7 @@ class RestorePool(PoolOperation[RestorePoolParameters]):
                 raise changed_meanwhile()
         context.note_creating(kind=CHANGE, uuid=parameters.uuid)
         context.call(lambda host: host.storage.redefine_pool(parameters.xml))
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The definition counts again."))
 
 

@@ -7,9 +7,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 from pydantic import Field
 
-from app.access import look_alikes
 from app.access.context import Ctx
 from app.access.find import known, look_up, ref, unrestricted
+from app.access.names import look_alikes
 from app.core.casefold import fold
 from app.core.errors import Conflict, HostError, InvalidInput
 from app.core.ids import new_id
@@ -20,7 +20,7 @@ from app.core.storage.pools import PoolSpec, checked, secret_of
 from app.core.tasks.records import TaskRecord
 from app.db.models import Host, Pool
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.services.storage.undo import POOL
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -84,9 +84,9 @@ class CreatePool(Operation[CreatePoolParameters]):
             if (
                 not context.created_resources
             ):  # else the host does not answer, and the rest is done on its return
-                show_pools(context, {uuid})
+                reread_pools(context, {uuid})
             raise
-        show_pools(context, {uuid})
+        reread_pools(context, {uuid})
         return Outcome(N_("The storage pool is defined."), result={"uuid": uuid})
 
 

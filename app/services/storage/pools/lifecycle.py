@@ -18,7 +18,7 @@ from app.services.storage.pools.operation import (
     require_off,
     require_running,
 )
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.services.storage.volumes.users import users_of
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -47,7 +47,7 @@ class StartPool(PoolOperation[PoolParameters]):
         """Start it."""
         with naming_broken_files(context, parameters.uuid):
             context.call(lambda host: host.storage.start_pool(parameters.uuid, build=False))
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The storage pool runs."))
 
 
@@ -70,7 +70,7 @@ class StopPool(PoolOperation[PoolParameters]):
     def run(self, context: TaskContext, parameters: PoolParameters) -> Outcome:
         """Stop it."""
         context.call(lambda host: host.storage.stop_pool(parameters.uuid))
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The storage pool is off."))
 
 
@@ -106,7 +106,7 @@ class DeletePool(PoolOperation[PoolParameters]):
         """Stop it and remove its definition."""
         context.call(lambda host: host.storage.remove_pool(parameters.uuid))
         context.call(lambda host: host.pool_secrets.forget(parameters.uuid))
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The storage pool was removed; what it holds stays."))
 
 

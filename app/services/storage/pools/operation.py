@@ -15,7 +15,7 @@ from app.core.errors import Conflict, HypervisorRefused
 from app.core.messages import N_
 from app.db.models import Host, Pool
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 from app.tasks.operation import Locks, Operation, Parameters, Plan, Touch
@@ -89,7 +89,7 @@ def naming_broken_files(context: TaskContext, uuid: str) -> Iterator[None]:
         broken = (
             None if directory is None else context.call(lambda host: host.storage.broken_files(directory))
         )
-        show_pools(context, {uuid})
+        reread_pools(context, {uuid})
         if not broken:
             raise
         paths = [f"{directory}/{name}" for name in broken[:FILES_NAMED]]

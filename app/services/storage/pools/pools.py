@@ -13,16 +13,16 @@ from app.access.paging import Order, mentions, page
 from app.core.errors import NotFound
 from app.core.hosts.states import Transport
 from app.core.inventory.conditions import ConditionRecord
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.notices import VOLUMES
-from app.core.records import Page
+from app.core.records import Page, Ref
 from app.core.storage.pools import FILE_POOLS
 from app.core.storage.records import PoolRecord
 from app.core.storage.specs import PoolQuery
 from app.db.models import Host, Pool
 from app.inventory import conditions
 from app.inventory.staleness import HOST_IN_LISTS, is_stale
-from app.services.storage.pools.shared import shared_with
 
 POOLS = Order(
     {
@@ -92,3 +92,13 @@ def sees_links(pool: Pool, host: Host) -> bool:
     if pool.kind not in FILE_POOLS:
         return True
     return not pool.links_hidden and host.transport in (Transport.SSH.value, Transport.LOCAL.value)
+
+
+def shared_with(ctx: Ctx, pool: Pool) -> tuple[Ref, ...]:
+    """Hosts that are proven to have the same storage, by name."""
+    if pool.shared_mark is None:
+        return ()
+    query = sa.select(Host.id, Host.name).join(Pool, Pool.host_id == Host.id)
+    query = query.where(Pool.shared_mark == pool.shared_mark, Pool.id != pool.id).order_by(Host.name_key)
+    rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
+    return tuple(Ref(kind=ObjectKind.HOST, id=row.id, name=row.name) for row in rows)

@@ -20,7 +20,7 @@ from app.services.storage.pools.operation import (
     require_running,
     shared_locks,
 )
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import LOOK_EVERY_S, TaskContext
@@ -50,7 +50,7 @@ class RefreshPool(PoolOperation[PoolParameters]):
         """Have it read."""
         with naming_broken_files(context, parameters.uuid):
             refresh_when_idle(context, parameters.uuid)
-        show_pools(context, {parameters.uuid})
+        reread_pools(context, {parameters.uuid})
         return Outcome(N_("The storage pool was refreshed."))
 
 

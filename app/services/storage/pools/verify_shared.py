@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +17,14 @@ from app.access.find import find, visible
 from app.core.access.privileges import Role
 from app.core.errors import Conflict, HostError, NotFound
 from app.core.hosts.states import Transport
+from app.core.ids import new_id
+from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.storage.pools import FILE_POOLS, PoolPlace
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
-from app.db.models import Host, Pool
-from app.inventory.staleness import takes_work
-from app.services.storage.pools import shared
+from app.db.models import Host, Pool, PoolDifference
+from app.inventory.available_hosts import is_available
 from app.services.storage.pools.operation import (
     PoolOperation,
     PoolParameters,
@@ -39,10 +41,10 @@ from app.tasks.errors import TaskFailed
 from app.tasks.operation import Outcome, Plan
 from app.tasks.submit import submit
 
-MOST = 500
+MAX_POOLS = 500
 VERIFIABLE = (*FILE_POOLS, "logical")
 SYSTEM = Actor(None, "Vigie", Role.ADMINISTRATOR, "system")
-MOST_BY_ITSELF = 50  # hosts with a pool at one place, beyond which nobody is asked without a person
+MAX_HOSTS_UNASKED = 50  # hosts with a pool at one place, beyond which nobody is asked without a person
 AT_ONCE = 4
 AT_WORK = timedelta(seconds=5)  # how long the next pool of a place waits for what is being found out
 AGAIN = timedelta(days=1)  # where hosts could not be asked
@@ -100,7 +102,7 @@ class VerifyShared(PoolOperation[VerifySharedParameters]):
         differing = [other for other in parameters.others if other not in same and other not in silent]
         context.write(
             partial(
-                shared.settle,
+                record_verified,
                 pool_id=parameters.target_id,
                 same=[place.pool_id for place in same],
                 differing=[place.pool_id for place in differing],
@@ -213,7 +215,7 @@ def _askable() -> list[sa.ColumnElement[bool]]:
     return [
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        takes_work(),
+        is_available(),
         Host.transport != Transport.SIMULATED.value,
     ]
 
@@ -222,7 +224,7 @@ def _common_places() -> sa.Select[str | None]:
     """Paths at which pools of several hosts lie, without those that most of a large fleet has."""
     hosts = sa.func.count(sa.distinct(Pool.host_id))
     query = sa.select(Pool.target_path).join(Host, Host.id == Pool.host_id).where(*_askable())
-    return query.group_by(Pool.target_path).having(sa.and_(hosts > 1, hosts <= MOST_BY_ITSELF))
+    return query.group_by(Pool.target_path).having(sa.and_(hosts > 1, hosts <= MAX_HOSTS_UNASKED))
 
 
 def _candidates(ctx: Ctx, pool: Pool) -> sa.Select[str, str, str]:
@@ -232,11 +234,56 @@ def _candidates(ctx: Ctx, pool: Pool) -> sa.Select[str, str, str]:
         Pool.host_id != pool.host_id,
         Pool.state == "running",
         Pool.kind.in_(VERIFIABLE),
-        takes_work(),
+        is_available(),
         sa.or_(
             Pool.name == pool.name,
             Pool.target_path == pool.target_path,
             Pool.capacity_bytes == pool.capacity_bytes,
         ),
     )
-    return visible(ctx, query, Pool, VerifyShared.privilege).order_by(Host.name_key, Pool.name).limit(MOST)
+    return (
+        visible(ctx, query, Pool, VerifyShared.privilege).order_by(Host.name_key, Pool.name).limit(MAX_POOLS)
+    )
+
+
+def record_verified(
+    session: Session, pool_id: str, same: Collection[str], differing: Collection[str]
+) -> None:
+    """Keep what was found: `same` share the storage of the pool, `differing` do not, others stay as they were."""
+    pool = session.get(Pool, pool_id)
+    if pool is None:
+        return
+    now = datetime.now(UTC)
+    pool.verified_at = now
+    mark = pool.shared_mark or new_id(ObjectKind.POOL)
+    for other in session.scalars(sa.select(Pool).where(Pool.id.in_(same))):
+        if other.shared_mark not in (None, mark):
+            # What was the same as the other one is the same as this one.
+            session.execute(
+                sa.update(Pool).where(Pool.shared_mark == other.shared_mark).values(shared_mark=mark)
+            )
+        other.shared_mark, other.verified_at = mark, now
+    for other in session.scalars(sa.select(Pool).where(Pool.id.in_(differing), Pool.shared_mark == mark)):
+        other.shared_mark = None
+    session.flush()
+    known = session.scalar(sa.select(sa.func.count()).where(Pool.shared_mark == mark, Pool.id != pool.id))
+    pool.shared_mark = mark if known else None
+    _record_differences(session, pool, same, differing, now)
+
+
+def _record_differences(
+    session: Session, pool: Pool, same: Collection[str], differing: Collection[str], now: datetime
+) -> None:
+    for one, other in (
+        (PoolDifference.pool_id, PoolDifference.other_id),
+        (PoolDifference.other_id, PoolDifference.pool_id),
+    ):
+        session.execute(sa.delete(PoolDifference).where(one == pool.id, other.in_([*same, *differing])))
+    others = list(session.scalars(sa.select(Pool).where(Pool.id.in_(differing))))
+    for item in others:
+        session.add(PoolDifference(pool_id=pool.id, other_id=item.id))
+        session.add(PoolDifference(pool_id=item.id, other_id=pool.id))
+    session.flush()
+    for entry in others:
+        if entry.verified_at is None and not unverified(session, entry):
+            entry.verified_at = now

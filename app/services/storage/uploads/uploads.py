@@ -13,8 +13,8 @@ from app.db.models import Host, Pool, Upload
 from app.services.hosts.manageable import require_manageable
 from app.services.storage.pools.pools import show_pool
 from app.services.storage.uploads.claims import is_cancelled, no_such_upload
-from app.services.storage.volumes.locations import locks_of
-from app.services.storage.volumes.refusals import refuse_narrow, refuse_taken, running_pool
+from app.services.storage.volumes.checks.refusals import refuse_narrow, refuse_taken, running_pool
+from app.services.storage.volumes.locks import locks_of
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.operation import Locks, Operation, Outcome, Parameters, Plan, Touch

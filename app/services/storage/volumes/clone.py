@@ -10,8 +10,9 @@ from app.core.storage.volumes import VolumeClone
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.volumes.content_checks import recorded_format, require_usable
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.checks.content_checks import recorded_format, require_usable
+from app.services.storage.volumes.checks.refusals import refuse_narrow, refuse_running, running_pool
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.operation import (
     NewVolumeOperation,
     NewVolumeParameters,
@@ -19,7 +20,6 @@ from app.services.storage.volumes.operation import (
     make,
     volume_and_place,
 )
-from app.services.storage.volumes.refusals import refuse_narrow, refuse_running, running_pool
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -13,9 +13,9 @@ from app.core.storage.volumes import VolumeSpec
 from app.core.tasks.records import TaskRecord
 from app.core.vms.config import VolumePlan
 from app.db.models import Pool, Volume
-from app.services.storage.volumes.content_checks import recorded_format, require_usable
+from app.services.storage.volumes.checks.content_checks import recorded_format, require_usable
+from app.services.storage.volumes.checks.refusals import refuse_narrow, running_pool, running_vms
 from app.services.storage.volumes.operation import NewVolumeOperation, NewVolumeParameters, make
-from app.services.storage.volumes.refusals import refuse_narrow, running_pool, running_vms
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare

@@ -9,10 +9,10 @@ from app.access.find import find, known
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_use
+from app.services.storage.volumes.checks.refusals import refuse_used
 from app.services.storage.volumes.operation import VolumeOperation, VolumeParameters, place_of, still_there
-from app.services.storage.volumes.refusals import refuse_used
-from app.services.storage.volumes.steps import task_use
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -44,7 +44,7 @@ class DeleteVolume(VolumeOperation[VolumeParameters]):
             still_there(context, parameters)
             task_use.refuse_used_by_now(context, pool, name, parameters.path)
             context.call(lambda host: host.storage.delete_volume(pool, name))
-        show_pools(context, {pool})
+        reread_pools(context, {pool})
         return Outcome(N_("The volume was deleted."))
 
 

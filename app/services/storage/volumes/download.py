@@ -17,8 +17,8 @@ from app.core.errors import Conflict, NotFound
 from app.core.messages import N_
 from app.db.models import Pool, Volume
 from app.hypervisor import Host as OpenHost
-from app.services.storage.volumes.content_checks import VolumeAccess, check_volume
-from app.services.storage.volumes.refusals import refuse_running
+from app.services.storage.volumes.checks.content_checks import VolumeAccess, check_volume
+from app.services.storage.volumes.checks.refusals import refuse_running
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 
 T = TypeVar("T")

@@ -20,9 +20,11 @@ from app.core.vms.config import VolumePlan
 from app.db.models import Pool, Vm, Volume
 from app.inventory.collectors.vms import VMS
 from app.inventory.vms.readings import VmReadings
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.content_checks import recorded_format, require_usable
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.checks.content_checks import recorded_format, require_usable
+from app.services.storage.volumes.checks.refusals import in_use, refuse_narrow, refuse_taken, running_pool
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.operation import (
     VolumeOperation,
     VolumeParameters,
@@ -31,8 +33,7 @@ from app.services.storage.volumes.operation import (
     still_there,
     volume_and_place,
 )
-from app.services.storage.volumes.refusals import in_use, refuse_narrow, refuse_taken, running_pool
-from app.services.storage.volumes.steps import created_volumes, task_checks, task_use
+from app.services.storage.volumes.steps import created_volumes
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -107,7 +108,7 @@ class MoveVolume(VolumeOperation[MoveVolumeParameters]):
         users = _take_the_place(context, parameters)
         if vm is not None:
             context.report(VMS.part(VmReadings.single(context.call(lambda host: host.read_vm(vm)))))
-        show_pools(context, {parameters.pool, to.pool})
+        reread_pools(context, {parameters.pool, to.pool})
         result = {"name": to.name}
         if users:
             kept = N_("The volume was moved. The old one was left, since it is used by now by: %(names)s.")
@@ -171,7 +172,7 @@ def _copy(context: TaskContext, parameters: MoveVolumeParameters) -> None:
     except (HostError, TaskFailed, Cancelled):
         if not _has_moved(context, parameters):
             context.roll_back()
-            show_pools(context, {parameters.to.pool})
+            reread_pools(context, {parameters.to.pool})
             raise
 
 

@@ -12,7 +12,7 @@ from app.access.find import unrestricted
 from app.core.casefold import fold
 from app.db.models import Pool, TaskLock, Volume
 from app.services.storage.pools.same_storage import same_storage
-from app.services.storage.volumes.locations import name_lock
+from app.services.storage.volumes.locks import name_lock
 
 
 def free_name(ctx: Ctx, pool: Pool, stem: str, suffix: str, given: Collection[str] = ()) -> str:

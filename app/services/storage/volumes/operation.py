@@ -15,10 +15,11 @@ from app.core.storage.pools import FILE_POOLS
 from app.core.vms.config import VolumePlan
 from app.db.models import Host, Pool, Volume
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.locations import copy_locks, locks_of
-from app.services.storage.volumes.refusals import refuse_taken
-from app.services.storage.volumes.steps import created_volumes, task_checks
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks
+from app.services.storage.volumes.checks.refusals import refuse_taken
+from app.services.storage.volumes.locks import copy_locks, locks_of
+from app.services.storage.volumes.steps import created_volumes
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
@@ -143,7 +144,7 @@ def make(context: TaskContext, plan: VolumePlan) -> VolumeObservation:
     except (HostError, TaskFailed, Cancelled):
         context.roll_back()
         raise
-    show_pools(context, {plan.pool})
+    reread_pools(context, {plan.pool})
     return volume
 
 

@@ -26,7 +26,7 @@ from app.tasks.catalogue import kinds_by_client
 _RANKS = {BY_VIGIE: 0, BY_DEFINITION: 1}
 
 
-class Place(NamedTuple):
+class VolumeKey(NamedTuple):
     """A volume by its host, its pool's UUID and its name."""
 
     host_id: str
@@ -70,7 +70,7 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
         other = defined
     if volume.condition == FORMAT_DISAGREES:
         other = other or str((volume.condition_params or {}).get("found", "?"))
-    places = [Place(item.host_id, item.uuid, row.name) for row, item in rows]
+    places = [VolumeKey(item.host_id, item.uuid, row.name) for row, item in rows]
     return RecordedVolume(
         volume_id=volume.id,
         pool=pool.uuid,
@@ -98,21 +98,21 @@ def _image_bytes(session: Session, host_id: str, path: str) -> int | None:
     return session.scalar(query.where(ImageCopy.host_id == host_id, ImageCopy.path == path).limit(1))
 
 
-def incomplete(session: Session) -> set[Place]:
+def incomplete(session: Session) -> set[VolumeKey]:
     """Volumes that tasks are making, or have left behind half made."""
     return _noted(session)
 
 
-def is_begun_by_other(session: Session, place: Place, task_id: str) -> bool:
+def is_begun_by_other(session: Session, place: VolumeKey, task_id: str) -> bool:
     """Whether another task than this one has begun to make the volume and will go on with it by itself."""
     goes_on = sa.and_(Task.state.in_(ACTIVE_TASK_STATES), Task.kind.not_in(kinds_by_client()))
     return place in _noted(session, Task.host_id == place.host_id, Task.id != task_id, goes_on)
 
 
-def _noted(session: Session, *where: sa.ColumnElement[bool]) -> set[Place]:
+def _noted(session: Session, *where: sa.ColumnElement[bool]) -> set[VolumeKey]:
     query = sa.select(Task.host_id, Task.created_resources).where(Task.created_resources.is_not(None), *where)
     return {
-        Place(host_id or "", note["pool"], note["name"])
+        VolumeKey(host_id or "", note["pool"], note["name"])
         for host_id, created_resources in session.execute(query)
         for note in created_resources or ()
         if "pool" in note and "name" in note

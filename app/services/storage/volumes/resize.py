@@ -13,9 +13,11 @@ from app.core.storage.volumes import VolumeResize
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Vm, Volume
 from app.services.storage.pools.refresh import refresh_if_idle
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.content_checks import require_usable
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.checks.content_checks import require_usable
+from app.services.storage.volumes.checks.refusals import in_use, refuse_used, running_vms
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.operation import (
     VolumeOperation,
     VolumeParameters,
@@ -23,8 +25,6 @@ from app.services.storage.volumes.operation import (
     still_there,
     volume_and_place,
 )
-from app.services.storage.volumes.refusals import in_use, refuse_used, running_vms
-from app.services.storage.volumes.steps import task_checks, task_use
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -82,7 +82,7 @@ class ResizeVolume(VolumeOperation[ResizeVolumeParameters]):
         if found.capacity_bytes != parameters.size_bytes:
             task_checks.check(context, parameters.path)
             _resize(context, parameters, found.capacity_bytes)
-        show_pools(context, {parameters.pool})
+        reread_pools(context, {parameters.pool})
         return Outcome(N_("The size was changed."), result={"size_bytes": parameters.size_bytes})
 
 

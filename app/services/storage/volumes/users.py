@@ -16,7 +16,7 @@ from app.core.messages import N_
 from app.core.records import Ref
 from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.services.storage.volumes.locations import (
-    Place,
+    HostPath,
     PossibleUser,
     places_of,
     possible_users,
@@ -54,7 +54,7 @@ def users_at(
         places = {key: {place for place in item if place[0] == host_id} for key, item in places.items()}
     found: dict[str, list[Ref]] = {volume.id: [] for volume in volumes}
     hosts = {place[0] for item in places.values() for place in item}
-    by_place: dict[Place, list[str]] = {}
+    by_place: dict[HostPath, list[str]] = {}
     for volume_id, item in places.items():
         for place in item:
             by_place.setdefault(place, []).append(volume_id)
@@ -86,7 +86,7 @@ class VolumeUse:
     """Names of who uses a volume, as far as the inventory knows, and where it is."""
 
     users: tuple[str, ...] = ()
-    places: frozenset[Place] = frozenset()
+    places: frozenset[HostPath] = frozenset()
 
 
 def check_again(session: Session, host_id: str, pool_uuid: str, name: str, but_uuid: str) -> VolumeUse:
@@ -149,12 +149,14 @@ def refuse_possibly_used(ctx: Ctx, volume: Volume) -> None:
         )
 
 
-def _vms(session: Session, hosts: Iterable[str], but: str, *, sharing: bool) -> Iterator[tuple[Place, Ref]]:
+def _vms(
+    session: Session, hosts: Iterable[str], but: str, *, sharing: bool
+) -> Iterator[tuple[HostPath, Ref]]:
     """What VMs name, as they run and as they are saved. `sharing`: also what they declare to be shared."""
     query = sa.select(Vm.id, Vm.name, Vm.host_id, VmDefinition.parsed, VmDefinition.saved_parsed)
     query = query.join(VmDefinition, VmDefinition.vm_id == Vm.id).where(Vm.host_id.in_(hosts), Vm.id != but)
     rows = session.execute(query).all()
-    named: dict[Place, str] | None = None
+    named: dict[HostPath, str] | None = None
     for vm_id, name, host_id, *definitions in rows:
         user = Ref(kind=ObjectKind.VM, id=vm_id, name=name)
         uses = (use for definition in definitions if definition for use in definition["files"])
@@ -164,7 +166,7 @@ def _vms(session: Session, hosts: Iterable[str], but: str, *, sharing: bool) -> 
             yield (host_id, (named or {}).get((host_id, source), source)), user
 
 
-def _named_volumes(session: Session, hosts: Iterable[str]) -> dict[Place, str]:
+def _named_volumes(session: Session, hosts: Iterable[str]) -> dict[HostPath, str]:
     """Paths of volumes as definitions may name them, `pool/volume`, by host."""
     query = sa.select(Pool.host_id, Pool.name, Volume.name, Volume.path)
     query = query.join(Volume, Volume.pool_id == Pool.id)
@@ -173,8 +175,8 @@ def _named_volumes(session: Session, hosts: Iterable[str]) -> dict[Place, str]:
 
 
 def dependents_of(
-    session: Session, places: Collection[Place], volumes: Collection[Volume]
-) -> Iterator[tuple[Place, Ref]]:
+    session: Session, places: Collection[HostPath], volumes: Collection[Volume]
+) -> Iterator[tuple[HostPath, Ref]]:
     """Volumes that are built on these, which lie at `places`, and images that are these; and at which place."""
     yield from _builders(session, places)
     yield from _images(session, volumes)
@@ -195,7 +197,7 @@ def dependents(session: Session, host_id: str, sources: Collection[str]) -> dict
     return found
 
 
-def _builders(session: Session, places: Collection[Place]) -> Iterator[tuple[Place, Ref]]:
+def _builders(session: Session, places: Collection[HostPath]) -> Iterator[tuple[HostPath, Ref]]:
     """Volumes whose backing file is one of these."""
     paths = {path for _, path in places}
     query = sa.select(Volume.id, Volume.name, Volume.backing_path, Pool.host_id)
@@ -204,7 +206,7 @@ def _builders(session: Session, places: Collection[Place]) -> Iterator[tuple[Pla
         yield (host_id, str(backing_path)), Ref(kind=ObjectKind.VOLUME, id=volume_id, name=name)
 
 
-def _images(session: Session, volumes: Collection[Volume]) -> Iterator[tuple[Place, Ref]]:
+def _images(session: Session, volumes: Collection[Volume]) -> Iterator[tuple[HostPath, Ref]]:
     """Images of the library that have their file there."""
     names = {volume.name for volume in volumes}
     query = sa.select(ImageCopy.host_id, ImageCopy.path, Image.id, Image.name)

@@ -9,10 +9,10 @@ from app.core.storage.volumes import is_same_format
 from app.core.tasks.records import TaskRecord
 from app.db.models import Pool, Volume
 from app.services.storage.pools.refresh import refresh_when_idle
-from app.services.storage.show import show_pools
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.checks.refusals import refuse_used
 from app.services.storage.volumes.operation import VolumeOperation, VolumeParameters, place_of, still_there
-from app.services.storage.volumes.refusals import refuse_used
-from app.services.storage.volumes.steps import task_checks, task_use
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
@@ -46,7 +46,7 @@ class WipeVolume(VolumeOperation[VolumeParameters]):
         task_checks.record_created(context, pool, found, "raw")
         if not is_same_format(found.format, "raw"):
             refresh_when_idle(context, pool)
-        show_pools(context, {pool})
+        reread_pools(context, {pool})
         return Outcome(N_("The volume was overwritten."))
 
 

@@ -21,9 +21,9 @@ from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.core.vms.states import VmState
 from app.db.models import CloudInitDrive, Host, Task, Vm
 from app.hypervisor import Host as OpenHost
-from app.inventory.staleness import takes_work
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.steps import task_use
+from app.inventory.available_hosts import is_available
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_use
 from app.services.storage.volumes.users import check_again
 from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.known_drives import DeleteCloudInitDriveParams
@@ -96,7 +96,7 @@ def delete_drive(context: TaskContext, drive: DeleteCloudInitDriveParams) -> Non
         if error.code != "no_such_pool":
             raise
     context.write(partial(known_drives.forget, vm_id=drive.vm_id))
-    show_pools(context, {drive.pool})
+    reread_pools(context, {drive.pool})
 
 
 def _eject(context: TaskContext, uuid: str, drive: DeleteCloudInitDriveParams) -> None:
@@ -141,8 +141,8 @@ def _open(session: Session) -> Iterator[tuple[CloudInitDrive, Vm | None, Host]]:
     active = [state.value for state in ACTIVE_TASK_STATES]
     making = sa.exists().where(Task.target_id == CloudInitDrive.vm_id, Task.state.in_(active))
     # The VM may be on another host by now, where the volume is ejected.
-    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(takes_work())))
-    for row in session.execute(query.where(takes_work(), reached, sa.not_(making))).all():
+    reached = sa.or_(Vm.id.is_(None), Vm.host_id.in_(sa.select(Host.id).where(is_available())))
+    for row in session.execute(query.where(is_available(), reached, sa.not_(making))).all():
         yield row[0], row[1], row[2]
 
 

@@ -11,7 +11,7 @@ from app.db.models import Tag, Vm, VmDefinition
 from app.inventory.vms.search_text import vm_search_text
 
 
-def settle(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:
+def set_tags_and_notes(session: Session, vm_id: str, tags: Sequence[str], notes: str) -> bool:
     """Give a VM that was made the tags and notes that were asked for; False while the mirror does not have it."""
     vm = session.get(Vm, vm_id, with_for_update=True)
     if vm is None:

@@ -8,11 +8,11 @@ from app.access.context import Ctx
 from app.access.find import look_up, visible
 from app.core.records import Record
 from app.db.models import Host, HostCapabilities, Image, Network, Nwfilter, Pool, Volume
-from app.inventory.staleness import takes_work
+from app.inventory.available_hosts import is_available
 from app.services.vms.cloud_init.known_drives import is_cloud_init_drive
 from app.services.vms.create.config_builder import HOST_CAPABILITIES
 
-MOST = 500
+MAX_CHOICES = 500
 
 
 class Option(Record):
@@ -76,11 +76,11 @@ def list_choices(ctx: Ctx, host_id: str | None) -> Choices:
 
 
 def _names(ctx: Ctx, query: sa.Select[str]) -> tuple[Option, ...]:
-    return tuple(Option(key=name, name=name) for name in ctx.session.scalars(query.limit(MOST)))
+    return tuple(Option(key=name, name=name) for name in ctx.session.scalars(query.limit(MAX_CHOICES)))
 
 
 def _hosts(ctx: Ctx, chosen: Host | None) -> tuple[Option, ...]:
-    query = sa.select(Host.id, Host.name).where(takes_work()).order_by(Host.name_key).limit(MOST)
+    query = sa.select(Host.id, Host.name).where(is_available()).order_by(Host.name_key).limit(MAX_CHOICES)
     found = [
         Option(key=row[0], name=row[1]) for row in ctx.session.execute(visible(ctx, query, Host, "host.view"))
     ]
@@ -93,21 +93,21 @@ def _pools(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Pool).where(Pool.host_id == host.id, Pool.state == "running").order_by(Pool.name)
     return tuple(
         Option(key=pool.id, name=pool.name, free_bytes=pool.available_bytes)
-        for pool in ctx.session.scalars(visible(ctx, query, Pool, "pool.view").limit(MOST))
+        for pool in ctx.session.scalars(visible(ctx, query, Pool, "pool.view").limit(MAX_CHOICES))
     )
 
 
 def _networks(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Network).where(Network.host_id == host.id, Network.active.is_(True))
     found = ctx.session.scalars(
-        visible(ctx, query.order_by(Network.name), Network, "network.view").limit(MOST)
+        visible(ctx, query.order_by(Network.name), Network, "network.view").limit(MAX_CHOICES)
     )
     return tuple(Option(key=item.id, name=item.name, about=item.forward_mode) for item in found)
 
 
 def _filters(ctx: Ctx, host: Host) -> tuple[Option, ...]:
     query = sa.select(Nwfilter.name).where(Nwfilter.host_id == host.id).order_by(Nwfilter.name)
-    found = ctx.session.scalars(visible(ctx, query, Nwfilter, "network.view").limit(MOST))
+    found = ctx.session.scalars(visible(ctx, query, Nwfilter, "network.view").limit(MAX_CHOICES))
     return tuple(Option(key=name, name=name) for name in found)
 
 
@@ -115,7 +115,9 @@ def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
     """Volumes of the host's pools, and whether each looks like a CD's image."""
     query = sa.select(Volume.id, Volume.name, Volume.format, Pool.name).join(Pool, Pool.id == Volume.pool_id)
     query = (
-        query.where(Pool.host_id == host.id, sa.not_(is_cloud_init_drive())).order_by(Volume.name).limit(MOST)
+        query.where(Pool.host_id == host.id, sa.not_(is_cloud_init_drive()))
+        .order_by(Volume.name)
+        .limit(MAX_CHOICES)
     )
     return [
         (Option(key=key, name=name, about=pool), kind == "iso" or name.lower().endswith(".iso"))
@@ -125,7 +127,9 @@ def _volumes(ctx: Ctx, host: Host) -> list[tuple[Option, bool]]:
 
 def _images(ctx: Ctx, kind: str) -> tuple[Option, ...]:
     query = sa.select(Image.id, Image.name).where(Image.state == "ready", Image.kind == kind)
-    rows = ctx.session.execute(visible(ctx, query.order_by(Image.name_key).limit(MOST), Image, "image.view"))
+    rows = ctx.session.execute(
+        visible(ctx, query.order_by(Image.name_key).limit(MAX_CHOICES), Image, "image.view")
+    )
     return tuple(Option(key=row[0], name=row[1]) for row in rows)
 
 

@@ -20,11 +20,11 @@ from app.core.vms.create.spec import GIB, CpuSpec, VmSpec
 from app.db.models import Host, Pool
 from app.db.models import HostCapabilities as HostCapabilitiesRow
 from app.hypervisor.osinfo import os_variants
-from app.services.storage.volumes.content_checks import require_usable
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.checks.content_checks import require_usable
+from app.services.storage.volumes.locks import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
-from app.services.vms.name_lock import refuse_taken_name
+from app.services.vms.names import refuse_taken_name
 from app.tasks.locks import require_free
 
 HOST_CAPABILITIES = TypeAdapter(HostCapabilities)

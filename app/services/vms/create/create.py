@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from app.access import look_alikes
 from app.access.context import Ctx
 from app.access.find import ref, visible
-from app.capacity.placement import Place, allocated_memory, choose_host, take_turn
+from app.access.names import look_alikes
+from app.capacity.placement import ChosenHost, allocated_memory, choose_host, take_turn
 from app.core.errors import InvalidInput, VigieError
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
@@ -105,7 +105,7 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     return task
 
 
-def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[Place, Draft]:
+def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[ChosenHost, Draft]:
     spec = spec if name == spec.name else spec.model_copy(update={"name": name})
     place = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
     require_open_to_new_vms(ctx, place.host)

@@ -21,8 +21,8 @@ from app.core.vms.config import DiskPlan, Limits, VolumePlan
 from app.core.vms.create.spec import DiskSpec
 from app.db.models import Host, Image, ImageCopy, Pool, Volume
 from app.services.library.image_copy import fetch_to
-from app.services.storage.volumes.content_checks import require_usable
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.checks.content_checks import require_usable
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.names import free_name, is_there
 from app.services.storage.volumes.users import in_the_way_of_writing, refuse_possibly_used
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive

@@ -15,16 +15,16 @@ from app.core.vms.config import DiskPlan, VmConfig
 from app.db.models import Host
 from app.services.hosts.manageable import require_open_to_new_vms
 from app.services.library.image_copy import fetch
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.locations import disk_locks, path_locks
-from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.locks import disk_locks, path_locks
 from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.drive_content import cloud_init_image
 from app.services.vms.create import annotate
 from app.services.vms.device_touches import touched_by_disk, touched_by_nic
 from app.services.vms.host_access import require_attachments
-from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
+from app.services.vms.names import refuse_taken_name, vm_name_lock
 from app.services.vms.operation import RunningVm, vm_on_host
 from app.services.vms.power.steps import deliver
 from app.services.vms.undo import vm_note
@@ -188,11 +188,14 @@ def _settle(context: TaskContext, parameters: CreateVmParameters) -> None:
     vm = vm_on_host(context, parameters.config.uuid)
     if vm is None:
         return
-    show_pools(context, {disk.new.pool for disk in parameters.config.disks if disk.new is not None})
+    reread_pools(context, {disk.new.pool for disk in parameters.config.disks if disk.new is not None})
     for _ in range(3):
         RunningVm(context, vm.uuid).show(vm)
         settle = partial(
-            annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes
+            annotate.set_tags_and_notes,
+            vm_id=parameters.target_id,
+            tags=parameters.tags,
+            notes=parameters.notes,
         )
         if context.write(settle):
             return

@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from app.access import audit
 from app.access.context import Ctx
 from app.access.find import find, look_up, ref, visible
-from app.access.unique_names import check_version, save_named
+from app.access.names.unique_names import save_named
+from app.access.row_versions import check_version
 from app.access.vault import Vault
 from app.core.errors import InvalidInput
 from app.core.ids import new_id

@@ -12,8 +12,8 @@ from app.db.models import Host, Vm, VmDefinition
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import read_vm
 from app.hypervisor.xml.domains.secrets import hidden
-from app.services.storage.volumes.locations import path_locks
-from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.locks import path_locks
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drives_in
 from app.services.vms.definitions.version import seen_digest, version_of
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host

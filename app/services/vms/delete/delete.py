@@ -32,7 +32,7 @@ from app.services.vms.delete.operation import DeleteVm, DeleteVmParameters
 from app.tasks import tasks
 from app.tasks.submit import submit
 
-MOST = 500
+MAX_LISTED = 500
 
 
 def preview_delete(ctx: Ctx, vm_id: str, spec: DeleteSpec | None = None) -> DeletePreview:
@@ -99,7 +99,7 @@ def list_deleted(ctx: Ctx) -> DeletedVmList:
     """VMs that can be undeleted, the last deleted first."""
     ctx.require("vm.delete")
     query = sa.select(DeletedVm, Host).join(Host, Host.id == DeletedVm.host_id)
-    query = query.order_by(DeletedVm.deleted_at.desc(), DeletedVm.id).limit(MOST)
+    query = query.order_by(DeletedVm.deleted_at.desc(), DeletedVm.id).limit(MAX_LISTED)
     query = visible(ctx, query, DeletedVm, "vm.delete")
     rows = ctx.session.execute(visible(ctx, query, Host, "host.view"))
     return DeletedVmList(items=tuple(_record(row, host) for row, host in rows))

@@ -19,9 +19,9 @@ from app.inventory.collectors.vms import VMS
 from app.inventory.vms.deleted_by_vigie import deleted_by_vigie
 from app.inventory.vms.readings import VmReadings
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.locations import path_locks
-from app.services.storage.volumes.steps import task_use
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_use
+from app.services.storage.volumes.locks import path_locks
 from app.services.vms.cloud_init import known_drives
 from app.services.vms.cloud_init.deletion import delete_drive
 from app.services.vms.delete import deleted_definitions
@@ -160,7 +160,7 @@ def _delete_volumes(context: TaskContext, parameters: DeleteVmParameters) -> Non
             if error.code != "volume_in_use":
                 raise
             stayed.append((place.name, error))
-    show_pools(context, {place.pool for place in volumes})
+    reread_pools(context, {place.pool for place in volumes})
     if stayed:
         raise TaskFailed(
             "volume_stayed",

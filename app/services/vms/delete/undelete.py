@@ -20,13 +20,13 @@ from app.hypervisor.xml.domains import display_listeners
 from app.hypervisor.xml.domains.disks import written_alone
 from app.hypervisor.xml.domains.read import UnreadableXml, read_vm
 from app.services.hosts.manageable import require_manageable
-from app.services.storage.volumes.locations import path_locks
-from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.volumes.checks import task_checks, task_use
+from app.services.storage.volumes.locks import path_locks
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drives_in
 from app.services.vms.create import annotate
 from app.services.vms.delete import deleted_definitions
 from app.services.vms.host_access import HOST_ACCESS, require_for_definition
-from app.services.vms.name_lock import vm_name_lock
+from app.services.vms.names import vm_name_lock
 from app.services.vms.operation import RunningVm, vm_on_host
 from app.tasks import tasks
 from app.tasks.catalogue import declare
@@ -102,7 +102,12 @@ class UndeleteVm(Operation[UndeleteVmParameters]):
         if vm is not None:
             RunningVm(context, vm.uuid).show(vm)
         context.write(
-            partial(annotate.settle, vm_id=parameters.target_id, tags=parameters.tags, notes=parameters.notes)
+            partial(
+                annotate.set_tags_and_notes,
+                vm_id=parameters.target_id,
+                tags=parameters.tags,
+                notes=parameters.notes,
+            )
         )
         context.write(partial(deleted_definitions.stays, vm_id=parameters.target_id))
         result = {"vm": parameters.target_id, "uuid": parameters.uuid}

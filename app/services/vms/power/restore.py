@@ -10,7 +10,7 @@ from app.core.messages import N_
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.hypervisor.xml.domains.read import UnreadableXml
-from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.volumes.checks import task_checks, task_use
 from app.services.vms.host_access import adds_host_access
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.power_operation import PowerOperation, PowerParameters, power

@@ -14,7 +14,7 @@ from app.core.vms.power import VmVerb
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.domains.disks import layers, written_alone, written_together
 from app.hypervisor.xml.domains.read import UnreadableXml
-from app.services.storage.volumes.locations import path_locks, start_locks
+from app.services.storage.volumes.locks import path_locks, start_locks
 from app.services.storage.volumes.users import dependents
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.power_operation import OFF, PowerOperation, PowerParameters, power

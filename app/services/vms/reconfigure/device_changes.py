@@ -12,8 +12,8 @@ from app.core.vms.host_devices import DevicePlan, FilesystemAdd
 from app.db.models import Network
 from app.hypervisor.domains.effects import Effect
 from app.services.library.image_copy import fetch
-from app.services.storage.show import show_pools
-from app.services.storage.volumes.steps import task_checks, task_use
+from app.services.storage.reread import reread_pools
+from app.services.storage.volumes.checks import task_checks, task_use
 from app.services.storage.volumes.steps.created_volumes import create_volume
 from app.services.vms.device_touches import touched_by_nic
 from app.services.vms.reconfigure.change_base import Change
@@ -62,7 +62,7 @@ class AddDisk(Change):
         except (HostError, TaskFailed, Cancelled):
             context.roll_back()
             raise
-        show_pools(context, {wanted.pool})
+        reread_pools(context, {wanted.pool})
         return effect
 
 

@@ -11,7 +11,7 @@ from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.domains.effects import Effect
-from app.services.storage.volumes.locations import disk_locks
+from app.services.storage.volumes.locks import disk_locks
 from app.services.vms.definitions.version import seen_digest
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
 from app.services.vms.reconfigure.any_change import AnyChange

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.access import look_alikes
 from app.access.context import Ctx
 from app.access.find import ref
+from app.access.names import look_alikes
 from app.core.errors import Conflict
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
@@ -14,7 +14,7 @@ from app.core.vms.devices import RenameSpec
 from app.core.vms.states import VmState
 from app.db.models import Vm
 from app.services.vms.definitions.version import seen_digest
-from app.services.vms.name_lock import refuse_taken_name, vm_name_lock
+from app.services.vms.names import refuse_taken_name, vm_name_lock
 from app.services.vms.operation import RunningVm, VmOperation, vm_and_host
 from app.services.vms.reconfigure.editable_vm import find_editable, require_editable
 from app.services.vms.reconfigure.guard import DefinitionGuard

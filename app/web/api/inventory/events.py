@@ -20,7 +20,7 @@ from app.core.errors import NotSignedIn
 from app.core.inventory.records import EventRecord
 from app.core.inventory.specs import EventQuery
 from app.core.records import Page
-from app.inventory import events
+from app.services.inventory import events
 from app.web.api.shapes import Exported, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed

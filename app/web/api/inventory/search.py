@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.core.inventory.finding import SearchHit
+from app.core.inventory.records import SearchHit
 from app.core.records import Record
 from app.services.inventory import search
 from app.web.api.shapes import api_router, problems

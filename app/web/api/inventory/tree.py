@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.core.inventory.finding import TreeNode
+from app.core.inventory.records import TreeNode
 from app.core.inventory.specs import TreeQuery
 from app.core.records import Record
 from app.services.inventory import tree

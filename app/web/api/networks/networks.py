@@ -80,7 +80,7 @@ def list_logical_networks(
     request: Request, query: Annotated[LogicalNetworkList, Query()], ctx: Reader
 ) -> Response:
     """Names of networks across the fleet: on how many hosts, and where they differ."""
-    return listed(request, ctx, query, logical_networks.list_names, LogicalNetworkRecord)
+    return listed(request, ctx, query, logical_networks.list_logical_networks, LogicalNetworkRecord)
 
 
 class LogicalNetworkHostList(LogicalNetworkHostsQuery, Exported):
@@ -93,9 +93,11 @@ class LogicalNetworkHostList(LogicalNetworkHostsQuery, Exported):
     response_model=Page[LogicalNetworkHost],
     responses=problems(404),
 )
-def list_places(request: Request, query: Annotated[LogicalNetworkHostList, Query()], ctx: Reader) -> Response:
+def list_logical_network_hosts(
+    request: Request, query: Annotated[LogicalNetworkHostList, Query()], ctx: Reader
+) -> Response:
     """All hosts, each with the network of one name that it has or lacks."""
-    return listed(request, ctx, query, logical_networks.list_places, LogicalNetworkHost)
+    return listed(request, ctx, query, logical_networks.list_logical_network_hosts, LogicalNetworkHost)
 
 
 @router.get(

@@ -16,8 +16,8 @@ from app.core.networks.specs import NetworkQuery
 from app.core.storage.specs import PoolQuery
 from app.core.tasks.specs import TaskQuery
 from app.core.vms.specs import VmQuery
-from app.inventory import events
 from app.services.hosts import hosts
+from app.services.inventory import events
 from app.services.networks import networks
 from app.services.storage.pools.pools import list_pools
 from app.services.vms import vms

@@ -6,7 +6,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.core.inventory.specs import EventQuery
-from app.inventory import events
+from app.services.inventory import events
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering import list_view
 from app.web.pages.rendering.tables import EVENTS

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.responses import Response
 
-from app.core.inventory.finding import SearchHit
+from app.core.inventory.records import SearchHit
 from app.services.inventory import search
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.render import render
 
 router = SignedRouter(include_in_schema=False)
-MOST = 200
+MAX_QUERY_LENGTH = 200
 _ICONS = {
     "vm": "vm",
     "host": "host",
@@ -53,7 +53,7 @@ class PaletteRow:
 @router.get("/search")
 def hits(request: Request, ctx: Reader) -> Response:
     """What matches; without a text, where people go most."""
-    text = request.query_params.get("q", "").strip()[:MOST]
+    text = request.query_params.get("q", "").strip()[:MAX_QUERY_LENGTH]
     if not text:
         return render(request, ctx, "inventory/_search_start.html")
     found = [PaletteRow(hit, number) for number, hit in enumerate(search.search(ctx, text))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
-from app.core.inventory.finding import TreeNode
+from app.core.inventory.records import TreeNode
 from app.core.inventory.specs import TreeQuery
 from app.services.inventory import tree
 from app.web.deps import Reader, SignedRouter

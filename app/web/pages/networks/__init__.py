@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.pages.networks import logical_networks, networks, nwfilters
+from app.web.pages.networks import copy, logical_networks, mac_conflicts, networks, nwfilters
 
 router = APIRouter(include_in_schema=False)
 for _module in (
-    logical_networks,  # before networks: /networks/logical is no network
+    copy,
+    logical_networks,  # before networks: /networks/logical and /networks/mac-conflicts are no networks
+    mac_conflicts,
     networks,
     nwfilters,
 ):

@@ -10,13 +10,13 @@ from jinja2.runtime import Macro
 
 from app.resources import resource
 from app.web.i18n import translations, translator
-from app.web.pages.rendering import components
+from app.web.pages.rendering import components, verb_buttons
 from app.web.pages.rendering.field_labels import label
 from app.web.pages.rendering.formats import Formats
 from app.web.pages.rendering.select_options import Options
 from app.web.pages.rendering.titles import Titles
 
-MOST_KEPT = 10_000
+MAX_KEPT = 10_000
 
 
 @cache
@@ -40,12 +40,12 @@ def environment(language: str) -> Environment:
         button_class=components.button_class,
         first_few=components.first_few,
         options=Options(formats),
-        reason=components.reason,
+        reason=verb_buttons.reason,
         sorting=components.sorting,
         titled=Titles(translate),
         url_of=components.url_of,
-        verb_button=components.VerbButtons(translate),
-        verb_title=components.verb_title,
+        verb_button=verb_buttons.VerbButtons(translate),
+        verb_title=verb_buttons.verb_title,
     )
     created.filters["tojson_text"] = _tojson_text
     created.filters["label"] = label
@@ -69,7 +69,7 @@ class _Kept:
         key = (macro.name, *arguments)
         part = self._parts.get(key)
         if part is None:
-            if len(self._parts) >= MOST_KEPT:
+            if len(self._parts) >= MAX_KEPT:
                 self._parts.clear()
             part = self._parts[key] = macro(*arguments)
         return part

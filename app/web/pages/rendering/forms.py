@@ -1,10 +1,11 @@
-"""Plain HTML forms: read into specs, refused field by field, shown again with what was typed."""
+"""Plain HTML forms: read into specs, refused field by field, shown again with what was typed; sizes in their units."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar, get_origin
 
 from fastapi import Depends, Request
@@ -34,6 +35,10 @@ _RULES = {
     "greater_than_equal": N_("Write %(ge)s or more."),
     "less_than_equal": N_("Write %(le)s or less."),
 }
+# Decimals that tell every byte of a GiB apart.
+_EXACT = 10
+# More digits before the point than any size has; a huge exponent would become a number of that many digits.
+_MOST_DIGITS = 20
 
 
 class FormInvalid(InvalidInput):
@@ -258,3 +263,34 @@ def attempt(
 def number_in(text: str) -> int | None:
     """The number that somebody typed or that an address holds; None for what is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def amount_in(form: Form, name: str, unit: int) -> int | None:
+    """The bytes that a field means, which counts in units of `unit` bytes; None when it is empty.
+
+    Raises InvalidInput.
+    """
+    text = form[name].replace(",", ".").strip()
+    if not text:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput(name, N_("must be a number")) from None
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+        raise InvalidInput(name, N_("must be a number"))
+    return _whole(number, unit)
+
+
+def shown_in(value: int | None, unit: int) -> str:
+    """The shortest decimal number of units from which `amount_in` makes exactly these bytes; empty for none."""
+    if not value:
+        return ""
+    exact = Decimal(value) / unit
+    rounded = (exact.quantize(Decimal(1).scaleb(-digits)) for digits in range(_EXACT + 1))
+    text = f"{next(item for item in rounded if _whole(item, unit) == value):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _whole(number: Decimal, unit: int) -> int:
+    return int((number * unit).to_integral_value(ROUND_HALF_EVEN))

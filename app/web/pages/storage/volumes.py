@@ -37,16 +37,17 @@ from app.tasks import tasks
 from app.web.api.storage import volumes as api
 from app.web.auth import Visitor
 from app.web.deps import HostCaller, PageId, Reader, Signed, SignedRouter, Writer
-from app.web.pages.rendering.amounts import amount_in, shown_in
 from app.web.pages.rendering.forms import (
     Form,
     FormInvalid,
     PartForms,
     Posted,
     Shown,
+    amount_in,
     attempt,
     broken_rules,
     reading,
+    shown_in,
 )
 from app.web.pages.rendering.render import go, render
 

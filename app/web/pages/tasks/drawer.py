@@ -12,7 +12,7 @@ from app.core.kinds import ObjectKind
 from app.core.tasks.records import TaskRecord
 from app.core.tasks.specs import TaskQuery
 from app.core.tasks.states import ACTIVE_TASK_STATES
-from app.inventory import events
+from app.services.inventory import events
 from app.tasks import tasks
 from app.web.deps import Reader, SignedRouter
 from app.web.pages.rendering.components import url_of

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.web.pages.vms import compute, consoles, create, delete, devices, rename, vms
+from app.web.pages.vms import compute, consoles, create, definitions, delete, devices, rename, vms
 
 router = APIRouter(include_in_schema=False)
 for _module in (
     create,  # before vms: /vms/new is no VM
+    definitions,
     delete,
     devices,
     rename,

@@ -15,10 +15,9 @@ from pydantic import BaseModel, ValidationError
 from app.core.errors import InvalidInput, VigieError
 from app.core.messages import N_
 from app.core.vms.create.spec import GIB, MIB, DiskSpec, NicSpec, VmBatch, VmSpec
-from app.web.pages.rendering.amounts import amount_in, shown_in
-from app.web.pages.rendering.forms import Form, FormInvalid, broken_rule, broken_rules
+from app.web.pages.rendering.forms import Form, FormInvalid, amount_in, broken_rule, broken_rules, shown_in
 
-MOST_ROWS = 16
+MAX_ROWS = 16
 NEW_DISK = {"kind": "new", "size_gib": "20", "discard": "true"}
 NEW_ROWS: dict[str, tuple[str, dict[str, str]]] = {
     "disk": ("disks", NEW_DISK),
@@ -70,7 +69,7 @@ _PLACES = {
 def rows(values: Iterable[str], kind: str) -> list[int]:
     """Numbers of the rows of disks or interfaces that a form has."""
     found = {int(match[1]) for name in values if (match := re.match(rf"{kind}\.(\d{{1,2}})\.kind$", name))}
-    return sorted(found)[:MOST_ROWS]
+    return sorted(found)[:MAX_ROWS]
 
 
 def with_rows_changed(values: Mapping[str, str], step: str) -> dict[str, str]:
@@ -79,7 +78,7 @@ def with_rows_changed(values: Mapping[str, str], step: str) -> dict[str, str]:
     if step.removeprefix("add-") in NEW_ROWS:
         kind, fields = NEW_ROWS[step.removeprefix("add-")]
         used = rows(changed, kind)
-        number = next(number for number in range(MOST_ROWS + 1) if number not in used)
+        number = next(number for number in range(MAX_ROWS + 1) if number not in used)
         changed |= {f"{kind}.{number}.{name}": value for name, value in fields.items()}
     if remove := re.fullmatch(r"remove-(disks|nics)-(\d{1,2})", step):
         start = f"{remove[1]}.{remove[2]}."

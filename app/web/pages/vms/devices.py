@@ -1,4 +1,4 @@
-"""What is changed on a VM's pages: hardware, definition, and its earlier versions."""
+"""The hardware of a VM on its pages: what of it is changed."""
 
 from __future__ import annotations
 
@@ -14,32 +14,28 @@ from app.access.context import Ctx
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord
 from app.core.vms.create.spec import MIB, DiskSpec, NicSpec
-from app.core.vms.devices import DiffRecord, HardwarePatch, Media, NicPatch
+from app.core.vms.devices import HardwarePatch, Media, NicPatch
 from app.core.vms.states import VmState
 from app.services.vms import vms
 from app.services.vms.create import choices
-from app.services.vms.definitions import definitions
 from app.services.vms.definitions.version import definition_version
 from app.services.vms.hardware import show_hardware
 from app.services.vms.reconfigure import devices_request
 from app.web.auth import Visitor
 from app.web.deps import PageId, Reader, Signed, SignedRouter
-from app.web.pages.rendering.amounts import amount_in, shown_in
 from app.web.pages.rendering.forms import (
     Form,
     FormInvalid,
     PartForms,
     Posted,
     Shown,
-    attempt,
+    amount_in,
     broken_rules,
-    number_in,
-    reading,
+    shown_in,
 )
-from app.web.pages.rendering.render import go, render
+from app.web.pages.rendering.render import render
 from app.web.pages.vms import create_form
-from app.web.pages.vms.task_answers import QUEUED, Work, submitted
-from app.web.pages.vms.vm_page import VmPage
+from app.web.pages.vms.task_answers import Work, submitted
 
 router = SignedRouter(include_in_schema=False)
 M = TypeVar("M", bound=BaseModel)
@@ -153,80 +149,6 @@ def link(request: Request, id: PageId, form: Posted, visitor: Signed) -> Respons
     return submitted_on_edit_page(request, visitor, form, id, "", "vm.change-nic", work)
 
 
-@router.post("/vms/{id}/revert", name="vm.discard-changes")
-def discard_changes(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Ask that what waits for the power-off is dropped."""
-    return submitted_on_edit_page(
-        request, visitor, form, id, "", "vm.discard-changes", lambda ctx: definitions.discard_changes(ctx, id)
-    )
-
-
-@router.get("/vms/{id}/xml/edit", name="vm.define")
-def edit_xml(request: Request, id: PageId, ctx: Reader) -> Response:
-    """The saved definition, to edit."""
-    ctx.require("vm.edit-xml")
-    found = definitions.show_definition(ctx, id)
-    return _draw_xml(request, ctx, id, Shown({"xml": found.saved, "version": str(found.version)}), None)
-
-
-@router.post("/vms/{id}/xml/edit", name="vm.define")
-def save_xml(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Show what would be different, then have it defined."""
-
-    def look(ctx: Ctx) -> DiffRecord:
-        return definitions.preview(ctx, id, form["xml"])
-
-    if form["step"] != "define":
-        answer = attempt(visitor, form, "vm.define", look, target=id)
-        with reading(visitor) as ctx:
-            if isinstance(answer, Shown):
-                return _draw_xml(request, ctx, id, answer, None)
-            return _draw_xml(request, ctx, id, Shown(form.values), answer)
-
-    def work(ctx: Ctx) -> TaskRecord:
-        return definitions.replace(ctx, id, form["xml"], form.version)
-
-    queued = attempt(visitor, form, "vm.define", work, target=id)
-    if isinstance(queued, Shown):
-        with reading(visitor) as ctx:
-            return _draw_xml(request, ctx, id, queued, None)
-    return go(request, f"/vms/{id}/xml", toast=("ok", visitor.translate(QUEUED) % {"task": queued.title}))
-
-
-@router.get("/vms/{id}/history", name="vm.history")
-def history(request: Request, id: PageId, ctx: Reader) -> Response:
-    """Versions of the definition, and two of them compared."""
-    versions = definitions.list_versions(ctx, id).items
-    pair = [number_in(request.query_params.get(name, "")) for name in ("from", "to")]
-    diff = None
-    if pair[0] is not None:
-        diff = definitions.diff_versions(ctx, id, pair[0], pair[1] or 0)
-    vm = vms.show_vm(ctx, id)
-    return render(
-        request,
-        ctx,
-        "vms/show.html",
-        vm=vm,
-        page=VmPage(vm, ctx.can),
-        tab="history",
-        last_task=None,
-        versions=versions,
-        diff=diff,
-        pair=pair,
-    )
-
-
-@router.post("/vms/{id}/history/restore", name="vm.restore-version")
-def restore(request: Request, id: PageId, form: Posted, visitor: Signed) -> Response:
-    """Ask that a version counts again."""
-    number = number_in(form["number"]) or -1
-
-    def work(ctx: Ctx) -> TaskRecord:
-        return definitions.restore_version(ctx, id, number)
-
-    return submitted_on_edit_page(request, visitor, form, id, "", "vm.restore-version", work)
-
-
 def submitted_on_edit_page(
     request: Request, visitor: Visitor, form: Form, id: str, part: str, action: str, work: Work
 ) -> Response:
@@ -270,10 +192,4 @@ def _draw(request: Request, ctx: Ctx, id: str, form: Shown, *, part: str) -> Res
         form=form,
         choices=choices.list_choices(ctx, vm.host_id),
         nic_words={"model": create_form.options_of(NicSpec, "model")},
-    )
-
-
-def _draw_xml(request: Request, ctx: Ctx, id: str, form: Shown, diff: DiffRecord | None) -> Response:
-    return render(
-        request, ctx, "vms/edit_xml.html", status=form.status, vm=vms.show_vm(ctx, id), form=form, diff=diff
     )

@@ -16,7 +16,7 @@ from app.core.tasks.specs import TaskQuery
 from app.core.vms.power import VmVerb
 from app.core.vms.records import VmDetail
 from app.core.vms.specs import ActionOptions, BulkAction, VmPatch, VmQuery
-from app.inventory import events
+from app.services.inventory import events
 from app.services.vms import power, vms
 from app.services.vms.definitions import definitions
 from app.tasks import tasks

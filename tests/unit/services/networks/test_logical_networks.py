@@ -93,7 +93,7 @@ def add_vm(ctx: Ctx, host: models.Host, name: str, mac: str, traffic: str | None
 
 
 def places(ctx: Ctx, **requested: object) -> list[LogicalNetworkHost]:
-    return logical_networks.list_places(
+    return logical_networks.list_logical_network_hosts(
         ctx, LogicalNetworkHostsQuery.model_validate({"name": "shop", **requested})
     ).items
 
@@ -106,12 +106,12 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     add_network(mine, hosts[2], "shop", mtu=9000, active=False)
     add_network(mine, hosts[3], "shop", forward_mode="route", addresses=["198.51.100.1/24"])
     add_network(mine, hosts[0], "other", bridge=None, forward_mode="bridge", addresses=[])
-    page = logical_networks.list_names(mine, ListQuery(limit=1, sort="-hosts"))
+    page = logical_networks.list_logical_networks(mine, ListQuery(limit=1, sort="-hosts"))
     assert (page.total, page.items[0].name) == (2, "shop")
     shop = page.items[0]
     assert (shop.hosts, shop.missing, shop.active, shop.differing, shop.variants) == (4, 1, 3, 2, 3)
     assert (shop.mode, shop.addresses, shop.mtu) == ("nat", ["192.0.2.1/24"], None)
-    rest = logical_networks.list_names(mine, ListQuery(limit=1, sort="-hosts", cursor=page.next))
+    rest = logical_networks.list_logical_networks(mine, ListQuery(limit=1, sort="-hosts", cursor=page.next))
     assert [item.name for item in rest.items] == ["other"]
     assert [place.host.name for place in places(mine)] == [f"kvm-{number}" for number in range(5)]
     assert [place.host.name for place in places(mine, show="missing")] == ["kvm-4"]
@@ -122,7 +122,7 @@ def test_a_name_across_the_fleet(ctx: MakeCtx) -> None:
     assert [place.host.name for place in places(mine, show="inactive")] == ["kvm-2"]
     assert [place.host.name for place in places(mine, q="KVM-1")] == ["kvm-1"]
     with pytest.raises(NotFound):
-        logical_networks.list_places(mine, LogicalNetworkHostsQuery(name="nowhere"))
+        logical_networks.list_logical_network_hosts(mine, LogicalNetworkHostsQuery(name="nowhere"))
 
 
 def test_addresses_that_two_vms_have(ctx: MakeCtx) -> None:

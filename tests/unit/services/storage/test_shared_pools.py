@@ -12,8 +12,7 @@ from app.core.kinds import ObjectKind
 from app.db.models import Host, Pool, PoolDifference, Task
 from app.hypervisor.xml.pools import source_of
 from app.services.storage.pools.same_storage import unverified
-from app.services.storage.pools.shared import settle
-from app.services.storage.pools.verify_shared import VerifyShared, due_pools, request_due
+from app.services.storage.pools.verify_shared import VerifyShared, due_pools, record_verified, request_due
 from tests.databases import Contexts
 from tests.integration.api.conftest import fill
 
@@ -47,10 +46,10 @@ def test_a_pair_of_pools_that_was_found_to_differ_is_not_asked_about_again(
     session = ctx().session
     later = datetime.now(UTC) + timedelta(days=2)
     assert len(due_pools(session, later)) == 1
-    settle(session, one, same=[], differing=[other])
+    record_verified(session, one, same=[], differing=[other])
     assert due_pools(session, later) == []
     assert session.get_one(Pool, other).verified_at is not None, "it differs from all that there are"
-    settle(session, one, same=[other], differing=[])
+    record_verified(session, one, same=[other], differing=[])
     assert session.scalars(sa.select(PoolDifference)).all() == []
     assert unverified(session, session.get_one(Pool, one)) == []
 

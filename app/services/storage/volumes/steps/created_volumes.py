@@ -18,7 +18,7 @@ from app.core.vms.config import VolumePlan
 from app.hypervisor import Host
 from app.services.storage.pools.refresh import refresh_if_idle
 from app.services.storage.pools.same_storage import is_shared
-from app.services.storage.volumes.steps import task_checks
+from app.services.storage.volumes.checks import task_checks
 from app.tasks.context import CALM_S, LOOK_EVERY_S, OUTCOME_WAIT_S, Lost, TaskContext
 from app.tasks.errors import TaskFailed, outcome_unknown
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.hypervisor.transport.transports import Place
+from app.hypervisor.transport.transports import HostSocket
 from app.hypervisor.xml.domains.display_listeners import (
     DisplayPlace,
     has_serial,
@@ -63,9 +63,9 @@ def test_a_serial_port_is_seen() -> None:
     ],
 )
 def test_a_place_is_seen_from_inside_and_outside(listens_on: str, is_local: bool, address: str) -> None:
-    place = Place(listens_on=listens_on, port=1)
+    place = HostSocket(listens_on=listens_on, port=1)
     assert (place.is_local, place.address) == (is_local, address)
-    assert Place(path="/x").is_local
+    assert HostSocket(path="/x").is_local
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from app.core.records import Ref
 from app.core.storage.volumes import PoolChoice
 from app.core.vms.records import VerbRecord
 from app.services.vms.create.choices import Option
-from app.web.pages.rendering.components import VerbButtons, badge, first_few, sorting, url_of
+from app.web.pages.rendering.components import badge, first_few, sorting, url_of
 from app.web.pages.rendering.formats import Formats, fill, share
 from app.web.pages.rendering.forms import PartForms, Shown
 from app.web.pages.rendering.select_options import Options
+from app.web.pages.rendering.verb_buttons import VerbButtons
 
 ENGLISH = Formats("en", str)
 options = Options(ENGLISH)

@@ -1,4 +1,4 @@
-from app.web.pages.rendering.environment import MOST_KEPT, environment
+from app.web.pages.rendering.environment import MAX_KEPT, environment
 
 SOURCE = """{% macro part(name, loud) %}{{ draw(name) }}{{ "!" if loud }}{% endmacro %}\
 {{ part|kept(name, true) }}{{ part|kept(name, false) }}{{ part|kept(name, true) }}"""
@@ -23,5 +23,5 @@ def test_parts_that_never_come_again_do_not_fill_the_memory() -> None:
     template = created.from_string(
         "{% macro number_of(n) %}{{ n }}{% endmacro %}{% for n in range(count) %}{{ number_of|kept(n) }}{% endfor %}"
     )
-    template.render(count=2 * MOST_KEPT + 10)
-    assert len(created.filters["kept"]) <= MOST_KEPT
+    template.render(count=2 * MAX_KEPT + 10)
+    assert len(created.filters["kept"]) <= MAX_KEPT

@@ -76,7 +76,7 @@ def test_rows_have_an_end() -> None:
     values = dict(create_form.START)
     for _ in range(40):
         values = create_form.with_rows_changed(values, "add-disk")
-    assert len(create_form.rows(values, "disks")) == create_form.MOST_ROWS
+    assert len(create_form.rows(values, "disks")) == create_form.MAX_ROWS
 
 
 def test_a_password_is_never_sent_back() -> None:

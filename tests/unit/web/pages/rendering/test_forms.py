@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InvalidInput
 from app.core.vms.create.spec import GIB, MIB
-from app.web.pages.rendering.amounts import amount_in, shown_in
-from app.web.pages.rendering.forms import Form
+from app.web.pages.rendering.forms import Form, amount_in, shown_in
 
 
 def typed(text: str, unit: int = GIB) -> int | None:

@@ -9,7 +9,7 @@ from app.inventory.storage.readings import StorageReading
 from app.tasks.context import TaskContext
 
 
-def show_pools(context: TaskContext, uuids: Collection[str]) -> None:
+def reread_pools(context: TaskContext, uuids: Collection[str]) -> None:
     """Have the volumes of these pools read and written, so that pages are right when the task ends."""
     if uuids:
         pools = context.call(lambda host: host.read_pools(volumes=True, only=uuids))

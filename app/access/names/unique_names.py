@@ -1,20 +1,19 @@
-"""Names that are unique whatever their case, and edits that do not overwrite each other."""
+"""Names that are unique whatever their case."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from app.access import look_alikes
 from app.access.context import Ctx
 from app.access.find import ref, unrestricted
+from app.access.names import look_alikes
 from app.core.casefold import fold
-from app.core.errors import Conflict, EditConflict
+from app.core.errors import Conflict
 from app.core.messages import N_
-from app.db.models import Credential, Datacenter, Host, Image, User, Vm, VmPreset
+from app.db.models import Credential, Datacenter, Host, Image, User, VmPreset
 
 Named = User | Credential | Datacenter | Host | Image | VmPreset
-Versioned = Named | Vm
 
 
 def save_named(ctx: Ctx, row: Named, name: str) -> None:
@@ -50,13 +49,3 @@ def _taken(ctx: Ctx, name: str) -> Conflict:
         code="name_taken",
         params={"name": name},
     )
-
-
-def check_version(row: Versioned, expected: int | None) -> None:
-    """Raise EditConflict when the row is not the version that the asker saw (None: whatever it is)."""
-    if expected is not None and row.version != expected:
-        raise EditConflict(
-            N_("Somebody changed this in between."),
-            why=N_("The version that you edited is not the current one."),
-            hint=N_("Load it again and repeat your change."),
-        )

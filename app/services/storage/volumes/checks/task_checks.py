@@ -14,7 +14,7 @@ from app.core.vms.config import DiskPlan, VmConfig, VolumePlan
 from app.hypervisor.xml.domains.boot_files import boot_files
 from app.hypervisor.xml.domains.disks import layers
 from app.services.storage.volumes import records
-from app.services.storage.volumes.content_checks import (
+from app.services.storage.volumes.checks.content_checks import (
     VolumeAccess,
     VolumeRefused,
     check_volume,

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.access import look_alikes
+from app.access.names import look_alikes
 from app.core.inventory.specs import DatacenterSpec, EventQuery
 from app.db.models import Vm
-from app.inventory import events
-from app.services.inventory import datacenters
+from app.services.inventory import datacenters, events
 from tests.unit.services.hosts.test_credentials import host
 
 

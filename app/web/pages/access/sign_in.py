@@ -37,7 +37,7 @@ def ask(request: Request, next: str = "/") -> Response:
         require_private(request)
     except NotAllowed as error:
         reported = _told(request, error)
-    return render(request, None, "shell/login.html", next=local_path(next), name="", problem=reported)
+    return render(request, None, "access/sign_in.html", next=local_path(next), name="", problem=reported)
 
 
 @router.post("/login")
@@ -58,7 +58,7 @@ def submit_login(request: Request, form: Posted, services: Program) -> Response:
         return render(
             request,
             None,
-            "shell/login.html",
+            "access/sign_in.html",
             status=reported.status,
             next=back,
             name=form["name"],

@@ -17,7 +17,7 @@ from app.core.kinds import ObjectKind, Severity
 from app.core.records import Page
 from app.db.models import Event
 
-ORDER = Order({"at": Event.id}, default="-at", unique=Event.id)
+SORT_KEYS = Order({"at": Event.id}, default="-at", unique=Event.id)
 
 
 def list_events(ctx: Ctx, params: EventQuery) -> Page[EventRecord]:
@@ -33,7 +33,7 @@ def list_events(ctx: Ctx, params: EventQuery) -> Page[EventRecord]:
     if params.q:
         searched = (Event.kind, Event.object_name, Event.host_name, Event.actor_name)
         query = query.where(mentions(searched, params.q))
-    return page(ctx, query, params, ORDER, lambda rows: _records(ctx, [row for (row,) in rows]))
+    return page(ctx, query, params, SORT_KEYS, lambda rows: _records(ctx, [row for (row,) in rows]))
 
 
 def events_after(ctx: Ctx, event_id: int, limit: int = 200) -> list[EventRecord]:

@@ -17,7 +17,7 @@ from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
 from app.services.hosts.manageable import require_manageable
 from app.services.storage.pools.same_storage import same_storage
-from app.services.storage.volumes.locations import locks_of
+from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.tasks.locks import require_free
 
