@@ -32,12 +32,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that use the lab first, in a mixed order.
+    """Put the files that use hosts of the lab first, in a mixed order.
 
     Each is one worker's work and may take minutes: at the end the others would wait for it, and side by side those
     of one kind (browsers, guests that boot) would slow each other down.
     """
-    items.sort(key=lambda item: (item.get_closest_marker("lab") is None, _digest_of(item.path)))
+    with_hosts = {item.path for item in items if _uses_hosts(item)}
+    items.sort(key=lambda item: (item.path not in with_hosts, _digest_of(item.path)))
+
+
+def _uses_hosts(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("lab") is not None or bool(fixtures & {"lab", "make_fleet"})
 
 
 def _digest_of(path: Path) -> str:

@@ -21,7 +21,7 @@ from app.core.records import Page, Ref
 from app.db.models import Audit
 
 log = structlog.get_logger(__name__)
-SAME_READ_S = 60.0
+REFUSED_READ_EVERY_S = 60.0
 MAX_READS = 10_000
 _refused_reads: dict[tuple[str | None, ...], float] = {}
 _reading = threading.Lock()
@@ -70,15 +70,15 @@ def record_refused_read(
     services: Services, actor: Actor, action: str, error: VigieError, target_id: str | None = None
 ) -> None:
     """Write that something was not shown; once a minute for the same, since open pages ask again and again."""
-    if _is_first((actor.user_id, action, target_id)):
+    if _is_due((actor.user_id, action, target_id)):
         record_refusal(services, actor, action, error, target_id)
 
 
-def _is_first(read: tuple[str | None, ...]) -> bool:
+def _is_due(read: tuple[str | None, ...]) -> bool:
     now = time.monotonic()
     with _reading:
         for known, at in list(_refused_reads.items()):  # in the order in which they came
-            if now - at < SAME_READ_S and len(_refused_reads) < MAX_READS:
+            if now - at < REFUSED_READ_EVERY_S and len(_refused_reads) < MAX_READS:
                 break
             del _refused_reads[known]
         return _refused_reads.setdefault(read, now) == now

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from app.access.context import Ctx
-from app.cli.names import bytes_of, image_named, pool_named, volume_named
+from app.cli.names import image_named, pool_named, volume_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
+from app.cli.sizes import bytes_of
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
 from app.core.library.images import ImageCopySpec, ImageImport, ImageRecord, ImageSpec

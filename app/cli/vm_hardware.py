@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from app.access.context import Ctx
-from app.cli.names import VmName, bytes_of, disk_of, vm_named
+from app.cli.names import VmName, vm_named
 from app.cli.runtime import AsJson, opened, operator, plain_errors, reading, show
+from app.cli.sizes import bytes_of, disk_of
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
 from app.core.tasks.records import TaskRecord

@@ -11,8 +11,9 @@ import yaml
 
 from app.access.context import Ctx
 from app.cli import vm_hardware
-from app.cli.names import VmName, bytes_of, disk_of, host_named, vm_named
+from app.cli.names import VmName, host_named, vm_named
 from app.cli.runtime import AsJson, joined, opened, operator, plain_errors, reading, show
+from app.cli.sizes import bytes_of, disk_of
 from app.cli.tasks import NoWait, follow
 from app.core.errors import InvalidInput
 from app.core.records import Page

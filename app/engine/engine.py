@@ -20,20 +20,20 @@ from app.core.inventory.usage import UsageSample
 from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT_WANTED, VOLUMES, WORK
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.hosts.coordinator import Coordinator
+from app.engine.hosts.coordinator_context import CoordinatorContext
+from app.engine.hosts.known_hosts import HostRegistry, RegisteredHost
 from app.engine.hosts.on_demand import OnDemand, read_devices, read_volumes, refresh_leases
 from app.engine.hosts.poll_schedule import PollSchedule
 from app.engine.hosts.rate_limiter import RateLimiter
 from app.engine.hosts.reader import OnUsage
-from app.engine.hosts.registry import HostRegistry, RegisteredHost
 from app.engine.hosts.screenshots import Screenshots
-from app.engine.hosts.tools import Tools
 from app.engine.retention import run_retention
 from app.engine.task_dispatcher import TaskDispatcher
 from app.engine.thread_pool import ElasticThreadPool
 from app.engine.timer import Timer
 from app.engine.writer import Writer
 from app.hypervisor import Host
-from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.collectors.all_collectors import COLLECTORS, Collectors
 from app.services.operations import load_operations
 from app.services.storage.pools.verify_shared import request_due
 from app.services.storage.uploads.abandoned import end_abandoned
@@ -93,7 +93,7 @@ class Engine:
         self._devices = OnDemand(self._threads, partial(read_devices, services, self.host), DEVICES_EVERY_S)
         read = partial(read_volumes, services, self.host, self._writer.put)
         self._volumes = OnDemand(self._threads, read, VOLUMES_EVERY_S)
-        self._tools = Tools(
+        self._coordinator_context = CoordinatorContext(
             settings=settings,
             timer=self._timer,
             threads=self._threads,
@@ -213,7 +213,7 @@ class Engine:
             if known is not None:
                 known.configure(entry)
             else:
-                self._coordinators[host_id] = coordinator = Coordinator(entry, self._tools)
+                self._coordinators[host_id] = coordinator = Coordinator(entry, self._coordinator_context)
                 coordinator.start(random.uniform(0.0, 0.05))  # noqa: S311  jitter, not a secret
 
     def _submit_uploads(self) -> None:

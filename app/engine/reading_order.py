@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import replace
 
 from app.core.inventory.reports import HostReport
+from app.inventory.collectors.all_collectors import Collectors
 from app.inventory.collectors.collector import Newest
-from app.inventory.collectors.registry import Collectors
 
 
 class ReadingOrder:

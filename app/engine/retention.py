@@ -21,7 +21,7 @@ from app.core.vms.states import VmState
 from app.db.events import record_event
 from app.db.models import Audit, Base, DeletedVm, Event, Host, IdempotencyKey, Login, Tag, Task, Vm
 from app.db.notices import notify
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.services.vms.create import presets
 from app.services.vms.definitions.redefine import Redefine
 
@@ -78,7 +78,7 @@ def _forget_vms(services: Services, before: datetime, stopped: Callable[[], bool
             old = session.execute(query).all()
             session.execute(sa.delete(Vm).where(Vm.id.in_([row.id for row in old])))
             for row in old:
-                conditions.forget(session, row.id)
+                condition_rows.forget(session, row.id)
                 record_event(
                     session,
                     services.hub,

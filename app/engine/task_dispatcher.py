@@ -24,8 +24,8 @@ from app.core.messages import N_
 from app.core.storage.created_volumes import REQUESTED
 from app.core.tasks.states import TaskState
 from app.db import epoch
-from app.engine.acts import Acts
 from app.engine.durable import Durable, TaskResult
+from app.engine.sent_note import SentNote
 from app.engine.task_claims import SingleProcessTaskClaims, TaskClaims
 from app.engine.task_results import failed, internal, log_lost, restored, with_left
 from app.hypervisor import Host
@@ -250,7 +250,7 @@ class TaskDispatcher:
         self._claims.run(task_id, job.host_id)
         run = TaskContext(job, self._services, self._journal, self._engine, self._stopping)
         try:
-            with watched_by(Acts(partial(self._journal.note_acted, task_id), acted=job.acted)):
+            with watched_by(SentNote(partial(self._journal.note_acted, task_id), acted=job.acted)):
                 outcome = job.operation.run(run, job.parameters)
         except Cancelled:
             return with_left(CANCELLED, run.left)

@@ -20,7 +20,7 @@ from app.access.context import Services
 from app.core.errors import Unavailable
 from app.core.inventory.reports import HostReport
 from app.engine.reading_order import ReadingOrder
-from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.collectors.all_collectors import COLLECTORS, Collectors
 from app.inventory.merged_report import merge
 from app.inventory.observe import observe, record_changes
 from app.tasks.explain import explain

@@ -300,7 +300,7 @@ def no_forwarding(detail: str | None = None) -> HostError:
     )
 
 
-def no_tunnel(why: str) -> HostError:
+def display_out_of_reach(why: str) -> HostError:
     """The link to the host cannot reach the VM's display."""
     return HostError(
         N_("Vigie cannot reach this VM's display."),

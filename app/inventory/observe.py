@@ -14,7 +14,7 @@ from app.core.notices import EVENTS, Hub
 from app.db.models import Event, History
 from app.db.notices import notify
 from app.inventory.batch import Batch, Row, digest_of
-from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.collectors.all_collectors import COLLECTORS, Collectors
 from app.inventory.host_states import observe_hosts
 from app.inventory.merged_report import Reading, merge_by_host
 

@@ -39,7 +39,7 @@ def holders(ctx: Ctx, locks: Collection[str], *, exclusive: bool = False) -> dic
     return found
 
 
-def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
+def require_unlocked(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
     """Raise Busy when a task holds any of these. What is free stays so until this transaction ends.
 
     So a service looks here first, and then at who uses the thing: a task that ended in between has been heard.
@@ -51,7 +51,7 @@ def require_free(ctx: Ctx, *locks: str, reads: Collection[str] = ()) -> None:
 
 
 def take(ctx: Ctx, task_id: str, locks: Locks) -> None:
-    """Have a new task hold these. `require_free` has found them free in this transaction."""
+    """Have a new task hold these. `require_unlocked` has found them free in this transaction."""
     ctx.session.add_all(TaskLock(name=name, task_id=task_id, exclusive=True) for name in sorted(locks.holds))
     ctx.session.add_all(TaskLock(name=name, task_id=task_id, exclusive=False) for name in sorted(locks.reads))
 

@@ -18,7 +18,7 @@ from app.core.notices import TASKS, WORK
 from app.core.tasks.records import TaskBrief
 from app.core.tasks.states import TaskState
 from app.db.models import IdentityClaim, Reservation, Task
-from app.tasks.locks import busy, holders, require_free, take
+from app.tasks.locks import busy, holders, require_unlocked, take
 from app.tasks.operation import Operation, P, Plan
 from app.tasks.tasks import give_way
 
@@ -29,7 +29,7 @@ def submit(ctx: Ctx, operation: type[Operation[P]], parameters: P, *, batch_id: 
     for holder in _superseded(ctx, operation, plan.target.id):
         give_way(ctx, holder)
     locks = plan.all_locks()
-    require_free(ctx, *locks.holds, *locks.apart, reads=locks.reads)
+    require_unlocked(ctx, *locks.holds, *locks.apart, reads=locks.reads)
     task = _task_of(ctx, operation(), parameters, plan, batch_id)
     ctx.session.add(task)
     ctx.session.flush()

@@ -87,7 +87,7 @@ class Listener:
 
     def __init__(self, request: Request, visitor: Visitor) -> None:
         self._request = request
-        self._mine = notices.USER + (visitor.actor.user_id or "")
+        self._mine = notices.USER_LOGINS + (visitor.actor.user_id or "")
         self._checked = time.monotonic()
         self._inbox = Inbox(visitor.services.hub)
 

@@ -2,7 +2,7 @@
 // again by an ordinary GET of its own. Elements: data-live="topic topic", hx-get, hx-trigger="vigie:live".
 // Rows inside [data-live-batch="/url"] are read together, in one GET with ?ids=a,b.
 
-import { fetchPart } from "./parts.js";
+import { fetchPart } from "./fetch_part.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
 const MOST_IDS = 200;

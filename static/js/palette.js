@@ -1,6 +1,6 @@
 // The palette (Ctrl K): what is typed is searched on the server; arrows choose, Enter opens. Enter is a click on
 // what is chosen, so that questions.js asks first where an act loses something.
-import { fetchPart } from "./parts.js";
+import { fetchPart } from "./fetch_part.js";
 import { toast } from "./toasts.js";
 import { visit } from "./shell.js";
 

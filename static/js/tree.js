@@ -2,7 +2,7 @@
 // It knows no ARIA, so the roles are set here. What is open is remembered per view in this browser.
 import { Wunderbaum } from "/static/vendor/wunderbaum.esm.min.js";
 import { onChange } from "./live.js";
-import { fetchPart } from "./parts.js";
+import { fetchPart } from "./fetch_part.js";
 import { visit } from "./shell.js";
 
 const ROW_PX = 24;

@@ -1,7 +1,7 @@
 // Files go to the host in parts, one after the other; what stopped goes on where the server says that it is.
 
 const PART = 4 * 1024 * 1024;
-const TRIES = 5;
+const MAX_ATTEMPTS = 5;
 
 class Refused extends Error {}
 
@@ -24,23 +24,23 @@ class Sender {
     this.stopped = false;
     this.field = root.querySelector("input[type=file]");
     this.name = root.querySelector("#upload-name");
-    this.begin = root.querySelector("[data-upload-start]");
-    this.end = root.querySelector("[data-upload-stop]");
+    this.startButton = root.querySelector("[data-upload-start]");
+    this.stopButton = root.querySelector("[data-upload-stop]");
     this.field.addEventListener("change", () => this.choose(this.field.files[0]));
     root.addEventListener("dragover", (event) => event.preventDefault());
     root.addEventListener("drop", (event) => {
       event.preventDefault();
       if (event.dataTransfer.files.length) this.choose(event.dataTransfer.files[0]);
     });
-    this.begin.addEventListener("click", () => this.send());
-    this.end.addEventListener("click", () => (this.stopped = true));
+    this.startButton.addEventListener("click", () => this.send());
+    this.stopButton.addEventListener("click", () => (this.stopped = true));
   }
 
   choose(file) {
     if (!file) return;
     this.file = file;
     this.name.value = file.name;
-    this.begin.disabled = false;
+    this.startButton.disabled = false;
   }
 
   say(key, percent) {
@@ -58,7 +58,7 @@ class Sender {
   }
 
   // The upload of this name that stopped, or a new one.
-  async upload() {
+  async findOrCreate() {
     const pool = this.root.dataset.upload;
     const waiting = (await api("GET", `/pools/${pool}/uploads`)).items.find((each) => each.name === this.name.value);
     if (waiting && waiting.size_bytes !== this.file.size) throw new Refused(this.root.dataset.sayOther);
@@ -67,7 +67,7 @@ class Sender {
     return api("POST", `/pools/${pool}/uploads`, JSON.stringify(asked));
   }
 
-  async part(upload) {
+  async sendPart(upload) {
     const body = this.file.slice(upload.offset_bytes, upload.offset_bytes + Math.min(PART, upload.part_bytes));
     for (let attempt = 1; ; attempt++) {
       try {
@@ -75,7 +75,7 @@ class Sender {
         return await api("PUT", path, body, "application/octet-stream");
       } catch (error) {
         if (error.code === "wrong_offset") return api("GET", `/uploads/${upload.id}`);
-        if (error instanceof Refused || attempt === TRIES) throw error;
+        if (error instanceof Refused || attempt === MAX_ATTEMPTS) throw error;
         await pause(attempt * 1000);
       }
     }
@@ -83,22 +83,22 @@ class Sender {
 
   async send() {
     this.stopped = false;
-    this.begin.disabled = true;
-    this.end.hidden = false;
+    this.startButton.disabled = true;
+    this.stopButton.hidden = false;
     this.fail(null);
     try {
-      let upload = await this.upload();
+      let upload = await this.findOrCreate();
       while (upload.offset_bytes < upload.size_bytes && !this.stopped) {
         this.say("saySending", Math.floor((100 * upload.offset_bytes) / upload.size_bytes));
         if (upload.size_bytes - upload.offset_bytes <= PART) this.say("sayChecking", 99);
-        upload = await this.part(upload);
+        upload = await this.sendPart(upload);
       }
       this.say(this.stopped ? "sayStopped" : "sayDone", this.stopped ? undefined : 100);
     } catch (error) {
       this.fail(error.message);
     }
-    this.end.hidden = true;
-    this.begin.disabled = false;
+    this.stopButton.hidden = true;
+    this.startButton.disabled = false;
   }
 }
 

@@ -7,7 +7,7 @@ import "./fields.js";
 import "./upload.js";
 import "./tables.js";
 import "./palette.js";
-import "./keyboard.js";
+import "./shortcuts.js";
 import "./tree.js";
 import "./live.js";
 import "./spark.js";

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Response,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from app.lab.bench.servers import serving
 from app.lab.rest import Rest
@@ -101,14 +109,27 @@ def _is_broken(answer: Response) -> bool:
 Visit = Callable[..., Page]
 
 
+@pytest.fixture(scope="module")
+def signed_in(site: Site, chromium_browser: Browser) -> StorageState:
+    """The cookies of a login that the tests of a module share."""
+    with _watched(chromium_browser) as page:
+        site.sign_in(page)
+        return page.context.storage_state()
+
+
 @pytest.fixture
-def visit(site: Site, chromium_browser: Browser) -> Iterator[Visit]:
-    """Open a page signed in, in a browser with these options: `visit("/vms", color_scheme="dark")`."""
+def visit(site: Site, chromium_browser: Browser, signed_in: StorageState) -> Iterator[Visit]:
+    """Open a page signed in, in a browser with these options: `visit("/vms", color_scheme="dark")`.
+
+    The login is shared; `own_login=True` gives a page one of its own, to end it.
+    """
     with ExitStack() as opened:
 
-        def go(path: str, **options: Any) -> Page:
-            page = opened.enter_context(_watched(chromium_browser, **options))
-            site.sign_in(page)
+        def go(path: str, *, own_login: bool = False, **options: Any) -> Page:
+            cookies = None if own_login else signed_in
+            page = opened.enter_context(_watched(chromium_browser, storage_state=cookies, **options))
+            if own_login:
+                site.sign_in(page)
             page.goto(f"{site.url}{path}")
             return page
 

@@ -396,7 +396,7 @@ def test_a_lost_server_is_said_and_its_return_refreshes(site: Site, visit: Visit
 
 
 def test_an_ended_session_leads_to_the_sign_in_page(site: Site, visit: Visit) -> None:
-    page: Page = visit("/vms")
+    page: Page = visit("/vms", own_login=True)
     expect(page.locator("#link-state")).to_have_text("live")
     page.evaluate("fetch('/logout', {method: 'POST', headers: {'HX-Request': 'true'}})")
     page.wait_for_url(re.compile(r"/login\?next=%2Fvms"))

@@ -5,7 +5,7 @@ import re
 
 from tests.contract.sources import APP, modules, name_of, tree
 
-# Acts that have no entry of their own when they succeed, or one for each object.
+# SentNote that have no entry of their own when they succeed, or one for each object.
 UNNAMED = {
     "host.probe": "looks and keeps nothing",
     "network.restore-version": "a network.define",

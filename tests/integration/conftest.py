@@ -10,7 +10,7 @@ from app.config import Settings
 from app.core.notices import Hub
 from app.db.session import BUSY_TIMEOUT_MS, Database
 from app.engine import Engine
-from app.inventory.collectors.registry import COLLECTORS, Collectors
+from app.inventory.collectors.all_collectors import COLLECTORS, Collectors
 from tests.integration.site import Site
 
 MakeSite = Callable[..., Site]

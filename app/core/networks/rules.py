@@ -16,7 +16,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 IpInterface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 MIN_IPV6_MTU = 1280
-MAX_POOL = 65536  # addresses of one DHCP range: what dnsmasq takes
+MAX_RANGE_ADDRESSES = 65536  # addresses of one DHCP range: what dnsmasq takes
 
 
 def check(plan: NetworkPlan) -> None:
@@ -173,9 +173,11 @@ def _check_range(
     )
     if int(end) < int(start):
         raise InvalidInput(f"{where}.end", N_("must not lie before the start"))
-    if int(end) - int(start) >= MAX_POOL:
+    if int(end) - int(start) >= MAX_RANGE_ADDRESSES:
         raise InvalidInput(
-            f"{where}.end", N_("a range has at most %(count)d addresses"), params={"count": MAX_POOL}
+            f"{where}.end",
+            N_("a range has at most %(count)d addresses"),
+            params={"count": MAX_RANGE_ADDRESSES},
         )
     if int(start) <= int(own.ip) <= int(end):
         raise InvalidInput(f"{where}.start", N_("the range holds the host's own address"))

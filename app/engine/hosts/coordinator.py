@@ -30,13 +30,13 @@ from app.core.errors import (
 )
 from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import Hint, HostReport, Parts
+from app.engine.hosts.coordinator_context import CoordinatorContext
 from app.engine.hosts.event_debouncer import EventDebouncer
+from app.engine.hosts.known_hosts import RegisteredHost
 from app.engine.hosts.poll_errors import PollErrors
 from app.engine.hosts.poll_schedule import CONNECT, PING, SETTLING_S
 from app.engine.hosts.rate_limiter import back_off_s
 from app.engine.hosts.reader import HostReader
-from app.engine.hosts.registry import RegisteredHost
-from app.engine.hosts.tools import Tools
 from app.hypervisor import Host
 from app.inventory.collectors.collector import EVENTS, Load
 from app.inventory.collectors.vms import SYNC
@@ -60,8 +60,8 @@ class _Reading:
 class Coordinator:
     """Keeps one host connected and its mirror true."""
 
-    def __init__(self, entry: RegisteredHost, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, entry: RegisteredHost, shared: CoordinatorContext) -> None:
+        self._shared = shared
         self._lock = threading.Lock()
         self._entry = entry
         self._connection = entry.connection
@@ -107,7 +107,7 @@ class Coordinator:
             self.start()
 
     def _new_reader(self) -> HostReader:
-        return HostReader(self._entry.id, self._tools.collectors, self._tools.on_usage)
+        return HostReader(self._entry.id, self._shared.collectors, self._shared.on_usage)
 
     @property
     def connection(self) -> HostConnection:
@@ -128,36 +128,36 @@ class Coordinator:
         with self._lock:
             if self._closed:
                 return
-            for lane in self._tools.schedule.lanes:
+            for lane in self._shared.schedule.lanes:
                 due = [step for step in lane if self._due.get(step, now + 1) <= now]
                 if due and lane not in self._busy:
                     step = due[0]
                     del self._due[step]
                     self._busy.add(lane)
-                    slack_s = self._tools.schedule.slack_s(step, sick=self._sick)
+                    slack_s = self._shared.schedule.slack_s(step, sick=self._sick)
                     job = partial(self._do, lane, step)
                     first = self._host is None and not self._attempts
-                    self._tools.threads.submit(job, slack_s=slack_s, suspect=self._host is None, first=first)
+                    self._shared.threads.submit(job, slack_s=slack_s, suspect=self._host is None, first=first)
             self._arm(now)
 
     def _arm(self, now: float) -> None:
         """Ask for a turn when the next step of an idle lane is due. The lock is held."""
         times = [
-            due for step, due in self._due.items() if self._tools.schedule.lane_of[step] not in self._busy
+            due for step, due in self._due.items() if self._shared.schedule.lane_of[step] not in self._busy
         ]
         if not times:
             return
         due = min(times)
         if not now < self._armed <= due:
             self._armed = due
-            self._tools.timer.at(due, self.turn)
+            self._shared.timer.at(due, self.turn)
 
     def _plan(self, due: dict[str, float]) -> None:
         with self._lock:
             if self._closed:
                 return
             self._due |= due
-        self._tools.timer.soon(self.turn)
+        self._shared.timer.soon(self.turn)
 
     def _do(self, lane: tuple[str, ...], step: str) -> None:
         """One step, in a thread of the pool: connect, or read, report what was read and plan the next of its kind."""
@@ -172,7 +172,7 @@ class Coordinator:
                     report = HostReport(
                         self._entry.id, datetime.now(UTC), parts=reading.parts, hints=reading.hints
                     )
-                    self._tools.report(replace(report, began_s=began, urgent=step == EVENTS))
+                    self._shared.report(replace(report, began_s=began, urgent=step == EVENTS))
                 plan = self._next(step)
                 with self._lock:
                     if link is self._link:
@@ -198,7 +198,7 @@ class Coordinator:
         if isinstance(error, HypervisorRefused):
             self._refused(step, link, error)
             return
-        poll = self._tools.schedule.polls.get(step)
+        poll = self._shared.schedule.polls.get(step)
         if poll is not None and poll.hangs_alone and host is not None and host.is_open:
             # A part of the host hangs: its connection for such things was cut, and is made again.
             self._plan({step: time.monotonic() + HUNG_RETRY_S})
@@ -216,7 +216,7 @@ class Coordinator:
     # -- the connection -----------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        wait = self._tools.rate_limiter.claim() if self._attempts else 0.0
+        wait = self._shared.rate_limiter.claim() if self._attempts else 0.0
         if wait:
             self._plan({CONNECT: time.monotonic() + wait})
             return
@@ -226,11 +226,11 @@ class Coordinator:
             entry = self._entry
         try:
             host = Host.open(
-                self._tools.target(entry),
-                connect_deadline_s=self._tools.settings.connect_deadline_s,
-                call_deadline_s=self._tools.settings.call_deadline_s,
+                self._shared.target(entry),
+                connect_deadline_s=self._shared.settings.connect_deadline_s,
+                call_deadline_s=self._shared.settings.call_deadline_s,
                 on_hint=partial(self._hint, link),
-                on_lost=lambda error: self._tools.timer.soon(partial(self._lost, link, error)),
+                on_lost=lambda error: self._shared.timer.soon(partial(self._lost, link, error)),
             )
         except VigieError as error:
             if isinstance(error, Unavailable):
@@ -273,7 +273,7 @@ class Coordinator:
         if isinstance(error, (HostAuthFailed, HostIdentityChanged)):
             pause = REFUSED_RETRY_S
         else:
-            pause = back_off_s(self._attempts, self._tools.settings.reconnect_max_s)
+            pause = back_off_s(self._attempts, self._shared.settings.reconnect_max_s)
         self._plan({CONNECT: time.monotonic() + pause * random.uniform(0.5, 1.0)})  # noqa: S311  jitter, not a secret
 
     def _refused(self, step: str, link: object, error: HypervisorRefused) -> None:
@@ -298,7 +298,7 @@ class Coordinator:
         # With the UUID: of a machine that is registered twice the mirror believes no connection.
         machine = self._machine if self._connection.is_usable else None
         report = HostReport(self._entry.id, None, self._connection, reason, libvirt_uuid=machine)
-        self._tools.report(report)
+        self._shared.report(report)
 
     def _enter(self, connection: HostConnection, error: VigieError | None) -> None:
         """Report a change of the connection; the log has edges only."""
@@ -306,7 +306,7 @@ class Coordinator:
         if connection is not self._connection:
             self._log_edge(connection, reason)
         self._connection, self._told = connection, reason
-        self._tools.report(
+        self._shared.report(
             HostReport(
                 host_id=self._entry.id,
                 answered_at=None,
@@ -325,9 +325,9 @@ class Coordinator:
     def _read(self, step: str, host: Host, link: object) -> _Reading | None:
         """Make one poll, or read again what events named; None when that is not needed or the connection is over."""
         now = time.monotonic()
-        if step == PING and self._answered_at + self._tools.ping_s * 0.7 > now:
+        if step == PING and self._answered_at + self._shared.ping_s * 0.7 > now:
             with self._lock:
-                self._due[PING] = self._answered_at + self._tools.ping_s
+                self._due[PING] = self._answered_at + self._shared.ping_s
             return None
         hints: list[Hint] = []
         machine: str | None = None
@@ -343,7 +343,7 @@ class Coordinator:
             host.ping()
         else:
             machine = host.read_uuid() if step == SYNC.name else None
-            parts = self._reader.read(self._tools.schedule.polls[step], host)
+            parts = self._reader.read(self._shared.schedule.polls[step], host)
         with self._lock:
             if link is not self._link:
                 return None
@@ -363,15 +363,15 @@ class Coordinator:
             self._settling_until = time.monotonic() + SETTLING_S if settles else 0.0
         self._connection = HostConnection.CONNECTED
         report = HostReport(self._entry.id, datetime.now(UTC), HostConnection.CONNECTED, self._told)
-        self._tools.report(replace(report, libvirt_uuid=machine, parts=parts, began_s=began_s))
+        self._shared.report(replace(report, libvirt_uuid=machine, parts=parts, began_s=began_s))
 
     def _next(self, step: str) -> dict[str, float]:
         """When what follows a step is due."""
-        now, tools = time.monotonic(), self._tools
-        load = Load(tools.settings, tools.fleet(), self._reader.memory.calls.get(step, 0))
-        plan = tools.schedule.after(step, now, load, tools.ping_s, self._due)
+        now, shared = time.monotonic(), self._shared
+        load = Load(shared.settings, shared.fleet(), self._reader.memory.calls.get(step, 0))
+        plan = shared.schedule.after(step, now, load, shared.ping_s, self._due)
         if now < (self._settling_until or 0.0):
-            plan = tools.schedule.while_settling(plan, now)
+            plan = shared.schedule.while_settling(plan, now)
         return plan | self._reader.wanted(now)
 
     # -- events ---------------------------------------------------------------------------------------------
@@ -384,7 +384,7 @@ class Coordinator:
             if self._due.get(EVENTS, due + 1) <= due:
                 return
             self._due[EVENTS] = due
-        self._tools.timer.soon(self.turn)
+        self._shared.timer.soon(self.turn)
 
     def _plan_waiting(self, link: object) -> None:
         """Plan the events that came while others were followed up."""

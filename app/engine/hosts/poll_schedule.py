@@ -6,8 +6,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+from app.inventory.collectors.all_collectors import Collectors
 from app.inventory.collectors.collector import EVENTS, Lane, Load, Poll
-from app.inventory.collectors.registry import Collectors
 from app.inventory.collectors.vms import SYNC
 
 CONNECT, PING = "connect", "ping"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from app.core.inventory.reports import Hint, Parts
 from app.core.inventory.usage import UsageSample
 from app.hypervisor import Host
+from app.inventory.collectors.all_collectors import Collectors
 from app.inventory.collectors.collector import HostMemory, Poll
-from app.inventory.collectors.registry import Collectors
 from app.inventory.collectors.usage import USAGE
 
 OnUsage = Callable[[str, UsageSample], None]

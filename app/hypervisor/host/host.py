@@ -27,7 +27,7 @@ from app.hypervisor.domains.devices import Hardware
 from app.hypervisor.domains.disks import Disks
 from app.hypervisor.domains.domains import Domains
 from app.hypervisor.host import facts, files
-from app.hypervisor.host.node_devices import list_devices
+from app.hypervisor.host.node_devices import read_node_devices
 from app.hypervisor.networks.networks import Networks
 from app.hypervisor.networks.queries import list_networks, network_mark
 from app.hypervisor.nwfilters import Nwfilters
@@ -229,7 +229,7 @@ class Host:
     def read_devices(self) -> tuple[HostDevice, ...]:
         """Devices that VMs can have; a round trip each."""
         with self._connections.reads() as reads:
-            return list_devices(reads)
+            return read_node_devices(reads)
 
     def read_networks(self) -> tuple[NetworkObservation, ...]:
         """Virtual networks."""

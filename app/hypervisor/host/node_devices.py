@@ -17,7 +17,7 @@ _KINDS = (
 )
 
 
-def list_devices(connection: Connection) -> tuple[HostDevice, ...]:
+def read_node_devices(connection: Connection) -> tuple[HostDevice, ...]:
     """All that can be read; one round trip each. Nothing where the host's libvirt lists no devices."""
     found: list[HostDevice] = []
     for device in connection.optional("devices", connection.raw.listAllDevices, _KINDS) or []:

@@ -12,7 +12,7 @@ from app.hypervisor.osinfo import os_variants
 LABEL_BYTES = 17 * 2048
 # The primary volume descriptor, ECMA-119 (ISO 9660) section 8.4: sector 16, fields by offset.
 _DESCRIPTOR = 16 * 2048
-_FIELDS = {"os_variant": (8, 40), "volume": (40, 72), "publisher": (318, 446)}
+_FIELDS = {"system": (8, 40), "volume": (40, 72), "publisher": (318, 446)}
 _WORDS = re.compile(r"[^a-z0-9.]+")
 _SHORT_ID = re.compile(r"^(?P<words>[a-z-]+?)(?P<version>\d[\d.]*)$")
 
@@ -42,7 +42,7 @@ def _by_label(beginning: bytes) -> str | None:
 def _is_of(label: dict[str, str], media: Media) -> bool:
     wanted = (
         (media.volume_id, label["volume"]),
-        (media.system_id, label["os_variant"]),
+        (media.system_id, label["system"]),
         (media.publisher_id, label["publisher"]),
     )
     try:
@@ -59,12 +59,12 @@ def _by_name(name: str) -> str | None:
     fitting = [
         (len(os_variant.short_id), os_variant.short_id)
         for os_variant in os_variants().values()
-        if os_variant.short_id in known or (version and _names(os_variant, known, version))
+        if os_variant.short_id in known or (version and _fits(os_variant, known, version))
     ]
     return max(fitting)[1] if fitting else next(_by_codename(words), None)
 
 
-def _names(os_variant: OsVariant, known: set[str], version: str) -> bool:
+def _fits(os_variant: OsVariant, known: set[str], version: str) -> bool:
     match = _SHORT_ID.match(os_variant.short_id)
     return (
         match is not None

@@ -62,7 +62,7 @@ class TlsTransport(HostTransport):
     async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect to a port on the host's own address: nothing but libvirt goes through its TLS listener."""
         if place.is_local:
-            raise errors.no_tunnel(
+            raise errors.display_out_of_reach(
                 N_("It listens on the host's loopback only, and a link by TLS carries libvirt only.")
             )
         # Never another address than the registered one, whatever the definition names.

@@ -71,7 +71,7 @@ class HostTransport(ABC):
 
     async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect a half to a place on the host and join it with `near`. Raises HostError and its kinds."""
-        raise errors.no_tunnel(N_("This kind of link carries libvirt only."))
+        raise errors.display_out_of_reach(N_("This kind of link carries libvirt only."))
 
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a command on the host prints; None when it fails, prints more, or there is no shell."""

@@ -12,8 +12,8 @@ from app.core.vms.host_devices import DevicePlan, FilesystemAdd, HostDevice
 from app.hypervisor.xml.domains.read import UnreadableXml, parse
 from app.hypervisor.xml.write import Element, node
 
-_BRIDGE = "0x06"  # PCI class of bridges: nothing that a guest could have
-_HUB = "hub"
+_PCI_CLASS_BRIDGE = "0x06"  # PCI class of bridges: nothing that a guest could have
+_HUB_IN_PRODUCT_NAME = "hub"
 _PCI_PARTS = ("domain", "bus", "slot", "function")
 
 
@@ -96,7 +96,7 @@ def filesystem_at(tree: Element, tag: str) -> Element | None:
 
 
 def _pci(tree: Element, capability: Element, name: str) -> HostDevice | None:
-    if (capability.findtext("class") or "").startswith(_BRIDGE):
+    if (capability.findtext("class") or "").startswith(_PCI_CLASS_BRIDGE):
         return None
     group = capability.find("iommuGroup")
     members = [] if group is None else group.findall("address")
@@ -115,7 +115,11 @@ def _pci(tree: Element, capability: Element, name: str) -> HostDevice | None:
 
 def _usb(tree: Element, capability: Element, name: str) -> HostDevice | None:
     vendor, product = capability.find("vendor"), capability.find("product")
-    if vendor is None or product is None or _HUB in (capability.findtext("product") or "").lower():
+    if (
+        vendor is None
+        or product is None
+        or _HUB_IN_PRODUCT_NAME in (capability.findtext("product") or "").lower()
+    ):
         return None
     return HostDevice(
         name=name,

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from app.core.inventory.conditions import DEFINED_ELSEWHERE, MAY_RUN_ELSEWHERE, RUNS_TWICE
 from app.db import models
 from app.db.chunks import chunks
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.inventory.batch import Batch, table
-from app.inventory.conditions import Held
+from app.inventory.condition_rows import Held
 from app.inventory.vms.readings import VmReading
 from app.inventory.vms.rows import VmRow
 
@@ -51,10 +51,10 @@ def observe_elsewhere(
         if key not in now and _speaks(readings, held, uuid)
     }
     known = set(held_before) | _known_twice(batch, {held.object_id for held in (*began, *over)})
-    batch.topics |= conditions.end(
+    batch.topics |= condition_rows.end(
         batch.session, [held for key, held in ended.items() if key in known], batch.now
     )
-    batch.topics |= conditions.begin(
+    batch.topics |= condition_rows.begin(
         batch.session, [held for key, held in now.items() if key not in known], batch.now
     )
 

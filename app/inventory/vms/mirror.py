@@ -18,7 +18,7 @@ from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db import models
 from app.inventory.batch import Batch, Row
-from app.inventory.conditions import end_of_stopped
+from app.inventory.condition_rows import end_of_stopped
 from app.inventory.identity_claims import claimed_ids, not_created
 from app.inventory.usage import UNKNOWN
 from app.inventory.vms import definitions, search_text

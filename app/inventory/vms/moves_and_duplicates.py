@@ -18,7 +18,7 @@ from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.db import models
 from app.inventory.batch import Batch, Row, StoredRow, table
-from app.inventory.conditions import Held
+from app.inventory.condition_rows import Held
 from app.inventory.vms.definition_changes import Defined
 from app.inventory.vms.elsewhere import about_other_host
 from app.inventory.vms.events import MOVED, tell_vm

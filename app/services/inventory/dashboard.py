@@ -40,7 +40,7 @@ _LOST: dict[HostStatus, tuple[Severity, str]] = {
         N_("%(name)s does not answer; its VMs are shown as last seen."),
     ),
 }
-MAX_HOSTS = 5
+MAX_NAMED = 5
 
 
 def show_dashboard(ctx: Ctx) -> Dashboard:
@@ -148,10 +148,10 @@ def _lost_hosts(ctx: Ctx) -> list[Attention]:
         hint = HOST_STATUS_HINTS[status]
         query = sa.select(Host.id, Host.name).order_by(Host.name_key)
         query = query.where(Host.connection == status.value, Host.admin_state != AdminState.DISABLED.value)
-        rows = ctx.session.execute(visible(ctx, query, Host, "host.view").limit(MAX_HOSTS + 1)).all()
-        for id_, name in rows[:MAX_HOSTS]:
+        rows = ctx.session.execute(visible(ctx, query, Host, "host.view").limit(MAX_NAMED + 1)).all()
+        for id_, name in rows[:MAX_NAMED]:
             found.append(_item(ctx, severity, message, {"name": name}, hint, f"/hosts/{id_}"))
-        if len(rows) > MAX_HOSTS:
+        if len(rows) > MAX_NAMED:
             more = N_("More hosts are in the same state: %(state)s.")
             found.append(
                 _item(
@@ -203,7 +203,7 @@ def _full_pools(ctx: Ctx) -> list[Attention]:
     full = Pool.allocation_bytes * 100 > Pool.capacity_bytes * FULL_PERCENT
     query = sa.select(Pool.id, Pool.name, Host.name, Pool.allocation_bytes * 100 / Pool.capacity_bytes)
     query = query.join(Host, Host.id == Pool.host_id)
-    query = query.where(Pool.capacity_bytes > 0, full).order_by(Pool.name, Pool.id).limit(MAX_HOSTS)
+    query = query.where(Pool.capacity_bytes > 0, full).order_by(Pool.name, Pool.id).limit(MAX_NAMED)
     hint = N_("Free space, or move disks to another pool.")
     message = N_("Pool %(pool)s of %(host)s is %(percent)d %% full.")
     return [

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from app.access.context import Ctx
 from app.access.find import find
 from app.core.errors import NotFound
+from app.core.inventory.versions import DiffLine, DiffRecord, VersionList, VersionRecord
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import DiffLine, DiffRecord, VersionList, VersionRecord
 from app.db.models import History, Network, Pool
 from app.hypervisor.xml.compare import compared
 from app.services.networks.change import restore_network

@@ -28,7 +28,7 @@ from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 from app.tasks.operation import Locks, Outcome, Plan
 from app.tasks.submit import submit
 
@@ -53,7 +53,7 @@ class RegisterImage(ImageOperation[RegisterImageParameters]):
         pool, host = pool_by_uuid(ctx.session, parameters.host_id, parameters.pool)
         require_manageable(ctx, host)
         locks = locks_of(ctx.session, pool, parameters.name)
-        require_free(ctx, *locks)
+        require_unlocked(ctx, *locks)
         query = sa.select(Volume).where(Volume.pool_id == pool.id, Volume.name == parameters.name)
         if volume := ctx.session.scalar(unrestricted(query)):
             refuse_cloud_init_drive(ctx, volume)

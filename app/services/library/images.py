@@ -31,7 +31,7 @@ from app.hypervisor.osinfo import os_variants
 from app.inventory.staleness import HOST_IN_LISTS
 from app.services.vms.cloud_init.known_drives import is_cloud_init_drive
 from app.tasks import tasks
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 
 SORT_KEYS = Order(
     {"name": Image.name_key, "kind": Image.kind, "state": Image.state, "size": Image.size_bytes},
@@ -109,7 +109,7 @@ def remove_image(ctx: Ctx, image_id: str) -> None:
     image = find(ctx, Image, image_id, "image.edit", lock=True)
     at_work = sa.select(TaskLock.name).join(Task, Task.id == TaskLock.task_id)
     at_work = at_work.where(Task.target_id == image.id, Task.state.in_(tasks.ACTIVE))
-    require_free(ctx, image.id, *ctx.session.scalars(unrestricted(at_work)))
+    require_unlocked(ctx, image.id, *ctx.session.scalars(unrestricted(at_work)))
     ctx.session.execute(sa.delete(ImageCopy).where(ImageCopy.image_id == image.id))
     ctx.session.delete(image)
     audit.record(ctx, "image.remove", target=ref(image))

@@ -27,7 +27,7 @@ from app.core.vms.records import (
 )
 from app.core.vms.states import VmState
 from app.db.models import Host, Pool, Vm, Volume
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.inventory.staleness import is_stale
 from app.tasks.locks import holders
 
@@ -79,7 +79,7 @@ def records_of(ctx: Ctx, rows: Sequence[Sequence[Any]]) -> list[VmRecord]:
     """Rows of COLUMNS as records, each with the task that holds the VM now."""
     ids = [row[0] for row in rows]
     held = holders(ctx, ids) if rows else {}
-    wrong = conditions.records(ctx, ids)
+    wrong = condition_rows.records(ctx, ids)
     return [_record(ctx, row, held.get(row[0]), wrong.get(row[0], [])) for row in rows]
 
 

@@ -22,7 +22,7 @@ from app.core.vms.specs import VmPatch, VmQuery
 from app.core.vms.states import VmState
 from app.db.models import Host, Tag, Vm, VmDefinition, VmScreenshot
 from app.db.session import unindexed
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.inventory.staleness import stale_hosts
 from app.inventory.vms.search_text import vm_search_text
 from app.services.vms import power
@@ -156,7 +156,7 @@ def remove_from_inventory(ctx: Ctx, vm_id: str) -> None:
             code="vm_present",
         )
     ctx.session.execute(sa.delete(Tag).where(Tag.object_id == vm.id))
-    conditions.forget(ctx.session, vm.id)
+    condition_rows.forget(ctx.session, vm.id)
     ctx.session.delete(vm)
     audit.record(ctx, "vm.remove-from-inventory", target=ref(vm))
     ctx.notify(TREE, vm.id, vm.host_id)

@@ -20,11 +20,11 @@ export class View {
     this.meanwhile.onkeyevent = (keysym, code, isDown) => this.keep(keysym, code, isDown);
   }
 
-  // Show the screen until the line ends; resolves with the problem that ended it, if one did.
-  async carry(line, onOpen) {
-    if (!(await line.opened)) return line.ended;
+  // Show the screen until the connection ends; resolves with the problem that ended it, if one did.
+  async carry(socket, onOpen) {
+    if (!(await socket.opened)) return socket.ended;
     const focused = this.stage.contains(document.activeElement);
-    this.rfb = new RFB(this.stage, line, { shared: true });
+    this.rfb = new RFB(this.stage, socket, { shared: true });
     this.rfb.viewOnly = this.session.viewOnly;
     this.rfb.showDotCursor = true;
     this.rfb.background = "transparent";
@@ -39,8 +39,8 @@ export class View {
       this.release();
     });
     let hadFocus = false;
-    line.onleave = () => (hadFocus = this.stage.contains(document.activeElement)); // before noVNC takes its canvas away
-    const problem = await line.ended;
+    socket.onleave = () => (hadFocus = this.stage.contains(document.activeElement)); // before noVNC takes its canvas away
+    const problem = await socket.ended;
     this.rfb = null; // it has heard the same
     this.drop();
     this.hold(true);

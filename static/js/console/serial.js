@@ -11,7 +11,7 @@ export class View {
     this.session = session;
     this.stage = session.stage;
     this.kept = [];
-    this.line = null;
+    this.socket = null;
     this.encoder = new TextEncoder();
     this.terminal = new Terminal({
       scrollback: SCROLLBACK,
@@ -35,23 +35,23 @@ export class View {
     this.stage.vigieTerminal = this.terminal;
   }
 
-  async carry(line, onOpen) {
-    line.onmessage = (event) => this.terminal.write(new Uint8Array(event.data));
-    if (!(await line.opened)) return line.ended;
-    this.line = line;
+  async carry(socket, onOpen) {
+    socket.onmessage = (event) => this.terminal.write(new Uint8Array(event.data));
+    if (!(await socket.opened)) return socket.ended;
+    this.socket = socket;
     onOpen();
     this.terminal.focus();
     const since = performance.now() - KEPT_MS;
-    for (const { data, at } of this.kept) if (at > since) line.send(data);
+    for (const { data, at } of this.kept) if (at > since) socket.send(data);
     this.kept = [];
-    const problem = await line.ended;
-    this.line = null;
+    const problem = await socket.ended;
+    this.socket = null;
     return problem;
   }
 
   send(data) {
     if (this.session.viewOnly) return;
-    if (this.line) this.line.send(data);
+    if (this.socket) this.socket.send(data);
     else if (this.kept.length < 400) this.kept.push({ data, at: performance.now() });
   }
 

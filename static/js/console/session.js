@@ -1,7 +1,7 @@
 // One console of the page: looks how the VM is, asks for a ticket, connects, and connects again after whatever ended
 // it: a reboot, a restart of Vigie or of the VM, a move to another host. It always says what it does.
 
-import { Line } from "./line.js";
+import { ConsoleSocket } from "./socket.js";
 import { Toolbar } from "./toolbar.js";
 
 const PAUSES_MS = [150, 400, 800, 1500, 3000, 5000];
@@ -30,7 +30,7 @@ export class Session {
 
   end() {
     this.over = true;
-    this.line?.close();
+    this.socket?.close();
     this.view?.leave();
     this.wake?.();
   }
@@ -62,9 +62,9 @@ export class Session {
     const ticket = await this.ask("POST", `/api/v1/vms/${this.texts.vm}/consoles`, wanted);
     this.force = false;
     if (this.over) return;
-    this.line = new Line(ticket);
+    this.socket = new ConsoleSocket(ticket);
     let opened = 0;
-    const problem = await this.view.carry(this.line, () => {
+    const problem = await this.view.carry(this.socket, () => {
       opened = performance.now();
       this.say("connected", this.texts.connected);
     });
@@ -123,7 +123,7 @@ export class Session {
   watch(viewOnly) {
     this.viewOnly = viewOnly;
     this.failures = 0;
-    this.line?.close();
+    this.socket?.close();
     this.wake?.();
   }
 

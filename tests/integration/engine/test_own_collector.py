@@ -12,8 +12,8 @@ from app.core.kinds import ObjectKind
 from app.db.models import Event
 from app.hypervisor import Host
 from app.inventory.batch import Batch
+from app.inventory.collectors.all_collectors import COLLECTORS, Collectors
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Poll
-from app.inventory.collectors.registry import COLLECTORS, Collectors
 from app.inventory.merged_report import Reading
 from app.lab.fleets.fleet import Fleet
 from tests.integration.conftest import MakeSite

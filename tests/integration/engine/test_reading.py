@@ -13,8 +13,8 @@ from app.core.vms.observations import DefinitionObservation
 from app.engine.hosts.reader import HostReader
 from app.hypervisor import Host
 from app.inventory.collectors import guest_agents, storage, vms
+from app.inventory.collectors.all_collectors import COLLECTORS
 from app.inventory.collectors.guest_agents import GUESTS
-from app.inventory.collectors.registry import COLLECTORS
 from app.inventory.collectors.vms import VMS
 from app.lab.fleets.fleet import Fleet
 from app.lab.lab import Lab

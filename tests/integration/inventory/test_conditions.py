@@ -19,7 +19,7 @@ from app.core.tasks.states import TaskState
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.db.models import Condition, Event, Vm
-from app.inventory.collectors import conditions
+from app.inventory.collectors import observed_conditions
 from app.lab.lab import Lab
 from tests.integration.conftest import MakeSite
 from tests.integration.site import Site, eventually
@@ -62,7 +62,7 @@ def test_a_frozen_qemu_is_shown_within_half_a_minute_and_pause_says_so(
 def test_a_disk_that_is_gone_and_a_folder_that_is_gone_or_read_only_are_conditions(
     fresh_lab: Lab, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conditions, "FILES_EVERY_S", 1.0)
+    monkeypatch.setattr(observed_conditions, "FILES_EVERY_S", 1.0)
     host = fresh_lab.hosts[0]
     path, folder = host.create_guest("disky").disk_path, "/srv/extra"
     host.exec("mkdir", folder)

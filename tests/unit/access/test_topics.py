@@ -7,7 +7,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 
 VM, CREDENTIAL = new_id(ObjectKind.VM), new_id(ObjectKind.CREDENTIAL)
-TALK = {"work", "hosts", f"screen:{VM}", f"volumes:{new_id(ObjectKind.POOL)}", "session:user_b"}
+TALK = {"work", "hosts", f"screen:{VM}", f"volumes:{new_id(ObjectKind.POOL)}", "user-logins:user_b"}
 
 
 def heard(role: Role) -> list[str]:

@@ -11,8 +11,8 @@ from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.vms.observations import VmObservation
 from app.core.vms.states import VmState
 from app.engine.reading_order import ReadingOrder
+from app.inventory.collectors.all_collectors import COLLECTORS
 from app.inventory.collectors.networks import NETWORKS
-from app.inventory.collectors.registry import COLLECTORS
 from app.inventory.collectors.storage import STORAGE
 from app.inventory.collectors.vms import VMS
 from app.inventory.merged_report import merge

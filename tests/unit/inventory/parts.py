@@ -12,12 +12,12 @@ from app.core.inventory.usage import Usage
 from app.core.networks.observations import Lease, NetworkObservation, NwfilterObservation
 from app.core.storage.observations import PoolObservation
 from app.core.vms.observations import DefinitionObservation, GuestInfo, VmObservation
-from app.inventory.collectors.conditions import CONDITIONS
 from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.host import HOST, HostReading
 from app.inventory.collectors.leases import LEASES
 from app.inventory.collectors.networks import NETWORKS
 from app.inventory.collectors.nwfilters import NWFILTERS
+from app.inventory.collectors.observed_conditions import CONDITIONS
 from app.inventory.collectors.storage import STORAGE
 from app.inventory.collectors.usage import USAGE, UsageReading
 from app.inventory.collectors.vms import VMS

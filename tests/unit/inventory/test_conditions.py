@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from app.access.context import Services
 from app.core.inventory.conditions import DISK_MISSING, NOT_ANSWERING, READ_ONLY, ObservedCondition
 from app.db import models
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.services.storage.pools.pools import show_pool
 from app.services.vms import vms
 from tests.databases import Contexts
@@ -56,5 +56,5 @@ def test_a_list_page_asks_once_for_all_its_conditions(services: Services, ctx: C
     context = ctx()
     seen: list[str] = []
     sa.event.listen(context.session.get_bind(), "before_cursor_execute", lambda *args: seen.append(args[2]))
-    conditions.records(context, [f"vm_{number}" for number in range(200)])
+    condition_rows.records(context, [f"vm_{number}" for number in range(200)])
     assert len([item for item in seen if "FROM condition" in item]) == 1

@@ -13,7 +13,7 @@ from app.core.inventory.usage import Usage
 from app.core.storage.observations import PoolObservation, VolumeObservation
 from app.core.vms.observations import DefinitionObservation, VmObservation
 from app.core.vms.states import VmState
-from app.inventory.collectors.registry import COLLECTORS
+from app.inventory.collectors.all_collectors import COLLECTORS
 from app.inventory.collectors.storage import STORAGE
 from app.inventory.collectors.usage import USAGE
 from app.inventory.collectors.vms import VMS

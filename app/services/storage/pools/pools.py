@@ -21,7 +21,7 @@ from app.core.storage.pools import FILE_POOLS
 from app.core.storage.records import PoolRecord
 from app.core.storage.specs import PoolQuery
 from app.db.models import Host, Pool
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.inventory.staleness import HOST_IN_LISTS, is_stale
 
 POOLS = Order(
@@ -69,7 +69,7 @@ def read_volumes(ctx: Ctx, pool: Pool) -> None:
 
 
 def _pools(ctx: Ctx, rows: Sequence[tuple[Pool, Host]]) -> list[PoolRecord]:
-    wrong = conditions.records(ctx, [pool.id for pool, _ in rows])
+    wrong = condition_rows.records(ctx, [pool.id for pool, _ in rows])
     return [_pool(ctx, pool, host, wrong.get(pool.id, [])) for pool, host in rows]
 
 

@@ -24,7 +24,7 @@ from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 from app.tasks.operation import Outcome, Plan
 from app.tasks.submit import submit
 
@@ -76,5 +76,5 @@ def _check_source(ctx: Ctx, volume_id: str) -> None:
     volume, pool, host = volume_and_place(ctx.session, volume_id)
     refuse_cloud_init_drive(ctx, volume)
     require_manageable(ctx, host)
-    require_free(ctx, reads=locks_of(ctx.session, pool, volume.name))
+    require_unlocked(ctx, reads=locks_of(ctx.session, pool, volume.name))
     refuse_running(ctx, volume, N_("A copy of a disk that a guest writes to would be torn."))

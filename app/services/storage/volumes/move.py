@@ -39,7 +39,7 @@ from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
 from app.tasks.errors import Cancelled, TaskFailed
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 from app.tasks.operation import Locks, Outcome, Plan, Touch
 from app.tasks.submit import submit
 
@@ -87,7 +87,7 @@ class MoveVolume(VolumeOperation[MoveVolumeParameters]):
         query = sa.select(Pool).where(Pool.host_id == host.id, Pool.uuid == parameters.to.pool)
         to = ctx.session.scalars(unrestricted(query)).one()
         locks = locks_of(ctx.session, pool, volume.name) | locks_of(ctx.session, to, volume.name)
-        require_free(ctx, *locks)
+        require_unlocked(ctx, *locks)
         vms = _followers(ctx, volume, parameters)
         if vms and to.kind in NETWORK_POOLS:
             raise InvalidInput(

@@ -29,7 +29,7 @@ from app.services.storage.volumes.users import refuse_possibly_used, users_of
 from app.tasks import tasks
 from app.tasks.catalogue import declare
 from app.tasks.context import TaskContext
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 from app.tasks.operation import Locks, Outcome, Plan, Touch
 from app.tasks.submit import submit
 
@@ -63,7 +63,7 @@ class ResizeVolume(VolumeOperation[ResizeVolumeParameters]):
         """Raises Conflict (volume_in_use, volume_may_be_in_use, volume_refused), Busy."""
         plan = super().check(ctx, parameters)
         volume, pool, host = volume_and_place(ctx.session, parameters.target_id)
-        require_free(ctx, *locks_of(ctx.session, pool, volume.name))
+        require_unlocked(ctx, *locks_of(ctx.session, pool, volume.name))
         refuse_possibly_used(ctx, volume)
         if parameters.size_bytes < volume.capacity_bytes:
             refuse_used(ctx, volume)

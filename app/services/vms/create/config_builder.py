@@ -25,7 +25,7 @@ from app.services.storage.volumes.locks import locks_of
 from app.services.vms.create.disk_planner import RAW, Source, plan_disks, volume_on
 from app.services.vms.create.nic_planner import plan_nics
 from app.services.vms.names import refuse_taken_name
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 
 HOST_CAPABILITIES = TypeAdapter(HostCapabilities)
 LEAST_MEMORY = GIB
@@ -233,7 +233,7 @@ def _kernel(ctx: Ctx, spec: VmSpec, host: Host) -> dict[str, str | None]:
 def _boot_file(ctx: Ctx, host: Host, field_name: str, volume_id: str) -> str:
     """The path of a volume that QEMU reads byte by byte. Raises InvalidInput, Busy, VolumeRefused."""
     volume = volume_on(ctx, host, field_name, volume_id)
-    require_free(ctx, reads=locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name))
+    require_unlocked(ctx, reads=locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name))
     recorded = require_usable(ctx, volume, host.id)
     if not is_same_format(recorded, RAW):
         raise InvalidInput(

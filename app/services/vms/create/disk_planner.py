@@ -26,7 +26,7 @@ from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.names import free_name, is_there
 from app.services.storage.volumes.users import in_the_way_of_writing, refuse_possibly_used
 from app.services.vms.cloud_init.known_drives import refuse_cloud_init_drive
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 
 RAW = "raw"
 # What QEMU reads; libvirt knows more kinds of files, such as iso, that are raw to it.
@@ -184,7 +184,7 @@ def _existing(ctx: Ctx, host: Host, where: str, spec: DiskSpec) -> dict[str, obj
     writes = spec.device == "disk" and not spec.readonly
     locks = locks_of(ctx.session, known(ctx, Pool, volume.pool_id), volume.name)
     alone = writes and not spec.shareable
-    require_free(ctx, *(locks if alone else ()), reads=() if alone else locks)
+    require_unlocked(ctx, *(locks if alone else ()), reads=() if alone else locks)
     if writes:  # what all its writers share may be shared with one more
         if users := in_the_way_of_writing(ctx, volume, shared=spec.shareable):
             raise Conflict(

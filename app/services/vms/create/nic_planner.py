@@ -14,7 +14,7 @@ from app.core.vms import vm_defaults
 from app.core.vms.config import NicPlan
 from app.core.vms.create.spec import NicSpec, VmSpec
 from app.db.models import Host, Network, Nwfilter
-from app.services.vms.create import mac_addresses
+from app.services.vms import mac_addresses
 from app.services.vms.host_access import require_attachments, require_tagged
 
 
@@ -28,7 +28,7 @@ def plan_nics(
     for number, requested in enumerate(spec.nics):
         where = f"nics.{number}"
         if requested.mac:
-            mac_addresses.require_free(ctx.session, requested.mac, f"{where}.mac")
+            mac_addresses.require_free_mac(ctx.session, requested.mac, f"{where}.mac")
         _check_nwfilter(ctx, host, requested, where)
         if requested.vlan is not None:
             require_tagged(ctx, f"{where}.vlan")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from app.access.context import Ctx
 from app.access.find import find
 from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.inventory.versions import DiffLine, DiffRecord, VersionList
 from app.core.messages import N_
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import MAX_XML, DefinitionRecord, DiffLine, DiffRecord, VersionList
+from app.core.vms.devices import MAX_XML, DefinitionRecord
 from app.core.vms.host_access import HOST_ACCESS_KINDS, host_access_of
 from app.db.models import Vm, VmDefinition
 from app.hypervisor.xml.compare import compared

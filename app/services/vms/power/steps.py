@@ -18,7 +18,7 @@ from app.core.vms.observations import VmObservation
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VM_STATE_TITLES, VmState, titles_of
 from app.hypervisor import Host
-from app.inventory.conditions import holds
+from app.inventory.condition_rows import holds
 from app.services.vms.operation import RunningVm
 from app.services.vms.power.power_operation import PowerOperation
 from app.tasks.context import CALM_S, LOOK_EVERY_S, OUTCOME_WAIT_S, Lost, TaskContext

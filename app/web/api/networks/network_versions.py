@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
+from app.core.inventory.versions import DiffRecord, VersionList
 from app.core.kinds import ObjectKind
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import DiffRecord, VersionList
 from app.services.inventory import versions
 from app.web.api.shapes import ObjectPath, Once, accepted, api_router, problems
 from app.web.api.vms.definitions import XML, Number

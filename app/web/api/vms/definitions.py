@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import Path, Query
 from starlette.responses import Response
 
+from app.core.inventory.versions import DiffRecord, VersionList
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import DefinitionRecord, DefinitionSpec, DiffRecord, VersionList
+from app.core.vms.devices import DefinitionRecord, DefinitionSpec
 from app.services.vms.definitions import definitions
 from app.web.api.shapes import IfMatch, ObjectPath, Once, accepted, api_router, problems, tagged
 from app.web.deps import Reader, Writer

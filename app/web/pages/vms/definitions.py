@@ -6,8 +6,8 @@ from fastapi import Request
 from starlette.responses import Response
 
 from app.access.context import Ctx
+from app.core.inventory.versions import DiffRecord
 from app.core.tasks.records import TaskRecord
-from app.core.vms.devices import DiffRecord
 from app.services.vms import vms
 from app.services.vms.definitions import definitions
 from app.web.deps import PageId, Reader, Signed, SignedRouter

@@ -7,7 +7,7 @@ from app.access import find
 from app.access.context import Services
 from app.core.hosts.states import HOST_CONNECTION_TITLES, HostConnection
 from app.db.models import Host, Pool, Vm
-from app.services.inventory.dashboard import MAX_HOSTS, show_dashboard
+from app.services.inventory.dashboard import MAX_NAMED, show_dashboard
 from tests.databases import Contexts
 from tests.integration.api.conftest import Inventory, fill
 
@@ -42,7 +42,7 @@ def test_more_hosts_in_a_state_are_told_by_its_title(ctx: Contexts, inventory: I
     context = ctx()
     first = context.session.get_one(Host, inventory.hosts[0])
     plain = {column.key: getattr(first, column.key) for column in Host.__table__.columns}
-    for number in range(MAX_HOSTS + 1):
+    for number in range(MAX_NAMED + 1):
         own = {"id": f"host_{number}", "name": f"lost-{number}", "name_key": f"lost-{number}"}
         state = {"libvirt_uuid": None, "connection": HostConnection.AUTH_FAILED.value}
         context.session.add(Host(**plain | own | state))

@@ -15,6 +15,7 @@ from app.core.access.privileges import Role
 from app.core.access.records import NewToken
 from app.core.hosts.endpoints import parse_uri
 from app.core.hosts.states import HOST_STATUS_HINTS, AdminState, HostConnection, HostStatus
+from app.core.inventory.versions import DiffLine, DiffRecord, VersionRecord
 from app.core.kinds import ObjectKind
 from app.core.library.images import ImagePlace, ImageRecord
 from app.core.library.os_variants import OsVariantRecord
@@ -27,7 +28,6 @@ from app.core.vms.create.creation_plan import CreationPlan, PlannedVolume, Room
 from app.core.vms.create.presets import VmPresetRecord
 from app.core.vms.create.spec import DiskSpec, NicSpec
 from app.core.vms.delete import DeletedVmRecord, DeletePreview, DeletePreviewDisk
-from app.core.vms.devices import DiffLine, DiffRecord, VersionRecord
 from app.core.vms.power import VmVerb
 from app.core.vms.states import VmState
 from app.services.vms.create.choices import Choices, Option

@@ -19,7 +19,7 @@ from app.services.hosts.manageable import require_manageable
 from app.services.storage.pools.same_storage import same_storage
 from app.services.storage.volumes.locks import locks_of
 from app.services.storage.volumes.users import refuse_possibly_used, users_of
-from app.tasks.locks import require_free
+from app.tasks.locks import require_unlocked
 
 
 def running_pool(ctx: Ctx, pool_id: str, field: str) -> tuple[Pool, Host]:
@@ -63,7 +63,7 @@ def refuse_running(ctx: Ctx, volume: Volume, hint: str) -> None:
 def refuse_used(ctx: Ctx, volume: Volume) -> None:
     """Raise Busy, Conflict (volume_in_use, volume_may_be_in_use) unless nothing uses the volume."""
     pool = known(ctx, Pool, volume.pool_id)
-    require_free(ctx, *locks_of(ctx.session, pool, volume.name))
+    require_unlocked(ctx, *locks_of(ctx.session, pool, volume.name))
     if users := users_of(ctx, [volume])[volume.id]:
         raise in_use(volume, users)
     refuse_possibly_used(ctx, volume)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 NOTED_EVERY_S = 5.0
 
 
-class Acts:
+class SentNote:
     """Writes the time of what was sent into the task's row, before it is sent; takes it back when all was refused."""
 
     def __init__(self, note: Callable[[datetime | None], None], *, acted: bool) -> None:

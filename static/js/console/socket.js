@@ -3,7 +3,7 @@
 
 const OPENING_MS = 20000;
 
-export class Line {
+export class ConsoleSocket {
   constructor(ticket) {
     this.binaryType = "arraybuffer";
     this.onopen = this.onclose = this.onerror = this.onleave = null;

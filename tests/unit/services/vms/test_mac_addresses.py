@@ -10,7 +10,7 @@ from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.vms.states import VmState
 from app.db import models
-from app.services.vms.create import mac_addresses
+from app.services.vms import mac_addresses
 
 MakeCtx = Callable[..., Ctx]
 MAC = "52:54:00:aa:bb:cc"
@@ -61,24 +61,24 @@ def test_a_new_address_is_free(ctx: MakeCtx) -> None:
     mine = ctx()
     mac = mac_addresses.free_mac(mine.session)
     assert mac.startswith("52:54:00:")
-    mac_addresses.require_free(mine.session, mac, "nics")
+    mac_addresses.require_free_mac(mine.session, mac, "nics")
 
 
 def test_a_taken_address_is_refused_with_who_has_it(ctx: MakeCtx) -> None:
     mine = ctx()
     _, vm = add_vm(mine, "web", MAC.upper(), VmState.MISSING)
     with pytest.raises(InvalidInput) as refused:
-        mac_addresses.require_free(mine.session, MAC, "nics")
+        mac_addresses.require_free_mac(mine.session, MAC, "nics")
     assert refused.value.code == "mac_taken"
     assert refused.value.field == "nics"
     assert refused.value.rule_text(str) == f"{MAC} is taken: web (kvm-web) has it"
-    mac_addresses.require_free(mine.session, MAC, "nics", vm_id=vm.id)
+    mac_addresses.require_free_mac(mine.session, MAC, "nics", vm_id=vm.id)
 
 
 def test_a_name_that_looks_like_an_address_takes_none(ctx: MakeCtx) -> None:
     mine = ctx()
     add_vm(mine, MAC, "52:54:00:00:00:01")
-    mac_addresses.require_free(mine.session, MAC, "nics")
+    mac_addresses.require_free_mac(mine.session, MAC, "nics")
 
 
 def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
@@ -99,8 +99,8 @@ def test_a_task_under_way_takes_its_addresses(ctx: MakeCtx) -> None:
     mine.session.add(task)
     mine.session.flush()
     with pytest.raises(InvalidInput) as refused:
-        mac_addresses.require_free(mine.session, MAC, "nics")
+        mac_addresses.require_free_mac(mine.session, MAC, "nics")
     assert "soon" in refused.value.rule_text(str)
     task.state = "failed"
     mine.session.flush()
-    mac_addresses.require_free(mine.session, MAC, "nics")
+    mac_addresses.require_free_mac(mine.session, MAC, "nics")

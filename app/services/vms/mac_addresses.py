@@ -18,7 +18,7 @@ from app.core.messages import N_
 from app.core.tasks.states import ACTIVE_TASK_STATES
 from app.db.models import Host, Task, Vm, VmDefinition
 
-PREFIX = "52:54:00"  # QEMU's own
+MAC_PREFIX = "52:54:00"  # QEMU's own
 TRIES = 100
 _ACTIVE = tuple(state.value for state in ACTIVE_TASK_STATES)
 
@@ -27,13 +27,13 @@ def free_mac(session: Session, but: Collection[str] = ()) -> str:
     """A MAC address that no VM and no task under way has, nor is in `but` (drawn before, for the same VM)."""
     for _ in range(TRIES):
         tail = secrets.token_bytes(3)
-        mac = ":".join((PREFIX, *(f"{byte:02x}" for byte in tail)))
+        mac = ":".join((MAC_PREFIX, *(f"{byte:02x}" for byte in tail)))
         if mac not in but and next(_users(session, mac), None) is None:
             return mac
     raise InvalidInput("mac", N_("no free address was found; give one yourself"))
 
 
-def require_free(session: Session, mac: str, field: str, *, vm_id: str = "") -> None:
+def require_free_mac(session: Session, mac: str, field: str, *, vm_id: str = "") -> None:
     """Raise InvalidInput (mac_taken), naming the field, when a VM other than `vm_id`, or a task, has the address."""
     user = next(_users(session, mac, but=vm_id), None)
     if user is not None:

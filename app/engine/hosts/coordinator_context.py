@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from app.config import Settings
 from app.core.inventory.reports import HostReport
+from app.engine.hosts.known_hosts import TargetOf
 from app.engine.hosts.poll_schedule import PollSchedule
 from app.engine.hosts.rate_limiter import RateLimiter
 from app.engine.hosts.reader import OnUsage
-from app.engine.hosts.registry import TargetOf
 from app.engine.thread_pool import ElasticThreadPool
 from app.engine.timer import Timer
-from app.inventory.collectors.registry import Collectors
+from app.inventory.collectors.all_collectors import Collectors
 
 # Large fleets are asked less often for signs of life: with the deadline of a call, silence still shows in 10 s.
 PING_MAX_S = 4.5
@@ -21,7 +21,7 @@ PINGS_PER_S = 250.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class CoordinatorContext:
     """What all coordinators share."""
 
     settings: Settings

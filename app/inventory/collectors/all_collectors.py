@@ -7,12 +7,12 @@ from typing import Any
 
 from app.core.inventory.reports import Parts
 from app.inventory.collectors.collector import Collector, Newest
-from app.inventory.collectors.conditions import CONDITIONS
 from app.inventory.collectors.guest_agents import GUESTS
 from app.inventory.collectors.host import HOST
 from app.inventory.collectors.leases import LEASES
 from app.inventory.collectors.networks import NETWORKS
 from app.inventory.collectors.nwfilters import NWFILTERS
+from app.inventory.collectors.observed_conditions import CONDITIONS
 from app.inventory.collectors.storage import STORAGE
 from app.inventory.collectors.usage import USAGE
 from app.inventory.collectors.vms import VMS

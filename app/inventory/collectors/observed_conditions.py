@@ -13,14 +13,14 @@ from app.core.kinds import ObjectKind
 from app.db import models
 from app.db.chunks import chunks
 from app.hypervisor import Host
-from app.inventory import conditions
+from app.inventory import condition_rows
 from app.inventory.batch import Batch, table
 from app.inventory.collectors.collector import Collector, HostMemory, Lane, Load, Newest, Poll
 from app.inventory.collectors.condition_watch import LOOK_AGAIN_S, ConditionWatch
 from app.inventory.collectors.storage import STORAGE
 from app.inventory.collectors.usage import USAGE
 from app.inventory.collectors.vms import STATES, VMS
-from app.inventory.conditions import Held
+from app.inventory.condition_rows import Held
 from app.inventory.merged_report import Reading
 
 FILES_EVERY_S = 25.0
@@ -100,8 +100,8 @@ class ConditionsCollector(Collector[Observed]):
         before = _before(batch, reported)
         over = [held for key, held in before.items() if key not in now]
         began = [held for key, held in now.items() if key not in before]
-        batch.topics |= conditions.end(batch.session, over, batch.now)
-        batch.topics |= conditions.begin(batch.session, began, batch.now)
+        batch.topics |= condition_rows.end(batch.session, over, batch.now)
+        batch.topics |= condition_rows.begin(batch.session, began, batch.now)
 
 
 def _known(
