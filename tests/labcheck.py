@@ -31,6 +31,8 @@ from tests.libvirt_objects import Objects, put_back, read_objects, read_volumes
 HOOKS = "/etc/libvirt/hooks"
 VOLUMES = tuple(f"{directory}/" for directory in POOLS.values())
 ANSWER_S = 20.0  # after which a daemon that does not answer is ended
+# Sessions of SSH, as whoever is connected may stay so; what dnsmasq calls at each lease (the kernel cuts its name).
+PASSING = ("sshd", "libvirt_leasesh")
 SETTLE_S = 5.0  # what was told to end needs a moment
 PROBE_VOLUME = "/vigie-proof-"
 
@@ -76,7 +78,7 @@ def _read(host: LabHost) -> HostState:
     with _connected(host) as connection:
         objects, volumes = read_objects(connection), read_volumes(connection)
     return HostState(
-        processes=_counted(processes),
+        processes=counted(processes),
         pids=frozenset(process.pid for process in processes),
         stopped=frozenset(process.pid for process in processes if process.stopped),
         has_link=_has_link(host),
@@ -184,7 +186,7 @@ def _heal_processes(host: LabHost, before: HostState) -> list[str]:
     """Wait until those that end by themselves have, and end the rest. What is gone comes back with a reboot."""
     deadline = time.monotonic() + SETTLE_S
     while (
-        there := _counted(namespace.processes(host.init_pid))
+        there := counted(namespace.processes(host.init_pid))
     ) != before.processes and time.monotonic() < deadline:
         time.sleep(0.02)
     wrong = []
@@ -215,9 +217,9 @@ def _connected(host: LabHost) -> Iterator[libvirt.virConnect]:
         timer.cancel()
 
 
-def _counted(processes: list[namespace.Process]) -> Counter[str]:
-    """How many there are of each, but for sessions of SSH: whoever is connected may stay so."""
-    return Counter(process.command for process in processes if process.command != "sshd")
+def counted(processes: list[namespace.Process]) -> Counter[str]:
+    """How many there are of each, but for those that come and go by themselves."""
+    return Counter(process.command for process in processes if process.command not in PASSING)
 
 
 def _is_frozen(process: namespace.Process, before: HostState) -> bool:

@@ -91,3 +91,8 @@ def test_all_references_lead_somewhere(description: dict) -> None:
 def test_served_without_signing_in(shared: Console, description: dict) -> None:
     answer = shared.client(None).get("/api/v1/openapi.json")
     assert answer.json() == description
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
+def test_the_frameworks_own_description_is_not_served(shared: Console, path: str) -> None:
+    assert shared.client().get(path).status_code == 404
