@@ -23,7 +23,7 @@ from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.notices import USER_LOGINS
+from app.core.notices import USER_ACCESS
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Login, Token, User
@@ -83,7 +83,7 @@ def end_session(ctx: Ctx, login_id: str) -> None:
     login = find(ctx, Login, login_id, "user.edit")
     ctx.session.delete(login)
     audit.record(ctx, "session.end", session=login_id)
-    ctx.notify(f"{USER_LOGINS}{login.user_id}")
+    ctx.notify(f"{USER_ACCESS}{login.user_id}")
 
 
 def list_users(ctx: Ctx, params: ListQuery) -> Page[UserRecord]:
@@ -166,7 +166,7 @@ def update_user(ctx: Ctx, user_id: str, patch: UserPatch, expected_version: int 
         disabled=user.disabled,
         tokens_ended=ended,
     )
-    ctx.notify(f"{USER_LOGINS}{user.id}")
+    ctx.notify(f"{USER_ACCESS}{user.id}")
     return user_record(user)
 
 
@@ -195,7 +195,7 @@ def delete_user(ctx: Ctx, user_id: str) -> None:
     _keep_an_administrator(ctx, user)
     ctx.session.delete(user)
     audit.record(ctx, "user.delete", target=ref(user))
-    ctx.notify(f"{USER_LOGINS}{user.id}")
+    ctx.notify(f"{USER_ACCESS}{user.id}")
 
 
 def change_password(ctx: Ctx, change: PasswordChange) -> None:
@@ -212,7 +212,7 @@ def change_password(ctx: Ctx, change: PasswordChange) -> None:
     _end_logins(ctx, user.id, but=ctx.actor.login_id)
     ended = 0 if change.keep_tokens else _end_tokens(ctx, user.id)
     audit.record(ctx, "user.password", target=ref(user), tokens_ended=ended)
-    ctx.notify(f"{USER_LOGINS}{user.id}")
+    ctx.notify(f"{USER_ACCESS}{user.id}")
 
 
 def _check_current(ctx: Ctx, change: PasswordChange, guesser: Guesser) -> User:

@@ -22,7 +22,7 @@ from app.db.models import Audit
 
 log = structlog.get_logger(__name__)
 REFUSED_READ_EVERY_S = 60.0
-MAX_READS = 10_000
+MAX_REFUSED_READS = 10_000
 _refused_reads: dict[tuple[str | None, ...], float] = {}
 _reading = threading.Lock()
 SORT_KEYS = Order({"at": Audit.id}, default="-at", unique=Audit.id)
@@ -78,7 +78,7 @@ def _is_due(read: tuple[str | None, ...]) -> bool:
     now = time.monotonic()
     with _reading:
         for known, at in list(_refused_reads.items()):  # in the order in which they came
-            if now - at < REFUSED_READ_EVERY_S and len(_refused_reads) < MAX_READS:
+            if now - at < REFUSED_READ_EVERY_S and len(_refused_reads) < MAX_REFUSED_READS:
                 break
             del _refused_reads[known]
         return _refused_reads.setdefault(read, now) == now

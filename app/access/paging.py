@@ -103,13 +103,13 @@ def page(
     Raises InvalidInput for an unknown sort or a bad cursor.
     """
     sort = _sort(ctx, params, order)
-    place = _read_cursor(params.cursor, sort) if params.cursor else None
+    cursor = _read_cursor(params.cursor, sort) if params.cursor else None
     narrow = query if counted is None else counted
     keyed = narrow if sort.is_of_one_table else query
     if params.q:
-        keys, total = _sought(ctx, keyed, sort, place, params.limit + 1)
+        keys, total = _sought(ctx, keyed, sort, cursor, params.limit + 1)
     else:
-        keys = _keys(ctx, keyed, sort, place, params.limit + 1)
+        keys = _keys(ctx, keyed, sort, cursor, params.limit + 1)
         total = _total(ctx, narrow, order.unique)
     more = len(keys) > params.limit
     keys = keys[: params.limit]
@@ -153,28 +153,28 @@ def _sort(ctx: Ctx, query: ListQuery, order: Order) -> _Sort:
     return _Sort(wanted, order.columns[name], order.unique, wanted.startswith("-"))
 
 
-def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, place: _Cursor | None, wanted: int) -> list[_Cursor]:
-    """The places of the part. Only the sort columns are read: sorting wide rows is slow."""
+def _keys(ctx: Ctx, query: AnySelect, sort: _Sort, cursor: _Cursor | None, wanted: int) -> list[_Cursor]:
+    """The cursors of the part. Only the sort columns are read: sorting wide rows is slow."""
     keys = _narrowed(query, sort)
     columns = (sort.unique,) if sort.is_by_unique else (sort.column, sort.unique)
-    places: list[_Cursor] = []
-    if place is None or place.value is not None:
+    cursors: list[_Cursor] = []
+    if cursor is None or cursor.value is not None:
         valued = keys.where(sort.column.is_not(None)) if sort.is_nullable else keys
-        if place is not None and place.value is not None:
-            valued = valued.where(sort.after(columns, (place.value, place.unique)[-len(columns) :]))
-        places += _places(ctx, sort.ordered(valued, columns).limit(wanted))
-    if sort.is_nullable and len(places) < wanted:
+        if cursor is not None and cursor.value is not None:
+            valued = valued.where(sort.after(columns, (cursor.value, cursor.unique)[-len(columns) :]))
+        cursors += _cursors(ctx, sort.ordered(valued, columns).limit(wanted))
+    if sort.is_nullable and len(cursors) < wanted:
         empty = keys.where(sort.column.is_(None))
-        if place is not None and place.value is None:
-            empty = empty.where(sort.after((sort.unique,), (place.unique,)))
-        places += _places(ctx, sort.ordered(empty, (sort.unique,)).limit(wanted - len(places)))
-    return places
+        if cursor is not None and cursor.value is None:
+            empty = empty.where(sort.after((sort.unique,), (cursor.unique,)))
+        cursors += _cursors(ctx, sort.ordered(empty, (sort.unique,)).limit(wanted - len(cursors)))
+    return cursors
 
 
 def _sought(
-    ctx: Ctx, query: AnySelect, sort: _Sort, place: _Cursor | None, wanted: int
+    ctx: Ctx, query: AnySelect, sort: _Sort, cursor: _Cursor | None, wanted: int
 ) -> tuple[list[_Cursor], int]:
-    """The places of the part of what holds a text, and how many hold it.
+    """The cursors of the part of what holds a text, and how many hold it.
 
     Every row must be searched, so that is done once, and what was found is counted and sorted; a walk along an
     index of the order would read the rows one by one.
@@ -182,15 +182,15 @@ def _sought(
     found = _narrowed(query, sort).cte("found").prefix_with("MATERIALIZED")
     value, key, counted = found.c.value, found.c.key, sa.select(sa.func.count()).select_from(found)
     part = sa.select(value, key, counted.scalar_subquery())
-    if place is not None and place.value is None:
-        part = part.where(value.is_(None), sort.after((key,), (place.unique,)))
-    elif place is not None:
-        part = part.where(sa.or_(sort.after((value, key), (place.value, place.unique)), value.is_(None)))  # type: ignore[arg-type]
+    if cursor is not None and cursor.value is None:
+        part = part.where(value.is_(None), sort.after((key,), (cursor.unique,)))
+    elif cursor is not None:
+        part = part.where(sa.or_(sort.after((value, key), (cursor.value, cursor.unique)), value.is_(None)))  # type: ignore[arg-type]
     part = part.order_by(value.is_(None), *sort.directed((value, key))).limit(wanted)
     rows = list(ctx.session.execute(part))
-    places = [_Cursor(value, key) for value, key, _ in rows]
-    total = rows[0][2] if rows else ctx.session.scalar(counted) if place is not None else 0
-    return places, total or 0
+    cursors = [_Cursor(value, key) for value, key, _ in rows]
+    total = rows[0][2] if rows else ctx.session.scalar(counted) if cursor is not None else 0
+    return cursors, total or 0
 
 
 def _narrowed(query: AnySelect, sort: _Sort) -> AnySelect:
@@ -198,15 +198,15 @@ def _narrowed(query: AnySelect, sort: _Sort) -> AnySelect:
     return query.order_by(None).with_only_columns(*columns, maintain_column_froms=True)
 
 
-def _places(ctx: Ctx, query: AnySelect) -> list[_Cursor]:
+def _cursors(ctx: Ctx, query: AnySelect) -> list[_Cursor]:
     return [_Cursor(value, unique) for value, unique in ctx.session.execute(query)]
 
 
 def _rows(ctx: Ctx, query: sa.Select[*Ts], sort: _Sort, keys: Sequence[_Cursor]) -> list[tuple[*Ts]]:
-    """The rows at these places, in their order; one that has just gone is left out."""
-    places = {item.unique: number for number, item in enumerate(keys)}
-    found = query.order_by(None).where(sort.unique.in_(places)).add_columns(sort.unique.label("sort_unique"))
-    rows = sorted(ctx.session.execute(found), key=lambda row: places[row[-1]]) if keys else []
+    """The rows at these cursors, in their order; one that has just gone is left out."""
+    cursors = {item.unique: number for number, item in enumerate(keys)}
+    found = query.order_by(None).where(sort.unique.in_(cursors)).add_columns(sort.unique.label("sort_unique"))
+    rows = sorted(ctx.session.execute(found), key=lambda row: cursors[row[-1]]) if keys else []
     return [cast("tuple[*Ts]", row[:-1]) for row in rows]
 
 
@@ -215,10 +215,10 @@ def _total(ctx: Ctx, query: AnySelect, unique: Column) -> int:
     return ctx.session.scalar(sa.select(sa.func.count()).select_from(keys.subquery())) or 0
 
 
-def _write_cursor(sort: _Sort, place: _Cursor) -> str:
+def _write_cursor(sort: _Sort, cursor: _Cursor) -> str:
     parts = [
         sort.name,
-        *(item.isoformat() if isinstance(item, datetime) else item for item in (place.value, place.unique)),
+        *(item.isoformat() if isinstance(item, datetime) else item for item in (cursor.value, cursor.unique)),
     ]
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

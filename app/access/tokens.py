@@ -17,7 +17,7 @@ from app.core.errors import InvalidInput, NotAllowed
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.notices import USER_LOGINS
+from app.core.notices import USER_ACCESS
 from app.core.records import Page
 from app.core.specs import ListQuery
 from app.db.models import Token, User
@@ -79,7 +79,7 @@ def revoke_token(ctx: Ctx, token_id: str) -> None:
     token = find(ctx, Token, token_id, "token.edit-any")
     ctx.session.delete(token)
     audit.record(ctx, "token.revoke", target=ref(token))
-    ctx.notify(f"{USER_LOGINS}{token.user_id}")
+    ctx.notify(f"{USER_ACCESS}{token.user_id}")
 
 
 def _record(token: Token, user_name: str) -> TokenRecord:

@@ -18,7 +18,7 @@ SCREENSHOT_TAKEN = "screenshot-taken:"  # + vm id: a new screenshot is there
 LEASES = "leases:"  # + network id: somebody looks at the network, read its leases
 VOLUMES = "volumes:"  # + pool id: somebody looks at the pool or its volumes, read these
 DEVICES = "devices:"  # + host id: somebody wants to give a device away, read them
-USER_LOGINS = "user-logins:"  # + user id: logins or rights of the user changed
+USER_ACCESS = "user-access:"  # + user id: logins or rights of the user changed
 
 Listener = Callable[[frozenset[str]], None]
 

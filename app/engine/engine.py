@@ -21,7 +21,7 @@ from app.core.notices import DEVICES, HOSTS, LEASES, SCREENSHOT_WANTED, VOLUMES,
 from app.engine.host_ownership import HostOwnership, SingleProcessHostOwnership
 from app.engine.hosts.coordinator import Coordinator
 from app.engine.hosts.coordinator_context import CoordinatorContext
-from app.engine.hosts.known_hosts import HostRegistry, RegisteredHost
+from app.engine.hosts.host_registry import HostRegistry, RegisteredHost
 from app.engine.hosts.on_demand import OnDemand, read_devices, read_volumes, refresh_leases
 from app.engine.hosts.poll_schedule import PollSchedule
 from app.engine.hosts.rate_limiter import RateLimiter

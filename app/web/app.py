@@ -47,15 +47,18 @@ def create_web(services: Services, health: Health) -> FastAPI:
     app.state.registry = registry
     install_middleware(app, services.settings, durations)
     install_errors(app, error_page)
-    app.router.routes.extend(_routes())
+    app.router.routes.extend(all_routes())
     install_openapi(app, f"{PREFIX}/openapi.json")
     app.mount("/static", StaticFiles(directory=resource("static")), name="static")
     return app
 
 
 @cache
-def _routes() -> list[BaseRoute]:
-    """What is answered, with its parameters resolved: that takes a third of a second, and is the same in each application."""
+def all_routes() -> list[BaseRoute]:
+    """All routes, resolved once, which takes a third of a second: tests make many applications.
+
+    They are shared, so `dependency_overrides` of an application has no effect.
+    """
     resolved = FastAPI(openapi_url=None, generate_unique_id_function=_operation_id)
     install_api(resolved)
     for part in (consoles, live, pages):

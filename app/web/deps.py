@@ -43,7 +43,7 @@ from app.core.ids import ID_PATTERN
 from app.core.messages import N_
 from app.core.vms.power import VmVerb
 from app.web.auth import SAFE_METHODS, Visitor, identify, services_of, visitor_of
-from app.web.quotas import place_of
+from app.web.quotas import quotas_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ class SignedRoute(APIRoute):
         async def handler(request: Request) -> Response:
             try:
                 visitor = await anyio.to_thread.run_sync(identify, request, limiter=_limiter(Mode.READ))
-                place_of(request).identified(request, visitor)
+                quotas_of(request).identified(request, visitor)
                 _refuse_nul(request)
                 self.check_query(request)
                 strict = _StrictRequest(request.scope, request.receive)

@@ -25,7 +25,7 @@ from app.core.errors import NotSignedIn, Unavailable
 from app.core.notices import Hub
 from app.web.auth import Visitor, identify
 from app.web.deps import Signed, SignedRouter
-from app.web.quotas import place_of
+from app.web.quotas import quotas_of
 
 COALESCE_S = 0.15
 HEARTBEAT_S = 15
@@ -87,7 +87,7 @@ class Listener:
 
     def __init__(self, request: Request, visitor: Visitor) -> None:
         self._request = request
-        self._mine = notices.USER_LOGINS + (visitor.actor.user_id or "")
+        self._mine = notices.USER_ACCESS + (visitor.actor.user_id or "")
         self._checked = time.monotonic()
         self._inbox = Inbox(visitor.services.hub)
 
@@ -114,7 +114,7 @@ class Listener:
 @router.get("/live", name="live")
 async def live(request: Request, visitor: Signed) -> EventSourceResponse:
     """The stream of changes for one open page."""
-    place_of(request).becomes_stream(request, visitor)
+    quotas_of(request).becomes_stream(request, visitor)
     return EventSourceResponse(_changes(request, visitor), ping=HEARTBEAT_S, send_timeout=SEND_TIMEOUT_S)
 
 

@@ -108,7 +108,7 @@ async def _nothing(scope: object, receive: object, send: object) -> None:
     """No application: only the proxy rules of uvicorn's middleware are used."""
 
 
-class RequestShare:
+class RequestQuotas:
     """What one request holds; all of it is given back when the request ends."""
 
     def __init__(self, quotas: Quotas, address: str) -> None:
@@ -147,11 +147,11 @@ def _user(visitor: Visitor) -> str:
     return visitor.actor.user_id or visitor.actor.name
 
 
-def place_of(request: HTTPConnection) -> RequestShare:
+def quotas_of(request: HTTPConnection) -> RequestQuotas:
     """What the request holds."""
-    place = request.scope["state"]["place"]
-    assert isinstance(place, RequestShare)
-    return place
+    held = request.scope["state"]["quotas"]
+    assert isinstance(held, RequestQuotas)
+    return held
 
 
 class QuotaLayer:
@@ -166,17 +166,17 @@ class QuotaLayer:
             await self.app(scope, receive, send)
             return
         request = HTTPConnection(scope)
-        place = RequestShare(self.quotas, network_of(request.client.host if request.client else None))
-        scope.setdefault("state", {})["place"] = place
+        held = RequestQuotas(self.quotas, network_of(request.client.host if request.client else None))
+        scope.setdefault("state", {})["quotas"] = held
         try:
-            place.enter(request)
+            held.enter(request)
         except TooManyAtOnce as error:
             await refuse(scope, receive, send, error)
             return
         try:
             await self.app(scope, receive, send)
         finally:
-            place.leave()
+            held.leave()
 
 
 def install_quotas(app: FastAPI, settings: Settings) -> None:

@@ -5,7 +5,7 @@
 import { fetchPart } from "./fetch_part.js";
 
 const RETRY_MS = [500, 1000, 2000, 5000];
-const MOST_IDS = 200;
+const MAX_IDS = 200;
 const listeners = new Set();
 let source = null;
 let failures = 0;
@@ -40,7 +40,7 @@ function refresh(topics) {
     }
   }
   for (const [batch, ids] of batches) {
-    for (let start = 0; start < ids.length; start += MOST_IDS) readRows(batch, ids.slice(start, start + MOST_IDS));
+    for (let start = 0; start < ids.length; start += MAX_IDS) readRows(batch, ids.slice(start, start + MAX_IDS));
   }
 }
 

@@ -6,7 +6,7 @@ import { fetchPart } from "./fetch_part.js";
 import { visit } from "./shell.js";
 
 const ROW_PX = 24;
-const MOST_REMEMBERED = 200;
+const MAX_REMEMBERED = 200;
 const SETTLE_MS = 400; // changes of many rows are read together
 const ID = /(?:vm|host|dc|pool|net)_[a-z2-7]{16}/;
 const panel = document.getElementById("tree");
@@ -21,7 +21,7 @@ const opened = {
   has: (node) => opened.read()[node.key] ?? node.getLevel() === 1,
   write(id, open) {
     const all = Object.entries({ ...opened.read(), [id]: open });
-    localStorage.setItem(opened.key(), JSON.stringify(Object.fromEntries(all.slice(-MOST_REMEMBERED))));
+    localStorage.setItem(opened.key(), JSON.stringify(Object.fromEntries(all.slice(-MAX_REMEMBERED))));
   },
 };
 

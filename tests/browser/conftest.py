@@ -111,7 +111,7 @@ Visit = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def signed_in(site: Site, chromium_browser: Browser) -> StorageState:
-    """The cookies of a login that the tests of a module share."""
+    """The state of a browser after signing in (cookies, local storage), for the tests of a module."""
     with _watched(chromium_browser) as page:
         site.sign_in(page)
         return page.context.storage_state()
@@ -121,13 +121,13 @@ def signed_in(site: Site, chromium_browser: Browser) -> StorageState:
 def visit(site: Site, chromium_browser: Browser, signed_in: StorageState) -> Iterator[Visit]:
     """Open a page signed in, in a browser with these options: `visit("/vms", color_scheme="dark")`.
 
-    The login is shared; `own_login=True` gives a page one of its own, to end it.
+    The login is shared; `own_login=True` is for tests that end logins or change the password.
     """
     with ExitStack() as opened:
 
         def go(path: str, *, own_login: bool = False, **options: Any) -> Page:
-            cookies = None if own_login else signed_in
-            page = opened.enter_context(_watched(chromium_browser, storage_state=cookies, **options))
+            state = None if own_login else signed_in
+            page = opened.enter_context(_watched(chromium_browser, storage_state=state, **options))
             if own_login:
                 site.sign_in(page)
             page.goto(f"{site.url}{path}")

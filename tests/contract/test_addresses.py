@@ -8,11 +8,9 @@ from enum import Enum
 from typing import Any, get_args
 
 import pytest
-from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from app.web import consoles, live, pages
-from app.web.api import install_api
+from app.web.app import all_routes
 from tests.contract.addresses import ANY, HOLE, Address, in_script, in_template
 from tests.contract.sources import ROOT
 
@@ -62,12 +60,8 @@ def closed(annotation: Any) -> set[str]:
 
 @pytest.fixture(scope="module")
 def served() -> list[Served]:
-    """All routes, as `create_web` includes them."""
-    app = FastAPI()
-    install_api(app)
-    for router in (consoles.router, live.router, pages.router):
-        app.include_router(router)
-    found = iter_route_contexts(app.routes)
+    """All routes."""
+    found = iter_route_contexts(all_routes())
     return [Served(route) for route in found if route.methods and hasattr(route, "dependant")]
 
 

@@ -5,7 +5,7 @@ import re
 
 from tests.contract.sources import APP, modules, name_of, tree
 
-# SentNote that have no entry of their own when they succeed, or one for each object.
+# Actions that have no entry of their own when they succeed, or one for each object.
 UNNAMED = {
     "host.probe": "looks and keeps nothing",
     "network.restore-version": "a network.define",

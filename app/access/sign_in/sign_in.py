@@ -21,7 +21,7 @@ from app.core.errors import NotSignedIn
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
 from app.core.messages import N_
-from app.core.notices import USER_LOGINS
+from app.core.notices import USER_ACCESS
 from app.db.models import Login, User
 
 
@@ -125,7 +125,7 @@ def _end_earlier(ctx: Ctx, browser: Browser) -> None:
     earlier = ctx.session.scalar(unrestricted(known))
     if earlier is not None:
         ctx.session.delete(earlier)
-        ctx.notify(f"{USER_LOGINS}{earlier.user_id}")
+        ctx.notify(f"{USER_ACCESS}{earlier.user_id}")
 
 
 def sign_out(ctx: Ctx) -> None:
@@ -135,4 +135,4 @@ def sign_out(ctx: Ctx) -> None:
     if (login := look_up(ctx, Login, ctx.actor.login_id)) is not None:
         ctx.session.delete(login)
     audit.record(ctx, "logout")
-    ctx.notify(f"{USER_LOGINS}{ctx.actor.user_id}")
+    ctx.notify(f"{USER_ACCESS}{ctx.actor.user_id}")

@@ -9,7 +9,7 @@ from app.core.errors import InvalidInput
 from app.core.messages import N_
 
 # Never, whatever the settings allow: a pool makes every file in its directory a volume, which may be overwritten.
-FORBIDDEN_FOLDERS = frozenset(
+FORBIDDEN_DIRECTORIES = frozenset(
     ("/", "/home", "/opt", "/srv", "/mnt", "/media", "/var", "/var/lib", "/var/lib/libvirt", "/tmp")  # noqa: S108  refused, not used
 )
 # Nor anything below these.
@@ -94,7 +94,7 @@ def _require_one_of(path: str, directories: Collection[str]) -> None:
 
 def _check_folder(path: str, roots: Collection[str]) -> None:
     hidden = any(part.startswith(".") for part in path.split("/"))
-    if path in FORBIDDEN_FOLDERS or hidden or any(is_inside(path, tree) for tree in FORBIDDEN_TREES):
+    if path in FORBIDDEN_DIRECTORIES or hidden or any(is_inside(path, tree) for tree in FORBIDDEN_TREES):
         raise InvalidInput("target_path", N_("must not be a folder of the host's system"))
     if not any(is_inside(path, root) for root in roots):
         raise InvalidInput(

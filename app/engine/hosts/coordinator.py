@@ -32,7 +32,7 @@ from app.core.hosts.states import HostConnection
 from app.core.inventory.reports import Hint, HostReport, Parts
 from app.engine.hosts.coordinator_context import CoordinatorContext
 from app.engine.hosts.event_debouncer import EventDebouncer
-from app.engine.hosts.known_hosts import RegisteredHost
+from app.engine.hosts.host_registry import RegisteredHost
 from app.engine.hosts.poll_errors import PollErrors
 from app.engine.hosts.poll_schedule import CONNECT, PING, SETTLING_S
 from app.engine.hosts.rate_limiter import back_off_s

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.config import Settings
 from app.core.inventory.reports import HostReport
-from app.engine.hosts.known_hosts import TargetOf
+from app.engine.hosts.host_registry import TargetOf
 from app.engine.hosts.poll_schedule import PollSchedule
 from app.engine.hosts.rate_limiter import RateLimiter
 from app.engine.hosts.reader import OnUsage

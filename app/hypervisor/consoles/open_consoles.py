@@ -52,11 +52,11 @@ class Consoles:
     def open_display(self, uuid: str) -> Line:
         """A tunnel to the VM's VNC display. Raises Conflict when it has none, HostError when it is out of reach."""
         display = _vnc_of(self.displays(uuid))
-        place = HostSocket(path=display.path, listens_on=display.listens_on, port=display.port or 0)
+        target = HostSocket(path=display.path, listens_on=display.listens_on, port=display.port or 0)
         tunnel = Tunnel()
         link = self._connections.link
         try:
-            tunnel.open(lambda near: link.tunnel(place, near, DEADLINE_S), DEADLINE_S)
+            tunnel.open(lambda near: link.tunnel(target, near, DEADLINE_S), DEADLINE_S)
         except TimeoutError:
             raise errors.deadline_passed(DEADLINE_S) from None
         return Line(tunnel.socket, tunnel.end, display.password)

@@ -22,7 +22,7 @@ from app.hypervisor.storage.images import format_of, is_broken
 from app.hypervisor.storage.qcow2 import HEADER_BYTES
 from app.hypervisor.transport.relay import Half, Relay
 from app.hypervisor.transport.targets import SshKey, SshPassword, Target
-from app.hypervisor.transport.transports import MAX_FILES, HostSocket, HostTransport, dial
+from app.hypervisor.transport.transports import MAX_FILES_CHECKED, HostSocket, HostTransport, dial
 
 # Fixed, so that a host that has several keys always shows the same one.
 HOST_KEY_ALGORITHMS = (
@@ -117,17 +117,17 @@ class SshTransport(HostTransport):
                 relay.far = far
                 return
 
-    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, target: HostSocket, near: Half, deadline_s: float) -> Half:
         """Open a channel to a place on the host; the host itself connects to it."""
         port, path = _PortHalf(near.on_lost), SshHalf(near.on_lost)
-        half = port if place.path is None else path
+        half = port if target.path is None else path
         half.join(near)
         connection = self._open()
         try:
-            if place.path is None:
-                await connection.create_connection(lambda: port, place.address, place.port)
+            if target.path is None:
+                await connection.create_connection(lambda: port, target.address, target.port)
             else:
-                await connection.create_unix_connection(lambda: path, place.path)
+                await connection.create_unix_connection(lambda: path, target.path)
         except asyncssh.ChannelOpenError as error:
             detail = errors.clean(error.reason)
             # OpenSSH says the second of unix sockets that it may not forward and of ones that nobody serves.
@@ -173,7 +173,7 @@ class SshTransport(HostTransport):
             files.sort(key=lambda item: -(item.attrs.mtime or 0))
             return [
                 os.fsdecode(file.filename)
-                for file in files[:MAX_FILES]
+                for file in files[:MAX_FILES_CHECKED]
                 if await _is_broken(sftp, f"{folder}/{os.fsdecode(file.filename)}", file.attrs.size or 0)
             ]
         except (asyncssh.Error, OSError):

@@ -59,14 +59,14 @@ class TlsTransport(HostTransport):
             raise
         relay.far = half
 
-    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, target: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect to a port on the host's own address: nothing but libvirt goes through its TLS listener."""
-        if place.is_local:
+        if target.is_local:
             raise errors.display_out_of_reach(
                 N_("It listens on the host's loopback only, and a link by TLS carries libvirt only.")
             )
         # Never another address than the registered one, whatever the definition names.
-        connection = await dial(replace(self.endpoint, port=place.port), deadline_s)
+        connection = await dial(replace(self.endpoint, port=target.port), deadline_s)
         half = Half(near.on_lost)
         half.join(near)
         await asyncio.get_running_loop().create_connection(lambda: half, sock=connection)

@@ -27,7 +27,7 @@ from app.hypervisor.transport.relay import Half, Relay
 _FROM_INSIDE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- not listened on
 
 
-MAX_FILES = 300  # of a directory, that are looked at for what libvirt cannot read
+MAX_FILES_CHECKED = 300  # of a directory, that are looked at for what libvirt cannot read
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class HostTransport(ABC):
     async def connect(self, relay: Relay, deadline_s: float) -> None:
         """Connect the far side of a relay to the host's libvirt."""
 
-    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, target: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect a half to a place on the host and join it with `near`. Raises HostError and its kinds."""
         raise errors.display_out_of_reach(N_("This kind of link carries libvirt only."))
 
@@ -129,16 +129,16 @@ class LocalTransport(UnixTransport):
 
     has_shell = True
 
-    async def tunnel(self, place: HostSocket, near: Half, deadline_s: float) -> Half:
+    async def tunnel(self, target: HostSocket, near: Half, deadline_s: float) -> Half:
         """Connect a half to a place on this machine."""
         half = Half(near.on_lost)
         half.join(near)
         loop = asyncio.get_running_loop()
         try:
-            if place.path is not None:
-                await loop.create_unix_connection(lambda: half, place.path)
+            if target.path is not None:
+                await loop.create_unix_connection(lambda: half, target.path)
             else:
-                await loop.create_connection(lambda: half, place.address, place.port)
+                await loop.create_connection(lambda: half, target.address, target.port)
         except OSError as error:
             raise errors.place_closed(str(error)) from None
         return half
@@ -172,7 +172,7 @@ class LocalTransport(UnixTransport):
         try:
             files = [item for item in os.scandir(folder) if item.is_file(follow_symlinks=False)]
             files.sort(key=lambda item: -item.stat(follow_symlinks=False).st_mtime)
-            return [file.name for file in files[:MAX_FILES] if _is_broken(file)]
+            return [file.name for file in files[:MAX_FILES_CHECKED] if _is_broken(file)]
         except OSError:
             return None
 

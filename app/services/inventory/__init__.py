@@ -1,4 +1,4 @@
-"""Use cases over all nouns: dashboard, tree, search, datacenters, versions of definitions, readiness.
+"""Use cases over all nouns: dashboard, tree, search, datacenters, events, versions of definitions, readiness.
 
 Public to other nouns: `versions`.
 """

@@ -141,10 +141,10 @@ def _alone(context: TaskContext, wanted: ImageFetch) -> Iterator[None]:
     After a restart the first to come is not always the one that had begun: half a copy is left to its own task, which
     takes it up again or removes it.
     """
-    place = VolumeKey(context.job.host_id, wanted.pool, wanted.name)
-    begun_by_other = partial(volume_records.is_begun_by_other, place=place, task_id=context.job.task_id)
+    key = VolumeKey(context.job.host_id, wanted.pool, wanted.name)
+    begun_by_other = partial(volume_records.is_begun_by_other, key=key, task_id=context.job.task_id)
     with _guard:
-        lock = _copying.setdefault(place, threading.Lock())
+        lock = _copying.setdefault(key, threading.Lock())
     while True:
         if lock.acquire(timeout=WAIT_S):
             try:

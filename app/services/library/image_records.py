@@ -33,7 +33,7 @@ class ImageContent:
 
 
 def mark_ready(session: Session, file: ImageFile, content: ImageContent) -> None:
-    """The volume is an image now."""
+    """Mark the image ready and record what its content is."""
     image = session.get(Image, file.image_id)
     if image is None:
         return
@@ -47,7 +47,7 @@ def mark_ready(session: Session, file: ImageFile, content: ImageContent) -> None
 
 
 def mark_failed(session: Session, image_id: str) -> None:
-    """It is none."""
+    """Mark an image that was being imported as failed."""
     image = session.get(Image, image_id)
     if image is not None and image.state == "importing":
         image.state = "failed"

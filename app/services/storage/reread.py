@@ -1,4 +1,4 @@
-"""Show in the mirror what a task has done to storage."""
+"""Read pools again after a task changed them, so that the mirror is right when the task ends."""
 
 from __future__ import annotations
 

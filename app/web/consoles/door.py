@@ -19,7 +19,7 @@ from app.services.vms.consoles import Grant
 from app.web.auth import Visitor, identify, services_of, socket_origin
 from app.web.consoles.proxy import Session
 from app.web.errors import answer
-from app.web.quotas import place_of
+from app.web.quotas import quotas_of
 
 PATH = "/api/v1/console"
 PROTOCOL = "vigie"
@@ -36,7 +36,7 @@ async def console(socket: WebSocket) -> None:
     limiter = _limiter()
     try:
         visitor = await anyio.to_thread.run_sync(identify, socket, limiter=limiter)
-        place_of(socket).becomes_stream(socket, visitor)
+        quotas_of(socket).becomes_stream(socket, visitor)
         grant = await anyio.to_thread.run_sync(_enter, socket, visitor, limiter=limiter)
     except VigieError as error:
         await socket.send_denial_response(answer(socket, error))

@@ -1,6 +1,6 @@
 """The pages: what people see. A handler parses, calls one service, renders a template.
 
-Each noun is a package with a `router` made of those of its modules; `create_web` includes the one made of all of them.
+Each noun is a package with a `router` made of those of its modules; `app/web/app.py` includes the one made of all of them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ import Keyboard from "/static/vendor/novnc/core/input/keyboard.js";
 import keysyms from "/static/vendor/novnc/core/input/keysymdef.js";
 
 const KEPT_MS = 10000;
-const MOST_KEPT = 400;
+const MAX_KEPT = 400;
 const KEY_PAUSE_MS = 12; // between typed keys: a guest's keyboard has a short memory
 
 export class View {
@@ -75,7 +75,7 @@ export class View {
   }
 
   keep(keysym, code, isDown) {
-    if (this.session.viewOnly || this.kept.length >= MOST_KEPT) return;
+    if (this.session.viewOnly || this.kept.length >= MAX_KEPT) return;
     this.kept.push({ keysym, code, isDown, at: performance.now() });
   }
 

@@ -133,7 +133,7 @@ def test_internal_talk_stays_inside(served: tuple[Console, str, Server]) -> None
     console, url, _ = served
     stream = listen(f"{url}/live", Authorization=bearer(console))
     console.services.hub.publish(
-        [notices.WORK, notices.HOSTS, f"{notices.SCREENSHOT_WANTED}{VM}", f"{notices.USER_LOGINS}user_x"]
+        [notices.WORK, notices.HOSTS, f"{notices.SCREENSHOT_WANTED}{VM}", f"{notices.USER_ACCESS}user_x"]
     )
     console.services.hub.publish([OTHER_VM])
     assert stream.topics() == [OTHER_VM]
@@ -158,7 +158,7 @@ def test_heartbeats(served: tuple[Console, str, Server], monkeypatch: pytest.Mon
     console, url, _ = served
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.2)
     stream = listen(f"{url}/live", Authorization=bearer(console))
-    assert stream.next()[0] == "comment"
+    assert stream.next(10)[0] == "comment"  # before the heartbeat of 15 s that is the rule
 
 
 def test_nobody_hears_nothing(served: tuple[Console, str, Server]) -> None:

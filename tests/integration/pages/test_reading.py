@@ -64,7 +64,7 @@ LISTS: list[Table[Any]] = [
     tables.VOLUMES,
     tables.IMAGES,
     network_tables.NETWORKS,
-    network_tables.NAMES,
+    network_tables.LOGICAL_NETWORKS,
     network_tables.FILTERS,
     tables.TASKS,
     tables.EVENTS,

@@ -5,9 +5,11 @@ from app.access.topics import visible_topics
 from app.core.access.privileges import Role
 from app.core.ids import new_id
 from app.core.kinds import ObjectKind
+from app.core.notices import HOSTS, SCREENSHOT_WANTED, USER_ACCESS, VOLUMES, WORK
 
 VM, CREDENTIAL = new_id(ObjectKind.VM), new_id(ObjectKind.CREDENTIAL)
-TALK = {"work", "hosts", f"screen:{VM}", f"volumes:{new_id(ObjectKind.POOL)}", "user-logins:user_b"}
+POOL = new_id(ObjectKind.POOL)
+TALK = {WORK, HOSTS, f"{SCREENSHOT_WANTED}{VM}", f"{VOLUMES}{POOL}", f"{USER_ACCESS}user_b"}
 
 
 def heard(role: Role) -> list[str]:

@@ -95,7 +95,7 @@ def sees_links(pool: Pool, host: Host) -> bool:
 
 
 def shared_with(ctx: Ctx, pool: Pool) -> tuple[Ref, ...]:
-    """Hosts that are proven to have the same storage, by name."""
+    """Hosts verified to have the same storage, by name."""
     if pool.shared_mark is None:
         return ()
     query = sa.select(Host.id, Host.name).join(Pool, Pool.host_id == Host.id)

@@ -43,7 +43,7 @@ def volumes_named(session: Session, host_id: str, sources: Collection[str]) -> l
     return [(volume, pool) for volume, pool in rows]
 
 
-def places_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[HostPath]]:
+def paths_of(session: Session, volumes: Collection[Volume]) -> dict[str, set[HostPath]]:
     """By volume id, the hosts and paths at which it surely is."""
     found: dict[str, set[HostPath]] = {}
     for pool_id in {item.pool_id for item in volumes}:

@@ -70,7 +70,7 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
         other = defined
     if volume.condition == FORMAT_DISAGREES:
         other = other or str((volume.condition_params or {}).get("found", "?"))
-    places = [VolumeKey(item.host_id, item.uuid, row.name) for row, item in rows]
+    keys = [VolumeKey(item.host_id, item.uuid, row.name) for row, item in rows]
     return RecordedVolume(
         volume_id=volume.id,
         pool=pool.uuid,
@@ -79,7 +79,7 @@ def find_recorded(session: Session, host_id: str, path: str) -> RecordedVolume |
         format=recorded,
         other_format=None if other is None or is_same_format(other, recorded) else other,
         is_file=pool.kind in FILE_POOLS,
-        is_incomplete=not incomplete(session).isdisjoint(places),
+        is_incomplete=not incomplete(session).isdisjoint(keys),
         image_bytes=_image_bytes(session, host_id, path) if pool.kind in FILE_POOLS else None,
     )
 
@@ -103,10 +103,10 @@ def incomplete(session: Session) -> set[VolumeKey]:
     return _noted(session)
 
 
-def is_begun_by_other(session: Session, place: VolumeKey, task_id: str) -> bool:
+def is_begun_by_other(session: Session, key: VolumeKey, task_id: str) -> bool:
     """Whether another task than this one has begun to make the volume and will go on with it by itself."""
     goes_on = sa.and_(Task.state.in_(ACTIVE_TASK_STATES), Task.kind.not_in(kinds_by_client()))
-    return place in _noted(session, Task.host_id == place.host_id, Task.id != task_id, goes_on)
+    return key in _noted(session, Task.host_id == key.host_id, Task.id != task_id, goes_on)
 
 
 def _noted(session: Session, *where: sa.ColumnElement[bool]) -> set[VolumeKey]:

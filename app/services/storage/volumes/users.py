@@ -18,7 +18,7 @@ from app.db.models import Image, ImageCopy, Pool, Vm, VmDefinition, Volume
 from app.services.storage.volumes.locations import (
     HostPath,
     PossibleUser,
-    places_of,
+    paths_of,
     possible_users,
     volumes_named,
 )
@@ -49,7 +49,7 @@ def users_at(
     sharing: bool = True,
 ) -> dict[str, list[Ref]]:
     """As `users_of`, without an asker. `sharing`: VMs count, too, that declare the volume to be shared."""
-    places = places_of(session, volumes)
+    places = paths_of(session, volumes)
     if host_id is not None:
         places = {key: {place for place in item if place[0] == host_id} for key, item in places.items()}
     found: dict[str, list[Ref]] = {volume.id: [] for volume in volumes}
@@ -105,7 +105,7 @@ def _use(session: Session, volume: Volume, names: list[str]) -> VolumeUse:
     """Those who surely use a volume, then those who may, and where it is."""
     maybe = possible_users(session, session.get_one(Pool, volume.pool_id), volume)
     names = names + [f"{user.name} ({user.host})" for user in maybe]
-    return VolumeUse(tuple(names), frozenset(places_of(session, [volume])[volume.id]))
+    return VolumeUse(tuple(names), frozenset(paths_of(session, [volume])[volume.id]))
 
 
 def use_at(session: Session, host_id: str, source: str, but_uuid: str, *, alone: bool = False) -> VolumeUse:
@@ -190,7 +190,7 @@ def dependents(session: Session, host_id: str, sources: Collection[str]) -> dict
     """
     found: dict[str, list[str]] = {}
     for volume, _ in volumes_named(session, host_id, sources):
-        places = places_of(session, [volume])[volume.id]
+        places = paths_of(session, [volume])[volume.id]
         users = {user.name for place, user in dependents_of(session, places, [volume]) if place in places}
         if users:
             found[volume.name] = sorted(users)

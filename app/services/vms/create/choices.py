@@ -1,4 +1,4 @@
-"""What the form of a new VM can offer: places, pools, networks, volumes and images."""
+"""What the form of a new VM can offer: hosts, pools, networks, volumes and images."""
 
 from __future__ import annotations
 

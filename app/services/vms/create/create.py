@@ -34,12 +34,12 @@ from app.tasks.submit import submit
 def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
     """What would be made, where, and what it leaves free. Raises InvalidInput, Conflict as `create_vm` does."""
     ctx.require("vm.create")
-    place, vm_draft = _plan(ctx, spec, spec.name)
-    plan, room = vm_draft.config, _room(ctx, place.host, vm_draft)
+    chosen, vm_draft = _plan(ctx, spec, spec.name)
+    plan, room = vm_draft.config, _room(ctx, chosen.host, vm_draft)
     return CreationPlan(
         name=plan.name,
-        host=ref(place.host),
-        reason=ctx.say(place.reason, place.params) if place.reason else None,
+        host=ref(chosen.host),
+        reason=ctx.say(chosen.reason, chosen.params) if chosen.reason else None,
         os_variant=vm_draft.os_variant.name if vm_draft.os_variant else None,
         machine=plan.machine,
         firmware=plan.firmware,
@@ -48,7 +48,7 @@ def preview_vm(ctx: Ctx, spec: VmSpec) -> CreationPlan:
         vcpus=plan.cpu.vcpus,
         memory_bytes=plan.memory_bytes,
         video=plan.video,
-        volumes=tuple(_planned_volumes(ctx, place.host, vm_draft)),
+        volumes=tuple(_planned_volumes(ctx, chosen.host, vm_draft)),
         networks=tuple(nic.source for nic in plan.nics),
         room=tuple(room),
         warnings=tuple(vm_draft.warnings),
@@ -82,8 +82,8 @@ def create_many(ctx: Ctx, batch: VmBatch) -> BulkRecord:
 
 def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
     take_turn(ctx)
-    place, vm_draft = _plan(ctx, spec, name)
-    plan, host = vm_draft.config, place.host
+    chosen, vm_draft = _plan(ctx, spec, name)
+    plan, host = vm_draft.config, chosen.host
     parameters = CreateVmParameters(
         target_id=new_id(ObjectKind.VM),
         host_id=host.id,
@@ -107,14 +107,14 @@ def _submit(ctx: Ctx, spec: VmSpec, name: str, batch_id: str | None) -> Task:
 
 def _plan(ctx: Ctx, spec: VmSpec, name: str) -> tuple[ChosenHost, Draft]:
     spec = spec if name == spec.name else spec.model_copy(update={"name": name})
-    place = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
-    require_open_to_new_vms(ctx, place.host)
-    vm_draft = draft(ctx, spec, place.host)
-    if message := look_alikes.warning(ctx, Vm, name, place.host.id):
+    chosen = choose_host(ctx, spec, memory_of(spec, os_variant_of(spec)))
+    require_open_to_new_vms(ctx, chosen.host)
+    vm_draft = draft(ctx, spec, chosen.host)
+    if message := look_alikes.warning(ctx, Vm, name, chosen.host.id):
         vm_draft.warnings.append(message)
     if spec.cloud_init is not None:
-        _add_cloud_init_drive(ctx, place.host, vm_draft, spec, with_user_data(ctx, spec.cloud_init))
-    return place, vm_draft
+        _add_cloud_init_drive(ctx, chosen.host, vm_draft, spec, with_user_data(ctx, spec.cloud_init))
+    return chosen, vm_draft
 
 
 def _add_cloud_init_drive(ctx: Ctx, host: Host, vm_draft: Draft, spec: VmSpec, cloud_init: CloudInit) -> None:

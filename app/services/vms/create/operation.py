@@ -117,7 +117,7 @@ class CreateVm(Operation[CreateVmParameters]):
             if not context.created_resources:
                 context.write(partial(known_drives.forget, vm_id=parameters.target_id))
             raise
-        _settle(context, parameters)
+        _record_in_inventory(context, parameters)
         return Outcome(N_("The VM was created."), result={"vm": parameters.target_id, "uuid": config.uuid})
 
 
@@ -183,7 +183,7 @@ def _start(context: TaskContext, config: VmConfig) -> None:
         deliver(context, vm, lambda seen: seen.state.is_active, lambda host: host.start(config.uuid))
 
 
-def _settle(context: TaskContext, parameters: CreateVmParameters) -> None:
+def _record_in_inventory(context: TaskContext, parameters: CreateVmParameters) -> None:
     """Have the VM in the inventory, with what people own of it, before the task ends."""
     vm = vm_on_host(context, parameters.config.uuid)
     if vm is None:

@@ -25,7 +25,7 @@ from app.web.api.shapes import Exported, api_router, listed, problems
 from app.web.auth import Visitor
 from app.web.deps import Reader, Signed
 from app.web.live import COALESCE_S, HEARTBEAT_S, RETRY_MS, SEND_TIMEOUT_S, SIGNED_OUT, Listener
-from app.web.quotas import place_of
+from app.web.quotas import quotas_of
 
 router = api_router("events")
 
@@ -67,7 +67,7 @@ async def stream_events(
     ] = None,
 ) -> EventSourceResponse:
     """Events as they happen. Browsers and other readers of server-sent events resume by Last-Event-ID."""
-    place_of(request).becomes_stream(request, visitor)
+    quotas_of(request).becomes_stream(request, visitor)
     last = await anyio.to_thread.run_sync(_newest, visitor) if last_event_id is None else last_event_id
     ends_at = time.monotonic() + seconds if seconds else math.inf
     return EventSourceResponse(

@@ -12,7 +12,8 @@ from app.web.pages.networks import copy, logical_networks, mac_conflicts, networ
 router = APIRouter(include_in_schema=False)
 for _module in (
     copy,
-    logical_networks,  # before networks: /networks/logical and /networks/mac-conflicts are no networks
+    # before networks: /networks/logical and /networks/mac-conflicts are no networks
+    logical_networks,
     mac_conflicts,
     networks,
     nwfilters,

@@ -24,8 +24,8 @@ def ask(request: Request, id: PageId, ctx: Reader) -> Response:
     ctx.require("network.edit")
     network = networks.show_network(ctx, id)
     query = LogicalNetworkHostsQuery(name=network.name, show="missing", limit=MAX_LIMIT)
-    places = logical_networks.list_logical_network_hosts(ctx, query)
-    return render(request, ctx, "networks/copy.html", network=network, places=places, result=None)
+    hosts = logical_networks.list_logical_network_hosts(ctx, query)
+    return render(request, ctx, "networks/copy.html", network=network, hosts=hosts, result=None)
 
 
 @router.post("/networks/{id}/copy", name="network.copy")
@@ -37,4 +37,4 @@ def copy(request: Request, id: PageId, form: Posted, ctx: Writer) -> Response:
     requested = form.read(NetworkCopy, host_ids=ids, start=form["start"] == "true")
     result = copy_network(ctx, id, requested)
     network = networks.show_network(ctx, id)
-    return render(request, ctx, "networks/copy.html", network=network, places=None, result=result)
+    return render(request, ctx, "networks/copy.html", network=network, hosts=None, result=result)

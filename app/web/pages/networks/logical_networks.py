@@ -9,7 +9,7 @@ from app.core.networks.specs import LogicalNetworkHostsQuery
 from app.core.specs import ListQuery
 from app.services.networks import logical_networks, networks
 from app.web.deps import PageId, Reader, SignedRouter
-from app.web.pages.networks.network_tables import FIELD_TITLES, NAMES, PLACES
+from app.web.pages.networks.network_tables import FIELD_TITLES, LOGICAL_NETWORK_HOSTS, LOGICAL_NETWORKS
 from app.web.pages.rendering import list_view
 
 router = SignedRouter(include_in_schema=False)
@@ -19,7 +19,9 @@ router = SignedRouter(include_in_schema=False)
 def logical_network_list(request: Request, ctx: Reader) -> Response:
     """The names of networks across the fleet."""
     query = list_view.query_of(request, ListQuery)
-    view = list_view.view(request, NAMES, logical_networks.list_logical_networks(ctx, query), query)
+    view = list_view.view(
+        request, LOGICAL_NETWORKS, logical_networks.list_logical_networks(ctx, query), query
+    )
     return list_view.show(request, ctx, "networks/list.html", view, tab="names")
 
 
@@ -27,19 +29,24 @@ def logical_network_list(request: Request, ctx: Reader) -> Response:
 def logical_network_csv(request: Request, ctx: Reader) -> Response:
     """The names for spreadsheets."""
     return list_view.as_csv(
-        ctx, NAMES, list_view.query_of(request, ListQuery), logical_networks.list_logical_networks
+        ctx, LOGICAL_NETWORKS, list_view.query_of(request, ListQuery), logical_networks.list_logical_networks
     )
 
 
 @router.get("/networks/{id}/hosts")
-def host_list(request: Request, id: PageId, ctx: Reader) -> Response:
+def logical_network_hosts(request: Request, id: PageId, ctx: Reader) -> Response:
     """The hosts of the network's name: which have it, which lack it, where it is different."""
     network = networks.show_network(ctx, id)
     query = list_view.query_of(request, LogicalNetworkHostsQuery, name=network.name)
     most = logical_networks.majority_of(ctx, network.name)
     page = logical_networks.list_logical_network_hosts(ctx, query)
     view = list_view.view(
-        request, PLACES, page, query, base=f"/networks/{id}/hosts", fixed={"name": network.name}
+        request,
+        LOGICAL_NETWORK_HOSTS,
+        page,
+        query,
+        base=f"/networks/{id}/hosts",
+        fixed={"name": network.name},
     )
     return list_view.show(
         request,

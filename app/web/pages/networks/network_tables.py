@@ -60,7 +60,7 @@ NETWORKS: Table[NetworkRecord] = Table(
     ),
 )
 
-NAMES: Table[LogicalNetworkRecord] = Table(
+LOGICAL_NETWORKS: Table[LogicalNetworkRecord] = Table(
     key="network-names",
     title=N_("Networks by name"),
     path="/networks/logical",
@@ -81,7 +81,7 @@ NAMES: Table[LogicalNetworkRecord] = Table(
     empty=Empty(N_("No networks."), N_("Here you see on which hosts a network of a name exists.")),
 )
 
-PLACES: Table[LogicalNetworkHost] = Table(
+LOGICAL_NETWORK_HOSTS: Table[LogicalNetworkHost] = Table(
     key="network-places",
     title=N_("Hosts"),
     path="/networks/hosts",

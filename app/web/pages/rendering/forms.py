@@ -38,7 +38,7 @@ _RULES = {
 # Decimals that tell every byte of a GiB apart.
 _EXACT = 10
 # More digits before the point than any size has; a huge exponent would become a number of that many digits.
-_MOST_DIGITS = 20
+_MAX_DIGITS = 20
 
 
 class FormInvalid(InvalidInput):
@@ -277,7 +277,7 @@ def amount_in(form: Form, name: str, unit: int) -> int | None:
         number = Decimal(text)
     except InvalidOperation:
         raise InvalidInput(name, N_("must be a number")) from None
-    if not number.is_finite() or number.adjusted() > _MOST_DIGITS:
+    if not number.is_finite() or number.adjusted() > _MAX_DIGITS:
         raise InvalidInput(name, N_("must be a number"))
     return _whole(number, unit)
 

@@ -1,4 +1,4 @@
-"""The hardware of a VM on its pages: what of it is changed."""
+"""Pages that change the hardware of a VM."""
 
 from __future__ import annotations
 

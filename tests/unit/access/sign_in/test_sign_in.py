@@ -260,7 +260,7 @@ def test_sign_out(services: Services, ada) -> None:
     services.hub.listen(requested.append)
     with services.database.begin() as session:
         sign_in_module.sign_out(Ctx(services, session, me))
-    assert requested == [frozenset({f"user-logins:{ada.id}"})]
+    assert requested == [frozenset({f"user-access:{ada.id}"})]
     with pytest.raises(NotSignedIn):
         authentication.actor_of_session(services, signed.secret, None)
 

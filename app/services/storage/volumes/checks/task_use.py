@@ -13,7 +13,9 @@ from app.services.storage.volumes.users import VolumeUse
 from app.tasks.context import TaskContext
 from app.tasks.errors import TaskFailed
 
-MAX_HOSTS = 16  # that are asked over the network; what the inventory knows of the others counts as it is
+MAX_HOSTS_ASKED = (
+    16  # that are asked over the network; what the inventory knows of the others counts as it is
+)
 
 
 def refuse_used_by_now(context: TaskContext, pool: str, name: str, path: str, *, but: str = "") -> None:
@@ -67,7 +69,7 @@ def _refuse(
 ) -> None:
     """Raise when the inventory knows a user, or a VM of this host, then of the others that have the volume, has it."""
     names = list(use.users) or _vms_with(context, context.job.host_id, source, but, alone=alone)
-    for host_id, elsewhere in sorted(use.places)[:MAX_HOSTS]:
+    for host_id, elsewhere in sorted(use.places)[:MAX_HOSTS_ASKED]:
         if not names and host_id != context.job.host_id:
             names = _vms_with(context, host_id, elsewhere, but, alone=alone)
     if names:

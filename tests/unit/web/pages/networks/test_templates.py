@@ -136,7 +136,7 @@ def test_the_fleet_views_draw(language: str) -> None:
     lacking = LogicalNetworkHost(host=HOST, stale=False)
     mac = MacConflict(mac="52:54:00:00:00:01", users=[MacUser(vm=VM, host=HOST)] * 2)
     lists = [
-        (network_tables.NAMES, "names", [name]),
+        (network_tables.LOGICAL_NETWORKS, "names", [name]),
         (network_tables.MAC_CONFLICTS, "macs", [mac]),
         (network_tables.FILTERS, "filters", [filter_detail(None)]),
     ]
@@ -145,7 +145,7 @@ def test_the_fleet_views_draw(language: str) -> None:
             page = draw("networks/list.html", language=language, list=listed(table, shown), tab=tab)
             assert_harmless(page)
     network = detail(PLANS[0])
-    places = listed(network_tables.PLACES, [here, lacking], base="/networks/net_1/hosts")
+    places = listed(network_tables.LOGICAL_NETWORK_HOSTS, [here, lacking], base="/networks/net_1/hosts")
     words = {"fields": network_tables.FIELD_TITLES}
     page = draw(
         "networks/logical_network_show.html",
