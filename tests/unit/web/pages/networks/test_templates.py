@@ -162,7 +162,7 @@ def test_the_fleet_views_draw(language: str) -> None:
         Page[LogicalNetworkHost](items=[], total=0, next=None),
     ):
         assert_harmless(
-            draw("networks/copy.html", language=language, network=network, places=found, result=None)
+            draw("networks/copy.html", language=language, network=network, hosts=found, result=None)
         )
 
 
