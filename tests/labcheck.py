@@ -35,6 +35,7 @@ ANSWER_S = 20.0  # after which a daemon that does not answer is ended
 PASSING = ("sshd", "libvirt_leasesh")
 SETTLE_S = 5.0  # what was told to end needs a moment
 PROBE_VOLUME = "/vigie-proof-"
+VERIFY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _heal_contents(host: LabHost, before: HostState, guests_may_be_left: bool) -
     """libvirt's objects and the files beside them."""
     with _connected(host) as connection:
         wrong = put_back(connection, before.objects, guests_may_be_left=guests_may_be_left)
-        files = _files(host)
+        files = _files_when_verified(host)
         for path in files - before.files:
             _delete(Path(f"/proc/{host.init_pid}/root{path}"))
         wrong += [f"file {path} is gone" for path in before.files - files]
@@ -166,6 +167,17 @@ def _heal_contents(host: LabHost, before: HostState, guests_may_be_left: bool) -
             for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
                 _refresh(pool)
     return wrong
+
+
+def _files_when_verified(host: LabHost) -> frozenset[str]:
+    """The files, once Vigie has removed what it writes to verify that pools are shared.
+
+    When it was cut off from a host meanwhile, it does so some seconds after the host is back.
+    """
+    deadline = time.monotonic() + VERIFY_S
+    while any(PROBE_VOLUME in path for path in (files := _files(host))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return files
 
 
 def _refresh(pool: libvirt.virStoragePool) -> None:
