@@ -175,7 +175,7 @@ def _files_when_verified(host: LabHost) -> frozenset[str]:
     When it was cut off from a host meanwhile, it does so some seconds after the host is back.
     """
     deadline = time.monotonic() + VERIFY_S
-    while any(PROBE_VOLUME in path for path in (files := _files(host))) and time.monotonic() < deadline:
+    while PROBE_VOLUME in "".join(files := _files(host)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return files
 
