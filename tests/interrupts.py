@@ -7,6 +7,7 @@ and waits for them, and they notice by themselves when it is killed.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import signal
@@ -31,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(number, _interrupt)
     if _is_worker(config):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        # What an interpreter frees at its end closes connections of libvirt, which may wait for a host for ever.
+        atexit.register(os._exit, 0)
     else:
         config.pluginmanager.register(_FirstProcess(config))
 
