@@ -2,7 +2,7 @@
 
 import gc
 
-# Modules are never freed: collecting garbage while they are imported costs a fifth of the start-up time.
+# Modules are never freed: collecting garbage while the server's are imported costs a fifth of that time.
 was_enabled = gc.isenabled()
 gc.disable()
 try:

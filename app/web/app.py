@@ -55,7 +55,7 @@ def create_web(services: Services, health: Health) -> FastAPI:
 
 @cache
 def all_routes() -> list[BaseRoute]:
-    """All routes, resolved once, which takes a third of a second: tests make many applications.
+    """All routes, resolved once for all applications of a process: tests make many.
 
     They are shared, so `dependency_overrides` of an application has no effect.
     """
