@@ -34,8 +34,9 @@ ANSWER_S = 20.0  # after which a daemon that does not answer is ended
 # Sessions of SSH, as whoever is connected may stay so; what dnsmasq calls at each lease (the kernel cuts its name).
 PASSING = ("sshd", "libvirt_leasesh")
 SETTLE_S = 5.0  # what was told to end needs a moment
+# Vigie writes it by itself to verify that pools are shared. A server that ends meanwhile leaves it to its next start,
+# which no server of a test has.
 PROBE_VOLUME = "/vigie-proof-"
-VERIFY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,6 @@ def _read(host: LabHost) -> HostState:
         has_link=_has_link(host),
         rules=_rules(host),
         mounts=_mounts(host),
-        # Vigie may be verifying by itself that pools are shared: what it writes for that goes again at once.
         files={path for path in _files(host) if PROBE_VOLUME not in path},
         volumes=volumes,
         objects=objects,
@@ -152,16 +152,17 @@ def _heal_rules(host: LabHost, before: HostState) -> list[str]:
 
 def _heal_contents(host: LabHost, before: HostState, guests_may_be_left: bool) -> list[str]:
     """libvirt's objects and the files beside them."""
+    _wait_until_verified(host)
     with _connected(host) as connection:
         wrong = put_back(connection, before.objects, guests_may_be_left=guests_may_be_left)
-        files = _files_when_verified(host)
+        files = _files(host)
         for path in files - before.files:
             _delete(Path(f"/proc/{host.init_pid}/root{path}"))
         wrong += [f"file {path} is gone" for path in before.files - files]
         wrong += [
             f"file {path} is left"
             for path in files - before.files
-            if not guests_may_be_left or not path.startswith(VOLUMES)
+            if PROBE_VOLUME not in path and not (guests_may_be_left and path.startswith(VOLUMES))
         ]
         if read_volumes(connection) != before.volumes:
             for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
@@ -169,15 +170,11 @@ def _heal_contents(host: LabHost, before: HostState, guests_may_be_left: bool) -
     return wrong
 
 
-def _files_when_verified(host: LabHost) -> frozenset[str]:
-    """The files, once Vigie has removed what it writes to verify that pools are shared.
-
-    When it was cut off from a host meanwhile, it does so some seconds after the host is back.
-    """
-    deadline = time.monotonic() + VERIFY_S
-    while PROBE_VOLUME in "".join(files := _files(host)) and time.monotonic() < deadline:
+def _wait_until_verified(host: LabHost) -> None:
+    """Wait until Vigie has removed its probe volume, when a server still runs that does."""
+    deadline = time.monotonic() + SETTLE_S
+    while PROBE_VOLUME in "".join(_files(host)) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return files
 
 
 def _refresh(pool: libvirt.virStoragePool) -> None:
