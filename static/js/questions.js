@@ -1,5 +1,6 @@
 // Acts that lose something are asked about first. A button with data-ask="#id" opens the dialog with the
-// content of that <template>; its fields go with the request when the answer is yes.
+// content of that <template>; its fields go with the request when the answer is yes. Buttons of htmx send on
+// vigie:granted instead of a click, so that nothing is sent unasked when this script could not be loaded.
 
 const dialog = document.getElementById("question");
 const body = document.getElementById("question-body");
@@ -61,7 +62,8 @@ dialog.addEventListener("close", () => {
   asking = null;
   if (dialog.returnValue !== "yes" || !button) return;
   granted = button;
-  button.click();
+  if (button.hasAttribute("hx-trigger")) button.dispatchEvent(new CustomEvent("vigie:granted"));
+  else button.click();
   granted = null;
 });
 

@@ -105,17 +105,21 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def page_of(browser: Browser, **options: object) -> Iterator[Page]:
     """A page of a browser that knows nothing yet. Fails when a script of the page fails; every failure
-    carries what the page said."""
+    carries what the page said, its errors and the requests that failed."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)  # type: ignore[arg-type]
     failures: list[str] = []
     page = context.new_page()
     page.on("pageerror", lambda error: failures.append(str(error)))
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("requestfailed", lambda request: errors.append(f"{request.url}: {request.failure}"))
     try:
         yield page
         assert failures == [], f"scripts of the page failed: {failures}"
     except Exception as error:
         with contextlib.suppress(Exception):
             error.add_note(f"The page was {page.url} and said:\n{page.inner_text('body', timeout=2000)}")
+            error.add_note("Its errors:\n" + "\n".join(errors))
         raise
     finally:
         with contextlib.suppress(Exception):

@@ -423,3 +423,22 @@ def test_the_report_of_a_host_is_read_on_a_narrow_screen_without_scrolling(site:
         )
         == 0
     )
+
+
+def test_nothing_is_sent_unasked_when_the_script_that_asks_could_not_be_loaded(
+    site: Site, visit: Visit
+) -> None:
+    page = visit("/")
+    page.route("**/questions.js*", lambda route: route.abort())
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto(f"{site.url}/hosts/{site.first('hosts')}")
+    page.click('button[popovertarget="host-more"]')
+    page.click("#host-more [data-ask]")
+    page.wait_for_timeout(500)
+    assert sent == []
+    page.unroute("**/questions.js*")
+    page.reload()
+    page.click('button[popovertarget="host-more"]')
+    page.click("#host-more [data-ask]")
+    expect(page.locator("#question")).to_be_visible()

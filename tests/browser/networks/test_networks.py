@@ -73,6 +73,7 @@ def test_a_network_from_its_making_to_its_end(console: Console, fresh_lab: Lab) 
         expect(page.locator("pre.vg-diff ins")).to_contain_text("192.168.77.50")
         redrawn: list[str] = []
         page.on("requestfinished", lambda request: redrawn.append(request.url))
+        page.wait_for_load_state()  # before it nobody listens to events
         page.dispatch_event("#network-live", "vigie:live")
         wait_for(lambda: page.title() and any("/history?" in item for item in redrawn), "the next drawing")
         page.wait_for_timeout(300)

@@ -182,9 +182,10 @@ def test_lying_content_length(shared: Console) -> None:
 
 def test_deep_and_wide_json_costs_little(shared: Console) -> None:
     wide = json.dumps({"name": [[1, 2, 3]] * 60_000}).encode()
-    started = time.perf_counter()
-    shared.client().post("/api/v1/datacenters", content=wide, headers=JSON)
-    assert time.perf_counter() - started < 5
+    client = shared.client()
+    started = time.process_time()
+    client.post("/api/v1/datacenters", content=wide, headers=JSON)
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("tag", ["abc", 'W/"1"', "-1", '"99999999999999999999"', "1e3", '"0"'])

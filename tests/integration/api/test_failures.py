@@ -89,9 +89,8 @@ def test_a_locked_database_refuses_writers_and_serves_readers(console: Console) 
     for writer in writers:
         writer.start()
     time.sleep(0.5)
-    started = time.perf_counter()
     assert console.client(Role.VIEWER).get("/api/v1/vms").status_code == 200
-    assert time.perf_counter() - started < 2
+    assert all(writer.is_alive() for writer in writers), "the reader waited as long as those who write"
     for writer in writers:
         writer.join()
     lock.close()

@@ -18,7 +18,7 @@ def test_a_probe_volume_that_a_stopped_server_left_is_removed_and_not_told_of(la
     daemons = host.daemon_pids()
     probe, file = (f"{POOLS['shared']}/{name}" for name in ("vigie-proof-task_1.raw", "other.raw"))
     host.exec("touch", probe, file)
-    told = heal_lab(lab, before, guests_may_be_left=False)
-    assert told == [f"{host.name}: file {file} is left"]
+    found = heal_lab(lab, before, guests_may_be_left=False)
+    assert found == [f"{host.name}: file {file} is left"]
     assert "vigie-proof" not in host.exec("ls", POOLS["shared"]).stdout
     assert host.daemon_pids() == daemons
