@@ -1,9 +1,10 @@
-"""Every address in templates and scripts is one that Vigie serves, with the method that is used there."""
+"""Every address in templates and scripts is one that Vigie serves, with the method that is used there; so are those in tests."""
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, get_args
 
@@ -12,9 +13,10 @@ from fastapi.routing import RouteContext, iter_route_contexts
 
 from app.web.app import all_routes
 from tests.contract.addresses import ANY, HOLE, Address, in_script, in_template
-from tests.contract.sources import ROOT
+from tests.contract.sources import ROOT, tree
 
 STATIC = "/static/"
+API = "/api/v1"
 SAMPLES = ROOT / "templates" / "gallery"  # its buttons show verbs and do nothing
 
 
@@ -36,6 +38,11 @@ class Served:
             and len(segments) == len(self.segments)
             and all(map(self._fits, segments, self.segments))
         )
+
+    def may_take(self, address: str) -> bool:
+        """Whether the address leads here, also with a name or id of a test's own in the place of a parameter."""
+        fixed = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape("/".join(self.segments)))
+        return self.takes(Address(ANY, address)) or bool(re.fullmatch(fixed, address))
 
     def _fits(self, written: str, segment: str) -> bool:
         """A parameter is given by an expression, or by one of its values; what is fixed is written as it is."""
@@ -91,6 +98,33 @@ def test_addresses_in_scripts_are_served(served: list[Served]) -> None:
     assert sum(map(len, sources.values())) > 15
     wrong = {path.relative_to(ROOT).as_posix(): lost(found, served) for path, found in sources.items()}
     assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def in_tests(parsed: ast.AST) -> Iterator[str]:
+    """Addresses of objects: texts with an id in them."""
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(part.value if isinstance(part, ast.Constant) else HOLE for part in node.values)
+            yield text.partition("?")[0].removeprefix(API)
+
+
+def test_addresses_in_tests_are_served(served: list[Served]) -> None:
+    """A test that calls an address which is gone is answered 404, and may find nothing wrong with that."""
+    nouns = {segments[1] for route in served if len(segments := route.segments) > 1} - {""}
+    nouns |= {route.segments[3] for route in served if route.segments[1:3] == ["api", "v1"]}
+    found = {
+        (path.relative_to(ROOT).as_posix(), address)
+        for folder in ("browser", "integration", "soak")
+        for path in (ROOT / "tests" / folder).rglob("*.py")
+        for address in in_tests(tree(path))
+        if address.count("/") > 1 and address.startswith("/") and address.split("/")[1] in nouns
+    }
+    assert len(found) > 100
+    assert [
+        (path, address)
+        for path, address in sorted(found)
+        if not any(route.may_take(prefix + address) for route in served for prefix in ("", API))
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class Calls:
             "clone": {"name": f"copy-{number}.img", "pool_id": self._pools["local"]},
         }
         verb = self._chance.choice(list(verbs))
-        return "POST", f"/volumes/{volume}/{verb}", verbs[verb]
+        return "POST", f"/volumes/{volume}/actions/{verb}", verbs[verb]
 
     def _create(self, number: int) -> Call:
         body = {

@@ -48,15 +48,15 @@ def use(attack: Attack, volume: str, name: str) -> list[int]:
     above = {"pool_id": attack.pool(), "name": f"above-{name}", "backing_volume_id": volume}
     copy = {"name": f"copy-{name}", "format": "raw"}
     return [
-        attack.post(f"/volumes/{volume}/clone", copy, f"{page}/clone", copy),
+        attack.post(f"/volumes/{volume}/actions/clone", copy, f"{page}/clone", copy),
         attack.post("/images", {"name": name, "volume_id": volume}),
         attack.post("/vms", {**vm, "disks": [disk], "start": True}),
         attack.post("/vms", {**vm, "name": f"vm2-{name}", "disks": [{"volume_id": volume}], "start": True}),
         attack.post("/volumes", above, f"/storage/{attack.pool()}/new", above),
         attack.post(
-            f"/volumes/{volume}/resize", {"size_bytes": 4 * MIB}, f"{page}/resize", {"size_gib": "0.1"}
+            f"/volumes/{volume}/actions/resize", {"size_bytes": 4 * MIB}, f"{page}/resize", {"size_gib": "0.1"}
         ),
-        attack.post(f"/volumes/{volume}/move", {"pool_id": attack.pool("shared")}),
+        attack.post(f"/volumes/{volume}/actions/move", {"pool_id": attack.pool("shared")}),
     ]
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_a_vm_of_another_host_uses_is_not_touched(attack: Attack) ->
     volume = attack.id_of("/volumes", name, pool=attack.pool("shared"))
     before = attack.other.exec("stat", "-c", "%i %s %Y", f"{POOLS['shared']}/{name}").stdout
     for verb in ("delete", "wipe"):
-        attack.post(f"/volumes/{volume}/{verb}", {}, f"/storage/volumes/{volume}/{verb}")
-    attack.post(f"/volumes/{volume}/move", {"pool_id": attack.pool()}, f"/storage/volumes/{volume}/move")
-    attack.post(f"/volumes/{volume}/resize", {"size_bytes": 4 * MIB})
+        attack.post(f"/volumes/{volume}/actions/{verb}", {}, f"/storage/volumes/{volume}/{verb}")
+    attack.post(f"/volumes/{volume}/actions/move", {"pool_id": attack.pool()}, f"/storage/volumes/{volume}/move")
+    attack.post(f"/volumes/{volume}/actions/resize", {"size_bytes": 4 * MIB})
     assert attack.other.exec("stat", "-c", "%i %s %Y", f"{POOLS['shared']}/{name}").stdout == before
