@@ -54,7 +54,10 @@ def use(attack: Attack, volume: str, name: str) -> list[int]:
         attack.post("/vms", {**vm, "name": f"vm2-{name}", "disks": [{"volume_id": volume}], "start": True}),
         attack.post("/volumes", above, f"/storage/{attack.pool()}/new", above),
         attack.post(
-            f"/volumes/{volume}/actions/resize", {"size_bytes": 4 * MIB}, f"{page}/resize", {"size_gib": "0.1"}
+            f"/volumes/{volume}/actions/resize",
+            {"size_bytes": 4 * MIB},
+            f"{page}/resize",
+            {"size_gib": "0.1"},
         ),
         attack.post(f"/volumes/{volume}/actions/move", {"pool_id": attack.pool("shared")}),
     ]
@@ -147,6 +150,8 @@ def test_a_file_that_a_vm_of_another_host_uses_is_not_touched(attack: Attack) ->
     before = attack.other.exec("stat", "-c", "%i %s %Y", f"{POOLS['shared']}/{name}").stdout
     for verb in ("delete", "wipe"):
         attack.post(f"/volumes/{volume}/actions/{verb}", {}, f"/storage/volumes/{volume}/{verb}")
-    attack.post(f"/volumes/{volume}/actions/move", {"pool_id": attack.pool()}, f"/storage/volumes/{volume}/move")
+    attack.post(
+        f"/volumes/{volume}/actions/move", {"pool_id": attack.pool()}, f"/storage/volumes/{volume}/move"
+    )
     attack.post(f"/volumes/{volume}/actions/resize", {"size_bytes": 4 * MIB})
     assert attack.other.exec("stat", "-c", "%i %s %Y", f"{POOLS['shared']}/{name}").stdout == before
