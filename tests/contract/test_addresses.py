@@ -29,6 +29,7 @@ class Served:
         self.values = {
             field.alias: closed(field.field_info.annotation) for field in route.dependant.path_params
         }
+        self._shape = re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(route.path)))
 
     def takes(self, address: Address) -> bool:
         """Whether the address leads here."""
@@ -41,8 +42,7 @@ class Served:
 
     def may_take(self, address: str) -> bool:
         """Whether the address leads here, also with a name or id of a test's own in the place of a parameter."""
-        fixed = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape("/".join(self.segments)))
-        return self.takes(Address(ANY, address)) or bool(re.fullmatch(fixed, address))
+        return self.takes(Address(ANY, address)) or bool(self._shape.fullmatch(address))
 
     def _fits(self, written: str, segment: str) -> bool:
         """A parameter is given by an expression, or by one of its values; what is fixed is written as it is."""

@@ -93,7 +93,7 @@ def save_preset(spec: VmPresetSpec, ctx: Writer, repeat: Once) -> Response:
 
 @router.get("/vm-presets/{id}", name="preset.show", response_model=VmPresetRecord, responses=problems(404))
 def show_preset(id: ObjectPath, ctx: Reader) -> Response:
-    """One kept specification."""
+    """Get a VM preset."""
     found = presets.show_preset(ctx, id)
     return tagged(found, found.version)
 
@@ -105,7 +105,7 @@ def show_preset(id: ObjectPath, ctx: Reader) -> Response:
     responses=problems(404, 409, 412, 413),
 )
 def replace_preset(id: ObjectPath, spec: VmPresetSpec, ctx: Writer, version: IfMatch) -> Response:
-    """Change a kept specification."""
+    """Replace a VM preset."""
     changed = presets.replace_preset(ctx, id, spec, version)
     return tagged(changed, changed.version)
 

@@ -58,8 +58,8 @@ def environment(language: str) -> Environment:
 class _Kept:
     """Calls a macro, or hands out what it gave for the same arguments: `{{ ui.state|kept(vm.state) }}`.
 
-    For small parts of `_macros/ui.html` that come again and again in the rows of a list. What they give must follow
-    from their name, the arguments and the language alone.
+    For small parts of `_macros/ui.html` and `_list/parts.html` that come again and again in the rows of a list. What
+    they give must follow from their name, which no other kept macro may have, the arguments and the language alone.
     """
 
     def __init__(self) -> None:

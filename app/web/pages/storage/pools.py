@@ -114,7 +114,7 @@ def act(
     verb: Literal["start", "stop", "refresh", "verify-shared", "delete"],
     ctx: Writer,
 ) -> Response:
-    """Start, stop, read anew, find out who shares it, or take the definition away."""
+    """Submit a task to start, stop, refresh or delete a storage pool, or to verify that it is shared."""
     services = {
         "start": start_pool,
         "stop": stop_pool,
