@@ -31,4 +31,4 @@ def sweep() -> None:
     for link in json.loads(run(["ip", "-json", "link", "show", "type", "veth"]).stdout or "[]"):
         if link["ifname"].startswith(network.CABLE_PREFIX) and link["ifname"] not in cables:
             run(["ip", "link", "del", link["ifname"]], check=False)
-    network.open_ranges_but({str(lab.address_range) for lab in labs})
+    network.remove_routes_but(labs)

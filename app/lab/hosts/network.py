@@ -1,6 +1,8 @@
 """The lab's network: a switch in a network namespace, a cable from it to each host, and one to the machine.
 
-Everything but the blackhole route belongs to a namespace that ends with its processes.
+Everything but two routes of the machine, the blackhole and its own address, belongs to a namespace that ends
+with its processes. The machine's address in the lab is a local route and not an address of an interface: a
+browser gives up every request under way, even one to loopback, when an address of the machine changes.
 """
 
 import json
@@ -35,12 +37,13 @@ def close_range(address_range: IPv4Network) -> None:
     run(["ip", "route", "replace", "blackhole", str(address_range), "proto", ROUTE_PROTOCOL])
 
 
-def open_ranges_but(kept: set[str]) -> None:
-    """Take away every blackhole of ours but those of the ranges in `kept`."""
+def remove_routes_but(labs: list[LabState]) -> None:
+    """Take away every blackhole and every local route of ours but those of these labs."""
+    kept = {str(lab.address_range) for lab in labs} | {str(lab.machine_address) for lab in labs}
     for route in _routes():
         if route.get("protocol") == ROUTE_PROTOCOL and route["dst"] not in kept:
-            command = ["ip", "route", "del", "blackhole", str(route["dst"]), "proto", ROUTE_PROTOCOL]
-            run(command, check=False)
+            kind = "local" if route.get("dev") == "lo" else "blackhole"
+            run(["ip", "route", "del", kind, str(route["dst"]), "proto", ROUTE_PROTOCOL], check=False)
 
 
 def machine_cable(state: LabState) -> str:
@@ -54,8 +57,10 @@ def connect_machine(state: LabState, switch_pid: int) -> None:
     run(["ip", "link", "add", cable, "type", "veth", "peer", "name", "machine", "netns", str(switch_pid)])
     # No IPv6 of its own making: the machine should say nothing into the lab by itself.
     run(["ip", "link", "set", cable, "addrgenmode", "none"])
-    run(["ip", "address", "add", f"{state.machine_address}/24", "dev", cable])
     run(["ip", "link", "set", cable, "up"])
+    address = str(state.machine_address)
+    run(["ip", "route", "replace", "local", address, "dev", "lo", "proto", ROUTE_PROTOCOL])
+    run(["ip", "route", "add", str(state.subnet), "dev", cable, "src", address])
     _ip(switch_pid, "link", "add", BRIDGE, "type", "bridge", "stp_state", "0", "forward_delay", "0")
     _ip(switch_pid, "link", "set", "machine", "master", BRIDGE)
     _ip(switch_pid, "link", "set", "machine", "up")
@@ -63,8 +68,10 @@ def connect_machine(state: LabState, switch_pid: int) -> None:
 
 
 def disconnect_machine(state: LabState) -> None:
-    """Remove the machine's cable, if its switch did not take it along."""
+    """Remove the machine's cable, if its switch did not take it along, and the machine's address."""
     run(["ip", "link", "del", machine_cable(state)], check=False)
+    command = ["ip", "route", "del", "local", str(state.machine_address), "proto", ROUTE_PROTOCOL]
+    run(command, check=False)
 
 
 def connect_host(host: HostState, host_pid: int, switch_pid: int) -> None:

@@ -23,7 +23,11 @@ def traces(lab: Lab) -> list[str]:
     state = lab.state
     shown = [
         subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        for command in (["ip", "-o", "link"], ["ip", "-4", "route"], ["losetup", "-l"])
+        for command in (
+            ["ip", "-o", "link"],
+            ["ip", "-4", "route", "show", "table", "all"],
+            ["losetup", "-l"],
+        )
     ]
     lines = "\n".join([*shown, Path("/proc/mounts").read_text()]).splitlines()
     marks = (
@@ -62,6 +66,15 @@ def test_kill_9_of_everything_then_down_leaves_nothing(tmp_path: Path) -> None:
         not in subprocess.run(blackhole, capture_output=True, text=True, timeout=5, check=True).stdout
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lab_changes_no_address_of_the_machine(lab: Lab) -> None:
+    # A browser gives up the requests under way, to any server, when one does: scripts of a page went missing.
+    command = ["ip", "-o", "-4", "address"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    assert "127.0.0.1/8" in shown
+    assert str(lab.state.machine_address) not in shown
+    assert network.machine_cable(lab.state) not in shown
 
 
 def test_two_labs_live_side_by_side(lab: Lab) -> None:
