@@ -6,7 +6,8 @@ import asyncio
 import os
 import shlex
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -104,7 +105,8 @@ class SshTransport(HostTransport):
         for pause_s in (*SECOND_LOOKS_S, None):
             far = SshHalf(relay.lost)
             try:
-                await self._open().create_unix_connection(partial(_same, far), self.endpoint.socket)
+                with self._opening() as connection:
+                    await connection.create_unix_connection(partial(_same, far), self.endpoint.socket)
             except asyncssh.ChannelOpenError as error:
                 why = await self._why_no_channel(error)
                 # What keeps an account out holds still; what a restart of the daemon looks like passes.
@@ -122,12 +124,12 @@ class SshTransport(HostTransport):
         port, path = _PortHalf(near.on_lost), SshHalf(near.on_lost)
         half = port if target.path is None else path
         half.join(near)
-        connection = self._open()
         try:
-            if target.path is None:
-                await connection.create_connection(lambda: port, target.address, target.port)
-            else:
-                await connection.create_unix_connection(lambda: path, target.path)
+            with self._opening() as connection:
+                if target.path is None:
+                    await connection.create_connection(lambda: port, target.address, target.port)
+                else:
+                    await connection.create_unix_connection(lambda: path, target.path)
         except asyncssh.ChannelOpenError as error:
             detail = errors.clean(error.reason)
             # OpenSSH says the second of unix sockets that it may not forward and of ones that nobody serves.
@@ -141,16 +143,18 @@ class SshTransport(HostTransport):
     async def run(self, command: str, max_bytes: int) -> bytes | None:
         """What a fixed command prints; None when it fails, is not allowed, or prints more."""
         try:
-            async with self._open().create_process(
-                command, encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
-            ) as process:
+            with self._opening() as connection:
+                process = await connection.create_process(
+                    command, encoding=None, stdin=asyncssh.DEVNULL, stderr=asyncssh.DEVNULL
+                )
+            async with process:
                 output = await process.stdout.read(max_bytes + 1)
                 if len(output) > max_bytes:
                     return None
                 await process.wait_closed()
-                return output if process.exit_status == 0 else None
         except (asyncssh.Error, OSError):
             return None
+        return output if process.exit_status == 0 else None
 
     async def is_symlink(self, path: str) -> bool | None:
         """Whether this is a symbolic link of the host, by SFTP; None where SFTP or the login does not allow to look."""
@@ -182,12 +186,17 @@ class SshTransport(HostTransport):
 
     async def _files(self) -> asyncssh.SFTPClient:
         if self._sftp is None:
-            self._sftp = await self._open().start_sftp_client()
+            with self._opening() as connection:
+                self._sftp = await connection.start_sftp_client()
         return self._sftp
 
     async def check_files(self, paths: Collection[str], folders: Collection[str]) -> FileCheck | None:
         """Which files and directories of the host are gone or read-only, over SFTP; None when it is not offered."""
-        return await check_by_sftp(self._open(), paths, folders)
+        try:
+            with self._opening() as connection:
+                return await check_by_sftp(connection, paths, folders)
+        except asyncssh.ConnectionLost:
+            return None
 
     def abort(self) -> None:
         """Close at once."""
@@ -207,10 +216,21 @@ class SshTransport(HostTransport):
             return errors.not_permitted(detail)
         return errors.no_socket(detail)
 
-    def _open(self) -> asyncssh.SSHClientConnection:
-        if self._connection is None or self._connection.is_closed():
+    @contextmanager
+    def _opening(self) -> Iterator[asyncssh.SSHClientConnection]:
+        """Return the connection for opening a channel; raise asyncssh.ConnectionLost if it ends meanwhile.
+
+        asyncssh 2.24 then raises AttributeError, because the end of the connection took the session away.
+        """
+        connection = self._connection
+        if connection is None or connection.is_closed():
             raise errors.connection_ended()
-        return self._connection
+        try:
+            yield connection
+        except AttributeError:
+            if not connection.is_closed():
+                raise
+            raise asyncssh.ConnectionLost("The connection ended while a channel was opened") from None
 
 
 async def _is_broken(sftp: asyncssh.SFTPClient, path: str, size_bytes: int) -> bool:
