@@ -43,7 +43,7 @@ def remove_routes_but(labs: list[LabState]) -> None:
     for route in _routes():
         if route.get("protocol") == ROUTE_PROTOCOL and route["dst"] not in kept:
             kind = "local" if route.get("dev") == "lo" else "blackhole"
-            run(["ip", "route", "del", kind, str(route["dst"]), "proto", ROUTE_PROTOCOL], check=False)
+            _remove_route(kind, str(route["dst"]))
 
 
 def machine_cable(state: LabState) -> str:
@@ -70,8 +70,7 @@ def connect_machine(state: LabState, switch_pid: int) -> None:
 def disconnect_machine(state: LabState) -> None:
     """Remove the machine's cable, if its switch did not take it along, and the machine's address."""
     run(["ip", "link", "del", machine_cable(state)], check=False)
-    command = ["ip", "route", "del", "local", str(state.machine_address), "proto", ROUTE_PROTOCOL]
-    run(command, check=False)
+    _remove_route("local", str(state.machine_address))
 
 
 def connect_host(host: HostState, host_pid: int, switch_pid: int) -> None:
@@ -136,6 +135,10 @@ def _ip_command(pid: int, *words: str) -> list[str]:
 
 def _ip(pid: int, *words: str) -> None:
     run(_ip_command(pid, *words))
+
+
+def _remove_route(kind: str, target: str) -> None:
+    run(["ip", "route", "del", kind, target, "proto", ROUTE_PROTOCOL], check=False)
 
 
 def _routes() -> list[dict[str, object]]:

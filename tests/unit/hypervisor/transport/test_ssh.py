@@ -52,11 +52,13 @@ class SshServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        listening = asyncssh.listen(
+        self._acceptor = asyncio.run_coroutine_threadsafe(self._listen(key), self._loop).result(DEADLINE_S)
+        self.port: int = self._acceptor.get_port()
+
+    async def _listen(self, key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
+        return await asyncssh.listen(
             "127.0.0.1", 0, server_host_keys=[key], server_factory=lambda: _Server(self.on_command)
         )
-        self._acceptor = asyncio.run_coroutine_threadsafe(_started(listening), self._loop).result(DEADLINE_S)
-        self.port: int = self._acceptor.get_port()
 
     def stop(self) -> None:
         """Close the port and end the thread."""
@@ -64,11 +66,6 @@ class SshServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE_S)
         self._loop.close()
-
-
-async def _started(listening: object) -> asyncssh.SSHAcceptor:
-    acceptor: asyncssh.SSHAcceptor = await listening  # type: ignore[misc]
-    return acceptor
 
 
 @pytest.fixture
@@ -84,7 +81,6 @@ def test_a_connection_that_ends_while_a_command_starts_counts_as_ended(server: S
         transport = SshTransport(Target(endpoint, SshPassword("of no use"), server.fingerprint))
         await transport.open(DEADLINE_S)
         loop = asyncio.get_running_loop()
-
         blocked = threading.Event()
 
         def close_before_the_answer_is_read() -> None:
